@@ -1,0 +1,272 @@
+"""The TOML files that users write: suites, model cards, judge cards; and where they are found."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from mtmbench.errors import InputError, UnknownNameError, did_you_mean
+
+CardKind = Literal["judges", "baselines", "suites"]
+Representation = Literal["items", "summary"]
+KSpec = Annotated[int, Field(ge=1)] | Literal["labels"]
+"""A number of topics, or ``"labels"``: the number of gold labels, at least 20."""
+
+
+class Card(BaseModel):
+    """Base of every card: unknown fields are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CorpusSpec(Card):
+    """One corpus of a suite; a bare string in the file is ``{name = …}``.
+
+    ``name`` is a registered corpus, a file, a folder or a hub id; the columns are for the latter
+    three. ``max_documents`` takes a seeded sample.
+    """
+
+    name: str
+    text: str | None = None
+    label: str | None = None
+    id: str | None = None
+    split: str | None = None
+    subset: str | None = None
+    max_documents: int | None = Field(default=None, ge=1)
+    sample_seed: int = 0
+
+
+class WordSpec(Card):
+    """The one word tokenisation of a suite."""
+
+    min_df: int = Field(default=2, ge=1)
+    max_df: float = Field(default=0.5, gt=0, le=1)
+    stop_words: bool = True
+    max_vocabulary: int | None = Field(default=None, ge=1)
+
+
+class FeatureSpec(Card):
+    """Where SAE features come from, under which settings, cut to how many tokens a document."""
+
+    source: str = "minilm"
+    settings: tuple[str, ...] = ("default",)
+    max_tokens: int | None = Field(default=None, ge=8)
+    params: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class JudgingSpec(Card):
+    """The matches of a suite (DESIGN: the topic judge)."""
+
+    judges: tuple[str, ...] = ("embedding",)
+    documents: int = Field(default=100, ge=2)
+    representations: tuple[Representation, ...] = ("items",)
+    max_topics: int = Field(default=2, ge=1)
+    share: float = Field(default=0.75, gt=0, le=1)
+    top_items: int = Field(default=10, ge=1)
+    seed: int = 0
+    bootstrap: int = Field(default=1000, ge=100)
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+
+
+def _as_corpus(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class Suite(Card):
+    """A suite file: what is played. One cell per corpus, K, model, feature setting and seed."""
+
+    name: str
+    title: str = ""
+    description: str = ""
+    corpora: tuple[Annotated[CorpusSpec, BeforeValidator(_as_corpus)], ...] = Field(min_length=1)
+    models: tuple[str, ...] = Field(min_length=1)
+    k: tuple[KSpec, ...] = Field(default=(20,), min_length=1)
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    seeds_per_model: Mapping[str, tuple[int, ...]] = Field(default_factory=dict)
+    metrics: tuple[str, ...] = ()
+    params: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    words: WordSpec = WordSpec()
+    features: FeatureSpec = FeatureSpec()
+    judging: JudgingSpec | None = None
+
+    def seeds_of(self, model: str) -> tuple[int, ...]:
+        """Returns the seeds under which ``model`` is fitted."""
+        return self.seeds_per_model.get(model, self.seeds)
+
+
+class ModelCard(Card):
+    """A model preset in ``baselines/NAME.toml``."""
+
+    model: str
+    description: str = ""
+    reference: str = ""
+    params: Mapping[str, Any] = Field(default_factory=dict)
+    search: Mapping[str, tuple[Any, ...]] = Field(default_factory=dict)
+    corpus: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+
+    def params_for(self, corpus: str) -> dict[str, Any]:
+        """Returns the parameters on ``corpus``: the card's, then its overrides for that corpus."""
+        return {**self.params, **self.corpus.get(corpus, {})}
+
+
+class JudgeCard(Card):
+    """A judge in ``judges/NAME.toml``: a client and its parameters."""
+
+    client: str
+    description: str = ""
+    prompt: str = "match"
+    params: Mapping[str, Any] = Field(default_factory=dict)
+    decoding: Mapping[str, Any] = Field(default_factory=dict)
+
+
+C = TypeVar("C", bound=Card)
+
+
+def read_card(path: Path, card_type: type[C], overrides: Mapping[str, Any] | None = None) -> C:
+    """Reads and checks one TOML file; ``overrides`` maps dotted keys to values.
+
+    Raises:
+        InputError: the file is missing, not TOML, or has a wrong or unknown field; the message
+            names the file, the field and the nearest valid one.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid TOML: {error}") from error
+    for key, value in (overrides or {}).items():
+        _set_dotted(data, key, value)
+    return parse_card(data, card_type, str(path))
+
+
+def parse_card(data: Mapping[str, Any], card_type: type[C], where: str) -> C:
+    """Checks parsed TOML against ``card_type``; see :func:`read_card`."""
+    try:
+        return card_type.model_validate(data)
+    except ValidationError as error:
+        lines = [_explain(problem, card_type) for problem in error.errors()]
+        raise InputError(f"{where}: " + "; ".join(lines)) from error
+
+
+def card_folders(kind: CardKind) -> list[Path]:
+    """Returns the folders that hold cards of a kind: the working directory's, then the installed.
+
+    A wheel carries the cards in ``mtmbench._cards``; a checkout has them beside the package.
+    """
+    import mtmbench
+
+    package = Path(mtmbench.__file__).parent
+    folder_name = "leaderboards" if kind == "suites" else kind
+    packed = package / "_cards" / kind
+    installed = packed if packed.is_dir() else package.parent / folder_name
+    folders = [Path.cwd() / folder_name, installed]
+    return [folder for i, folder in enumerate(folders) if folder.is_dir() and folder not in folders[:i]]
+
+
+def card_path(kind: CardKind, name: str) -> Path:
+    """Finds a card by path or by name.
+
+    Raises:
+        UnknownNameError: no such card; the nearest name is given.
+        InputError: a path was given and there is no such file.
+    """
+    given = Path(name)
+    if kind == "suites" and given.is_dir() and (given / "suite.toml").is_file():
+        return given / "suite.toml"
+    if given.suffix == ".toml":
+        if not given.is_file():
+            raise InputError(f"there is no file {name}")
+        return given
+    available = card_names(kind)
+    if name not in available:
+        raise UnknownNameError({"judges": "judge card", "baselines": "model card"}.get(kind, "suite"),
+                               name, available)  # fmt: skip
+    return available[name]
+
+
+def card_names(kind: CardKind) -> dict[str, Path]:
+    """Returns every card of a kind by name; the working directory's comes before the installed."""
+    pattern = "*/suite.toml" if kind == "suites" else "*.toml"
+    found: dict[str, Path] = {}
+    for folder in card_folders(kind):
+        for path in sorted(folder.glob(pattern)):
+            found.setdefault(path.parent.name if kind == "suites" else path.stem, path)
+    return found
+
+
+def load_suite(name: str, overrides: Mapping[str, Any] | None = None) -> Suite:
+    """Loads a suite by name or path, with ``--set`` overrides."""
+    return read_card(card_path("suites", name), Suite, overrides)
+
+
+def load_model_card(name: str) -> ModelCard:
+    """Loads a model card; a registered model without a card is a card without parameters."""
+    from mtmbench.registries import MODELS
+
+    if Path(name).suffix != ".toml" and name not in card_names("baselines"):
+        if name not in MODELS:
+            raise UnknownNameError("model", name, {*MODELS.names(), *card_names("baselines")})
+        return ModelCard(model=name)
+    card = read_card(card_path("baselines", name), ModelCard)
+    if card.model not in MODELS:
+        raise UnknownNameError("model", card.model, MODELS.names())
+    return card
+
+
+def load_judge_card(name: str) -> JudgeCard:
+    """Loads a judge card by name or path; a registered client without a card needs no parameters."""
+    from mtmbench.registries import JUDGES
+
+    if Path(name).suffix != ".toml" and name not in card_names("judges"):
+        if name not in JUDGES:
+            raise UnknownNameError("judge", name, {*JUDGES.names(), *card_names("judges")})
+        return JudgeCard(client=name)
+    card = read_card(card_path("judges", name), JudgeCard)
+    if card.client not in JUDGES:
+        raise UnknownNameError("judge client", card.client, JUDGES.names())
+    return card
+
+
+def _set_dotted(data: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        data = data.setdefault(parent, {})
+        if not isinstance(data, dict):
+            raise InputError(f"--set {key}: {parent!r} is not a table")
+    data[last] = value
+
+
+def _explain(problem: Any, card_type: type[Card]) -> str:
+    location = [str(part) for part in problem["loc"]]
+    where = ".".join(location)
+    if problem["type"] != "extra_forbidden":
+        return f"{where}: {problem['msg']}, not {problem['input']!r}"
+    owner: Any = card_type
+    for part in location[:-1]:
+        owner = _field_type(owner, part)
+    valid = list(getattr(owner, "model_fields", {}))
+    return f"unknown key {where!r}{did_you_mean(location[-1], valid)}"
+
+
+def _field_type(owner: Any, part: str) -> Any:
+    if part.isdigit() or not hasattr(owner, "model_fields"):
+        return owner
+    field = owner.model_fields.get(part)
+    if field is None:
+        return owner
+    return _card_in(field.annotation) or owner
+
+
+def _card_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, Card):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        found = _card_in(inner)
+        if found is not None:
+            return found
+    return None

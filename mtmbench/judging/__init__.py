@@ -1,0 +1,1 @@
+"""Questions to judges, their answers, and the matches made of them."""

@@ -1,0 +1,112 @@
+"""The interface of every judge: a question in, a completion out, one verdict parser for all."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from mtmbench.types import Corpus
+
+QuestionKind = Literal["match", "steer", "rating", "intrusion", "label", "summary"]
+Verdict = Literal["A", "B", "tie", "unparsed", "refused"]
+
+
+@dataclass(frozen=True)
+class ShownTopic:
+    """One topic as a judge sees it.
+
+    Attributes:
+        share: θ of the topic in the document, in [0, 1].
+        items: labels of the top items, strongest first.
+        item_weights: their weights, same order.
+        words: top projected words (words that the topic's documents use), strongest first.
+        word_weights: their weights, same order.
+        summary: a one-sentence summary where the board shows summaries.
+    """
+
+    share: float
+    items: tuple[str, ...]
+    item_weights: tuple[float, ...] = ()
+    words: tuple[str, ...] = ()
+    word_weights: tuple[float, ...] = ()
+    summary: str | None = None
+
+
+@dataclass(frozen=True)
+class Option:
+    """The topics that one model shows for a document; empty means "(no topic)".
+
+    ``name`` is the competitor's id; it is never shown to a judge, only to scripted ones.
+    """
+
+    name: str
+    topics: tuple[ShownTopic, ...]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a judge is asked.
+
+    Attributes:
+        kind: what sort of question it is.
+        context: fields that proxies, people and scripts read: "corpus", "doc_id", "text".
+        options: the alternatives in the order shown; the first is "A".
+        messages: chat messages ``{"role", "content"}`` that chat clients read.
+    """
+
+    kind: QuestionKind
+    context: Mapping[str, Any]
+    options: tuple[Option, ...]
+    messages: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A judge's reply as it came; ``text`` goes through the verdict parser.
+
+    Attributes:
+        text: the reply.
+        usage: tokens by kind ("input", "output", "cached"), empty for judges that use none.
+        model_revision: what the endpoint says it is, or the client's own version.
+        refused: the judge declined to answer.
+    """
+
+    text: str
+    usage: Mapping[str, int] = field(default_factory=dict)
+    model_revision: str = ""
+    refused: bool = False
+
+
+class JudgeClient(ABC):
+    """A judge. ``__init__`` takes the card's ``params`` as keyword arguments.
+
+    Attributes:
+        name: the registry name of the client.
+        version: raised whenever the same question may get another answer.
+        is_llm: whether a language model rules; boards say so.
+        order_free: the verdict cannot depend on the order of the options, so one call is recorded
+            as both orders and a flip rate is not applicable.
+        encoder: name of the text encoder whose cosines rule, or None; boards flag models that
+            share it.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    is_llm: ClassVar[bool] = False
+    order_free: ClassVar[bool] = False
+    encoder: ClassVar[str | None] = None
+
+    @abstractmethod
+    async def answer(
+        self, question: Question, params: Mapping[str, Any], replicate: int
+    ) -> Completion:
+        """Answers one question. ``params`` are decoding settings; ``replicate`` counts repeats."""
+
+    def prepare(self, corpus: Corpus, options: Sequence[Option]) -> None:
+        """Told what is coming, once per corpus, so that proxies can encode texts in batches."""
+
+    async def close(self) -> None:
+        """Releases what the client holds; called once, also after an error."""

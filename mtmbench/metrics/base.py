@@ -1,0 +1,87 @@
+"""The interface of every metric."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from mtmbench.errors import InputError
+
+if TYPE_CHECKING:
+    from mtmbench.metrics.context import MetricContext
+    from mtmbench.results import TopicResult
+
+ItemView = Literal["own", "projected"]
+"""``own``: the model's own items; ``projected``: words of the corpus, comparable across models."""
+
+
+@dataclass(frozen=True)
+class MetricValue:
+    """One number, or the reason why there is none.
+
+    Attributes:
+        value: the number, or None with ``reason``.
+        per_topic: K values, None for a topic without one; or None where the metric has no
+            per-topic form.
+        reason: why ``value`` is missing.
+        details: what the value rests on: reference hash, items out of vocabulary, topics left out.
+    """
+
+    value: float | None
+    per_topic: tuple[float | None, ...] | None = None
+    reason: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.value is None and not self.reason:
+            raise InputError("a metric value that is missing needs a reason")
+
+    @classmethod
+    def missing(cls, reason: str, **details: Any) -> MetricValue:
+        """Returns a value that is missing for ``reason``."""
+        return cls(None, None, reason, details)
+
+
+class Metric(ABC):
+    """A number about one topic result.
+
+    Attributes:
+        name: the registry name.
+        version: raised whenever the same input may give another number.
+        higher_is_better: the direction in which ``compare`` calls a change a regression.
+        needs: what the context must offer beside the corpus: any of "labels", "words" (reference
+            token sequences), "embeddings" (a text encoder), "siblings" (the same model under other
+            seeds), "refit" (a function that fits the model on other documents).
+        item_views: (None,) for metrics that read no items, else which item views it is played on.
+        variants: parameter settings that the harness plays by default.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    higher_is_better: ClassVar[bool] = True
+    needs: ClassVar[tuple[str, ...]] = ()
+    item_views: ClassVar[tuple[ItemView | None, ...]] = (None,)
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+
+    @abstractmethod
+    def compute(
+        self,
+        result: TopicResult,
+        context: MetricContext,
+        *,
+        view: ItemView | None = None,
+        **params: Any,
+    ) -> MetricValue:
+        """Computes the value for one result.
+
+        Args:
+            result: the topics.
+            context: corpus, counts, reference texts and what else ``needs`` names.
+            view: one of ``item_views``.
+            params: one of ``variants``, or what a suite sets.
+
+        Raises:
+            InputError: a parameter is wrong. A value that cannot be had is returned as missing.
+        """

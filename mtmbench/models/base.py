@@ -1,0 +1,97 @@
+"""The interface of every topic model."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from mtmbench.errors import InputError
+from mtmbench.results import TopicResult
+from mtmbench.types import BoolArray, Counts, FloatArray, ItemSpace, ViewName, Views
+
+
+class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
+    """A topic model: ``__init__`` only stores parameters, ``fit`` learns, learned state ends in ``_``.
+
+    Subclasses follow scikit-learn's rule (every ``__init__`` argument is stored under its own name
+    and nothing else happens there), so ``get_params`` and ``clone`` work.
+
+    Attributes:
+        name: the registry name, repeated in results.
+        needs: the views that ``fit`` reads.
+        item_view: the view whose items the topics are distributions over.
+        has_perplexity: whether ``transform`` together with ``topic_item`` defines a held-out
+            likelihood (mixtures of item distributions do; clusterings do not).
+    """
+
+    name: ClassVar[str]
+    needs: ClassVar[tuple[ViewName, ...]] = ("words",)
+    item_view: ClassVar[ViewName] = "words"
+    has_perplexity: ClassVar[bool] = False
+
+    n_topics: int
+
+    @abstractmethod
+    def fit(self, views: Views, *, seed: int) -> TopicResult:
+        """Fits the model; the same views and seed give the same result on the same machine.
+
+        Args:
+            views: the corpus and the views named in ``needs``.
+            seed: seed of every random choice.
+
+        Raises:
+            InputError: a view is missing, or the corpus cannot carry the model (no items, fewer
+                documents than the method needs); the message says what would be right.
+        """
+
+    @abstractmethod
+    def transform(self, views: Views) -> FloatArray:
+        """Returns θ (D, K) f32 for documents over the items of the fit; rows sum to 1 or are zero.
+
+        Raises:
+            InputError: the model is not fitted, or the items differ from those of the fit.
+        """
+
+    def _result(
+        self,
+        views: Views,
+        counts: Counts | ItemSpace,
+        *,
+        seed: int,
+        doc_topic: FloatArray,
+        topic_item: FloatArray,
+        outlier: BoolArray | None = None,
+        shown_item: FloatArray | None = None,
+        info: Mapping[str, Any] | None = None,
+    ) -> TopicResult:
+        """Packs a fit into a result; rows with mass are normalised to sum to one."""
+        defaults = type(self)().get_params(deep=False)
+        params = self.get_params(deep=False)
+        return TopicResult(
+            model=self.name,
+            params=params,
+            params_given={k: v for k, v in params.items() if v != defaults[k]},
+            seed=seed,
+            doc_topic=normalise_rows(doc_topic),
+            topic_item=normalise_rows(topic_item),
+            items=counts if isinstance(counts, ItemSpace) else counts.items,
+            corpus={"name": views.corpus.name, "revision": views.corpus.revision},
+            outlier=outlier,
+            shown_item=None if shown_item is None else np.asarray(shown_item, dtype=np.float32),
+            info=info or {},
+        )
+
+    def _check_n_topics(self) -> None:
+        if isinstance(self.n_topics, bool) or int(self.n_topics) != self.n_topics or self.n_topics < 1:
+            raise InputError(f"n_topics must be a whole number of at least 1, not {self.n_topics!r}")
+
+
+def normalise_rows(array: Any) -> FloatArray:
+    """Returns ``array`` as f32 with rows that sum to one; all-zero rows stay zero."""
+    dense = np.asarray(array, dtype=np.float64)
+    sums = dense.sum(axis=1, keepdims=True)
+    return np.divide(dense, sums, out=np.zeros_like(dense), where=sums > 0).astype(np.float32)
