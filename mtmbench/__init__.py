@@ -1,0 +1,82 @@
+"""mtmbench: the evaluation-first benchmark harness for topic models.
+
+Everything here is imported when first used, so ``import mtmbench`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mtmbench.api import Board, load_corpus, model, run, score, views
+    from mtmbench.judging.base import Completion, JudgeClient, Option, Question
+    from mtmbench.metrics.base import Metric, MetricValue
+    from mtmbench.models.base import TopicModel
+    from mtmbench.registries import (
+        register_corpus,
+        register_features,
+        register_judge,
+        register_metric,
+        register_model,
+    )
+    from mtmbench.results import TopicResult
+    from mtmbench.types import Corpus, Counts, ItemSpace, Record, Views
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "mtmbench.api": ("Board", "load_corpus", "model", "run", "score", "views"),
+    "mtmbench.judging.base": ("Completion", "JudgeClient", "Option", "Question"),
+    "mtmbench.metrics.base": ("Metric", "MetricValue"),
+    "mtmbench.models.base": ("TopicModel",),
+    "mtmbench.registries": (
+        "register_corpus",
+        "register_features",
+        "register_judge",
+        "register_metric",
+        "register_model",
+    ),
+    "mtmbench.results": ("TopicResult",),
+    "mtmbench.types": ("Corpus", "Counts", "ItemSpace", "Record", "Views"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Board",
+    "Completion",
+    "Corpus",
+    "Counts",
+    "ItemSpace",
+    "JudgeClient",
+    "Metric",
+    "MetricValue",
+    "Option",
+    "Question",
+    "Record",
+    "TopicModel",
+    "TopicResult",
+    "Views",
+    "load_corpus",
+    "model",
+    "register_corpus",
+    "register_features",
+    "register_judge",
+    "register_metric",
+    "register_model",
+    "run",
+    "score",
+    "views",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'mtmbench' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
