@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -12,6 +12,11 @@ if TYPE_CHECKING:
 
 QuestionKind = Literal["match", "steer", "rating", "intrusion", "label", "summary"]
 Verdict = Literal["A", "B", "tie", "unparsed", "refused"]
+
+NO_TOPIC = "(no topic)"
+"""Shown for a document on which a model has no mass."""
+EMPTY_TOPIC = "(empty topic)"
+"""Shown for a topic that has mass in the document but neither items nor a summary."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,12 @@ class ShownTopic:
     words: tuple[str, ...] = ()
     word_weights: tuple[float, ...] = ()
     summary: str | None = None
+
+    @property
+    def description(self) -> str:
+        """The text that stands for the topic: its summary where there is one, else its items."""
+        text = ", ".join(self.items) if self.summary is None else self.summary
+        return " ".join(text.split()) or EMPTY_TOPIC
 
 
 @dataclass(frozen=True)
@@ -105,8 +116,18 @@ class JudgeClient(ABC):
     ) -> Completion:
         """Answers one question. ``params`` are decoding settings; ``replicate`` counts repeats."""
 
-    def prepare(self, corpus: Corpus, options: Sequence[Option]) -> None:
-        """Told what is coming, once per corpus, so that proxies can encode texts in batches."""
+    def prepare(self, corpus: Corpus, options: Sequence[Option], rows: Sequence[int]) -> None:
+        """Told what is coming before each match, so that proxies can encode texts in batches.
+
+        Args:
+            corpus: the whole corpus, for statistics such as document frequencies.
+            options: every option that the match shows.
+            rows: the rows of ``corpus`` that are judged.
+        """
+
+    def sees(self, option: Option) -> Hashable:
+        """Returns all of an option that can reach the verdict; equal ones tie without a call."""
+        return tuple(topic.description for topic in option.topics)
 
     async def close(self) -> None:
         """Releases what the client holds; called once, also after an error."""
