@@ -228,9 +228,9 @@ class Views:
     def __init__(
         self,
         corpus: Corpus,
-        words: Counts | Callable[[], Counts] | None = None,
-        features: Counts | Callable[[], Counts] | None = None,
-        embeddings: FloatArray | Callable[[], FloatArray] | None = None,
+        words: Counts | Callable[[], Counts | None] | None = None,
+        features: Counts | Callable[[], Counts | None] | None = None,
+        embeddings: FloatArray | Callable[[], FloatArray | None] | None = None,
     ) -> None:
         self.corpus = corpus
         self._words = words

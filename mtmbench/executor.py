@@ -1,0 +1,251 @@
+"""Workers: spawned processes that play tasks and send records back; only the parent writes."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from mtmbench.plan import Cell, cell_record
+from mtmbench.store import RunInfo
+from mtmbench.workspace import Produced, Workspace, WorkspaceSpec
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS",
+                     "NUMBA_NUM_THREADS")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Task:
+    """Cells that one worker plays in a row.
+
+    ``affinity`` names what the worker has warm afterwards (a library, a corpus): tasks of one
+    affinity go to one worker while others are waiting. A task with ``prepare`` plays no cell and
+    makes a view of a corpus instead.
+    """
+
+    cells: tuple[Cell, ...]
+    affinity: str = ""
+    prepare: tuple[str, str | None, str] | None = None
+
+
+@dataclass(frozen=True)
+class TaskFailure:
+    """A task that could not be played: what is known of why."""
+
+    task: Task
+    reason: str
+
+
+class WorkerPool:
+    """Runs tasks on ``n_workers`` persistent processes, or in this one for 0.
+
+    Each worker computes on one thread, so results do not depend on how many there are. Workers
+    end when this process ends, however it ends.
+    """
+
+    def __init__(
+        self,
+        spec: WorkspaceSpec,
+        n_workers: int,
+        *,
+        on_start: Callable[[int], None],
+        on_end: Callable[[int], None],
+    ) -> None:
+        self._spec = spec
+        self._on_start, self._on_end = on_start, on_end
+        self._inline = Workspace(spec) if n_workers == 0 else None
+        self._workers: list[_Worker] = []
+        self._n_workers = n_workers
+
+    def __enter__(self) -> WorkerPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers:
+            self._end(worker)
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[list[Produced] | Task | TaskFailure]:
+        """Plays tasks; yields batches of records as they come, and each task when it is done.
+
+        A worker that dies takes its task with it: error records for the cells not yet played.
+        """
+        if self._inline is not None:
+            yield from self._run_inline(tasks)
+            return
+        waiting = list(tasks)
+        while len(self._workers) < min(self._n_workers, len(waiting)):
+            self._workers.append(self._start())
+        while waiting or any(worker.task for worker in self._workers):
+            for worker in self._workers:
+                if worker.task is None and waiting:
+                    worker.give(waiting.pop(self._choose(worker, waiting)))
+            busy = {worker.connection: worker for worker in self._workers if worker.task}
+            for connection in wait(list(busy)):
+                yield from self._receive(busy[connection])  # type: ignore[index]
+
+    def _run_inline(self, tasks: Sequence[Task]) -> Iterator[list[Produced] | Task | TaskFailure]:
+        assert self._inline is not None
+        for task in tasks:
+            yield from _play(self._inline, task)
+            yield task
+
+    def _choose(self, worker: _Worker, waiting: Sequence[Task]) -> int:
+        for i, task in enumerate(waiting):
+            if task.affinity in worker.warm:
+                return i
+        taken = {name for other in self._workers for name in other.warm}
+        for i, task in enumerate(waiting):
+            if task.affinity not in taken:
+                return i
+        return 0
+
+    def _receive(self, worker: _Worker) -> Iterator[list[Produced] | Task | TaskFailure]:
+        task = worker.task
+        assert task is not None
+        try:
+            message = worker.connection.recv()
+        except (EOFError, OSError):
+            worker.process.join(5)
+            reason = f"worker died (exit code {worker.process.exitcode}); out of memory?"
+            records = _failure_records(task, worker.played, reason)
+            self._workers.remove(worker)
+            self._end(worker)
+            self._workers.append(self._start())
+            if records:
+                yield records
+            if task.prepare is not None:
+                yield TaskFailure(task, reason)
+            yield task
+            return
+        if message is None:
+            worker.task = None
+            yield task
+        elif isinstance(message, TaskFailure):
+            yield message
+        else:
+            worker.played.update(record.key for record, _ in message)
+            yield message
+
+    def _start(self) -> _Worker:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(
+            target=_worker_main, args=(theirs, self._spec, os.getpid()), daemon=True
+        )
+        with _single_threaded_environment():
+            process.start()
+        theirs.close()
+        assert process.pid is not None
+        self._on_start(process.pid)
+        return _Worker(process, ours)
+
+    def _end(self, worker: _Worker) -> None:
+        with contextlib.suppress(OSError):
+            worker.connection.close()
+        if worker.task is not None:
+            worker.process.kill()
+        worker.process.join(2)
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+        assert worker.process.pid is not None
+        self._on_end(worker.process.pid)
+
+
+class _Worker:
+    def __init__(self, process: BaseProcess, connection: Connection[Any, Any]) -> None:
+        self.process = process
+        self.connection = connection
+        self.task: Task | None = None
+        self.played: set[str] = set()
+        self.warm: set[str] = set()
+
+    def give(self, task: Task) -> None:
+        self.task = task
+        self.played = set()
+        self.warm.add(task.affinity)
+        with contextlib.suppress(OSError):  # a dead worker is noticed when its answer is read
+            self.connection.send(task)
+
+
+def _play(workspace: Workspace, task: Task) -> Iterator[list[Produced] | TaskFailure]:
+    if task.prepare is not None:
+        try:
+            workspace.prepare(*task.prepare)
+        except Exception as error:
+            yield TaskFailure(task, f"{type(error).__name__}: {error}")
+        return
+    played: set[str] = set()
+    try:
+        for batch in workspace.play(task.cells):
+            played.update(record.key for record, _ in batch)
+            yield batch
+    except Exception as error:
+        # What fails outside a cell (a judge's set-up) fails every cell that is left.
+        import traceback
+
+        yield _failure_records(
+            task, played, f"{type(error).__name__}: {error}", traceback.format_exc()
+        )
+
+
+def _failure_records(
+    task: Task, played: set[str], reason: str, trace: str | None = None
+) -> list[Produced]:
+    return [
+        (cell_record(cell, "error", {"reason": reason}, {}), RunInfo(traceback=trace))
+        for cell in task.cells
+        if cell.key not in played
+    ]
+
+
+def _worker_main(connection: Connection[Any, Any], spec: WorkspaceSpec, parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with(parent)
+    workspace = Workspace(spec)
+    while True:
+        try:
+            task = connection.recv()
+        except (EOFError, OSError):
+            return
+        for message in _play(workspace, task):
+            connection.send(message)
+        connection.send(None)
+
+
+def _die_with(parent: int) -> None:
+    """Ends this process as soon as ``parent`` is gone, even inside a long C call on Linux."""
+    if sys.platform == "linux":
+        set_death_signal = 1
+        ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.25)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextlib.contextmanager
+def _single_threaded_environment() -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,257 @@
+"""Plays a suite: plan the cells, play those that are missing, write records and board."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import tomli_w
+
+from mtmbench.cards import Suite, parse_card, read_card
+from mtmbench.errors import InputError
+from mtmbench.executor import Task, TaskFailure, WorkerPool
+from mtmbench.plan import Cell, FitCell, MatchCell, MetricCell, Plan, cell_record, make_plan
+from mtmbench.registries import JUDGES, METRICS, MODELS
+from mtmbench.results import TopicResult
+from mtmbench.store import RunInfo, RunStore
+from mtmbench.workspace import WorkspaceSpec, result_path
+
+
+class Progress(Protocol):
+    """Told what is happening; the command line draws bars from it."""
+
+    def phase(self, name: str, total: int) -> None:
+        """A phase of ``total`` units begins."""
+
+    def advance(self, units: int, what: str) -> None:
+        """``units`` units of the phase are done; ``what`` names the last."""
+
+
+class NoProgress:
+    """Draws nothing."""
+
+    def phase(self, name: str, total: int) -> None:
+        """Ignores a phase."""
+
+    def advance(self, units: int, what: str) -> None:
+        """Ignores an advance."""
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What a run did.
+
+    Attributes:
+        folder: where ``records.jsonl`` and the board's files lie.
+        played: cells played by this run.
+        reused: cells that an earlier run had finished.
+        errors: (cell description, reason) of every error record on the board.
+    """
+
+    folder: Path
+    played: int
+    reused: int
+    errors: tuple[tuple[str, str], ...]
+
+
+def run_suite(
+    suite: Suite,
+    folder: Path,
+    *,
+    data_dir: Path | None = None,
+    plugins: Sequence[str] = (),
+    workers: int | None = None,
+    progress: Progress | None = None,
+    plan: Plan | None = None,
+) -> RunOutcome:
+    """Plays every cell of a suite that ``folder`` does not hold yet and writes its board.
+
+    The board's files do not depend on how often the run was interrupted, nor on ``workers``.
+
+    Args:
+        suite: what to play.
+        folder: the run's folder; made if need be, resumed if it holds records.
+        data_dir: folder of local corpora; None reads ``MTMBENCH_DATA``.
+        plugins: files or modules that register more models, metrics or judges.
+        workers: processes, each on one thread; None takes the cores that are usable, 0 plays in
+            this process.
+        progress: told what is happening.
+        plan: the suite's plan if it was made already.
+
+    Raises:
+        StoreInUseError: another run holds the folder.
+        InputError: the suite names what does not exist, or the folder holds what is not a run.
+    """
+    from mtmbench.board.write import write_board
+
+    progress = progress or NoProgress()
+    plan = plan or make_plan(suite, data_dir=data_dir, plugins=plugins)
+    with RunStore(folder) as store:
+        _write_suite(folder, plan.suite)
+        _drop_lost_results(store, plan)
+        before = store.finished() & plan.keys()
+        try:
+            _play(plan, store, workers, progress)
+        finally:
+            store.export(plan.keys())
+        write_board(folder)
+        finished = store.finished() & plan.keys()
+        errors = tuple(
+            (describe(record.payload), str(record.payload.get("reason", "")))
+            for record in store.records(plan.keys())
+            if record.status == "error"
+        )
+    return RunOutcome(folder, len(finished - before) + len(errors), len(before), errors)
+
+
+def describe(payload: Mapping[str, Any]) -> str:
+    """Returns a short name of the cell that a payload belongs to, for people."""
+    if "forward" in payload or "a" in payload:
+        a, b = (_name(payload[side]) for side in ("a", "b"))
+        return f"{payload['judge']}: {a} against {b} on {payload['corpus']}, K = {payload['k']}"
+    where = f"{_name(payload)} on {payload['corpus']}, K = {payload['k']}"
+    seed = "" if payload.get("seed") is None else f", seed {payload['seed']}"
+    return f"{payload['metric']} of {where}{seed}" if "metric" in payload else f"{where}{seed}"
+
+
+def _name(payload: Mapping[str, Any]) -> str:
+    return payload["model"] + (f":{payload['setting']}" if payload["setting"] else "")
+
+
+def _play(plan: Plan, store: RunStore, workers: int | None, progress: Progress) -> None:
+    spec = WorkspaceSpec(plan.suite, plan.specs, store.folder, plan.data_dir, plan.plugins)
+    modules = _registering_modules(plan)
+    if "__main__" in modules and workers is None:
+        workers = 0  # a spawned worker cannot import what a script or notebook defines
+    spec = replace(spec, plugins=(*plan.plugins, *sorted(modules - {"__main__"})))
+    count = _usable_cores() if workers is None else workers
+    with WorkerPool(
+        spec, count, on_start=store.note_worker, on_end=store.drop_worker
+    ) as pool:
+        for name, tasks in _phases(plan, store):
+            progress.phase(name, sum(max(1, len(task.cells)) for task in tasks))
+            for event in pool.run(tasks):
+                if isinstance(event, list):
+                    store.add(event)
+                    progress.advance(len(event), describe(event[-1][0].payload))
+                elif isinstance(event, TaskFailure):
+                    # Each cell that needs the view meets the same error and records it.
+                    progress.advance(0, event.reason)
+                elif event.prepare is not None:
+                    progress.advance(1, f"{event.prepare[2]} of {event.prepare[0]}")
+
+
+def _phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
+    """Yields the phases in order; each looks at what the store holds by then."""
+    done = store.finished()
+    fits = [cell for cell in plan.fits if cell.key not in done]
+    if fits:
+        yield "views", _view_tasks(fits)
+        yield "fits", [Task((cell,), affinity=cell.registry) for cell in fits]
+        done = store.finished()
+    fitted = {cell.key for cell in plan.fits} & done
+    missing = [
+        cell for cell in (*plan.metrics, *plan.matches) if cell.key not in done
+    ]
+    lost = [cell for cell in missing if not set(_fit_keys(cell)) <= fitted]
+    if lost:
+        store.add([_unplayable(cell) for cell in lost])
+    lost_keys = {cell.key for cell in lost}
+    playable = [cell for cell in missing if cell.key not in lost_keys]
+    metrics = [cell for cell in playable if isinstance(cell, MetricCell)]
+    if metrics:
+        yield "metrics", _metric_tasks(metrics)
+    matches = [cell for cell in playable if isinstance(cell, MatchCell)]
+    if matches:
+        yield "matches", _match_tasks(matches)
+
+
+def _view_tasks(fits: Sequence[FitCell]) -> list[Task]:
+    tasks: dict[tuple[str, str | None, str], Task] = {}
+    for cell in fits:
+        for view in MODELS.get(cell.registry).needs:
+            setting = cell.setting if view == "features" else None
+            prepare = (cell.corpus, setting, view)
+            tasks.setdefault(prepare, Task((), affinity=cell.corpus, prepare=prepare))
+    return list(tasks.values())
+
+
+def _metric_tasks(cells: Sequence[MetricCell]) -> list[Task]:
+    # Values over seeds come last: they read results that the others have loaded.
+    by_fit: dict[tuple[str, bool], list[Cell]] = {}
+    for cell in cells:
+        by_fit.setdefault((cell.fit.key, bool(cell.siblings)), []).append(cell)
+    return [
+        Task(tuple(group), affinity=_corpus_of(group[0])) for group in by_fit.values()
+    ]
+
+
+def _match_tasks(cells: Sequence[MatchCell]) -> list[Task]:
+    leagues: dict[tuple[str, ...], list[Cell]] = {}
+    for cell in cells:
+        leagues.setdefault(cell.league, []).append(cell)
+    return [
+        Task(tuple(group), affinity=_corpus_of(group[0])) for group in leagues.values()
+    ]
+
+
+def _corpus_of(cell: Cell) -> str:
+    if isinstance(cell, MatchCell):
+        return cell.a.corpus
+    return cell.corpus if isinstance(cell, FitCell) else cell.fit.corpus
+
+
+def _fit_keys(cell: MetricCell | MatchCell) -> list[str]:
+    if isinstance(cell, MatchCell):
+        return [cell.a.key, cell.b.key]
+    return [cell.fit.key, *(other.key for other in cell.siblings)]
+
+
+def _unplayable(cell: Cell) -> tuple[Any, RunInfo]:
+    return cell_record(cell, "error", {"reason": "a fit that it needs failed"}, {}), RunInfo()
+
+
+def _drop_lost_results(store: RunStore, plan: Plan) -> None:
+    """A fit whose result file is missing or damaged is played again."""
+    done = store.finished()
+    for cell in plan.fits:
+        if cell.key in done:
+            try:
+                TopicResult.load(result_path(store.folder, cell.key))
+            except InputError:
+                store.forget(cell.key)
+
+
+def _write_suite(folder: Path, suite: Suite) -> None:
+    """Writes ``suite.toml`` as resolved, unless the folder holds the same suite already."""
+    path = folder / "suite.toml"
+    if path.is_file() and read_card(path, Suite) == suite:
+        return
+    if path.is_file() and folder.parent.name == "leaderboards":
+        raise InputError(
+            f"{path} is another suite than the one asked for; choose another --out, or edit it"
+        )
+    from mtmbench.serialise import write_atomically
+
+    data = suite.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    data["name"] = suite.name
+    parse_card(data, Suite, "the resolved suite")
+    write_atomically(path, tomli_w.dumps(data))
+
+
+def _registering_modules(plan: Plan) -> set[str]:
+    """Returns the modules outside this package whose import registers what the plan uses."""
+    origins = {MODELS.origin(cell.registry) for cell in plan.fits}
+    origins |= {METRICS.origin(cell.metric) for cell in plan.metrics}
+    origins |= {JUDGES.origin(cell.card.client) for cell in plan.matches}
+    modules = {origin.partition(":")[0] for origin in origins}
+    return {module for module in modules if not module.startswith("mtmbench")}
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1

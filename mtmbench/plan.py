@@ -1,0 +1,336 @@
+"""What a suite will play: one cell per fit, metric value and match, each with its content key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from mtmbench.cards import CorpusSpec, JudgeCard, Suite, load_judge_card, load_model_card
+from mtmbench.errors import InputError
+from mtmbench.registries import FEATURES, JUDGES, METRICS, MODELS
+from mtmbench.serialise import content_hash
+from mtmbench.types import Corpus, Record, Status
+
+MIN_TOPICS_FOR_LABELS = 20
+"""``k = "labels"`` means the number of gold labels, but at least this."""
+
+
+@dataclass(frozen=True)
+class FitCell:
+    """One model fitted once: corpus, feature setting, K and seed."""
+
+    key: str
+    corpus: str
+    corpus_revision: str
+    model: str
+    registry: str
+    setting: str | None
+    k: int
+    k_spec: int | str
+    seed: int
+    params: Mapping[str, Any]
+    kind = "fit"
+
+    @property
+    def competitor(self) -> tuple[str, str | None]:
+        """What plays on a board: the model card and the feature setting."""
+        return self.model, self.setting
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the fields that say which cell a record belongs to."""
+        return {
+            "corpus": self.corpus,
+            "corpus_revision": self.corpus_revision,
+            "model": self.model,
+            "registry": self.registry,
+            "setting": self.setting,
+            "k": self.k,
+            "k_spec": self.k_spec,
+            "seed": self.seed,
+            "params": dict(self.params),
+        }
+
+
+@dataclass(frozen=True)
+class MetricCell:
+    """One metric value of one fit, or of one model over its seeds (``seed`` None)."""
+
+    key: str
+    metric: str
+    version: int
+    higher_is_better: bool
+    view: str | None
+    params: Mapping[str, Any]
+    fit: FitCell
+    siblings: tuple[FitCell, ...] = ()
+    kind = "metric"
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the fields that say which cell a record belongs to."""
+        fit = self.fit
+        return {
+            "corpus": fit.corpus,
+            "corpus_revision": fit.corpus_revision,
+            "model": fit.model,
+            "setting": fit.setting,
+            "k": fit.k,
+            "k_spec": fit.k_spec,
+            "seed": None if self.siblings else fit.seed,
+            "fits": [fit.key, *(other.key for other in self.siblings)],
+            "metric": self.metric,
+            "version": self.version,
+            "higher_is_better": self.higher_is_better,
+            "view": self.view,
+            "params": dict(self.params),
+        }
+
+
+@dataclass(frozen=True)
+class MatchCell:
+    """All documents of one pair of fits under one judge and representation, both orders."""
+
+    key: str
+    judge: str
+    card: JudgeCard
+    representation: str
+    a: FitCell
+    b: FitCell
+    rows: tuple[int, ...]
+    doc_ids: tuple[str, ...]
+    identity_of_judge: Mapping[str, Any]
+    protocol: Mapping[str, Any]
+    kind = "match"
+
+    @property
+    def league(self) -> tuple[str, str, str, str]:
+        """Cells of one league share judge, corpus, K and representation."""
+        return self.judge, self.a.corpus, str(self.a.k_spec), self.representation
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the fields that say which cell a record belongs to."""
+        return {
+            **self.identity_of_judge,
+            "corpus": self.a.corpus,
+            "corpus_revision": self.a.corpus_revision,
+            "k": self.a.k,
+            "k_spec": self.a.k_spec,
+            "representation": self.representation,
+            "a": {"model": self.a.model, "setting": self.a.setting, "fit": self.a.key},
+            "b": {"model": self.b.model, "setting": self.b.setting, "fit": self.b.key},
+            "seed": {"a": self.a.seed, "b": self.b.seed},
+            "documents": list(self.doc_ids),
+            "protocol": dict(self.protocol),
+        }
+
+
+Cell = FitCell | MetricCell | MatchCell
+
+
+def cell_record(
+    cell: Cell, status: Status, values: Mapping[str, Any], versions: Mapping[str, str]
+) -> Record:
+    """Returns the record of a cell: its identity with ``values`` added."""
+    kind: Any = cell.kind
+    return Record(kind, cell.key, status, {**cell.identity(), **values}, versions)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every cell of a suite, in the order in which they are played."""
+
+    suite: Suite
+    corpora: Mapping[str, Corpus]
+    fits: tuple[FitCell, ...]
+    metrics: tuple[MetricCell, ...]
+    matches: tuple[MatchCell, ...]
+    data_dir: Path | None = None
+    plugins: tuple[str, ...] = ()
+    specs: Mapping[str, CorpusSpec] = field(default_factory=dict)
+
+    def cells(self) -> Iterator[Cell]:
+        """Yields every cell."""
+        yield from self.fits
+        yield from self.metrics
+        yield from self.matches
+
+    def keys(self) -> set[str]:
+        """Returns the keys of every cell; a board shows these and no others."""
+        return {cell.key for cell in self.cells()}
+
+
+def make_plan(
+    suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[str] = ()
+) -> Plan:
+    """Loads the corpora and lays out every cell; nothing is fitted, judged or extracted.
+
+    Args:
+        suite: what to play.
+        data_dir: folder of local corpora; None reads ``MTMBENCH_DATA``.
+        plugins: files or modules that register more models, metrics or judges.
+
+    Raises:
+        InputError: a corpus cannot be loaded, or a model, metric or judge is unknown; the message
+            names the nearest valid one.
+    """
+    from mtmbench.corpora.load import load_spec
+    from mtmbench.plugins import load_plugins
+
+    load_plugins(plugins)
+    corpora: dict[str, Corpus] = {}
+    specs: dict[str, CorpusSpec] = {}
+    for spec in suite.corpora:
+        corpus = load_spec(spec, data_dir)
+        if corpus.name in corpora:
+            raise InputError(f"corpus {corpus.name!r} stands twice in suite {suite.name!r}")
+        corpora[corpus.name], specs[corpus.name] = corpus, spec
+    fits = [cell for corpus in corpora.values() for cell in _fit_cells(suite, corpus)]
+    return Plan(
+        suite,
+        corpora,
+        tuple(fits),
+        tuple(_metric_cells(suite, fits)),
+        tuple(_match_cells(suite, corpora, fits)),
+        data_dir,
+        tuple(plugins),
+        specs,
+    )
+
+
+def _fit_cells(suite: Suite, corpus: Corpus) -> Iterator[FitCell]:
+    for k_spec in suite.k:
+        k = _resolve_k(k_spec, corpus)
+        for name in suite.models:
+            card = load_model_card(name)
+            model = MODELS.get(card.model)
+            settings = suite.features.settings if "features" in model.needs else (None,)
+            params = {**card.params_for(corpus.name), **suite.params.get(name, {})}
+            if "n_topics" in _parameter_names(model):
+                params["n_topics"] = k
+            _check_params(name, model, params)
+            for setting in settings:
+                for seed in suite.seeds_of(name):
+                    key = content_hash(
+                        "fit", corpus.revision, card.model, MODELS.origin(card.model),
+                        model.version, params, _view_inputs(suite, model.needs, setting),
+                        setting, k, seed,
+                    )  # fmt: skip
+                    yield FitCell(
+                        key, corpus.name, corpus.revision, name, card.model, setting, k,
+                        k_spec, seed, params,
+                    )  # fmt: skip
+
+
+def _metric_cells(suite: Suite, fits: Sequence[FitCell]) -> Iterator[MetricCell]:
+    from mtmbench.metrics.play import metric_cells
+
+    by_group: dict[tuple[Any, ...], list[FitCell]] = {}
+    for fit in fits:
+        by_group.setdefault((fit.corpus, fit.k_spec, *fit.competitor), []).append(fit)
+    for name, view, params in metric_cells(suite.metrics):
+        metric = METRICS.get(name)
+        for group in by_group.values():
+            over_seeds = "siblings" in metric.needs
+            for fit in group[:1] if over_seeds else group:
+                siblings = tuple(group[1:]) if over_seeds else ()
+                key = content_hash(
+                    "metric", name, METRICS.origin(name), metric.version, view, params,
+                    fit.key, [other.key for other in siblings], suite.words.model_dump(),
+                )  # fmt: skip
+                yield MetricCell(
+                    key, name, metric.version, metric.higher_is_better, view, params, fit, siblings
+                )
+
+
+def _match_cells(
+    suite: Suite, corpora: Mapping[str, Corpus], fits: Sequence[FitCell]
+) -> Iterator[MatchCell]:
+    from mtmbench.judging.schedule import sample_documents
+
+    spec = suite.judging
+    if spec is None:
+        return
+    protocol = spec.model_dump(exclude={"judges", "bootstrap", "confidence", "representations"})
+    cards = {name: load_judge_card(name) for name in spec.judges}
+    judges = {name: _judge_identity(name, card) for name, card in cards.items()}
+    for corpus in corpora.values():
+        rows = tuple(sample_documents(corpus, spec.documents, spec.seed))
+        doc_ids = tuple(corpus.doc_ids[row] for row in rows)
+        for k_spec in suite.k:
+            players = _first_seeds(fits, corpus.name, k_spec)
+            for judge, card in cards.items():
+                for representation in spec.representations:
+                    for a, b in combinations(players, 2):
+                        key = content_hash(
+                            "match", judges[judge], card.model_dump(), corpus.revision,
+                            list(doc_ids), protocol, suite.words.model_dump(),
+                            representation, a.key, b.key,
+                        )  # fmt: skip
+                        yield MatchCell(
+                            key, judge, card, representation, a, b, rows, doc_ids,
+                            judges[judge], protocol,
+                        )  # fmt: skip
+
+
+def _first_seeds(fits: Sequence[FitCell], corpus: str, k_spec: int | str) -> list[FitCell]:
+    first: dict[tuple[str, str | None], FitCell] = {}
+    for fit in fits:
+        if fit.corpus == corpus and fit.k_spec == k_spec:
+            first.setdefault(fit.competitor, fit)
+    return list(first.values())
+
+
+def _judge_identity(name: str, card: JudgeCard) -> dict[str, Any]:
+    from mtmbench.judging.prompt import prompt_hash
+
+    client = JUDGES.get(card.client)
+    return {
+        "judge": name,
+        "judge_is_llm": client.is_llm,
+        "order_free": client.order_free,
+        "encoder": client.encoder,
+        "judge_client": card.client,
+        "judge_version": client.version,
+        "prompt": prompt_hash(card.prompt) if client.is_llm else None,
+    }
+
+
+def _view_inputs(suite: Suite, needs: Sequence[str], setting: str | None) -> dict[str, Any]:
+    inputs: dict[str, Any] = {}
+    if "words" in needs:
+        inputs["words"] = suite.words.model_dump()
+    if "embeddings" in needs:
+        inputs["embeddings"] = "all-MiniLM-L6-v2"
+    if "features" in needs and setting is not None:
+        features = suite.features
+        source = FEATURES.get(features.source)(**features.params)
+        inputs["features"] = {
+            "source": features.source,
+            "max_tokens": features.max_tokens,
+            "setting": source.describe(setting),
+        }
+    return inputs
+
+
+def _resolve_k(k_spec: int | str, corpus: Corpus) -> int:
+    if isinstance(k_spec, int):
+        return k_spec
+    if corpus.n_labels == 0:
+        raise InputError(f"k = 'labels', but corpus {corpus.name!r} has no gold labels")
+    return max(MIN_TOPICS_FOR_LABELS, corpus.n_labels)
+
+
+def _parameter_names(model: Any) -> list[str]:
+    names = getattr(model, "_get_param_names", None)
+    return list(names()) if names else []
+
+
+def _check_params(name: str, model: Any, params: Mapping[str, Any]) -> None:
+    from mtmbench.errors import UnknownNameError
+
+    valid = _parameter_names(model)
+    for parameter in params:
+        if valid and parameter not in valid:
+            raise UnknownNameError(f"parameter of model {name!r}", parameter, valid)

@@ -1,0 +1,288 @@
+"""Where cells are played: a worker's corpora, views and results, each loaded once."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mtmbench.cards import CorpusSpec, Suite
+from mtmbench.judging.match import play_pair
+from mtmbench.plan import Cell, FitCell, MatchCell, MetricCell, cell_record
+from mtmbench.registries import JUDGES, MODELS
+from mtmbench.results import TopicResult
+from mtmbench.store import RunInfo
+from mtmbench.types import Corpus, Record, Status, Views
+
+if TYPE_CHECKING:
+    from mtmbench.features.words import Tokens
+    from mtmbench.judging.base import JudgeClient, Option
+    from mtmbench.metrics.context import MetricContext
+    from mtmbench.models.base import TopicModel
+
+Produced = tuple[Record, RunInfo]
+
+_TOPIC_ITEMS = 10
+"""Items and projected words kept in a fit record for people to read."""
+
+
+@dataclass(frozen=True)
+class WorkspaceSpec:
+    """All that a worker needs to make its workspace; sent once, when it starts."""
+
+    suite: Suite
+    specs: Mapping[str, CorpusSpec]
+    folder: Path
+    data_dir: Path | None
+    plugins: tuple[str, ...]
+
+
+class Workspace:
+    """Plays cells one after the other and yields their records; raises for none of them.
+
+    A cell that fails yields an error record with its traceback and the next one is played.
+    """
+
+    def __init__(self, spec: WorkspaceSpec) -> None:
+        from mtmbench.plugins import load_plugins
+
+        load_plugins(spec.plugins)
+        self.suite = spec.suite
+        self.folder = spec.folder
+        self._specs = spec.specs
+        self._data_dir = spec.data_dir
+        self._views: dict[tuple[str, str | None], Views] = {}
+        self._tokens: dict[str, Tokens] = {}
+        self._shared: dict[str, dict[Any, Any]] = {}
+        self._projected: dict[str, tuple[list[list[str]], list[list[float]]]] = {}
+        self._versions = {"mtmbench": package_version("mtmbench")}
+        self.corpus = lru_cache(maxsize=None)(self._load_corpus)
+        self.result = lru_cache(maxsize=64)(self._load_result)
+
+    def play(self, cells: Sequence[Cell]) -> Iterator[list[Produced]]:
+        """Plays cells of one kind; yields records in batches, each to be made durable at once."""
+        if isinstance(cells[0], FitCell):
+            for cell in cells:
+                yield [self._guard(cell, self._fit)]
+        elif isinstance(cells[0], MetricCell):
+            yield [self._guard(cell, self._metric) for cell in cells]
+        else:
+            yield from self._play_league([cell for cell in cells if isinstance(cell, MatchCell)])
+
+    def prepare(self, corpus_name: str, setting: str | None, what: str) -> None:
+        """Makes one view of a corpus, so that it lies in the cache for every worker."""
+        views = self.views(corpus_name, setting)
+        getattr(views, what)
+
+    def views(self, corpus_name: str, setting: str | None) -> Views:
+        """Returns the views of a corpus under a feature setting, made when asked for."""
+        from mtmbench.features.views import make_views
+
+        key = corpus_name, setting
+        if key not in self._views:
+            features = self.suite.features
+            made = make_views(
+                self.corpus(corpus_name),
+                words=self.suite.words,
+                source=None if setting is None else features.source,
+                setting=setting or "default",
+                max_tokens=features.max_tokens,
+                params=features.params,
+            )
+            if setting is not None:
+                plain, featured = self.views(corpus_name, None), made
+                made = Views(
+                    plain.corpus, lambda: plain.words, lambda: featured.features,
+                    lambda: plain.embeddings,
+                )  # fmt: skip
+            self._views[key] = made
+        return self._views[key]
+
+    def _load_corpus(self, name: str) -> Corpus:
+        from mtmbench.corpora.load import load_spec
+
+        return load_spec(self._specs[name], self._data_dir)
+
+    def _load_result(self, key: str) -> TopicResult:
+        return TopicResult.load(result_path(self.folder, key))
+
+    def _guard(self, cell: Cell, play: Callable[[Any], tuple[Status, dict[str, Any]]]) -> Produced:
+        start = time.monotonic()
+        trace = None
+        try:
+            status, values = play(cell)
+            record = cell_record(cell, status, values, self._versions)
+        except Exception as error:
+            trace = traceback.format_exc()
+            reason = f"{type(error).__name__}: {error}"
+            record = cell_record(cell, "error", {"reason": reason}, self._versions)
+        info = RunInfo(time.monotonic() - start, peak_rss_mb(), trace)
+        return record, info
+
+    def _model(self, cell: FitCell) -> TopicModel:
+        return MODELS.get(cell.registry)(**cell.params)
+
+    def _fit(self, cell: FitCell) -> tuple[Status, dict[str, Any]]:
+        views = self.views(cell.corpus, cell.setting)
+        result = self._model(cell).fit(views, seed=cell.seed)
+        result.save(result_path(self.folder, cell.key))
+        words, _ = self._projection(cell.key, cell.corpus, result)
+        shares = result.doc_topic.mean(axis=0, dtype=float)
+        topics = [
+            {"items": items, "words": words[k], "share": round(float(shares[k]), 6)}
+            for k, items in enumerate(result.top_labels(_TOPIC_ITEMS))
+        ]
+        return "ok", {
+            "n_docs": len(views.corpus),
+            "n_empty": views.corpus.n_empty,
+            "n_duplicates": views.corpus.n_duplicates,
+            "params_given": result.params_given,
+            "params": result.params,
+            "n_topics": result.n_topics,
+            "result": result.revision,
+            "items": {
+                "kind": result.items.kind,
+                "n": len(result.items),
+                "source": result.items.source,
+            },
+            "info": result.info,
+            "topics": topics,
+        }
+
+    def _metric(self, cell: MetricCell) -> tuple[Status, dict[str, Any]]:
+        from mtmbench.metrics.play import play_cell
+
+        view: Any = cell.view
+        value = play_cell(
+            self.result(cell.fit.key), self._context(cell), cell.metric, view, dict(cell.params)
+        )
+        return ("ok" if value.value is not None else "skipped"), {
+            "value": value.value,
+            "per_topic": value.per_topic,
+            "reason": value.reason,
+            "details": value.details,
+        }
+
+    def _context(self, cell: MetricCell) -> MetricContext:
+        from mtmbench.features.embeddings import embed_texts
+        from mtmbench.metrics.context import MetricContext
+
+        fit = cell.fit
+        views = self.views(fit.corpus, fit.setting)
+        model = self._model(fit)
+
+        def refit(train: Views, seed: int) -> TopicModel:
+            fresh = self._model(fit)
+            fresh.fit(train, seed=seed)
+            return fresh
+
+        counts = {view: getattr(views, view) for view in ("words", model.item_view)}
+        return MetricContext(
+            views.corpus,
+            tokens=self._corpus_tokens(fit.corpus),
+            counts=counts,
+            siblings=[self.result(other.key) for other in cell.siblings],
+            refit=refit if model.has_perplexity else None,
+            views=views,
+            embed=embed_texts,
+            cache=self._shared.setdefault(fit.corpus, {}),
+        )
+
+    def _corpus_tokens(self, corpus_name: str) -> Tokens:
+        from mtmbench.features.words import tokenise
+
+        if corpus_name not in self._tokens:
+            self._tokens[corpus_name] = tokenise(self.corpus(corpus_name))
+        return self._tokens[corpus_name]
+
+    def _projection(
+        self, key: str, corpus_name: str, result: TopicResult
+    ) -> tuple[list[list[str]], list[list[float]]]:
+        from mtmbench.metrics.projected import projected_words
+
+        if key not in self._projected:
+            words = self.views(corpus_name, None).words
+            assert words is not None
+            self._projected[key] = projected_words(result.doc_topic, words, _TOPIC_ITEMS)
+        return self._projected[key]
+
+    def _play_league(self, cells: Sequence[MatchCell]) -> Iterator[list[Produced]]:
+        """Plays the pairs of one league with one client that has seen all that is coming."""
+        client = JUDGES.get(cells[0].card.client)(**cells[0].card.params)
+        try:
+            self._prepare_client(client, cells)
+            for cell in cells:
+                yield [self._guard(cell, lambda cell: self._match(client, cell))]
+        finally:
+            _close(client)
+
+    def _prepare_client(self, client: JudgeClient, cells: Sequence[MatchCell]) -> None:
+        from mtmbench.judging.options import document_option
+
+        first = cells[0]
+        options: list[Option] = []
+        for fit in {fit.key: fit for cell in cells for fit in (cell.a, cell.b)}.values():
+            result, projected = self.result(fit.key), self._projected_of(fit)
+            options += [
+                document_option(
+                    result, row, competitor_id(fit), spec=self._judging(),
+                    representation=first.representation, projected=projected,
+                )
+                for row in first.rows
+            ]  # fmt: skip
+        client.prepare(self.corpus(first.a.corpus), options)
+
+    def _match(self, client: JudgeClient, cell: MatchCell) -> tuple[Status, dict[str, Any]]:
+        a, b = self.result(cell.a.key), self.result(cell.b.key)
+        if cell.representation == "summary" and (a.summaries is None or b.summaries is None):
+            return "skipped", {"reason": "a model of the pair has no summaries"}
+        outcome = play_pair(
+            client, cell.card, self.corpus(cell.a.corpus), cell.rows, a, b,
+            a_name=competitor_id(cell.a), b_name=competitor_id(cell.b), spec=self._judging(),
+            representation=cell.representation,
+            projected_a=self._projected_of(cell.a), projected_b=self._projected_of(cell.b),
+        )  # fmt: skip
+        return "ok", {
+            "forward": outcome.forward,
+            "backward": outcome.backward,
+            "calls": outcome.calls,
+            "usage": outcome.usage,
+        }
+
+    def _projected_of(self, fit: FitCell) -> tuple[list[list[str]], list[list[float]]]:
+        return self._projection(fit.key, fit.corpus, self.result(fit.key))
+
+    def _judging(self) -> Any:
+        assert self.suite.judging is not None
+        return self.suite.judging
+
+
+def competitor_id(fit: FitCell) -> str:
+    """Returns "model" or "model:setting", the name under which a fit plays."""
+    return fit.model if fit.setting is None else f"{fit.model}:{fit.setting}"
+
+
+def result_path(folder: Path, key: str) -> Path:
+    """Returns where the result of a fit lies."""
+    return folder / "results" / f"{key}.safetensors"
+
+
+def peak_rss_mb() -> float:
+    """Returns the peak resident memory of this process in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
+
+
+def _close(client: JudgeClient) -> None:
+    import asyncio
+
+    asyncio.run(client.close())
+
+
