@@ -204,21 +204,22 @@ def _fit_cells(suite: Suite, corpus: Corpus) -> Iterator[FitCell]:
         k = _resolve_k(k_spec, corpus)
         for name in suite.models:
             card = load_model_card(name)
+            shown = Path(name).stem if name.endswith(".toml") else name
             model = MODELS.get(card.model)
             settings = suite.features.settings if "features" in model.needs else (None,)
-            params = {**card.params_for(corpus.name), **suite.params.get(name, {})}
+            params = {**card.params_for(corpus.name), **suite.params.get(shown, {})}
             if "n_topics" in _parameter_names(model):
                 params["n_topics"] = k
             _check_params(name, model, params)
             for setting in settings:
-                for seed in suite.seeds_of(name):
+                for seed in suite.seeds_of(shown):
                     key = content_hash(
                         "fit", corpus.revision, card.model, MODELS.origin(card.model),
                         model.version, params, _view_inputs(suite, model.needs, setting),
                         setting, k, seed,
                     )  # fmt: skip
                     yield FitCell(
-                        key, corpus.name, corpus.revision, name, card.model, setting, k,
+                        key, corpus.name, corpus.revision, shown, card.model, setting, k,
                         k_spec, seed, params,
                     )  # fmt: skip
 

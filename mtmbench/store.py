@@ -9,7 +9,7 @@ import os
 import platform
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -91,29 +91,15 @@ class RunStore:
         self._db.close()
         os.close(self._lock_fd)
 
-    def add(self, record: Record, info: RunInfo = RunInfo()) -> None:  # noqa: B008
-        """Appends a record durably.
+    def add(self, records: Sequence[tuple[Record, RunInfo]]) -> None:
+        """Appends records in one durable transaction: all of them or none.
 
         Raises:
-            InputError: the store already holds another final record under this key.
+            InputError: the store already holds another final record under one of the keys.
         """
-        line = record.to_json()
         with self._db:
-            held = self._db.execute(
-                "SELECT status, line FROM records WHERE key = ?", (record.key,)
-            ).fetchone()
-            if held is not None and held[0] != "error" and held[1] != line:
-                raise InputError(f"record {record.key} is final and would be overwritten")
-            self._db.execute(
-                "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)",
-                (record.key, record.kind, record.status, line),
-            )
-            self._db.execute(
-                "INSERT INTO run_info (key, finished, seconds, peak_rss_mb, host, traceback) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                (record.key, time.time(), info.seconds, info.peak_rss_mb, platform.node(),
-                 info.traceback),
-            )  # fmt: skip
+            for record, info in records:
+                self._add_one(record, info)
 
     def forget(self, key: str) -> None:
         """Drops a record whose result file is gone, so that its cell is played again."""
@@ -157,6 +143,24 @@ class RunStore:
         """Forgets a worker that has ended."""
         with self._db:
             self._db.execute("DELETE FROM workers WHERE pid = ?", (pid,))
+
+    def _add_one(self, record: Record, info: RunInfo) -> None:
+        line = record.to_json()
+        held = self._db.execute(
+            "SELECT status, line FROM records WHERE key = ?", (record.key,)
+        ).fetchone()
+        if held is not None and held[0] != "error" and held[1] != line:
+            raise InputError(f"record {record.key} is final and would be overwritten")
+        self._db.execute(
+            "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)",
+            (record.key, record.kind, record.status, line),
+        )
+        self._db.execute(
+            "INSERT INTO run_info (key, finished, seconds, peak_rss_mb, host, traceback) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (record.key, time.time(), info.seconds, info.peak_rss_mb, platform.node(),
+             info.traceback),
+        )  # fmt: skip
 
     def _wait_for_orphans(self) -> None:
         deadline = time.monotonic() + ORPHAN_WAIT_SECONDS

@@ -237,7 +237,7 @@ class Workspace:
                 )
                 for row in first.rows
             ]  # fmt: skip
-        client.prepare(self.corpus(first.a.corpus), options)
+        client.prepare(self.corpus(first.a.corpus), options, first.rows)
 
     def _match(self, client: JudgeClient, cell: MatchCell) -> tuple[Status, dict[str, Any]]:
         a, b = self.result(cell.a.key), self.result(cell.b.key)

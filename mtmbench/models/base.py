@@ -22,6 +22,7 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
 
     Attributes:
         name: the registry name, repeated in results.
+        version: raised whenever the same input may give another result; part of every fit's key.
         needs: the views that ``fit`` reads.
         item_view: the view whose items the topics are distributions over.
         has_perplexity: whether ``transform`` together with ``topic_item`` defines a held-out
@@ -29,6 +30,7 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
     """
 
     name: ClassVar[str]
+    version: ClassVar[int] = 1
     needs: ClassVar[tuple[ViewName, ...]] = ("words",)
     item_view: ClassVar[ViewName] = "words"
     has_perplexity: ClassVar[bool] = False

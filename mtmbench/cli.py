@@ -1,0 +1,278 @@
+"""The ``mtmbench`` command. Every heavy import waits until the command that needs it runs."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mtmbench.errors import MtmbenchError, StoreInUseError
+
+EXIT_ERRORS = 1
+EXIT_USAGE = 2
+EXIT_STORE_IN_USE = 4
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    help="The evaluation-first benchmark harness for topic models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+SuiteArgument = Annotated[str, typer.Argument(help="A suite's name, its folder, or a .toml file.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the suite file (dotted)."),
+]
+ModelsOption = Annotated[
+    str | None, typer.Option("--models", help="Play these instead, separated by commas.")
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Folder of local corpora; MTMBENCH_DATA by default."),
+]
+PluginOption = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", help="A .py file or module that registers more; may be repeated."),
+]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", help="The run's folder; runs/SUITE by default.")
+]
+
+
+class Listed(StrEnum):
+    """What ``mtmbench list`` can list."""
+
+    models = "models"
+    judges = "judges"
+    metrics = "metrics"
+    corpora = "corpora"
+    features = "features"
+    suites = "suites"
+
+
+@app.command("list")
+def list_names(what: Annotated[Listed, typer.Argument(help="What to list.")]) -> None:
+    """Lists what is registered or installed, with where it comes from."""
+    from mtmbench.reports import list_table
+
+    list_table(what.value)
+
+
+@app.command()
+def plan(
+    suite: SuiteArgument,
+    overrides: SetOption = None,
+    models: ModelsOption = None,
+    data_dir: DataOption = None,
+    plugin: PluginOption = None,
+) -> None:
+    """Says what a suite would play: cells, matches, judge calls and tokens. Plays nothing."""
+    from mtmbench.plan import make_plan
+    from mtmbench.reports import print_plan
+
+    plugins = plugin or []
+    print_plan(make_plan(_suite(suite, overrides, models), data_dir=data_dir, plugins=plugins))
+
+
+@app.command()
+def run(
+    suite: SuiteArgument,
+    out: OutOption = None,
+    overrides: SetOption = None,
+    models: ModelsOption = None,
+    data_dir: DataOption = None,
+    plugin: PluginOption = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes; every usable core by default.", min=0)
+    ] = None,
+) -> None:
+    """Plays a suite, or what is left of it, and writes its board.
+
+    Exit status: 0; 1 if cells failed; 4 if another run holds the folder; 130 if interrupted. The
+    same command again goes on where this one stopped.
+    """
+    from mtmbench.harness import run_suite
+    from mtmbench.reports import ConsoleProgress, print_outcome
+
+    resolved = _suite(suite, overrides, models)
+    folder = out or Path("runs") / resolved.name
+    try:
+        with ConsoleProgress() as progress:
+            outcome = run_suite(
+                resolved, folder, data_dir=data_dir, plugins=plugin or [], workers=workers,
+                progress=progress,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        typer.echo("interrupted; the same command again goes on from here", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    print_outcome(outcome)
+    if outcome.errors:
+        raise typer.Exit(EXIT_ERRORS)
+
+
+@app.command()
+def board(
+    folder: Annotated[Path, typer.Argument(help="A folder with suite.toml and records.jsonl.")],
+) -> None:
+    """Rebuilds a board's files from its records, byte for byte."""
+    from mtmbench.board.write import write_board
+
+    for path in write_board(folder):
+        typer.echo(str(path))
+
+
+@app.command()
+def compare(
+    old: Annotated[Path, typer.Argument(help="The board to hold to: a board.json or its folder.")],
+    new: Annotated[Path, typer.Argument(help="The board in question.")],
+    tolerances: Annotated[
+        Path | None, typer.Option(help="TOML of tolerances per metric; built-in by default.")
+    ] = None,
+) -> None:
+    """Compares two boards. Exit status: 0; 1 on a regression; 3 if they are not comparable."""
+    from mtmbench.compare import compare_files
+
+    comparison = compare_files(old, new, tolerances)
+    typer.echo(comparison.table())
+    raise typer.Exit(comparison.exit_code)
+
+
+@app.command()
+def rate(
+    file: Annotated[Path, typer.Argument(help="CSV with columns a, b, outcome (a, b or tie).")],
+    json: Annotated[Path | None, typer.Option("--json", help="Write the ratings here too.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+) -> None:
+    """Rates any pairwise file by Bradley-Terry, with intervals; `cluster` groups its rows."""
+    from mtmbench.rating.file import rate_file, ratings_json
+    from mtmbench.reports import print_ratings
+    from mtmbench.serialise import write_atomically
+
+    table = rate_file(file, seed=seed)
+    print_ratings(table)
+    if json is not None:
+        write_atomically(json, ratings_json(table))
+
+
+@app.command()
+def score(
+    topics: Annotated[
+        Path, typer.Argument(help="JSON list of word lists, or a saved topic result.")
+    ],
+    corpus: Annotated[str, typer.Option("--corpus", help="A corpus's name, file or folder.")],
+    theta: Annotated[
+        Path | None, typer.Option(help="npz of theta (documents x topics), for word lists.")
+    ] = None,
+    data_dir: DataOption = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Write the scores here too.")] = None,
+) -> None:
+    """Computes every metric for topics made elsewhere; needs no model."""
+    from mtmbench.corpora.load import load_corpus
+    from mtmbench.metrics.score import score_file
+    from mtmbench.reports import print_scores
+
+    frame = score_file(topics, load_corpus(corpus, data_dir=data_dir), theta)
+    print_scores(frame)
+    if json is not None:
+        from mtmbench.serialise import canonical_json, write_atomically
+
+        rows = [
+            {name: None if value != value else value for name, value in row.items()}
+            for row in frame.to_dict(orient="records")
+        ]
+        write_atomically(json, canonical_json({"schema": 1, "scores": rows}) + "\n")
+
+
+@app.command("import")
+def import_topics(
+    source: Annotated[Path, typer.Argument(help="npz, csv folder, BERTopic, gensim or OCTIS output.")],
+    corpus: Annotated[str, typer.Option("--corpus", help="The corpus it was fitted on.")],
+    name: Annotated[str, typer.Option("--name", help="The name under which it plays.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for the result and its card.")] = None,
+    source_format: Annotated[
+        str, typer.Option("--format", help="auto, npz, csv, bertopic, gensim or octis.")
+    ] = "auto",
+    data_dir: DataOption = None,
+    normalise: Annotated[
+        bool, typer.Option("--normalise", help="Accept weights that do not sum to one.")
+    ] = False,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Allow formats that unpickle; only for files of yours.")
+    ] = False,
+) -> None:
+    """Checks topics fitted elsewhere against a corpus and makes a model card that plays them."""
+    import tomli_w
+
+    from mtmbench.corpora.load import load_corpus
+    from mtmbench.models.importers import import_result
+    from mtmbench.serialise import write_atomically
+
+    loaded = load_corpus(corpus, data_dir=data_dir)
+    result = import_result(
+        source, corpus=loaded, name=name, format=source_format, normalise=normalise, trust=trust
+    )
+    folder = out or Path("imported")
+    result_file = (folder / f"{name}.safetensors").resolve()
+    result.save(result_file)
+    card = {
+        "model": "external",
+        "description": f"imported from {source.name}",
+        "corpus": {loaded.name: {"path": str(result_file)}},
+    }
+    card_file = folder / f"{name}.toml"
+    write_atomically(card_file, tomli_w.dumps(card))
+    typer.echo(f"{result.n_topics} topics over {len(loaded)} documents: {result_file}")
+    typer.echo(f"play it: mtmbench run SUITE --models lda,{card_file}")
+
+
+@app.command()
+def doctor(data_dir: DataOption = None) -> None:
+    """Says what is installed, and which backbones, judges and corpora are usable here, or why not."""
+    from mtmbench.doctor import print_doctor
+
+    print_doctor(data_dir)
+
+
+def main() -> None:
+    """Runs the command line; errors a user can mend are printed bare, without a traceback."""
+    try:
+        app()
+    except StoreInUseError as error:
+        typer.echo(f"mtmbench: {error}", err=True)
+        sys.exit(EXIT_STORE_IN_USE)
+    except MtmbenchError as error:
+        typer.echo(f"mtmbench: {error}", err=True)
+        sys.exit(EXIT_USAGE)
+
+
+def _suite(name: str, overrides: list[str] | None, models: str | None) -> Any:
+    from mtmbench.cards import load_suite
+    from mtmbench.errors import InputError
+
+    parsed: dict[str, Any] = {}
+    for item in overrides or []:
+        key, separator, value = item.partition("=")
+        if not separator or not key.strip():
+            raise InputError(f"--set takes KEY=VALUE, not {item!r}")
+        parsed[key.strip()] = _toml_value(value.strip())
+    if models is not None:
+        parsed["models"] = [model.strip() for model in models.split(",") if model.strip()]
+    return load_suite(name, parsed)
+
+
+def _toml_value(text: str) -> Any:
+    """Reads a value as TOML; what is not TOML is a string, as typed."""
+    import tomllib
+
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+

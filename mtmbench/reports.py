@@ -1,0 +1,224 @@
+"""What the command line prints: listings, plans, progress and outcomes."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+from rich.table import Table
+
+from mtmbench.cards import JudgeCard, ModelCard, card_names, read_card
+from mtmbench.registries import CORPORA, FEATURES, METRICS, MODELS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mtmbench.harness import RunOutcome
+    from mtmbench.plan import MatchCell, Plan
+    from mtmbench.rating.rate import RatingTable
+
+_TOKENS_PER_WORD = 1.4
+_QUESTION_TOKENS = 400
+_ANSWER_TOKENS = 20
+
+
+def list_table(what: str) -> None:
+    """Prints the names of one kind: models, judges, metrics, corpora, features or suites."""
+    table = _table("name", "from", "description")
+    if what in ("metrics", "corpora", "features"):
+        registry: Any = {"metrics": METRICS, "corpora": CORPORA, "features": FEATURES}[what]
+        for name in registry.names():
+            table.add_row(name, registry.origin(name), "")
+    elif what == "models":
+        cards = card_names("baselines")
+        for name in sorted({*MODELS.names(), *cards}):
+            card = read_card(cards[name], ModelCard) if name in cards else ModelCard(model=name)
+            table.add_row(name, MODELS.origin(card.model), card.description)
+    elif what == "judges":
+        for name, path in sorted(card_names("judges").items()):
+            judge = read_card(path, JudgeCard)
+            table.add_row(name, judge.client, judge.description)
+    else:
+        for name, path in sorted(card_names("suites").items()):
+            from mtmbench.cards import Suite
+
+            suite = read_card(path, Suite)
+            table.add_row(name, str(path), suite.title)
+    Console().print(table)
+
+
+def print_plan(plan: Plan) -> None:
+    """Prints what a plan would play."""
+    console = Console()
+    table = _table("corpus", "documents", "labels", "fits", "metric values", "matches")
+    for name, corpus in plan.corpora.items():
+        table.add_row(
+            name,
+            str(len(corpus)),
+            str(corpus.n_labels),
+            str(sum(cell.corpus == name for cell in plan.fits)),
+            str(sum(cell.fit.corpus == name for cell in plan.metrics)),
+            str(sum(len(cell.rows) for cell in plan.matches if cell.a.corpus == name)),
+        )
+    console.print(table)
+    calls = _table("judge", "pairs of fits", "matches", "judge calls", "input tokens", "output tokens")
+    for judge in dict.fromkeys(cell.judge for cell in plan.matches):
+        cells = [cell for cell in plan.matches if cell.judge == judge]
+        matches = sum(len(cell.rows) for cell in cells)
+        free = bool(cells[0].identity_of_judge["order_free"])
+        n_calls = matches if free else 2 * matches
+        is_llm = bool(cells[0].identity_of_judge["judge_is_llm"])
+        tokens = sum(_input_tokens(plan, cell) for cell in cells) if is_llm else 0
+        answers = n_calls * _ANSWER_TOKENS if is_llm else 0
+        calls.add_row(
+            judge, str(len(cells)), str(matches), f"at most {n_calls}", str(tokens), str(answers)
+        )
+    if plan.matches:
+        console.print(calls)
+        console.print(
+            "Tokens are estimated from document lengths; judges that are no language model use none."
+        )
+
+
+def print_outcome(outcome: RunOutcome) -> None:
+    """Prints the board's ratings, where its files lie, and every error."""
+    console = Console()
+    board = json.loads((outcome.folder / "board.json").read_text(encoding="utf-8"))
+    for (judge, corpus, k, representation), rows in _leagues(board["ratings"]).items():
+        title = f"judge {judge} · corpus {corpus} · K = {k} · {representation}"
+        table = _table("rank", "model", "Elo", "95 % interval", "won", "lost", "tied", title=title)
+        for row in sorted(rows, key=lambda row: (row["elo"] is None, -(row["elo"] or 0))):
+            table.add_row(
+                "–" if row["rank"] is None else str(row["rank"]),
+                _competitor(row),
+                row["reason"] or "–" if row["elo"] is None else f"{row['elo']:.1f}",
+                "–" if row["lo"] is None else f"{row['lo']:.1f} … {row['hi']:.1f}",
+                *(str(row[name]) for name in ("wins", "losses", "ties")),
+            )
+        console.print(table)
+    console.print(
+        f"{outcome.played} cells played, {outcome.reused} reused, {len(outcome.errors)} errors."
+    )
+    for cell, reason in outcome.errors[:20]:
+        console.print(f"error: {cell}: {reason}", style="red", markup=False, highlight=False)
+    if len(outcome.errors) > 20:
+        console.print(f"… and {len(outcome.errors) - 20} more; see records.jsonl")
+    console.print("The board's files:")
+    for name in ("index.html", "board.md", "board.csv", "board.json", "records.jsonl"):
+        console.print(f"  {outcome.folder / name}", markup=False, highlight=False)
+
+
+def print_ratings(table: RatingTable) -> None:
+    """Prints a rating table."""
+    shown = _table("rank", "name", "ability", "Elo", "95 % interval", "won", "lost", "tied")
+    for row in table.rows:
+        shown.add_row(
+            "–" if row.rank is None else str(row.rank),
+            row.name,
+            "–" if row.ability is None else f"{row.ability:.4f}",
+            row.reason or "–" if row.elo is None else f"{row.elo:.1f}",
+            "–" if row.lo is None or row.hi is None else f"{row.lo:.1f} … {row.hi:.1f}",
+            *(str(value) for value in (row.wins, row.losses, row.ties)),
+        )
+    Console().print(shown)
+
+
+def print_scores(frame: pd.DataFrame) -> None:
+    """Prints a frame of metric values."""
+    table = _table("metric", "view", "setting", "value", "why missing")
+    for row in frame.to_dict(orient="records"):
+        missing = row["value"] is None or row["value"] != row["value"]
+        table.add_row(
+            row["metric"],
+            row["view"] or "–",
+            ", ".join(f"{key} {value}" for key, value in (row["params"] or {}).items()),
+            "–" if missing else f"{row['value']:.4f}",
+            row["reason"] or "",
+        )
+    Console().print(table)
+
+
+class ConsoleProgress:
+    """A bar with time left for each phase; on a pipe, a line at each tenth."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._bar = RichProgress(
+            TextColumn("{task.description:<8}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            TextColumn("{task.fields[what]}", markup=False),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task: Any = None
+        self._name, self._total, self._done, self._started = "", 0, 0, 0.0
+
+    def __enter__(self) -> ConsoleProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def phase(self, name: str, total: int) -> None:
+        """Begins a bar of ``total`` units."""
+        self._task = self._bar.add_task(name, total=total, what="")
+        self._name, self._total, self._done = name, total, 0
+        self._started = time.monotonic()
+
+    def advance(self, units: int, what: str) -> None:
+        """Moves the bar; ``what`` names the last unit."""
+        before, self._done = self._done, self._done + units
+        self._bar.update(self._task, advance=units, what=what[:60])
+        tenth = max(1, self._total // 10)
+        if not self._console.is_terminal and (
+            before // tenth != self._done // tenth or self._done == self._total
+        ):
+            spent = time.monotonic() - self._started
+            left = spent / self._done * (self._total - self._done) if self._done else 0.0
+            self._console.print(
+                f"{self._name}: {self._done}/{self._total}, {spent:.0f} s spent, "
+                f"about {left:.0f} s left",
+                highlight=False,
+            )
+
+
+def _leagues(
+    ratings: Sequence[Mapping[str, Any]],
+) -> dict[tuple[str, str, Any, str], list[Mapping[str, Any]]]:
+    leagues: dict[tuple[str, str, Any, str], list[Mapping[str, Any]]] = {}
+    for row in ratings:
+        key = row["judge"], row["corpus"], row["k"], row["representation"]
+        leagues.setdefault(key, []).append(row)
+    return leagues
+
+
+def _competitor(row: Mapping[str, Any]) -> str:
+    return str(row["model"]) + (f":{row['setting']}" if row["setting"] else "")
+
+
+def _input_tokens(plan: Plan, cell: MatchCell) -> int:
+    corpus = plan.corpora[cell.a.corpus]
+    words = sum(len(corpus.texts[row].split()) for row in cell.rows)
+    orders = 1 if cell.identity_of_judge["order_free"] else 2
+    return int(orders * (words * _TOKENS_PER_WORD + len(cell.rows) * _QUESTION_TOKENS))
+
+
+def _table(*columns: str, title: str | None = None) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
