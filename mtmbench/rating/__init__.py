@@ -1,0 +1,1 @@
+"""Ratings from pairwise outcomes, with intervals that know which outcomes belong together."""

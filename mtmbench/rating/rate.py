@@ -1,0 +1,355 @@
+"""Outcomes to a table of ratings with bootstrap intervals over documents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mtmbench.errors import InputError, NotRateableError
+from mtmbench.rating.bradley_terry import (
+    ELO_PER_NAT,
+    Abilities,
+    Wins,
+    batch_newton,
+    fit_wins,
+    to_elo,
+)
+
+MAX_UNRATEABLE_SHARE = 0.01
+_CHUNK_DRAWS = 4_000_000
+_NO_SPREAD = 1e-9
+
+
+@dataclass(frozen=True)
+class RatingRow:
+    """One competitor's rating.
+
+    Attributes:
+        name: the competitor.
+        ability: Bradley-Terry ability, natural log, mean zero; None if not rateable.
+        elo: the same on the Elo scale (400·log10, mean 1500).
+        lo: lower end of the interval, on the Elo scale; None where it cannot be had.
+        hi: upper end.
+        rank: 1 + the number of competitors whose difference interval with this one excludes zero
+            in their favour; None without intervals.
+        wins: comparisons won.
+        losses: comparisons lost.
+        ties: comparisons tied.
+        reason: why something is missing, or None.
+    """
+
+    name: str
+    ability: float | None
+    elo: float | None
+    lo: float | None
+    hi: float | None
+    rank: int | None
+    wins: int
+    losses: int
+    ties: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class RatingTable:
+    """Ratings of one league, with the settings that produced them.
+
+    Attributes:
+        rows: one row per competitor, in the order of the names given.
+        win_rate: (n, n) mean score of row against column, None where they never met.
+        comparisons: (n, n) number of comparisons.
+        difference: (n, n) row's Elo minus column's, NaN if not rateable.
+        difference_error: (n, n) half-width of its interval, NaN where it cannot be had.
+        n_clusters: clusters (documents) that the intervals rest on.
+        n_bootstrap: resamples drawn.
+        n_unrateable: resamples that could not be rated.
+        confidence: level of the intervals.
+        reason: why the league has no ratings or no intervals, or None.
+    """
+
+    rows: tuple[RatingRow, ...]
+    win_rate: tuple[tuple[float | None, ...], ...]
+    comparisons: NDArray[np.int64]
+    difference: Abilities
+    difference_error: Abilities
+    n_clusters: int
+    n_bootstrap: int
+    n_unrateable: int
+    confidence: float
+    reason: str | None
+
+    @property
+    def rateable(self) -> bool:
+        """Whether the league has ratings; :attr:`reason` says why not."""
+        return all(row.ability is not None for row in self.rows)
+
+    def require_rateable(self) -> RatingTable:
+        """Returns the table itself.
+
+        Raises:
+            NotRateableError: the outcomes do not determine ratings.
+        """
+        if not self.rateable:
+            raise NotRateableError(self.reason or "not rateable")
+        return self
+
+
+def rate(
+    names: Sequence[str],
+    a: ArrayLike,
+    b: ArrayLike,
+    score: ArrayLike,
+    cluster: ArrayLike,
+    stratum: ArrayLike | None = None,
+    *,
+    seed: int,
+    n_bootstrap: int = 1000,
+    confidence: float = 0.95,
+) -> RatingTable:
+    """Rates competitors from pairwise outcomes (DESIGN: Rating).
+
+    Intervals are ``estimate ± t(n − S) · √(n / (n − S)) · bootstrap standard error`` with n
+    clusters resampled within S strata; with one stratum that is t(n − 1) and √(n / (n − 1)).
+    The seed, the outcomes and the order of clusters determine the table exactly.
+
+    Args:
+        names: n distinct competitors.
+        a: (M,) index of one competitor of each comparison.
+        b: (M,) index of the other.
+        score: (M,) score of ``a``: 1, 0.5 or 0.
+        cluster: (M,) integer id of what is resampled as a whole (the document).
+        stratum: (M,) integer id of the group (corpus) within which clusters are resampled; a
+            cluster id may repeat in another stratum. None for one group.
+        seed: seed of the bootstrap.
+        n_bootstrap: number of resamples.
+        confidence: level of the intervals.
+
+    Returns:
+        A table; a league that is not rateable has rows without numbers and a reason.
+
+    Raises:
+        InputError: an array has a wrong length or value; the message names the comparison.
+    """
+    outcomes = _checked(names, a, b, score, cluster, stratum)
+    totals, counts = outcomes.wins(), outcomes.counts()
+    shape = (len(names), len(names))
+    settings: dict[str, Any] = {
+        "win_rate": _win_rate(totals, counts),
+        "comparisons": counts,
+        "n_clusters": len(outcomes.strata),
+        "n_bootstrap": n_bootstrap,
+        "confidence": confidence,
+    }
+    try:
+        abilities = fit_wins(totals, names)
+    except NotRateableError as error:
+        return RatingTable(
+            rows=tuple(_row(outcomes, i, str(error)) for i in range(len(names))),
+            difference=np.full(shape, np.nan),
+            difference_error=np.full(shape, np.nan),
+            n_unrateable=0,
+            reason=str(error),
+            **settings,
+        )
+    elo = to_elo(abilities)
+    difference = elo[:, None] - elo[None, :]
+    spread = _spread(outcomes, abilities, seed, n_bootstrap, confidence)
+    rows = [
+        replace(_row(outcomes, i, spread.reason), ability=float(abilities[i]), elo=float(elo[i]))
+        for i in range(len(names))
+    ]
+    if spread.reason is None:
+        rows = [_with_interval(row, i, difference, spread) for i, row in enumerate(rows)]
+    return RatingTable(
+        rows=tuple(rows),
+        difference=difference,
+        difference_error=spread.between,
+        n_unrateable=spread.n_unrateable,
+        reason=spread.reason,
+        **settings,
+    )
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Comparisons as arrays, checked.
+
+    Attributes:
+        names: n competitors.
+        first: (M,) index of one competitor of each comparison.
+        second: (M,) index of the other.
+        points: (M,) score of ``first``: 1, 0.5 or 0.
+        groups: (M,) cluster, 0 … C − 1.
+        strata: (C,) stratum of each cluster, 0 … S − 1.
+    """
+
+    names: tuple[str, ...]
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    points: Abilities
+    groups: NDArray[np.int64]
+    strata: NDArray[np.int64]
+
+    def wins(self) -> Wins:
+        """Returns (n, n): how often row beat column, a tie counting half."""
+        wins = np.zeros((len(self.names), len(self.names)))
+        np.add.at(wins, (self.first, self.second), self.points)
+        np.add.at(wins, (self.second, self.first), 1 - self.points)
+        return wins
+
+    def counts(self) -> NDArray[np.int64]:
+        """Returns (n, n): how often row met column."""
+        counts = np.zeros((len(self.names), len(self.names)), dtype=np.int64)
+        np.add.at(counts, (self.first, self.second), 1)
+        return counts + counts.T
+
+    def resampled_wins(self, seed: int, n_bootstrap: int) -> Wins:
+        """Returns (B, n, n) matrices of wins, each over clusters drawn with replacement.
+
+        As many clusters are drawn from a stratum as it has.
+        """
+        from scipy.sparse import coo_matrix
+
+        n, n_clusters = len(self.names), len(self.strata)
+        cell = np.concatenate([self.first * n + self.second, self.second * n + self.first])
+        value = np.concatenate([self.points, 1 - self.points])
+        row = np.concatenate([self.groups, self.groups])
+        per_cluster = coo_matrix((value, (row, cell)), shape=(n_clusters, n * n)).tocsr()
+        # RandomState's stream is frozen by numpy's policy (NEP 19), Generator's is not, and a
+        # board must rebuild to the same bytes under any numpy.
+        random = np.random.RandomState(seed)
+        members = [np.flatnonzero(self.strata == stratum) for stratum in np.unique(self.strata)]
+        wins = np.empty((n_bootstrap, n, n))
+        step = max(1, _CHUNK_DRAWS // n_clusters)
+        for begin in range(0, n_bootstrap, step):
+            size = min(step, n_bootstrap - begin)
+            weights = np.zeros((size, n_clusters))
+            for inside in members:
+                weights[:, inside] = _draw(random, size, len(inside))
+            wins[begin : begin + size] = (per_cluster.T @ weights.T).T.reshape(size, n, n)
+        return wins
+
+
+@dataclass(frozen=True)
+class _Spread:
+    """Half-widths of the intervals on the Elo scale: (n,) per competitor, (n, n) per pair."""
+
+    own: Abilities
+    between: Abilities
+    n_unrateable: int
+    reason: str | None
+
+
+def _spread(
+    outcomes: Outcomes, abilities: Abilities, seed: int, n_bootstrap: int, confidence: float
+) -> _Spread:
+    from scipy.special import stdtrit
+
+    n = len(abilities)
+    missing = np.full(n, np.nan), np.full((n, n), np.nan)
+    sizes = np.bincount(outcomes.strata)
+    if sizes.min() < 2:
+        return _Spread(*missing, 0, "no interval: each corpus needs at least two documents for one")
+    fitted, ok = batch_newton(outcomes.resampled_wins(seed, n_bootstrap), start=abilities)
+    n_unrateable = int((~ok).sum())
+    if n_unrateable > MAX_UNRATEABLE_SHARE * n_bootstrap:
+        share = n_unrateable / n_bootstrap
+        reason = (
+            f"no interval: {n_unrateable} of {n_bootstrap} resamples ({share:.1%}) could not be "
+            f"rated, over {MAX_UNRATEABLE_SHARE:.0%}"
+        )
+        return _Spread(*missing, n_unrateable, reason)
+    n_clusters = len(outcomes.strata)
+    freedom = n_clusters - len(sizes)
+    factor = stdtrit(freedom, 0.5 + confidence / 2) * np.sqrt(n_clusters / freedom)
+    covariance = np.cov(fitted[ok], rowvar=False)
+    variance = np.diag(covariance)
+    between = np.maximum(variance[:, None] + variance[None, :] - 2 * covariance, 0)
+    scale = ELO_PER_NAT * factor
+    return _Spread(scale * np.sqrt(variance), scale * np.sqrt(between), n_unrateable, None)
+
+
+def _draw(random: np.random.RandomState, size: int, n: int) -> NDArray[np.int64]:
+    """Returns (size, n): how often each of n clusters is drawn in n draws with replacement."""
+    drawn = random.randint(0, n, size=(size, n), dtype=np.int64)
+    flat = drawn + n * np.arange(size)[:, None]
+    return np.bincount(flat.ravel(), minlength=size * n).reshape(size, n)
+
+
+def _row(outcomes: Outcomes, i: int, reason: str | None) -> RatingRow:
+    points = np.concatenate(
+        [outcomes.points[outcomes.first == i], 1 - outcomes.points[outcomes.second == i]]
+    )
+    return RatingRow(
+        name=outcomes.names[i],
+        ability=None, elo=None, lo=None, hi=None, rank=None,
+        wins=int((points == 1).sum()),
+        losses=int((points == 0).sum()),
+        ties=int((points == 0.5).sum()),
+        reason=reason,
+    )  # fmt: skip
+
+
+def _with_interval(row: RatingRow, i: int, difference: Abilities, spread: _Spread) -> RatingRow:
+    half = float(spread.own[i])
+    if row.elo is None or half < _NO_SPREAD:
+        return replace(row, reason="no interval: every resample gives the same rating")
+    error = spread.between[:, i]
+    ahead = (difference[:, i] > error) & (error > _NO_SPREAD)
+    return replace(row, lo=row.elo - half, hi=row.elo + half, rank=1 + int(ahead.sum()))
+
+
+def _win_rate(wins: Wins, counts: NDArray[np.int64]) -> tuple[tuple[float | None, ...], ...]:
+    n = len(wins)
+    return tuple(
+        tuple(float(wins[i, j] / counts[i, j]) if counts[i, j] else None for j in range(n))
+        for i in range(n)
+    )
+
+
+def _clusters(
+    cluster: ArrayLike, stratum: ArrayLike | None, n_comparisons: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    own = np.asarray(cluster, dtype=np.int64)
+    group = np.zeros(len(own), np.int64) if stratum is None else np.asarray(stratum, np.int64)
+    for what, column in (("cluster", own), ("stratum", group)):
+        if column.shape != (n_comparisons,):
+            raise InputError(f"{what} has shape {column.shape}; expected ({n_comparisons},)")
+    both, index = np.unique(np.stack([group, own]), axis=1, return_inverse=True)
+    return np.asarray(index, np.int64).ravel(), np.unique(both[0], return_inverse=True)[1]
+
+
+def _checked(
+    names: Sequence[str],
+    a: ArrayLike,
+    b: ArrayLike,
+    score: ArrayLike,
+    cluster: ArrayLike,
+    stratum: ArrayLike | None,
+) -> Outcomes:
+    if len(set(names)) != len(names):
+        raise InputError("the names of the competitors are not distinct")
+    first, second = np.asarray(a, dtype=np.int64), np.asarray(b, dtype=np.int64)
+    points = np.asarray(score, dtype=np.float64)
+    if first.ndim != 1 or first.shape != second.shape or first.shape != points.shape:
+        raise InputError(
+            f"a, b and score must be of one length, not {first.shape}, {second.shape}, "
+            f"{points.shape}"
+        )
+    if len(first) == 0:
+        raise InputError("there are no comparisons to rate")
+    n = len(names)
+    for wrong, what in (
+        (np.minimum(first, second) < 0, "a negative competitor index"),
+        (np.maximum(first, second) >= n, f"a competitor index above {n - 1}"),
+        (first == second, "a competitor against itself"),
+        (~np.isin(points, (0.0, 0.5, 1.0)), "a score other than 1, 0.5 or 0"),
+    ):
+        if wrong.any():
+            raise InputError(f"comparison {int(np.argmax(wrong))} has {what}")
+    groups, strata = _clusters(cluster, stratum, len(first))
+    return Outcomes(tuple(names), first, second, points, groups, strata)
