@@ -13,6 +13,7 @@ from mtmbench.errors import InputError, UnknownNameError, did_you_mean
 
 CardKind = Literal["judges", "baselines", "suites"]
 Representation = Literal["items", "summary"]
+_CARD_NAMES = {"judges": "judge card", "baselines": "model card", "suites": "suite"}
 KSpec = Annotated[int, Field(ge=1)] | Literal["labels"]
 """A number of topics, or ``"labels"``: the number of gold labels, at least 20."""
 
@@ -165,7 +166,9 @@ def card_folders(kind: CardKind) -> list[Path]:
     packed = package / "_cards" / kind
     installed = packed if packed.is_dir() else package.parent / folder_name
     folders = [Path.cwd() / folder_name, installed]
-    return [folder for i, folder in enumerate(folders) if folder.is_dir() and folder not in folders[:i]]
+    return [
+        folder for i, folder in enumerate(folders) if folder.is_dir() and folder not in folders[:i]
+    ]
 
 
 def card_path(kind: CardKind, name: str) -> Path:
@@ -184,8 +187,7 @@ def card_path(kind: CardKind, name: str) -> Path:
         return given
     available = card_names(kind)
     if name not in available:
-        raise UnknownNameError({"judges": "judge card", "baselines": "model card"}.get(kind, "suite"),
-                               name, available)  # fmt: skip
+        raise UnknownNameError(_CARD_NAMES[kind], name, available)
     return available[name]
 
 
@@ -219,7 +221,7 @@ def load_model_card(name: str) -> ModelCard:
 
 
 def load_judge_card(name: str) -> JudgeCard:
-    """Loads a judge card by name or path; a registered client without a card needs no parameters."""
+    """Loads a judge card by name or path; a registered client needs no card."""
     from mtmbench.registries import JUDGES
 
     if Path(name).suffix != ".toml" and name not in card_names("judges"):

@@ -147,17 +147,16 @@ def compare(
 def rate(
     file: Annotated[Path, typer.Argument(help="CSV with columns a, b, outcome (a, b or tie).")],
     json: Annotated[Path | None, typer.Option("--json", help="Write the ratings here too.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Rates any pairwise file by Bradley-Terry, with intervals; `cluster` groups its rows."""
-    from mtmbench.rating.file import rate_file, ratings_json
+    from mtmbench.rating.file import rate_file, rating_json
     from mtmbench.reports import print_ratings
     from mtmbench.serialise import write_atomically
 
-    table = rate_file(file, seed=seed)
+    table = rate_file(file)
     print_ratings(table)
     if json is not None:
-        write_atomically(json, ratings_json(table))
+        write_atomically(json, rating_json(table))
 
 
 @app.command()
@@ -191,7 +190,9 @@ def score(
 
 @app.command("import")
 def import_topics(
-    source: Annotated[Path, typer.Argument(help="npz, csv folder, BERTopic, gensim or OCTIS output.")],
+    source: Annotated[
+        Path, typer.Argument(help="npz, csv folder, BERTopic, gensim or OCTIS output.")
+    ],
     corpus: Annotated[str, typer.Option("--corpus", help="The corpus it was fitted on.")],
     name: Annotated[str, typer.Option("--name", help="The name under which it plays.")],
     out: Annotated[Path | None, typer.Option(help="Folder for the result and its card.")] = None,
@@ -233,7 +234,7 @@ def import_topics(
 
 @app.command()
 def doctor(data_dir: DataOption = None) -> None:
-    """Says what is installed, and which backbones, judges and corpora are usable here, or why not."""
+    """Says what is installed and usable here: features, judges, corpora; or why not."""
     from mtmbench.doctor import print_doctor
 
     print_doctor(data_dir)
@@ -274,5 +275,3 @@ def _toml_value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
-
-

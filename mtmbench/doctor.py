@@ -24,7 +24,9 @@ PACKAGES = (
 def print_doctor(data_dir: Path | None = None) -> None:
     """Prints packages, feature sources, judges and corpora, each usable or with its reason."""
     console = Console()
-    console.print(f"Python {platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores")
+    console.print(
+        f"Python {platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores"
+    )
     packages = _table("package", "version")
     for name in PACKAGES:
         packages.add_row(name, _version(name))

@@ -118,7 +118,7 @@ def describe(payload: Mapping[str, Any]) -> str:
 
 
 def _name(payload: Mapping[str, Any]) -> str:
-    return payload["model"] + (f":{payload['setting']}" if payload["setting"] else "")
+    return str(payload["model"]) + (f":{payload['setting']}" if payload["setting"] else "")
 
 
 def _play(plan: Plan, store: RunStore, workers: int | None, progress: Progress) -> None:
@@ -128,9 +128,7 @@ def _play(plan: Plan, store: RunStore, workers: int | None, progress: Progress) 
         workers = 0  # a spawned worker cannot import what a script or notebook defines
     spec = replace(spec, plugins=(*plan.plugins, *sorted(modules - {"__main__"})))
     count = _usable_cores() if workers is None else workers
-    with WorkerPool(
-        spec, count, on_start=store.note_worker, on_end=store.drop_worker
-    ) as pool:
+    with WorkerPool(spec, count, on_start=store.note_worker, on_end=store.drop_worker) as pool:
         for name, tasks in _phases(plan, store):
             progress.phase(name, sum(max(1, len(task.cells)) for task in tasks))
             for event in pool.run(tasks):
@@ -153,9 +151,8 @@ def _phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
         yield "fits", [Task((cell,), affinity=cell.registry) for cell in fits]
         done = store.finished()
     fitted = {cell.key for cell in plan.fits} & done
-    missing = [
-        cell for cell in (*plan.metrics, *plan.matches) if cell.key not in done
-    ]
+    rest: list[MetricCell | MatchCell] = [*plan.metrics, *plan.matches]
+    missing = [cell for cell in rest if cell.key not in done]
     lost = [cell for cell in missing if not set(_fit_keys(cell)) <= fitted]
     if lost:
         store.add([_unplayable(cell) for cell in lost])
@@ -184,18 +181,14 @@ def _metric_tasks(cells: Sequence[MetricCell]) -> list[Task]:
     by_fit: dict[tuple[str, bool], list[Cell]] = {}
     for cell in cells:
         by_fit.setdefault((cell.fit.key, bool(cell.siblings)), []).append(cell)
-    return [
-        Task(tuple(group), affinity=_corpus_of(group[0])) for group in by_fit.values()
-    ]
+    return [Task(tuple(group), affinity=_corpus_of(group[0])) for group in by_fit.values()]
 
 
 def _match_tasks(cells: Sequence[MatchCell]) -> list[Task]:
     leagues: dict[tuple[str, ...], list[Cell]] = {}
     for cell in cells:
         leagues.setdefault(cell.league, []).append(cell)
-    return [
-        Task(tuple(group), affinity=_corpus_of(group[0])) for group in leagues.values()
-    ]
+    return [Task(tuple(group), affinity=_corpus_of(group[0])) for group in leagues.values()]
 
 
 def _corpus_of(cell: Cell) -> str:

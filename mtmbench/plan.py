@@ -8,7 +8,14 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from mtmbench.cards import CorpusSpec, JudgeCard, Suite, load_judge_card, load_model_card
+from mtmbench.cards import (
+    CorpusSpec,
+    JudgeCard,
+    Representation,
+    Suite,
+    load_judge_card,
+    load_model_card,
+)
 from mtmbench.errors import InputError
 from mtmbench.registries import FEATURES, JUDGES, METRICS, MODELS
 from mtmbench.serialise import content_hash
@@ -95,7 +102,7 @@ class MatchCell:
     key: str
     judge: str
     card: JudgeCard
-    representation: str
+    representation: Representation
     a: FitCell
     b: FitCell
     rows: tuple[int, ...]
@@ -161,9 +168,7 @@ class Plan:
         return {cell.key for cell in self.cells()}
 
 
-def make_plan(
-    suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[str] = ()
-) -> Plan:
+def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[str] = ()) -> Plan:
     """Loads the corpora and lays out every cell; nothing is fitted, judged or extracted.
 
     Args:

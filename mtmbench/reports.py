@@ -67,7 +67,9 @@ def print_plan(plan: Plan) -> None:
             str(sum(len(cell.rows) for cell in plan.matches if cell.a.corpus == name)),
         )
     console.print(table)
-    calls = _table("judge", "pairs of fits", "matches", "judge calls", "input tokens", "output tokens")
+    calls = _table(
+        "judge", "pairs of fits", "matches", "judge calls", "input tokens", "output tokens"
+    )
     for judge in dict.fromkeys(cell.judge for cell in plan.matches):
         cells = [cell for cell in plan.matches if cell.judge == judge]
         matches = sum(len(cell.rows) for cell in cells)
@@ -82,7 +84,7 @@ def print_plan(plan: Plan) -> None:
     if plan.matches:
         console.print(calls)
         console.print(
-            "Tokens are estimated from document lengths; judges that are no language model use none."
+            "Tokens are estimated from document lengths; judges that are no LLM use none."
         )
 
 

@@ -108,7 +108,9 @@ class RunStore:
 
     def finished(self) -> set[str]:
         """Returns the keys that need no further work: every status but "error"."""
-        return {row[0] for row in self._db.execute("SELECT key FROM records WHERE status != 'error'")}
+        return {
+            row[0] for row in self._db.execute("SELECT key FROM records WHERE status != 'error'")
+        }
 
     def records(self, keys: Iterable[str] | None = None) -> Iterator[Record]:
         """Yields records sorted by kind and key; only those of ``keys`` if given."""
@@ -167,9 +169,8 @@ class RunStore:
         left = self._db.execute("SELECT pid, started FROM workers").fetchall()
         while left := [(pid, start) for pid, start in left if start and _start_time(pid) == start]:
             if time.monotonic() > deadline:
-                raise StoreInUseError(
-                    f"workers of a killed run still live: {[pid for pid, _ in left]}; end them first"
-                )
+                pids = [pid for pid, _ in left]
+                raise StoreInUseError(f"workers of a killed run still live: {pids}; end them first")
             time.sleep(0.1)
         with self._db:
             self._db.execute("DELETE FROM workers")
@@ -249,7 +250,9 @@ def _open(path: Path) -> sqlite3.Connection:
             with db:
                 db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
         elif int(row[0]) > SCHEMA_VERSION:
-            raise InputError(f"{path} has schema {row[0]}; this mtmbench reads up to {SCHEMA_VERSION}")
+            raise InputError(
+                f"{path} has schema {row[0]}; this mtmbench reads up to {SCHEMA_VERSION}"
+            )
     except sqlite3.DatabaseError as error:
         raise InputError(f"{path} is not a run store or is damaged: {error}") from error
     return db

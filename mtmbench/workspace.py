@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mtmbench.cards import CorpusSpec, Suite
-from mtmbench.judging.match import play_pair
+from mtmbench.judging.match import MatchOutcome, play_pair
 from mtmbench.plan import Cell, FitCell, MatchCell, MetricCell, cell_record
 from mtmbench.registries import JUDGES, MODELS
 from mtmbench.results import TopicResult
@@ -23,7 +23,7 @@ from mtmbench.types import Corpus, Record, Status, Views
 
 if TYPE_CHECKING:
     from mtmbench.features.words import Tokens
-    from mtmbench.judging.base import JudgeClient, Option
+    from mtmbench.judging.base import JudgeClient
     from mtmbench.metrics.context import MetricContext
     from mtmbench.models.base import TopicModel
 
@@ -217,27 +217,10 @@ class Workspace:
         """Plays the pairs of one league with one client that has seen all that is coming."""
         client = JUDGES.get(cells[0].card.client)(**cells[0].card.params)
         try:
-            self._prepare_client(client, cells)
             for cell in cells:
                 yield [self._guard(cell, lambda cell: self._match(client, cell))]
         finally:
             _close(client)
-
-    def _prepare_client(self, client: JudgeClient, cells: Sequence[MatchCell]) -> None:
-        from mtmbench.judging.options import document_option
-
-        first = cells[0]
-        options: list[Option] = []
-        for fit in {fit.key: fit for cell in cells for fit in (cell.a, cell.b)}.values():
-            result, projected = self.result(fit.key), self._projected_of(fit)
-            options += [
-                document_option(
-                    result, row, competitor_id(fit), spec=self._judging(),
-                    representation=first.representation, projected=projected,
-                )
-                for row in first.rows
-            ]  # fmt: skip
-        client.prepare(self.corpus(first.a.corpus), options, first.rows)
 
     def _match(self, client: JudgeClient, cell: MatchCell) -> tuple[Status, dict[str, Any]]:
         a, b = self.result(cell.a.key), self.result(cell.b.key)
@@ -254,6 +237,8 @@ class Workspace:
             "backward": outcome.backward,
             "calls": outcome.calls,
             "usage": outcome.usage,
+            "judge_revisions": outcome.revisions,
+            "unread": _unread(cell, outcome),
         }
 
     def _projected_of(self, fit: FitCell) -> tuple[list[list[str]], list[list[float]]]:
@@ -280,9 +265,21 @@ def peak_rss_mb() -> float:
     return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
+def _unread(cell: MatchCell, outcome: MatchOutcome) -> dict[str, Any]:
+    """Returns the replies that were unparsed or refused, by document id, both orders as they came."""
+    return {
+        doc_id: list(replies)
+        for doc_id, replies, chars in zip(
+            cell.doc_ids,
+            outcome.replies,
+            zip(outcome.forward, outcome.backward, strict=True),
+            strict=True,
+        )
+        if set(chars) & {"u", "r"}
+    }
+
+
 def _close(client: JudgeClient) -> None:
     import asyncio
 
     asyncio.run(client.close())
-
-

@@ -88,12 +88,19 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
         )
 
     def _check_n_topics(self) -> None:
-        if isinstance(self.n_topics, bool) or int(self.n_topics) != self.n_topics or self.n_topics < 1:
-            raise InputError(f"n_topics must be a whole number of at least 1, not {self.n_topics!r}")
+        if (
+            isinstance(self.n_topics, bool)
+            or int(self.n_topics) != self.n_topics
+            or self.n_topics < 1
+        ):
+            raise InputError(
+                f"n_topics must be a whole number of at least 1, not {self.n_topics!r}"
+            )
 
 
 def normalise_rows(array: Any) -> FloatArray:
     """Returns ``array`` as f32 with rows that sum to one; all-zero rows stay zero."""
     dense = np.asarray(array, dtype=np.float64)
     sums = dense.sum(axis=1, keepdims=True)
-    return np.divide(dense, sums, out=np.zeros_like(dense), where=sums > 0).astype(np.float32)
+    normalised = np.divide(dense, sums, out=np.zeros_like(dense), where=sums > 0)
+    return np.asarray(normalised, dtype=np.float32)
