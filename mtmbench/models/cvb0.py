@@ -1,0 +1,323 @@
+"""Collapsed variational Bayes for LDA on sparse counts (CVB0), compiled by numba.
+
+Asuncion, Welling, Smyth and Teh, "On smoothing and inference for topic models" (UAI 2009), eq. 13.
+All tokens of one item in one document share a responsibility vector γ, so that the state is one
+K-vector per non-zero count. Documents and, within them, items are visited in storage order and one
+thread does all the work: equal input gives equal output, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy.special import digamma
+
+from mtmbench.errors import InputError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+Float64 = NDArray[np.float64]
+F = TypeVar("F", bound=Callable[..., Any])
+
+SMALLEST_ALPHA = 1e-4
+"""Floor of an α_k, so that an unused topic keeps a finite digamma."""
+
+SMALLEST_WEIGHT = 1e-280
+"""Floor of an unnormalised responsibility, which rounding could otherwise turn negative."""
+
+
+@dataclass(frozen=True)
+class CVB0Fit:
+    """Statistics of a fitted LDA.
+
+    Attributes:
+        doc_counts: (D, K) expected tokens of each document in each topic, N_dk.
+        item_counts: (V, K) expected tokens of each item in each topic, N_vk.
+        alpha: (K,) document prior after the last re-estimation.
+        beta: topic prior of every item.
+        sweeps: sweeps done.
+        change: mean over tokens of ‖γ_new − γ_old‖₁ in the last sweep.
+        converged: ``change`` fell below the tolerance before the sweeps ran out.
+    """
+
+    doc_counts: Float64
+    item_counts: Float64
+    alpha: Float64
+    beta: float
+    sweeps: int
+    change: float
+    converged: bool
+
+    def topic_item(self) -> Float64:
+        """Returns φ (K, V), the posterior mean of every topic; rows sum to one."""
+        smoothed = self.item_counts.T + self.beta
+        return np.asarray(smoothed / smoothed.sum(axis=1, keepdims=True))
+
+    def doc_topic(self) -> Float64:
+        """Returns θ (D, K), the posterior mean of every document; all zero without tokens."""
+        return posterior_mean(self.doc_counts, self.alpha)
+
+
+def fit_cvb0(
+    matrix: csr_matrix,
+    n_topics: int,
+    *,
+    alpha: Float64,
+    beta: float,
+    sweeps: int,
+    tolerance: float,
+    optimise_alpha_every: int,
+    seed: int,
+    max_memory_gb: float = 8.0,
+) -> CVB0Fit:
+    """Fits LDA to counts.
+
+    Args:
+        matrix: csr (D, V) of non-negative whole counts.
+        n_topics: K.
+        alpha: (K,) document prior to start from.
+        beta: topic prior of every item.
+        sweeps: most sweeps over the non-zero counts.
+        tolerance: stop once the mean over tokens of ‖γ_new − γ_old‖₁ in a sweep is below it.
+        optimise_alpha_every: sweeps between re-estimations of α (Minka's fixed point, five steps
+            each); 0 keeps α.
+        seed: seed of the responsibilities to start from, the only random choice.
+        max_memory_gb: most memory, in GiB, for the responsibilities (4 · non-zeros · K bytes).
+
+    Raises:
+        InputError: the responsibilities would not fit; the message gives their size.
+    """
+    indptr, indices, counts = _parts(matrix)
+    size_gb = 4 * len(indices) * n_topics / 2**30
+    if size_gb > max_memory_gb:
+        raise InputError(
+            f"CVB0 keeps one number per non-zero count and topic: {len(indices):,} x {n_topics} "
+            f"x 4 bytes = {size_gb:.1f} GiB, more than max_memory_gb = {max_memory_gb:g}; raise "
+            "it, drop rare items, or use engine='gensim', which does not keep them"
+        )
+    n_docs, n_items = matrix.shape
+    responsibilities = _start(len(indices), n_topics, seed)
+    doc_counts = np.zeros((n_docs, n_topics))
+    item_counts = np.zeros((n_items, n_topics))
+    prior = np.array(alpha, dtype=np.float64)
+    total = max(float(counts.sum()), 1.0)
+    _recount(indptr, indices, counts, responsibilities, doc_counts, item_counts)
+    change, done = 0.0, 0
+    for done in range(1, sweeps + 1):
+        change = _sweep(
+            indptr, indices, counts, responsibilities, doc_counts, item_counts, prior, beta
+        )
+        change /= total
+        if optimise_alpha_every and done % optimise_alpha_every == 0:
+            prior = minka_alpha(doc_counts, prior, steps=5)
+        if change < tolerance:
+            break
+    # Leave out the rounding error that the sweeps' additions and subtractions add up.
+    _recount(indptr, indices, counts, responsibilities, doc_counts, item_counts)
+    return CVB0Fit(
+        doc_counts, item_counts, prior, beta, done, float(change), bool(change < tolerance)
+    )
+
+
+def fold_in(
+    matrix: csr_matrix,
+    topic_item: Float64,
+    alpha: Float64,
+    *,
+    sweeps: int = 100,
+    tolerance: float = 1e-4,
+) -> Float64:
+    """Returns θ (D, K) of documents under fixed topics; all zero without tokens.
+
+    CVB0 with φ fixed, from responsibilities proportional to α_k φ_kv; every document stops by
+    itself when its mean ‖γ_new − γ_old‖₁ falls below ``tolerance``, or after ``sweeps``.
+
+    Args:
+        matrix: csr (D, V) of counts.
+        topic_item: (K, V) φ.
+        alpha: (K,) document prior.
+        sweeps: most sweeps over a document.
+        tolerance: see above.
+    """
+    indptr, indices, counts = _parts(matrix)
+    n_topics = len(alpha)
+    item_topic = np.ascontiguousarray(topic_item.T, dtype=np.float64)
+    prior = np.asarray(alpha, dtype=np.float64)
+    doc_counts = np.zeros((matrix.shape[0], n_topics))
+    longest = int(np.diff(indptr).max(initial=0))
+    scratch = np.zeros((longest, n_topics), dtype=np.float32)
+    _fold(indptr, indices, counts, scratch, doc_counts, item_topic, prior, sweeps, tolerance)
+    return posterior_mean(doc_counts, prior)
+
+
+def minka_alpha(doc_counts: Float64, alpha: Float64, *, steps: int) -> Float64:
+    """Re-estimates an asymmetric α from expected counts (Minka 2000, eq. 55).
+
+    ``α_k ← α_k Σ_d [ψ(N_dk + α_k) − ψ(α_k)] / Σ_d [ψ(N_d + α₀) − ψ(α₀)]``, over documents with
+    tokens, floored at :data:`SMALLEST_ALPHA`.
+
+    Args:
+        doc_counts: (D, K) N_dk.
+        alpha: (K,) value to start from.
+        steps: fixed-point steps.
+    """
+    lengths = doc_counts.sum(axis=1)
+    used = lengths > 0
+    counts, lengths = doc_counts[used], lengths[used]
+    if not len(lengths):
+        return alpha
+    for _ in range(steps):
+        total = alpha.sum()
+        upper = (digamma(counts + alpha) - digamma(alpha)).sum(axis=0)
+        lower = (digamma(lengths + total) - digamma(total)).sum()
+        alpha = np.maximum(alpha * upper / lower, SMALLEST_ALPHA)
+    return alpha
+
+
+def posterior_mean(doc_counts: Float64, alpha: Float64) -> Float64:
+    """Returns (N_dk + α_k) / (N_d + α₀); the row of a document without tokens is all zero."""
+    lengths = doc_counts.sum(axis=1, keepdims=True)
+    return np.where(lengths > 0, (doc_counts + alpha) / (lengths + alpha.sum()), 0.0)
+
+
+def _parts(matrix: csr_matrix) -> tuple[NDArray[np.int64], NDArray[np.int32], Float64]:
+    return (
+        matrix.indptr.astype(np.int64),
+        matrix.indices.astype(np.int32),
+        matrix.data.astype(np.float64),
+    )
+
+
+def _start(n: int, n_topics: int, seed: int) -> NDArray[np.float32]:
+    """Random responsibilities, uniform on the simplex (normalised exponentials)."""
+    start = np.random.default_rng(seed).standard_exponential((n, n_topics), dtype=np.float32)
+    start += np.float32(1e-6)
+    start /= start.sum(axis=1, keepdims=True)
+    return start
+
+
+def _compiled(function: F) -> F:
+    """Compiles with numba and caches on disk; without a writable place, compiles every time."""
+    options: dict[str, Any] = {
+        "nogil": True,
+        "error_model": "numpy",
+        "fastmath": {"reassoc", "contract", "arcp", "nsz"},
+    }
+    try:
+        return cast(F, njit(cache=True, **options)(function))
+    except RuntimeError:
+        return cast(F, njit(**options)(function))
+
+
+@_compiled
+def _recount(
+    indptr: Any, indices: Any, counts: Any, responsibilities: Any, doc_counts: Any, item_counts: Any
+) -> None:
+    doc_counts[:] = 0.0
+    item_counts[:] = 0.0
+    for d in range(len(indptr) - 1):
+        in_doc = doc_counts[d]
+        for n in range(indptr[d], indptr[d + 1]):
+            in_topic, shares = item_counts[indices[n]], responsibilities[n]
+            for k in range(len(shares)):
+                weight = counts[n] * shares[k]
+                in_doc[k] += weight
+                in_topic[k] += weight
+
+
+@_compiled
+def _sweep(
+    indptr: Any,
+    indices: Any,
+    counts: Any,
+    responsibilities: Any,
+    doc_counts: Any,
+    item_counts: Any,
+    alpha: Any,
+    beta: Any,
+) -> float:
+    n_topics = len(alpha)
+    topic_counts = item_counts.sum(axis=0)
+    beta_total = item_counts.shape[0] * beta
+    fresh = np.empty(n_topics)
+    change = 0.0
+    for d in range(len(indptr) - 1):
+        in_doc = doc_counts[d]
+        for n in range(indptr[d], indptr[d + 1]):
+            in_topic, shares = item_counts[indices[n]], responsibilities[n]
+            norm = 0.0
+            for k in range(n_topics):
+                # One token leaves its own counts (the "¬ij" of the paper).
+                old = shares[k]
+                value = (
+                    (in_doc[k] - old + alpha[k])
+                    * (in_topic[k] - old + beta)
+                    / (topic_counts[k] - old + beta_total)
+                )
+                value = max(value, SMALLEST_WEIGHT)
+                fresh[k] = value
+                norm += value
+            scale = 1.0 / norm
+            moved = 0.0
+            for k in range(n_topics):
+                new = np.float32(fresh[k] * scale)
+                delta = counts[n] * (new - shares[k])
+                shares[k] = new
+                in_doc[k] += delta
+                in_topic[k] += delta
+                topic_counts[k] += delta
+                moved += abs(delta)
+            change += moved
+    return change
+
+
+@_compiled
+def _fold(
+    indptr: Any,
+    indices: Any,
+    counts: Any,
+    scratch: Any,
+    doc_counts: Any,
+    item_topic: Any,
+    alpha: Any,
+    sweeps: Any,
+    tolerance: Any,
+) -> None:
+    n_topics = len(alpha)
+    fresh = np.empty(n_topics)
+    for d in range(len(indptr) - 1):
+        first, in_doc, length = indptr[d], doc_counts[d], 0.0
+        for n in range(first, indptr[d + 1]):
+            weights, shares = item_topic[indices[n]], scratch[n - first]
+            norm = 0.0
+            for k in range(n_topics):
+                fresh[k] = max(alpha[k] * weights[k], SMALLEST_WEIGHT)
+                norm += fresh[k]
+            for k in range(n_topics):
+                shares[k] = np.float32(fresh[k] / norm)
+                in_doc[k] += counts[n] * shares[k]
+            length += counts[n]
+        for _ in range(sweeps):
+            change = 0.0
+            for n in range(first, indptr[d + 1]):
+                weights, shares = item_topic[indices[n]], scratch[n - first]
+                norm = 0.0
+                for k in range(n_topics):
+                    value = (in_doc[k] - shares[k] + alpha[k]) * weights[k]
+                    fresh[k] = max(value, SMALLEST_WEIGHT)
+                    norm += fresh[k]
+                scale = 1.0 / norm
+                for k in range(n_topics):
+                    new = np.float32(fresh[k] * scale)
+                    delta = counts[n] * (new - shares[k])
+                    shares[k] = new
+                    in_doc[k] += delta
+                    change += abs(delta)
+            if change <= tolerance * length:
+                break

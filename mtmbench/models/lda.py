@@ -1,0 +1,215 @@
+"""Latent Dirichlet allocation over words (LDA) or SAE features (mLDA): one class, two views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtmbench.errors import InputError, did_you_mean
+from mtmbench.models.base import TopicModel, normalise_rows
+from mtmbench.results import TopicResult
+from mtmbench.types import Counts, FloatArray, ViewName, Views
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+Engine = Literal["cvb0", "gensim", "tomotopy"]
+Float64 = NDArray[np.float64]
+Fitted = tuple[Float64, Float64, Float64, dict[str, Any]]
+"""θ (D, K), φ (K, V), α (K,) and what the engine has to say about the fit."""
+
+
+class LDA(TopicModel):
+    """LDA on word counts (Blei, Ng and Jordan 2003).
+
+    Args:
+        n_topics: K.
+        engine: "cvb0" (collapsed variational Bayes, :mod:`mtmbench.models.cvb0`), "gensim"
+            (``LdaModel``, online variational Bayes) or "tomotopy" (collapsed Gibbs sampling; the
+            package's extra ``tomotopy``).
+        alpha: sum over topics of the document prior; every α_k starts as alpha / K.
+        beta: topic prior of every item.
+        optimise_alpha_every: sweeps between re-estimations of an asymmetric α; 0 keeps it. gensim
+            re-estimates after every chunk instead.
+        iterations: most sweeps over the corpus (gensim: passes; tomotopy: Gibbs iterations).
+        tolerance: CVB0 stops when a sweep's mean change of a token's responsibilities
+            (‖γ_new − γ_old‖₁) is below it; the other engines do all their iterations.
+        max_memory_gb: CVB0's limit for its responsibilities, in GiB.
+
+    After ``fit``: ``topic_item_`` (K, V) φ and ``alpha_`` (K,).
+    """
+
+    name: ClassVar[str] = "lda"
+    needs: ClassVar[tuple[ViewName, ...]] = ("words",)
+    item_view: ClassVar[ViewName] = "words"
+    has_perplexity: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        n_topics: int = 20,
+        engine: Engine = "cvb0",
+        alpha: float = 5.0,
+        beta: float = 0.01,
+        optimise_alpha_every: int = 10,
+        iterations: int = 100,
+        tolerance: float = 1e-3,
+        max_memory_gb: float = 8.0,
+    ) -> None:
+        self.n_topics = n_topics
+        self.engine = engine
+        self.alpha = alpha
+        self.beta = beta
+        self.optimise_alpha_every = optimise_alpha_every
+        self.iterations = iterations
+        self.tolerance = tolerance
+        self.max_memory_gb = max_memory_gb
+
+    def fit(self, views: Views, *, seed: int) -> TopicResult:
+        """Fits the topics; documents without items get a θ row of zeros.
+
+        Raises:
+            InputError: a parameter is wrong, the view is missing, no document has any item, or
+                the engine is not installed.
+        """
+        self._check_parameters()
+        counts: Counts = views.require(self.item_view, self.name)
+        matrix = counts.matrix.tocsr()
+        if matrix.nnz == 0 or not matrix.data.any():
+            raise InputError(
+                f"model {self.name!r}: none of the {matrix.shape[0]} documents of corpus "
+                f"{views.corpus.name!r} has any {counts.kind}; loosen the item filters"
+            )
+        theta, phi, alpha, info = ENGINES[self.engine](self, matrix, seed)
+        self.topic_item_, self.alpha_, self.item_ids_ = phi, alpha, counts.item_ids
+        return self._result(
+            views,
+            counts,
+            seed=seed,
+            doc_topic=normalise_rows(theta),
+            topic_item=normalise_rows(phi),
+            info={"alpha": [round(float(a), 6) for a in alpha], **info},
+        )
+
+    def transform(self, views: Views) -> FloatArray:
+        """Folds documents in under the fitted topics and α (CVB0 with φ fixed, any engine).
+
+        Raises:
+            InputError: the model is not fitted, or the items differ from those of the fit.
+        """
+        from mtmbench.models.cvb0 import fold_in
+
+        if not hasattr(self, "topic_item_"):
+            raise InputError(f"model {self.name!r} is not fitted; call fit first")
+        counts: Counts = views.require(self.item_view, self.name)
+        if counts.item_ids != self.item_ids_:
+            raise InputError(
+                f"model {self.name!r} was fitted on {len(self.item_ids_)} other items than the "
+                f"{len(counts.item_ids)} given"
+            )
+        return normalise_rows(fold_in(counts.matrix.tocsr(), self.topic_item_, self.alpha_))
+
+    def _check_parameters(self) -> None:
+        self._check_n_topics()
+        if self.engine not in ENGINES:
+            raise InputError(
+                f"unknown LDA engine {self.engine!r}{did_you_mean(str(self.engine), ENGINES)}"
+            )
+        for name in ("alpha", "beta", "max_memory_gb"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} must be above zero, not {getattr(self, name)!r}")
+        for name, least in (("iterations", 1), ("optimise_alpha_every", 0), ("tolerance", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name} must be at least {least}, not {getattr(self, name)!r}")
+
+    def _prior(self) -> Float64:
+        return np.full(self.n_topics, self.alpha / self.n_topics)
+
+
+class MLDA(LDA):
+    """Mechanistic LDA: the same model on SAE feature counts (DESIGN: the method, eq. 5)."""
+
+    name: ClassVar[str] = "mlda"
+    needs: ClassVar[tuple[ViewName, ...]] = ("features",)
+    item_view: ClassVar[ViewName] = "features"
+
+
+def _fit_cvb0(model: LDA, matrix: csr_matrix, seed: int) -> Fitted:
+    from mtmbench.models.cvb0 import fit_cvb0
+
+    fit = fit_cvb0(
+        matrix,
+        model.n_topics,
+        alpha=model._prior(),
+        beta=model.beta,
+        sweeps=model.iterations,
+        tolerance=model.tolerance,
+        optimise_alpha_every=model.optimise_alpha_every,
+        seed=seed,
+        max_memory_gb=model.max_memory_gb,
+    )
+    info = {"iterations": fit.sweeps, "change": round(fit.change, 6), "converged": fit.converged}
+    return fit.doc_topic(), fit.topic_item(), fit.alpha, info
+
+
+def _fit_gensim(model: LDA, matrix: csr_matrix, seed: int) -> Fitted:
+    from gensim.matutils import Sparse2Corpus
+    from gensim.models import LdaModel
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    n_items = matrix.shape[1]
+    used = np.flatnonzero(np.asarray(matrix.sum(axis=1)).ravel() > 0)
+    documents = Sparse2Corpus(matrix[used], documents_columns=False)
+    # BLAS sums in an order that depends on the number of threads.
+    with threadpool_limits(1):
+        lda = LdaModel(
+            id2word={i: str(i) for i in range(n_items)},
+            num_topics=model.n_topics,
+            alpha=model._prior(),
+            eta=model.beta,
+            passes=model.iterations,
+            random_state=seed,
+            eval_every=None,
+        )
+        lda.optimize_alpha = model.optimise_alpha_every > 0
+        lda.update(documents)
+        gamma, _ = lda.inference(documents)
+    theta = np.zeros((matrix.shape[0], model.n_topics))
+    theta[used] = gamma / gamma.sum(axis=1, keepdims=True)
+    alpha = np.asarray(lda.alpha, dtype=np.float64)
+    return theta, np.asarray(lda.get_topics(), np.float64), alpha, {"iterations": model.iterations}
+
+
+def _fit_tomotopy(model: LDA, matrix: csr_matrix, seed: int) -> Fitted:
+    try:
+        import tomotopy
+    except ImportError as error:
+        raise InputError(
+            "engine 'tomotopy' needs a package that is not installed: pip install "
+            "'mtmbench[tomotopy]', or use engine='cvb0'"
+        ) from error
+    lda = tomotopy.LDAModel(k=model.n_topics, alpha=list(model._prior()), eta=model.beta, seed=seed)
+    lda.optim_interval = model.optimise_alpha_every
+    used = np.flatnonzero(np.asarray(matrix.sum(axis=1)).ravel() > 0)
+    names = np.array([str(i) for i in range(matrix.shape[1])], dtype=object)
+    for d in used:
+        row = slice(matrix.indptr[d], matrix.indptr[d + 1])
+        lda.add_doc(np.repeat(names[matrix.indices[row]], matrix.data[row]).tolist())
+    # One worker: with more, the order in which their counts are merged is not fixed.
+    lda.train(model.iterations, workers=1)
+    theta = np.zeros((matrix.shape[0], model.n_topics))
+    theta[used] = [doc.get_topic_dist() for doc in lda.docs]
+    columns = np.array([int(word) for word in lda.used_vocabs])
+    phi = np.zeros((model.n_topics, matrix.shape[1]))
+    phi[:, columns] = [lda.get_topic_word_dist(k) for k in range(model.n_topics)]
+    alpha = np.asarray(lda.alpha, dtype=np.float64)
+    return theta, phi, alpha, {"iterations": model.iterations}
+
+
+ENGINES: dict[str, Callable[[LDA, csr_matrix, int], Fitted]] = {
+    "cvb0": _fit_cvb0,
+    "gensim": _fit_gensim,
+    "tomotopy": _fit_tomotopy,
+}
