@@ -116,7 +116,9 @@ class JudgeClient(ABC):
     ) -> Completion:
         """Answers one question. ``params`` are decoding settings; ``replicate`` counts repeats."""
 
-    def prepare(self, corpus: Corpus, options: Sequence[Option], rows: Sequence[int]) -> None:
+    def prepare(  # noqa: B027
+        self, corpus: Corpus, options: Sequence[Option], rows: Sequence[int]
+    ) -> None:
         """Told what is coming before each match, so that proxies can encode texts in batches.
 
         Args:
@@ -129,5 +131,5 @@ class JudgeClient(ABC):
         """Returns all of an option that can reach the verdict; equal ones tie without a call."""
         return tuple(topic.description for topic in option.topics)
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: B027
         """Releases what the client holds; called once, also after an error."""

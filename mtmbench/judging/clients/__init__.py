@@ -1,0 +1,1 @@
+"""Judges, one file each; the registry names them."""
