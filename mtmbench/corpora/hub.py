@@ -1,0 +1,138 @@
+"""Hugging Face datasets: from the hub, from a local folder in its format, or saved to disk."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mtmbench.corpora.rows import Columns, Row, build_corpus
+from mtmbench.errors import InputError
+from mtmbench.types import Corpus
+
+_DATA_SUFFIXES = (
+    ".parquet",
+    ".jsonl",
+    ".json",
+    ".csv",
+    ".arrow",
+    ".jsonl.gz",
+    ".json.gz",
+    ".csv.gz",
+)
+
+
+def is_hub_id(source: str) -> bool:
+    """Whether ``source`` has the form ``owner/name`` of a dataset on the hub."""
+    return re.fullmatch(r"[\w.-]+/[\w.-]+", source) is not None
+
+
+def is_hub_folder(folder: Path) -> bool:
+    """Whether a local folder is a saved dataset or laid out like a dataset on the hub."""
+    return is_saved_dataset(folder) or any(
+        path.name.endswith(_DATA_SUFFIXES) for path in folder.rglob("*") if path.is_file()
+    )
+
+
+def is_saved_dataset(folder: Path) -> bool:
+    """Whether ``folder`` was written by ``save_to_disk`` of a dataset or dataset dictionary."""
+    return (folder / "dataset_dict.json").is_file() or (
+        (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file()
+    )
+
+
+def load_hub(
+    source: str | Path, columns: Columns, subset: str | None = None, name: str | None = None
+) -> Corpus:
+    """Loads a dataset by hub id or from a local folder; all its splits become one corpus.
+
+    Class labels become their names. Without a split column, the dataset's own splits are the
+    corpus's; without an id column, ids are ``split/row``.
+
+    Args:
+        source: a hub id (``owner/name``) or a folder.
+        columns: which column holds what.
+        subset: the dataset's configuration, where it has several.
+        name: name of the corpus; by default the last part of ``source``.
+
+    Raises:
+        InputError: it cannot be found or read (offline, for one), or a column is wrong.
+    """
+    splits = _load(source, subset)
+    where = str(source)
+    rows = [Row(number, values) for number, values in enumerate(_values(splits, columns))]
+    described: dict[str, Any] = {"format": "huggingface", "subset": subset}
+    if isinstance(source, Path):
+        described["folder"] = source.name
+    else:
+        described |= {"hub": source, "hub_revision": _revision(splits)}
+    default_id = columns.id or (
+        "id" if all("id" in s.column_names for s in splits.values()) else None
+    )
+    return build_corpus(
+        name or where.rstrip("/").rsplit("/", 1)[-1],
+        rows,
+        Columns(columns.text, columns.label, default_id or _ID, columns.split or _SPLIT),
+        where=where,
+        source={key: value for key, value in described.items() if value is not None},
+        unit="row",
+    )
+
+
+# Names for what the dataset's structure says rather than a column; no dataset has such columns.
+_SPLIT = "(the dataset's split)"
+_ID = "(split and row)"
+
+
+def _load(source: str | Path, subset: str | None) -> dict[str, Any]:
+    import datasets
+
+    try:
+        if isinstance(source, Path) and is_saved_dataset(source):
+            loaded = datasets.load_from_disk(str(source))
+        else:
+            loaded = datasets.load_dataset(str(source), name=subset)
+    # The library raises a different class for each way in which a dataset can be out of reach.
+    except Exception as error:
+        what = "folder" if isinstance(source, Path) else "hub dataset"
+        raise InputError(
+            f"cannot load {what} {str(source)!r}: {type(error).__name__}: {error}"
+        ) from error
+    if isinstance(loaded, datasets.Dataset):
+        return {str(loaded.split or "all"): loaded}
+    return dict(loaded)
+
+
+def _values(splits: dict[str, Any], columns: Columns) -> Iterator[dict[str, Any]]:
+    wanted = {"text", "label", "id", "split", *columns.named}
+    for split, dataset in splits.items():
+        known = dataset.column_names
+        chosen = known if set(columns.named) - set(known) else [c for c in known if c in wanted]
+        names = {column: _class_names(dataset.features[column]) for column in chosen}
+        for number, record in enumerate(dataset.select_columns(chosen)):
+            values = {column: _named(value, names[column]) for column, value in record.items()}
+            yield {**values, _SPLIT: values.get("split") or split, _ID: f"{split}/{number}"}
+
+
+def _class_names(feature: Any) -> list[str] | None:
+    inner = getattr(feature, "feature", feature)
+    names = getattr(inner, "names", None)
+    return list(names) if names else None
+
+
+def _named(value: Any, names: list[str] | None) -> Any:
+    if names is None or value is None:
+        return value
+    if isinstance(value, list):
+        return [_named(item, names) for item in value]
+    return names[value] if value >= 0 else None
+
+
+def _revision(splits: dict[str, Any]) -> str | None:
+    for dataset in splits.values():
+        for url in dataset.info.download_checksums or {}:
+            found = re.search(r"@([0-9a-f]{40})/", url)
+            if found:
+                return found[1]
+    return None

@@ -1,0 +1,182 @@
+"""``load_corpus``: one function for every place that texts come from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from mtmbench.cards import CorpusSpec
+from mtmbench.corpora.files import (
+    is_octis_folder,
+    load_file,
+    load_octis_folder,
+    load_text_folder,
+    table_suffix,
+)
+from mtmbench.corpora.hub import is_hub_folder, is_hub_id, is_saved_dataset, load_hub
+from mtmbench.corpora.rows import Columns, Row, build_corpus, count_duplicates
+from mtmbench.errors import InputError, UnknownNameError
+from mtmbench.registries import CORPORA
+from mtmbench.types import Corpus
+
+
+def load_corpus(
+    source: str | Path | Sequence[str],
+    *,
+    text: str | None = None,
+    label: str | None = None,
+    id: str | None = None,
+    split: str | None = None,
+    subset: str | None = None,
+    max_documents: int | None = None,
+    sample_seed: int = 0,
+    data_dir: Path | None = None,
+    name: str | None = None,
+) -> Corpus:
+    """Loads a corpus.
+
+    ``source`` is, tried in this order: a sequence of texts; a registered name (``lee``, ``20ng``,
+    a plugin's); a file (``.jsonl``, ``.csv``, ``.tsv``, each also gzipped, or ``.parquet``); a
+    folder (an OCTIS dataset; a Hugging Face dataset saved to disk or in the hub's format; else its
+    ``.txt`` files); the id ``owner/name`` of a dataset on the Hugging Face hub. A ``Path`` is never
+    taken for a name.
+
+    Args:
+        source: where the texts are.
+        text: the column of the text, for files and datasets with columns; ``text`` by default.
+        label: the column of the gold label; ``label`` by default, where there is one.
+        id: the column of the document id; ``id`` by default, else the row number.
+        split: the column of the split's name; ``split`` by default, where there is one.
+        subset: a dataset's configuration, or another file of a registered corpus's data folder.
+        max_documents: take a sample of this size, in the corpus's order, where it has more.
+        sample_seed: seed of that sample.
+        data_dir: folder of local copies of the registered corpora; ``MTMBENCH_DATA`` by default.
+        name: name of the corpus; by default the registered name, or the last part of the path.
+
+    Raises:
+        InputError: there is no such source, or something in it is wrong; the message names file and
+            line.
+        UnknownNameError: a bare name that is not registered; the nearest one is given.
+    """
+    columns = Columns(text, label, id, split)
+    if isinstance(source, str | Path):
+        corpus = _load_named(source, columns, subset, _data_dir(data_dir), name)
+    else:
+        _refuse_columns(columns, subset, "a sequence of texts")
+        rows = [Row(number, {"text": item}) for number, item in enumerate(source)]
+        corpus = build_corpus(
+            name or "texts",
+            rows,
+            columns,
+            where="the texts",
+            source={"format": "python"},
+            unit="text",
+        )
+    return corpus if max_documents is None else sample(corpus, max_documents, sample_seed)
+
+
+def load_spec(spec: CorpusSpec, data_dir: Path | None = None) -> Corpus:
+    """Loads one corpus of a suite."""
+    return load_corpus(
+        spec.name,
+        text=spec.text,
+        label=spec.label,
+        id=spec.id,
+        split=spec.split,
+        subset=spec.subset,
+        max_documents=spec.max_documents,
+        sample_seed=spec.sample_seed,
+        data_dir=data_dir,
+    )
+
+
+def sample(corpus: Corpus, n_documents: int, seed: int) -> Corpus:
+    """Returns a uniform sample without replacement, in the corpus's order.
+
+    A corpus of at most ``n_documents`` is returned as it is. ``source["sample"]`` says what was
+    taken of what.
+    """
+    if n_documents < 1:
+        raise InputError(f"max_documents must be at least 1, not {n_documents}")
+    if len(corpus) <= n_documents:
+        return corpus
+    chosen = np.random.default_rng(seed).choice(len(corpus), size=n_documents, replace=False)
+    taken = corpus.select(np.sort(chosen))
+    return replace(
+        taken,
+        n_duplicates=count_duplicates(taken.texts),
+        source={
+            **corpus.source,
+            "sample": {"documents": n_documents, "of": len(corpus), "seed": seed},
+        },
+    )
+
+
+def _load_named(
+    source: str | Path,
+    columns: Columns,
+    subset: str | None,
+    data_dir: Path | None,
+    name: str | None,
+) -> Corpus:
+    if isinstance(source, str) and source in CORPORA:
+        _refuse_columns(columns, None, f"the registered corpus {source!r}")
+        corpus = CORPORA.get(source)(data_dir=data_dir, subset=subset)
+        if not isinstance(corpus, Corpus):
+            raise InputError(
+                f"the loader of corpus {source!r} ({CORPORA.origin(source)}) returned "
+                f"{type(corpus).__name__}, not a Corpus"
+            )
+        return replace(corpus, name=name or corpus.name)
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return _load_folder(path.resolve(), columns, subset, name)
+    if path.is_file():
+        _refuse_columns(Columns(), subset, f"the file {path}")
+        return load_file(path, columns, name)
+    if isinstance(source, Path) or table_suffix(path) or source.startswith((".", "/", "~")):
+        raise InputError(f"there is no file or folder {path}")
+    if is_hub_id(source):
+        return load_hub(source, columns, subset, name)
+    raise UnknownNameError("corpus", source, CORPORA.names())
+
+
+def _load_folder(folder: Path, columns: Columns, subset: str | None, name: str | None) -> Corpus:
+    if is_octis_folder(folder):
+        _refuse_columns(columns, subset, f"the OCTIS folder {folder}")
+        return load_octis_folder(folder, name)
+    if is_saved_dataset(folder):
+        _refuse_columns(Columns(), subset, f"the saved dataset {folder}")
+        return load_hub(folder, columns, None, name)
+    # Text files beside data files are a dataset's notes and licence.
+    if is_hub_folder(folder):
+        return load_hub(folder, columns, subset, name)
+    if any(folder.rglob("*.txt")):
+        _refuse_columns(columns, subset, f"the folder of text files {folder}")
+        return load_text_folder(folder, name)
+    raise InputError(
+        f"{folder} holds no corpus: no .txt, .jsonl, .csv or .parquet file, no saved dataset "
+        "and no OCTIS dataset"
+    )
+
+
+def _refuse_columns(columns: Columns, subset: str | None, what: str) -> None:
+    if columns.named:
+        raise InputError(f"{what} has no columns to choose; columns named: {columns.named}")
+    if subset is not None:
+        raise InputError(f"{what} has no subsets; subset {subset!r} was asked for")
+
+
+def _data_dir(given: Path | None) -> Path | None:
+    named = given or os.environ.get("MTMBENCH_DATA")
+    if not named:
+        return None
+    folder = Path(named).expanduser()
+    if not folder.is_dir():
+        origin = "data_dir" if given else "MTMBENCH_DATA"
+        raise InputError(f"{origin} names {folder}, which is not a folder")
+    return folder

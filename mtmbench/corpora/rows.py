@@ -1,0 +1,179 @@
+"""From rows of named columns to a :class:`~mtmbench.types.Corpus`, with every check on the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mtmbench.errors import InputError, did_you_mean
+from mtmbench.types import Corpus
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column holds what; None takes ``text``, ``label``, ``id``, ``split`` where present."""
+
+    text: str | None = None
+    label: str | None = None
+    id: str | None = None
+    split: str | None = None
+
+    @property
+    def named(self) -> list[str]:
+        """The columns that were asked for by name."""
+        return [column for column in asdict(self).values() if column is not None]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One document as it was read; ``place`` is its line (or row) number in the source."""
+
+    place: int
+    values: Mapping[str, Any]
+
+
+def build_corpus(
+    name: str,
+    rows: Sequence[Row],
+    columns: Columns,
+    *,
+    where: str,
+    source: Mapping[str, Any],
+    unit: str = "line",
+    pretokenised: bool = False,
+) -> Corpus:
+    """Makes a corpus of rows: drops empty texts, counts duplicates, checks every column.
+
+    A label that is a list counts where it holds exactly one value; with none or several the
+    document's label is None, and ``source["labels"]`` says how many there were of each.
+    Without an id column a document's id is its row number in the source, empty rows included.
+
+    Args:
+        name: name of the corpus.
+        rows: the documents.
+        columns: which column holds what.
+        where: the file, folder or hub id, for error messages.
+        source: what ``Corpus.source`` shall say beside the columns.
+        unit: what ``Row.place`` counts ("line" or "row").
+        pretokenised: the texts are tokens joined by spaces.
+
+    Raises:
+        InputError: no rows, no such column, a value of a wrong type, an id that occurs twice; the
+            message names source and line.
+    """
+    if not rows:
+        raise InputError(f"{where} holds no documents")
+    text_column = _require(columns.text or "text", rows, where, unit, every_row=True)
+    label_column = _optional(columns.label, "label", rows, where, unit)
+    split_column = _optional(columns.split, "split", rows, where, unit)
+    id_column = _optional(columns.id, "id", rows, where, unit)
+    for column in (split_column, id_column):
+        if column is not None:
+            _require(column, rows, where, unit, every_row=True)
+
+    texts: list[str] = []
+    labels: list[str | None] = []
+    splits: list[str] = []
+    ids: dict[str, int] = {}
+    kinds: Counter[str] = Counter()
+    n_empty = 0
+    for number, row in enumerate(rows):
+        here = f"{where}, {unit} {row.place}"
+        text = _text(row.values[text_column], text_column, here)
+        if not text.strip():
+            n_empty += 1
+            continue
+        doc_id = (
+            str(number) if id_column is None else _scalar(row.values[id_column], id_column, here)
+        )
+        if not doc_id:
+            raise InputError(f"{here}: column {id_column!r} is empty; every document needs an id")
+        if doc_id in ids:
+            raise InputError(
+                f"{here}: id {doc_id!r} was already given in {unit} {ids[doc_id]}; "
+                "ids must be unique"
+            )
+        ids[doc_id] = row.place
+        texts.append(text)
+        if split_column is not None:
+            splits.append(_scalar(row.values[split_column], split_column, here) or "")
+        if label_column is not None:
+            label, kind = _label(row.values.get(label_column), label_column, here)
+            labels.append(label)
+            kinds[kind] += 1
+    if not texts:
+        raise InputError(f"{where}: all {len(rows)} documents are empty (column {text_column!r})")
+    used = {"text": text_column, "label": label_column, "id": id_column, "split": split_column}
+    described = {**source, "columns": {k: v for k, v in used.items() if v is not None}}
+    if kinds["none"] or kinds["several"]:
+        described["labels"] = {kind: kinds[kind] for kind in ("one", "none", "several")}
+    return Corpus(
+        name=name,
+        doc_ids=tuple(ids),
+        texts=tuple(texts),
+        labels=tuple(labels) if any(label is not None for label in labels) else None,
+        split=tuple(splits) if any(splits) else None,
+        pretokenised=pretokenised,
+        n_empty=n_empty,
+        n_duplicates=count_duplicates(texts),
+        source=described,
+    )
+
+
+def count_duplicates(texts: Sequence[str]) -> int:
+    """Returns how many texts repeat an earlier one exactly."""
+    return len(texts) - len(set(texts))
+
+
+def _optional(
+    asked: str | None, default: str, rows: Sequence[Row], where: str, unit: str
+) -> str | None:
+    if asked is not None:
+        return _require(asked, rows, where, unit, every_row=False)
+    return default if any(default in row.values for row in rows) else None
+
+
+def _require(column: str, rows: Sequence[Row], where: str, unit: str, *, every_row: bool) -> str:
+    lacking = next((row for row in rows if column not in row.values), None)
+    if lacking is None or (not every_row and any(column in row.values for row in rows)):
+        return column
+    here = where if lacking is rows[0] else f"{where}, {unit} {lacking.place}"
+    hint = did_you_mean(column, lacking.values) if lacking.values else "; it is empty"
+    raise InputError(f"{here}: no column {column!r}{hint}")
+
+
+def _text(value: Any, column: str, here: str) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InputError(f"{here}: column {column!r} holds {value!r:.60}, which is not text")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(f"{here}: column {column!r} is not valid Unicode: {error}") from error
+    return value
+
+
+def _label(value: Any, column: str, here: str) -> tuple[str | None, str]:
+    if isinstance(value, list | tuple):
+        if len(value) != 1:
+            return None, "several" if value else "none"
+        value = value[0]
+    label = _scalar(value, column, here)
+    return (label, "one") if label else (None, "none")
+
+
+def _scalar(value: Any, column: str, here: str) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        if value != value:
+            return ""
+        return str(int(value)) if value.is_integer() else str(value)
+    if isinstance(value, str | int):
+        return str(value).strip()
+    raise InputError(
+        f"{here}: column {column!r} holds {value!r:.60}; a string or a number is expected"
+    )

@@ -1,0 +1,235 @@
+"""Local files: what is read, and that every fault names file and line."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from mtmbench.corpora.load import load_corpus
+from mtmbench.errors import InputError
+
+ROWS = [
+    {"id": "a", "text": "the cat sat", "label": "cats", "split": "train", "n": 1},
+    {"id": "b", "text": "", "label": "cats", "split": "train", "n": 2},
+    {"id": "c", "text": "dogs, and\nmore dogs", "label": "dogs", "split": "test", "n": 3},
+    {"id": "d", "text": "the cat sat", "label": None, "split": "test", "n": 4},
+]
+
+
+def write_jsonl(path: Path, rows: list[Any]) -> Path:
+    content = "\n".join(json.dumps(row) for row in rows) + "\n"
+    path.write_bytes(gzip.compress(content.encode()) if path.suffix == ".gz" else content.encode())
+    return path
+
+
+def write_csv(path: Path, rows: list[dict[str, Any]], delimiter: str = ",") -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]), delimiter=delimiter)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+@pytest.fixture(params=["c.jsonl", "c.jsonl.gz", "c.csv", "c.tsv", "c.parquet"])
+def table(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    path = tmp_path / str(request.param)
+    if "jsonl" in path.name:
+        return write_jsonl(path, ROWS)
+    if path.suffix == ".parquet":
+        pd.DataFrame(ROWS).to_parquet(path)
+        return path
+    return write_csv(path, ROWS, "\t" if path.suffix == ".tsv" else ",")
+
+
+def test_every_table_format_gives_the_same_corpus(table: Path) -> None:
+    corpus = load_corpus(table)
+    assert corpus.name == "c"
+    assert corpus.doc_ids == ("a", "c", "d")
+    assert corpus.texts == ("the cat sat", "dogs, and\nmore dogs", "the cat sat")
+    assert corpus.labels == ("cats", "dogs", None)
+    assert corpus.split == ("train", "test", "test")
+    assert (corpus.n_empty, corpus.n_duplicates) == (1, 1)
+    assert corpus.source["file"] == table.name
+    assert corpus.source["labels"] == {"one": 2, "none": 1, "several": 0}
+
+
+def test_revision_is_of_the_content_not_of_the_format(tmp_path: Path) -> None:
+    from_json = load_corpus(write_jsonl(tmp_path / "c.jsonl", ROWS))
+    from_csv = load_corpus(write_csv(tmp_path / "c.csv", ROWS))
+    changed = [{**ROWS[0], "text": "the cat sits"}, *ROWS[1:]]
+    other = load_corpus(write_jsonl(tmp_path / "d.jsonl", changed))
+    assert from_json.revision == from_csv.revision
+    assert from_json.revision != other.revision
+
+
+def test_columns_are_taken_by_name_and_numbers_become_labels(table: Path) -> None:
+    corpus = load_corpus(table, text="text", label="n", id="id")
+    assert corpus.labels == ("1", "3", "4")
+    assert corpus.source["columns"]["label"] == "n"
+
+
+@pytest.mark.parametrize("wrong", ["text", "label", "split", "id"])
+def test_a_wrong_column_names_the_nearest(table: Path, wrong: str) -> None:
+    misspelt = f"{wrong}s"
+    with pytest.raises(
+        InputError, match=f"no column '{misspelt}'; did you mean '{wrong}'"
+    ) as caught:
+        load_corpus(table, **{wrong: misspelt})
+    assert table.name in str(caught.value)
+
+
+def test_without_an_id_column_ids_are_row_numbers_of_the_source(tmp_path: Path) -> None:
+    rows = [{"text": row["text"]} for row in ROWS]
+    assert load_corpus(write_jsonl(tmp_path / "c.jsonl", rows)).doc_ids == ("0", "2", "3")
+
+
+def test_label_lists_count_only_with_exactly_one_value(tmp_path: Path) -> None:
+    rows = [
+        {"text": "one", "label": ["joy"]},
+        {"text": "two", "label": ["joy", "fear"]},
+        {"text": "none", "label": []},
+    ]
+    corpus = load_corpus(write_jsonl(tmp_path / "c.jsonl", rows))
+    assert corpus.labels == ("joy", None, None)
+    assert corpus.source["labels"] == {"one": 1, "none": 1, "several": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"text": "fine"}\n{"text": "cut', r"c\.jsonl, line 2: not JSON"),
+        (b'{"text": "fine"}\n\n["a list"]\n', r"c\.jsonl, line 3: .* is not a JSON object"),
+        (b'{"text": "fine"}\n{"text": "caf\xe9"}\n', r"c\.jsonl, line 2: not UTF-8 \(byte 0xe9\)"),
+        (b'{"text": "fine"}\n{"text": 7}\n', r"c\.jsonl, line 2: column 'text' holds 7"),
+        (b'{"text": "fine"}\n{"txt": "x"}\n', r"line 2: no column 'text'; did you mean 'txt'"),
+        (b'{"text": "fine"}\n{"text": "\\ud800"}\n', r"c\.jsonl, line 2: .* not valid Unicode"),
+        (
+            b'{"id": 1, "text": "x"}\n{"id": 1, "text": "y"}\n',
+            r"line 2: id '1' was already given in line 1",
+        ),
+        (b'{"id": null, "text": "x"}\n', r"line 1: column 'id' is empty"),
+        (b'{"text": "x", "label": {"a": 1}}\n', r"line 1: column 'label' holds"),
+        (b"", r"c\.jsonl holds no documents"),
+        (b'{"text": " "}\n{"text": null}\n', r"c\.jsonl: all 2 documents are empty"),
+    ],
+)
+def test_faulty_jsonl_names_file_and_line(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "c.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        load_corpus(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("text,label\nfine,a\nfine,a,b\n", r"c\.csv, line 3: 3 cells for 2 columns"),
+        ('text,label\n"two\nlines",a\nfine\n', r"c\.csv, line 4: 1 cells for 2 columns"),
+        ('text,label\nfine,a\n"never closed,a\n', r"c\.csv, line 3: not valid CSV"),
+        ("text,text\nfine,a\n", r"c\.csv, line 1: two columns have the same name"),
+        ("", r"c\.csv is empty"),
+        ("text,label\n", r"c\.csv holds no documents"),
+    ],
+)
+def test_faulty_csv_names_file_and_line(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text(content)
+    with pytest.raises(InputError, match=message):
+        load_corpus(path)
+
+
+def test_csv_takes_long_cells_unicode_line_ends_and_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    long = "word " * 60_000
+    path.write_text(f"text\r\n{long}\r\nparagraph\u2028separator\r\n", encoding="utf-8-sig")
+    limit = csv.field_size_limit()
+    assert load_corpus(path).texts == (long, "paragraph\u2028separator")
+    assert csv.field_size_limit() == limit
+
+
+@pytest.mark.parametrize("name", ["c.jsonl.gz", "c.parquet"])
+def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"\x1f\x8b and then nothing of use")
+    with pytest.raises(InputError, match=name.replace(".", r"\.")):
+        load_corpus(path)
+
+
+@pytest.mark.parametrize("source", ["./none.csv", "none.jsonl"])
+def test_missing_files_and_unknown_formats(tmp_path: Path, source: str) -> None:
+    with pytest.raises(InputError, match="there is no file or folder"):
+        load_corpus(source)
+    odd = tmp_path / "notes.docx"
+    odd.write_text("x")
+    with pytest.raises(InputError, match=r"unknown format; a corpus file ends in \.jsonl"):
+        load_corpus(odd)
+    with pytest.raises(InputError, match="holds no corpus"):
+        load_corpus(tmp_path)
+
+
+def test_text_folder_labels_by_sub_folder(tmp_path: Path) -> None:
+    for name, text in {
+        "b/2.txt": "two",
+        "a/1.txt": "one",
+        "a/empty.txt": "\n",
+        "loose.txt": "three",
+        "notes.md": "not a document",
+    }.items():
+        path = tmp_path / "folder" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    corpus = load_corpus(tmp_path / "folder")
+    assert corpus.doc_ids == ("a/1", "b/2", "loose")
+    assert corpus.texts == ("one", "two", "three")
+    assert corpus.labels == ("a", "b", None)
+    assert corpus.n_empty == 1
+    (tmp_path / "folder" / "b" / "bad.txt").write_bytes(b"fine\nna\xefve\n")
+    with pytest.raises(InputError, match=r"bad\.txt, line 2: not UTF-8"):
+        load_corpus(tmp_path / "folder")
+
+
+def octis_folder(folder: Path, corpus: str, vocabulary: str = "cat\ndog\nfish\n") -> Path:
+    folder.mkdir()
+    (folder / "vocabulary.txt").write_text(vocabulary)
+    (folder / "corpus.tsv").write_text(corpus)
+    return folder
+
+
+def test_octis_folder_in_its_own_format(tmp_path: Path) -> None:
+    folder = octis_folder(tmp_path / "pets", "cat dog\ttrain\t1\nfish fish bird\ttest\t2\n")
+    corpus = load_corpus(folder)
+    assert corpus.name == "pets"
+    assert corpus.pretokenised
+    assert corpus.texts == ("cat dog", "fish fish bird")
+    assert (corpus.split, corpus.labels) == (("train", "test"), ("1", "2"))
+    assert corpus.source["vocabulary"] == 3
+    assert corpus.source["tokens_out_of_vocabulary"] == 1
+
+
+def test_octis_folder_with_text_alone_and_with_faults(tmp_path: Path) -> None:
+    bare = load_corpus(octis_folder(tmp_path / "bare", "cat\ndog\n"))
+    assert (bare.labels, bare.split) == (None, None)
+    with pytest.raises(InputError, match=r"corpus\.tsv, line 2: 4 columns"):
+        load_corpus(octis_folder(tmp_path / "wide", "cat\ttrain\t1\ncat\ttrain\t1\tx\n"))
+    with pytest.raises(InputError, match=r"vocabulary\.txt is empty"):
+        load_corpus(octis_folder(tmp_path / "none", "cat\n", vocabulary=""))
+
+
+@pytest.mark.parametrize(("name", "documents"), [("BBC_News", 2225), ("M10", 8355)])
+def test_octis_folders_of_the_shared_data(shared_data: Path, name: str, documents: int) -> None:
+    folder = shared_data / "octis" / name
+    corpus = load_corpus(folder)
+    metadata = json.loads((folder / "metadata.json").read_text())
+    assert len(corpus) == documents == metadata["total_documents"]
+    assert corpus.pretokenised
+    assert corpus.n_labels == metadata["total_labels"]
+    assert corpus.source["vocabulary"] == metadata["vocabulary_length"]
+    assert corpus.source["tokens_out_of_vocabulary"] == 0
+    words = sum(len(text.split(" ")) for text in corpus.texts) / documents
+    assert words == pytest.approx(metadata["words_document_mean"], abs=0.01)

@@ -1,0 +1,105 @@
+"""Hugging Face datasets: local folders in the hub's format, saved datasets, and being offline."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtmbench.corpora.hub import is_hub_id
+from mtmbench.corpora.load import load_corpus
+from mtmbench.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+
+
+def dataset(texts: list[str], labels: list[Any]) -> Any:
+    import datasets
+
+    label = datasets.ClassLabel(names=["cats", "dogs"])
+    multi = isinstance(labels[0], list)
+    features = {
+        "text": datasets.Value("string"),
+        "label": datasets.Sequence(label) if multi else label,
+    }
+    return datasets.Dataset.from_dict(
+        {"text": texts, "label": labels}, features=datasets.Features(features)
+    )
+
+
+def splits() -> Any:
+    import datasets
+
+    return datasets.DatasetDict(
+        {"train": dataset(["tom", "", "rex"], [0, 1, 1]), "test": dataset(["tom"], [-1])}
+    )
+
+
+@pytest.mark.parametrize("how", ["parquet", "saved"])
+def test_a_folder_with_splits_and_class_labels(tmp_path: Path, how: str) -> None:
+    folder = tmp_path / "pets"
+    if how == "saved":
+        splits().save_to_disk(str(folder))
+    else:
+        for name, part in splits().items():
+            part.to_parquet(str(folder / "data" / f"{name}-00000-of-00001.parquet"))
+        (folder / "README.md").write_text("# pets\n")
+        (folder / "LICENSE.txt").write_text("free")
+    corpus = load_corpus(folder)
+    assert corpus.name == "pets"
+    assert corpus.texts == ("tom", "rex", "tom")
+    assert corpus.labels == ("cats", "dogs", None)
+    assert corpus.split == ("train", "train", "test")
+    assert corpus.doc_ids == ("train/0", "train/2", "test/0")
+    assert (corpus.n_empty, corpus.n_duplicates) == (1, 1)
+    assert corpus.source["format"] == "huggingface"
+
+
+def test_a_folder_of_json_with_ids_and_own_columns(tmp_path: Path) -> None:
+    folder = tmp_path / "pets"
+    folder.mkdir()
+    rows = [{"id": f"x{i}", "body": f"text {i}", "kind": "k"} for i in range(3)]
+    (folder / "train.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    corpus = load_corpus(folder, text="body", label="kind")
+    assert corpus.doc_ids == ("x0", "x1", "x2")
+    assert corpus.labels == ("k", "k", "k")
+    with pytest.raises(InputError, match="no column 'bod'; did you mean 'body'"):
+        load_corpus(folder, text="bod")
+
+
+def test_a_single_saved_split_and_several_labels(tmp_path: Path) -> None:
+    dataset(["a", "b", "c"], [[0], [0, 1], []]).save_to_disk(str(tmp_path / "one"))
+    corpus = load_corpus(tmp_path / "one")
+    assert corpus.labels == ("cats", None, None)
+    assert corpus.source["labels"] == {"one": 1, "none": 1, "several": 1}
+    with pytest.raises(InputError, match="has no subsets"):
+        load_corpus(tmp_path / "one", subset="x")
+
+
+def test_a_broken_folder_is_a_clear_error(tmp_path: Path) -> None:
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "train.parquet").write_bytes(b"not parquet")
+    with pytest.raises(InputError, match=r"cannot load folder .*broken"):
+        load_corpus(folder)
+
+
+def test_a_hub_id_offline_is_a_clear_error() -> None:
+    with pytest.raises(InputError, match="cannot load hub dataset 'nobody/nothing'"):
+        load_corpus("nobody/nothing")
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [("fancyzhx/ag_news", True), ("lee", False), ("a/b/c", False), ("a b/c", False)],
+)
+def test_hub_ids(source: str, expected: bool) -> None:
+    assert is_hub_id(source) is expected
