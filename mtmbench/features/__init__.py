@@ -1,0 +1,1 @@
+"""Corpora become counts: words, SAE features, sentence embeddings."""
