@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from mtmbench.errors import InputError, UnknownNameError
 from mtmbench.judging.base import Completion, JudgeClient, Option, Question
 from mtmbench.judging.parse import Decision, verdict_line
-from mtmbench.serialise import content_hash
+from mtmbench.serialise import canonical_json
 
 UNPARSABLE = "I would rather not commit to one of them."
 """What the scripted judge says when it fails: words, and no verdict."""
@@ -20,8 +21,8 @@ UNPARSABLE = "I would rather not commit to one of them."
 REFUSAL = "I cannot help with that."
 """What it says when it refuses."""
 
-_HEX_DIGITS = 13
-"""13 hex digits are 52 bits, which a float holds exactly."""
+_DRAWS = 5
+"""Draws of one answer: refuse, fail, tie, name a slot unread, win."""
 
 
 class ScriptedJudge(JudgeClient):
@@ -109,12 +110,12 @@ class ScriptedJudge(JudgeClient):
             for option in question.options
         ]
         context = question.context
-        asked = content_hash(question.kind, context["corpus"], context["doc_id"], shown)
-        draws = []
-        for purpose in ("refuse", "fail", "tie", "blind", "win"):
-            digest = content_hash("scripted judge", self.seed, replicate, purpose, asked)
-            draws.append(int(digest[:_HEX_DIGITS], 16) / 16**_HEX_DIGITS)
-        return draws
+        asked = [question.kind, context["corpus"], context["doc_id"], shown]
+        text = canonical_json(["scripted judge", self.seed, replicate, asked])
+        digest = hashlib.blake2b(text.encode("utf-8"), digest_size=8 * _DRAWS).digest()
+        words = [digest[8 * i : 8 * i + 8] for i in range(_DRAWS)]
+        # 53 bits of each word: a float holds them exactly, and the draw stays below 1.
+        return [(int.from_bytes(word, "little") >> 11) / 2**53 for word in words]
 
 
 def expected_scores(
