@@ -1,0 +1,111 @@
+"""The feature cache on disk: arrays under a content hash, written whole, checked when read."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtmbench.errors import InputError
+from mtmbench.serialise import canonical_json, content_hash, write_atomically
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def cache_dir() -> Path:
+    """Returns the folder of the cache: MTMBENCH_CACHE, else ``~/.cache/mtmbench``."""
+    named = os.environ.get("MTMBENCH_CACHE")
+    return Path(named).expanduser() if named else Path.home() / ".cache" / "mtmbench"
+
+
+def cached(kind: str, key: str, make: Callable[[], Arrays]) -> Arrays:
+    """Returns the arrays stored under ``key``; makes and stores them if there are none.
+
+    Only one process at a time makes what lies under a key; the others wait and read it. A damaged
+    file is reported by a warning and made anew.
+
+    Args:
+        kind: folder inside the cache, such as "extractions".
+        key: content hash of everything that the arrays depend on.
+        make: makes the arrays.
+
+    Raises:
+        InputError: the cache folder cannot be written to.
+    """
+    path = cache_dir() / kind / f"{key}.safetensors"
+    found = read_arrays(path)
+    if found is not None:
+        return found
+    with _locked(path.with_suffix(".lock")):
+        found = read_arrays(path)
+        if found is None:
+            found = make()
+            write_arrays(path, found)
+    return found
+
+
+def read_arrays(path: Path) -> Arrays | None:
+    """Reads what :func:`write_arrays` wrote; None if there is no file or it is damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            checksum = json.loads((file.metadata() or {})["mtmbench"])["checksum"]
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+        warnings.warn(f"cache file {path} is damaged ({error}); made anew", stacklevel=2)
+        return None
+    if checksum != _checksum(arrays):
+        warnings.warn(f"cache file {path} fails its checksum; made anew", stacklevel=2)
+        return None
+    return arrays
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Writes arrays with their checksum, whole or not at all.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
+    from safetensors.numpy import save
+
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    metadata = {"mtmbench": canonical_json({"checksum": _checksum(contiguous)})}
+    try:
+        write_atomically(path, save(contiguous, metadata=metadata))
+    except OSError as error:
+        raise _not_writable(path.parent, error) from error
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("wb")
+    except OSError as error:
+        raise _not_writable(path.parent, error) from error
+    # The lock goes with the process that holds it, so nothing is left to clean up after a kill.
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _checksum(arrays: Mapping[str, NDArray[Any]]) -> str:
+    return content_hash(*(part for name in sorted(arrays) for part in (name, arrays[name])))
+
+
+def _not_writable(folder: Path, error: OSError) -> InputError:
+    return InputError(
+        f"the cache folder {folder} cannot be written to ({error.strerror}); set MTMBENCH_CACHE "
+        "to a folder that can"
+    )
