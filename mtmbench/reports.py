@@ -119,7 +119,7 @@ def print_outcome(outcome: RunOutcome) -> None:
 def print_ratings(table: RatingTable) -> None:
     """Prints a rating table."""
     shown = _table("rank", "name", "ability", "Elo", "95 % interval", "won", "lost", "tied")
-    for row in table.rows:
+    for row in table.ranked():
         shown.add_row(
             "–" if row.rank is None else str(row.rank),
             row.name,

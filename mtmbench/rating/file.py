@@ -25,7 +25,7 @@ def rate_file(path: Path, *, n_bootstrap: int = 1000, confidence: float = 0.95) 
     The bootstrap's seed derives from the content, so the same file gives the same table.
 
     Returns:
-        The table, strongest first.
+        The table, rows by name.
 
     Raises:
         InputError: the file cannot be read, lacks a column or holds a wrong value; the message
@@ -61,7 +61,6 @@ def rating_json(table: RatingTable) -> str:
 
 def rating_rows(table: RatingTable) -> list[dict[str, Any]]:
     """Returns the rows of :func:`rating_json`, strongest first, then by name."""
-    rows = sorted(table.rows, key=lambda row: (-(row.ability or 0.0), row.name))
     return [
         {
             "name": row.name,
@@ -75,7 +74,7 @@ def rating_rows(table: RatingTable) -> list[dict[str, Any]]:
             "ties": row.ties,
             **({} if row.reason is None else {"reason": row.reason}),
         }
-        for row in rows
+        for row in table.ranked()
     ]
 
 

@@ -87,6 +87,10 @@ class RatingTable:
         """Whether the league has ratings; :attr:`reason` says why not."""
         return all(row.ability is not None for row in self.rows)
 
+    def ranked(self) -> list[RatingRow]:
+        """Returns the rows, strongest first, then by name."""
+        return sorted(self.rows, key=lambda row: (-(row.ability or 0.0), row.name))
+
     def require_rateable(self) -> RatingTable:
         """Returns the table itself.
 
