@@ -122,7 +122,7 @@ class EmbeddingJudge(JudgeClient):
     def _cut(self, description: str) -> str:
         if description == EMPTY_TOPIC:
             return EMPTY_TOPIC
-        return " ".join(description.split()[: self.description_words])
+        return " ".join(description.split()[: self.description_words]).rstrip(",")
 
 
 def _unit(vector: Vector) -> Vector:
