@@ -1,0 +1,263 @@
+"""Matches to ratings: one league per judge, corpus, K and representation, and pooled ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mtmbench.board.cells import ALL, BoardRecords, Competitor, display_names, k_order, rounded
+from mtmbench.cards import JudgingSpec, Suite
+from mtmbench.errors import InputError
+from mtmbench.judging.match import fold
+from mtmbench.rating.elo import sequential_elo
+from mtmbench.rating.rate import RatingRow, RatingTable, rate
+from mtmbench.serialise import seed_from
+from mtmbench.types import Record
+
+
+@dataclass(frozen=True)
+class LeagueKey:
+    """What makes comparisons belong together; ``corpus`` is "all" where corpora are pooled."""
+
+    judge: str
+    corpus: str
+    k_spec: int | str
+    representation: str
+
+
+@dataclass(frozen=True)
+class League:
+    """One league, rated.
+
+    Attributes:
+        key: which league.
+        k: the number of topics asked for; None where pooled corpora differ in it.
+        rows: rating rows as they stand in ``board.json``.
+        win_rates: the win-rate matrix and what the ratings rest on, as in ``board.json``.
+        sequential: sequential Elo rows, as in ``board.json``.
+    """
+
+    key: LeagueKey
+    k: int | None
+    rows: list[dict[str, Any]]
+    win_rates: dict[str, Any]
+    sequential: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """The two orders of one document, folded to the score of a."""
+
+    order: tuple[Any, ...]
+    cluster: tuple[str, str]
+    a: Competitor
+    b: Competitor
+    score: float
+
+
+def rate_leagues(suite: Suite, records: BoardRecords) -> list[League]:
+    """Rates every league of the records, sorted; corpora are pooled where there are several.
+
+    Raises:
+        InputError: a corpus bears the name of the pooled rating.
+    """
+    groups: dict[LeagueKey, list[Record]] = {}
+    for match in records.matches:
+        if match.payload["corpus"] == ALL:
+            raise InputError(f"a corpus cannot be called {ALL!r}, the name of the pooled rating")
+        groups.setdefault(_key_of(match.payload), []).append(match)
+    pooled: dict[LeagueKey, list[Record]] = {}
+    for key, matches in groups.items():
+        together = LeagueKey(key.judge, ALL, key.k_spec, key.representation)
+        pooled.setdefault(together, []).extend(matches)
+    groups.update(
+        (key, matches)
+        for key, matches in pooled.items()
+        if len({match.payload["corpus"] for match in matches}) > 1
+    )
+    reasons = _fit_failures(records)
+    return [
+        _rate_league(suite, key, groups[key], reasons)
+        for key in sorted(
+            groups, key=lambda key: (key.judge, key.corpus, k_order(key.k_spec), key.representation)
+        )
+    ]
+
+
+def _rate_league(
+    suite: Suite,
+    key: LeagueKey,
+    matches: Sequence[Record],
+    failures: Mapping[tuple[str, int | str, Competitor], str],
+) -> League:
+    spec = suite.judging or JudgingSpec()
+    competitors = sorted({Competitor.of(match.payload[side]) for match in matches for side in "ab"})
+    names = display_names(suite, competitors)
+    kept, removed = _comparisons(matches)
+    present = {(c.cluster[0], who) for c in kept for who in (c.a, c.b)}
+    players = sorted({who for _, who in present})
+    table = _rate(key, matches, players, kept, names, spec) if players else None
+    rated = dict(zip(players, table.rows, strict=True)) if table else {}
+    ks = {int(match.payload["k"]) for match in matches}
+    k = ks.pop() if len(ks) == 1 else None
+    where = {
+        "judge": key.judge,
+        "corpus": key.corpus,
+        "k": k,
+        "k_spec": key.k_spec,
+        "representation": key.representation,
+    }
+    rows = [
+        {
+            **where,
+            **who.identity(),
+            **_numbers(rated.get(who), _absences(who, matches, present, failures)),
+            "unparsed": removed[who, "unparsed"],
+            "refused": removed[who, "refused"],
+        }
+        for who in competitors
+    ]
+    order = sorted(kept, key=lambda comparison: comparison.order)
+    index = {who: i for i, who in enumerate(players)}
+    points = sequential_elo(len(players), [(index[c.a], index[c.b], c.score) for c in order])
+    return League(
+        key=key,
+        k=k,
+        rows=rows,
+        win_rates={**where, **_win_rates(table, [names[who] for who in players])},
+        sequential=[
+            {**where, **who.identity(), "elo": rounded(points[index[who]], 1)} for who in players
+        ],
+    )
+
+
+def _rate(
+    key: LeagueKey,
+    matches: Sequence[Record],
+    players: Sequence[Competitor],
+    kept: Sequence[_Comparison],
+    names: Mapping[Competitor, str],
+    spec: JudgingSpec,
+) -> RatingTable:
+    index = {who: i for i, who in enumerate(players)}
+    corpora = sorted({c.cluster[0] for c in kept})
+    documents = {where: i for i, where in enumerate(sorted({c.cluster for c in kept}))}
+    return rate(
+        [names[who] for who in players],
+        [index[c.a] for c in kept],
+        [index[c.b] for c in kept],
+        [c.score for c in kept],
+        [documents[c.cluster] for c in kept],
+        [corpora.index(c.cluster[0]) for c in kept],
+        seed=seed_from("league", key.corpus, sorted(match.key for match in matches)),
+        n_bootstrap=spec.bootstrap,
+        confidence=spec.confidence,
+    )
+
+
+def _comparisons(
+    matches: Sequence[Record],
+) -> tuple[list[_Comparison], Counter[tuple[Competitor, str]]]:
+    """Returns the comparisons that count, and how many each competitor lost to what."""
+    kept: list[_Comparison] = []
+    removed: Counter[tuple[Competitor, str]] = Counter()
+    for match in matches:
+        payload = match.payload
+        if match.status != "ok":
+            continue
+        a, b = Competitor.of(payload["a"]), Competitor.of(payload["b"])
+        orders = zip(payload["documents"], payload["forward"], payload["backward"], strict=True)
+        for position, (document, forward, backward) in enumerate(orders):
+            score = fold(forward, backward)
+            if score is None:
+                why = "unparsed" if "u" in (forward, backward) else "refused"
+                removed.update([(a, why), (b, why)])
+                continue
+            order = payload["corpus"], position, a, b, match.key
+            cluster = str(payload["corpus"]), str(document)
+            kept.append(_Comparison(order, cluster, a, b, score))
+    return kept, removed
+
+
+def _numbers(row: RatingRow | None, absent: Mapping[str, str]) -> dict[str, Any]:
+    """Returns the rated part of a row; its reason also names corpora that a pooled row lacks."""
+    if row is None:
+        whole = "; ".join(sorted(set(absent.values())))
+        row = RatingRow("", None, None, None, None, None, 0, 0, 0, whole)
+    elif absent:
+        parts = [row.reason] if row.reason else []
+        parts += [f"not on {corpus}: {why}" for corpus, why in sorted(absent.items())]
+        row = replace(row, reason="; ".join(parts))
+    return {
+        "elo": rounded(row.elo, 1),
+        "lo": rounded(row.lo, 1),
+        "hi": rounded(row.hi, 1),
+        "rank": row.rank,
+        "wins": row.wins,
+        "losses": row.losses,
+        "ties": row.ties,
+        "reason": row.reason,
+    }
+
+
+def _absences(
+    who: Competitor,
+    matches: Sequence[Record],
+    present: Collection[tuple[str, Competitor]],
+    failures: Mapping[tuple[str, int | str, Competitor], str],
+) -> dict[str, str]:
+    """Returns, by corpus, why a competitor has no comparison on it."""
+    by_corpus: dict[str, list[Record]] = {}
+    for match in matches:
+        if who in (Competitor.of(match.payload[side]) for side in "ab"):
+            by_corpus.setdefault(str(match.payload["corpus"]), []).append(match)
+    absent = {}
+    for corpus, own in by_corpus.items():
+        if (corpus, who) in present:
+            continue
+        failure = failures.get((corpus, own[0].payload["k_spec"], who))
+        if failure is not None:
+            absent[corpus] = f"no match: the fit failed: {failure}"
+        elif any(match.status == "ok" for match in own):
+            absent[corpus] = "no comparison is left: every answer was unparsed or refused"
+        else:
+            reasons = sorted({str(match.payload.get("reason")) for match in own})
+            absent[corpus] = "no match: " + "; ".join(reasons)
+    return absent
+
+
+def _fit_failures(records: BoardRecords) -> dict[tuple[str, int | str, Competitor], str]:
+    return {
+        (str(fit.payload["corpus"]), fit.payload["k_spec"], Competitor.of(fit.payload)): str(
+            fit.payload.get("reason")
+        )
+        for fit in records.fits
+        if fit.status == "error"
+    }
+
+
+def _win_rates(table: RatingTable | None, names: list[str]) -> dict[str, Any]:
+    if table is None:
+        return {
+            "names": [], "rates": [], "comparisons": [], "n_documents": 0, "n_bootstrap": 0,
+            "n_unrateable": 0, "confidence": None, "reason": "no comparison",
+        }  # fmt: skip
+    return {
+        "names": names,
+        "rates": [[rounded(rate, 4) for rate in row] for row in table.win_rate],
+        "comparisons": table.comparisons.tolist(),
+        "n_documents": table.n_clusters,
+        "n_bootstrap": table.n_bootstrap,
+        "n_unrateable": table.n_unrateable,
+        "confidence": table.confidence,
+        "reason": table.reason,
+    }
+
+
+def _key_of(payload: Mapping[str, Any]) -> LeagueKey:
+    return LeagueKey(
+        str(payload["judge"]), str(payload["corpus"]), payload["k_spec"],
+        str(payload["representation"]),
+    )  # fmt: skip

@@ -1,0 +1,164 @@
+"""``board.md``: the board for GitHub's Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mtmbench.board.notes import (
+    audit_line,
+    judge_notes,
+    judge_warnings,
+    metric_notes,
+    rating_notes,
+)
+from mtmbench.board.view import (
+    BoardView,
+    JudgeView,
+    LeagueView,
+    MetricCell,
+    MetricLine,
+    MetricTable,
+)
+
+
+def render_md(board: Mapping[str, Any]) -> str:
+    """Returns the board as Markdown: notes, ratings by judge, metrics by corpus, errors."""
+    view = BoardView(board)
+    parts = [f"# {_text(board['title'])}"]
+    if board["description"]:
+        parts.append(_text(board["description"]))
+    parts.append(_corpora(board))
+    if board["ratings"]:
+        parts.append("## Ratings")
+        parts.append(_bullets(rating_notes(view)))
+        parts += [part for judge in view.judges() for part in _judge(judge)]
+    if board["metrics"]:
+        parts.append("## Metrics")
+        parts.append(_bullets(metric_notes(view)))
+        parts += [part for table in view.metric_tables() for part in _metrics(table)]
+    if board["fits"]:
+        parts += ["## Fits", _fits(view)]
+    if board["errors"]:
+        parts += ["## Errors", _errors(view)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _corpora(board: Mapping[str, Any]) -> str:
+    rows = [
+        [row["name"], row["n_docs"], row["n_empty"], row["n_duplicates"], row["revision"][:12]]
+        for row in board["corpora"]
+    ]
+    return _table(["corpus", "documents", "empty, dropped", "duplicates", "revision"], rows)
+
+
+def _judge(view: JudgeView) -> list[str]:
+    judge = view.judge
+    parts = [f"### Judge: {_text(judge['id'])}", _text(audit_line(judge))]
+    parts.append(_bullets(judge_notes(judge)))
+    warnings = judge_warnings(judge, list(view.leagues))
+    if warnings:
+        parts.append("\n".join(f"> **Warning:** {_text(warning)}" for warning in warnings))
+    for league in view.leagues:
+        parts += _league(league, set(judge["shares_encoder_with"]))
+    return parts
+
+
+def _league(league: LeagueView, flagged: set[str]) -> list[str]:
+    header = ["rank", "model", "Elo", "interval", "wins", "ties", "losses"]
+    header += ["unparsed", "refused"] if league.removed else []
+    rows = []
+    for name, row in zip(league.names, league.rows, strict=True):
+        interval = None if row["lo"] is None else f"{row['lo']:.1f} to {row['hi']:.1f}"
+        shown = f"{name} †" if name in flagged else name
+        elo = None if row["elo"] is None else f"{row['elo']:.1f}"
+        counts = [row["wins"], row["ties"], row["losses"]]
+        counts += [row["unparsed"], row["refused"]] if league.removed else []
+        rows.append([row["rank"], shown, elo, interval, *counts])
+    parts = [f"#### {_text(league.title)}", _table(header, rows)]
+    if league.reasons:
+        parts.append(_bullets([f"{name}: {reason}" for name, reason in league.reasons]))
+    return parts
+
+
+def _metrics(table: MetricTable) -> list[str]:
+    parts = [f"### {_text(table.title)}"]
+    for title, lines in (
+        ("Comparable across models", table.comparable),
+        ("Over each model's own items", table.own),
+    ):
+        if lines:
+            rows = [[_label(line), *map(_cell, line.cells)] for line in lines]
+            parts += [f"**{title}**", _table(["metric", *table.names], rows, raw=True)]
+    if table.notes:
+        listed = [f"\\[{i}] {_text(note)}" for i, note in enumerate(table.notes, start=1)]
+        parts.append("<br>\n".join(listed))
+    return parts
+
+
+def _label(line: MetricLine) -> str:
+    arrow = "↑" if line.higher_is_better else "↓"
+    view = f", {line.view}" if line.view == "projected" else ""
+    params = f" ({_text(line.params)})" if line.params else ""
+    return f"{_text(line.metric)} {arrow}{view}{params}"
+
+
+def _cell(cell: MetricCell | None) -> str:
+    if cell is None:
+        return "–"
+    note = "" if cell.note is None else f" \\[{cell.note}]"
+    if cell.value is None:
+        return f"–{note}"
+    half = "" if cell.half is None else f" ± {cell.half:.4f}"
+    value = f"**{cell.value:.4f}**" if cell.best else f"{cell.value:.4f}"
+    return f"{value}{half}{note}"
+
+
+def _fits(view: BoardView) -> str:
+    rows = []
+    for row in view.fits():
+        items = row["items"] or {}
+        found = ", ".join("failed" if n is None else str(n) for n in row["n_topics"])
+        kind = f"{items['n']:,} {items['kind']}" if items.get("n") is not None else None
+        seeds = ", ".join(map(str, row["seeds"]))
+        rows.append([row["corpus"], row["k"], view.name(row), seeds, found, kind])
+    header = ["corpus", "K", "model", "seeds", "topics found, by seed", "items"]
+    return _table(header, rows)
+
+
+def _errors(view: BoardView) -> str:
+    rows = []
+    for row in view.board["errors"]:
+        if row["kind"] == "match":
+            who = f"{view.name(_side(row, 'a'))} against {view.name(_side(row, 'b'))}"
+        else:
+            who = view.name({"model": row["model"], "setting": row.get("setting")})
+        what = row.get("metric") or row.get("judge")
+        rows.append(
+            [row["kind"], row["corpus"], row["k"], who, row.get("seed"), what, row["reason"]]
+        )
+    header = ["cell", "corpus", "K", "model", "seed", "metric or judge", "reason"]
+    return _table(header, rows)
+
+
+def _side(row: Mapping[str, Any], side: str) -> dict[str, Any]:
+    return {"model": row[side]["model"], "setting": row[side].get("setting")}
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[Any]], *, raw: bool = False) -> str:
+    """Returns a table; with ``raw`` the cells of ``rows`` are Markdown already."""
+    lines = [[_text(cell) for cell in header], ["---"] * len(header)]
+    lines += [[str(c) if raw else "–" if c is None else _text(c) for c in row] for row in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _bullets(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {_text(line)}" for line in lines)
+
+
+def _text(value: Any) -> str:
+    """Escapes what Markdown or HTML would read as markup."""
+    text = re.sub(r"\s+", " ", str(value))
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", text)
