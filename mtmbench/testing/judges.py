@@ -46,16 +46,14 @@ def check_judge(
     require(
         inspect.iscoroutinefunction(judge.answer), f"{name}: answer must be an `async def` method"
     )
-    if not judge.is_llm:
-        _check_matches(judge, settings, name)
     # One loop for all questions and for closing: clients keep connections that belong to a loop.
-    asyncio.run(_check_replies_and_close(judge, settings, name))
+    asyncio.run(_check_and_close(judge, settings, name))
 
 
-async def _check_replies_and_close(
-    client: JudgeClient, decoding: dict[str, Any], name: str
-) -> None:
+async def _check_and_close(client: JudgeClient, decoding: dict[str, Any], name: str) -> None:
     try:
+        if not client.is_llm:
+            await _check_matches(client, decoding, name)
         await _check_replies(client, decoding, name)
     finally:
         await client.close()
