@@ -145,6 +145,7 @@ class Workspace:
             "n_duplicates": views.corpus.n_duplicates,
             "params_given": result.params_given,
             "params": result.params,
+            "needs": list(MODELS.get(cell.registry).needs),
             "n_topics": result.n_topics,
             "result": result.revision,
             "items": {
@@ -178,10 +179,9 @@ class Workspace:
         views = self.views(fit.corpus, fit.setting)
         model = self._model(fit)
 
-        def refit(train: Views, seed: int) -> TopicModel:
+        def refit(train: Views, seed: int) -> tuple[TopicModel, TopicResult]:
             fresh = self._model(fit)
-            fresh.fit(train, seed=seed)
-            return fresh
+            return fresh, fresh.fit(train, seed=seed)
 
         counts = {view: getattr(views, view) for view in ("words", model.item_view)}
         return MetricContext(
@@ -266,7 +266,7 @@ def peak_rss_mb() -> float:
 
 
 def _unread(cell: MatchCell, outcome: MatchOutcome) -> dict[str, Any]:
-    """Returns the replies that were unparsed or refused, by document id, both orders as they came."""
+    """Returns unparsed and refused replies by document id, both orders as they came."""
     return {
         doc_id: list(replies)
         for doc_id, replies, chars in zip(

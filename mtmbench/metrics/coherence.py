@@ -1,0 +1,172 @@
+"""Topic coherence: do a topic's top items belong together?
+
+Each measure is played over a model's own items and over projected words, which alone compare across
+item spaces. Words are counted in the reference texts; over SAE features, which have no order in the
+text, only the document-Boolean measures exist.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mtmbench.metrics import confirmation
+from mtmbench.metrics.base import ItemView, Metric, MetricValue
+from mtmbench.metrics.context import MetricContext
+from mtmbench.metrics.cooccurrence import Version, check_window
+from mtmbench.metrics.params import read_params, whole_number
+from mtmbench.results import TopicResult
+from mtmbench.types import IntArray
+
+TOP_N = 10
+
+
+class _Coherence(Metric):
+    """A coherence measure over co-occurrence counts.
+
+    Parameters: ``window`` (tokens a window, or "document"), ``version`` ("exact" or "gensim"; see
+    :mod:`mtmbench.metrics.cooccurrence`) and ``top_n`` items a topic. A topic with fewer than two
+    items that the reference knows has no value and is left out of the mean.
+    """
+
+    needs = ("words",)
+    item_views = ("own", "projected")
+
+    def compute(
+        self,
+        result: TopicResult,
+        context: MetricContext,
+        *,
+        view: ItemView | None = "own",
+        **params: Any,
+    ) -> MetricValue:
+        """See :class:`mtmbench.metrics.base.Metric`."""
+        setting = read_params(self.name, params, self.variants[0])
+        check_window(setting["window"], setting["version"])
+        counts = context.cooccurrence(
+            result,
+            view,
+            n=whole_number(self.name, "top_n", setting["top_n"], 2),
+            window=setting["window"],
+            version=setting["version"],
+        )
+        if isinstance(counts, str):
+            return MetricValue.missing(counts)
+        values = [
+            self._formula(joint, counts.n_windows, setting["version"]) if len(joint) > 1 else None
+            for joint in counts.joint
+        ]
+        details = {
+            "reference": counts.reference,
+            "n_windows": counts.n_windows,
+            "n_out_of_vocabulary": counts.n_unknown,
+            "epsilon": confirmation.EPSILON,
+        }
+        return _mean(values, "two items that occur in the reference", details)
+
+    @staticmethod
+    @abstractmethod
+    def _formula(joint: IntArray, n_windows: int, version: Version) -> float:
+        """Scores one topic (:mod:`mtmbench.metrics.confirmation`)."""
+
+
+class NPMI(_Coherence):
+    """Mean normalised pointwise mutual information of pairs (Bouma 2009; gensim's ``c_npmi``)."""
+
+    name = "npmi"
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"window": 10, "version": "exact", "top_n": TOP_N},
+        {"window": "document", "version": "exact", "top_n": TOP_N},
+    )
+    _formula = staticmethod(confirmation.mean_npmi)
+
+
+class CV(_Coherence):
+    """C_V of Röder et al. 2015 (gensim's ``c_v``): cosine of NPMI vectors, windows of 110."""
+
+    name = "c_v"
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"window": 110, "version": "exact", "top_n": TOP_N},
+    )
+    _formula = staticmethod(confirmation.c_v)
+
+
+class UCI(_Coherence):
+    """Mean pointwise mutual information of pairs (Newman et al. 2010; gensim's ``c_uci``)."""
+
+    name = "uci"
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"window": 10, "version": "exact", "top_n": TOP_N},
+    )
+    _formula = staticmethod(confirmation.mean_pmi)
+
+
+class UMass(_Coherence):
+    """Mean log conditional probability over documents (Mimno et al. 2011; gensim's ``u_mass``)."""
+
+    name = "u_mass"
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"window": "document", "version": "exact", "top_n": TOP_N},
+    )
+    _formula = staticmethod(confirmation.u_mass)
+
+
+class EmbeddingCoherence(Metric):
+    """Mean pairwise cosine of the embeddings of a topic's top items as they are shown.
+
+    A model over features is read by its feature labels. A topic with fewer than two items has no
+    value and is left out of the mean.
+    """
+
+    name = "embedding_coherence"
+    needs = ("embeddings",)
+    item_views = ("own", "projected")
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"top_n": TOP_N},)
+
+    def compute(
+        self,
+        result: TopicResult,
+        context: MetricContext,
+        *,
+        view: ItemView | None = "own",
+        **params: Any,
+    ) -> MetricValue:
+        """See :class:`mtmbench.metrics.base.Metric`."""
+        setting = read_params(self.name, params, self.variants[0])
+        if context.embed is None:
+            return MetricValue.missing("there is no text encoder here")
+        top_n = whole_number(self.name, "top_n", setting["top_n"], 2)
+        topics = context.top_labels(result, view, top_n)
+        texts = sorted({label for topic in topics for label in topic})
+        details = {"encoder": context.encoder}
+        if not texts:
+            return MetricValue.missing("no topic has an item", **details)
+        rows = {text: i for i, text in enumerate(texts)}
+        vectors = np.asarray(context.embed(texts), dtype=np.float64)
+        ends = np.cumsum([0, *(len(topic) for topic in topics)])
+        flat = vectors[[rows[label] for topic in topics for label in topic]]
+        values = [
+            _mean_cosine(flat[first:last]) if last - first > 1 else None
+            for first, last in pairwise(ends)
+        ]
+        return _mean(values, "two items", details)
+
+
+def _mean_cosine(vectors: Any) -> float:
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    n = len(unit)
+    return float(((unit @ unit.T).sum() - n) / (n * (n - 1)))
+
+
+def _mean(
+    values: list[float | None], what_is_short: str, details: Mapping[str, Any]
+) -> MetricValue:
+    present = [value for value in values if value is not None]
+    noted = {**details, "n_topics_without_value": len(values) - len(present)}
+    if not present:
+        return MetricValue.missing(f"no topic has {what_is_short}", **noted)
+    return MetricValue(float(np.mean(present)), tuple(values), None, noted)

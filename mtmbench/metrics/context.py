@@ -1,0 +1,206 @@
+"""What a metric may look at beside the result, with the heavy parts computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from mtmbench.errors import InputError
+from mtmbench.metrics.base import ItemView
+from mtmbench.metrics.cooccurrence import (
+    CountsReference,
+    Reference,
+    TextReference,
+    TopicCounts,
+    Version,
+    Window,
+    check_window,
+    count_topics,
+)
+from mtmbench.metrics.projected import projected_words
+from mtmbench.results import TopicResult
+from mtmbench.serialise import content_hash
+from mtmbench.types import BoolArray, Corpus, Counts, FloatArray, IntArray, ViewName, Views
+
+if TYPE_CHECKING:
+    from mtmbench.features.words import Tokens
+    from mtmbench.models.base import TopicModel
+
+Refit = Callable[[Views, int], "tuple[TopicModel, TopicResult]"]
+"""Fits a fresh copy of the model on other documents with a seed; returns it with its result."""
+
+T = TypeVar("T")
+
+_PROJECTED = 50
+
+
+@dataclass(frozen=True)
+class Gold:
+    """Gold labels as numbers.
+
+    Attributes:
+        codes: (D,) int64, index into ``names``; −1 for a document without a label.
+        names: the labels, sorted.
+    """
+
+    codes: IntArray
+    names: tuple[str, ...]
+
+
+class MetricContext:
+    """Corpus, counts, reference texts and helpers for the metrics of one result.
+
+    Args:
+        corpus: the documents that the result is about.
+        tokens: reference token sequences of the corpus.
+        counts: its counts by view; "words" carries projected words, "features" the items of
+            models over features.
+        siblings: results of the same model on the same corpus under other seeds.
+        refit: fits the model on other documents; None where it cannot be.
+        views: the views that ``refit`` selects documents from.
+        embed: texts to (N, E) unit rows; None where there is no encoder.
+        encoder: name of what ``embed`` runs, for the record.
+        cache: a dict that contexts of one corpus may share; what was computed once is then not
+            computed again.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        *,
+        tokens: Tokens,
+        counts: Mapping[ViewName, Counts],
+        siblings: Sequence[TopicResult] = (),
+        refit: Refit | None = None,
+        views: Views | None = None,
+        embed: Callable[[Sequence[str]], FloatArray] | None = None,
+        encoder: str | None = None,
+        cache: MutableMapping[Any, Any] | None = None,
+    ) -> None:
+        self.corpus = corpus
+        self.tokens = tokens
+        self.counts = counts
+        self.siblings = tuple(siblings)
+        self.refit = refit
+        self.views = views
+        self.embed = embed
+        self.encoder = encoder
+        self._cache: MutableMapping[Any, Any] = {} if cache is None else cache
+
+    @cached_property
+    def gold(self) -> Gold | None:
+        """Gold labels, or None if no document has one."""
+        if self.corpus.n_labels == 0 or self.corpus.labels is None:
+            return None
+        names = sorted({label for label in self.corpus.labels if label is not None})
+        index = {name: i for i, name in enumerate(names)}
+        codes = [-1 if label is None else index[label] for label in self.corpus.labels]
+        return Gold(np.asarray(codes, dtype=np.int64), tuple(names))
+
+    def unassigned(self, result: TopicResult) -> BoolArray:
+        """Returns (D,) bool: documents that are outliers or have no mass on any topic."""
+        self.check(result)
+        empty = np.asarray(result.doc_topic.sum(axis=1) == 0)
+        return empty if result.outlier is None else empty | result.outlier
+
+    def projected_words(self, result: TopicResult, n: int = 10) -> list[list[str]]:
+        """Returns up to ``n`` projected words per topic (:mod:`mtmbench.metrics.projected`).
+
+        Raises:
+            InputError: the context has no word counts, or the result is of other documents.
+        """
+        return [words[:n] for words in self._projection(result, n)[0]]
+
+    def projected_weights(self, result: TopicResult, n: int = 10) -> list[list[float]]:
+        """Returns the weights of :meth:`projected_words`."""
+        return [weights[:n] for weights in self._projection(result, n)[1]]
+
+    def top_keys(self, result: TopicResult, view: ItemView | None, n: int) -> list[list[str]]:
+        """Returns up to ``n`` items per topic as ids; an item is listed once per topic."""
+        if view == "projected":
+            return self.projected_words(result, n)
+        return [
+            list(dict.fromkeys(result.items.ids[i] for i in row)) for row in result.top_items(n)
+        ]
+
+    def top_labels(self, result: TopicResult, view: ItemView | None, n: int) -> list[list[str]]:
+        """Returns up to ``n`` items per topic as they are shown: words, or feature labels."""
+        return self.projected_words(result, n) if view == "projected" else result.top_labels(n)
+
+    def cooccurrence(
+        self,
+        result: TopicResult,
+        view: ItemView | None,
+        *,
+        n: int,
+        window: Window,
+        version: Version,
+    ) -> TopicCounts | str:
+        """Counts how often the top items of each topic occur together.
+
+        Words, own or projected, are counted in the reference texts, features in the feature counts.
+
+        Returns:
+            The counts, or the reason why this reference has none of the kind.
+
+        Raises:
+            InputError: window or version is not a valid one.
+        """
+        check_window(window, version)
+        reference = self._reference(result, view, window)
+        if isinstance(reference, str):
+            return reference
+        topics = self.top_keys(result, view, n)
+        key = ("topic counts", content_hash(topics), window, version, reference.revision)
+        return self.memo(key, lambda: count_topics(topics, reference, window, version))
+
+    def check(self, result: TopicResult) -> None:
+        """Raises :class:`InputError` unless ``result`` is of this context's documents."""
+        if result.doc_topic.shape[0] != len(self.corpus):
+            raise InputError(
+                f"the result of {result.model!r} has {result.doc_topic.shape[0]} documents but "
+                f"corpus {self.corpus.name!r} has {len(self.corpus)}"
+            )
+
+    def memo(self, key: Any, make: Callable[[], T]) -> T:
+        """Returns what ``make`` returned when first asked for ``key``.
+
+        ``key`` must name the revisions of all that the value depends on but the corpus.
+        """
+        if key not in self._cache:
+            self._cache[key] = make()
+        value: T = self._cache[key]
+        return value
+
+    def _projection(self, result: TopicResult, n: int) -> tuple[list[list[str]], list[list[float]]]:
+        self.check(result)
+        words = self.counts.get("words")
+        if words is None:
+            raise InputError("projected words need the word counts of the corpus")
+        size = max(n, _PROJECTED)
+        return self.memo(
+            ("projected", result.revision, words.revision, size),
+            lambda: projected_words(result.doc_topic, words, size),
+        )
+
+    def _reference(
+        self, result: TopicResult, view: ItemView | None, window: Window
+    ) -> Reference | str:
+        tokens = self.tokens
+        if view == "projected" or result.items.kind == "words":
+            return self.memo(
+                ("reference", tokens.revision),
+                lambda: TextReference(tokens.vocabulary, tokens.sequences, tokens.revision),
+            )
+        if window != "document":
+            return "features have no order in the text, so there are no windows to count them in"
+        counts = self.counts.get("features")
+        if counts is None:
+            return "the feature counts of the corpus were not given"
+        if counts.source.get("sae_hash") != result.items.source.get("sae_hash"):
+            return "the feature counts given are of another SAE than the topics"
+        return self.memo(("reference", counts.revision), lambda: CountsReference(counts))

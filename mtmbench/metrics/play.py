@@ -1,0 +1,79 @@
+"""Playing metrics: which cells there are, and one cell at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mtmbench.errors import InputError
+from mtmbench.metrics.base import ItemView, Metric, MetricValue
+from mtmbench.metrics.context import MetricContext
+from mtmbench.registries import METRICS
+from mtmbench.results import TopicResult
+
+Cell = tuple[str, ItemView | None, Mapping[str, Any]]
+"""A metric's name, the item view it is played on, and its parameters."""
+
+
+def metric_cells(names: Sequence[str] = ()) -> list[Cell]:
+    """Returns every cell of the named metrics (of all registered ones if none is named).
+
+    Raises:
+        UnknownNameError: a name is not registered.
+    """
+    cells: list[Cell] = []
+    for name in names or METRICS.names():
+        metric = METRICS.get(name)
+        cells.extend(
+            (name, view, dict(params)) for view in metric.item_views for params in metric.variants
+        )
+    return cells
+
+
+def play_cell(
+    result: TopicResult,
+    context: MetricContext,
+    name: str,
+    view: ItemView | None,
+    params: Mapping[str, Any],
+) -> MetricValue:
+    """Computes one cell; what the context cannot offer makes the value missing, with the reason.
+
+    Raises:
+        InputError: the metric is not played on ``view``, has no such parameter, or the result is
+            not of the context's documents.
+    """
+    metric = METRICS.get(name)
+    if view not in metric.item_views:
+        raise InputError(f"metric {name!r} is played on {metric.item_views}, not on {view!r}")
+    context.check(result)
+    reason = _unmet(metric, context, view)
+    if reason is not None:
+        return MetricValue.missing(reason)
+    return metric().compute(result, context, view=view, **params)
+
+
+def play_metrics(
+    result: TopicResult, context: MetricContext, names: Sequence[str] = ()
+) -> list[tuple[str, ItemView | None, Mapping[str, Any], MetricValue]]:
+    """Computes every cell of the named metrics, in the order of :func:`metric_cells`."""
+    return [
+        (name, view, params, play_cell(result, context, name, view, params))
+        for name, view, params in metric_cells(names)
+    ]
+
+
+def _unmet(metric: type[Metric], context: MetricContext, view: ItemView | None) -> str | None:
+    if view == "projected" and context.counts.get("words") is None:
+        return "projected words need the word counts of the corpus, which were not given"
+    offers = {
+        "labels": (context.gold is not None, f"corpus {context.corpus.name!r} has no gold labels"),
+        "embeddings": (context.embed is not None, "there is no text encoder here"),
+        "siblings": (bool(context.siblings), "there is no result of another seed to compare"),
+        "refit": (context.refit is not None, "the model cannot be fitted anew here"),
+    }
+    for need in metric.needs:
+        met, reason = offers.get(need, (True, ""))
+        if not met:
+            return reason
+    return None

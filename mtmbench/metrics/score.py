@@ -1,0 +1,226 @@
+"""Scoring topics from Python: one table of every metric, with reasons where there is no value."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mtmbench.errors import InputError
+from mtmbench.metrics.base import ItemView, MetricValue
+from mtmbench.metrics.context import MetricContext
+from mtmbench.metrics.play import metric_cells, play_cell
+from mtmbench.registries import METRICS
+from mtmbench.results import TopicResult
+from mtmbench.types import Corpus, Counts, FloatArray, ItemSpace, ViewName, Views
+
+if TYPE_CHECKING:
+    import pandas
+
+NO_THETA = "needs the topics' weights in the documents (θ), which were not given"
+_ENCODER = "minilm"
+
+
+def score_topics(
+    topics: Sequence[Sequence[str]],
+    corpus: Corpus,
+    theta: Any = None,
+    metrics: Sequence[str] = (),
+) -> pandas.DataFrame:
+    """Computes every metric for topics made elsewhere; no model is needed.
+
+    Args:
+        topics: K lists of words, best first; a word that a list repeats counts once.
+        corpus: the documents that coherence is counted in and θ is about.
+        theta: (D, K) weights of the topics in the documents, or None; without them, metrics of
+            documents and of projected words are missing.
+        metrics: names; all registered ones if empty.
+
+    Returns:
+        Rows of metric, view, params, value, reason.
+
+    Raises:
+        InputError: the topics are not non-empty lists of words, or θ has another shape, negative
+            or non-finite weights.
+    """
+    result = topics_result(topics, corpus, theta)
+    kinds: tuple[ViewName, ...] = () if theta is None else ("words",)
+    context = _context(corpus, None, kinds=kinds)
+    return _table(result, context, metrics, has_theta=theta is not None)
+
+
+def score_result(
+    result: TopicResult,
+    corpus: Corpus,
+    views: Views | None = None,
+    metrics: Sequence[str] = (),
+    siblings: Sequence[TopicResult] = (),
+) -> pandas.DataFrame:
+    """Computes every metric for one result; see :func:`score_topics` for the columns.
+
+    Args:
+        result: the topics.
+        corpus: the documents they were fitted on.
+        views: the views they were fitted on; features are read from here.
+        metrics: names; all registered ones if empty.
+        siblings: results under other seeds, for stability.
+
+    Raises:
+        InputError: the result is of another corpus.
+    """
+    given = result.corpus.get("revision")
+    if given is not None and given != corpus.revision:
+        raise InputError(
+            f"the result was fitted on corpus {result.corpus.get('name')!r} of revision {given}, "
+            f"not on {corpus.name!r} of revision {corpus.revision}"
+        )
+    context = _context(corpus, views, siblings, kinds={"words", result.items.kind})
+    return _table(result, context, metrics, has_theta=True)
+
+
+def score_file(topics: Path, corpus: Corpus, theta: Path | None = None) -> pandas.DataFrame:
+    """Computes every metric for topics in a file; see :func:`score_topics` for the columns.
+
+    Args:
+        topics: JSON (a list of word lists), or ``.safetensors`` (a saved topic result).
+        corpus: the documents.
+        theta: npz whose array ``theta`` (or only array) is (D, K), for word lists.
+
+    Raises:
+        InputError: a file cannot be read or does not hold such topics; the message names it.
+    """
+    if topics.suffix == ".safetensors":
+        if theta is not None:
+            raise InputError(f"{topics} holds its own θ; leave {theta} out")
+        return score_result(TopicResult.load(topics), corpus)
+    try:
+        listed = json.loads(topics.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {topics}: {error}") from error
+    if not isinstance(listed, list) or not all(isinstance(topic, list) for topic in listed):
+        raise InputError(f"{topics} must hold a JSON list of lists of words")
+    return score_topics(listed, corpus, None if theta is None else _read_theta(theta))
+
+
+def topics_result(
+    topics: Sequence[Sequence[str]], corpus: Corpus, theta: Any = None
+) -> TopicResult:
+    """Packs word lists, and θ if given, into a result named "topics".
+
+    ``topic_item`` falls linearly with rank; rows of ``theta`` are normalised.
+
+    Raises:
+        InputError: see :func:`score_topics`.
+    """
+    if isinstance(topics, str) or not len(topics):
+        raise InputError("topics must be a non-empty list of lists of words")
+    for k, topic in enumerate(topics):
+        if isinstance(topic, str) or not all(isinstance(word, str) for word in topic):
+            raise InputError(f"topic {k} must be a list of words, not {topic!r}")
+    listed = [list(dict.fromkeys(topic)) for topic in topics]
+    words = sorted({word for topic in listed for word in topic})
+    if not words:
+        raise InputError("no topic has a word")
+    column = {word: i for i, word in enumerate(words)}
+    topic_item = np.zeros((len(listed), len(words)))
+    for k, topic in enumerate(listed):
+        ranks = np.arange(len(topic), 0, -1)
+        topic_item[k, [column[word] for word in topic]] = ranks / max(1, ranks.sum())
+    return TopicResult(
+        model="topics",
+        params={},
+        params_given={},
+        seed=0,
+        doc_topic=_theta(theta, len(corpus), len(listed)),
+        topic_item=topic_item.astype(np.float32),
+        items=ItemSpace("words", tuple(words), tuple(words)),
+        corpus={"name": corpus.name, "revision": corpus.revision},
+    )
+
+
+def _read_theta(path: Path) -> Any:
+    try:
+        loaded = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(f"cannot read θ from {path}: {error}") from error
+    arrays = dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else {}
+    if "theta" not in arrays and len(arrays) != 1:
+        raise InputError(f"{path} must be an npz with an array 'theta'; it has {sorted(arrays)}")
+    return arrays["theta"] if "theta" in arrays else next(iter(arrays.values()))
+
+
+def _theta(theta: Any, n_documents: int, n_topics: int) -> FloatArray:
+    if theta is None:
+        return np.zeros((n_documents, n_topics), dtype=np.float32)
+    try:
+        weights = np.asarray(theta, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"θ is not an array of numbers: {error}") from error
+    if weights.shape != (n_documents, n_topics):
+        raise InputError(
+            f"θ has shape {weights.shape}; expected (documents, topics) = "
+            f"({n_documents}, {n_topics})"
+        )
+    if not (np.isfinite(weights).all() and (weights >= 0).all()):
+        raise InputError("θ holds negative or non-finite weights")
+    sums = weights.sum(axis=1, keepdims=True)
+    normal: FloatArray = np.divide(
+        weights, sums, out=np.zeros_like(weights), where=sums > 0
+    ).astype(np.float32)
+    return normal
+
+
+def _context(
+    corpus: Corpus,
+    views: Views | None,
+    siblings: Sequence[TopicResult] = (),
+    *,
+    kinds: Collection[ViewName],
+) -> MetricContext:
+    from mtmbench.features.words import tokenise, word_counts
+
+    tokens = tokenise(corpus)
+    counts: dict[ViewName, Counts] = {}
+    for kind in kinds:
+        given = None if views is None else getattr(views, kind)
+        if given is None and kind == "words":
+            given = word_counts(corpus, tokens=tokens)
+        if given is not None:
+            counts[kind] = given
+    return MetricContext(
+        corpus, tokens=tokens, counts=counts, siblings=siblings, views=views,
+        embed=_embed, encoder=_ENCODER,
+    )  # fmt: skip
+
+
+def _embed(texts: Sequence[str]) -> FloatArray:
+    from mtmbench.features.embeddings import embed_texts
+
+    return embed_texts(texts, model=_ENCODER)
+
+
+def _table(
+    result: TopicResult, context: MetricContext, metrics: Sequence[str], *, has_theta: bool
+) -> pandas.DataFrame:
+    import pandas
+
+    rows = []
+    for name, view, params in metric_cells(metrics):
+        if has_theta or _reads_only_items(name, view):
+            value = play_cell(result, context, name, view, params)
+        else:
+            value = MetricValue.missing(NO_THETA)
+        rows.append((name, view, _compact(params), value.value, value.reason))
+    return pandas.DataFrame(rows, columns=["metric", "view", "params", "value", "reason"])
+
+
+def _reads_only_items(name: str, view: ItemView | None) -> bool:
+    return view == "own" and "refit" not in METRICS.get(name).needs
+
+
+def _compact(params: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in sorted(params.items()))
