@@ -29,26 +29,39 @@ def cache_dir() -> Path:
 def cached(kind: str, key: str, make: Callable[[], Arrays]) -> Arrays:
     """Returns the arrays stored under ``key``; makes and stores them if there are none.
 
-    Only one process at a time makes what lies under a key; the others wait and read it. A damaged
-    file is reported by a warning and made anew.
+    See :func:`cached_group`, of which this is the case of one key.
+    """
+    return cached_group(kind, key, key, lambda: {key: make()})
+
+
+def cached_group(
+    kind: str, group: str, key: str, make: Callable[[], Mapping[str, Arrays]]
+) -> Arrays:
+    """Returns the arrays stored under ``key``; if there are none, makes the whole group's.
+
+    Only one process at a time makes what belongs to a group; the others wait and read it. A
+    damaged file is reported by a warning and made anew.
 
     Args:
         kind: folder inside the cache, such as "extractions".
-        key: content hash of everything that the arrays depend on.
-        make: makes the arrays.
+        group: name shared by all keys that ``make`` makes together.
+        key: content hash of everything that the wanted arrays depend on.
+        make: makes the arrays of the group by key, that of ``key`` among them.
 
     Raises:
         InputError: the cache folder cannot be written to.
     """
-    path = cache_dir() / kind / f"{key}.safetensors"
-    found = read_arrays(path)
+    folder = cache_dir() / kind
+    found = read_arrays(folder / f"{key}.safetensors")
     if found is not None:
         return found
-    with _locked(path.with_suffix(".lock")):
-        found = read_arrays(path)
+    with _locked(folder / f"{group}.lock"):
+        found = read_arrays(folder / f"{key}.safetensors")
         if found is None:
-            found = make()
-            write_arrays(path, found)
+            made = make()
+            for other, arrays in made.items():
+                write_arrays(folder / f"{other}.safetensors", arrays)
+            found = made[key]
     return found
 
 

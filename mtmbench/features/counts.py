@@ -1,0 +1,77 @@
+"""Filters over SAE features (DESIGN, "The method, exactly"): each switchable, each on record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mtmbench.errors import InputError
+from mtmbench.features.labels import class_name, in_class
+from mtmbench.features.sae import FeatureSetting
+from mtmbench.types import BoolArray, Counts, FloatArray
+
+
+def apply_filters(counts: Counts, density: FloatArray, setting: FeatureSetting) -> Counts:
+    """Drops features and records what each filter did under ``source["filters"]``.
+
+    Every filter looks at all features, so its numbers do not depend on the others: ``dropped`` is
+    how many it drops by itself, ``firings`` the share of the corpus's counts that lies in them.
+    Features without any count in the corpus are dropped as well ("absent").
+
+    Args:
+        counts: the counts of all F features of an SAE.
+        density: (F,) share of training tokens on which each feature fires.
+        setting: the filters; one that is None or empty is off.
+
+    Raises:
+        InputError: no feature is left; the message names the filters.
+    """
+    frequency = np.bincount(counts.matrix.indices, minlength=len(density))
+    totals = np.bincount(counts.matrix.indices, weights=counts.matrix.data, minlength=len(density))
+    dropped: dict[str, BoolArray] = {"absent": frequency == 0}
+    report: dict[str, dict[str, Any]] = {"absent": {}}
+    if setting.max_doc_share is not None:
+        dropped["max_doc_share"] = frequency > setting.max_doc_share * counts.matrix.shape[0]
+        report["max_doc_share"] = {"limit": setting.max_doc_share}
+    if setting.max_density_multiple is not None:
+        dropped["max_density_multiple"] = density > setting.max_density_multiple * density.mean()
+        report["max_density_multiple"] = {"limit": setting.max_density_multiple}
+    if setting.drop_label_classes:
+        classes = {
+            class_name(name): in_class(counts.item_labels, name)
+            for name in setting.drop_label_classes
+        }
+        dropped["label_classes"] = np.any(list(classes.values()), axis=0)
+        report["label_classes"] = {
+            "classes": {name: int(member.sum()) for name, member in sorted(classes.items())}
+        }
+    everything = float(totals.sum())
+    for name, mask in dropped.items():
+        report[name]["dropped"] = int(mask.sum())
+        share = float(totals[mask].sum()) / everything if everything else 0.0
+        report[name]["firings"] = round(share, 6)
+    kept = np.flatnonzero(~np.any(list(dropped.values()), axis=0))
+    if not len(kept):
+        raise InputError(_nothing_left(report, len(density), counts.matrix.shape[0]))
+    share = float(totals[kept].sum()) / everything
+    return counts.select_items(
+        kept,
+        filters={
+            "items": len(density),
+            **report,
+            "kept": len(kept),
+            "firings_kept": round(share, 6),
+        },
+    )
+
+
+def _nothing_left(report: dict[str, dict[str, Any]], n_features: int, n_docs: int) -> str:
+    parts = []
+    for name, found in report.items():
+        limit = f"={found['limit']}" if "limit" in found else ""
+        parts.append(f"{name}{limit} drops {found['dropped']}")
+    return (
+        f"no SAE feature is left of {n_features} in a corpus of {n_docs} document(s): "
+        f"{', '.join(parts)}; loosen a filter or give more documents"
+    )

@@ -1,0 +1,97 @@
+"""Sentence embeddings of MiniLM as sentence-transformers makes them, without importing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mtmbench.errors import UnknownNameError
+from mtmbench.features.backbone import HuggingFaceBackbone, length_batches, minilm_backbone
+from mtmbench.features.cache import cached
+from mtmbench.serialise import content_hash
+from mtmbench.types import FloatArray
+
+if TYPE_CHECKING:
+    import torch
+
+MODELS = ("minilm",)
+EMBEDDING_SIZE = 384
+_BATCH_TOKENS = 4096
+_LIMIT = 254
+_VERSION = 1
+
+
+def embed_texts(
+    texts: Sequence[str],
+    *,
+    model: str = "minilm",
+    cache: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> FloatArray:
+    """Embeds texts: mean over all token states of the last layer, [CLS] and [SEP] included.
+
+    Texts are cut to 256 tokens with these two, as the model's authors do. The same list of texts
+    gives the same bits; a text in another list may differ in rounding.
+
+    Args:
+        texts: N texts; an empty one has the embedding of [CLS] [SEP].
+        model: "minilm" (sentence-transformers/all-MiniLM-L6-v2).
+        cache: whether to keep the result on disk under a content hash.
+        progress: told how many of how many distinct texts are done.
+
+    Returns:
+        (N, 384) f32, unit rows.
+
+    Raises:
+        UnknownNameError: there is no such model.
+        InputError: the model is neither installed nor to be had from the hub.
+    """
+    if model not in MODELS:
+        raise UnknownNameError("embedding model", model, MODELS)
+    distinct = list(dict.fromkeys(texts))
+    if not distinct:
+        return np.empty((0, EMBEDDING_SIZE), np.float32)
+    backbone = minilm_backbone()
+    if cache:
+        key = content_hash(
+            "embeddings", _VERSION, backbone.revision, _LIMIT, _BATCH_TOKENS, distinct
+        )
+        made = cached(
+            "embeddings", key, lambda: {"embeddings": _embed(distinct, backbone, progress)}
+        )["embeddings"]
+    else:
+        made = _embed(distinct, backbone, progress)
+    row = {text: i for i, text in enumerate(distinct)}
+    return np.ascontiguousarray(made[[row[text] for text in texts]], np.float32)
+
+
+def _embed(
+    texts: Sequence[str],
+    backbone: HuggingFaceBackbone,
+    progress: Callable[[int, int], None] | None,
+) -> FloatArray:
+    import torch
+
+    chunks = [ids[:_LIMIT] for ids in backbone.tokenise(texts)]
+    found = torch.empty((len(texts), EMBEDDING_SIZE), dtype=torch.float32)
+    done = 0
+    for batch in length_batches([len(chunk) for chunk in chunks], _BATCH_TOKENS, extra=2):
+        ids, mask = backbone.padded([chunks[i] for i in batch])
+        found[batch] = _pool(backbone.model, ids, mask)
+        done += len(batch)
+        if progress is not None:
+            progress(done, len(texts))
+    array: FloatArray = found.numpy()
+    return array
+
+
+def _pool(model: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    with torch.inference_mode():
+        states = model(input_ids=ids, attention_mask=mask).last_hidden_state
+        weights = mask.unsqueeze(-1).to(states.dtype)
+        means = (states * weights).sum(dim=1) / weights.sum(dim=1)
+        return torch.nn.functional.normalize(means, dim=1)

@@ -1,0 +1,78 @@
+"""The views of a corpus: word counts, SAE feature counts, embeddings, each made when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mtmbench.cards import WordSpec
+from mtmbench.types import Corpus, Counts, Views
+
+
+def make_views(
+    corpus: Corpus,
+    *,
+    words: WordSpec,
+    source: str | None = "minilm",
+    setting: str = "default",
+    max_tokens: int | None = None,
+    params: Mapping[str, Any] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Views:
+    """Returns the views of a corpus; nothing is computed or loaded yet.
+
+    Args:
+        corpus: the documents.
+        words: the word tokenisation and its document-frequency filters.
+        source: a registered feature source, or None for no SAE features.
+        setting: one of the source's settings.
+        max_tokens: documents are cut to this many tokens before features are counted.
+        params: arguments of the feature source.
+        progress: told how much of the feature extraction is done.
+
+    Raises:
+        UnknownNameError: no feature source has this name, or it has no such setting.
+    """
+
+    def make_words() -> Counts:
+        from mtmbench.features.words import word_counts
+
+        return word_counts(corpus, words)
+
+    def make_embeddings() -> Any:
+        from mtmbench.features.embeddings import embed_texts
+
+        return embed_texts(corpus.texts)
+
+    return Views(
+        corpus,
+        words=make_words,
+        features=_features(corpus, source, setting, max_tokens, params, progress),
+        embeddings=make_embeddings,
+    )
+
+
+def _features(
+    corpus: Corpus,
+    source: str | None,
+    setting: str,
+    max_tokens: int | None,
+    params: Mapping[str, Any] | None,
+    progress: Callable[[int, int], None] | None,
+) -> Callable[[], Counts] | None:
+    if source is None:
+        return None
+    from mtmbench.registries import FEATURES
+
+    origin = FEATURES.get(source)(**(params or {}))
+    if setting not in origin.settings():
+        from mtmbench.errors import UnknownNameError
+
+        raise UnknownNameError("feature setting", setting, origin.settings())
+    more = {} if progress is None else {"progress": progress}
+
+    def make() -> Counts:
+        counts: Counts = origin.counts(corpus, setting=setting, max_tokens=max_tokens, **more)
+        return counts
+
+    return make

@@ -1,0 +1,56 @@
+"""Sentence embeddings against sentence-transformers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtmbench.errors import UnknownNameError
+from mtmbench.features import embeddings
+from mtmbench.features.backbone import minilm_source
+from mtmbench.features.embeddings import embed_texts
+
+TEXTS = [
+    "The goalie made forty saves.", "No.", "", "Photosynthesis turns light into sugar. " * 60,
+    "  Élan, naïve café — 東京 \n\t tabs ", "The goalie made forty saves.",
+]  # fmt: skip
+
+
+def test_equal_to_sentence_transformers() -> None:
+    from sentence_transformers import SentenceTransformer
+
+    peer = SentenceTransformer(str(minilm_source()), device="cpu")
+    expected = peer.encode(TEXTS, normalize_embeddings=True)
+    found = embed_texts(TEXTS)
+    assert found.shape == (6, 384)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
+    np.testing.assert_array_equal(found[0], found[5])
+
+
+def test_a_second_call_runs_no_model(monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> None:
+    first = embed_texts(TEXTS[:2])
+    assert len(list((own_cache / "embeddings").glob("*.safetensors"))) == 1
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the model was run")
+
+    monkeypatch.setattr(embeddings, "_pool", refuse)
+    np.testing.assert_array_equal(embed_texts(TEXTS[:2]), first)
+    with pytest.raises(AssertionError, match="the model was run"):
+        embed_texts(TEXTS[:2], cache=False)
+
+
+def test_no_texts_and_unknown_models() -> None:
+    assert embed_texts([]).shape == (0, 384)
+    with pytest.raises(UnknownNameError, match="did you mean 'minilm'"):
+        embed_texts(["a"], model="minilmm")
+
+
+def test_progress_counts_distinct_texts() -> None:
+    seen: list[tuple[int, int]] = []
+    embed_texts(TEXTS, cache=False, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (5, 5)
