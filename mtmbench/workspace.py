@@ -189,7 +189,7 @@ class Workspace:
             tokens=self._corpus_tokens(fit.corpus),
             counts=counts,
             siblings=[self.result(other.key) for other in cell.siblings],
-            refit=refit if model.has_perplexity else None,
+            refit=refit,
             views=views,
             embed=embed_texts,
             cache=self._shared.setdefault(fit.corpus, {}),

@@ -109,7 +109,7 @@ def test_a_wrong_window_is_named(window: Window) -> None:
 
 def test_a_wrong_version_is_named() -> None:
     with pytest.raises(InputError, match=r"exact, gensim.*'new'"):
-        count_topics([["a"]], reference_of([["a"]]), 10, "new")  # type: ignore[arg-type]
+        count_topics([["a"]], reference_of([["a"]]), 10, "new")
 
 
 def test_counts_have_no_windows(features_of: Callable[..., object]) -> None:

@@ -1,0 +1,124 @@
+"""Scores of word lists and files, with and without θ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mtmbench.errors import InputError
+from mtmbench.metrics.score import NO_THETA, score_file, score_result, score_topics, topics_result
+from mtmbench.types import Corpus
+
+TOPICS = [["cat", "dog", "cat", "bird"], ["sun", "moon"]]
+METRICS = ["npmi", "c_v", "uci", "u_mass", "diversity", "inverted_rbo", "purity", "coverage",
+           "stability", "perplexity"]  # fmt: skip
+
+
+@pytest.fixture
+def corpus(corpus_of: Callable[..., Corpus]) -> Corpus:
+    texts = ["cat dog bird", "cat dog", "sun moon star", "moon sun"] * 5
+    return corpus_of(texts, ["animal", "animal", "sky", "sky"] * 5)
+
+
+def value_of(frame: pd.DataFrame, metric: str, view: str | None, **params: Any) -> Any:
+    rows = frame[(frame.metric == metric) & (frame["view"].isna() if view is None else
+                                             frame["view"] == view)]  # fmt: skip
+    for name, value in params.items():
+        rows = rows[[f"{name}={value}" in given for given in rows.params]]
+    assert len(rows) == 1
+    row = rows.iloc[0]
+    return row.reason if pd.isna(row.value) else row.value
+
+
+def test_word_lists_need_no_theta(corpus: Corpus) -> None:
+    frame = score_topics(TOPICS, corpus, metrics=METRICS)
+    assert list(frame.columns) == ["metric", "view", "params", "value", "reason"]
+    assert value_of(frame, "diversity", "own") == 1
+    together = value_of(frame, "npmi", "own", window="document")
+    # cat–dog 1, and cat–bird, dog–bird: log(.25 / (.5 · .25)) / −log .25 = ½; sun–moon 1.
+    assert together == pytest.approx(((1 + 0.5 + 0.5) / 3 + 1) / 2, abs=1e-9)
+    assert value_of(frame, "npmi", "projected", window=10) == NO_THETA
+    assert value_of(frame, "purity", None, documents="all") == NO_THETA
+    assert value_of(frame, "perplexity", "own") == NO_THETA
+    assert "another seed" in value_of(frame, "stability", "own")
+
+
+def test_theta_brings_the_rest(corpus: Corpus) -> None:
+    # Weights as counts: rows are normalised.
+    theta = np.array([[9, 1], [9, 1], [1, 3], [0, 2]] * 5)
+    frame = score_topics(TOPICS, corpus, theta, metrics=METRICS)
+    assert value_of(frame, "purity", None, documents="all") == 1
+    assert value_of(frame, "coverage", None) == 1
+    hard = score_topics(TOPICS, corpus, [[1, 0], [1, 0], [0, 1], [0, 1]] * 5, ["npmi"])
+    # The words of the two halves: cat dog bird, and moon star sun.
+    halves = ((1 + 0.5 + 0.5) / 3 + (1 + 0.5 + 0.5) / 3) / 2
+    assert value_of(hard, "npmi", "projected", window="document") == pytest.approx(halves)
+    result = topics_result(TOPICS, corpus, theta)
+    assert result.doc_topic[2] == pytest.approx([0.25, 0.75])
+    assert result.top_labels(10) == [["cat", "dog", "bird"], ["sun", "moon"]]
+    pd.testing.assert_frame_equal(frame, score_result(result, corpus, metrics=METRICS))
+
+
+@pytest.mark.parametrize(
+    ("topics", "theta", "message"),
+    [
+        ([], None, "non-empty list"),
+        ("cat dog", None, "non-empty list"),
+        ([["cat"], "dog"], None, "topic 1 must be a list of words"),
+        ([["cat", 3]], None, "topic 0 must be a list of words"),
+        ([[], []], None, "no topic has a word"),
+        ([["cat"]], np.ones((3, 1)), r"shape \(3, 1\).*\(20, 1\)"),
+        ([["cat"]], -np.ones((20, 1)), "negative"),
+        ([["cat"]], [["x"]], "not an array of numbers"),
+    ],
+)
+def test_wrong_topics_and_theta_are_named(
+    corpus: Corpus, topics: Any, theta: Any, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        score_topics(topics, corpus, theta, metrics=["coverage"])
+
+
+def test_another_corpus_is_an_error(corpus: Corpus, corpus_of: Callable[..., Corpus]) -> None:
+    result = topics_result(TOPICS, corpus)
+    with pytest.raises(InputError, match="revision"):
+        score_result(result, corpus_of(["cat"] * 20), metrics=["coverage"])
+
+
+def test_files(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mtmbench.metrics.score._embed", lambda texts: np.eye(len(texts)))
+    theta = np.array([[0.9, 0.1], [0.9, 0.1], [0, 1], [0, 1]] * 5)
+    listed, weights, saved = (tmp_path / n for n in ("t.json", "t.npz", "t.safetensors"))
+    listed.write_text(json.dumps(TOPICS), encoding="utf-8")
+    np.savez(weights, theta=theta, other=np.zeros(2))
+    topics_result(TOPICS, corpus, theta).save(saved)
+    frame = score_file(listed, corpus, weights)
+    pd.testing.assert_frame_equal(frame, score_file(saved, corpus))
+    assert value_of(frame, "nmi", None, documents="all") == pytest.approx(1)
+    assert value_of(frame, "embedding_coherence", "own") == pytest.approx(0)
+    assert value_of(score_file(listed, corpus), "nmi", None, documents="all") == NO_THETA
+    with pytest.raises(InputError, match=r"holds its own θ"):
+        score_file(saved, corpus, weights)
+
+
+def test_files_that_hold_something_else_are_named(corpus: Corpus, tmp_path: Path) -> None:
+    broken, table, array = (tmp_path / name for name in ("b.json", "t.json", "a.npy"))
+    broken.write_text("[[", encoding="utf-8")
+    table.write_text('{"topics": 3}', encoding="utf-8")
+    np.save(array, np.ones(3))
+    with pytest.raises(InputError, match=r"cannot read .*b\.json"):
+        score_file(broken, corpus)
+    with pytest.raises(InputError, match=r"t\.json must hold a JSON list"):
+        score_file(table, corpus)
+    listed = tmp_path / "l.json"
+    listed.write_text('[["cat"]]', encoding="utf-8")
+    with pytest.raises(InputError, match=r"a\.npy must be an npz"):
+        score_file(listed, corpus, array)
+    with pytest.raises(InputError, match=r"cannot read θ from .*b\.json"):
+        score_file(listed, corpus, broken)
