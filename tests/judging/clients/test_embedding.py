@@ -175,3 +175,15 @@ def test_wrong_parameters_are_named() -> None:
         EmbeddingJudge(tie_below=-1)
     with pytest.raises(InputError, match="description_words must be at least 1, not 0"):
         EmbeddingJudge(description_words=0)
+
+
+def test_the_real_encoder_knows_hockey_from_taxes(corpus: Corpus, make_result: MakeResult) -> None:
+    theta = [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]
+    right = make_result(theta, [["sport", "hockey", "skiing"], ["politics", "music"]])
+    wrong = make_result(theta, [["politics", "music"], ["sport", "hockey", "skiing"]])
+    outcome = play_pair(
+        EmbeddingJudge(), CARD, corpus, range(4), right, wrong, a_name="right", b_name="wrong",
+        spec=JudgingSpec(), representation="items",
+    )  # fmt: skip
+    assert outcome.forward == "aaaa"
+    assert outcome.revisions == ("all-MiniLM-L6-v2, version 1",)
