@@ -46,15 +46,19 @@ def judge_warnings(judge: Mapping[str, Any], leagues: list[LeagueView]) -> list[
             f"{percent(rate)} of this judge's answers could not be parsed; the ratings rest on "
             "those that could, which need not be a fair sample."
         )
+    removed: dict[str, float] = {}
     for league in leagues:
         for name, row in zip(league.names, league.rows, strict=True):
-            removed = row["unparsed"] + row["refused"]
-            total = removed + row["wins"] + row["losses"] + row["ties"]
-            if total and removed / total > UNPARSED_LIMIT:
-                warnings.append(
-                    f"{league.title}: {percent(removed / total)} of the comparisons of {name} "
-                    "were removed, unparsed or refused."
-                )
+            gone = row["unparsed"] + row["refused"]
+            total = gone + row["wins"] + row["losses"] + row["ties"]
+            if total and gone / total > UNPARSED_LIMIT:
+                removed[name] = max(removed.get(name, 0.0), gone / total)
+    if removed:
+        listed = ", ".join(f"{name} {percent(removed[name])}" for name in sorted(removed))
+        warnings.append(
+            "In some table more than 5 % of these models' comparisons were removed, because an "
+            f"answer was unparsed or refused (at most): {listed}."
+        )
     return warnings
 
 
@@ -121,5 +125,5 @@ def metric_notes(view: BoardView) -> list[str]:
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """Returns a share as a percentage."""
-    return f"{100 * share:.{digits}f} %"
+    """Returns a share as a percentage, with a space that does not break."""
+    return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"

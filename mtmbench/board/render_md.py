@@ -128,22 +128,8 @@ def _fits(view: BoardView) -> str:
 
 
 def _errors(view: BoardView) -> str:
-    rows = []
-    for row in view.board["errors"]:
-        if row["kind"] == "match":
-            who = f"{view.name(_side(row, 'a'))} against {view.name(_side(row, 'b'))}"
-        else:
-            who = view.name({"model": row["model"], "setting": row.get("setting")})
-        what = row.get("metric") or row.get("judge")
-        rows.append(
-            [row["kind"], row["corpus"], row["k"], who, row.get("seed"), what, row["reason"]]
-        )
-    header = ["cell", "corpus", "K", "model", "seed", "metric or judge", "reason"]
-    return _table(header, rows)
-
-
-def _side(row: Mapping[str, Any], side: str) -> dict[str, Any]:
-    return {"model": row[side]["model"], "setting": row[side].get("setting")}
+    rows = [[e.corpus, e.k, e.who, e.what, e.reason] for e in view.errors()]
+    return _table(["corpus", "K", "model", "failed", "reason"], rows)
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[Any]], *, raw: bool = False) -> str:

@@ -90,6 +90,17 @@ class MetricTable:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class ErrorGroup:
+    """Failed cells of one competitor (or pair), kind and reason; ``what`` says how many."""
+
+    corpus: str
+    k: str
+    who: str
+    what: str
+    reason: str
+
+
 class BoardView:
     """The tables of a board in the order in which pages show them."""
 
@@ -126,6 +137,26 @@ class BoardView:
         return [
             (f"{corpus} · {k_text(groups[corpus, k][0])}", groups[corpus, k])
             for corpus, k in sorted(groups, key=_corpus_and_k)
+        ]
+
+    def errors(self) -> list[ErrorGroup]:
+        """Returns the cells that failed, those of one competitor and reason together."""
+        groups: dict[tuple[str, str, str, str, str], int] = {}
+        for row in self.board["errors"]:
+            sides = [row["a"], row["b"]] if row["kind"] == "match" else [row]
+            who = " against ".join(self.name({"setting": None, **side}) for side in sides)
+            key = row["corpus"], k_text(row), who, row["kind"], str(row["reason"])
+            groups[key] = groups.get(key, 0) + 1
+        kinds = {"fit": "fit", "metric": "metric value", "match": "match"}
+        return [
+            ErrorGroup(
+                corpus,
+                k,
+                who,
+                f"{n} {kinds[kind]}{'es' * (n > 1 and kind == 'match') or 's' * (n > 1)}",
+                reason,
+            )
+            for (corpus, k, who, kind, reason), n in sorted(groups.items())
         ]
 
     def _leagues(self, judge: str) -> list[LeagueView]:

@@ -1,0 +1,89 @@
+"""``index.html``: one self-contained page, without scripts, fonts or anything from a network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from mtmbench.board.notes import (
+    audit_line,
+    judge_notes,
+    judge_warnings,
+    metric_notes,
+    percent,
+    rating_notes,
+)
+from mtmbench.board.plot import Axis, Mark, heat
+from mtmbench.board.view import BoardView, k_text
+
+
+def render_html(board: Mapping[str, Any]) -> str:
+    """Returns the page; every text that comes from records is escaped."""
+    view = BoardView(board)
+    judges = view.judges()
+    text: str = _template().render(
+        board=board,
+        view=view,
+        judges=judges,
+        axes={
+            judge.judge["id"]: Axis.over(row for league in judge.leagues for row in league.rows)
+            for judge in judges
+        },
+        metric_tables=view.metric_tables(),
+        rating_notes=rating_notes(view),
+        metric_notes=metric_notes(view),
+    )
+    return text.rstrip("\n") + "\n"
+
+
+@lru_cache(maxsize=1)
+def _template() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals.update(
+        audit_line=audit_line,
+        heat=heat,
+        judge_notes=judge_notes,
+        judge_warnings=judge_warnings,
+        k_text=k_text,
+        mark=Mark.of,
+        percent=percent,
+        filters_text=_filters_text,
+    )
+    return environment.get_template("index.html.j2")
+
+
+def _filters_text(items: Mapping[str, Any] | None) -> str:
+    """Returns what each filter dropped, in words."""
+    filters = (items or {}).get("filters") or {}
+    return "; ".join(
+        f"{name}{_effect(value) if isinstance(value, Mapping) else f' {_plain(value)}'}"
+        for name, value in filters.items()
+    )
+
+
+def _effect(filter_: Mapping[str, Any]) -> str:
+    rest = {name: value for name, value in filter_.items() if name not in ("limit", "dropped")}
+    limit = f" {_plain(filter_['limit'])}" if "limit" in filter_ else ""
+    parts = [f"{_plain(filter_['dropped'])} dropped"] if "dropped" in filter_ else []
+    parts += [f"{name} {_plain(value)}" for name, value in rest.items()]
+    return f"{limit}: {', '.join(parts)}"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
