@@ -70,6 +70,14 @@ might mr mrs much must never ought quite rather really said say says shall shoul
 therefore though thus too upon very whether would yes yet
 """
 
+_CONTENT_WORDS = """
+amount bill bottom call computer cry describe detail empty fill find fire found front full interest
+mill mine move name part serious show side sincere system thick thin top
+"""
+
+_NO_STOP_WORDS = frozenset(_CONTENT_WORDS.split())
+"""Words with a meaning of their own that scikit-learn's list of stop words holds."""
+
 _MARKS: Mapping[str, frozenset[str]] = {
     "programming": frozenset(),
     "mathematics": frozenset(),
@@ -104,7 +112,7 @@ def class_words(name: str) -> frozenset[str]:
     if name == "stop words":
         from mtmbench.features.words import english_stop_words
 
-        return english_stop_words() | frozenset(_STOP_WORDS_TOO.split())
+        return (english_stop_words() - _NO_STOP_WORDS) | frozenset(_STOP_WORDS_TOO.split())
     return _LISTS.get(name, frozenset())
 
 
@@ -133,7 +141,7 @@ def in_class(labels: Sequence[str], name: str) -> BoolArray:
 
 def _belongs(label: str, marks: frozenset[str], words: frozenset[str]) -> bool:
     mark = _MARK.match(label)
+    found = [word.lower() for word in _WORD.findall(label[mark.end() :] if mark else label)]
     if mark is not None:
-        return mark.group(1) in marks
-    found = [word.lower() for word in _WORD.findall(label)]
+        return mark.group(1) in marks and not (found and _NO_STOP_WORDS.issuperset(found))
     return bool(found) and 2 * sum(word in words for word in found) >= len(found)

@@ -19,6 +19,7 @@ EXAMPLES = {
 TOPICAL = [
     "hockey, goalie, playoffs, NHL", "budget, tax, congress, function", "protein, cells, biology",
     "Homer, baseball, hydrogen, Iliad", "real, estate, mortgage, square", "(dead)",
+    "(stop words) bill", "interest", "fire, call",
 ]  # fmt: skip
 
 
