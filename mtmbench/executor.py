@@ -142,7 +142,7 @@ class WorkerPool:
         process = context.Process(
             target=_worker_main, args=(theirs, self._spec, os.getpid()), daemon=True
         )
-        with _single_threaded_environment():
+        with _single_threaded_environment(), _interrupts_ignored():
             process.start()
         theirs.close()
         assert process.pid is not None
@@ -235,6 +235,19 @@ def _die_with(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """A child inherits this, so that Ctrl-C reaches it at no moment, not even while it starts."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

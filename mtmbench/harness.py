@@ -20,6 +20,9 @@ from mtmbench.store import RunInfo, RunStore
 from mtmbench.workspace import WorkspaceSpec, result_path
 
 
+_FIT_FAILED = "a fit that it needs failed"
+
+
 class Progress(Protocol):
     """Told what is happening; the command line draws bars from it."""
 
@@ -48,7 +51,8 @@ class RunOutcome:
         folder: where ``records.jsonl`` and the board's files lie.
         played: cells played by this run.
         reused: cells that an earlier run had finished.
-        errors: (cell description, reason) of every error record on the board.
+        errors: (cell description, reason) of every error record on the board, without those
+            of values and matches that wait for a failed fit.
     """
 
     folder: Path
@@ -102,7 +106,7 @@ def run_suite(
         errors = tuple(
             (describe(record.payload), str(record.payload.get("reason", "")))
             for record in store.records(plan.keys())
-            if record.status == "error"
+            if record.status == "error" and record.payload.get("reason") != _FIT_FAILED
         )
     return RunOutcome(folder, len(finished - before) + len(errors), len(before), errors)
 
@@ -204,7 +208,7 @@ def _fit_keys(cell: MetricCell | MatchCell) -> list[str]:
 
 
 def _unplayable(cell: Cell) -> tuple[Any, RunInfo]:
-    return cell_record(cell, "error", {"reason": "a fit that it needs failed"}, {}), RunInfo()
+    return cell_record(cell, "error", {"reason": _FIT_FAILED}, {}), RunInfo()
 
 
 def _drop_lost_results(store: RunStore, plan: Plan) -> None:

@@ -232,6 +232,8 @@ def _fit_cells(suite: Suite, corpus: Corpus) -> Iterator[FitCell]:
 def _metric_cells(suite: Suite, fits: Sequence[FitCell]) -> Iterator[MetricCell]:
     from mtmbench.metrics.play import metric_cells
 
+    if not suite.metrics:
+        return
     by_group: dict[tuple[Any, ...], list[FitCell]] = {}
     for fit in fits:
         by_group.setdefault((fit.corpus, fit.k_spec, *fit.competitor), []).append(fit)
@@ -299,6 +301,7 @@ def _judge_identity(name: str, card: JudgeCard) -> dict[str, Any]:
         "encoder": client.encoder,
         "judge_client": card.client,
         "judge_version": client.version,
+        "judge_params": {**card.params, **card.decoding},
         "prompt": prompt_hash(card.prompt) if client.is_llm else None,
     }
 
