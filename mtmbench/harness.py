@@ -19,7 +19,6 @@ from mtmbench.results import TopicResult
 from mtmbench.store import RunInfo, RunStore
 from mtmbench.workspace import WorkspaceSpec, result_path
 
-
 _FIT_FAILED = "a fit that it needs failed"
 
 

@@ -110,7 +110,9 @@ class Registry(Generic[T]):
             for part in attribute.split("."):
                 loaded = getattr(loaded, part)
         except (ImportError, AttributeError) as error:
-            raise PluginError(f"{self.kind} {name!r} ({target}) cannot be loaded: {error}") from error
+            raise PluginError(
+                f"{self.kind} {name!r} ({target}) cannot be loaded: {error}"
+            ) from error
         return cast(T, loaded)
 
 

@@ -67,7 +67,9 @@ class TopicResult:
             sums = getattr(self, name).sum(axis=1, dtype=np.float64)
             if not ((np.abs(sums - 1) < 1e-3) | (sums == 0)).all():
                 worst = float(sums[np.argmax(np.abs(sums - 1))])
-                raise InputError(f"rows of {name} must sum to 1 or be all zero; one sums to {worst:.4g}")
+                raise InputError(
+                    f"rows of {name} must sum to 1 or be all zero; one sums to {worst:.4g}"
+                )
         if self.outlier is not None and self.outlier.shape != (n_docs,):
             raise InputError(f"outlier has shape {self.outlier.shape}; expected ({n_docs},)")
         if self.summaries is not None and len(self.summaries) != n_topics:
@@ -89,9 +91,7 @@ class TopicResult:
         Ties are broken by column, so the order is the same on every machine.
         """
         order = np.argsort(-self.item_weights, axis=1, kind="stable")[:, :n]
-        return [
-            [int(i) for i in row if self.item_weights[k, i] > 0] for k, row in enumerate(order)
-        ]
+        return [[int(i) for i in row if self.item_weights[k, i] > 0] for k, row in enumerate(order)]
 
     def top_labels(self, n: int) -> list[list[str]]:
         """Returns, per topic, the labels of :meth:`top_items`."""
