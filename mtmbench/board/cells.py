@@ -74,7 +74,8 @@ def read_records(path: Path) -> list[Record]:
         InputError: the file cannot be read or a line is no record; the message names the line.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines: a label may hold U+2028, which JSON leaves as it is.
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path}: {error}") from error
     records = []

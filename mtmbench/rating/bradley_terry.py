@@ -48,7 +48,7 @@ def fit_wins(wins: Wins, names: Sequence[str] | None = None) -> Abilities:
     if reason is not None:
         raise NotRateableError(reason)
     try:
-        start = choix.ilsr_pairwise_dense(wins, max_iter=1000, tol=1e-8)
+        start = choix.ilsr_pairwise_dense(wins, max_iter=1000, tol=1e-4)
     except RuntimeError:
         # Spectral ranking creeps on nearly cut-off graphs. The likelihood has one optimum, so
         # Newton from the first spectral estimate ends at the same place.

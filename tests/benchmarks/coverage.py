@@ -1,10 +1,10 @@
 """How often 95 % intervals cover the truth, over simulated tournaments.
 
-Run it: ``python tests/benchmarks/coverage.py [--tournaments 1000] [--bootstrap 1000]``. A scripted
-judge of known strengths rules on every pair of six models over every document, in both orders, with
-position bias, ties and unparsed answers. The truth is the Bradley-Terry fit to the expected folded
-scores, uniform over pairs. In the scenario "clustered" each document favours some models, so its
-15 comparisons are correlated.
+Run it: ``python tests/benchmarks/coverage.py [--tournaments 1000] [--bootstrap 1000]``. A judge
+that answers as the scripted one does (drawn here for all documents at once) rules on every pair of
+six models over every document, in both orders, with position bias, ties and unparsed answers. The
+truth is the Bradley-Terry fit to its expected folded scores, uniform over pairs. In the scenario
+"clustered" each document favours some models, so its 15 comparisons are correlated.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mtmbench.judging.clients.scripted import expected_scores
 from mtmbench.rating.bradley_terry import fit_wins, to_elo
 from mtmbench.rating.rate import rate
 
@@ -32,21 +33,21 @@ class Scenario:
 
     Attributes:
         name: what it is called.
-        position_bias: added to the log-odds of the option shown first.
-        tie_width: Rao-Kupper threshold; 0 for no ties in a single order.
+        tie_rate: as in :class:`mtmbench.judging.clients.scripted.ScriptedJudge`.
+        position_bias: likewise.
+        failure_rate: likewise; a comparison with an answer that cannot be read is removed.
         document_effect: standard deviation of a document's own liking for each model, shared by
             all comparisons of that document.
-        unparsed: chance that an answer cannot be read, which removes the comparison.
     """
 
     name: str
-    position_bias: float = 0.3
-    tie_width: float = 0.2
+    tie_rate: float = 0.1
+    position_bias: float = 0.2
+    failure_rate: float = 0.02
     document_effect: float = 0.0
-    unparsed: float = 0.02
 
 
-SCENARIOS = (Scenario("independent"), Scenario("clustered", document_effect=1.2))
+SCENARIOS = (Scenario("independent"), Scenario("clustered", document_effect=2.0))
 
 
 @dataclass(frozen=True)
@@ -94,37 +95,39 @@ def play(
         (n_documents, len(STRENGTHS))
     )
     lead = liking[:, PAIRS[:, 0]] - liking[:, PAIRS[:, 1]]
-    orders = []
-    for bias in (scenario.position_bias, -scenario.position_bias):
-        first = _sigmoid(lead + bias - scenario.tie_width)
-        second = _sigmoid(-lead - bias - scenario.tie_width)
-        draw = random.random(lead.shape)
-        orders.append((draw < first).astype(int) - (draw > 1 - second).astype(int))
-    forward, backward = orders
+    forward, backward = _answers(scenario, lead, random), -_answers(scenario, -lead, random)
     score = np.where(forward == backward, (1 + forward) / 2, 0.5)
-    kept = (random.random((2, *lead.shape)) >= scenario.unparsed).all(axis=0)
+    kept = (random.random((2, *lead.shape)) >= scenario.failure_rate).all(axis=0)
     document, pair = np.nonzero(kept)
     return document, pair, score[document, pair]
 
 
 def true_elo(scenario: Scenario) -> NDArray[np.float64]:
     """Returns the Elo that the expected folded scores imply, by Gauss-Hermite quadrature."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
-    spread = np.sqrt(2) * scenario.document_effect * nodes
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    weights = weights / weights.sum()
     expected = np.zeros((len(STRENGTHS), len(STRENGTHS)))
     for i, j in PAIRS:
-        lead = STRENGTHS[i] - STRENGTHS[j] + spread
-        up, down = scenario.position_bias, -scenario.position_bias
-        width = scenario.tie_width
-        win = _sigmoid(lead + up - width) * _sigmoid(lead + down - width)
-        loss = _sigmoid(-lead - up - width) * _sigmoid(-lead - down - width)
-        score = float(np.sum(weights * (1 + win - loss) / 2) / np.sum(weights))
-        expected[i, j], expected[j, i] = score, 1 - score
+        for node, weight in zip(nodes, weights, strict=True):
+            # The difference of two documents' likings has √2 times their deviation.
+            lead = STRENGTHS[i] - STRENGTHS[j] + np.sqrt(2) * scenario.document_effect * node
+            scores = expected_scores(
+                [lead, 0.0], scenario.tie_rate, scenario.position_bias, scenario.failure_rate
+            )
+            expected[i, j] += weight * scores[0, 1]
+            expected[j, i] += weight * scores[1, 0]
     return to_elo(fit_wins(expected))
 
 
-def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 1 / (1 + np.exp(-x))
+def _answers(
+    scenario: Scenario, lead: NDArray[np.float64], random: np.random.Generator
+) -> NDArray[np.int64]:
+    """Returns 1 where the first option is named, -1 the second, 0 for a tie."""
+    tie, blind, win = random.random((3, *lead.shape))
+    named = np.where(win < 1 / (1 + np.exp(-lead)), 1, -1)
+    slot = 1 if scenario.position_bias > 0 else -1
+    named = np.where(blind < abs(scenario.position_bias), slot, named)
+    return np.where(tie < scenario.tie_rate, 0, named)
 
 
 def main() -> int:

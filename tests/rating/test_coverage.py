@@ -58,11 +58,11 @@ def test_the_clustered_scenario_punishes_treating_comparisons_as_independent(
     scenario = coverage.SCENARIOS[1]
     truth = coverage.true_elo(scenario)
     held = []
-    for tournament in range(60):
+    for tournament in range(120):
         _, pair, score = coverage.play(scenario, 60, seed=tournament)
         first, second = coverage.PAIRS[pair].T
         table = rate(
             coverage.NAMES, first, second, score, np.arange(len(pair)), seed=0, n_bootstrap=100
         )
         held += [row.lo <= true <= row.hi for row, true in zip(table.rows, truth, strict=True)]
-    assert np.mean(held) < 0.88
+    assert np.mean(held) < 0.9
