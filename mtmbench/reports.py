@@ -134,13 +134,13 @@ def print_ratings(table: RatingTable) -> None:
 def print_scores(frame: pd.DataFrame) -> None:
     """Prints a frame of metric values."""
     table = _table("metric", "view", "setting", "value", "why missing")
-    for row in frame.to_dict(orient="records"):
-        missing = row["value"] is None or row["value"] != row["value"]
+    # pandas keeps a missing text as NaN.
+    for row in frame.astype(object).where(frame.notna(), None).to_dict(orient="records"):
         table.add_row(
             row["metric"],
             row["view"] or "–",
-            ", ".join(f"{key} {value}" for key, value in (row["params"] or {}).items()),
-            "–" if missing else f"{row['value']:.4f}",
+            row["params"],
+            "–" if row["value"] is None else f"{row['value']:.4f}",
             row["reason"] or "",
         )
     Console().print(table)
