@@ -132,18 +132,21 @@ def print_ratings(table: RatingTable) -> None:
 
 
 def print_scores(frame: pd.DataFrame) -> None:
-    """Prints a frame of metric values."""
-    table = _table("metric", "view", "setting", "value", "why missing")
+    """Prints a frame of metric values, and under it what is missing, by reason."""
+    console = Console()
+    table = _table("metric", "view", "setting", "value")
+    missing: dict[str, list[str]] = {}
     # pandas keeps a missing text as NaN.
     for row in frame.astype(object).where(frame.notna(), None).to_dict(orient="records"):
-        table.add_row(
-            row["metric"],
-            row["view"] or "–",
-            row["params"],
-            "–" if row["value"] is None else f"{row['value']:.4f}",
-            row["reason"] or "",
-        )
-    Console().print(table)
+        view = row["view"] or "–"
+        if row["value"] is None:
+            named = row["metric"] if row["view"] is None else f"{row['metric']} ({view})"
+            missing.setdefault(row["reason"], []).append(named)
+        else:
+            table.add_row(row["metric"], view, row["params"], f"{row['value']:.4f}")
+    console.print(table)
+    for reason, names in missing.items():
+        console.print(f"Missing: {', '.join(dict.fromkeys(names))}: {reason}", markup=False)
 
 
 class ConsoleProgress:
