@@ -27,7 +27,8 @@ ifeq ($(INSTALLER),uv)
   SOURCES = $(UV_SOURCES)
 else
   MAKE_VENV = "$(PYTHON)" -m venv $(VENV)
-  INSTALL = $(BIN)/python -m pip install --quiet
+  # Byte code is made when a module is first imported: most of what is installed never is.
+  INSTALL = $(BIN)/python -m pip install -qq --no-compile
   SOURCES =
 endif
 
