@@ -47,11 +47,14 @@ def metric_versions(records: BoardRecords) -> dict[str, dict[str, Any]]:
 def mean_interval(
     values: Sequence[float], confidence: float = 0.95
 ) -> tuple[float, float | None, float | None]:
-    """Returns the mean and the ends of its t-interval (None for a single value)."""
+    """Returns the mean and the ends of its t-interval.
+
+    The ends are None for a single value and for equal ones, whose spread says nothing.
+    """
     from scipy.special import stdtrit
 
     mean, n = fmean(values), len(values)
-    if n < 2:
+    if n < 2 or min(values) == max(values):
         return mean, None, None
     half = float(stdtrit(n - 1, 0.5 + confidence / 2)) * stdev(values) / math.sqrt(n)
     return mean, mean - half, mean + half
@@ -67,9 +70,7 @@ def _row(key: Group, records: Sequence[Record], confidence: float) -> dict[str, 
     if had:
         value, lo, hi = mean_interval([float(r.payload["value"]) for r in had], confidence)
         if lo is None:
-            reasons.append(
-                "no interval: one value over all seeds" if over_seeds else "no interval: one seed"
-            )
+            reasons.append(_no_interval(len(had), over_seeds=over_seeds))
     n_seeds = len(had[0].payload["fits"]) if over_seeds and had else len(had)
     return {
         **who.identity(),
@@ -85,6 +86,12 @@ def _row(key: Group, records: Sequence[Record], confidence: float) -> dict[str, 
         "n_seeds": n_seeds,
         "reason": "; ".join(reasons) or None,
     }
+
+
+def _no_interval(n: int, *, over_seeds: bool) -> str:
+    if over_seeds:
+        return "no interval: one value over all seeds"
+    return "no interval: one seed" if n == 1 else "no interval: all seeds give the same value"
 
 
 def _reasons(lost: Sequence[Record], *, of_several: bool) -> list[str]:

@@ -116,7 +116,8 @@ def metric_notes(view: BoardView) -> list[str]:
         return []
     return [
         "A value is the mean over seeds, ± the half-width of its t-interval over seeds (none for "
-        "a single seed, or for a metric over seeds). With two seeds these intervals are wide.",
+        "a single seed, for seeds that agree exactly, or for a metric over seeds). With two seeds "
+        "these intervals are wide.",
         "Projected words are the words that a topic's documents use; on them, and on gold labels, "
         "all models compare. Values over a model's own items do not compare between words and SAE "
         "features, nor do perplexities.",

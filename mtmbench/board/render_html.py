@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -65,25 +64,28 @@ def _template() -> Any:
 
 
 def _filters_text(items: Mapping[str, Any] | None) -> str:
-    """Returns what each filter dropped, in words."""
-    filters = (items or {}).get("filters") or {}
-    return "; ".join(
-        f"{name}{_effect(value) if isinstance(value, Mapping) else f' {_plain(value)}'}"
-        for name, value in filters.items()
-    )
+    """Returns how many items are left and what each filter dropped by itself, in words."""
+    filters = dict((items or {}).get("filters") or {})
+    parts = []
+    if "items" in filters and "kept" in filters:
+        kept = f"{filters.pop('kept'):,} of {filters.pop('items'):,} kept"
+        firings = filters.pop("firings_kept", None)
+        parts.append(kept if firings is None else f"{kept} ({percent(firings, 0)} of firings)")
+    for name, value in filters.items():
+        parts.append(f"{name}{_effect(value) if isinstance(value, Mapping) else _plain(value)}")
+    return "; ".join(parts)
 
 
 def _effect(filter_: Mapping[str, Any]) -> str:
     rest = {name: value for name, value in filter_.items() if name not in ("limit", "dropped")}
-    limit = f" {_plain(filter_['limit'])}" if "limit" in filter_ else ""
-    parts = [f"{_plain(filter_['dropped'])} dropped"] if "dropped" in filter_ else []
-    parts += [f"{name} {_plain(value)}" for name, value in rest.items()]
-    return f"{limit}: {', '.join(parts)}"
+    parts = [f"{filter_['dropped']:,} dropped"] if "dropped" in filter_ else []
+    parts += [f"{name}{_plain(value)}" for name, value in rest.items()]
+    return f"{_plain(filter_['limit']) if 'limit' in filter_ else ''}: {', '.join(parts)}"
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f" ({', '.join(f'{name}{_plain(part)}' for name, part in value.items())})"
     if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+        return f" {value:,}"
+    return f" {value:.3g}" if isinstance(value, float) else f" {value}"

@@ -269,7 +269,7 @@ def _cell(row: Row | None, best: bool, notes: list[str]) -> MetricCell | None:
         return None
     half = None if row["lo"] is None else (row["hi"] - row["lo"]) / 2
     note = None
-    expected = row["value"] is not None and (row["reason"] or "").startswith("no interval: one")
+    expected = row["value"] is not None and (row["reason"] or "").startswith("no interval: ")
     if row["reason"] and not expected:
         if row["reason"] not in notes:
             notes.append(row["reason"])

@@ -58,7 +58,7 @@ def parse(page: str) -> Checker:
     return checker
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def board(make_records: Make) -> dict[str, Any]:
     return build_board(
         *make_records(
@@ -194,6 +194,26 @@ def test_heat_is_symmetric_about_a_half() -> None:
     assert heat(None) == "transparent"
     assert heat(0.5) == "rgba(37,99,235,0.00)"
     assert heat(0.9).rpartition(",")[2] == heat(0.1).rpartition(",")[2] == "0.60)"
+
+
+def test_filters_are_told_in_words(board: dict[str, Any]) -> None:
+    for row in board["fits"]:
+        row["items"] = {
+            "kind": "features", "n": 1817,
+            "filters": {
+                "absent": {"dropped": 1, "firings": 0.0},
+                "firings_kept": 0.6813, "items": 2048, "kept": 1817,
+                "label_classes": {"classes": {"formatting": 45, "stop words": 89}, "dropped": 134},
+                "max_doc_share": {"dropped": 1129, "firings": 0.2717, "limit": 0.9},
+                "switch": True,
+            },
+        }  # fmt: skip
+    text = parse(render_html(board)).text.replace("\N{NO-BREAK SPACE}", " ")
+    assert (
+        "1,817 of 2,048 kept (68 % of firings); absent: 1 dropped, firings 0; label_classes: 134 "
+        "dropped, classes (formatting 45, stop words 89); max_doc_share 0.9: 1,129 dropped, "
+        "firings 0.272; switch True"
+    ) in text
 
 
 def test_a_board_without_matches_or_fits_still_renders(make_records: Make) -> None:

@@ -178,6 +178,9 @@ def test_what_a_metric_lacks_is_null_with_a_reason() -> None:
     single = build_board(suite(), [metric(0.1, 0)])["metrics"][0]
     assert (single["value"], single["lo"], single["hi"]) == (0.1, None, None)
     assert (single["n_seeds"], single["reason"]) == (1, "no interval: one seed")
+    same = build_board(suite(), [metric(0.1, 0), metric(0.1, 1)])["metrics"][0]
+    assert (same["value"], same["lo"], same["n_seeds"]) == (0.1, None, 2)
+    assert same["reason"] == "no interval: all seeds give the same value"
     none = build_board(suite(), [metric(None, 0), metric(None, 1)])["metrics"][0]
     assert (none["value"], none["n_seeds"], none["reason"]) == (None, 0, "two words are known")
     some = build_board(suite(), [metric(0.1, 0), metric(0.2, 1), metric(None, 2)])["metrics"][0]
