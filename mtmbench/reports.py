@@ -129,6 +129,8 @@ def print_ratings(table: RatingTable) -> None:
             *(str(value) for value in (row.wins, row.losses, row.ties)),
         )
     Console().print(shown)
+    if table.reason is not None:
+        Console().print(table.reason, markup=False, highlight=False)
 
 
 def print_scores(frame: pd.DataFrame) -> None:
