@@ -1,0 +1,25 @@
+"""BERTopic over words: clusters of sentence embeddings, described by class-based TF-IDF."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from mtmbench.models.clustering import ClusteringModel
+from mtmbench.types import Counts, FloatArray, ViewName, Views
+
+
+class BERTopic(ClusteringModel):
+    """BERTopic (Grootendorst 2022, arXiv:2203.05794) by its own library, every random step seeded.
+
+    Documents are clustered by ``views.embeddings``; topics are described by the words of
+    ``views.words``, whose columns are the items. Parameters and what comes out of a fit:
+    :class:`~mtmbench.models.clustering.ClusteringModel`.
+    """
+
+    name: ClassVar[str] = "bertopic"
+    needs: ClassVar[tuple[ViewName, ...]] = ("words", "embeddings")
+    item_view: ClassVar[ViewName] = "words"
+
+    def _vectors(self, views: Views, counts: Counts) -> FloatArray:  # noqa: ARG002
+        vectors: FloatArray = views.require("embeddings", self.name)
+        return vectors

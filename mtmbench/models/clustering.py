@@ -1,0 +1,375 @@
+"""What the two BERTopics share: reduce, cluster, merge to K topics, class-based TF-IDF.
+
+The `bertopic` library (Grootendorst 2022) does the reducing, clustering and merging, with its own
+defaults: UMAP (15 neighbours, 5 components, minimal distance 0, cosine), HDBSCAN (excess of mass,
+Euclidean), then average-linkage merging of topics by the cosine of their mean document vectors.
+It is given document vectors and counts that were made before, so it embeds and tokenises nothing.
+"""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from mtmbench.errors import InputError
+from mtmbench.models.base import TopicModel, normalise_rows
+from mtmbench.results import TopicResult
+from mtmbench.types import Counts, FloatArray, IntArray, Views
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+PUBLISHED_MIN_CLUSTER_SIZE = 10
+SMALLEST_MIN_CLUSTER_SIZE = 3
+THETA = (
+    "HDBSCAN soft membership (all_points_membership_vectors), summed over merged clusters and "
+    "renormalised over the real topics; documents of the outlier cluster have theirs too"
+)
+
+
+class ClusteringModel(TopicModel):
+    """A topic model that clusters document vectors and describes the clusters by their items.
+
+    A subclass says which vectors. θ is HDBSCAN's soft membership over the real topics; ``outlier``
+    marks the documents of HDBSCAN's noise cluster and those without a vector (whose θ is zero).
+    ``topic_item`` is :func:`class_tfidf` over the hard clusters without the outliers.
+
+    Args:
+        n_topics: number of real topics; HDBSCAN's clusters are merged down to it. Where it finds
+            fewer, there are fewer: ``info`` has "asked" and "found".
+        min_cluster_size: HDBSCAN's smallest cluster, in documents. "auto" is the library's 10, and
+            less where a corpus is too small for it to leave room for ``n_topics`` clusters:
+            ``max(3, min(10, D // (5 · n_topics)))``. The result's ``params`` have it as resolved.
+        min_samples: HDBSCAN's neighbourhood; None is ``min_cluster_size``.
+        n_neighbors: UMAP's neighbourhood; in smaller corpora, all other documents.
+        n_components: dimensions that UMAP reduces to.
+        min_dist: UMAP's least distance between points.
+    """
+
+    _library: Any
+    _items: tuple[str, ...]
+
+    def __init__(
+        self,
+        n_topics: int = 20,
+        min_cluster_size: int | Literal["auto"] = "auto",
+        min_samples: int | None = None,
+        n_neighbors: int = 15,
+        n_components: int = 5,
+        min_dist: float = 0.0,
+    ) -> None:
+        self.n_topics = n_topics
+        self.min_cluster_size = min_cluster_size
+        self.min_samples = min_samples
+        self.n_neighbors = n_neighbors
+        self.n_components = n_components
+        self.min_dist = min_dist
+
+    @abstractmethod
+    def _vectors(self, views: Views, counts: Counts) -> FloatArray:
+        """Returns the (D, E) document vectors; a zero row is a document without one."""
+
+    def fit(self, views: Views, *, seed: int) -> TopicResult:
+        """Clusters the documents; see :class:`TopicModel`.
+
+        Raises:
+            InputError: a view is missing; a parameter is out of range; the corpus has too few
+                documents, no items, or only identical document vectors; or HDBSCAN finds no
+                cluster at all (the message gives D and ``min_cluster_size``).
+        """
+        self._check_n_topics()
+        counts, vectors, kept = self._read(views)
+        resolved = self._resolve(len(kept))
+        self._check_corpus(vectors[kept], counts, resolved)
+        library = _fit_library(
+            vectors[kept],
+            counts.matrix[kept],
+            counts.item_ids,
+            self.n_topics,
+            self.n_components,
+            self.min_dist,
+            resolved,
+            seed,
+        )
+        clusters = int(library.hdbscan_model.labels_.max()) + 1
+        labels = np.full(len(vectors), -1, dtype=np.int64)
+        labels[kept] = library.topics_
+        n_topics = int(labels.max()) + 1
+        theta = np.zeros((len(vectors), n_topics))
+        theta[kept], n_hard = fill_missing_membership(library.probabilities_, labels[kept])
+        self._library, self._items = library, counts.item_ids
+        assigned = labels >= 0
+        agreement = float(np.mean(theta[assigned].argmax(axis=1) == labels[assigned]))
+        result = self._result(
+            views,
+            counts,
+            seed=seed,
+            doc_topic=normalise_rows(theta),
+            topic_item=class_tfidf(counts.matrix, labels, n_topics),
+            outlier=~assigned,
+            info={
+                "asked": self.n_topics,
+                "found": n_topics,
+                "clusters_before_merging": clusters,
+                "outliers": int(np.sum(~assigned)),
+                "without_vector": len(vectors) - len(kept),
+                "theta": THETA,
+                "theta_from_hard_label": n_hard,
+                "strongest_topic_is_cluster": round(agreement, 4),
+            },
+        )
+        return replace(result, params={**result.params, **resolved})
+
+    def transform(self, views: Views) -> FloatArray:
+        """Returns θ of other documents, approximately: they are placed in the fitted UMAP space.
+
+        HDBSCAN's ``membership_vector`` gives soft memberships there, merged and renormalised as in
+        the fit; a document without a vector has a zero row.
+
+        Raises:
+            InputError: the model is not fitted, or the items differ from those of the fit.
+        """
+        if not hasattr(self, "_library"):
+            raise InputError(f"model {self.name!r} is not fitted: call fit before transform")
+        counts, vectors, kept = self._read(views)
+        if counts.item_ids != self._items:
+            raise InputError(
+                f"model {self.name!r} was fitted over {len(self._items)} items; the documents to "
+                f"transform have other items ({len(counts.item_ids)})"
+            )
+        n_topics = max(self._library.topics_) + 1
+        theta = np.zeros((len(vectors), n_topics))
+        if len(kept):
+            theta[kept] = _predict_membership(self._library, vectors[kept])
+        return normalise_rows(theta)
+
+    def _read(self, views: Views) -> tuple[Counts, FloatArray, IntArray]:
+        """Returns the counts, the vectors, and the rows that have a vector."""
+        counts: Counts = views.require(self.item_view, self.name)
+        vectors = np.asarray(self._vectors(views, counts), dtype=np.float32)
+        n_docs = counts.matrix.shape[0]
+        if vectors.ndim != 2 or len(vectors) != n_docs:
+            raise InputError(
+                f"document vectors have shape {vectors.shape}; expected one row for each of the "
+                f"{n_docs} documents"
+            )
+        if not np.isfinite(vectors).all():
+            bad = int(np.argmin(np.isfinite(vectors).all(axis=1)))
+            raise InputError(f"the vector of document {bad} holds non-finite values")
+        return counts, vectors, np.flatnonzero(np.any(vectors != 0, axis=1))
+
+    def _resolve(self, n_docs: int) -> dict[str, Any]:
+        """Returns the parameters as they will be used on ``n_docs`` documents."""
+        for name, least in (("n_neighbors", 2), ("n_components", 1)):
+            _check_whole(name, getattr(self, name), least)
+        if not 0 <= self.min_dist <= 1:
+            raise InputError(f"min_dist must be between 0 and 1, not {self.min_dist!r}")
+        if self.min_cluster_size == "auto":
+            room = n_docs // (5 * self.n_topics)
+            size = max(SMALLEST_MIN_CLUSTER_SIZE, min(PUBLISHED_MIN_CLUSTER_SIZE, room))
+        else:
+            size = _check_whole("min_cluster_size", self.min_cluster_size, 2, " or 'auto'")
+        samples = size
+        if self.min_samples is not None:
+            samples = _check_whole("min_samples", self.min_samples, 1, " or None")
+        return {
+            "min_cluster_size": size,
+            "min_samples": samples,
+            "n_neighbors": max(2, min(self.n_neighbors, n_docs - 1)),
+        }
+
+    def _check_corpus(self, vectors: FloatArray, counts: Counts, resolved: dict[str, Any]) -> None:
+        n_docs = len(vectors)
+        # Two clusters, the second neighbourhood that HDBSCAN's soft clustering asks for, and
+        # more documents than the eigenvectors from which UMAP starts.
+        needed = max(
+            2 * resolved["min_cluster_size"], 2 * resolved["min_samples"], self.n_components + 2
+        )
+        if n_docs < needed:
+            raise InputError(
+                f"model {self.name!r} needs at least {needed} documents with a vector "
+                f"(min_cluster_size {resolved['min_cluster_size']}, min_samples "
+                f"{resolved['min_samples']}, n_components {self.n_components}); there are {n_docs}"
+            )
+        n_items = int(np.sum(np.asarray(counts.matrix.sum(axis=0)) > 0))
+        if n_items < 2:
+            raise InputError(
+                f"model {self.name!r} needs at least 2 different {counts.kind} to describe topics "
+                f"by; {n_items} of {counts.matrix.shape[1]} occur in the documents"
+            )
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        if np.all(unit @ unit[0] > 1 - 1e-6):
+            raise InputError(
+                f"all {n_docs} documents have the same vector up to its length, so model "
+                f"{self.name!r} has nothing to cluster by"
+            )
+
+
+def class_tfidf(matrix: csr_matrix, labels: IntArray, n_topics: int) -> FloatArray:
+    """Class-based TF-IDF of the items of hard clusters (eq. 15), before normalisation.
+
+    ``tf_ki · log(1 + A / f_i)`` with ``tf_ki`` item i's share of topic k's occurrences, ``f_i`` its
+    occurrences in all topics, and A the mean number of occurrences in a topic. It differs from the
+    library's ``ClassTfidfTransformer`` in two ways: A is not cut to a whole number, and documents
+    of no topic (label −1) are not a class, so that they enter neither A nor f.
+
+    Args:
+        matrix: csr (D, V) item counts.
+        labels: (D,) topic of each document, −1 for none.
+        n_topics: K.
+
+    Returns:
+        (K, V) f32; an item that occurs in no topic has weight zero in all.
+    """
+    from scipy.sparse import csr_matrix
+
+    rows = np.flatnonzero(labels >= 0)
+    membership = csr_matrix(
+        (np.ones(len(rows)), (labels[rows], rows)), shape=(n_topics, matrix.shape[0])
+    )
+    totals = (membership @ matrix.astype(np.float64)).toarray()
+    frequency = totals.sum(axis=0)
+    mean_total = totals.sum() / n_topics
+    seen = frequency > 0
+    idf = np.zeros_like(frequency)
+    idf[seen] = np.log1p(mean_total / frequency[seen])
+    sizes = totals.sum(axis=1, keepdims=True)
+    shares = np.divide(totals, sizes, out=np.zeros_like(totals), where=sizes > 0)
+    return np.asarray(shares * idf, dtype=np.float32)
+
+
+def fill_missing_membership(
+    membership: Any, labels: Sequence[int] | IntArray
+) -> tuple[np.ndarray[Any, np.dtype[np.float64]], int]:
+    """Replaces rows without any soft membership by the hard label, where there is one.
+
+    HDBSCAN gives NaN or zero rows to documents that coincide.
+
+    Returns:
+        The (D, K) memberships and how many rows came from their label.
+    """
+    filled = np.nan_to_num(np.asarray(membership, dtype=np.float64), posinf=0.0, neginf=0.0)
+    hard = np.asarray(labels)
+    empty = np.flatnonzero((filled.sum(axis=1) <= 0) & (hard >= 0))
+    filled[empty] = 0.0
+    filled[empty, hard[empty]] = 1.0
+    return filled, len(empty)
+
+
+class RowCounts:
+    """A vectoriser for the library whose "documents" are row numbers of a count matrix.
+
+    The library joins the documents of a cluster by spaces and counts their words. Given row
+    numbers instead of texts, it gets the counts that were made before: exactly the given items,
+    whatever characters they hold.
+    """
+
+    def __init__(self, matrix: csr_matrix, items: Sequence[str]) -> None:
+        self.matrix = matrix
+        self.items = np.asarray(items, dtype=object)
+
+    def fit_transform(self, documents: Sequence[str]) -> csr_matrix:
+        """Returns csr (N, V): the summed counts of the rows that each string names."""
+        return self.transform(documents)
+
+    def transform(self, documents: Sequence[str]) -> csr_matrix:
+        """See :meth:`fit_transform`."""
+        from scipy.sparse import csr_matrix
+
+        rows = [np.array(document.split(), dtype=np.int64) for document in documents]
+        owner = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
+        columns = np.concatenate(rows) if rows else np.empty(0, dtype=np.int64)
+        select = csr_matrix(
+            (np.ones(len(columns)), (owner, columns)), shape=(len(rows), self.matrix.shape[0])
+        )
+        return csr_matrix(select @ self.matrix)
+
+    def get_feature_names_out(self) -> np.ndarray[Any, np.dtype[np.object_]]:
+        """Returns the item of each column."""
+        return self.items
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Mutes what the libraries warn of, which is either handled here or of no use to the user.
+
+    UMAP warns of small and of disconnected neighbourhood graphs, HDBSCAN and scikit-learn of
+    their own deprecations, numpy of the rows that :func:`fill_missing_membership` mends.
+    """
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _fit_library(
+    vectors: FloatArray,
+    matrix: csr_matrix,
+    items: Sequence[str],
+    n_topics: int,
+    n_components: int,
+    min_dist: float,
+    resolved: Mapping[str, Any],
+    seed: int,
+) -> Any:
+    """Returns a fitted ``bertopic.BERTopic`` with at most ``n_topics`` real topics."""
+    # An item without any occurrence has an infinite weight in the library's idf.
+    used = np.flatnonzero(np.asarray(matrix.sum(axis=0)).ravel() > 0)
+    with _quiet():
+        from bertopic import BERTopic as Library
+        from hdbscan import HDBSCAN
+        from umap import UMAP
+
+        library = Library(
+            umap_model=UMAP(
+                n_neighbors=resolved["n_neighbors"],
+                n_components=n_components,
+                min_dist=min_dist,
+                metric="cosine",
+                random_state=seed,
+                n_jobs=1,
+            ),
+            hdbscan_model=HDBSCAN(
+                min_cluster_size=resolved["min_cluster_size"],
+                min_samples=resolved["min_samples"],
+                metric="euclidean",
+                cluster_selection_method="eom",
+                prediction_data=True,
+                core_dist_n_jobs=1,
+            ),
+            vectorizer_model=RowCounts(matrix[:, used], [items[int(i)] for i in used]),
+            calculate_probabilities=True,
+        )
+        rows = [str(row) for row in range(len(vectors))]
+        library.fit(rows, embeddings=vectors)
+        if max(library.topics_) < 0:
+            raise InputError(
+                f"HDBSCAN found no cluster among D = {len(vectors)} documents with "
+                f"min_cluster_size = {resolved['min_cluster_size']}; give a smaller "
+                "min_cluster_size (at least 2), or more documents"
+            )
+        if max(library.topics_) + 1 > n_topics:
+            # The library counts the outlier cluster, where there is one, among its topics.
+            has_outliers = int(min(library.topics_) < 0)
+            library.reduce_topics(rows, nr_topics=n_topics + has_outliers)
+        return library
+
+
+def _predict_membership(library: Any, vectors: FloatArray) -> FloatArray:
+    with _quiet():
+        rows = ["0"] * len(vectors)  # the library asks for texts; only the vectors are read
+        labels, membership = library.transform(rows, embeddings=vectors)
+    return normalise_rows(fill_missing_membership(membership, labels)[0])
+
+
+def _check_whole(name: str, value: Any, least: int, alternative: str = "") -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise InputError(
+            f"{name} must be a whole number of at least {least}{alternative}, not {value!r}"
+        )
+    return int(value)
