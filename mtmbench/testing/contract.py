@@ -66,9 +66,12 @@ def expect_input_error(action: Callable[[], object], message: str) -> None:
 
 def same_params(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
     """Whether two parameter dictionaries agree; values may be arrays."""
-    return first.keys() == second.keys() and all(
-        first[key] is second[key] or bool(np.all(first[key] == second[key])) for key in first
-    )
+    return first.keys() == second.keys() and all(same_value(first[k], second[k]) for k in first)
+
+
+def same_value(first: Any, second: Any) -> bool:
+    """Whether two parameter values agree; arrays are compared as wholes."""
+    return first is second or bool(np.all(first == second))
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from mtmbench.testing.contract import (
     made,
     require,
     same_params,
+    same_value,
 )
 from mtmbench.testing.planted import planted_views
 from mtmbench.types import Counts, ViewName, Views
@@ -125,9 +126,13 @@ def _check_result(result: object, model: TopicModel, views: Views, seed: int, na
         result.n_topics <= model.n_topics,
         f"{name}: {result.n_topics} topics where {model.n_topics} were asked for",
     )
+    params, defaults = model.get_params(deep=False), type(model)().get_params(deep=False)
+    given = {key: value for key, value in params.items() if not same_value(value, defaults[key])}
+    # "auto" and the like are recorded as resolved, so the values may differ; the names may not.
     require(
-        same_params(result.params, model.get_params(deep=False)),
-        f"{name}: the result's params are not the model's parameters",
+        result.params.keys() >= params.keys() and same_params(result.params_given, given),
+        f"{name}: the result must record all of {sorted(params)} as params, and {given} as "
+        "params_given (self._result does)",
     )
     require(bool(result.doc_topic.any()), f"{name}: no document has any topic")
     with tempfile.TemporaryDirectory() as folder:
