@@ -20,6 +20,7 @@ class EditableWithoutCards(editable_wheel):
     """Maps the package alone: a checkout's cards are read where they lie, and stay editable."""
 
     def initialize_options(self) -> None:
+        """Sets the command's options before it runs."""
         super().initialize_options()
         self.distribution.packages = PACKAGES
         self.distribution.package_dir = {"mtmbench": "mtmbench"}
