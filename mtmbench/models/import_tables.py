@@ -1,0 +1,203 @@
+"""Files of numbers and names that other tools leave behind: npz, npy, csv, txt, json."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtmbench.errors import InputError
+
+ARRAY_SUFFIXES = (".npy", ".csv")
+NAME_SUFFIXES = (".txt", ".json", ".npy")
+
+_ROW_NAME_HEADS = ("", "id", "doc_id", "document", "doc", "topic", "index")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A matrix with the names of its rows and columns, where the file has them."""
+
+    values: NDArray[Any]
+    columns: tuple[str, ...] | None = None
+    rows: tuple[str, ...] | None = None
+
+
+def read_npz(path: Path, trust: bool = False) -> dict[str, NDArray[Any]]:
+    """Reads every array of an npz file.
+
+    Raises:
+        InputError: the file is damaged, or holds pickled objects and is not trusted.
+    """
+    try:
+        with np.load(path, allow_pickle=trust) as file:
+            return {name: _array(file, name, path) for name in file.files}
+    except InputError:
+        raise
+    except Exception as error:  # numpy, zipfile and pickle raise whatever a damaged file leads to
+        raise InputError(f"cannot read {path} as npz: {error}") from error
+
+
+def npz_names(path: Path) -> tuple[str, ...]:
+    """Returns the names of the arrays in an npz file, reading none.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return tuple(file.files)
+    except Exception as error:  # as in read_npz
+        raise InputError(f"cannot read {path} as npz: {error}") from error
+
+
+def read_table(path: Path) -> Table:
+    """Reads a matrix from ``.npy`` or ``.csv``.
+
+    In a csv file the first line is a header where it holds anything but numbers, or the running
+    numbers 0, 1, 2, … with or without a name before them. The first column holds row names where
+    it is not numeric, or holds distinct whole numbers under an empty header or one that says so
+    ("id", "doc_id", "document", "doc", "topic", "index").
+
+    Raises:
+        InputError: the file is damaged, ragged, or holds something that is no number; the message
+            names the line.
+    """
+    if path.suffix == ".npy":
+        try:
+            return Table(np.load(path, allow_pickle=False))
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot read {path} as npy: {error}") from error
+    lines = _csv_lines(path)
+    width = len(lines[0][1])
+    for number, cells in lines:
+        if len(cells) != width:
+            raise InputError(
+                f"{path}, line {number}: {len(cells)} cells; the lines before have {width}"
+            )
+    header = lines[0][1] if _is_header(lines[0][1]) else None
+    body = lines[1:] if header is not None else lines
+    if not body:
+        raise InputError(f"{path} has a header and no rows")
+    named = _are_row_names([cells[0] for _, cells in body], header)
+    first = int(named)
+    values = np.array(
+        [[_number(cell, path, number) for cell in cells[first:]] for number, cells in body]
+    )
+    return Table(
+        values,
+        None if header is None else tuple(header[first:]),
+        tuple(cells[0] for _, cells in body) if named else None,
+    )
+
+
+def read_names(path: Path) -> tuple[str, ...]:
+    """Reads names: one a line (``.txt``), an array (``.npy``), or JSON.
+
+    JSON may be a list, or an object that maps an index to its name or a name to its index.
+
+    Raises:
+        InputError: the file is none of these, or the indices are not 0 … V − 1.
+    """
+    if path.suffix == ".npy":
+        return tuple(str(name) for name in read_table(path).values.ravel())
+    text = _text(path)
+    if path.suffix != ".json":
+        return tuple(text.removesuffix("\n").split("\n")) if text else ()
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{path} is not valid JSON: {error}") from error
+    return names_of(data, str(path))
+
+
+def names_of(data: Any, where: str) -> tuple[str, ...]:
+    """Returns names from a sequence, an index-to-name or a name-to-index mapping."""
+    if isinstance(data, Mapping):
+        by_index = all(str(key).isdecimal() for key in data)
+        pairs = {int(k): str(v) for k, v in data.items()} if by_index else _inverted(data, where)
+        if sorted(pairs) != list(range(len(data))):
+            raise InputError(f"{where}: the indices of the names are not 0 … {len(data) - 1}")
+        return tuple(pairs[index] for index in range(len(pairs)))
+    if isinstance(data, str | bytes) or not isinstance(data, Sequence | np.ndarray):
+        raise InputError(f"{where} must be a list of names, not {type(data).__name__}")
+    return tuple(str(name) for name in data)
+
+
+def _inverted(data: Mapping[Any, Any], where: str) -> dict[int, str]:
+    try:
+        return {int(index): str(name) for name, index in data.items()}
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where} maps names to something that is no index: {error}") from error
+
+
+def _array(file: Any, name: str, path: Path) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] = file[name]
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise InputError(
+            f"{name!r} in {path} is a pickled Python object, which could run any code when read; "
+            "save it as a plain array, or, if the file is yours, pass trust=True (--trust)"
+        ) from error
+    return array
+
+
+def _csv_lines(path: Path) -> list[tuple[int, list[str]]]:
+    reader = csv.reader(_text(path).splitlines())
+    try:
+        lines = [(reader.line_num, cells) for cells in reader if any(c.strip() for c in cells)]
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num}: {error}") from error
+    if not lines:
+        raise InputError(f"{path} is empty")
+    return lines
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text: {error}") from error
+
+
+def _is_header(cells: Sequence[str]) -> bool:
+    if list(cells) == _running(len(cells)) or list(cells[1:]) == _running(len(cells) - 1):
+        return len(cells) > 1
+    return not all(map(_is_number, cells[1:] or cells))
+
+
+def _are_row_names(column: Sequence[str], header: Sequence[str] | None) -> bool:
+    if not all(map(_is_number, column)):
+        return header is None or header[0].strip().lower() in _ROW_NAME_HEADS
+    if header is None or header[0].strip().lower() not in _ROW_NAME_HEADS:
+        return False
+    return all(cell.strip().isdecimal() for cell in column) and len(set(column)) == len(column)
+
+
+def _running(n: int) -> list[str]:
+    return [str(i) for i in range(n)]
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _number(cell: str, path: Path, line: int) -> float:
+    try:
+        return float(cell)
+    except ValueError as error:
+        raise InputError(f"{path}, line {line}: {cell!r} is not a number") from error

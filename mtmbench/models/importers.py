@@ -1,0 +1,363 @@
+"""Imports topics that were fitted elsewhere: read, checked against the corpus, made a result."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtmbench.errors import InputError, did_you_mean
+from mtmbench.models import import_formats as formats
+from mtmbench.models.base import normalise_rows
+from mtmbench.models.import_formats import Draft, Words
+from mtmbench.models.import_tables import names_of, npz_names, read_names
+from mtmbench.results import TopicResult
+from mtmbench.types import BoolArray, Corpus, ItemKind, ItemSpace
+
+Format = Literal["auto", "npz", "csv", "bertopic", "gensim", "octis", "result"]
+
+TOLERANCE = 1e-3
+"""A row is a distribution where its sum is this near to one; it is then made exact."""
+
+
+def import_result(
+    source: Any,
+    *,
+    corpus: Corpus,
+    name: str,
+    format: Format | str = "auto",
+    items: Path | str | Sequence[str] | None = None,
+    doc_ids: Path | str | Sequence[str] | None = None,
+    kind: ItemKind = "words",
+    words: Words | None = None,
+    normalise: bool = False,
+    trust: bool = False,
+    seed: int = 0,
+) -> TopicResult:
+    """Makes a result of topics fitted elsewhere, after checking them against the corpus.
+
+    Formats, each recognised by ``"auto"``:
+
+    * ``npz``, ``csv``: θ (D × K), called doc_topic, theta or document_topic; β (K × V), called
+      topic_item, beta, topic_word or phi; V item names, called items, vocab, vocabulary or words;
+      optionally doc_ids (or ids), by which the rows of θ are put in the corpus's order, and
+      outlier (or outliers), D truth values. In one npz file, in a mapping, or as files of these
+      names in a folder: θ, β, outlier as ``.csv`` or ``.npy``; names as ``.txt`` (one a line),
+      ``.json`` or ``.npy``. The header of β's csv serves as item names, the first column of θ's
+      as document ids.
+    * ``bertopic``: a fitted model, or a folder saved with ``serialization="safetensors"``.
+    * ``gensim``: an ``LdaModel``, or its file; θ is inferred for the corpus. gensim's files are
+      pickles, so that a file has to be called "gensim" here, or trusted.
+    * ``octis``: an output dictionary, or the npz of ``save_model_output``; item names are given
+      by ``items`` or a vocabulary file beside it, in the order of the model's columns.
+    * ``result``: a file of :meth:`TopicResult.save`, fitted on this very corpus.
+
+    Without document ids the rows of θ must be the corpus's documents, in order; with them, rows
+    of documents that the corpus does not have are dropped and counted in ``info``.
+
+    Args:
+        source: a path, or an object as above.
+        corpus: the corpus that the topics are of.
+        name: the name under which the result plays.
+        format: one of the formats.
+        items: V item names (or a file of them), in place of the source's.
+        doc_ids: ids of θ's rows (or a file of them), in place of the source's.
+        kind: whether the items are words or SAE features.
+        words: for gensim: splits a text into the words that its dictionary has.
+        normalise: accept rows of θ and β that do not sum to one, and normalise them.
+        trust: allow reading pickled objects, which can run any code.
+        seed: recorded as the result's seed; gensim's inference starts from it.
+
+    Returns:
+        The result; ``info["imported"]`` says what was read, normalised and dropped.
+
+    Raises:
+        InputError: anything does not fit; the message names the value and what would be right.
+    """
+    if isinstance(source, str):
+        source = Path(source)
+    if isinstance(source, Path) and not source.exists():
+        raise InputError(f"there is no file or folder {source}")
+    form = _format(source, format, trust)
+    if form == "result":
+        loaded = source if isinstance(source, TopicResult) else TopicResult.load(source)
+        return replace(_of_this_corpus(loaded, corpus), model=name)
+    draft = _read(source, form, corpus, words, trust, seed)
+    if items is not None:
+        draft.items = _given_names(items, "items")
+    if doc_ids is not None:
+        draft.doc_ids = _given_names(doc_ids, "doc_ids")
+    return _result(draft, corpus, name, form, kind, normalise, words, seed, source)
+
+
+def _format(source: Any, asked: str, trust: bool) -> str:
+    """Returns the format asked for, or the one that the source has."""
+    if asked not in get_args(Format):
+        raise InputError(f"unknown format {asked!r}{did_you_mean(asked, get_args(Format))}")
+    found = _object_format(source) if not isinstance(source, Path) else _path_format(source)
+    if asked == "auto":
+        if found is None:
+            shown = source if isinstance(source, Path) else f"a {type(source).__name__}"
+            raise InputError(
+                f"cannot tell the format of {shown}; give one of {', '.join(get_args(Format)[1:])}"
+            )
+        if found == "gensim" and isinstance(source, Path) and not trust:
+            raise InputError(
+                f"{source} is a gensim model, whose files are pickles that could run any code when "
+                'loaded; if it is yours, ask for format="gensim" (--format gensim)'
+            )
+        return found
+    if isinstance(source, Path) and source.suffix in (".pkl", ".pickle", ".joblib"):
+        raise InputError(f"{source} is a pickle; load it yourself and pass the object")
+    return asked
+
+
+def _object_format(source: Any) -> str | None:
+    if isinstance(source, TopicResult):
+        return "result"
+    if isinstance(source, Mapping):
+        return "octis" if formats.OCTIS_BETA in source else "npz"
+    if hasattr(source, "c_tf_idf_") and hasattr(source, "topics_"):
+        return "bertopic"
+    if hasattr(source, "get_topics") and hasattr(source, "id2word"):
+        return "gensim"
+    return None
+
+
+def _path_format(path: Path) -> str | None:
+    if path.is_dir():
+        return "bertopic" if (path / formats.BERTOPIC_TOPICS).is_file() else "csv"
+    if path.suffix == ".safetensors":
+        return "result"
+    if path.suffix in (".csv", ".npy"):
+        return "csv"
+    if path.suffix == ".npz":
+        return "octis" if formats.OCTIS_BETA in npz_names(path) else "npz"
+    return "gensim" if Path(f"{path}.state").is_file() else None
+
+
+def _read(
+    source: Any, form: str, corpus: Corpus, words: Words | None, trust: bool, seed: int
+) -> Draft:
+    if form == "gensim":
+        return formats.read_gensim(source, corpus, words, seed)
+    if form == "octis":
+        return formats.read_octis(source, corpus, trust)
+    if form == "bertopic" and isinstance(source, Path):
+        if not source.is_dir():
+            raise InputError(
+                f"{source} is not a folder; save the BERTopic model with "
+                'serialization="safetensors", or load it yourself and pass the object'
+            )
+        return formats.read_bertopic_folder(source)
+    if form == "bertopic":
+        return formats.read_bertopic(source)
+    return formats.read_arrays(source, trust)
+
+
+def _of_this_corpus(result: TopicResult, corpus: Corpus) -> TopicResult:
+    if result.corpus["revision"] != corpus.revision:
+        raise InputError(
+            f"the result was fitted on corpus {result.corpus['name']!r}, revision "
+            f"{result.corpus['revision']}; corpus {corpus.name!r} is revision {corpus.revision}"
+        )
+    return result
+
+
+def _result(
+    draft: Draft,
+    corpus: Corpus,
+    name: str,
+    form: str,
+    kind: ItemKind,
+    normalise: bool,
+    words: Words | None,
+    seed: int,
+    source: Any,
+) -> TopicResult:
+    theta, beta = _matrix(draft.theta, "theta"), _matrix(draft.beta, "beta")
+    if theta.shape[1] != beta.shape[0]:
+        hint = "; theta looks transposed" if theta.shape[0] == beta.shape[0] else ""
+        hint = "; beta looks transposed" if theta.shape[1] == beta.shape[1] else hint
+        raise InputError(
+            f"theta has {theta.shape[1]} topics (columns), beta {beta.shape[0]} (rows){hint}"
+        )
+    item_names = _checked_items(draft, beta)
+    rows, dropped = _aligned(draft, len(theta), corpus)
+    notes: dict[str, Any] = {"format": form, **draft.notes}
+    if isinstance(source, Path):
+        notes["file"] = source.name
+    accept = normalise or draft.are_weights
+    theta = _distributions(theta, "theta", accept, notes)[rows]
+    beta = _distributions(beta, "beta", accept, notes)
+    outlier = _checked_outlier(draft.outlier, len(draft.theta))
+    if kind == "words":
+        notes["items_not_in_corpus"] = _unknown_items(item_names, corpus, words)
+    notes["documents_dropped"] = dropped
+    notes["documents_without_mass"] = int(np.sum(theta.sum(axis=1) == 0))
+    return TopicResult(
+        model=name,
+        params={"format": form, "normalise": normalise},
+        params_given={"normalise": True} if normalise else {},
+        seed=seed,
+        doc_topic=normalise_rows(theta),
+        topic_item=normalise_rows(beta),
+        items=ItemSpace(kind, item_names, item_names, {"imported": form}),
+        corpus={"name": corpus.name, "revision": corpus.revision},
+        outlier=None if outlier is None else outlier[rows],
+        info={"found": int(beta.shape[0]), "imported": notes},
+    )
+
+
+def _given_names(given: Path | str | Sequence[str], what: str) -> tuple[str, ...]:
+    if isinstance(given, str | Path):
+        return read_names(Path(given))
+    return names_of(given, what)
+
+
+def _matrix(values: Any, what: str) -> NDArray[np.float64]:
+    """Returns a finite, non-negative matrix of doubles."""
+    if hasattr(values, "toarray"):
+        values = values.toarray()
+    try:
+        matrix = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{what} is not a matrix of numbers: {error}") from error
+    if matrix.ndim != 2 or 0 in matrix.shape:
+        raise InputError(
+            f"{what} must be a matrix with rows and columns; its shape is {matrix.shape}"
+        )
+    wrong = ~np.isfinite(matrix) | (matrix < 0)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        logs = bool(np.isfinite(matrix).all() and (matrix <= 0).all())
+        hint = "; these look like log-probabilities: give their exponentials" if logs else ""
+        raise InputError(
+            f"{what}[{row}, {column}] is {matrix[row, column]}; weights are finite and not "
+            f"negative{hint}"
+        )
+    return matrix
+
+
+def _checked_items(draft: Draft, beta: NDArray[np.float64]) -> tuple[str, ...]:
+    if draft.items is None:
+        raise InputError(
+            f"beta has {beta.shape[1]} columns without item names; call them "
+            f"{', '.join(formats.ITEM_NAMES)} or give items="
+        )
+    if len(draft.items) != beta.shape[1]:
+        hint = "; beta looks transposed" if len(draft.items) == beta.shape[0] else ""
+        raise InputError(
+            f"{len(draft.items)} item names for the {beta.shape[1]} columns of beta{hint}"
+        )
+    _check_unique(draft.items, "item name")
+    if draft.top_items is not None:
+        _check_columns(draft.top_items, draft.items, beta)
+    return draft.items
+
+
+def _check_unique(names: Sequence[str], what: str) -> None:
+    seen: set[str] = set()
+    for position, given in enumerate(names):
+        if not given.strip():
+            raise InputError(f"{what} {position} is empty")
+        if given in seen:
+            raise InputError(f"{what} {given!r} is there twice")
+        seen.add(given)
+
+
+def _check_columns(
+    shown: Sequence[Sequence[str]], items: Sequence[str], beta: NDArray[np.float64]
+) -> None:
+    """Refuses item names in another order than β's columns, by the source's own top items."""
+    if len(shown) != len(beta):
+        raise InputError(f"{len(shown)} lists of top words for {len(beta)} topics")
+    hits = [
+        len({items[int(i)] for i in np.argsort(-row, kind="stable")[: len(top)]} & set(top))
+        for row, top in zip(beta, shown, strict=True)
+    ]
+    asked = sum(len(set(top)) for top in shown)
+    if asked and sum(hits) < asked / 2:
+        raise InputError(
+            f"{sum(hits)} of the {asked} top words that the source shows are the strongest by the "
+            "item names given: the names are not in the order of beta's columns"
+        )
+
+
+def _aligned(draft: Draft, n_rows: int, corpus: Corpus) -> tuple[NDArray[np.int64], int]:
+    """Returns the rows of θ in the corpus's order, and how many are of other documents."""
+    if draft.doc_ids is None:
+        if n_rows != len(corpus):
+            dropped = f" (after {corpus.n_empty} empty ones)" if corpus.n_empty else ""
+            raise InputError(
+                f"theta has {n_rows} rows; corpus {corpus.name!r} has {len(corpus)} "
+                f"documents{dropped}; give a row for each, or doc_ids to choose them by"
+            )
+        return np.arange(n_rows), 0
+    if len(draft.doc_ids) != n_rows:
+        raise InputError(f"{len(draft.doc_ids)} document ids for the {n_rows} rows of theta")
+    _check_unique(draft.doc_ids, "document id")
+    row_of = {doc_id: row for row, doc_id in enumerate(draft.doc_ids)}
+    missing = [doc_id for doc_id in corpus.doc_ids if doc_id not in row_of]
+    if missing:
+        raise InputError(
+            f"theta has no row for {len(missing)} of the {len(corpus)} documents of corpus "
+            f"{corpus.name!r}, such as {missing[0]!r}; its ids are like {draft.doc_ids[0]!r}"
+        )
+    return np.array([row_of[doc_id] for doc_id in corpus.doc_ids]), n_rows - len(corpus)
+
+
+def _distributions(
+    matrix: NDArray[np.float64], what: str, accept_weights: bool, notes: dict[str, Any]
+) -> NDArray[np.float64]:
+    sums = matrix.sum(axis=1)
+    off = np.flatnonzero((np.abs(sums - 1) > TOLERANCE) & (sums > 0))
+    if len(off) and not accept_weights:
+        raise InputError(
+            f"row {off[0]} of {what} sums to {sums[off[0]]:.6g}; each of its {len(matrix)} rows "
+            "must be a distribution (sum 1) or all zero; normalise them, or pass normalise=True "
+            "(--normalise)"
+        )
+    if len(off):
+        notes[f"{what}_normalised"] = {
+            "rows": len(off),
+            "least_sum": round(float(sums[off].min()), 6),
+            "greatest_sum": round(float(sums[off].max()), 6),
+        }
+    return matrix
+
+
+def _checked_outlier(values: Any, n_rows: int) -> BoolArray | None:
+    if values is None:
+        return None
+    array = np.asarray(values).ravel()
+    if array.shape != (n_rows,) or not np.isin(array, (0, 1)).all():
+        raise InputError(
+            f"outlier must hold 0 or 1 (or false or true) for each of the {n_rows} rows of theta"
+        )
+    return array.astype(bool)
+
+
+def _unknown_items(items: Sequence[str], corpus: Corpus, words: Words | None) -> int:
+    """Counts the items that are no word of the corpus; none at all is an error."""
+    known: set[str] = set()
+    for text in corpus.texts:
+        lowered = text.lower()
+        known.update(lowered.split())
+        known.update(re.findall(r"\w+", lowered))
+        known.update(() if words is None else (word.lower() for word in words(text)))
+    unknown = sum(
+        item.lower() not in known and not known.issuperset(re.split(r"[\s_]+", item.lower()))
+        for item in items
+    )
+    if unknown == len(items):
+        raise InputError(
+            f"none of the {len(items)} items occurs in corpus {corpus.name!r}; they begin with "
+            f"{', '.join(items[:5])}"
+        )
+    return unknown

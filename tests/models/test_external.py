@@ -1,0 +1,448 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mtmbench.errors import InputError
+from mtmbench.models.external import External
+from mtmbench.models.importers import import_result
+from mtmbench.results import TopicResult
+from mtmbench.types import Corpus, Views
+
+WORDS = ("moon", "star", "orbit", "goal", "team", "match")
+THETA = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.25, 0.75]])
+BETA = np.array([[0.5, 0.3, 0.2, 0.0, 0.0, 0.0], [0.0, 0.0, 0.1, 0.4, 0.3, 0.2]])
+
+
+def make_corpus(n_each: int = 2, split: tuple[str, ...] | None = None) -> Corpus:
+    texts = ["The moon, a Star and an orbit.", "Orbit of the star moon; moon!"] * (n_each // 2)
+    texts += ["A goal for the team in this match", "Match of the team, goal goal"] * (n_each // 2)
+    ids = tuple(f"d{i}" for i in range(len(texts)))
+    return Corpus("made", ids, tuple(texts), split=split)
+
+
+@pytest.fixture
+def corpus() -> Corpus:
+    return make_corpus()
+
+
+def arrays(**changes: Any) -> dict[str, Any]:
+    parts = {"theta": THETA, "beta": BETA, "items": np.array(WORDS), **changes}
+    return {name: part for name, part in parts.items() if part is not None}
+
+
+def check_made(result: TopicResult) -> None:
+    np.testing.assert_allclose(result.doc_topic, THETA, atol=1e-7)
+    np.testing.assert_allclose(result.topic_item, BETA, atol=1e-7)
+    assert result.items.ids == WORDS
+    assert result.top_labels(2) == [["moon", "star"], ["goal", "team"]]
+
+
+# Array files
+
+
+@pytest.mark.parametrize(
+    ("theta", "beta", "items"),
+    [
+        ("theta", "beta", "items"),
+        ("doc_topic", "topic_item", "vocab"),
+        ("document_topic", "topic_word", "vocabulary"),
+        ("theta", "phi", "words"),
+    ],
+)
+def test_npz_by_any_accepted_name(
+    tmp_path: Path, corpus: Corpus, theta: str, beta: str, items: str
+) -> None:
+    path = tmp_path / "mine.npz"
+    np.savez(path, **{theta: THETA, beta: BETA, items: np.array(WORDS)})
+    result = import_result(path, corpus=corpus, name="mine")
+    check_made(result)
+    assert result.model == "mine"
+    assert result.corpus == {"name": "made", "revision": corpus.revision}
+    assert result.info["imported"]["format"] == "npz"
+    assert result.info["imported"]["file"] == "mine.npz"
+    assert result.outlier is None
+    again = tmp_path / "result.safetensors"
+    result.save(again)
+    assert TopicResult.load(again).revision == result.revision
+
+
+def test_csv_folder_with_headers_ids_and_outliers(tmp_path: Path, corpus: Corpus) -> None:
+    order = [2, 0, 3, 1]
+    rows = [f"d{i},{THETA[i, 0]},{THETA[i, 1]}" for i in order]
+    (tmp_path / "theta.csv").write_text("doc_id,0,1\n" + "\n".join(rows) + "\n")
+    lines = [",".join(map(str, row)) for row in BETA]
+    (tmp_path / "beta.csv").write_text(",".join(WORDS) + "\n" + "\n".join(lines) + "\n")
+    (tmp_path / "outlier.csv").write_text("1\n0\n0\n0\n")
+    for source in (tmp_path, tmp_path / "theta.csv", str(tmp_path)):
+        result = import_result(source, corpus=corpus, name="mine")
+        check_made(result)
+        assert result.outlier is not None
+        assert result.outlier.tolist() == [False, False, True, False]
+
+
+def test_csv_without_headers(tmp_path: Path, corpus: Corpus) -> None:
+    np.savetxt(tmp_path / "doc_topic.csv", THETA, delimiter=",")
+    np.savetxt(tmp_path / "topic_word.csv", BETA, delimiter=",")
+    (tmp_path / "vocab.txt").write_text("\n".join(WORDS) + "\n")
+    check_made(import_result(tmp_path, corpus=corpus, name="mine"))
+
+
+def test_pandas_csv_and_json_names(tmp_path: Path, corpus: Corpus) -> None:
+    pd = pytest.importorskip("pandas")
+    pd.DataFrame(THETA, index=corpus.doc_ids).to_csv(tmp_path / "theta.csv")
+    pd.DataFrame(BETA).to_csv(tmp_path / "beta.csv", index=False)
+    (tmp_path / "vocab.json").write_text(json.dumps({str(i): w for i, w in enumerate(WORDS)}))
+    check_made(import_result(tmp_path, corpus=corpus, name="mine"))
+
+
+def test_a_mapping_and_given_names(corpus: Corpus) -> None:
+    check_made(import_result(arrays(), corpus=corpus, name="mine"))
+    parts = arrays(items=None)
+    result = import_result(
+        {**parts, "theta": THETA[::-1]},
+        corpus=corpus,
+        name="mine",
+        items=WORDS,
+        doc_ids=["d3", "d2", "d1", "d0"],
+    )
+    check_made(result)
+
+
+def test_rows_of_documents_that_the_corpus_lacks_are_dropped_and_counted(corpus: Corpus) -> None:
+    parts = arrays(theta=np.vstack([[0.5, 0.5], THETA]), doc_ids=["empty", *corpus.doc_ids])
+    result = import_result(parts, corpus=corpus, name="mine")
+    check_made(result)
+    assert result.info["imported"]["documents_dropped"] == 1
+
+
+def test_rows_without_mass_are_kept_and_counted(corpus: Corpus) -> None:
+    theta = THETA.copy()
+    theta[1] = 0
+    result = import_result(arrays(theta=theta), corpus=corpus, name="mine")
+    assert result.doc_topic[1].tolist() == [0, 0]
+    assert result.info["imported"]["documents_without_mass"] == 1
+
+
+def test_weights_are_normalised_only_when_asked(corpus: Corpus) -> None:
+    parts = arrays(theta=THETA * [[2], [4], [1], [1]], beta=BETA * 10)
+    with pytest.raises(InputError, match=r"row 0 of theta sums to 2; .*normalise=True"):
+        import_result(parts, corpus=corpus, name="mine")
+    result = import_result(parts, corpus=corpus, name="mine", normalise=True)
+    check_made(result)
+    note = {"rows": 2, "least_sum": 2.0, "greatest_sum": 4.0}
+    assert result.info["imported"]["theta_normalised"] == note
+    assert result.info["imported"]["beta_normalised"]["greatest_sum"] == 10.0
+    assert result.params_given == {"normalise": True}
+
+
+def test_items_that_the_corpus_lacks_are_counted(corpus: Corpus) -> None:
+    items = ("moon", "STAR", "orbit", "goal_team", "galaxy", "in this")
+    result = import_result(arrays(items=items), corpus=corpus, name="mine")
+    assert result.info["imported"]["items_not_in_corpus"] == 1
+    strangers = [f"item{i}" for i in range(6)]
+    with pytest.raises(InputError, match=r"none of the 6 items occurs.*item0, item1"):
+        import_result(arrays(items=strangers), corpus=corpus, name="mine")
+    result = import_result(arrays(items=strangers), corpus=corpus, name="mine", kind="features")
+    assert result.items.kind == "features"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"theta": None}, "none of doc_topic, theta, document_topic; it has .'beta', 'items'"),
+        ({"doc_topic": THETA}, "doc_topic and theta, which mean the same"),
+        ({"theta": THETA[:3]}, "theta has 3 rows; corpus 'made' has 4 documents"),
+        ({"theta": THETA.T}, "theta has 4 topics .*beta 2 .*theta looks transposed"),
+        ({"beta": BETA.T}, "theta has 2 topics .*beta 6 .*beta looks transposed"),
+        ({"theta": THETA[0]}, "theta must be a matrix with rows and columns"),
+        ({"theta": np.array([["a", "b"]] * 4)}, "theta is not a matrix of numbers"),
+        ({"theta": THETA * np.nan}, r"theta\[0, 0\] is nan; weights are finite and not negative"),
+        ({"beta": -BETA}, r"beta\[0, 0\] is -0.5.*log-probabilities"),
+        ({"beta": BETA - 0.1}, r"beta\[0, 3\] is -0.1; weights are finite and not negative$"),
+        ({"beta": BETA * 2}, "row 0 of beta sums to 2; each of its 2 rows"),
+        ({"items": None}, "beta has 6 columns without item names"),
+        ({"items": WORDS[:5]}, "5 item names for the 6 columns"),
+        ({"items": ("moon",) * 6}, "item name 'moon' is there twice"),
+        ({"items": (*WORDS[:5], " ")}, "item name 5 is empty"),
+        ({"items": "moon"}, "must be a list of names, not str"),
+        ({"items": {"moon": 0, "star": 7}}, "indices of the names are not 0 … 1"),
+        ({"doc_ids": ["d0", "d1", "d2"]}, "3 document ids for the 4 rows"),
+        ({"doc_ids": ["d0", "d1", "d2", "x"]}, "no row for 1 of the 4 documents.*such as 'd3'"),
+        ({"doc_ids": ["d0", "d1", "d2", "d0"]}, "document id 'd0' is there twice"),
+        ({"outlier": [0, 1]}, "outlier must hold 0 or 1"),
+        ({"outlier": [0, 1, 2, 0]}, "outlier must hold 0 or 1"),
+    ],
+)
+def test_what_does_not_fit_is_a_clear_error(
+    corpus: Corpus, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        import_result(arrays(**changes), corpus=corpus, name="mine")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("0.5,0.5\n0.1\n", r"theta.csv, line 2: 1 cells; the lines before have 2"),
+        ("a,b\n0.5,0.5\n0.1,high\n", r"theta.csv, line 3: 'high' is not a number"),
+        ("a,b\n", "has a header and no rows"),
+        ("\n", "theta.csv is empty"),
+    ],
+)
+def test_a_wrong_csv_is_an_error_that_names_the_line(
+    tmp_path: Path, corpus: Corpus, content: str, message: str
+) -> None:
+    (tmp_path / "theta.csv").write_text(content)
+    with pytest.raises(InputError, match=message):
+        import_result(tmp_path, corpus=corpus, name="mine")
+
+
+def test_files_that_cannot_be_read(tmp_path: Path, corpus: Corpus) -> None:
+    def refuses(path: Path, message: str, **options: Any) -> None:
+        with pytest.raises(InputError, match=message):
+            import_result(path, corpus=corpus, name="mine", **options)
+
+    refuses(tmp_path / "none.npz", "there is no file or folder")
+    damaged = tmp_path / "damaged.npz"
+    damaged.write_bytes(b"PK\x03\x04 not a zip")
+    refuses(damaged, "cannot read .*damaged.npz as npz")
+    refuses(damaged, "cannot read .*damaged.npz as npz", format="npz")
+    unknown = tmp_path / "topics.xyz"
+    unknown.write_text("?")
+    refuses(unknown, "cannot tell the format of .*topics.xyz; give one of npz, csv")
+    refuses(unknown, "unknown format 'octs'; did you mean 'octis'", format="octs")
+    refuses(unknown, "cannot load .*topics.xyz as a gensim LdaModel", format="gensim")
+    refuses(unknown, "not a folder; save the BERTopic model with", format="bertopic")
+    pickled = tmp_path / "model.pkl"
+    pickled.write_bytes(b"")
+    refuses(pickled, "is a pickle; load it yourself", format="bertopic")
+    (tmp_path / "weights.csv").write_text("1,2\n")
+    refuses(tmp_path / "weights.csv", "a file of theta is called one of doc_topic, theta")
+    with pytest.raises(InputError, match="cannot tell the format of a list"):
+        import_result([1], corpus=corpus, name="mine")
+
+
+def test_pickled_objects_are_read_only_when_trusted(tmp_path: Path, corpus: Corpus) -> None:
+    path = tmp_path / "mine.npz"
+    np.savez(path, theta=THETA, beta=BETA, items=np.array(WORDS, dtype=object))
+    with pytest.raises(InputError, match=r"'items' in .* is a pickled Python object.*trust=True"):
+        import_result(path, corpus=corpus, name="mine")
+    check_made(import_result(path, corpus=corpus, name="mine", trust=True))
+
+
+# OCTIS
+
+
+def octis_output(theta: Any = THETA) -> dict[str, Any]:
+    return {
+        "topics": [["moon", "star", "orbit"], ["goal", "team", "match"]],
+        "topic-word-matrix": BETA,
+        "topic-document-matrix": np.asarray(theta).T,
+    }
+
+
+def test_octis_output_as_it_is_saved(tmp_path: Path, corpus: Corpus) -> None:
+    output = octis_output()
+    check_made(import_result(output, corpus=corpus, name="octis", items=WORDS))
+    np.savez_compressed(
+        tmp_path / "output", **{k: v if k == "topics" else v.round(7) for k, v in output.items()}
+    )
+    (tmp_path / "vocab.json").write_text(json.dumps({str(i): w for i, w in enumerate(WORDS)}))
+    result = import_result(tmp_path / "output.npz", corpus=corpus, name="octis")
+    check_made(result)
+    assert result.info["imported"]["format"] == "octis"
+
+
+def test_octis_held_out_documents_take_their_places() -> None:
+    corpus = make_corpus(split=("train", "test", "train", "val"))
+    output = octis_output(THETA[[0, 2, 3]])
+    output["test-topic-document-matrix"] = THETA[[1]].T
+    check_made(import_result(output, corpus=corpus, name="octis", items=WORDS))
+    with pytest.raises(InputError, match="theta has 3 rows"):
+        import_result(output, corpus=make_corpus(), name="octis", items=WORDS)
+
+
+def test_octis_names_in_another_order_are_noticed(corpus: Corpus) -> None:
+    with pytest.raises(InputError, match=r"0 of the 6 top words.*not in the order"):
+        import_result(octis_output(), corpus=corpus, name="octis", items=WORDS[3:] + WORDS[:3])
+    with pytest.raises(InputError, match="without item names"):
+        import_result(octis_output(), corpus=corpus, name="octis")
+    output = octis_output()
+    del output["topic-document-matrix"]
+    with pytest.raises(InputError, match="no 'topic-document-matrix'; it has"):
+        import_result(output, corpus=corpus, name="octis")
+
+
+def test_pickled_octis_topics_need_trust(tmp_path: Path, corpus: Corpus) -> None:
+    ragged = np.empty(2, dtype=object)
+    ragged[:] = [["moon", "star"], ["goal"]]
+    path = tmp_path / "output.npz"
+    np.savez_compressed(path, **{**octis_output(), "topics": ragged})
+    with pytest.raises(InputError, match=r"'topics' in .* is a pickled"):
+        import_result(path, corpus=corpus, name="octis", items=WORDS)
+    check_made(import_result(path, corpus=corpus, name="octis", items=WORDS, trust=True))
+
+
+# gensim
+
+
+@pytest.fixture(scope="module")
+def lda() -> Any:
+    from gensim.corpora import Dictionary
+    from gensim.models import LdaModel
+
+    texts = [[w for w in WORDS if w in text.lower()] for text in make_corpus(20).texts]
+    dictionary = Dictionary(texts)
+    bags = [dictionary.doc2bow(text) for text in texts]
+    return LdaModel(bags, 2, dictionary, passes=10, random_state=1)
+
+
+def test_gensim_model_and_its_file(tmp_path: Path, lda: Any) -> None:
+    corpus = make_corpus(8)
+    result = import_result(lda, corpus=corpus, name="gensim", seed=3)
+    np.testing.assert_allclose(result.topic_item, lda.get_topics(), atol=1e-6)
+    assert result.items.ids == tuple(lda.id2word[i] for i in range(6))
+    for row, text in enumerate(corpus.texts):
+        words = [w.strip(".,;!") for w in text.lower().split()]
+        theirs = lda.get_document_topics(lda.id2word.doc2bow(words), minimum_probability=0)
+        np.testing.assert_allclose(result.doc_topic[row], [p for _, p in theirs], atol=0.02)
+    lda.save(str(tmp_path / "lda.model"))
+    with pytest.raises(InputError, match=r'pickles .* ask for format="gensim"'):
+        import_result(tmp_path / "lda.model", corpus=corpus, name="gensim")
+    again = import_result(
+        tmp_path / "lda.model", corpus=corpus, name="gensim", format="gensim", seed=3
+    )
+    assert again.revision == result.revision
+
+
+def test_gensim_documents_of_unknown_words_have_no_mass(lda: Any) -> None:
+    corpus = Corpus("odd", ("a", "b"), ("moon star", "nothing known"))
+    result = import_result(lda, corpus=corpus, name="gensim")
+    assert result.doc_topic[1].tolist() == [0, 0]
+    assert result.doc_topic[0].sum() == pytest.approx(1)
+    unknown = Corpus("odd", ("a",), ("nothing known",))
+    with pytest.raises(InputError, match="knows no word of corpus 'odd'"):
+        import_result(lda, corpus=unknown, name="gensim")
+    split = import_result(
+        lda, corpus=unknown, name="gensim", words=lambda text: ["moon"] * len(text)
+    )
+    assert split.doc_topic.sum() == pytest.approx(1)
+
+
+# BERTopic
+
+
+@pytest.fixture(scope="module")
+def bertopic_model() -> tuple[Any, Corpus]:
+    from bertopic import BERTopic
+    from hdbscan import HDBSCAN
+    from sklearn.decomposition import PCA
+
+    corpus = make_corpus(40)
+    rng = np.random.default_rng(0)
+    vectors = np.repeat(np.eye(2, 6), 40, axis=0) + 0.1 * rng.normal(size=(80, 6))
+    vectors[5] = 30.0  # an outlier
+    model = BERTopic(
+        umap_model=PCA(3),
+        hdbscan_model=HDBSCAN(min_cluster_size=10, prediction_data=True),
+        calculate_probabilities=True,
+    ).fit(list(corpus.texts), embeddings=vectors)
+    assert sorted(set(model.topics_)) == [-1, 0, 1]
+    return model, corpus
+
+
+def test_bertopic_object(bertopic_model: tuple[Any, Corpus]) -> None:
+    model, corpus = bertopic_model
+    result = import_result(model, corpus=corpus, name="theirs")
+    assert result.n_topics == 2
+    assert result.outlier is not None
+    np.testing.assert_array_equal(result.outlier, np.array(model.topics_) == -1)
+    weights = model.c_tf_idf_.toarray()[1:]
+    np.testing.assert_allclose(
+        result.topic_item, weights / weights.sum(axis=1, keepdims=True), rtol=1e-5
+    )
+    soft = model.probabilities_
+    np.testing.assert_allclose(
+        result.doc_topic, soft / soft.sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-6
+    )
+    assert result.top_labels(1)[0][0] in {word for word, _ in model.get_topic(0)[:1]}
+
+
+def test_bertopic_folder(tmp_path: Path, bertopic_model: tuple[Any, Corpus]) -> None:
+    model, corpus = bertopic_model
+    whole = import_result(model, corpus=corpus, name="theirs")
+    model.save(tmp_path / "whole", serialization="safetensors", save_ctfidf=True)
+    result = import_result(tmp_path / "whole", corpus=corpus, name="theirs")
+    np.testing.assert_allclose(result.topic_item, whole.topic_item, rtol=1e-5)
+    assert result.items.ids == whole.items.ids
+    expected = [[float(t == k) for k in (0, 1)] for t in model.topics_]
+    np.testing.assert_array_equal(result.doc_topic, expected)
+    assert "one-hot" in result.info["imported"]["theta"]
+
+    model.save(tmp_path / "words", serialization="safetensors", save_ctfidf=False)
+    shown = import_result(tmp_path / "words", corpus=corpus, name="theirs")
+    for topic in (0, 1):
+        theirs = {word: weight for word, weight in model.get_topic(topic) if word}
+        total = sum(theirs.values())
+        for column, word in enumerate(shown.items.ids):
+            expected_weight = theirs.get(word, 0) / total
+            assert shown.topic_item[topic, column] == pytest.approx(expected_weight, rel=1e-5)
+    with pytest.raises(InputError, match="80 rows; corpus 'made' has 4 documents"):
+        import_result(tmp_path / "words", corpus=make_corpus(), name="theirs")
+    (tmp_path / "words" / "topics.json").write_text("{}")
+    with pytest.raises(InputError, match=r"topics.json is not BERTopic's"):
+        import_result(tmp_path / "words", corpus=corpus, name="theirs")
+
+
+# The model
+
+
+def test_external_plays_a_saved_result(tmp_path: Path, corpus: Corpus) -> None:
+    made = import_result(arrays(), corpus=corpus, name="mine")
+    made.save(tmp_path / "made-2-7.safetensors")
+    views = Views(corpus)
+    model = External(n_topics=2, path=str(tmp_path / "{corpus}-{k}-{seed}.safetensors"))
+    result = model.fit(views, seed=7)
+    check_made(result)
+    assert (result.seed, result.info["asked"], result.info["found"]) == (7, 2, 2)
+    assert result.revision != ""
+    np.testing.assert_array_equal(
+        model.transform(views.select_docs([3, 1])), made.doc_topic[[3, 1]]
+    )
+    with pytest.raises(InputError, match="there is no file"):
+        model.fit(views, seed=8)
+    other = Corpus("other", ("x",), ("another text",))
+    with pytest.raises(InputError, match="'x' is not among them"):
+        model.transform(Views(other))
+    kept = tmp_path / "other-2-7.safetensors"
+    made.save(kept)
+    with pytest.raises(InputError, match="was fitted on corpus 'made', revision"):
+        model.fit(Views(other), seed=7)
+
+
+def test_external_reads_any_format_and_checks_the_revision(tmp_path: Path, corpus: Corpus) -> None:
+    path = tmp_path / "mine.npz"
+    np.savez(path, **arrays(theta=THETA * 3))
+    with pytest.raises(InputError, match="row 0 of theta sums to 3"):
+        External(path=str(path)).fit(Views(corpus), seed=0)
+    result = External(path=str(path), normalise=True).fit(Views(corpus), seed=0)
+    check_made(result)
+    same = External(path=str(path), normalise=True, revision=result.revision)
+    assert same.fit(Views(corpus), seed=0).revision == result.revision
+    wrong = External(path=str(path), normalise=True, revision="0" * 32)
+    with pytest.raises(InputError, match="the card asks for 0000"):
+        wrong.fit(Views(corpus), seed=0)
+
+
+def test_external_without_a_usable_path(corpus: Corpus) -> None:
+    with pytest.raises(InputError, match="needs path="):
+        External().fit(Views(corpus), seed=0)
+    with pytest.raises(InputError, match=r"only .corpus., .k. and .seed. are filled in"):
+        External(path="{model}.npz").fit(Views(corpus), seed=0)
+    with pytest.raises(InputError, match="not fitted"):
+        External(path="x").transform(Views(corpus))
