@@ -224,7 +224,7 @@ def import_topics(
     card = {
         "model": "external",
         "description": f"imported from {source.name}",
-        "corpus": {loaded.name: {"path": str(result_file)}},
+        "corpus": {loaded.name: {"path": str(result_file), "revision": result.revision}},
     }
     card_file = folder / f"{name}.toml"
     write_atomically(card_file, tomli_w.dumps(card))
