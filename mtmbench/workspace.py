@@ -189,7 +189,8 @@ class Workspace:
             tokens=self._corpus_tokens(fit.corpus),
             counts=counts,
             siblings=[self.result(other.key) for other in cell.siblings],
-            refit=refit,
+            # A model that needs no view was fitted elsewhere and cannot be fitted anew here.
+            refit=refit if model.needs else None,
             views=views,
             embed=embed_texts,
             cache=self._shared.setdefault(fit.corpus, {}),
