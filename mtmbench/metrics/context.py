@@ -123,13 +123,15 @@ class MetricContext:
         """Returns up to ``n`` items per topic as ids; an item is listed once per topic."""
         if view == "projected":
             return self.projected_words(result, n)
-        return [
-            list(dict.fromkeys(result.items.ids[i] for i in row)) for row in result.top_items(n)
-        ]
+        top = self.memo(("top items", result.revision, n), lambda: result.top_items(n))
+        return [list(dict.fromkeys(result.items.ids[i] for i in row)) for row in top]
 
     def top_labels(self, result: TopicResult, view: ItemView | None, n: int) -> list[list[str]]:
         """Returns up to ``n`` items per topic as they are shown: words, or feature labels."""
-        return self.projected_words(result, n) if view == "projected" else result.top_labels(n)
+        if view == "projected":
+            return self.projected_words(result, n)
+        top = self.memo(("top items", result.revision, n), lambda: result.top_items(n))
+        return [[result.items.labels[i] for i in row] for row in top]
 
     def cooccurrence(
         self,

@@ -124,6 +124,8 @@ class CountsReference:
         self.revision = counts.revision
         self.index = {item: i for i, item in enumerate(counts.item_ids)}
         self._matrix = counts.matrix
+        rows = np.repeat(np.arange(self._matrix.shape[0]), np.diff(self._matrix.indptr))
+        self._n_with_items = len(np.unique(rows[self._matrix.data > 0]))
 
     def presence(self, items: Sequence[int], window: Window, version: Version) -> Presence:
         """See :class:`Reference`; ``window`` must be "document".
@@ -136,9 +138,7 @@ class CountsReference:
         occurs = (self._matrix[:, np.asarray(items, dtype=np.int64)] > 0).tocsc()
         occurs.sort_indices()
         start = occurs.indices.astype(np.int64)
-        n_documents = self._matrix.shape[0]
-        if version == "exact":
-            n_documents = int((np.asarray((self._matrix > 0).sum(axis=1)) > 0).sum())
+        n_documents = self._n_with_items if version == "exact" else int(self._matrix.shape[0])
         return Presence(occurs.indptr.astype(np.int64), start, start + 1, n_documents)
 
 

@@ -151,7 +151,7 @@ def test_the_probe_equals_scikit_learns_own_cross_validation(
     from sklearn.preprocessing import StandardScaler
 
     context, result = probe_world(context_of, corpus_of, result_of, 0.15)
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, tol=1e-3))
     folds = StratifiedKFold(5, shuffle=True, random_state=7)
     theta = result.doc_topic.astype(np.float64)
     predicted = cross_val_predict(probe, theta, context.corpus.labels, cv=folds)
