@@ -92,13 +92,14 @@ def print_outcome(outcome: RunOutcome) -> None:
     """Prints the board's ratings, where its files lie, and every error."""
     console = Console()
     board = json.loads((outcome.folder / "board.json").read_text(encoding="utf-8"))
+    names = {(row["model"], row["setting"]): row["name"] for row in board["competitors"]}
     for (judge, corpus, k, representation), rows in _leagues(board["ratings"]).items():
         title = f"judge {judge} · corpus {corpus} · K = {k} · {representation}"
         table = _table("rank", "model", "Elo", "95 % interval", "won", "lost", "tied", title=title)
         for row in sorted(rows, key=lambda row: (row["elo"] is None, -(row["elo"] or 0))):
             table.add_row(
                 "–" if row["rank"] is None else str(row["rank"]),
-                _competitor(row),
+                names[row["model"], row["setting"]],
                 row["reason"] or "–" if row["elo"] is None else f"{row['elo']:.1f}",
                 "–" if row["lo"] is None else f"{row['lo']:.1f} … {row['hi']:.1f}",
                 *(str(row[name]) for name in ("wins", "losses", "ties")),
@@ -211,10 +212,6 @@ def _leagues(
         key = row["judge"], row["corpus"], row["k"], row["representation"]
         leagues.setdefault(key, []).append(row)
     return leagues
-
-
-def _competitor(row: Mapping[str, Any]) -> str:
-    return str(row["model"]) + (f":{row['setting']}" if row["setting"] else "")
 
 
 def _input_tokens(plan: Plan, cell: MatchCell) -> int:

@@ -120,6 +120,7 @@ def _judge(
         "client": payload.get("judge_client"),
         "version": payload.get("judge_version"),
         "prompt": payload.get("prompt"),
+        "params": dict(payload.get("judge_params") or {}),
         "revisions": sorted({str(r) for m in played for r in m.get("judge_revisions") or ()}),
         "protocol": dict(payload.get("protocol") or {}),
         "calls": sum(int(match.get("calls") or 0) for match in played),

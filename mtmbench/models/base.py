@@ -15,7 +15,7 @@ from mtmbench.types import BoolArray, Counts, FloatArray, ItemSpace, ViewName, V
 
 
 class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
-    """A topic model: ``__init__`` only stores parameters, ``fit`` learns, learned state ends in ``_``.
+    """A topic model: ``__init__`` stores parameters, ``fit`` learns, learned state ends in ``_``.
 
     Subclasses follow scikit-learn's rule (every ``__init__`` argument is stored under its own name
     and nothing else happens there), so ``get_params`` and ``clone`` work.
