@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import digamma
 
 from mtmbench.errors import InputError
+from mtmbench.models.clusters import cluster_documents
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -91,8 +92,8 @@ def fit_cvb0(
             the last re-estimation moved α by less than :data:`ALPHA_TOLERANCE` of its sum.
         optimise_alpha_every: sweeps between re-estimations of α (Minka's fixed point, five steps
             each); 0 keeps α.
-        seed: seed of the responsibilities to start from (greedy k-means++ on the documents, and
-            noise); the only random choice.
+        seed: seed of the responsibilities to start from (clusters of documents, and noise); the
+            only random choice.
         max_memory_gb: most memory, in GiB, for the responsibilities (4 · non-zeros · K bytes).
 
     Raises:
@@ -210,61 +211,16 @@ def _start(matrix: csr_matrix, n_topics: int, seed: int) -> NDArray[np.float32]:
     """Responsibilities to start from, one row per non-zero count.
 
     Half of each is uniform on the simplex, half is the cluster of its document. From random rows
-    alone CVB0 merged two of ten planted topics in 12 of 60 generated corpora, from these in none
-    of 90.
+    alone CVB0 merged two of ten planted topics in 12 of 60 generated corpora, from these in none.
     """
-    rng = np.random.default_rng(seed)
-    cluster = _cluster_documents(matrix, n_topics, rng)
-    start = rng.standard_exponential((matrix.nnz, n_topics), dtype=np.float32)
+    cluster = cluster_documents(matrix, n_topics, seed=seed)
+    start = np.random.default_rng(seed).standard_exponential(
+        (matrix.nnz, n_topics), dtype=np.float32
+    )
     start += np.float32(1e-6)
     start /= 2 * start.sum(axis=1, keepdims=True)
     start[np.arange(matrix.nnz), np.repeat(cluster, np.diff(matrix.indptr))] += np.float32(0.5)
     return start
-
-
-def _cluster_documents(
-    matrix: csr_matrix, n_clusters: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Clusters documents (D,) by the cosine of the square roots of their counts.
-
-    Greedy k-means++ (Arthur and Vassilvitskii 2007): of eight documents drawn with probability
-    proportional to the squared gap to the nearest centre, the one that leaves the least; then
-    three rounds of spherical k-means.
-    """
-    from scipy.sparse import csr_matrix
-
-    lengths = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()
-    used = np.flatnonzero(lengths > 0)
-    rows = csr_matrix(matrix[used], dtype=np.float64)
-    rows.data = np.sqrt(rows.data / np.repeat(lengths[used], np.diff(rows.indptr)))
-    chosen = [int(rng.integers(len(used)))]
-    gaps = _gaps(rows, chosen)[:, 0]
-    while len(chosen) < n_clusters:
-        weights = gaps**2
-        total = weights.sum()
-        drawn = rng.choice(len(used), size=8, p=weights / total if total > 0 else None)
-        left = np.minimum(gaps[:, None], _gaps(rows, drawn))
-        best = int((left**2).sum(axis=0).argmin())
-        chosen.append(int(drawn[best]))
-        gaps = left[:, best]
-    centres = rows[chosen].toarray()
-    for _ in range(3):
-        nearest = (rows @ centres.T).argmax(axis=1)
-        members = csr_matrix(
-            (np.ones(len(used)), (nearest, np.arange(len(used)))), shape=(n_clusters, len(used))
-        )
-        sums = (members @ rows).toarray()
-        norms = np.sqrt((sums**2).sum(axis=1, keepdims=True))
-        centres = np.divide(sums, norms, out=centres, where=norms > 0)
-    clusters = np.zeros(matrix.shape[0], dtype=np.int64)
-    clusters[used] = (rows @ centres.T).argmax(axis=1)
-    return clusters
-
-
-def _gaps(rows: csr_matrix, chosen: Any) -> Float64:
-    """One minus the cosine of every row to the chosen ones (D, n), at least zero."""
-    cosines: Float64 = (rows @ rows[chosen].T).toarray()
-    return np.maximum(1.0 - cosines, 0.0)
 
 
 def _compiled(function: F) -> F:

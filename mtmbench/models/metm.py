@@ -1,0 +1,203 @@
+"""Mechanistic ETM: topics are activation vectors that a frozen SAE encoder reads (see DESIGN)."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mtmbench.errors import InputError, did_you_mean
+from mtmbench.models.clusters import cluster_documents, cluster_totals
+from mtmbench.models.neural import Batch, Decoder, NeuralTopicModel, reproducible
+from mtmbench.results import TopicResult
+from mtmbench.types import Counts, EncoderParams, FloatArray, ViewName, Views
+
+Start = Literal["clusters", "random"]
+
+SMALLEST_PROBABILITY = 1e-6
+"""Firing probabilities of mixtures are kept this far from 0 and 1, where logarithms end."""
+
+
+class METM(NeuralTopicModel):
+    """c_di ~ Binomial(N_tok(d), Σ_k θ_dk π_ki) with π_ki = σ((pre_i(t_k) − o) / T).
+
+    ``pre`` is the SAE's complete pre-activation (:class:`~mtmbench.types.EncoderParams`), frozen;
+    t_k ∈ R^H, and the scalars o and T shared by all topics, are learned, as is the encoder of the
+    logistic-normal θ. ``topic_item`` is π normalised per topic; items are shown, and steering is
+    weighted, by ``max(0, π_ki − mean_k π_ki)`` (by π itself where there is one topic).
+
+    Args:
+        n_topics: K.
+        hidden: units of each of the encoder's two hidden layers.
+        dropout: of the encoder's second hidden layer.
+        epochs: passes over the corpus; None: 20, and more where these make fewer than 200 steps.
+        batch_size: documents per step, at most a tenth of the corpus (and at least 100).
+        learning_rate: of Adam.
+        weight_decay: of Adam.
+        start: where topic vectors start: "clusters", at the firing rates in clusters of the
+            documents (ridge regression of their logits on the encoder), or "random".
+
+    After ``fit``: ``encoder_``, ``topic_vectors_`` (K, H), ``offset_`` o and ``temperature_`` T.
+    """
+
+    name: ClassVar[str] = "metm"
+    needs: ClassVar[tuple[ViewName, ...]] = ("features",)
+    item_view: ClassVar[ViewName] = "features"
+    # A binomial for each feature is no distribution over a document's item occurrences.
+    has_perplexity: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        n_topics: int = 20,
+        hidden: int = 800,
+        dropout: float = 0.0,
+        epochs: int | None = None,
+        batch_size: int = 1000,
+        learning_rate: float = 0.005,
+        weight_decay: float = 1.2e-6,
+        start: Start = "clusters",
+    ) -> None:
+        self.n_topics = n_topics
+        self.hidden = hidden
+        self.dropout = dropout
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.start = start
+
+    def fit(self, views: Views, *, seed: int) -> TopicResult:
+        """Fits topic vectors and encoder; documents without features get a θ row of zeros.
+
+        Raises:
+            InputError: a parameter is wrong, the view is missing or carries no SAE encoder, no
+                document has any feature, a feature occurs more often in a document than it has
+                tokens, or training diverged.
+        """
+        if self.start not in ("clusters", "random"):
+            raise InputError(
+                f"unknown start {self.start!r}{did_you_mean(self.start, ('clusters', 'random'))}"
+            )
+        counts = self._checked_counts(views)
+        if counts.encoder is None:
+            raise InputError(
+                "model 'metm' reads its topics through the SAE's encoder, which these feature "
+                "counts do not carry"
+            )
+        _check_binomial(counts)
+        with reproducible(seed):
+            decoder = _FiringTopics(self.n_topics, counts.encoder)
+            decoder.start_at(
+                *_rates(counts, self.n_topics, seed), by_topic=self.start == "clusters"
+            )
+            theta, info = self._fit_decoder(counts, decoder)
+            with torch.no_grad():
+                firing = decoder.firing().double().numpy()
+        self.topic_vectors_: FloatArray = decoder.vectors.detach().numpy()
+        self.offset_ = float(decoder.offset.detach())
+        self.temperature_ = float(decoder.log_temperature.detach().exp())
+        excess = np.maximum(firing - firing.mean(axis=0), 0.0)
+        return self._result(
+            views,
+            counts,
+            seed=seed,
+            doc_topic=theta,
+            topic_item=firing,
+            shown_item=excess if self.n_topics > 1 else None,
+            info={
+                **info,
+                "offset": round(self.offset_, 6),
+                "temperature": round(self.temperature_, 6),
+                "mean_firing": [round(float(rate), 6) for rate in firing.mean(axis=1)],
+            },
+        )
+
+
+def binomial_log_likelihood(probability: Tensor, batch: Batch) -> Tensor:
+    """Returns Σ_i log Binomial(c_di | N_tok(d), p_di) for each document (B,), from p (B, V).
+
+    Only the non-zero counts are visited beside one dense sum of log(1 − p).
+    """
+    kept = probability.clamp(SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+    fired, tokens = kept[batch.rows, batch.columns], batch.n_tokens[batch.rows]
+    ways = (
+        torch.lgamma(tokens + 1)
+        - torch.lgamma(batch.counts + 1)
+        - torch.lgamma(tokens - batch.counts + 1)
+    )
+    entries = ways + batch.counts * (fired.log() - torch.log1p(-fired))
+    return batch.n_tokens * torch.log1p(-kept).sum(dim=1) + batch.sum_entries(entries)
+
+
+class _FiringTopics(Decoder):
+    """t (K, H), o and log T before a frozen SAE encoder."""
+
+    weight: Tensor
+    constant: Tensor
+
+    def __init__(self, n_topics: int, encoder: EncoderParams) -> None:
+        super().__init__()
+        weight = torch.from_numpy(np.asarray(encoder.weight, dtype=np.float32))
+        constant = torch.from_numpy(np.asarray(encoder.bias, dtype=np.float32)) - (
+            torch.from_numpy(np.asarray(encoder.subtract, dtype=np.float32)) @ weight
+        )
+        self.register_buffer("weight", weight * encoder.input_scale)
+        self.register_buffer("constant", constant)
+        self.vectors = nn.Parameter(torch.randn(n_topics, len(weight)) / len(weight) ** 0.5)
+        self.offset = nn.Parameter(torch.zeros(()))
+        self.log_temperature = nn.Parameter(torch.zeros(()))
+
+    def start_at(self, logits: FloatArray, overall: FloatArray, *, by_topic: bool) -> None:
+        """Moves o so that features fire at their mean rate, and t to given logits of rates.
+
+        Args:
+            logits: (K, V) logits of firing rates to start topics at.
+            overall: (V,) logits of firing rates in the whole corpus.
+            by_topic: fit t to ``logits`` by ridge regression; otherwise t stays random.
+        """
+        with torch.no_grad():
+            self.offset.copy_((self.constant - torch.from_numpy(overall)).mean())
+            if by_topic:
+                target = torch.from_numpy(logits) + self.offset - self.constant
+                gram = self.weight @ self.weight.T
+                gram += 1e-3 * gram.diagonal().mean() * torch.eye(len(gram))
+                self.vectors.copy_(torch.linalg.solve(gram, self.weight @ target.T).T)
+
+    def firing(self) -> Tensor:
+        """Returns π (K, V)."""
+        pre = self.vectors @ self.weight + self.constant
+        return torch.sigmoid((pre - self.offset) / self.log_temperature.exp())
+
+    def log_likelihood(self, theta: Tensor, batch: Batch) -> Tensor:
+        return binomial_log_likelihood(theta @ self.firing(), batch)
+
+
+def _rates(counts: Counts, n_topics: int, seed: int) -> tuple[FloatArray, FloatArray]:
+    """Logits of firing rates: in clusters of documents (K, V), shrunk to the corpus's; and its (V,)."""
+    clusters = cluster_documents(counts.matrix, n_topics, seed=seed)
+    fired = cluster_totals(counts.matrix, clusters, n_topics)
+    tokens = np.bincount(clusters, weights=counts.n_tokens, minlength=n_topics)[:, None]
+    overall = (fired.sum(axis=0) + 0.5) / (tokens.sum() + 1.0)
+    rates = (fired + (0.05 * tokens + 10.0) * overall) / (1.05 * tokens + 10.0)
+    return _logit(rates), _logit(overall)
+
+
+def _logit(rates: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> FloatArray:
+    kept = rates.clip(SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+    return np.asarray(np.log(kept) - np.log1p(-kept), dtype=np.float32)
+
+
+def _check_binomial(counts: Counts) -> None:
+    matrix = counts.matrix.tocsr()
+    allowed = np.repeat(counts.n_tokens, np.diff(matrix.indptr))
+    wrong = np.flatnonzero(matrix.data > allowed)
+    if len(wrong):
+        entry = int(wrong[0])
+        row = int(np.searchsorted(matrix.indptr, entry, side="right")) - 1
+        raise InputError(
+            f"model 'metm' counts tokens on which a feature fires: feature "
+            f"{counts.item_ids[int(matrix.indices[entry])]!r} occurs {int(matrix.data[entry])} "
+            f"times in document {row}, which has {int(allowed[entry])} tokens"
+        )
