@@ -216,12 +216,14 @@ def _fit_cells(suite: Suite, corpus: Corpus) -> Iterator[FitCell]:
             if "n_topics" in _parameter_names(model):
                 params["n_topics"] = k
             _check_params(name, model, params)
+            # Defaults are hashed too: a later release may have others.
+            resolved = model(**params).get_params(deep=False)
             view_inputs = {s: _view_inputs(suite, model.needs, s) for s in settings}
             for setting in settings:
                 for seed in suite.seeds_of(shown):
                     key = content_hash(
                         "fit", corpus.revision, card.model, MODELS.origin(card.model),
-                        model.version, params, view_inputs[setting],
+                        model.version, resolved, view_inputs[setting],
                         setting, k, k_spec, seed,
                     )  # fmt: skip
                     yield FitCell(
