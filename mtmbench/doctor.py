@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mtmbench.cards import card_names, load_judge_card
+from mtmbench.errors import InputError
 from mtmbench.registries import CORPORA, FEATURES, JUDGES
 
 PACKAGES = (
@@ -59,8 +60,16 @@ def _check_judge(name: str) -> str:
 
 
 def _check_corpus(name: str, data_dir: Path | None) -> str:
-    from mtmbench.corpora.load import load_corpus
+    from mtmbench.corpora.load import load_corpus, resolve_data_dir
+    from mtmbench.corpora.paper import CARDS, local_file
 
+    card = CARDS.get(name)
+    # Only looks: loading a corpus that is not here would fetch it.
+    if card is not None and local_file(card, resolve_data_dir(data_dir)) is None:
+        where = f"a run fetches it from the hub: {card.hub}" if card.hub else f"see {card.homepage}"
+        if name == "20ng":
+            where = "a run fetches it through scikit-learn"
+        raise InputError(f"no folder {card.folder} under --data-dir or MTMBENCH_DATA; {where}")
     corpus = load_corpus(name, data_dir=data_dir)
     labels = f", {corpus.n_labels} labels" if corpus.n_labels else ", no labels"
     return f"{len(corpus)} documents{labels}"

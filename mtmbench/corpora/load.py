@@ -64,7 +64,7 @@ def load_corpus(
     """
     columns = Columns(text, label, id, split)
     if isinstance(source, str | Path):
-        corpus = _load_named(source, columns, subset, _data_dir(data_dir), name)
+        corpus = _load_named(source, columns, subset, resolve_data_dir(data_dir), name)
     else:
         _refuse_columns(columns, subset, "a sequence of texts")
         rows = [Row(number, {"text": item}) for number, item in enumerate(source)]
@@ -171,7 +171,8 @@ def _refuse_columns(columns: Columns, subset: str | None, what: str) -> None:
         raise InputError(f"{what} has no subsets; subset {subset!r} was asked for")
 
 
-def _data_dir(given: Path | None) -> Path | None:
+def resolve_data_dir(given: Path | None) -> Path | None:
+    """Returns the folder of local corpora: ``given``, else ``MTMBENCH_DATA``, else None."""
     named = given or os.environ.get("MTMBENCH_DATA")
     if not named:
         return None
