@@ -208,7 +208,7 @@ def _probe(theta: Any, labels: IntArray, folds: int, seed: int) -> tuple[float, 
     from sklearn.metrics import f1_score
     from sklearn.model_selection import StratifiedKFold
     from sklearn.preprocessing import StandardScaler
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     features = np.asarray(theta, dtype=np.float64)
     predicted = np.empty_like(labels)

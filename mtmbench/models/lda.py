@@ -157,7 +157,7 @@ def _fit_cvb0(model: LDA, matrix: csr_matrix, seed: int) -> Fitted:
 def _fit_gensim(model: LDA, matrix: csr_matrix, seed: int) -> Fitted:
     from gensim.matutils import Sparse2Corpus
     from gensim.models import LdaModel
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     n_items = matrix.shape[1]
     used = np.flatnonzero(np.asarray(matrix.sum(axis=1)).ravel() > 0)
