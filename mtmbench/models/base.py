@@ -76,7 +76,7 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
         return TopicResult(
             model=self.name,
             params=params,
-            params_given={k: v for k, v in params.items() if v != defaults[k]},
+            params_given={k: v for k, v in params.items() if not _same(v, defaults[k])},
             seed=seed,
             doc_topic=normalise_rows(doc_topic),
             topic_item=normalise_rows(topic_item),
@@ -96,6 +96,12 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
             raise InputError(
                 f"n_topics must be a whole number of at least 1, not {self.n_topics!r}"
             )
+
+
+def _same(value: Any, default: Any) -> bool:
+    if isinstance(value, np.ndarray) or isinstance(default, np.ndarray):
+        return value is default or bool(np.array_equal(value, default))
+    return bool(value == default)
 
 
 def normalise_rows(array: Any) -> FloatArray:

@@ -1,4 +1,4 @@
-"""95 % intervals cover the truth; the whole table is ``tests/benchmarks/coverage.py``."""
+"""95 % intervals cover the truth; the whole table is ``tests/benchmarks/rating_coverage.py``."""
 
 from __future__ import annotations
 
