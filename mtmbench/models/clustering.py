@@ -296,13 +296,17 @@ class RowCounts:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Mutes what the libraries warn of, which is either handled here or of no use to the user.
+def _quiet_single_thread() -> Iterator[None]:
+    """Mutes the libraries' warnings and keeps linear algebra on one thread.
 
     UMAP warns of small and of disconnected neighbourhood graphs, HDBSCAN and scikit-learn of
-    their own deprecations, numpy of the rows that :func:`fill_missing_membership` mends.
+    their own deprecations, numpy of the rows that :func:`fill_missing_membership` mends: all of it
+    is either handled here or of no use to the user. How many threads multiply a matrix changes the
+    last bits of the distances, and so which neighbours tie.
     """
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
+    from threadpoolctl import threadpool_limits
+
+    with warnings.catch_warnings(), np.errstate(all="ignore"), threadpool_limits(limits=1):
         warnings.simplefilter("ignore")
         yield
 
@@ -320,7 +324,7 @@ def _fit_library(
     """Returns a fitted ``bertopic.BERTopic`` with at most ``n_topics`` real topics."""
     # An item without any occurrence has an infinite weight in the library's idf.
     used = np.flatnonzero(np.asarray(matrix.sum(axis=0)).ravel() > 0)
-    with _quiet():
+    with _quiet_single_thread():
         from bertopic import BERTopic as Library
         from hdbscan import HDBSCAN
         from umap import UMAP
@@ -361,7 +365,7 @@ def _fit_library(
 
 
 def _predict_membership(library: Any, vectors: FloatArray) -> FloatArray:
-    with _quiet():
+    with _quiet_single_thread():
         rows = ["0"] * len(vectors)  # the library asks for texts; only the vectors are read
         labels, membership = library.transform(rows, embeddings=vectors)
     return normalise_rows(fill_missing_membership(membership, labels)[0])
