@@ -151,7 +151,13 @@ def _phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
     fits = [cell for cell in plan.fits if cell.key not in done]
     if fits:
         yield "views", _view_tasks(fits)
-        yield "fits", [Task((cell,), affinity=cell.registry) for cell in fits]
+        yield (
+            "fits",
+            [
+                Task((cell,), affinity=MODELS.get(cell.registry).warms or cell.registry)
+                for cell in fits
+            ],
+        )
         done = store.finished()
     fitted = {cell.key for cell in plan.fits} & done
     rest: list[MetricCell | MatchCell] = [*plan.metrics, *plan.matches]

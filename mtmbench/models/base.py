@@ -27,6 +27,7 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
         item_view: the view whose items the topics are distributions over.
         has_perplexity: whether ``transform`` together with ``topic_item`` defines a held-out
             likelihood (mixtures of item distributions do; clusterings do not).
+        warms: what a first fit in a process loads or compiles; fits that share it go to one worker.
     """
 
     name: ClassVar[str]
@@ -34,6 +35,7 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
     needs: ClassVar[tuple[ViewName, ...]] = ("words",)
     item_view: ClassVar[ViewName] = "words"
     has_perplexity: ClassVar[bool] = False
+    warms: ClassVar[str] = ""
 
     n_topics: int
 

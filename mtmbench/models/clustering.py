@@ -13,7 +13,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -51,6 +51,8 @@ class ClusteringModel(TopicModel):
         n_components: dimensions that UMAP reduces to.
         min_dist: UMAP's least distance between points.
     """
+
+    warms: ClassVar[str] = "umap"
 
     _library: Any
     _items: tuple[str, ...]
