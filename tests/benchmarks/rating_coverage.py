@@ -1,8 +1,8 @@
 """How often 95 % intervals cover the truth, over simulated tournaments.
 
-Run it: ``python tests/benchmarks/rating_coverage.py [--tournaments 1000] [--bootstrap 1000]``. A judge
-that answers as the scripted one does (drawn here for all documents at once) rules on every pair of
-six models over every document, in both orders, with position bias, ties and unparsed answers. The
+Run it: ``python -P tests/benchmarks/rating_coverage.py [--tournaments 1000] [--bootstrap 1000]``.
+A judge that answers as the scripted one does (drawn here for all documents at once) rules on every
+pair of six models over every document, in both orders, with position bias, ties and unparsed answers. The
 truth is the Bradley-Terry fit to its expected folded scores, uniform over pairs. In the scenario
 "clustered" each document favours some models, so its 15 comparisons are correlated.
 """
