@@ -2,9 +2,9 @@
 
 Run it: ``python -P tests/benchmarks/rating_coverage.py [--tournaments 1000] [--bootstrap 1000]``.
 A judge that answers as the scripted one does (drawn here for all documents at once) rules on every
-pair of six models over every document, in both orders, with position bias, ties and unparsed answers. The
-truth is the Bradley-Terry fit to its expected folded scores, uniform over pairs. In the scenario
-"clustered" each document favours some models, so its 15 comparisons are correlated.
+pair of six models over every document, in both orders, with position bias, ties and unparsed
+answers. The truth is the Bradley-Terry fit to its expected folded scores, uniform over pairs. In
+the scenario "clustered" each document favours some models, so its 15 comparisons are correlated.
 """
 
 from __future__ import annotations

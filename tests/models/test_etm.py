@@ -1,4 +1,4 @@
-"""ETM: recovery of planted topics, given embeddings, degenerate corpora, and the shared training."""
+"""ETM: recovery of planted topics, given embeddings, degenerate corpora, shared training."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def test_what_cannot_be_fitted_or_transformed_says_why():
 
 def test_training_that_diverges_is_an_error():
     planted = plant_lda(0, n_docs=40, n_items=30, n_topics=3)
-    with pytest.raises(InputError, match="diverged in epoch .* lower learning_rate"):
+    with pytest.raises(InputError, match=r"diverged in epoch .* lower learning_rate"):
         small(learning_rate=1e20, start="random").fit(planted.views, seed=0)
 
 
