@@ -1,0 +1,48 @@
+"""The committed quick board, the README's extract of it, and the board that CI holds runs to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+
+ROOT = Path(__file__).parents[2]
+QUICK = ROOT / "leaderboards" / "quick"
+
+
+def extract(board: dict) -> str:
+    """The README's table: pooled ratings by both judges and NPMI of projected words on Lee."""
+    ratings = {
+        (row["judge"], row["model"], row["setting"]): row
+        for row in board["ratings"]
+        if row["corpus"] == "all"
+    }
+    npmi = {
+        (row["model"], row["setting"]): row["value"]
+        for row in board["metrics"]
+        if (row["corpus"], row["metric"], row["view"]) == ("lee", "npmi", "projected")
+        and row["params"]["window"] == 10
+    }
+    lines = [
+        "| model | Elo, judge `embedding` | Elo, judge `lexical` | NPMI of its words, Lee |",
+        "|---|---|---|---|",
+    ]
+    entries = sorted(npmi, key=lambda key: -ratings["embedding", *key]["elo"])
+    for model, setting in entries:
+        cells = [f"`{model}`" + (f", {setting}" if setting else "")]
+        for judge in ("embedding", "lexical"):
+            row = ratings[judge, model, setting]
+            cells.append(f"{row['elo']:.0f} ({row['lo']:.0f} to {row['hi']:.0f})")
+        cells.append(f"{npmi[model, setting]:.3f}".replace("-", "−"))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def test_readme_quotes_the_committed_board():
+    table = extract(json.loads((QUICK / "board.json").read_text(encoding="utf-8")))
+    assert table in (ROOT / "README.md").read_text(encoding="utf-8"), f"the board says:\n{table}"
+
+
+def test_ci_holds_runs_to_the_committed_board():
+    expected = ROOT / "baselines" / "expected" / "quick.json"
+    assert expected.read_bytes() == (QUICK / "board.json").read_bytes()
