@@ -39,11 +39,22 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Underway:
+    """How much of a task without cells is done, as a share of it."""
+
+    task: Task
+    share: float
+
+
+@dataclass(frozen=True)
 class TaskFailure:
     """A task that could not be played: what is known of why."""
 
     task: Task
     reason: str
+
+
+Message = list[Produced] | Underway | TaskFailure
 
 
 class WorkerPool:
@@ -74,8 +85,11 @@ class WorkerPool:
         for worker in self._workers:
             self._end(worker)
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[list[Produced] | Task | TaskFailure]:
+    def run(self, tasks: Sequence[Task]) -> Iterator[Message | Task]:
         """Plays tasks; yields batches of records as they come, and each task when it is done.
+
+        In between come reports of what is under way; without workers there are none, since the
+        work is done between one yield and the next.
 
         A worker that dies takes its task with it: error records for the cells not yet played.
         """
@@ -93,7 +107,7 @@ class WorkerPool:
             for connection in wait(list(busy)):
                 yield from self._receive(busy[connection])  # type: ignore[index]
 
-    def _run_inline(self, tasks: Sequence[Task]) -> Iterator[list[Produced] | Task | TaskFailure]:
+    def _run_inline(self, tasks: Sequence[Task]) -> Iterator[Message | Task]:
         assert self._inline is not None
         for task in tasks:
             yield from _play(self._inline, task)
@@ -109,7 +123,7 @@ class WorkerPool:
                 return i
         return 0
 
-    def _receive(self, worker: _Worker) -> Iterator[list[Produced] | Task | TaskFailure]:
+    def _receive(self, worker: _Worker) -> Iterator[Message | Task]:
         task = worker.task
         assert task is not None
         try:
@@ -130,7 +144,7 @@ class WorkerPool:
         if message is None:
             worker.task = None
             yield task
-        elif isinstance(message, TaskFailure):
+        elif isinstance(message, (Underway, TaskFailure)):
             yield message
         else:
             worker.played.update(record.key for record, _ in message)
@@ -178,10 +192,12 @@ class _Worker:
             self.connection.send(task)
 
 
-def _play(workspace: Workspace, task: Task) -> Iterator[list[Produced] | TaskFailure]:
+def _play(
+    workspace: Workspace, task: Task, report: Callable[[Underway], None] | None = None
+) -> Iterator[list[Produced] | TaskFailure]:
     if task.prepare is not None:
         try:
-            workspace.prepare(*task.prepare)
+            workspace.prepare(*task.prepare, report=_throttled(task, report))
         except Exception as error:
             yield TaskFailure(task, f"{type(error).__name__}: {error}")
         return
@@ -197,6 +213,23 @@ def _play(workspace: Workspace, task: Task) -> Iterator[list[Produced] | TaskFai
         yield _failure_records(
             task, played, f"{type(error).__name__}: {error}", traceback.format_exc()
         )
+
+
+def _throttled(
+    task: Task, report: Callable[[Underway], None] | None
+) -> Callable[[int, int], None] | None:
+    """Passes on what is done of how much, at most twice a second."""
+    if report is None:
+        return None
+    last = time.monotonic()
+
+    def told(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > 0.5:
+            last = time.monotonic()
+            report(Underway(task, done / total))
+
+    return told
 
 
 def _failure_records(
@@ -218,7 +251,7 @@ def _worker_main(connection: Connection[Any, Any], spec: WorkspaceSpec, parent: 
             task = connection.recv()
         except (EOFError, OSError):
             return
-        for message in _play(workspace, task):
+        for message in _play(workspace, task, connection.send):
             connection.send(message)
         connection.send(None)
 

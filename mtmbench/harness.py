@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import tomli_w
 
 from mtmbench.cards import Suite, parse_card, read_card
 from mtmbench.errors import InputError
-from mtmbench.executor import Task, TaskFailure, WorkerPool
+from mtmbench.executor import Task, TaskFailure, Underway, WorkerPool
 from mtmbench.plan import Cell, FitCell, MatchCell, MetricCell, Plan, cell_record, make_plan
 from mtmbench.registries import JUDGES, METRICS, MODELS
 from mtmbench.results import TopicResult
@@ -21,24 +22,27 @@ from mtmbench.workspace import WorkspaceSpec, result_path
 
 _FIT_FAILED = "a fit that it needs failed"
 
+_CHARACTERS_PER_TOKEN, _EMBEDDED_TOKENS, _WORDS_ARE_FASTER = 4.5, 254, 50
+"""For estimates of the time left only."""
+
 
 class Progress(Protocol):
     """Told what is happening; the command line draws bars from it."""
 
-    def phase(self, name: str, total: int) -> None:
-        """A phase of ``total`` units begins."""
+    def phase(self, name: str, total: float) -> None:
+        """A phase of ``total`` units of work begins."""
 
-    def advance(self, units: int, what: str) -> None:
-        """``units`` units of the phase are done; ``what`` names the last."""
+    def advance(self, units: float, what: str) -> None:
+        """``units`` more units of the phase are done; ``what`` names the last."""
 
 
 class NoProgress:
     """Draws nothing."""
 
-    def phase(self, name: str, total: int) -> None:
+    def phase(self, name: str, total: float) -> None:
         """Ignores a phase."""
 
-    def advance(self, units: int, what: str) -> None:
+    def advance(self, units: float, what: str) -> None:
         """Ignores an advance."""
 
 
@@ -133,16 +137,25 @@ def _play(plan: Plan, store: RunStore, workers: int | None, progress: Progress) 
     count = _usable_cores() if workers is None else workers
     with WorkerPool(spec, count, on_start=store.note_worker, on_end=store.drop_worker) as pool:
         for name, tasks in _phases(plan, store):
-            progress.phase(name, sum(max(1, len(task.cells)) for task in tasks))
+            work = {task.prepare: _characters(plan, task) for task in tasks if task.prepare}
+            done = dict.fromkeys(work, 0.0)
+            progress.phase(name, sum(work.values()) + sum(len(task.cells) for task in tasks))
             for event in pool.run(tasks):
                 if isinstance(event, list):
                     store.add(event)
                     progress.advance(len(event), describe(event[-1][0].payload))
-                elif isinstance(event, TaskFailure):
+                    continue
+                if isinstance(event, TaskFailure):
                     # Each cell that needs the view meets the same error and records it.
                     progress.advance(0, event.reason)
-                elif event.prepare is not None:
-                    progress.advance(1, f"{event.prepare[2]} of {event.prepare[0]}")
+                    continue
+                task, share = (
+                    (event.task, event.share) if isinstance(event, Underway) else (event, 1.0)
+                )
+                if task.prepare is not None:
+                    more = work[task.prepare] * (share - done[task.prepare])
+                    done[task.prepare] = share
+                    progress.advance(more, f"{task.prepare[2]} of {task.prepare[0]}")
 
 
 def _phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
@@ -183,6 +196,18 @@ def _view_tasks(fits: Sequence[FitCell]) -> list[Task]:
             prepare = (cell.corpus, setting, view)
             tasks.setdefault(prepare, Task((), affinity=cell.corpus, prepare=prepare))
     return list(tasks.values())
+
+
+def _characters(plan: Plan, task: Task) -> float:
+    """Characters that a view's encoder reads: the measure of how long it takes."""
+    assert task.prepare is not None
+    corpus, _, view = task.prepare
+    texts = plan.corpora[corpus].texts
+    if view == "words":
+        return sum(map(len, texts)) / _WORDS_ARE_FASTER
+    tokens = _EMBEDDED_TOKENS if view == "embeddings" else plan.suite.features.max_tokens
+    limit = sys.maxsize if tokens is None else tokens * _CHARACTERS_PER_TOKEN
+    return float(sum(min(len(text), limit) for text in texts))
 
 
 def _metric_tasks(cells: Sequence[MetricCell]) -> list[Task]:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 
@@ -160,14 +160,14 @@ class ConsoleProgress:
         self._bar = RichProgress(
             TextColumn("{task.description:<8}"),
             BarColumn(),
-            MofNCompleteColumn(),
+            TaskProgressColumn(),
             TimeRemainingColumn(elapsed_when_finished=True),
             TextColumn("{task.fields[what]}", markup=False),
             console=self._console,
             disable=not self._console.is_terminal,
         )
         self._task: Any = None
-        self._name, self._total, self._done, self._started = "", 0, 0, 0.0
+        self._name, self._total, self._done, self._started = "", 0.0, 0.0, 0.0
 
     def __enter__(self) -> ConsoleProgress:
         self._bar.start()
@@ -181,25 +181,23 @@ class ConsoleProgress:
     ) -> None:
         self._bar.stop()
 
-    def phase(self, name: str, total: int) -> None:
+    def phase(self, name: str, total: float) -> None:
         """Begins a bar of ``total`` units."""
         self._task = self._bar.add_task(name, total=total, what="")
-        self._name, self._total, self._done = name, total, 0
+        self._name, self._total, self._done = name, total, 0.0
         self._started = time.monotonic()
 
-    def advance(self, units: int, what: str) -> None:
+    def advance(self, units: float, what: str) -> None:
         """Moves the bar; ``what`` names the last unit."""
         before, self._done = self._done, self._done + units
         self._bar.update(self._task, advance=units, what=what[:60])
-        tenth = max(1, self._total // 10)
-        if not self._console.is_terminal and (
-            before // tenth != self._done // tenth or self._done == self._total
-        ):
+        share = self._done / self._total
+        reached, passed = (int(10 * done / self._total + 1e-6) for done in (self._done, before))
+        if not self._console.is_terminal and reached > passed:
             spent = time.monotonic() - self._started
-            left = spent / self._done * (self._total - self._done) if self._done else 0.0
+            left = max(0.0, spent / share - spent)
             self._console.print(
-                f"{self._name}: {self._done}/{self._total}, {spent:.0f} s spent, "
-                f"about {left:.0f} s left",
+                f"{self._name}: {share:.0%}, {spent:.0f} s spent, about {left:.0f} s left",
                 highlight=False,
             )
 

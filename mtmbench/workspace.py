@@ -62,6 +62,7 @@ class Workspace:
         self._tokens: dict[str, Tokens] = {}
         self._shared: dict[str, dict[Any, Any]] = {}
         self._projected: dict[str, tuple[list[list[str]], list[list[float]]]] = {}
+        self._report: Callable[[int, int], None] | None = None
         self._versions = {"mtmbench": package_version("mtmbench")}
         self.corpus = lru_cache(maxsize=None)(self._load_corpus)
         self.result = lru_cache(maxsize=64)(self._load_result)
@@ -76,10 +77,22 @@ class Workspace:
         else:
             yield from self._play_league([cell for cell in cells if isinstance(cell, MatchCell)])
 
-    def prepare(self, corpus_name: str, setting: str | None, what: str) -> None:
-        """Makes one view of a corpus, so that it lies in the cache for every worker."""
-        views = self.views(corpus_name, setting)
-        getattr(views, what)
+    def prepare(
+        self,
+        corpus_name: str,
+        setting: str | None,
+        what: str,
+        report: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Makes one view of a corpus, so that it lies in the cache for every worker.
+
+        ``report`` is told how much of how much is done, where that takes long.
+        """
+        self._report = report
+        try:
+            getattr(self.views(corpus_name, setting), what)
+        finally:
+            self._report = None
 
     def views(self, corpus_name: str, setting: str | None) -> Views:
         """Returns the views of a corpus under a feature setting, made when asked for."""
@@ -95,6 +108,7 @@ class Workspace:
                 setting=setting or "default",
                 max_tokens=features.max_tokens,
                 params=features.params,
+                progress=self._progress,
             )
             if setting is not None:
                 plain, featured = self.views(corpus_name, None), made
@@ -104,6 +118,10 @@ class Workspace:
                 )  # fmt: skip
             self._views[key] = made
         return self._views[key]
+
+    def _progress(self, done: int, total: int) -> None:
+        if self._report is not None:
+            self._report(done, total)
 
     def _load_corpus(self, name: str) -> Corpus:
         from mtmbench.corpora.load import load_spec

@@ -28,7 +28,7 @@ def make_views(
         setting: one of the source's settings.
         max_tokens: documents are cut to this many tokens before features are counted.
         params: arguments of the feature source.
-        progress: told how much of the feature extraction is done.
+        progress: told how much of the features or the embeddings is done, while they are made.
 
     Raises:
         UnknownNameError: no feature source has this name, or it has no such setting.
@@ -42,7 +42,7 @@ def make_views(
     def make_embeddings() -> Any:
         from mtmbench.features.embeddings import embed_texts
 
-        return embed_texts(corpus.texts)
+        return embed_texts(corpus.texts, progress=progress)
 
     return Views(
         corpus,

@@ -48,6 +48,14 @@ class SharpDrawn(Drawn):
     name = "drawn-sharp"
 
 
+@mb.register_model("drawn-embedded")
+class EmbeddedDrawn(Drawn):
+    """Asks for embeddings, which take seconds."""
+
+    name = "drawn-embedded"
+    needs = ("words", "embeddings")
+
+
 @mb.register_model("failing")
 class Failing(Drawn):
     """Fails for seed 1 alone."""

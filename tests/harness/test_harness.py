@@ -216,3 +216,45 @@ def test_killed_at_twenty_random_moments_the_board_is_the_same(
     done = subprocess.run(arguments, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert board_bytes(tmp_path / "killed") == board_bytes(tmp_path / "whole")
+
+
+class Heard:
+    """Progress that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.phases: list[tuple[str, float]] = []
+        self.units: list[list[float]] = []
+
+    def phase(self, name: str, total: float) -> None:
+        self.phases.append((name, total))
+        self.units.append([])
+
+    def advance(self, units: float, what: str) -> None:
+        self.units[-1].append(units)
+
+
+def test_progress_adds_up_and_views_report_while_they_are_made(
+    corpus_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MTMBENCH_CACHE", str(tmp_path / "cache"))
+    long = tmp_path / "long.jsonl"
+    with long.open("w") as file:
+        for i in range(200):
+            words = random.Random(i).choices(sorted({*SUBJECTS["food"], *SUBJECTS["space"]}), k=60)
+            file.write(json.dumps({"text": " ".join(words)}) + "\n")
+    suite = suite_of(
+        long,
+        models=["drawn", "drawn-embedded"],
+        params={},
+        metrics=["coverage"],
+        words={"max_df": 1.0},
+        judging=None,
+    )
+    heard = Heard()
+    outcome = run_suite(suite, tmp_path / "run", plugins=[PLUGIN], workers=1, progress=heard)
+    assert not outcome.errors
+    assert [name for name, _ in heard.phases] == ["views", "fits", "metrics"]
+    for (_, total), units in zip(heard.phases, heard.units, strict=True):
+        assert sum(units) == pytest.approx(total)
+        assert min(units) >= 0
+    assert len(heard.units[0]) > 2  # more often than once a view: embeddings take seconds
