@@ -91,8 +91,10 @@ wheel-env: setup  ## build the wheel and install it into an empty environment, .
 wheel-check: wheel-env  ## play the quick suite from the wheel, in another directory, and compare
 	@.ci/wheel check
 
-bench: setup  ## speed measurements, as ratios against named peers
-	@$(BIN)/python -m pytest -q -s tests/benchmarks
+bench: setup  ## full-size recovery, coverage, parity and speed (an hour; ratios, not seconds)
+	@for script in tests/benchmarks/*.py; do \
+	  echo "==> $$script"; $(BIN)/python -P "$$script" || exit 1; \
+	done
 
 hooks: setup  ## run ruff and mypy before every commit
 	@$(BIN)/pre-commit install
