@@ -199,6 +199,12 @@ def import_topics(
     source_format: Annotated[
         str, typer.Option("--format", help="auto, npz, csv, bertopic, gensim or octis.")
     ] = "auto",
+    items: Annotated[
+        Path | None, typer.Option("--items", help="File of item names, where SOURCE has none.")
+    ] = None,
+    doc_ids: Annotated[
+        Path | None, typer.Option("--doc-ids", help="File of document ids, in θ's order.")
+    ] = None,
     data_dir: DataOption = None,
     normalise: Annotated[
         bool, typer.Option("--normalise", help="Accept weights that do not sum to one.")
@@ -216,8 +222,9 @@ def import_topics(
 
     loaded = load_corpus(corpus, data_dir=data_dir)
     result = import_result(
-        source, corpus=loaded, name=name, format=source_format, normalise=normalise, trust=trust
-    )
+        source, corpus=loaded, name=name, format=source_format, items=items, doc_ids=doc_ids,
+        normalise=normalise, trust=trust,
+    )  # fmt: skip
     folder = out or Path("imported")
     result_file = (folder / f"{name}.safetensors").resolve()
     result.save(result_file)

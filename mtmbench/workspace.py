@@ -218,7 +218,9 @@ class Workspace:
         from mtmbench.features.words import tokenise
 
         if corpus_name not in self._tokens:
-            self._tokens[corpus_name] = tokenise(self.corpus(corpus_name))
+            self._tokens[corpus_name] = tokenise(
+                self.corpus(corpus_name), stop_words=self.suite.words.stop_words
+            )
         return self._tokens[corpus_name]
 
     def _projection(

@@ -143,6 +143,24 @@ def test_import_makes_a_card_that_plays(call: Call, tmp_path: Path) -> None:
     assert code == 0, err
 
 
+def test_import_takes_names_and_ids_from_files(call: Call, tmp_path: Path) -> None:
+    from mtmbench.corpora.load import load_corpus
+    from mtmbench.results import TopicResult
+
+    ids = load_corpus("lee").doc_ids
+    theta = np.zeros((300, 2))
+    theta[np.arange(300), np.arange(300) % 2] = 1
+    np.savez(tmp_path / "bare.npz", doc_topic=theta[::-1], topic_item=np.eye(2))
+    (tmp_path / "words.txt").write_text("police\ncricket\n")
+    (tmp_path / "order.txt").write_text("\n".join(reversed(ids)) + "\n")
+    code, _, err = call("import", "bare.npz", "--corpus", "lee", "--name", "bare",
+                        "--items", "words.txt", "--doc-ids", "order.txt")  # fmt: skip
+    assert code == 0, err
+    result = TopicResult.load(tmp_path / "imported" / "bare.safetensors")
+    assert result.items.ids == ("police", "cricket")
+    np.testing.assert_array_equal(result.doc_topic, theta)
+
+
 def test_import_refuses_the_wrong_corpus(call: Call, tmp_path: Path) -> None:
     np.savez(tmp_path / "mine.npz", doc_topic=np.ones((7, 1)), topic_item=np.ones((1, 1)),
              items=np.array(["word"]))  # fmt: skip
