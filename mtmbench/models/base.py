@@ -89,6 +89,19 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
             info=info or {},
         )
 
+    def _fitted_counts(self, views: Views) -> Counts:
+        """Returns the counts to fold in; their items must be those of the fit, ``item_ids_``."""
+        fitted: tuple[str, ...] | None = getattr(self, "item_ids_", None)
+        if fitted is None:
+            raise InputError(f"model {self.name!r} is not fitted; call fit first")
+        counts: Counts = views.require(self.item_view, self.name)
+        if counts.item_ids != fitted:
+            raise InputError(
+                f"model {self.name!r} was fitted on {len(fitted)} other items than the "
+                f"{len(counts.item_ids)} given"
+            )
+        return counts
+
     def _check_n_topics(self) -> None:
         if (
             isinstance(self.n_topics, bool)

@@ -55,7 +55,7 @@ class ClusteringModel(TopicModel):
     warms: ClassVar[str] = "umap"
 
     _library: Any
-    _items: tuple[str, ...]
+    item_ids_: tuple[str, ...]
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class ClusteringModel(TopicModel):
         n_topics = int(labels.max()) + 1
         theta = np.zeros((len(vectors), n_topics))
         theta[kept], n_hard = fill_missing_membership(library.probabilities_, labels[kept])
-        self._library, self._items = library, counts.item_ids
+        self._library, self.item_ids_ = library, counts.item_ids
         assigned = labels >= 0
         agreement = float(np.mean(theta[assigned].argmax(axis=1) == labels[assigned]))
         result = self._result(
@@ -137,14 +137,8 @@ class ClusteringModel(TopicModel):
         Raises:
             InputError: the model is not fitted, or the items differ from those of the fit.
         """
-        if not hasattr(self, "_library"):
-            raise InputError(f"model {self.name!r} is not fitted: call fit before transform")
-        counts, vectors, kept = self._read(views)
-        if counts.item_ids != self._items:
-            raise InputError(
-                f"model {self.name!r} was fitted over {len(self._items)} items; the documents to "
-                f"transform have other items ({len(counts.item_ids)})"
-            )
+        self._fitted_counts(views)
+        _, vectors, kept = self._read(views)
         n_topics = max(self._library.topics_) + 1
         theta = np.zeros((len(vectors), n_topics))
         if len(kept):

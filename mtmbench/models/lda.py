@@ -101,14 +101,7 @@ class LDA(TopicModel):
         """
         from mtmbench.models.cvb0 import fold_in
 
-        if not hasattr(self, "topic_item_"):
-            raise InputError(f"model {self.name!r} is not fitted; call fit first")
-        counts: Counts = views.require(self.item_view, self.name)
-        if counts.item_ids != self.item_ids_:
-            raise InputError(
-                f"model {self.name!r} was fitted on {len(self.item_ids_)} other items than the "
-                f"{len(counts.item_ids)} given"
-            )
+        counts = self._fitted_counts(views)
         return normalise_rows(fold_in(counts.matrix.tocsr(), self.topic_item_, self.alpha_))
 
     def _check_parameters(self) -> None:

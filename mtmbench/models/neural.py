@@ -150,14 +150,7 @@ class NeuralTopicModel(TopicModel):
         Raises:
             InputError: the model is not fitted, or the items differ from those of the fit.
         """
-        if not hasattr(self, "encoder_"):
-            raise InputError(f"model {self.name!r} is not fitted; call fit first")
-        counts: Counts = views.require(self.item_view, self.name)
-        if counts.item_ids != self.item_ids_:
-            raise InputError(
-                f"model {self.name!r} was fitted on {len(self.item_ids_)} other items than the "
-                f"{len(counts.item_ids)} given"
-            )
+        counts = self._fitted_counts(views)
         with reproducible(0):
             return infer(self.encoder_, counts)
 
