@@ -168,7 +168,8 @@ def test_exit_codes(tmp_path: Path, corpus_file: Path) -> None:
 def test_ctrl_c_stops_cleanly_and_the_same_command_resumes(
     tmp_path: Path, corpus_file: Path
 ) -> None:
-    arguments = run_command(corpus_file, tmp_path / "out")
+    # The fits after the first take seconds, so that the signal finds them under way.
+    arguments = [*run_command(corpus_file, tmp_path / "out"), "--set", "params.drawn-sharp.pause=4"]
     process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, start_new_session=True)
     wait_for_records(tmp_path / "out", 1)
     os.killpg(process.pid, signal.SIGINT)

@@ -16,7 +16,7 @@ from mtmbench.rating.rate import rate
 
 @pytest.fixture(scope="module")
 def coverage() -> ModuleType:
-    path = Path(__file__).parents[1] / "benchmarks" / "coverage.py"
+    path = Path(__file__).parents[1] / "benchmarks" / "rating_coverage.py"
     spec = importlib.util.spec_from_file_location("mtmbench_coverage", path)
     assert spec is not None
     assert spec.loader is not None
