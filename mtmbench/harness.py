@@ -163,7 +163,9 @@ def _phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
     done = store.finished()
     fits = [cell for cell in plan.fits if cell.key not in done]
     if fits:
-        yield "views", _view_tasks(fits)
+        # The longest first, so that no worker is left alone with it.
+        views = _view_tasks(fits)
+        yield "views", sorted(views, key=lambda task: -_characters(plan, task))
         yield (
             "fits",
             [
