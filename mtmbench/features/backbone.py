@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.errors import InputError, did_you_mean
+from mtmbench.errors import InputError, UnknownNameError
+from mtmbench.features.hooks import HookPoint, find_hook_point, reading
 from mtmbench.serialise import content_hash
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 TokenIds = NDArray[np.int32]
 
 BATCH_TOKENS = 4096
+DTYPES = ("float32", "bfloat16", "float16")
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
 
@@ -95,18 +97,19 @@ class Backbone(ABC):
 
 
 class HuggingFaceBackbone(Backbone):
-    """A Hugging Face encoder or decoder in f32 on the CPU; a hook point is a module's path.
+    """A Hugging Face encoder or decoder; hook points are those of :mod:`mtmbench.features.hooks`.
 
-    The value at a hook point is the module's output (its first part if it is a tuple), such as
-    ``encoder.layer.5`` for the output of BERT's sixth layer. Layers beyond the last hook point are
-    not computed.
+    What lies behind the last hook point is not computed. An encoder's chunks stand between the
+    specials of its tokenizer, a decoder's behind its BOS token or nothing.
 
     Args:
         source: a local folder in Hugging Face's format, or a hub name.
         name: the public name for records; ``source`` itself if not given.
-        before: number of special tokens put in front of a chunk (1 for [CLS] or BOS).
-        after: number of special tokens put behind it (1 for [SEP], 0 for decoders).
         max_chunk_tokens: longest chunk; the model's positions less the specials if not given.
+        prepend_bos: whether a decoder's chunk begins with BOS (or EOS where there is no BOS), as
+            the SAE was trained; encoders do not look at it.
+        dtype: "float32", "bfloat16" or "float16", of weights and forward pass.
+        device: a torch device, such as "cpu" or "cuda".
     """
 
     def __init__(
@@ -114,26 +117,32 @@ class HuggingFaceBackbone(Backbone):
         source: str | Path,
         *,
         name: str | None = None,
-        before: int = 1,
-        after: int = 1,
         max_chunk_tokens: int | None = None,
+        prepend_bos: bool = True,
+        dtype: str = "float32",
+        device: str = "cpu",
     ) -> None:
+        if dtype not in DTYPES:
+            raise UnknownNameError("dtype", dtype, DTYPES)
         self.source = source
         self.name = name or str(source)
+        self.dtype, self.device = dtype, device
         self._limit = max_chunk_tokens
-        self._before, self._after = before, after
+        self._prepend_bos = prepend_bos
 
     @property
     def hidden_size(self) -> int:
-        """H, width of the activations."""
-        return int(self._config["hidden_size"])
+        """H, width of the residual stream."""
+        return int(self._setting("hidden_size", "n_embd"))
 
     @property
     def max_chunk_tokens(self) -> int:
         """Longest chunk it can read, specials not counted."""
         if self._limit is not None:
             return self._limit
-        return int(self._config["max_position_embeddings"]) - self._before - self._after
+        first, last = self._specials
+        positions = int(self._setting("max_position_embeddings", "n_positions"))
+        return positions - len(first) - len(last)
 
     @cached_property
     def folder(self) -> Path:
@@ -169,23 +178,22 @@ class HuggingFaceBackbone(Backbone):
         batch_tokens: int = BATCH_TOKENS,
     ) -> Iterator[ActivationBatch]:
         """Runs chunks through the model; see :meth:`Backbone.activations`."""
-        for hook_point in hook_points:
-            self._module(hook_point)
+        points = {name: find_hook_point(self.model, name) for name in hook_points}
         lengths = [len(chunk) for chunk in chunks]
         for i, length in enumerate(lengths):
             if not 1 <= length <= self.max_chunk_tokens:
                 raise InputError(
                     f"chunk {i} has {length} tokens; {self.name} reads 1 to {self.max_chunk_tokens}"
                 )
-        extra = self._before + self._after
-        for batch in length_batches(lengths, batch_tokens, extra):
-            states = self._forward([chunks[i] for i in batch], hook_points)
+        first, last = self._specials
+        for batch in length_batches(lengths, batch_tokens, len(first) + len(last)):
+            states = self._forward([chunks[i] for i in batch], points)
             kept = [lengths[i] for i in batch]
             yield ActivationBatch(
                 chunks=tuple(batch),
                 lengths=tuple(kept),
                 values={
-                    hook_point: _unpadded(states[hook_point], kept, self._before)
+                    hook_point: _unpadded(states[hook_point], kept, len(first))
                     for hook_point in hook_points
                 },
             )
@@ -214,13 +222,14 @@ class HuggingFaceBackbone(Backbone):
 
     @cached_property
     def model(self) -> Any:
-        """The model in f32, in evaluation mode."""
+        """The model without its head, in evaluation mode."""
         import torch
         from transformers import AutoModel
         from transformers.utils import logging
 
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        return AutoModel.from_pretrained(self.folder, dtype=torch.float32).eval()
+        model = AutoModel.from_pretrained(self.folder, dtype=getattr(torch, self.dtype))
+        return model.to(self.device).eval()
 
     @cached_property
     def _config(self) -> Mapping[str, Any]:
@@ -232,58 +241,40 @@ class HuggingFaceBackbone(Backbone):
             raise InputError(f"{self.folder} holds no readable config.json: {error}") from error
         return config
 
-    def _module(self, hook_point: str) -> torch.nn.Module:
-        modules = dict(self.model.named_modules())
-        if not hook_point or hook_point not in modules:
-            hint = did_you_mean(hook_point, (name for name in modules if name))
-            raise InputError(f"{self.name} has no hook point {hook_point!r}{hint}")
-        module: torch.nn.Module = modules[hook_point]
-        return module
+    def _setting(self, *names: str) -> Any:
+        for name in names:
+            if name in self._config:
+                return self._config[name]
+        raise InputError(f"{self.folder}/config.json has none of {', '.join(names)}")
 
     def _forward(
-        self, chunks: Sequence[TokenIds], hook_points: Sequence[str]
+        self, chunks: Sequence[TokenIds], points: Mapping[str, HookPoint]
     ) -> dict[str, torch.Tensor]:
         import torch
 
-        ids, mask = self.padded(chunks)
-        seen: dict[str, torch.Tensor] = {}
-
-        def reader(hook_point: str) -> Any:
-            def read(_module: Any, _inputs: Any, output: Any) -> None:
-                seen[hook_point] = output[0] if isinstance(output, tuple) else output
-                if len(seen) == len(set(hook_points)):
-                    raise _SeenAllError
-
-            return read
-
-        handles = [
-            self._module(hook_point).register_forward_hook(reader(hook_point))
-            for hook_point in set(hook_points)
-        ]
-        try:
-            with torch.inference_mode():
-                self.model(input_ids=ids, attention_mask=mask)
-        except _SeenAllError:
-            pass
-        finally:
-            for handle in handles:
-                handle.remove()
+        ids, mask = (tensor.to(self.device) for tensor in self.padded(chunks))
+        with torch.inference_mode(), reading(self.model, points) as seen:
+            self.model(input_ids=ids, attention_mask=mask)
         return seen
 
     @cached_property
     def _specials(self) -> tuple[TokenIds, TokenIds]:
-        whole = self.tokenizer("", add_special_tokens=True)["input_ids"]
-        if len(whole) != self._before + self._after:
-            raise InputError(
-                f"the tokeniser of {self.name} puts {len(whole)} special tokens around a text; "
-                f"before={self._before} and after={self._after} were given"
-            )
-        ids = np.array(whole, np.int32)
-        return ids[: self._before], ids[self._before :]
-
-
-class _SeenAllError(Exception):
-    """Ends a forward pass once every hook point has been read."""
+        """What stands in front of a chunk, and behind it."""
+        tokenizer = self.tokenizer
+        if tokenizer.cls_token_id is not None and tokenizer.sep_token_id is not None:
+            first, last = [tokenizer.cls_token_id], [tokenizer.sep_token_id]
+        elif not self._prepend_bos:
+            first, last = [], []
+        else:
+            bos = tokenizer.bos_token_id
+            bos = tokenizer.eos_token_id if bos is None else bos
+            if bos is None:
+                raise InputError(
+                    f"the tokeniser of {self.name} has neither BOS nor EOS to begin a chunk with; "
+                    "set prepend_bos to false"
+                )
+            first, last = [bos], []
+        return np.array(first, np.int32), np.array(last, np.int32)
 
 
 @cache

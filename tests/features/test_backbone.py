@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
-from mtmbench.errors import InputError
+from mtmbench.errors import InputError, UnknownNameError
 from mtmbench.features.backbone import (
     HuggingFaceBackbone,
     cut,
     length_batches,
     minilm_backbone,
-    minilm_source,
 )
+
+TinyModel = Callable[[str], tuple[Path, Any]]
 
 TEXTS = [
     "The goalie made forty saves.",
@@ -84,10 +91,66 @@ def test_wrong_hook_points_and_chunks_are_named() -> None:
         next(backbone.activations([chunk[:3], chunk[:0]], ["encoder.layer.5"]))
 
 
-def test_a_wrong_number_of_specials_is_an_error() -> None:
-    backbone = HuggingFaceBackbone(minilm_source(), after=0)
-    with pytest.raises(InputError, match="puts 2 special tokens"):
-        next(backbone.activations([np.ones(3, np.int32)], ["encoder.layer.0"]))
+DECODERS = ("gpt2", "gemma2", "llama", "gpt_neox", "qwen2")
+
+
+@pytest.mark.parametrize("family", DECODERS)
+@pytest.mark.parametrize("prepend_bos", [True, False])
+def test_a_decoders_chunks_begin_with_bos_which_is_dropped(
+    tiny_model: TinyModel, family: str, prepend_bos: bool
+) -> None:
+    folder, model = tiny_model(family)
+    backbone = HuggingFaceBackbone(folder, prepend_bos=prepend_bos)
+    assert backbone.hidden_size == 16
+    assert backbone.max_chunk_tokens == 32 - prepend_bos
+    chunks = [np.array(ids, np.int32) for ids in ([1, 2, 3, 4, 5], [9], [7, 7, 8])]
+    hook = "blocks.1.hook_resid_post"
+    for batch in backbone.activations(chunks, [hook]):
+        parts = torch.split(batch.values[hook], list(batch.lengths))
+        for i, part in zip(batch.chunks, parts, strict=True):
+            ids = torch.tensor([[50] * prepend_bos + chunks[i].tolist()])
+            with torch.inference_mode():
+                states = model.base_model(input_ids=ids, output_hidden_states=True).hidden_states
+            torch.testing.assert_close(part, states[2][0, int(prepend_bos) :])
+
+
+def test_an_encoders_chunks_stand_between_its_specials(tiny_model: TinyModel) -> None:
+    folder, model = tiny_model("bert")
+    backbone = HuggingFaceBackbone(folder)
+    (batch,) = backbone.activations(backbone.tokenise(["w1 w2"]), ["blocks.0.hook_resid_post"])
+    with torch.inference_mode():
+        states = model.base_model(
+            input_ids=torch.tensor([[50, 1, 2, 51]]), output_hidden_states=True
+        ).hidden_states
+    torch.testing.assert_close(batch.values["blocks.0.hook_resid_post"], states[1][0, 1:-1])
+    assert backbone.max_chunk_tokens == 30
+
+
+def test_half_precision_is_near_and_comes_out_as_f32(tiny_model: TinyModel) -> None:
+    folder, _ = tiny_model("llama")
+    hook = "blocks.1.hook_resid_post"
+    values = {}
+    for dtype in ("float32", "bfloat16"):
+        backbone = HuggingFaceBackbone(folder, dtype=dtype)
+        assert next(backbone.model.parameters()).dtype == getattr(torch, dtype)
+        (batch,) = backbone.activations(backbone.tokenise(["w1 w2 w3"]), [hook])
+        values[dtype] = batch.values[hook]
+        assert values[dtype].dtype == torch.float32
+    error = (values["bfloat16"] - values["float32"]).norm() / values["float32"].norm()
+    assert 0 < error < 0.03
+
+
+def test_wrong_settings_are_named(tiny_model: TinyModel, tmp_path: Path) -> None:
+    folder, _ = tiny_model("gpt2")
+    with pytest.raises(UnknownNameError, match="did you mean 'bfloat16'"):
+        HuggingFaceBackbone(folder, dtype="bfloat")
+    bare = tmp_path / "bare"
+    shutil.copytree(folder, bare)
+    config = json.loads((bare / "config.json").read_text())
+    del config["n_positions"]
+    (bare / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match="has none of max_position_embeddings, n_positions"):
+        _ = HuggingFaceBackbone(bare).max_chunk_tokens
 
 
 def test_a_model_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
