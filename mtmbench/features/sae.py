@@ -25,7 +25,10 @@ from mtmbench.types import EncoderParams, FloatArray, IntArray
 if TYPE_CHECKING:
     import torch
 
-ARCHITECTURES = ("topk", "standard", "jumprelu")
+ARCHITECTURES = ("topk", "standard", "jumprelu", "gated")
+"""BatchTopK and Matryoshka SAEs are saved as "jumprelu", which they are outside training."""
+
+NORMALISATIONS = ("none", "layer_norm", "constant_norm_rescale")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,15 +36,19 @@ class SAE:
     """An SAE's weights; decoder-norm rescaling, where the config asks for it, is folded in.
 
     Attributes:
-        architecture: "topk", "standard" (ReLU) or "jumprelu".
+        architecture: "topk", "standard" (ReLU), "jumprelu" or "gated".
         w_enc: (H, F) f32.
-        b_enc: (F,) f32.
+        b_enc: (F,) f32; a gated SAE's gate bias.
         w_dec: (F, H) f32; its rows are the features' directions.
         b_dec: (H,) f32.
         subtract_b_dec: whether ``b_dec`` is subtracted from the input.
         k: activations kept per token, for "topk".
         threshold: (F,) f32, for "jumprelu".
         metadata: what the config says of model, hook and training.
+        magnitude: r_mag and b_mag, each (F,) f32, for "gated": an open gate lets
+            ``ReLU(x @ (w_enc · exp(r_mag)) + b_mag)`` through.
+        normalisation: what is done to each input first: "none", "layer_norm" (mean 0, standard
+            deviation 1) or "constant_norm_rescale" (length √H).
     """
 
     architecture: str
@@ -53,6 +60,8 @@ class SAE:
     k: int | None
     threshold: FloatArray | None
     metadata: Mapping[str, Any]
+    magnitude: tuple[FloatArray, FloatArray] | None = None
+    normalisation: str = "none"
 
     @property
     def n_features(self) -> int:
@@ -67,9 +76,12 @@ class SAE:
     @cached_property
     def revision(self) -> str:
         """Content hash of architecture and weights in f32, however they are stored."""
+        more: list[Any] = [] if self.magnitude is None else [*self.magnitude]
+        if self.normalisation != "none":
+            more = [*more, self.normalisation]
         return content_hash(
             self.architecture, self.k, self.subtract_b_dec, self.w_enc, self.b_enc, self.w_dec,
-            self.b_dec, None if self.threshold is None else self.threshold,
+            self.b_dec, None if self.threshold is None else self.threshold, *more,
         )  # fmt: skip
 
     @cached_property
@@ -83,7 +95,11 @@ class SAE:
 
     @cached_property
     def encoder(self) -> EncoderParams:
-        """The pre-activation ``(a − subtract) @ weight + bias`` of all features."""
+        """The pre-activation ``(a − subtract) @ weight + bias`` of all features.
+
+        For a gated SAE that of its gates; ``a`` is the normalised input where there is a
+        normalisation.
+        """
         subtract = self.b_dec if self.subtract_b_dec else np.zeros_like(self.b_dec)
         return EncoderParams(self.w_enc, self.b_enc, subtract)
 
@@ -96,7 +112,7 @@ class SAE:
 
         w_enc, b_enc, subtract = self._tensors
         with torch.inference_mode():
-            pre = torch.addmm(b_enc, activations - subtract, w_enc)
+            pre = torch.addmm(b_enc, self.normalise(activations) - subtract, w_enc)
             if self.architecture == "topk":
                 assert self.k is not None
                 values, features = torch.topk(pre, self.k, dim=1, sorted=False)
@@ -108,7 +124,24 @@ class SAE:
                     fires &= pre > torch.from_numpy(self.threshold)
                 rows, features = torch.nonzero(fires, as_tuple=True)
                 values = pre[rows, features]
+            if self.magnitude is not None:
+                r_mag, b_mag = (torch.from_numpy(part) for part in self.magnitude)
+                linear = values - b_enc[features]
+                values = linear * r_mag.exp()[features] + b_mag[features]
+                positive = values > 0
+                rows, features, values = rows[positive], features[positive], values[positive]
         return rows.numpy(), features.to(torch.int32).numpy(), values.numpy()
+
+    def normalise(self, activations: torch.Tensor) -> torch.Tensor:
+        """Returns (N, H) inputs as the SAE was trained on them, before ``b_dec`` is subtracted."""
+        if self.normalisation == "layer_norm":
+            centred: torch.Tensor = activations - activations.mean(dim=-1, keepdim=True)
+            # sae-lens's, and with it the SAE's: the sample standard deviation, and this epsilon.
+            return centred / (centred.std(dim=-1, keepdim=True) + 1e-5)
+        if self.normalisation == "constant_norm_rescale":
+            scale = (self.n_inputs**0.5) / activations.norm(dim=-1, keepdim=True)
+            return activations * scale
+        return activations
 
     @cached_property
     def _tensors(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -255,9 +288,12 @@ def load_sae(folder: Path) -> SAE:
     if architecture not in ARCHITECTURES:
         hint = did_you_mean(str(architecture), ARCHITECTURES)
         raise InputError(f"{folder}: SAE architecture {architecture!r} is not known{hint}")
-    for option in ("normalize_activations", "reshape_activations"):
-        if cfg.get(option, "none") != "none":
-            raise InputError(f"{folder}: {option} = {cfg[option]!r}; only 'none' is supported")
+    normalisation = cfg.get("normalize_activations", "none")
+    if normalisation not in NORMALISATIONS:
+        raise InputError(
+            f"{folder}: normalize_activations = {normalisation!r}; supported are "
+            f"{', '.join(NORMALISATIONS)} (fold a scaling factor or a whitening into the weights)"
+        )
     tensors = {
         name: np.ascontiguousarray(tensor, np.float32)
         for name, tensor in _read_tensors(folder / "sae_weights.safetensors").items()
@@ -267,8 +303,10 @@ def load_sae(folder: Path) -> SAE:
         "W_enc": (n_inputs, n_features), "b_enc": (n_features,),
         "W_dec": (n_features, n_inputs), "b_dec": (n_inputs,),
     }  # fmt: skip
-    if architecture == "jumprelu":
-        shapes["threshold"] = (n_features,)
+    for name in _MORE_TENSORS.get(architecture, ()):
+        shapes[name] = (n_features,)
+    if architecture == "gated":
+        del shapes["b_enc"]
     for name, shape in shapes.items():
         if name not in tensors or tensors[name].shape != shape:
             found = tensors[name].shape if name in tensors else "nothing"
@@ -276,7 +314,8 @@ def load_sae(folder: Path) -> SAE:
     k = int(cfg["k"]) if architecture == "topk" else None
     if k is not None and not 1 <= k <= n_features:
         raise InputError(f"{folder}: k is {k}; it must lie between 1 and {n_features}")
-    w_enc, b_enc = tensors["W_enc"], tensors["b_enc"]
+    gated = architecture == "gated"
+    w_enc, b_enc = tensors["W_enc"], tensors["b_gate" if gated else "b_enc"]
     if cfg.get("rescale_acts_by_decoder_norm", False):
         norms = np.linalg.norm(tensors["W_dec"], axis=1)
         w_enc, b_enc = w_enc * norms, b_enc * norms
@@ -290,6 +329,8 @@ def load_sae(folder: Path) -> SAE:
         k=k,
         threshold=tensors.get("threshold") if architecture == "jumprelu" else None,
         metadata=cfg.get("metadata") or {},
+        magnitude=(tensors["r_mag"], tensors["b_mag"]) if gated else None,
+        normalisation=normalisation,
     )
 
 
@@ -331,6 +372,9 @@ def load_sae_folder(folder: Path) -> SAEFolder:
         },
         estimated_on=str((written.get("training") or {}).get("text", "the SAE's training text")),
     )
+
+
+_MORE_TENSORS = {"jumprelu": ("threshold",), "gated": ("b_gate", "r_mag", "b_mag")}
 
 
 def _limit(value: Any) -> float | None:

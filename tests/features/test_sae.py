@@ -85,6 +85,75 @@ def test_encodings_equal_sae_lens(tmp_path: Path, changes: dict[str, Any]) -> No
     np.testing.assert_allclose(pre[expected > 0], expected[expected > 0], rtol=1e-4, atol=1e-4)
 
 
+def sae_lens_made(kind: str, folder: Path, **options: Any) -> Any:
+    """Has sae-lens itself make, randomise and save an SAE; returns what it loads from the folder.
+
+    BatchTopK and Matryoshka are saved by sae-lens as they are used, as JumpReLU.
+    """
+    import sae_lens
+    import torch
+
+    saes = sae_lens.saes
+    training = {
+        "batchtopk": (saes.BatchTopKTrainingSAE, saes.BatchTopKTrainingSAEConfig, {"k": K}),
+        "matryoshka": (
+            saes.MatryoshkaBatchTopKTrainingSAE,
+            saes.MatryoshkaBatchTopKTrainingSAEConfig,
+            {"k": K, "matryoshka_widths": [F // 4, F]},
+        ),
+    }
+    plain = {
+        "standard": (saes.StandardSAE, saes.StandardSAEConfig, {}),
+        "topk": (saes.TopKSAE, saes.TopKSAEConfig, {"k": K}),
+        "jumprelu": (saes.JumpReLUSAE, saes.JumpReLUSAEConfig, {}),
+        "gated": (saes.GatedSAE, saes.GatedSAEConfig, {}),
+    }
+    make, config, more = {**plain, **training}[kind]
+    torch.manual_seed(0)
+    sae = make(config(d_in=H, d_sae=F, **more, **options))
+    with torch.no_grad():
+        for name, parameter in sae.named_parameters():
+            parameter.copy_(torch.randn_like(parameter) * (1.0 if parameter.ndim == 2 else 0.3))
+            if name == "threshold":
+                parameter.copy_(torch.rand_like(parameter) * 5)
+        if kind in training:
+            sae.topk_threshold.fill_(4.0)
+    (sae.save_inference_model if kind in training else sae.save_model)(folder)
+    return sae_lens.SAE.load_from_disk(folder)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("standard", {}),
+        ("topk", {}),
+        ("topk", {"rescale_acts_by_decoder_norm": True}),
+        ("jumprelu", {}),
+        ("gated", {}),
+        ("batchtopk", {}),
+        ("matryoshka", {}),
+        ("standard", {"normalize_activations": "layer_norm"}),
+        ("gated", {"normalize_activations": "layer_norm", "apply_b_dec_to_input": False}),
+        ("standard", {"normalize_activations": "constant_norm_rescale"}),
+    ],
+    ids=str,
+)
+def test_what_sae_lens_saves_is_read_and_encodes_alike(
+    tmp_path: Path, kind: str, options: dict[str, Any]
+) -> None:
+    import torch
+
+    peer = sae_lens_made(kind, tmp_path / "sae", **options)
+    sae = load_sae(tmp_path / "sae")
+    inputs = np.random.default_rng(1).normal(size=(300, H)).astype(np.float32)
+    with torch.no_grad():
+        expected = peer.encode(torch.from_numpy(inputs)).numpy()
+    found = dense(sae, inputs)
+    assert 0.01 < (expected > 0).mean() < 0.7
+    np.testing.assert_array_equal(found > 0, expected > 0)
+    np.testing.assert_allclose(found, expected, rtol=2e-6, atol=2e-5)
+
+
 def test_the_revision_is_that_of_the_weights(tmp_path: Path) -> None:
     first = load_sae(write_sae(tmp_path / "a"))
     assert load_sae(write_sae(tmp_path / "b")).revision == first.revision
@@ -96,7 +165,7 @@ def test_the_revision_is_that_of_the_weights(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"architecture": "jumpreluu"}, "did you mean 'jumprelu'"),
-        ({"normalize_activations": "layer_norm"}, "normalize_activations = 'layer_norm'"),
+        ({"normalize_activations": "covariance_whitening"}, "= 'covariance_whitening'"),
         ({"d_sae": F + 1}, "W_enc should be of shape"),
         ({"k": 0}, "k is 0"),
     ],
