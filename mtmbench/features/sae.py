@@ -137,9 +137,10 @@ class SAE:
         if self.normalisation == "layer_norm":
             centred: torch.Tensor = activations - activations.mean(dim=-1, keepdim=True)
             # sae-lens's, and with it the SAE's: the sample standard deviation, and this epsilon.
-            return centred / (centred.std(dim=-1, keepdim=True) + 1e-5)
+            deviation: torch.Tensor = centred.std(dim=-1, keepdim=True)
+            return centred / (deviation + 1e-5)
         if self.normalisation == "constant_norm_rescale":
-            scale = (self.n_inputs**0.5) / activations.norm(dim=-1, keepdim=True)
+            scale: torch.Tensor = (self.n_inputs**0.5) / activations.norm(dim=-1, keepdim=True)
             return activations * scale
         return activations
 
