@@ -8,7 +8,6 @@ give the same counts, bit for bit.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtmbench.errors import InputError
+from mtmbench.features.activation_store import document_runs
 from mtmbench.features.backbone import BATCH_TOKENS, Backbone, TokenIds, cut
 from mtmbench.features.sae import SAE
 from mtmbench.types import FloatArray, IntArray
@@ -109,7 +109,7 @@ def extract(
         raise InputError(f"none of the {len(texts)} documents has a token for {backbone.name}")
     parts: list[list[_Block]] = [[] for _ in probes]
     done = 0
-    for first, last in _blocks(n_tokens):
+    for first, last in document_runs(n_tokens, BLOCK_TOKENS):
         for part, block in zip(
             parts,
             _extract_block(documents[first:last], backbone, probes, chunk_tokens, batch_tokens),
@@ -192,19 +192,6 @@ def _tokenise(
             documents.append(ids[:max_tokens])
             dropped.append(len(ids) - len(documents[-1]))
     return documents, np.array(dropped, np.int64)
-
-
-def _blocks(n_tokens: IntArray) -> list[tuple[int, int]]:
-    """Cuts documents into runs of about ``BLOCK_TOKENS`` tokens, at least one document each."""
-    bounds = [0]
-    total = 0
-    for row, n in enumerate(n_tokens):
-        if row > bounds[-1] and total + n > BLOCK_TOKENS:
-            bounds.append(row)
-            total = 0
-        total += int(n)
-    bounds.append(len(n_tokens))
-    return list(itertools.pairwise(bounds))
 
 
 def _extract_block(
