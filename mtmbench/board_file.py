@@ -22,6 +22,7 @@ class BoardValue:
         what: says which, in words; unique on a board.
         kind: "metric", or "judge" for an Elo.
         name: the metric or the judge.
+        model: whose it is.
         corpus: its corpus, or "all".
         league: for an Elo, whose competitors it is relative to.
         value: the number, None with ``reason``.
@@ -33,6 +34,7 @@ class BoardValue:
     what: str
     kind: Literal["metric", "judge"]
     name: str
+    model: str
     corpus: str
     league: str
     value: float | None
@@ -142,8 +144,8 @@ def _value(
         raise InputError(f"no {field!r} in {dict(row)!r}")
     ends = _number(row, "lo"), _number(row, "hi")
     return BoardValue(
-        what, kind, name, str(row["corpus"]), league, _number(row, field), *ends,
-        row.get("reason"),
+        what, kind, name, str(row["model"]), str(row["corpus"]), league, _number(row, field),
+        *ends, row.get("reason"),
     )  # fmt: skip
 
 

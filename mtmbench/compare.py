@@ -47,22 +47,30 @@ class EloTolerance(Card):
     absolute: float = Field(default=0.0, ge=0)
 
 
-class Tolerances(Card):
-    """A tolerances file: ``[default]``, ``[elo]`` and one ``[metrics.NAME]`` per exception.
+class ModelTolerance(Card):
+    """How many times as far a model's metric values may move."""
 
-    What an exception leaves out is as in ``[default]``; what that leaves out is 0.
+    times: float = Field(default=1.0, ge=0)
+
+
+class Tolerances(Card):
+    """A tolerances file: ``[default]``, ``[elo]``, ``[metrics.NAME]`` and ``[models.NAME]``.
+
+    What the exception of a metric leaves out is as in ``[default]``; what that leaves out is 0.
     """
 
     default: Tolerance = Tolerance()
     elo: EloTolerance = EloTolerance()
     metrics: Mapping[str, Tolerance] = Field(default_factory=dict)
+    models: Mapping[str, ModelTolerance] = Field(default_factory=dict)
 
-    def allowed(self, metric: str, old: float) -> float:
-        """Returns by how much the value of a metric may differ from ``old``."""
+    def allowed(self, metric: str, old: float, model: str = "") -> float:
+        """Returns by how much the value of a metric of a model may differ from ``old``."""
         own = self.metrics.get(metric, self.default)
         absolute = own.absolute if own.absolute is not None else self.default.absolute
         relative = own.relative if own.relative is not None else self.default.relative
-        return max(absolute or 0.0, (relative or 0.0) * abs(old))
+        times = self.models.get(model, ModelTolerance()).times
+        return times * max(absolute or 0.0, (relative or 0.0) * abs(old))
 
 
 @dataclass(frozen=True)
@@ -194,7 +202,7 @@ def _change(
         return None
     higher_is_better: bool | None = True
     if old.kind == "metric":
-        allowed = tolerances.allowed(old.name, old.value)
+        allowed = tolerances.allowed(old.name, old.value, old.model)
         higher_is_better = _direction(old.name, board)
     else:
         allowed = tolerances.elo.absolute
@@ -291,13 +299,17 @@ def _depends_on(apart: Mapping[tuple[str, str], str], value: BoardValue | None) 
 
 
 def _check_names(tolerances: Tolerances, *boards: BoardFile) -> None:
-    from mtmbench.registries import METRICS
+    from mtmbench.registries import METRICS, MODELS
 
     played = {v.name for board in boards for v in board.values.values() if v.kind == "metric"}
     known = {*METRICS.names(), *played}
     for name in tolerances.metrics:
         if name not in known:
             raise UnknownNameError("metric in the tolerances", name, known)
+    models = {*MODELS.names(), *(v.model for board in boards for v in board.values.values())}
+    for name in tolerances.models:
+        if name not in models:
+            raise UnknownNameError("model in the tolerances", name, models)
 
 
 def _default_tolerances() -> Path:

@@ -291,6 +291,7 @@ def test_k_by_labels_and_by_number_are_different_rows(board: dict[str, Any]) -> 
     [
         ({"metrics": {"nmii": {"absolute": 1}}}, "did you mean 'nmi'"),
         ({"defaults": {}}, "did you mean 'default'"),
+        ({"models": {"bertopics": {"times": 2}}}, "did you mean 'bertopic'"),
         ({"default": {"absolut": 1}}, "did you mean 'absolute'"),
         ({"default": {"absolute": -1}}, "greater than or equal to 0"),
         ({"elo": {"relative": 0.1}}, "unknown key 'elo.relative'"),
@@ -308,6 +309,24 @@ def test_exceptions_inherit_what_they_leave_out() -> None:
     assert checked.allowed("perplexity", -1000.0) == 100.0
     assert checked.allowed("nmi", 0.1) == 0.05
     assert Tolerances().allowed("nmi", 0.1) == 0.0
+
+
+def test_a_model_may_be_allowed_more() -> None:
+    checked = Tolerances.model_validate({**TOLERANCES, "models": {"bertopic": {"times": 3}}})
+    assert checked.allowed("nmi", 0.1, "bertopic") == pytest.approx(0.15)
+    assert checked.allowed("nmi", 0.1, "lda") == 0.05
+
+
+def test_a_models_tolerance_is_for_its_own_rows(board: dict[str, Any]) -> None:
+    row = board["metrics"][0]
+    moved = json.loads(json.dumps(board))
+    moved["metrics"][0]["value"] -= 0.2
+    tight = {"default": {"absolute": 0.1}}
+    assert compare_boards(board, moved, tight).exit_code == 1
+    other = "mlda" if row["model"] != "mlda" else "lda"
+    for model, expected in ((row["model"], 0), (other, 1)):
+        wider = {**tight, "models": {model: {"times": 3}}}
+        assert compare_boards(board, moved, wider).exit_code == expected
 
 
 @pytest.mark.parametrize(
