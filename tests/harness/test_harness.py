@@ -134,7 +134,10 @@ def test_two_runs_on_one_folder(tmp_path: Path, corpus_file: Path) -> None:
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", "from mtmbench.cli import main; main()", *arguments]
+    # A shell's background jobs, and what they start, are born with the signal ignored.
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{listen}; from mtmbench.cli import main; main()"
+    return [sys.executable, "-c", code, *arguments]
 
 
 def run_command(corpus_file: Path, folder: Path) -> list[str]:
