@@ -3,7 +3,7 @@
 Run as ``python -m mtmbench.embedded.train_tinylm --data DIR --work DIR --out DIR`` with the folder
 of corpora (the training text is its ``lm_text``), a scratch folder and the folder to write, here
 ``mtmbench/embedded/tinylm/model``. Killed, it goes on from its last checkpoint in the scratch
-folder; what a step sees depends on its number alone. Needs torch 2.9 or later, for Muon.
+folder; what a step sees depends on its number alone.
 
 A Llama with tied embeddings. Muon (Jordan et al. 2024, learning rate scaled to AdamW's updates as
 in Liu et al. 2025) moves the matrices, AdamW embeddings and norms; both rates warm up, stay, and
@@ -68,8 +68,8 @@ class LMPlan:
     heads: int = 4
     inner: int = 688
     context: int = 256
-    tokens: int = 16_000_000
-    batch: int = 8192
+    tokens: int = 20_000_000
+    batch: int = 4096
     micro_batch: int = 16
     matrix_rate: float = 4e-3
     rate: float = 4e-3
@@ -177,7 +177,8 @@ def train(work: Path, plan: LMPlan, *, threads: int = 2, device: str = "cpu") ->
 
 
 def make_model(plan: LMPlan) -> Any:
-    """Returns the untrained ``LlamaForCausalLM``."""
+    """Returns the untrained ``LlamaForCausalLM``; its blocks begin as the identity."""
+    import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
@@ -193,7 +194,11 @@ def make_model(plan: LMPlan) -> Any:
         eos_token_id=1,
         attention_bias=False,
     )
-    return LlamaForCausalLM(config)
+    model = LlamaForCausalLM(config)
+    for block in model.model.layers:
+        torch.nn.init.zeros_(block.self_attn.o_proj.weight)
+        torch.nn.init.zeros_(block.mlp.down_proj.weight)
+    return model
 
 
 def sequences(stream: TokenArray, plan: LMPlan, step: int) -> Iterator[NDArray[np.int64]]:
@@ -292,18 +297,15 @@ def export(model: Any, work: Path, out: Path, plan: LMPlan) -> None:
 def _optimisers(model: Any, plan: LMPlan) -> list[Any]:
     import torch
 
+    from mtmbench.embedded.muon import Muon
+
     matrices: list[Any] = []
     others: list[Any] = []
     for name, parameter in model.named_parameters():
         inside = parameter.ndim == 2 and "embed" not in name and "lm_head" not in name
         (matrices if inside else others).append(parameter)
     return [
-        torch.optim.Muon(
-            matrices,
-            lr=plan.matrix_rate,
-            weight_decay=plan.weight_decay,
-            adjust_lr_fn="match_rms_adamw",
-        ),
+        Muon(matrices, lr=plan.matrix_rate, weight_decay=plan.weight_decay),
         torch.optim.AdamW(others, lr=plan.rate, betas=(0.9, 0.95), weight_decay=0.0),
     ]
 

@@ -183,7 +183,7 @@ def test_an_exported_model_loads_and_reproduces_its_figures(work: Path, tmp_path
 
 
 def test_the_rate_warms_up_stays_and_falls():
-    plan = LMPlan(tokens=8192 * 1000, warm_up=0.1, cool_down=0.5)
+    plan = LMPlan(tokens=8192 * 1000, batch=8192, warm_up=0.1, cool_down=0.5)
     shares = [plan.share_of_rate(step) for step in range(plan.steps)]
     assert shares[0] == pytest.approx(0.01)
     assert shares[99] == shares[400] == 1.0
