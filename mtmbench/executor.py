@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -20,8 +20,9 @@ from mtmbench.plan import Cell, cell_record
 from mtmbench.store import RunInfo
 from mtmbench.workspace import Produced, Workspace, WorkspaceSpec
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS",
-                     "NUMBA_NUM_THREADS")  # fmt: skip
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS",
+                    "NUMBA_NUM_THREADS")  # fmt: skip
+"""Set to 1 before a worker loads torch or numba, so that results do not depend on its machine."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class WorkerPool:
         while waiting or any(worker.task for worker in self._workers):
             for worker in self._workers:
                 if worker.task is None and waiting:
-                    worker.give(waiting.pop(self._choose(worker, waiting)))
+                    worker.give(take(waiting, worker.warm, self._warm()))
             busy = {worker.connection: worker for worker in self._workers if worker.task}
             for connection in wait(list(busy)):
                 yield from self._receive(busy[connection])  # type: ignore[index]
@@ -110,18 +111,11 @@ class WorkerPool:
     def _run_inline(self, tasks: Sequence[Task]) -> Iterator[Message | Task]:
         assert self._inline is not None
         for task in tasks:
-            yield from _play(self._inline, task)
+            yield from play(self._inline, task)
             yield task
 
-    def _choose(self, worker: _Worker, waiting: Sequence[Task]) -> int:
-        for i, task in enumerate(waiting):
-            if task.affinity in worker.warm:
-                return i
-        taken = {name for other in self._workers for name in other.warm}
-        for i, task in enumerate(waiting):
-            if task.affinity not in taken:
-                return i
-        return 0
+    def _warm(self) -> set[str]:
+        return {name for worker in self._workers for name in worker.warm}
 
     def _receive(self, worker: _Worker) -> Iterator[Message | Task]:
         task = worker.task
@@ -131,15 +125,10 @@ class WorkerPool:
         except (EOFError, OSError):
             worker.process.join(5)
             reason = f"worker died (exit code {worker.process.exitcode}); out of memory?"
-            records = _failure_records(task, worker.played, reason)
             self._workers.remove(worker)
             self._end(worker)
             self._workers.append(self._start())
-            if records:
-                yield records
-            if task.prepare is not None:
-                yield TaskFailure(task, reason)
-            yield task
+            yield from give_up(task, worker.played, reason)
             return
         if message is None:
             worker.task = None
@@ -192,9 +181,33 @@ class _Worker:
             self.connection.send(task)
 
 
-def _play(
+def take(waiting: list[Task], warm: Set[str], taken: Set[str]) -> Task:
+    """Removes and returns the task that a free worker plays next.
+
+    Args:
+        waiting: tasks in order; not empty.
+        warm: affinities that the worker has warm.
+        taken: affinities that any worker has warm: others are opened before these are shared.
+    """
+    for i, task in enumerate(waiting):
+        if task.affinity in warm:
+            return waiting.pop(i)
+    for i, task in enumerate(waiting):
+        if task.affinity not in taken:
+            return waiting.pop(i)
+    return waiting.pop(0)
+
+
+def play(
     workspace: Workspace, task: Task, report: Callable[[Underway], None] | None = None
 ) -> Iterator[list[Produced] | TaskFailure]:
+    """Plays a task as every executor's workers do; yields what they send back.
+
+    Args:
+        workspace: where it is played.
+        task: what is played.
+        report: told how much of a task without cells is done, while it is played.
+    """
     if task.prepare is not None:
         try:
             workspace.prepare(*task.prepare, report=_throttled(task, report))
@@ -232,8 +245,24 @@ def _throttled(
     return told
 
 
+def give_up(task: Task, played: Set[str], reason: str) -> Iterator[Message | Task]:
+    """Yields what a pool yields of a task that it will not play to its end.
+
+    Args:
+        task: the task.
+        played: keys of the cells whose records have come already.
+        reason: why; it stands in the error records of the other cells.
+    """
+    records = _failure_records(task, played, reason)
+    if records:
+        yield records
+    if task.prepare is not None:
+        yield TaskFailure(task, reason)
+    yield task
+
+
 def _failure_records(
-    task: Task, played: set[str], reason: str, trace: str | None = None
+    task: Task, played: Set[str], reason: str, trace: str | None = None
 ) -> list[Produced]:
     return [
         (cell_record(cell, "error", {"reason": reason}, {}), RunInfo(traceback=trace))
@@ -251,7 +280,7 @@ def _worker_main(connection: Connection[Any, Any], spec: WorkspaceSpec, parent: 
             task = connection.recv()
         except (EOFError, OSError):
             return
-        for message in _play(workspace, task, connection.send):
+        for message in play(workspace, task, connection.send):
             connection.send(message)
         connection.send(None)
 
@@ -285,8 +314,8 @@ def _interrupts_ignored() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _single_threaded_environment() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:
         yield
     finally:
