@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from mtmbench.serialise import content_hash
 CUT = " […]"
 """Marks that a document goes on after what is shown."""
 
-_PLACEHOLDERS = frozenset({"fence", "document", "topics_a", "topics_b"})
+_MATCH_PLACEHOLDERS = frozenset({"fence", "document", "topics_a", "topics_b"})
 _PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
 _PARTS = re.compile(
     r"\A\+\+\+\n(?P<settings>.*?)\n\+\+\+\n\s*^# system\n(?P<system>.*?)^# user\n(?P<user>.*)\Z",
@@ -32,8 +32,35 @@ _SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]]*(?=\s|\Z)|[。！
 
 
 @dataclass(frozen=True)
+class Template:
+    """A prompt file of any kind of question, read and checked.
+
+    Attributes:
+        name: its name.
+        system: template of the system message.
+        user: template of the user message.
+        settings: the whole numbers that the file sets.
+        hash: content hash of the whole file.
+    """
+
+    name: str
+    system: str
+    user: str
+    settings: Mapping[str, int]
+    hash: str
+
+    def messages(self, values: Mapping[str, str]) -> tuple[Mapping[str, str], ...]:
+        """Returns the system and the user message; the fence's code occurs in none of ``values``.
+
+        Args:
+            values: what stands for each placeholder but ``fence``.
+        """
+        return _messages(self.system, self.user, _fence(self.hash, *values.values()), values)
+
+
+@dataclass(frozen=True)
 class Prompt:
-    """A prompt file, read and checked.
+    """The prompt file of a match, read and checked.
 
     Attributes:
         name: its name.
@@ -53,23 +80,36 @@ class Prompt:
         """Returns the system and the user message for one document and two options, A first."""
         first, second = (option_text(option) for option in options)
         shown = cut_at_sentence(document, self.document_characters)
-        values = {
-            "fence": _fence(self.hash, shown, first, second),
-            "document": shown,
-            "topics_a": first,
-            "topics_b": second,
-        }
-        return (
-            {"role": "system", "content": _fill(self.system, values)},
-            {"role": "user", "content": _fill(self.user, values)},
-        )
+        values = {"document": shown, "topics_a": first, "topics_b": second}
+        fence = _fence(self.hash, shown, first, second)
+        return _messages(self.system, self.user, fence, values)
 
 
 def load_prompt(name: str) -> Prompt:
-    """Loads a prompt by name, or by the path of an ``.md`` file.
+    """Loads the prompt of a match by name, or by the path of an ``.md`` file.
 
     Raises:
         UnknownNameError: there is no such prompt; the nearest name is given.
+        InputError: the file is not a prompt; the message says what is missing.
+    """
+    found = load_template(name, _MATCH_PLACEHOLDERS, {"document_characters": 100})
+    return Prompt(
+        found.name, found.system, found.user, found.settings["document_characters"], found.hash
+    )
+
+
+def load_template(
+    name: str, placeholders: Collection[str], settings: Mapping[str, int]
+) -> Template:
+    """Loads a prompt of any kind by name, or by the path of an ``.md`` file.
+
+    Args:
+        name: the prompt's name or path.
+        placeholders: what the user part must hold, each as ``{{name}}``, and the system part may.
+        settings: the settings that the file must give, and the least value of each.
+
+    Raises:
+        UnknownNameError: there is no such prompt, or it names another placeholder or setting.
         InputError: the file is not a prompt; the message says what is missing.
     """
     path = _find(name)
@@ -82,12 +122,13 @@ def load_prompt(name: str) -> Prompt:
         raise InputError(f"{path}: a prompt is +++ settings +++, then '# system', then '# user'")
     system, user = parts["system"].strip(), parts["user"].strip()
     for placeholder in _PLACEHOLDER.findall(system + user):
-        if placeholder not in _PLACEHOLDERS:
-            raise UnknownNameError(f"placeholder in {path}", placeholder, _PLACEHOLDERS)
-    missing = _PLACEHOLDERS - set(_PLACEHOLDER.findall(user))
+        if placeholder not in placeholders:
+            raise UnknownNameError(f"placeholder in {path}", placeholder, placeholders)
+    missing = set(placeholders) - set(_PLACEHOLDER.findall(user))
     if missing:
         raise InputError(f"{path}: the user part lacks {{{{{min(missing)}}}}}")
-    return Prompt(path.stem, system, user, _settings(parts["settings"], path), content_hash(text))
+    given = _settings(parts["settings"], settings, path)
+    return Template(path.stem, system, user, given, content_hash(text))
 
 
 def prompt_hash(name: str) -> str:
@@ -139,20 +180,28 @@ def _find(name: str) -> Path:
     return available[name]
 
 
-def _settings(text: str, path: Path) -> int:
+def _settings(text: str, least: Mapping[str, int], path: Path) -> dict[str, int]:
     try:
         settings = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: its settings are not valid TOML: {error}") from error
-    unknown = sorted(set(settings) - {"document_characters"})
-    if unknown:
-        raise UnknownNameError(f"setting in {path}", unknown[0], ["document_characters"])
-    characters = settings.get("document_characters")
-    if isinstance(characters, bool) or not isinstance(characters, int) or characters < 100:
-        raise InputError(
-            f"{path}: document_characters must be a whole number from 100 up, not {characters!r}"
-        )
-    return characters
+    for name in sorted(set(settings) - set(least)):
+        raise UnknownNameError(f"setting in {path}", name, least)
+    for name, low in least.items():
+        value = settings.get(name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < low:
+            raise InputError(f"{path}: {name} must be a whole number from {low} up, not {value!r}")
+    return settings
+
+
+def _messages(
+    system: str, user: str, fence: str, values: Mapping[str, str]
+) -> tuple[Mapping[str, str], ...]:
+    known = {"fence": fence, **values}
+    return (
+        {"role": "system", "content": _fill(system, known)},
+        {"role": "user", "content": _fill(user, known)},
+    )
 
 
 def _fence(*material: str) -> str:
