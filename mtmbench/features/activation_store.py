@@ -1,20 +1,24 @@
-"""The activation store: every token's SAE activations of a corpus, in columnar shards on disk.
+"""The activation store: a corpus's SAE activations, in shards on disk.
 
-A shard holds consecutive documents, one row a token: the document, and the lists of features above
-zero (rising) and of their values in fp16. What the shards are of (model, SAE, corpus, settings) and
-which documents each holds is settled before the first is written; a shard is written whole or not
-at all, so that a killed extraction goes on at the first one missing, and its bytes do not depend on
-who made it. Counts at any thresholds come from the shards alone, without a forward pass; a value
-and a threshold are compared as the shard has it, in fp16's precision.
+A shard holds consecutive documents. What the shards are of (model, SAE, corpus, settings) and which
+documents each holds is settled before the first is written; a shard is written whole or not at all,
+so that a killed extraction goes on at the first one missing, and its bytes do not depend on who
+made it. Values are in fp16, and a threshold is compared with the value as it is stored.
+
+:class:`ActivationStore` keeps every token's activations, one row a token: the document, and the
+lists of features above zero (rising) and of their values; counts at any thresholds come from it
+without a forward pass. :class:`CountStore` keeps only the counts at thresholds given beforehand,
+for corpora whose activations would fill the disk.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtmbench.errors import InputError
+from mtmbench.features.cache import locked, read_arrays, write_arrays
 from mtmbench.serialise import canonical_json, content_hash, write_atomically
 from mtmbench.types import FloatArray, IntArray
 
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 STORE_VERSION = 1
+SHARD_TOKENS = 65_536
 _LARGEST_HALF = 65504.0
 
 
@@ -64,7 +70,8 @@ class Shard:
         with np.errstate(over="ignore", under="ignore"):
             half = np.minimum(np.asarray(values, np.float32), _LARGEST_HALF).astype(np.float16)
         kept = np.flatnonzero(half > 0)
-        order = kept[np.lexsort((features[kept], tokens[kept]))]
+        width = int(features.max(initial=0)) + 1
+        order = kept[np.argsort(tokens[kept].astype(np.int64) * width + features[kept])]
         counts = np.bincount(tokens[order], minlength=len(documents))
         return cls(
             np.ascontiguousarray(documents, np.int32),
@@ -79,7 +86,7 @@ class Shard:
         return np.repeat(self.documents, np.diff(self.starts))
 
 
-class ActivationStore:
+class ShardStore(ABC):
     """Shards of one corpus, one model and one SAE, in a folder of their own.
 
     Args:
@@ -94,13 +101,15 @@ class ActivationStore:
         InputError: the folder holds a store of something else, or no store can be made there.
     """
 
+    _suffix: str
+
     def __init__(
         self,
         folder: Path,
         identity: Mapping[str, Any],
         n_features: int,
         n_tokens: IntArray,
-        shard_tokens: int = 65_536,
+        shard_tokens: int = SHARD_TOKENS,
     ) -> None:
         self.folder = folder
         self.n_features = n_features
@@ -117,9 +126,22 @@ class ActivationStore:
         self.key = content_hash(canonical_json(manifest))
         self._check(manifest)
 
+    def has(self, number: int) -> bool:
+        """Tells whether a shard is there."""
+        return self._path(number).exists()
+
     def missing(self) -> list[int]:
         """Returns the numbers of the shards that are not there yet."""
-        return [i for i in range(len(self.shards)) if not self._path(i).exists()]
+        return [number for number in range(len(self.shards)) if not self.has(number)]
+
+    @contextmanager
+    def claimed(self, number: int, *, wait: bool) -> Iterator[bool]:
+        """Keeps other processes from making a shard; tells whether they now are kept from it.
+
+        Without ``wait`` they are not if one of them has claimed it already.
+        """
+        with locked(self.folder / f"shard-{number:05d}.lock", wait=wait) as mine:
+            yield mine
 
     def write(self, number: int, shard: Shard) -> None:
         """Writes a shard, whole or not at all.
@@ -127,9 +149,6 @@ class ActivationStore:
         Raises:
             InputError: its documents or features are not those of shard ``number``.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         first, last = self.shards[number]
         expected = np.repeat(np.arange(first, last), self.n_tokens[first:last])
         if not np.array_equal(shard.documents, expected):
@@ -141,20 +160,78 @@ class ActivationStore:
             raise InputError(
                 f"feature {int(shard.features.max())} came; the store has {self.n_features}"
             )
-        offsets = pa.array(shard.starts.astype(np.int32))
-        table = pa.table(
-            {
-                "document": pa.array(shard.documents),
-                "features": pa.ListArray.from_arrays(offsets, pa.array(shard.features)),
-                "values": pa.ListArray.from_arrays(offsets, pa.array(shard.values)),
-            }
-        ).replace_schema_metadata({"mtmbench": json.dumps({"store": self.key, "shard": number})})
-        partial = self._path(number).with_suffix(".partial")
-        pq.write_table(
-            table, partial, compression="zstd", compression_level=1,
-            use_dictionary=["document"], write_statistics=False,
-        )  # fmt: skip
-        partial.replace(self._path(number))
+        self._write(number, shard)
+
+    @abstractmethod
+    def counts(self, thresholds: Sequence[FloatArray]) -> list[csr_matrix]:
+        """Counts, for each document, the tokens on which a feature is above its threshold.
+
+        Args:
+            thresholds: (F,) each; a firing counts if its value is strictly greater.
+
+        Returns:
+            One csr (D, F) int32 for each vector of thresholds (eq. 5's ``c_di``).
+
+        Raises:
+            InputError: a shard is missing or damaged.
+        """
+
+    @abstractmethod
+    def mean_activation(self) -> csr_matrix:
+        """Returns csr (D, F) f32: each feature's activation, averaged over a document's tokens.
+
+        Raises:
+            InputError: a shard is missing or damaged.
+        """
+
+    @abstractmethod
+    def _write(self, number: int, shard: Shard) -> None: ...
+
+    def _count(self, number: int, shard: Shard, thresholds: FloatArray | None) -> csr_matrix:
+        """(D_shard, F) int32 counts above thresholds, or f64 sums of activations."""
+        from scipy.sparse import coo_matrix
+
+        first, last = self.shards[number]
+        documents, features = shard.entry_documents - first, shard.features
+        data: NDArray[Any] = shard.values.astype(np.float64)
+        if thresholds is not None:
+            above = np.flatnonzero(shard.values.astype(np.float32) > thresholds[features])
+            documents, features = documents[above], features[above]
+            data = np.ones(len(above), np.int32)
+        matrix = coo_matrix((data, (documents, features)), shape=(last - first, self.n_features))
+        summed: csr_matrix = matrix.tocsr()
+        return summed
+
+    def _mean(self, number: int, shard: Shard) -> csr_matrix:
+        first, last = self.shards[number]
+        sums = self._count(number, shard, None)
+        lengths = np.maximum(self.n_tokens[first:last], 1)
+        sums.data /= np.repeat(lengths, np.diff(sums.indptr))
+        return sums.astype(np.float32)
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"shard-{number:05d}.{self._suffix}"
+
+    def _check(self, manifest: Mapping[str, Any]) -> None:
+        path = self.folder / "manifest.json"
+        text = canonical_json(manifest)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if path.exists() and path.read_text(encoding="utf-8") != text:
+                raise InputError(
+                    f"{self.folder} holds the activations of another corpus, model, SAE or "
+                    "setting; give another folder"
+                )
+            if not path.exists():
+                write_atomically(path, text)
+        except OSError as error:
+            raise InputError(f"cannot keep activations in {self.folder}: {error}") from error
+
+
+class ActivationStore(ShardStore):
+    """Keeps every token's activations; see :class:`ShardStore`."""
+
+    _suffix = "parquet"
 
     def read(self, number: int) -> Shard:
         """Reads a shard.
@@ -183,77 +260,116 @@ class ActivationStore:
         )
 
     def counts(self, thresholds: Sequence[FloatArray]) -> list[csr_matrix]:
-        """Counts, for each document, the tokens on which a feature is above its threshold.
-
-        Args:
-            thresholds: (F,) each; a firing counts if its value is strictly greater.
-
-        Returns:
-            One csr (D, F) int32 for each vector of thresholds (eq. 5's ``c_di``).
-
-        Raises:
-            InputError: a shard is missing or damaged.
-        """
+        """Counts firings above any thresholds; see :meth:`ShardStore.counts`."""
         found: list[list[csr_matrix]] = [[] for _ in thresholds]
         for number in range(len(self.shards)):
             shard = self.read(number)
-            documents = shard.entry_documents - self.shards[number][0]
             for level, limits in enumerate(thresholds):
-                above = shard.values.astype(np.float32) > limits[shard.features]
-                found[level].append(
-                    self._sums(number, documents[above], shard.features[above], None)
-                )
+                found[level].append(self._count(number, shard, limits))
         return [_stack(parts) for parts in found]
 
     def mean_activation(self) -> csr_matrix:
-        """Returns csr (D, F) f32: each feature's activation, averaged over a document's tokens.
+        """Returns csr (D, F) f32; see :meth:`ShardStore.mean_activation`."""
+        numbers = range(len(self.shards))
+        return _stack([self._mean(number, self.read(number)) for number in numbers])
 
-        Raises:
-            InputError: a shard is missing or damaged.
-        """
+    def _write(self, number: int, shard: Shard) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        offsets = pa.array(shard.starts.astype(np.int32))
+        table = pa.table(
+            {
+                "document": pa.array(shard.documents),
+                "features": pa.ListArray.from_arrays(offsets, pa.array(shard.features)),
+                "values": pa.ListArray.from_arrays(offsets, pa.array(shard.values)),
+            }
+        ).replace_schema_metadata({"mtmbench": json.dumps({"store": self.key, "shard": number})})
+        partial = self._path(number).with_suffix(".partial")
+        pq.write_table(
+            table, partial, compression="zstd", compression_level=1,
+            use_dictionary=["document"], write_statistics=False,
+        )  # fmt: skip
+        partial.replace(self._path(number))
+
+
+class CountStore(ShardStore):
+    """Keeps counts at some thresholds and mean activations only; see :class:`ShardStore`.
+
+    Args:
+        thresholds: (L, F), the thresholds at which it counts.
+    """
+
+    _suffix = "safetensors"
+
+    def __init__(
+        self,
+        folder: Path,
+        identity: Mapping[str, Any],
+        n_features: int,
+        n_tokens: IntArray,
+        thresholds: FloatArray,
+        shard_tokens: int = SHARD_TOKENS,
+    ) -> None:
+        self.thresholds = np.asarray(thresholds, np.float32)
+        whole = {**identity, "thresholds": content_hash(self.thresholds)}
+        super().__init__(folder, whole, n_features, n_tokens, shard_tokens)
+
+    def counts(self, thresholds: Sequence[FloatArray]) -> list[csr_matrix]:
+        """Returns the counts at thresholds that it keeps; see :meth:`ShardStore.counts`."""
+        found = []
+        for limits in thresholds:
+            levels = np.flatnonzero((self.thresholds == limits).all(axis=1))
+            if not len(levels):
+                raise InputError(
+                    f"{self.folder} keeps counts at {len(self.thresholds)} vectors of thresholds, "
+                    "and not at the one asked for; only a store of activations has them all"
+                )
+            found.append(self._stacked(f"counts{levels[0]}"))
+        return found
+
+    def mean_activation(self) -> csr_matrix:
+        """Returns csr (D, F) f32; see :meth:`ShardStore.mean_activation`."""
+        return self._stacked("activation")
+
+    def _write(self, number: int, shard: Shard) -> None:
+        arrays: dict[str, NDArray[Any]] = {}
+        parts = {f"counts{i}": self._count(number, shard, t) for i, t in enumerate(self.thresholds)}
+        for name, matrix in {**parts, "activation": self._mean(number, shard)}.items():
+            arrays.update(pack_matrix(name, matrix))
+        arrays["store"] = np.frombuffer(f"{self.key} {number}".encode(), np.uint8)
+        write_arrays(self._path(number), arrays)
+
+    def _stacked(self, name: str) -> csr_matrix:
         parts = []
         for number, (first, last) in enumerate(self.shards):
-            shard = self.read(number)
-            sums = self._sums(number, shard.entry_documents - first, shard.features, shard.values)
-            lengths = np.maximum(self.n_tokens[first:last], 1)
-            sums.data /= np.repeat(lengths, np.diff(sums.indptr))
-            parts.append(sums.astype(np.float32))
+            path = self._path(number)
+            arrays = read_arrays(path)
+            if arrays is None:
+                raise InputError(f"cannot read the counts in {path}; remove it to make it anew")
+            if arrays["store"].tobytes() != f"{self.key} {number}".encode():
+                raise InputError(f"{path} is not shard {number} of this store; remove it")
+            parts.append(unpack_matrix(arrays, name, (last - first, self.n_features)))
         return _stack(parts)
 
-    @cached_property
-    def complete(self) -> bool:
-        """Whether every shard is there."""
-        return not self.missing()
 
-    def _sums(
-        self, number: int, documents: NDArray[Any], features: NDArray[Any], values: Any
-    ) -> csr_matrix:
-        from scipy.sparse import coo_matrix
+def pack_matrix(name: str, matrix: csr_matrix) -> dict[str, NDArray[Any]]:
+    """Returns the three arrays of a csr matrix under names that begin with ``name``."""
+    return {
+        f"{name}.data": matrix.data,
+        f"{name}.indices": matrix.indices.astype(np.int32),
+        f"{name}.indptr": matrix.indptr.astype(np.int64),
+    }
 
-        first, last = self.shards[number]
-        data = np.ones(len(features), np.int32) if values is None else values.astype(np.float64)
-        matrix = coo_matrix((data, (documents, features)), shape=(last - first, self.n_features))
-        summed: csr_matrix = matrix.tocsr()
-        summed.sum_duplicates()
-        return summed
 
-    def _path(self, number: int) -> Path:
-        return self.folder / f"shard-{number:05d}.parquet"
+def unpack_matrix(
+    arrays: Mapping[str, NDArray[Any]], name: str, shape: tuple[int, int]
+) -> csr_matrix:
+    """Returns the matrix that :func:`pack_matrix` took apart."""
+    from scipy.sparse import csr_matrix
 
-    def _check(self, manifest: Mapping[str, Any]) -> None:
-        path = self.folder / "manifest.json"
-        text = canonical_json(manifest)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            if path.exists() and path.read_text(encoding="utf-8") != text:
-                raise InputError(
-                    f"{self.folder} holds the activations of another corpus, model, SAE or "
-                    "setting; give another folder"
-                )
-            if not path.exists():
-                write_atomically(path, text)
-        except OSError as error:
-            raise InputError(f"cannot keep activations in {self.folder}: {error}") from error
+    parts = (arrays[f"{name}.data"], arrays[f"{name}.indices"], arrays[f"{name}.indptr"])
+    return csr_matrix(parts, shape=shape)
 
 
 def document_runs(n_tokens: IntArray, limit: int) -> list[tuple[int, int]]:

@@ -75,6 +75,14 @@ class Backbone(ABC):
         """Returns the token ids of each text, without specials and without a limit."""
 
     @abstractmethod
+    def decode(self, ids: TokenIds) -> str:
+        """Returns the text of tokens."""
+
+    def describe(self) -> dict[str, Any]:
+        """Returns, as JSON values, all that the activations depend on besides tokens and place."""
+        return {"backbone": self.name, "backbone_revision": self.revision}
+
+    @abstractmethod
     def activations(
         self,
         chunks: Sequence[TokenIds],
@@ -170,6 +178,15 @@ class HuggingFaceBackbone(Backbone):
             return_token_type_ids=False, verbose=False,
         )  # fmt: skip
         return [np.array(ids, np.int32) for ids in encoded["input_ids"]]
+
+    def decode(self, ids: TokenIds) -> str:
+        """Returns the text of tokens."""
+        return str(self.tokenizer.decode(ids.tolist()))
+
+    def describe(self) -> dict[str, Any]:
+        """Returns name, content hash, precision, and the specials around each chunk."""
+        first, last = (tokens.tolist() for tokens in self._specials)
+        return {**super().describe(), "precision": self.dtype, "specials": [first, last]}
 
     def activations(
         self,

@@ -3,10 +3,43 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from mtmbench.types import Corpus, Counts
+
+
+@dataclass(frozen=True)
+class TokenContext:
+    """A token on which a feature fires, and the text around it.
+
+    Attributes:
+        before, token, after: the text, as the model's tokens spell it.
+        value: the feature's activation.
+    """
+
+    before: str
+    token: str
+    after: str
+    value: float
+
+
+@dataclass(frozen=True)
+class TopFeature:
+    """One of the top features of a document.
+
+    Attributes:
+        feature: its index in the SAE.
+        label: what it is said to be about.
+        count: tokens of the document on which it is above its threshold.
+        contexts: where in the document it is strongest, strongest first.
+    """
+
+    feature: int
+    label: str
+    count: int
+    contexts: tuple[TokenContext, ...]
 
 
 class FeatureSource(ABC):
@@ -50,4 +83,42 @@ class FeatureSource(ABC):
         Raises:
             UnknownNameError: there is no such setting.
             InputError: the corpus has no tokens, or the filters leave no feature.
+        """
+
+    def saes(self) -> Mapping[str, Mapping[str, Any]]:
+        """Returns the SAEs that a setting may name under "sae", with layer, width and window.
+
+        None by default: settings then have no ``sae``.
+        """
+        return {}
+
+
+class LocatingSource(FeatureSource):
+    """A source that also knows where in a document its features fire."""
+
+    @abstractmethod
+    def top_activations(
+        self,
+        corpus: Corpus,
+        rows: Sequence[int],
+        *,
+        setting: str = "default",
+        max_tokens: int | None = None,
+        n_features: int = 5,
+        n_contexts: int = 3,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[list[TopFeature]]:
+        """Returns documents' top features, by count times log of documents over document frequency.
+
+        Args:
+            corpus: the documents.
+            rows: which of them.
+            setting: one of :meth:`settings`.
+            max_tokens: documents are cut to this many tokens.
+            n_features: how many features a document.
+            n_contexts: how many contexts a feature, the strongest ones.
+            progress: told how much is done, where that takes long.
+
+        Raises:
+            UnknownNameError: there is no such setting.
         """

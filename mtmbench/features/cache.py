@@ -55,7 +55,7 @@ def cached_group(
     found = read_arrays(folder / f"{key}.safetensors")
     if found is not None:
         return found
-    with _locked(folder / f"{group}.lock"):
+    with locked(folder / f"{group}.lock"):
         found = read_arrays(folder / f"{key}.safetensors")
         if found is None:
             made = make()
@@ -101,16 +101,26 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Holds a lock file, or tells that another process does where it is not to ``wait``.
+
+    The lock goes with the process that holds it, so nothing is left to clean up after a kill.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("wb")
     except OSError as error:
         raise _not_writable(path.parent, error) from error
-    # The lock goes with the process that holds it, so nothing is left to clean up after a kill.
     with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
 
 
 def _checksum(arrays: Mapping[str, NDArray[Any]]) -> str:

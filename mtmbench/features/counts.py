@@ -8,11 +8,11 @@ import numpy as np
 
 from mtmbench.errors import InputError
 from mtmbench.features.labels import class_name, in_class
-from mtmbench.features.sae import FeatureSetting
+from mtmbench.features.sae_folder import FeatureSetting
 from mtmbench.types import BoolArray, Counts, FloatArray
 
 
-def apply_filters(counts: Counts, density: FloatArray, setting: FeatureSetting) -> Counts:
+def apply_filters(counts: Counts, density: FloatArray | None, setting: FeatureSetting) -> Counts:
     """Drops features and records what each filter did under ``source["filters"]``.
 
     Every filter looks at all features, so its numbers do not depend on the others: ``dropped`` is
@@ -21,20 +21,29 @@ def apply_filters(counts: Counts, density: FloatArray, setting: FeatureSetting) 
 
     Args:
         counts: the counts of all F features of an SAE.
-        density: (F,) share of training tokens on which each feature fires.
+        density: (F,) share of a reference text's tokens on which each feature fires; None where
+            it is not known.
         setting: the filters; one that is None or empty is off.
 
     Raises:
-        InputError: no feature is left; the message names the filters.
+        InputError: no feature is left, or a filter needs densities and there are none; the
+            message names the filter.
     """
-    frequency = np.bincount(counts.matrix.indices, minlength=len(density))
-    totals = np.bincount(counts.matrix.indices, weights=counts.matrix.data, minlength=len(density))
+    n_features = len(counts.item_ids)
+    frequency = np.bincount(counts.matrix.indices, minlength=n_features)
+    totals = np.bincount(counts.matrix.indices, weights=counts.matrix.data, minlength=n_features)
     dropped: dict[str, BoolArray] = {"absent": frequency == 0}
     report: dict[str, dict[str, Any]] = {"absent": {}}
     if setting.max_doc_share is not None:
         dropped["max_doc_share"] = frequency > setting.max_doc_share * counts.matrix.shape[0]
         report["max_doc_share"] = {"limit": setting.max_doc_share}
     if setting.max_density_multiple is not None:
+        if density is None:
+            raise InputError(
+                f"max_density_multiple is {setting.max_density_multiple}, but no reference text "
+                "says how often the SAE's features fire; set it to false, or build a folder with "
+                "`mtmbench features`"
+            )
         dropped["max_density_multiple"] = density > setting.max_density_multiple * density.mean()
         report["max_density_multiple"] = {"limit": setting.max_density_multiple}
     if setting.drop_label_classes:
@@ -53,12 +62,12 @@ def apply_filters(counts: Counts, density: FloatArray, setting: FeatureSetting) 
         report[name]["firings"] = round(share, 6)
     kept = np.flatnonzero(~np.any(list(dropped.values()), axis=0))
     if not len(kept):
-        raise InputError(_nothing_left(report, len(density), counts.matrix.shape[0]))
+        raise InputError(_nothing_left(report, n_features, counts.matrix.shape[0]))
     share = float(totals[kept].sum()) / everything
     return counts.select_items(
         kept,
         filters={
-            "items": len(density),
+            "items": n_features,
             **report,
             "kept": len(kept),
             "firings_kept": round(share, 6),

@@ -1,8 +1,6 @@
 """Sparse autoencoders in sae-lens's own folder format, read without importing sae-lens.
 
-A folder holds ``cfg.json`` and ``sae_weights.safetensors`` (``SAE.load_from_disk`` reads it too).
-The shipped ones also have ``features.safetensors`` (quantiles of each feature's non-zero
-activations over the training text, density on it), ``labels.json`` and ``settings.json``.
+A folder holds ``cfg.json`` and ``sae_weights.safetensors``; ``SAE.load_from_disk`` reads it too.
 """
 
 from __future__ import annotations
@@ -17,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.errors import InputError, UnknownNameError, did_you_mean
-from mtmbench.features.labels import class_name
+from mtmbench.errors import InputError, did_you_mean
 from mtmbench.serialise import content_hash
 from mtmbench.types import EncoderParams, FloatArray, IntArray
 
@@ -29,6 +26,9 @@ ARCHITECTURES = ("topk", "standard", "jumprelu", "gated")
 """BatchTopK and Matryoshka SAEs are saved as "jumprelu", which they are outside training."""
 
 NORMALISATIONS = ("none", "layer_norm", "constant_norm_rescale")
+
+ENCODED_CELLS = 2**26
+"""Pre-activations that exist at a time: 256 MiB in f32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,31 +106,45 @@ class SAE:
     def encode(self, activations: torch.Tensor) -> tuple[IntArray, NDArray[np.int32], FloatArray]:
         """Encodes (N, H) f32 activations; returns row, feature and value of every one above zero.
 
-        Only this batch's (N, F) pre-activations exist at a time.
+        Rows are rising. Dense pre-activations exist for at most ``ENCODED_CELLS`` (row, feature)
+        pairs at a time, however many rows come. On the device of the activations.
         """
         import torch
 
-        w_enc, b_enc, subtract = self._tensors
+        step = max(1, ENCODED_CELLS // self.n_features)
         with torch.inference_mode():
-            pre = torch.addmm(b_enc, self.normalise(activations) - subtract, w_enc)
-            if self.architecture == "topk":
-                assert self.k is not None
-                values, features = torch.topk(pre, self.k, dim=1, sorted=False)
-                rows, slots = torch.nonzero(values > 0, as_tuple=True)
-                features, values = features[rows, slots], values[rows, slots]
-            else:
-                fires = pre > 0
-                if self.threshold is not None:
-                    fires &= pre > torch.from_numpy(self.threshold)
-                rows, features = torch.nonzero(fires, as_tuple=True)
-                values = pre[rows, features]
-            if self.magnitude is not None:
-                r_mag, b_mag = (torch.from_numpy(part) for part in self.magnitude)
-                linear = values - b_enc[features]
-                values = linear * r_mag.exp()[features] + b_mag[features]
-                positive = values > 0
-                rows, features, values = rows[positive], features[positive], values[positive]
-        return rows.numpy(), features.to(torch.int32).numpy(), values.numpy()
+            parts = [
+                self._encode(activations[first : first + step], first)
+                for first in range(0, len(activations), step)
+            ]
+            rows, features, values = (torch.cat(part) for part in zip(*parts, strict=True))
+        return rows.numpy(), features.numpy(), values.numpy()
+
+    def _encode(
+        self, activations: torch.Tensor, first: int
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        import torch
+
+        w_enc, b_enc, subtract, threshold = self._tensors(activations.device)
+        # The product and then the bias, as sae-lens does: addmm would round differently.
+        pre = ((self.normalise(activations) - subtract) @ w_enc).add_(b_enc)
+        if self.architecture == "topk":
+            assert self.k is not None
+            values, features = torch.topk(pre, self.k, dim=1, sorted=False)
+            rows, slots = torch.nonzero(values > 0, as_tuple=True)
+            features, values = features[rows, slots], values[rows, slots]
+        else:
+            # Thresholds below zero do not let negative values through.
+            limit = 0.0 if threshold is None else threshold.clamp(min=0)
+            rows, features = torch.nonzero(pre > limit, as_tuple=True)
+            values = pre[rows, features]
+        if self.magnitude is not None:
+            r_mag, b_mag = (torch.from_numpy(part).to(pre.device) for part in self.magnitude)
+            linear = values - b_enc[features]
+            values = linear * r_mag.exp()[features] + b_mag[features]
+            positive = values > 0
+            rows, features, values = rows[positive], features[positive], values[positive]
+        return (rows + first).cpu(), features.to(torch.int32).cpu(), values.cpu()
 
     def normalise(self, activations: torch.Tensor) -> torch.Tensor:
         """Returns (N, H) inputs as the SAE was trained on them, before ``b_dec`` is subtracted."""
@@ -144,137 +158,22 @@ class SAE:
             return activations * scale
         return activations
 
-    @cached_property
-    def _tensors(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _tensors(self, device: torch.device) -> tuple[torch.Tensor, ...]:
+        """Weight, bias, what is subtracted, and threshold on a device."""
         import torch
 
-        parts = self.encoder
-        return (
-            torch.from_numpy(parts.weight),
-            torch.from_numpy(parts.bias),
-            torch.from_numpy(parts.subtract),
-        )
-
-
-@dataclass(frozen=True)
-class FeatureSetting:
-    """How firings become counts.
-
-    Attributes:
-        threshold_quantile: level of the thresholds q_i among a feature's non-zero activations.
-        max_doc_share: features in more than this share of the documents are dropped; None is off.
-        max_density_multiple: features that fire on the training text more than this many times
-            as often as the SAE's mean feature are dropped; None is off.
-        drop_label_classes: features whose label is of one of these classes are dropped
-            (:mod:`mtmbench.features.labels`).
-    """
-
-    threshold_quantile: float = 0.8
-    max_doc_share: float | None = 0.9
-    max_density_multiple: float | None = 2.7
-    drop_label_classes: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Returns the fields as JSON values."""
-        return {
-            "threshold_quantile": self.threshold_quantile,
-            "max_doc_share": self.max_doc_share,
-            "max_density_multiple": self.max_density_multiple,
-            "drop_label_classes": list(self.drop_label_classes),
-        }
-
-
-@dataclass(frozen=True, eq=False)
-class SAEFolder:
-    """An SAE with what is known of its features.
-
-    Attributes:
-        name: the folder's name.
-        sae: the weights.
-        window: tokens of the centred window whose mean activation is encoded; 1 is per token.
-        layer: number of the layer whose output it reads, from 1.
-        chunk_tokens: tokens of a chunk of text, specials excluded.
-        quantiles: (F, Q) f32, quantiles of each feature's non-zero activations.
-        levels: Q quantile levels; level 0 stands for threshold 0.
-        density: (F,) f32, share of the training tokens on which a feature fires.
-        labels: F labels.
-        settings: named feature settings.
-        estimated_on: the text from which quantiles and densities come.
-    """
-
-    name: str
-    sae: SAE
-    window: int
-    layer: int
-    chunk_tokens: int
-    quantiles: FloatArray
-    levels: tuple[float, ...]
-    density: FloatArray
-    labels: tuple[str, ...]
-    settings: Mapping[str, FeatureSetting]
-    estimated_on: str
+        if device not in self._on_device:
+            parts = self.encoder
+            arrays = (parts.weight, parts.bias, parts.subtract, self.threshold)
+            self._on_device[device] = tuple(
+                None if array is None else torch.from_numpy(array).to(device)  # type: ignore[misc]
+                for array in arrays
+            )
+        return self._on_device[device]
 
     @cached_property
-    def revision(self) -> str:
-        """Content hash of the weights and of all that filters and thresholds read."""
-        return content_hash(
-            self.sae.revision, self.window, self.layer, self.chunk_tokens, self.quantiles,
-            list(self.levels), self.density, list(self.labels),
-        )  # fmt: skip
-
-    def setting(self, name: str) -> FeatureSetting:
-        """Returns a named setting.
-
-        Raises:
-            UnknownNameError: this SAE has no such setting.
-        """
-        if name not in self.settings:
-            raise UnknownNameError(f"setting of SAE {self.name!r}", name, self.settings)
-        return self.settings[name]
-
-    def thresholds(self, level: float) -> FloatArray:
-        """Returns q_i (F,) f32 at a quantile level.
-
-        Raises:
-            InputError: the folder has no such level.
-        """
-        for column, known in enumerate(self.levels):
-            if abs(known - level) < 1e-6:
-                return np.ascontiguousarray(self.quantiles[:, column])
-        raise InputError(
-            f"SAE {self.name!r} has no quantile level {level}; it has "
-            f"{', '.join(f'{known:g}' for known in self.levels)}"
-        )
-
-
-def setting_from(values: Mapping[str, Any], base: FeatureSetting, where: str) -> FeatureSetting:
-    """Returns ``base`` with some fields replaced; a filter given as false or null is off.
-
-    Args:
-        values: fields of :class:`FeatureSetting` by name.
-        base: the setting that is changed.
-        where: what the values come from, for error messages.
-
-    Raises:
-        InputError: a key is not known or a value is out of range.
-    """
-    known = base.as_dict()
-    for name in values:
-        if name not in known:
-            raise InputError(f"{where}: unknown key {name!r}{did_you_mean(name, known)}")
-    merged = {**known, **values}
-    classes = merged["drop_label_classes"] or ()
-    setting = FeatureSetting(
-        threshold_quantile=float(merged["threshold_quantile"]),
-        max_doc_share=_limit(merged["max_doc_share"]),
-        max_density_multiple=_limit(merged["max_density_multiple"]),
-        drop_label_classes=tuple(class_name(name) for name in classes),
-    )
-    for name in ("max_doc_share", "max_density_multiple"):
-        limit = getattr(setting, name)
-        if limit is not None and limit <= 0:
-            raise InputError(f"{where}: {name} is {limit}; it must be above 0, or false for off")
-    return setting
+    def _on_device(self) -> dict[torch.device, tuple[torch.Tensor, ...]]:
+        return {}
 
 
 def load_sae(folder: Path) -> SAE:
@@ -284,7 +183,7 @@ def load_sae(folder: Path) -> SAE:
         InputError: a file is missing or damaged, the architecture or an option is not known here,
             or shapes do not agree; the message names the folder.
     """
-    cfg = _read_json(folder / "cfg.json")
+    cfg = read_json(folder / "cfg.json")
     architecture = cfg.get("architecture")
     if architecture not in ARCHITECTURES:
         hint = did_you_mean(str(architecture), ARCHITECTURES)
@@ -297,7 +196,7 @@ def load_sae(folder: Path) -> SAE:
         )
     tensors = {
         name: np.ascontiguousarray(tensor, np.float32)
-        for name, tensor in _read_tensors(folder / "sae_weights.safetensors").items()
+        for name, tensor in read_tensors(folder / "sae_weights.safetensors").items()
     }
     n_inputs, n_features = int(cfg["d_in"]), int(cfg["d_sae"])
     shapes: dict[str, tuple[int, ...]] = {
@@ -335,54 +234,11 @@ def load_sae(folder: Path) -> SAE:
     )
 
 
-def load_sae_folder(folder: Path) -> SAEFolder:
-    """Reads an SAE with its features' quantiles, densities, labels and settings.
-
-    Raises:
-        InputError: a file is missing or damaged, or the files disagree; the message names it.
-    """
-    sae = load_sae(folder)
-    features = _read_tensors(folder / "features.safetensors")
-    labels = _read_json(folder / "labels.json")
-    written = _read_json(folder / "settings.json")
-    quantiles = np.ascontiguousarray(features["quantiles"], np.float32)
-    density = np.ascontiguousarray(features["density"], np.float32)
-    levels = tuple(round(float(level), 6) for level in features["quantile_levels"])
-    for what, found, right in (
-        ("labels", len(labels), sae.n_features),
-        ("densities", len(density), sae.n_features),
-        ("quantile rows", len(quantiles), sae.n_features),
-        ("quantile columns", quantiles.shape[1], len(levels)),
-    ):
-        if found != right:
-            raise InputError(f"{folder}: {found} {what}; expected {right}")
-    return SAEFolder(
-        name=folder.name,
-        sae=sae,
-        window=int(written["window"]),
-        layer=int(written["layer"]),
-        chunk_tokens=int(written["chunk_tokens"]),
-        quantiles=quantiles,
-        levels=levels,
-        density=density,
-        labels=tuple(str(label) for label in labels),
-        settings={
-            name: setting_from(written[name], FeatureSetting(), f"{folder}/settings.json")
-            for name in ("default", "paper")
-            if name in written
-        },
-        estimated_on=str((written.get("training") or {}).get("text", "the SAE's training text")),
-    )
-
-
 _MORE_TENSORS = {"jumprelu": ("threshold",), "gated": ("b_gate", "r_mag", "b_mag")}
 
 
-def _limit(value: Any) -> float | None:
-    return None if value is None or value is False else float(value)
-
-
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """Reads a JSON file; an InputError names it if it cannot be read."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -391,7 +247,8 @@ def _read_json(path: Path) -> Any:
         raise InputError(f"{path} is not valid JSON: {error}") from error
 
 
-def _read_tensors(path: Path) -> dict[str, NDArray[Any]]:
+def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
+    """Reads a safetensors file; an InputError names it if it cannot be read."""
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from mtmbench.errors import InputError
-from mtmbench.features.activation_store import ActivationStore, Shard, document_runs
+from mtmbench.features.activation_store import (
+    ActivationStore,
+    CountStore,
+    Shard,
+    document_runs,
+)
 
 F = 40
 N_TOKENS = np.array([7, 0, 30, 12, 1, 25, 3])
@@ -80,7 +85,7 @@ def test_a_killed_extraction_goes_on_at_the_missing_shards(tmp_path: Path):
         again.counts([np.zeros(F, np.float32)])
     fill(again)
     assert again.missing() == []
-    assert again.complete
+    again.counts([np.zeros(F, np.float32)])
 
 
 def test_shards_are_lists_of_a_row_for_each_token(tmp_path: Path):
@@ -135,3 +140,38 @@ def test_runs_cover_all_documents_within_the_limit():
     assert (runs[0][0], runs[-1][1]) == (0, 200)
     assert all(lengths[a:b].sum() <= 100 or b - a == 1 for a, b in runs)
     assert document_runs(np.array([500]), 100) == [(0, 1)]
+
+
+def test_a_store_of_counts_has_those_of_the_store_of_activations(tmp_path: Path):
+    store = fill(make(tmp_path / "store"))
+    levels = np.stack([np.zeros(F), np.linspace(0, 12, F)]).astype(np.float32)
+    counted = CountStore(tmp_path / "counts", {}, F, N_TOKENS, levels, shard_tokens=32)
+    for number in counted.missing():
+        counted.write(number, shard_of(store, number))
+    for found, expected in zip(
+        counted.counts(levels[::-1]), store.counts(levels[::-1]), strict=True
+    ):
+        assert found.dtype == np.int32
+        np.testing.assert_array_equal(found.toarray(), expected.toarray())
+    found = counted.mean_activation()
+    np.testing.assert_array_equal(found.toarray(), store.mean_activation().toarray())
+    with pytest.raises(InputError, match="only a store of activations has them all"):
+        counted.counts([np.ones(F, np.float32)])
+    with pytest.raises(InputError, match="of another corpus, model, SAE or setting"):
+        CountStore(tmp_path / "counts", {}, F, N_TOKENS, levels[:1], shard_tokens=32)
+    path = counted.folder / "shard-00001.safetensors"
+    path.write_bytes((counted.folder / "shard-00000.safetensors").read_bytes())
+    with pytest.raises(InputError, match="not shard 1 of this store"):
+        counted.counts(levels)
+
+
+def test_a_claimed_shard_is_left_to_its_claimant(tmp_path: Path):
+    store, other = make(tmp_path / "store"), make(tmp_path / "store")
+    with store.claimed(1, wait=False) as mine:
+        assert mine
+        with other.claimed(1, wait=False) as theirs:
+            assert not theirs
+        with other.claimed(0, wait=False) as theirs:
+            assert theirs
+    with other.claimed(1, wait=True) as theirs:
+        assert theirs

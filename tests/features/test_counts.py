@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 
 from mtmbench.errors import InputError
 from mtmbench.features.counts import apply_filters
-from mtmbench.features.sae import FeatureSetting
+from mtmbench.features.sae_folder import FeatureSetting
 from mtmbench.types import Counts, EncoderParams
 
 OFF = FeatureSetting(0.0, None, None, ())

@@ -13,7 +13,7 @@ from mtmbench.cards import WordSpec
 from mtmbench.errors import InputError, UnknownNameError
 from mtmbench.features.backbone import HuggingFaceBackbone, minilm_backbone
 from mtmbench.features.minilm import MiniLMFeatures
-from mtmbench.features.sae import load_sae_folder
+from mtmbench.features.sae_folder import load_sae_folder
 from mtmbench.features.views import make_views
 from mtmbench.types import Corpus
 
@@ -46,7 +46,7 @@ def write_folder(folder: Path, seed: int, window: int, layer: int = 6) -> None:
     )
     cfg = {
         "architecture": "topk", "k": K, "d_in": 384, "d_sae": F, "dtype": "float32",
-        "device": "cpu", "metadata": {},
+        "device": "cpu", "metadata": {"hook_name": f"blocks.{layer - 1}.hook_resid_post"},
     }  # fmt: skip
     (folder / "cfg.json").write_text(json.dumps(cfg))
     save_file(
@@ -58,7 +58,7 @@ def write_folder(folder: Path, seed: int, window: int, layer: int = 6) -> None:
         folder / "features.safetensors",
     )
     (folder / "labels.json").write_text(json.dumps([f"feature{i}" for i in range(F)]))
-    settings = {"window": window, "layer": layer, "chunk_tokens": 254, "default": ALL_ON}
+    settings = {"window": window, "chunk_tokens": 254, "default": ALL_ON}
     if window == 1:
         settings["paper"] = {**ALL_ON, "threshold_quantile": 0.8, "max_doc_share": 0.5}
     (folder / "settings.json").write_text(json.dumps(settings))
@@ -83,7 +83,7 @@ def slow_counts(text: str, folder: Path, level: float) -> np.ndarray:
         whole = torch.tensor([[101, *ids[start : start + 254], 102]])
         with torch.no_grad():
             hidden = backbone.model(input_ids=whole, output_hidden_states=True).hidden_states
-            states = hidden[info.layer][0, 1:-1]
+            states = hidden[int(info.hook_point.split(".")[1]) + 1][0, 1:-1]
             if info.window > 1:
                 rows, w = range(len(states)), info.window
                 states = torch.stack(
@@ -158,7 +158,7 @@ def test_the_record_says_how_counts_were_made(saes: Path) -> None:
     counts = MiniLMFeatures(saes, default="window").counts(corpus_of(*TEXTS), max_tokens=20)
     source = counts.source
     assert source["backbone"] == "sentence-transformers/all-MiniLM-L6-v2"
-    assert source["hook_point"] == "encoder.layer.3"
+    assert source["hook_point"] == "blocks.3.hook_resid_post"
     assert (source["sae"], source["window"], source["chunk_tokens"]) == ("window", 16, 254)
     assert source["sae_hash"] == load_sae_folder(saes / "window").sae.revision
     assert source["threshold"]["quantile"] == 0.0

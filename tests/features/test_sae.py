@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from mtmbench.errors import InputError, UnknownNameError
-from mtmbench.features.sae import FeatureSetting, load_sae, load_sae_folder
+from mtmbench.features.sae import load_sae
+from mtmbench.features.sae_folder import FeatureSetting, load_sae_folder
 from mtmbench.types import FloatArray
 
 H, F, K = 24, 96, 6
