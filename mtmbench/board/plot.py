@@ -13,7 +13,7 @@ _MAX_TICKS = 5
 
 @dataclass(frozen=True)
 class Axis:
-    """A range of Elo that all rows of a judge share.
+    """A range of values that all rows of a plot share.
 
     Attributes:
         lo: left end.
@@ -23,7 +23,7 @@ class Axis:
 
     lo: float
     hi: float
-    ticks: tuple[int, ...]
+    ticks: tuple[float, ...]
 
     @classmethod
     def over(cls, rows: Iterable[Mapping[str, Any]]) -> Axis:
@@ -42,9 +42,28 @@ class Axis:
         ticks = tuple(step * i for i in range(first, math.floor(high / step) + 1))
         return cls(low, high, ticks)
 
-    def at(self, elo: float) -> str:
-        """Returns where an Elo lies, as a percentage of the width."""
-        return f"{100 * (elo - self.lo) / (self.hi - self.lo):.2f}%"
+    @classmethod
+    def spanning(cls, values: Iterable[float]) -> Axis:
+        """Returns an axis that holds every value, with ticks of 1, 2, 2.5 or 5 times a power of 10.
+
+        Equal values get an axis of length 0.02 around them.
+        """
+        found = [float(value) for value in values] or [0.0]
+        low, high = min(found), max(found)
+        if high - low < 1e-9:
+            low, high = low - 0.01, high + 0.01
+        margin = 0.04 * (high - low)
+        low, high = low - margin, high + margin
+        power = 10.0 ** math.floor(math.log10((high - low) / _MAX_TICKS))
+        step = next(
+            f * power for f in (1, 2, 2.5, 5, 10) if (high - low) / (f * power) <= _MAX_TICKS
+        )
+        first, last = math.ceil(low / step), math.floor(high / step)
+        return cls(low, high, tuple(round(step * i, 12) for i in range(first, last + 1)))
+
+    def at(self, value: float) -> str:
+        """Returns where a value lies, as a percentage of the width."""
+        return f"{100 * (value - self.lo) / (self.hi - self.lo):.2f}%"
 
 
 @dataclass(frozen=True)
@@ -69,6 +88,16 @@ class Mark:
             axis.at(row["hi"]),
             f"Elo {row['elo']:.0f}, interval {row['lo']:.0f} to {row['hi']:.0f}",
         )
+
+    @classmethod
+    def placed(
+        cls, axis: Axis, value: float, lo: float | None, hi: float | None, digits: int = 3
+    ) -> Mark:
+        """Returns the mark of any value, with its interval where it has one."""
+        if lo is None or hi is None:
+            return cls(axis.at(value), None, None, f"{value:.{digits}f}, no interval")
+        label = f"{value:.{digits}f}, interval {lo:.{digits}f} to {hi:.{digits}f}"
+        return cls(axis.at(value), axis.at(lo), axis.at(hi), label)
 
 
 def heat(rate: float | None) -> str:

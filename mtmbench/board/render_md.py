@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from mtmbench.board.markdown import markdown_bullets, markdown_table, markdown_text
 from mtmbench.board.notes import (
     audit_line,
     judge_notes,
@@ -26,17 +26,17 @@ from mtmbench.board.view import (
 def render_md(board: Mapping[str, Any]) -> str:
     """Returns the board as Markdown: notes, ratings by judge, metrics by corpus, errors."""
     view = BoardView(board)
-    parts = [f"# {_text(board['title'])}"]
+    parts = [f"# {markdown_text(board['title'])}"]
     if board["description"]:
-        parts.append(_text(board["description"]))
+        parts.append(markdown_text(board["description"]))
     parts.append(_corpora(board))
     if board["ratings"]:
         parts.append("## Ratings")
-        parts.append(_bullets(rating_notes(view)))
+        parts.append(markdown_bullets(rating_notes(view)))
         parts += [part for judge in view.judges() for part in _judge(judge)]
     if board["metrics"]:
         parts.append("## Metrics")
-        parts.append(_bullets(metric_notes(view)))
+        parts.append(markdown_bullets(metric_notes(view)))
         parts += [part for table in view.metric_tables() for part in _metrics(table)]
     if board["fits"]:
         parts += ["## Fits", _fits(view)]
@@ -50,16 +50,16 @@ def _corpora(board: Mapping[str, Any]) -> str:
         [row["name"], row["n_docs"], row["n_empty"], row["n_duplicates"], row["revision"][:12]]
         for row in board["corpora"]
     ]
-    return _table(["corpus", "documents", "empty, dropped", "duplicates", "revision"], rows)
+    return markdown_table(["corpus", "documents", "empty, dropped", "duplicates", "revision"], rows)
 
 
 def _judge(view: JudgeView) -> list[str]:
     judge = view.judge
-    parts = [f"### Judge: {_text(judge['id'])}", _text(audit_line(judge))]
-    parts.append(_bullets(judge_notes(judge)))
+    parts = [f"### Judge: {markdown_text(judge['id'])}", markdown_text(audit_line(judge))]
+    parts.append(markdown_bullets(judge_notes(judge)))
     warnings = judge_warnings(judge, list(view.leagues))
     if warnings:
-        parts.append("\n".join(f"> **Warning:** {_text(warning)}" for warning in warnings))
+        parts.append("\n".join(f"> **Warning:** {markdown_text(warning)}" for warning in warnings))
     for league in view.leagues:
         parts += _league(league, set(judge["shares_encoder_with"]))
     return parts
@@ -76,23 +76,23 @@ def _league(league: LeagueView, flagged: set[str]) -> list[str]:
         counts = [row["wins"], row["ties"], row["losses"]]
         counts += [row["unparsed"], row["refused"]] if league.removed else []
         rows.append([row["rank"], shown, elo, interval, *counts])
-    parts = [f"#### {_text(league.title)}", _table(header, rows)]
+    parts = [f"#### {markdown_text(league.title)}", markdown_table(header, rows)]
     if league.reasons:
-        parts.append(_bullets([f"{name}: {reason}" for name, reason in league.reasons]))
+        parts.append(markdown_bullets([f"{name}: {reason}" for name, reason in league.reasons]))
     return parts
 
 
 def _metrics(table: MetricTable) -> list[str]:
-    parts = [f"### {_text(table.title)}"]
+    parts = [f"### {markdown_text(table.title)}"]
     for title, lines in (
         ("Comparable across models", table.comparable),
         ("Over each model's own items", table.own),
     ):
         if lines:
             rows = [[_label(line), *map(_cell, line.cells)] for line in lines]
-            parts += [f"**{title}**", _table(["metric", *table.names], rows, raw=True)]
+            parts += [f"**{title}**", markdown_table(["metric", *table.names], rows, raw=True)]
     if table.notes:
-        listed = [f"\\[{i}] {_text(note)}" for i, note in enumerate(table.notes, start=1)]
+        listed = [f"\\[{i}] {markdown_text(note)}" for i, note in enumerate(table.notes, start=1)]
         parts.append("<br>\n".join(listed))
     return parts
 
@@ -100,8 +100,8 @@ def _metrics(table: MetricTable) -> list[str]:
 def _label(line: MetricLine) -> str:
     arrow = "↑" if line.higher_is_better else "↓"
     view = f", {line.view}" if line.view == "projected" else ""
-    params = f" ({_text(line.params)})" if line.params else ""
-    return f"{_text(line.metric)} {arrow}{view}{params}"
+    params = f" ({markdown_text(line.params)})" if line.params else ""
+    return f"{markdown_text(line.metric)} {arrow}{view}{params}"
 
 
 def _cell(cell: MetricCell | None) -> str:
@@ -124,27 +124,9 @@ def _fits(view: BoardView) -> str:
         seeds = ", ".join(map(str, row["seeds"]))
         rows.append([row["corpus"], row["k"], view.name(row), seeds, found, kind])
     header = ["corpus", "K", "model", "seeds", "topics found, by seed", "items"]
-    return _table(header, rows)
+    return markdown_table(header, rows)
 
 
 def _errors(view: BoardView) -> str:
     rows = [[e.corpus, e.k, e.who, e.what, e.reason] for e in view.errors()]
-    return _table(["corpus", "K", "model", "failed", "reason"], rows)
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[Any]], *, raw: bool = False) -> str:
-    """Returns a table; with ``raw`` the cells of ``rows`` are Markdown already."""
-    lines = [[_text(cell) for cell in header], ["---"] * len(header)]
-    lines += [[str(c) if raw else "–" if c is None else _text(c) for c in row] for row in rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _bullets(lines: Sequence[str]) -> str:
-    return "\n".join(f"- {_text(line)}" for line in lines)
-
-
-def _text(value: Any) -> str:
-    """Escapes what Markdown or HTML would read as markup."""
-    text = re.sub(r"\s+", " ", str(value))
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", text)
+    return markdown_table(["corpus", "K", "model", "failed", "reason"], rows)

@@ -1,0 +1,1 @@
+"""Studies: open questions about SAE features, each one resumable command over the harness."""

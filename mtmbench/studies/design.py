@@ -1,0 +1,324 @@
+"""What each study plays: feature settings, one of them the baseline that the others are held to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mtmbench.errors import InputError, UnknownNameError
+
+QUANTILES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+"""Threshold levels of the study, among a feature's non-zero activations."""
+
+PAPER_CLASSES = ("formatting", "grammar", "mathematics", "programming", "stop words")
+"""Label classes that the paper's filter drops."""
+
+MIN_LABEL_SCORE = 0.6
+"""What the label-score filter asks for when the source's default has it off; chance is 0.5."""
+
+_FILTERS: Mapping[str, tuple[str, Any]] = {
+    "max_doc_share": ("document-share", 0.9),
+    "max_density_multiple": ("density", 2.7),
+    "drop_label_classes": ("label-classes", list(PAPER_CLASSES)),
+    "min_label_score": ("label-score", MIN_LABEL_SCORE),
+}
+"""Filter by field of a feature setting: its name, and its value where the source has it off."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One feature setting of a study.
+
+    Attributes:
+        name: name of the setting, as on records.
+        label: the same for people, short.
+        detail: what the setting is beyond its label.
+        default: whether it is the source's own default setting.
+        x: what is varied; None where the settings have no order.
+        values: the setting as a feature source takes it.
+        baseline: whether the others of its series are held against it.
+        series: settings that differ in ``x`` alone share a series.
+    """
+
+    name: str
+    label: str
+    x: float | None
+    values: Mapping[str, Any]
+    baseline: bool = False
+    series: str = ""
+    detail: str = ""
+    default: bool = False
+
+    @property
+    def role(self) -> str:
+        """Returns "default", "baseline" or nothing."""
+        return "default" if self.default else "baseline" if self.baseline else ""
+
+
+@dataclass(frozen=True)
+class Design:
+    """A study: its settings in the order in which they are shown.
+
+    Attributes:
+        name: "threshold", "layer", "filters" or "width".
+        question: what it asks.
+        x_label: what is varied.
+        points: at least two settings; one baseline a series.
+        notes: what a reader must know of the choice.
+    """
+
+    name: str
+    question: str
+    x_label: str
+    points: tuple[Point, ...]
+    notes: tuple[str, ...] = ()
+
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """Returns the feature settings by name, as ``features.params.settings`` holds them."""
+        return {point.name: dict(point.values) for point in self.points}
+
+    def baseline_of(self, point: Point) -> Point:
+        """Returns the setting that ``point`` is held against; itself for a baseline."""
+        return next(p for p in self.points if p.series == point.series and p.baseline)
+
+
+def make_design(name: str, make_source: Callable[[Mapping[str, Any]], Any]) -> Design:
+    """Lays out a study over a feature source.
+
+    Args:
+        name: the study.
+        make_source: makes the feature source with further settings by name.
+
+    Raises:
+        UnknownNameError: there is no such study; the nearest name is given.
+        InputError: the source cannot carry it: it lacks a quantile level, does not say its
+            filters, or has SAEs of one layer or width alone; the message says what is needed.
+    """
+    if name not in _MAKERS:
+        raise UnknownNameError("study", name, _MAKERS)
+    design = _MAKERS[name](make_source)
+    # The source checks the settings before anything is played.
+    source = make_source(design.settings())
+    for point in design.points:
+        source.describe(point.name)
+    return design
+
+
+def study_names() -> list[str]:
+    """Returns the names of the studies that vary a feature setting."""
+    return sorted(_MAKERS)
+
+
+def _threshold(make_source: Callable[[Mapping[str, Any]], Any]) -> Design:
+    base = _default_setting(make_source({}))
+    default = float(base["threshold_quantile"])
+    points = tuple(
+        Point(
+            name=f"q{level:g}",
+            label=f"quantile {level:g}",
+            x=level,
+            values={**base, "threshold_quantile": level},
+            baseline=level == default,
+            default=level == default,
+        )
+        for level in sorted({*QUANTILES, default})
+    )
+    return Design(
+        "threshold",
+        "At which quantile of a feature's non-zero activations should a firing begin to count?",
+        "threshold quantile",
+        points,
+        ("Everything but the threshold is as in the source's default setting.",),
+    )
+
+
+def _filters(make_source: Callable[[Mapping[str, Any]], Any]) -> Design:
+    source = make_source({})
+    base = _default_setting(source)
+    standard = _default_setting(source, "paper") if "paper" in source.settings() else base
+    on = {field: _on_value(field, base, standard) for field in _FILTERS if field in base}
+    candidates = [
+        Point("default", "default", None, base, baseline=True, detail=_in_words(base), default=True)
+    ]
+    for field, value in on.items():
+        turned = "off" if base[field] else "on"
+        short = _FILTERS[field][0]
+        candidates.append(
+            Point(
+                name=f"{short}-{turned}",
+                label=f"{short.replace('-', ' ')} {turned}",
+                x=None,
+                values={**base, field: False if base[field] else value},
+                detail="" if base[field] else _limit_text(field, value),
+            )
+        )
+    none = dict.fromkeys(on, False)
+    candidates.append(Point("all-off", "every filter off", None, {**base, **none}))
+    candidates.append(Point("all-on", "every filter on", None, {**base, **on}))
+    points, notes = _usable(candidates, make_source)
+    return Design(
+        "filters",
+        "What does each feature filter do, turned on or off by itself?",
+        "filters",
+        points,
+        ("Each filter is turned over by itself, the others staying as in the default.", *notes),
+    )
+
+
+def _layer(make_source: Callable[[Mapping[str, Any]], Any]) -> Design:
+    return _over_saes(
+        make_source, "layer", "From which layer of the language model should features come?"
+    )
+
+
+def _width(make_source: Callable[[Mapping[str, Any]], Any]) -> Design:
+    return _over_saes(make_source, "width", "How many features should the SAE have?")
+
+
+_MAKERS: Mapping[str, Callable[[Callable[[Mapping[str, Any]], Any]], Design]] = {
+    "threshold": _threshold,
+    "layer": _layer,
+    "filters": _filters,
+    "width": _width,
+}
+
+
+def _over_saes(
+    make_source: Callable[[Mapping[str, Any]], Any], varied: str, question: str
+) -> Design:
+    """Lays out SAEs that differ in one property; each group alike in the others is a series."""
+    source = make_source({})
+    saes = _saes(source)
+    base = {key: value for key, value in _default_setting(source).items() if key != "sae"}
+    default = source.describe("default")["sae"]
+    groups: dict[str, list[str]] = {}
+    for name, facts in saes.items():
+        groups.setdefault(_group(facts, varied), []).append(name)
+    series = {
+        group: sorted(names, key=lambda name: (saes[name][varied], name))
+        for group, names in groups.items()
+        if len({saes[name][varied] for name in names}) > 1
+    }
+    if not series:
+        kept = "width and window" if varied == "layer" else "layer and window"
+        there = "; ".join(f"{name}: {_facts_text(saes[name])}" for name in sorted(saes))
+        raise InputError(
+            f"study {varied!r} needs SAEs of at least two {varied}s that agree in {kept}; feature "
+            f"source {source.name!r} has {there}. Give a source that has more, or a folder of them "
+            "(--set features.params.saes=FOLDER)"
+        )
+    points = [
+        Point(
+            name=name,
+            label=f"{varied} {saes[name][varied]:,}",
+            detail=f"SAE {name}",
+            x=float(saes[name][varied]),
+            values={**base, "sae": name},
+            baseline=name == (default if default in names else names[0]),
+            default=name == default,
+            series=group if len(series) > 1 else "",
+        )
+        for group, names in sorted(series.items(), key=lambda item: (default not in item[1], item))
+        for name in names
+    ]
+    left = sorted(set(saes) - {point.name for point in points})
+    notes = ["Threshold quantile and filters are those of the source's default setting throughout."]
+    if default in left or len(series) > 1:
+        notes.append(
+            "Where the default SAE is not in a series, the series is held against its lowest."
+        )
+    if left:
+        notes.append(f"Without a counterpart, and so not played: {', '.join(left)}.")
+    return Design(varied, question, varied, tuple(points), tuple(notes))
+
+
+def _saes(source: Any) -> Mapping[str, Mapping[str, Any]]:
+    saes: Mapping[str, Mapping[str, Any]] = source.saes() if hasattr(source, "saes") else {}
+    if not saes:
+        raise InputError(
+            f"feature source {source.name!r} lists no SAEs (its method saes), so studies over "
+            "layers and widths cannot be laid out"
+        )
+    return saes
+
+
+def _group(facts: Mapping[str, Any], varied: str) -> str:
+    """Names what the SAEs of a series share: all but what is varied."""
+    parts = [f"{name} {facts[name]:,}" for name in ("layer", "width", "window") if name != varied]
+    hook = str(facts.get("hook_point", ""))
+    if varied == "layer":
+        hook = re.sub(r"\d+", "*", hook)
+    return ", ".join([*parts, hook] if hook else parts)
+
+
+def _facts_text(facts: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {facts[name]}" for name in ("layer", "width", "window"))
+
+
+def _default_setting(source: Any, name: str = "default") -> dict[str, Any]:
+    """Returns a setting of a source as values that make it again; a filter that is off is False."""
+    described = source.describe(name)
+    try:
+        limits = described["filter_limits"]
+        quantile = described["threshold"]["quantile"]
+        sae = described["sae"]
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"feature source {source.name!r} does not describe its setting {name!r} by 'sae', "
+            "'threshold' and 'filter_limits', so there is nothing to vary"
+        ) from error
+    filters = {field: limits[field] or False for field in _FILTERS if field in limits}
+    if filters.get("drop_label_classes"):
+        filters["drop_label_classes"] = sorted(limits["drop_label_classes"])
+    return {"sae": sae, "threshold_quantile": quantile, **filters}
+
+
+def _on_value(field: str, base: Mapping[str, Any], standard: Mapping[str, Any]) -> Any:
+    return base[field] or standard.get(field) or _FILTERS[field][1]
+
+
+def _usable(
+    candidates: list[Point], make_source: Callable[[Mapping[str, Any]], Any]
+) -> tuple[tuple[Point, ...], list[str]]:
+    """Leaves out settings that repeat another, and those that the source refuses, with its words.
+
+    "Every filter on" leaves out what is refused by itself.
+    """
+    points: list[Point] = []
+    notes: list[str] = []
+    refused: dict[str, Any] = {}
+    for point in candidates:
+        values = {**point.values, **refused} if point.name == "all-on" else point.values
+        if any(dict(values) == dict(other.values) for other in points):
+            continue
+        detail = _in_words(values) if point.name == "all-on" else point.detail
+        candidate = replace(point, values=values, detail=detail)
+        try:
+            make_source({point.name: dict(values)}).describe(point.name)
+        except InputError as error:
+            if point.baseline:
+                raise
+            notes.append(f"Not played: {point.label}: {error}")
+            base = candidates[0].values
+            changed = {field: base[field] for field in values if values[field] != base[field]}
+            refused |= changed if len(changed) == 1 else {}
+            continue
+        points.append(candidate)
+    return tuple(points), notes
+
+
+def _in_words(values: Mapping[str, Any]) -> str:
+    on = [_limit_text(field, values[field]) for field in _FILTERS if values.get(field)]
+    return "; ".join(on) or "no filter"
+
+
+def _limit_text(field: str, value: Any) -> str:
+    if field == "max_doc_share":
+        return f"in at most {100 * value:g} % of documents"
+    if field == "max_density_multiple":
+        return f"density at most {value:g} times the mean"
+    if field == "min_label_score":
+        return f"label score at least {value:g}"
+    return f"no labels of {', '.join(value)}"

@@ -1,0 +1,132 @@
+"""One plain sentence per corpus, model and metric: what the numbers bear, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mtmbench.studies.design import Design, Point
+from mtmbench.studies.paired import ALPHA
+from mtmbench.studies.tables import METRICS
+
+Row = Mapping[str, Any]
+
+
+def findings(design: Design, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Returns a finding per corpus, model, series and metric, a corpus's first metric leading.
+
+    All metrics of a study are better when higher. A difference is called one only where its
+    p-value, corrected by Holm's method for every setting held against the baseline, is below 0.05.
+    """
+    groups: dict[tuple[str, str, str, str], list[Row]] = {}
+    for row in rows:
+        if row["setting"] is not None:
+            key = (row["corpus"], row["model"], row["series"], row["metric"])
+            groups.setdefault(key, []).append(row)
+    leading: dict[tuple[str, str, str], str] = {}
+    for corpus, model, series, metric in groups:
+        leading.setdefault((corpus, model, series), metric)
+    points = {point.name: point for point in design.points}
+    titles = {metric.name: metric.title for metric in METRICS}
+    order = {metric.name: i for i, metric in enumerate(METRICS)}
+    return [
+        {
+            "corpus": key[0],
+            "model": key[1],
+            "series": key[2],
+            "metric": key[3],
+            "leads": leading[key[:3]] == key[3],
+            "text": f"{_start(titles[key[3]])}: {_sentence(points, groups[key])}",
+        }
+        for key in sorted(groups, key=lambda key: (*key[:3], order[key[3]]))
+    ]
+
+
+def differs(row: Row) -> bool:
+    """Whether a row's difference to the baseline lies beyond the spread over seeds."""
+    return row["p_holm"] is not None and row["p_holm"] < ALPHA
+
+
+def _sentence(points: Mapping[str, Point], rows: Sequence[Row]) -> str:
+    had = [row for row in rows if row["mean"] is not None]
+    if not had:
+        return f"no setting has a value ({rows[0]['reason']})."
+    base = next(row for row in rows if points[row["setting"]].baseline)
+    others = [row for row in had if row is not base]
+    if base["mean"] is None:
+        verdict = f"{_name(points, base)} has no value ({base['reason']}), so nothing is compared"
+    elif not others:
+        verdict = f"only {_name(points, base)} has a value, so nothing is compared"
+    else:
+        verdict = _verdict(points, base, others)
+    missing = len(rows) - len(had)
+    left = f"; {missing} of {len(rows)} settings have no value" if missing else ""
+    return f"{verdict}; {_highest(points, had, base)}{left}."
+
+
+def _verdict(points: Mapping[str, Point], base: Row, others: Sequence[Row]) -> str:
+    name = f"{_name(points, base)}, {_number(base['mean'])}"
+    if all(row["difference"] == 0 and row["p"] is None for row in others):
+        return f"every setting gives what {name} gives"
+    if all(row["p"] is None for row in others):
+        if max(row["n_paired"] for row in others) < 2:
+            return f"one seed shows no spread, so no difference from {name}, is established"
+        return f"no setting's difference from {name}, has a spread over seeds to be held against"
+    higher = [row for row in others if differs(row) and row["difference"] > 0]
+    lower = [row for row in others if differs(row) and row["difference"] < 0]
+    if not higher and not lower:
+        return f"no difference beyond the spread over seeds from {name}"
+    parts = [
+        f"{_listed(points, found)} {'is' if len(found) == 1 else 'are'} {how} than {name}"
+        for found, how in ((higher, "higher"), (lower, "lower"))
+        if found
+    ]
+    none = "" if higher else "; none is higher"
+    return f"beyond the spread over seeds {', and '.join(parts)}{none}"
+
+
+def _highest(points: Mapping[str, Point], had: Sequence[Row], base: Row) -> str:
+    # Of equal means the baseline, then the first, is named.
+    best = max(had, key=lambda row: (row["mean"], row is base))
+    of = f"the highest mean of the {len(had)} settings"
+    if best is base:
+        return f"{_name(points, base)}, has {of} itself" if len(had) > 1 else "that is all"
+    place = f"{of} is at {points[best['setting']].label}, {_number(best['mean'])}"
+    if best["difference"] is None:
+        return place
+    return f"{place}, {_gap(best)}"
+
+
+def _gap(row: Row) -> str:
+    """Returns by how much a row differs from the baseline, and how sure that is."""
+    size = f"a difference of {_number(row['difference'])}"
+    if row["difference_lo"] is None:
+        return f"{size} without an interval"
+    n = row["n_compared"]
+    held = "" if n == 1 else f" after Holm's correction for {n} settings compared"
+    return (
+        f"{size} (95 % interval, paired over {row['n_paired']} seeds, "
+        f"{_number(row['difference_lo'])} to {_number(row['difference_hi'])}; "
+        f"p {_p(row['p_holm'])}{held})"
+    )
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}".replace("-", "−")
+
+
+def _listed(points: Mapping[str, Point], rows: Sequence[Row]) -> str:
+    return ", ".join(points[row["setting"]].label for row in rows)
+
+
+def _name(points: Mapping[str, Point], base: Row) -> str:
+    point = points[base["setting"]]
+    return "the default" if point.label == "default" else f"the {point.role}, {point.label}"
+
+
+def _start(title: str) -> str:
+    return title[0].upper() + title[1:]

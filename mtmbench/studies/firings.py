@@ -1,0 +1,97 @@
+"""What each feature setting leaves to count, kept in the study's folder so that it is made once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtmbench.board.cells import rounded
+from mtmbench.errors import InputError
+from mtmbench.features.views import make_views
+from mtmbench.plan import Plan
+from mtmbench.serialise import canonical_json, content_hash, write_atomically
+from mtmbench.studies.design import Design
+from mtmbench.types import Corpus, Counts
+
+FILE = "firings.json"
+
+
+def count_firings(plan: Plan, design: Design, folder: Path) -> list[dict[str, Any]]:
+    """Returns a row per corpus and setting: what is left to count.
+
+    ``features_kept`` of ``features`` pass the filters (and fire in the corpus at all), with
+    ``firings_kept`` of the counts at the setting's threshold; ``counts_per_token`` is what is left
+    per token; ``documents_empty`` is how many documents are left without any count. The rows lie
+    in ``firings.json`` under hashes of all they depend on, so a second call makes none.
+    """
+    path = folder / FILE
+    known = _read(path)
+    rows = []
+    for corpus in plan.corpora.values():
+        for point in design.points:
+            key = _key(plan, corpus, point.name)
+            if key not in known:
+                try:
+                    known[key] = _facts(_counts(plan, corpus, point.name))
+                except InputError as error:
+                    # Not kept: a later call may fare better, as the fits do.
+                    rows.append(_row(corpus, point.name, {"reason": str(error)}))
+                    continue
+                write_atomically(path, canonical_json(known) + "\n")
+            rows.append(_row(corpus, point.name, known[key]))
+    return rows
+
+
+def _counts(plan: Plan, corpus: Corpus, setting: str) -> Counts:
+    features = plan.suite.features
+    views = make_views(
+        corpus, words=plan.suite.words, source=features.source, setting=setting,
+        max_tokens=features.max_tokens, params=features.params,
+    )  # fmt: skip
+    counts: Counts = views.require("features", "the study")
+    return counts
+
+
+def _facts(counts: Counts) -> dict[str, Any]:
+    filters = counts.source.get("filters") or {}
+    total = int(counts.matrix.sum())
+    n_tokens = int(counts.n_tokens.sum())
+    return {
+        "features": int(filters.get("items", counts.matrix.shape[1])),
+        "features_kept": int(counts.matrix.shape[1]),
+        "firings_kept": rounded(filters.get("firings_kept"), 4),
+        "counts_per_token": rounded(total / n_tokens if n_tokens else 0.0, 4),
+        "documents": int(counts.matrix.shape[0]),
+        "documents_empty": int((np.asarray(counts.matrix.sum(axis=1)).ravel() == 0).sum()),
+        "reason": None,
+    }
+
+
+def _row(corpus: Corpus, setting: str, facts: dict[str, Any]) -> dict[str, Any]:
+    missing = dict.fromkeys(
+        ("features", "features_kept", "firings_kept", "counts_per_token", "documents",
+         "documents_empty", "reason")
+    )  # fmt: skip
+    return {"corpus": corpus.name, "setting": setting, **missing, **facts}
+
+
+def _key(plan: Plan, corpus: Corpus, setting: str) -> str:
+    features = plan.suite.features
+    from mtmbench.registries import FEATURES
+
+    source = FEATURES.get(features.source)(**features.params)
+    described = source.describe(setting)
+    return content_hash(corpus.revision, features.source, features.max_tokens, setting, described)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}); remove it") from error
+    return known

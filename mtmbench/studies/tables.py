@@ -1,0 +1,251 @@
+"""Records of a study to its rows: means over seeds, and differences to the baseline by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mtmbench.board.cells import rounded
+from mtmbench.board.metric_rows import mean_interval
+from mtmbench.plan import Plan
+from mtmbench.studies.design import Design, Point
+from mtmbench.studies.paired import Paired, holm, paired_difference
+from mtmbench.types import SCHEMA_VERSION, Record
+
+CONFIDENCE = 0.95
+_DIGITS = 4
+
+
+@dataclass(frozen=True)
+class StudyMetric:
+    """A metric of every study: its name, the items it reads, and how it is told.
+
+    Attributes:
+        name: registry name.
+        view: "projected", or None for a metric that reads no items.
+        title: for tables.
+        needs_labels: whether it is played on labelled corpora alone.
+    """
+
+    name: str
+    view: str | None
+    title: str
+    needs_labels: bool = False
+
+
+METRICS = (
+    StudyMetric("nmi", None, "NMI with the labels", needs_labels=True),
+    StudyMetric("purity", None, "purity", needs_labels=True),
+    StudyMetric("npmi", "projected", "NPMI of the projected words"),
+    StudyMetric("diversity", "projected", "topic diversity of the projected words"),
+)
+"""In this order; the first that a corpus has heads its findings."""
+
+FIRINGS = {
+    "features": "features",
+    "features_kept": "kept",
+    "firings_kept": "counts kept by the filters",
+    "counts_per_token": "counts per token",
+    "documents_empty": "documents without a count",
+}
+"""What is told of each setting's counts, by field, with its heading."""
+
+
+def study_rows(
+    design: Design, records: Sequence[Record], corpora: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Returns a row per corpus, metric, model and setting, in that order.
+
+    ``mean``, ``lo`` and ``hi`` are over seeds. ``difference`` is to the baseline setting of the
+    series, paired by seed, with its own t-interval; ``p_holm`` is its p-value corrected for all
+    settings of the series that are held against that baseline. The reference model reads no
+    features: its rows have no setting and no difference. What is missing has a reason.
+    """
+    values, reasons, models = _collect(records)
+    rows: list[dict[str, Any]] = []
+    for corpus in corpora:
+        for metric in METRICS:
+            for model, reads_features in models.items():
+                key = (corpus, metric.name, model)
+                if not any(known[:3] == key for known in (*values, *reasons)):
+                    continue
+                if reads_features:
+                    rows += _model_rows(design, key, values, reasons)
+                else:
+                    rows.append(_row(key, None, values, reasons))
+    return rows
+
+
+def study_json(
+    design: Design,
+    plan: Plan,
+    records: Sequence[Record],
+    firings: Sequence[Mapping[str, Any]],
+    reference: str | None,
+) -> dict[str, Any]:
+    """Returns the content of ``study.json``; equal records and firings give an equal one."""
+    from mtmbench.studies.findings import findings
+
+    suite = plan.suite
+    rows = study_rows(design, records, list(plan.corpora))
+    return {
+        "schema": SCHEMA_VERSION,
+        "study": design.name,
+        "question": design.question,
+        "varied": design.x_label,
+        "source": suite.features.source,
+        "max_tokens": suite.features.max_tokens,
+        "models": [name for name in suite.models if name != reference],
+        "reference": reference if reference in suite.models else None,
+        "seeds": list(suite.seeds),
+        "confidence": CONFIDENCE,
+        "corpora": [
+            {
+                "name": corpus.name,
+                "revision": corpus.revision,
+                "n_docs": len(corpus),
+                "n_labels": corpus.n_labels,
+                "k": next(cell.k for cell in plan.fits if cell.corpus == corpus.name),
+            }
+            for corpus in plan.corpora.values()
+        ],
+        "settings": [_setting(point) for point in design.points],
+        "metrics": [
+            {"name": metric.name, "view": metric.view, "title": metric.title}
+            for metric in METRICS
+            if any(row["metric"] == metric.name for row in rows)
+        ],
+        "firings": [dict(row) for row in firings],
+        "rows": rows,
+        "findings": findings(design, rows),
+        "notes": [*design.notes, *_NOTES],
+        "errors": _errors(records),
+        "versions": sorted({r.versions["mtmbench"] for r in records if "mtmbench" in r.versions}),
+    }
+
+
+_NOTES = (
+    "Intervals are 95 % t-intervals over the seeds of a fit, on one set of documents each: they "
+    "say nothing of other documents or corpora.",
+    "A difference is paired by seed. It is called one only if its p-value, corrected by Holm's "
+    "method for every setting of the table that is held against the baseline, is below 0.05; each "
+    "corpus, model and metric is corrected by itself.",
+    "The highest mean of several is picked because it is the highest, so it flatters its setting.",
+)
+
+
+def _setting(point: Point) -> dict[str, Any]:
+    return {
+        "name": point.name,
+        "label": point.label,
+        "detail": point.detail,
+        "x": point.x,
+        "series": point.series,
+        "role": point.role,
+        "baseline": point.baseline,
+        "values": dict(point.values),
+    }
+
+
+def _errors(records: Sequence[Record]) -> list[dict[str, Any]]:
+    names = ("corpus", "model", "setting", "seed", "metric", "reason")
+    return [
+        {"kind": record.kind, **{name: record.payload.get(name) for name in names}}
+        for record in records
+        if record.status == "error"
+    ]
+
+
+_Key = tuple[str, str, str]
+_Place = tuple[str, str, str, str | None]
+_Values = dict[_Place, dict[int, float]]
+_Reasons = dict[_Place, str]
+
+
+def _collect(records: Sequence[Record]) -> tuple[_Values, _Reasons, dict[str, bool]]:
+    values: _Values = {}
+    reasons: _Reasons = {}
+    models: dict[str, bool] = {}
+    for record in records:
+        if record.kind != "metric":
+            continue
+        payload = record.payload
+        setting = payload["setting"]
+        place = (payload["corpus"], payload["metric"], payload["model"], setting)
+        models.setdefault(payload["model"], setting is not None)
+        if record.status == "ok" and payload.get("value") is not None:
+            values.setdefault(place, {})[int(payload["seed"])] = float(payload["value"])
+        else:
+            what = "error: " if record.status == "error" else ""
+            reasons[place] = f"{what}{payload.get('reason') or 'no value'}"
+    # Models over features first, each in the order of its name.
+    return values, reasons, dict(sorted(models.items(), key=lambda item: (not item[1], item[0])))
+
+
+def _model_rows(
+    design: Design, key: _Key, values: _Values, reasons: _Reasons
+) -> list[dict[str, Any]]:
+    rows = {point.name: _row(key, point, values, reasons) for point in design.points}
+    for baseline in (point for point in design.points if point.baseline):
+        others = [p for p in design.points if p.series == baseline.series and not p.baseline]
+        base = values.get((*key, baseline.name), {})
+        compared = [
+            paired_difference(values.get((*key, point.name), {}), base, CONFIDENCE)
+            for point in others
+        ]
+        corrected = holm([found.p for found in compared])
+        for point, found, p_holm in zip(others, compared, corrected, strict=True):
+            rows[point.name] |= _difference(found, p_holm, len(others))
+    return list(rows.values())
+
+
+def _row(key: _Key, point: Point | None, values: _Values, reasons: _Reasons) -> dict[str, Any]:
+    corpus, metric, model = key
+    place = (*key, None if point is None else point.name)
+    found = values.get(place, {})
+    mean = lo = hi = None
+    if found:
+        mean, lo, hi = mean_interval([found[seed] for seed in sorted(found)], CONFIDENCE)
+    return {
+        "corpus": corpus,
+        "metric": metric,
+        "model": model,
+        "setting": None if point is None else point.name,
+        "series": None if point is None else point.series,
+        "x": None if point is None else point.x,
+        "n_seeds": len(found),
+        "mean": rounded(mean, _DIGITS),
+        "lo": rounded(lo, _DIGITS),
+        "hi": rounded(hi, _DIGITS),
+        "difference": None,
+        "difference_lo": None,
+        "difference_hi": None,
+        "p": None,
+        "p_holm": None,
+        "n_paired": None,
+        "n_compared": None,
+        "reason": _reason(found, lo, reasons.get(place)),
+    }
+
+
+def _reason(found: Mapping[int, float], lo: float | None, lost: str | None) -> str | None:
+    if not found:
+        return lost or "no value"
+    if lost is not None:
+        return f"some seeds without a value: {lost}"
+    if lo is None:
+        return "no interval: one seed" if len(found) == 1 else "no interval: all seeds agree"
+    return None
+
+
+def _difference(found: Paired, p_holm: float | None, n_compared: int) -> dict[str, Any]:
+    return {
+        "difference": rounded(found.mean, _DIGITS),
+        "difference_lo": rounded(found.lo, _DIGITS),
+        "difference_hi": rounded(found.hi, _DIGITS),
+        "p": rounded(found.p, 6),
+        "p_holm": rounded(p_holm, 6),
+        "n_paired": found.n,
+        "n_compared": n_compared,
+    }
