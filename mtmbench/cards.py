@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -141,7 +141,7 @@ def read_card(path: Path, card_type: type[C], overrides: Mapping[str, Any] | Non
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid TOML: {error}") from error
     for key, value in (overrides or {}).items():
-        _set_dotted(data, key, value)
+        set_dotted(data, key, value)
     return parse_card(data, card_type, str(path))
 
 
@@ -152,6 +152,35 @@ def parse_card(data: Mapping[str, Any], card_type: type[C], where: str) -> C:
     except ValidationError as error:
         lines = [_explain(problem, card_type) for problem in error.errors()]
         raise InputError(f"{where}: " + "; ".join(lines)) from error
+
+
+def parse_overrides(items: Sequence[str]) -> dict[str, Any]:
+    """Reads ``KEY=VALUE`` texts: a value is TOML; what is not TOML is a string, as typed.
+
+    Raises:
+        InputError: an item is not of that form.
+    """
+    parsed: dict[str, Any] = {}
+    for item in items:
+        key, separator, value = item.partition("=")
+        if not separator or not key.strip():
+            raise InputError(f"--set takes KEY=VALUE, not {item!r}")
+        parsed[key.strip()] = _toml_value(value.strip())
+    return parsed
+
+
+def set_dotted(data: dict[str, Any], key: str, value: Any) -> None:
+    """Sets a dotted key of nested tables, making tables on the way.
+
+    Raises:
+        InputError: a part of the key holds a value that is no table.
+    """
+    *parents, last = key.split(".")
+    for parent in parents:
+        data = data.setdefault(parent, {})
+        if not isinstance(data, dict):
+            raise InputError(f"--set {key}: {parent!r} is not a table")
+    data[last] = value
 
 
 def card_folders(kind: CardKind) -> list[Path]:
@@ -234,13 +263,11 @@ def load_judge_card(name: str) -> JudgeCard:
     return card
 
 
-def _set_dotted(data: dict[str, Any], key: str, value: Any) -> None:
-    *parents, last = key.split(".")
-    for parent in parents:
-        data = data.setdefault(parent, {})
-        if not isinstance(data, dict):
-            raise InputError(f"--set {key}: {parent!r} is not a table")
-    data[last] = value
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 def _explain(problem: Any, card_type: type[Card]) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from mtmbench.errors import MtmbenchError, StoreInUseError
+from mtmbench.studies.cli import study_app
 
 EXIT_ERRORS = 1
 EXIT_USAGE = 2
@@ -23,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(study_app, name="study")
 
 SuiteArgument = Annotated[str, typer.Argument(help="A suite's name, its folder, or a .toml file.")]
 SetOption = Annotated[
@@ -260,25 +262,9 @@ def main() -> None:
 
 
 def _suite(name: str, overrides: list[str] | None, models: str | None) -> Any:
-    from mtmbench.cards import load_suite
-    from mtmbench.errors import InputError
+    from mtmbench.cards import load_suite, parse_overrides
 
-    parsed: dict[str, Any] = {}
-    for item in overrides or []:
-        key, separator, value = item.partition("=")
-        if not separator or not key.strip():
-            raise InputError(f"--set takes KEY=VALUE, not {item!r}")
-        parsed[key.strip()] = _toml_value(value.strip())
+    parsed = parse_overrides(overrides or [])
     if models is not None:
         parsed["models"] = [model.strip() for model in models.split(",") if model.strip()]
     return load_suite(name, parsed)
-
-
-def _toml_value(text: str) -> Any:
-    """Reads a value as TOML; what is not TOML is a string, as typed."""
-    import tomllib
-
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mtmbench.cards import KSpec, Suite, parse_card
+from mtmbench.cards import KSpec, Suite, parse_card, set_dotted
 from mtmbench.errors import InputError
 from mtmbench.harness import Progress, RunOutcome, run_suite
 from mtmbench.plan import Plan, make_plan
@@ -131,13 +131,7 @@ def _suite(
         "features": {"source": source, "max_tokens": MAX_TOKENS},
     }
     for key, value in (overrides or {}).items():
-        *parents, last = key.split(".")
-        table = data
-        for parent in parents:
-            table = table.setdefault(parent, {})
-            if not isinstance(table, dict):
-                raise InputError(f"--set {key}: {parent!r} is not a table")
-        table[last] = value
+        set_dotted(data, key, value)
     suite = parse_card(data, Suite, f"study {name!r}")
     _check_models(suite, models, reference)
     return suite

@@ -1,0 +1,121 @@
+"""``mtmbench study``: each study is one command, and the same command again goes on with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mtmbench.errors import InputError
+
+EXIT_ERRORS = 1
+EXIT_INTERRUPTED = 130
+
+study_app = typer.Typer(
+    help="Open questions about SAE features, played and told: a table, a plot, plain sentences.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+CorporaArgument = Annotated[
+    list[str] | None, typer.Argument(help="Names, files or folders; 20ng and bills by default.")
+]
+SourceOption = Annotated[str, typer.Option("--source", help="The feature source.")]
+ModelsOption = Annotated[
+    str, typer.Option("--models", help="Models over features, separated by commas.")
+]
+ReferenceOption = Annotated[
+    str, typer.Option("--reference", help="A model over words beside them; none for no one.")
+]
+SeedsOption = Annotated[int, typer.Option("--seeds", help="Number of seeds.", min=1)]
+KOption = Annotated[
+    str, typer.Option("--k", help="Number of topics, or labels: as many as there are, at least 20.")
+]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", help="The study's folder; runs/studies/NAME by default.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Override a key of the suite behind it (dotted)."
+    ),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Folder of local corpora; MTMBENCH_DATA by default."),
+]
+PluginOption = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", help="A .py file or module that registers more; may be repeated."),
+]
+WorkersOption = Annotated[
+    int | None, typer.Option(help="Processes; every usable core by default.", min=0)
+]
+
+
+_QUESTIONS = {
+    "threshold": "At which quantile of its activations should a feature's firing begin to count?",
+    "layer": "From which layer should features come? Needs SAEs of one width at several layers.",
+    "filters": "What does each feature filter do, turned on or off by itself?",
+    "width": "How many features should the SAE have? Needs SAEs of several widths at one layer.",
+}
+
+
+def _add(name: str) -> None:
+    @study_app.command(name, help=_QUESTIONS[name])
+    def play(
+        corpora: CorporaArgument = None,
+        source: SourceOption = "minilm",
+        models: ModelsOption = "mlda,metm",
+        reference: ReferenceOption = "lda",
+        seeds: SeedsOption = 5,
+        k: KOption = "labels",
+        out: OutOption = None,
+        overrides: SetOption = None,
+        data_dir: DataOption = None,
+        plugin: PluginOption = None,
+        workers: WorkersOption = None,
+    ) -> None:
+        _play(
+            name, corpora or [], overrides, source=source, models=_names(models),
+            reference=None if reference in ("", "none") else reference, seeds=seeds, k=_k(k),
+            out=out, data_dir=data_dir,
+            plugins=plugin or [], workers=workers,
+        )  # fmt: skip
+
+
+for _name in _QUESTIONS:
+    _add(_name)
+
+
+def _play(name: str, corpora: list[str], overrides: list[str] | None, **options: Any) -> None:
+    from mtmbench.cards import parse_overrides
+    from mtmbench.reports import ConsoleProgress
+    from mtmbench.studies.report import print_study
+    from mtmbench.studies.run import run_study
+
+    try:
+        with ConsoleProgress() as progress:
+            outcome = run_study(
+                name, corpora, overrides=parse_overrides(overrides or []), progress=progress,
+                **options,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        typer.echo("interrupted; the same command again goes on from here", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    print_study(outcome)
+    if outcome.run.errors:
+        raise typer.Exit(EXIT_ERRORS)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _k(text: str) -> Any:
+    if text == "labels":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f"--k takes a number of topics from 1 up, or labels, not {text!r}")
+    return int(text)
