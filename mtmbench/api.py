@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mtmbench.models.base import TopicModel
+    from mtmbench.ray_executor import RayOptions
 
 __all__ = ["Board", "load_corpus", "model", "run", "score", "views"]
 
@@ -108,6 +109,7 @@ def run(
     workers: int | None = None,
     data_dir: str | Path | None = None,
     plugins: Sequence[str] = (),
+    executor: RayOptions | None = None,
 ) -> Board:
     """Plays a suite, or what is left of it, and returns its board.
 
@@ -119,6 +121,8 @@ def run(
         workers: processes; None takes every core, 0 plays in this process.
         data_dir: folder of local corpora.
         plugins: files or modules that register more models, metrics or judges.
+        executor: a :class:`~mtmbench.ray_executor.RayOptions` plays on that cluster; None plays
+            on this machine.
 
     Raises:
         StoreInUseError: another run holds the folder.
@@ -134,6 +138,6 @@ def run(
     folder = Path(out) if out is not None else Path("runs") / resolved.name
     run_suite(
         resolved, folder, workers=workers, plugins=plugins,
-        data_dir=None if data_dir is None else Path(data_dir),
+        data_dir=None if data_dir is None else Path(data_dir), executor=executor,
     )  # fmt: skip
     return Board(json.loads((folder / "board.json").read_text(encoding="utf-8")), folder)

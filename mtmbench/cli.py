@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mtmbench.errors import MtmbenchError, StoreInUseError
 from mtmbench.studies.cli import study_app
+
+if TYPE_CHECKING:
+    from mtmbench.ray_executor import RayOptions
 
 EXIT_ERRORS = 1
 EXIT_USAGE = 2
@@ -58,6 +61,13 @@ class Listed(StrEnum):
     suites = "suites"
 
 
+class ExecutorName(StrEnum):
+    """Where ``mtmbench run`` plays."""
+
+    local = "local"
+    ray = "ray"
+
+
 @app.command("list")
 def list_names(what: Annotated[Listed, typer.Argument(help="What to list.")]) -> None:
     """Lists what is registered or installed, with where it comes from."""
@@ -91,10 +101,29 @@ def run(
     data_dir: DataOption = None,
     plugin: PluginOption = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes; every usable core by default.", min=0)
+        int | None,
+        typer.Option(help="Processes, by default every usable core; on Ray: actors.", min=0),
+    ] = None,
+    executor: Annotated[
+        ExecutorName, typer.Option(help="Processes of this machine, or actors on Ray's nodes.")
+    ] = ExecutorName.local,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Ray: HOST:PORT of the cluster; RAY_ADDRESS, else this machine's."),
+    ] = None,
+    actor_cores: Annotated[
+        int | None, typer.Option(help="Ray: cores that an actor reserves; 1 by default.", min=1)
+    ] = None,
+    actor_gpus: Annotated[
+        float | None,
+        typer.Option(help="Ray: GPUs that an actor reserves, or a share of one.", min=0),
     ] = None,
 ) -> None:
     """Plays a suite, or what is left of it, and writes its board.
+
+    With --executor ray, every node must have this mtmbench installed and see --out, the feature
+    cache (MTMBENCH_CACHE), the corpora and the plugins under the same paths: a file system that
+    all nodes share. The keys of judges are read from each node's own environment.
 
     Exit status: 0; 1 if cells failed; 4 if another run holds the folder; 130 if interrupted. The
     same command again goes on where this one stopped.
@@ -104,11 +133,12 @@ def run(
 
     resolved = _suite(suite, overrides, models)
     folder = out or Path("runs") / resolved.name
+    cluster = _cluster(executor, address, actor_cores, actor_gpus)
     try:
         with ConsoleProgress() as progress:
             outcome = run_suite(
                 resolved, folder, data_dir=data_dir, plugins=plugin or [], workers=workers,
-                progress=progress,
+                progress=progress, executor=cluster,
             )  # fmt: skip
     except KeyboardInterrupt:
         typer.echo("interrupted; the same command again goes on from here", err=True)
@@ -259,6 +289,19 @@ def main() -> None:
     except MtmbenchError as error:
         typer.echo(f"mtmbench: {error}", err=True)
         sys.exit(EXIT_USAGE)
+
+
+def _cluster(
+    executor: ExecutorName, address: str | None, actor_cores: int | None, actor_gpus: float | None
+) -> RayOptions | None:
+    from mtmbench.errors import InputError
+    from mtmbench.ray_executor import RayOptions
+
+    if executor is ExecutorName.ray:
+        return RayOptions(address, actor_cores or 1, actor_gpus or 0.0)
+    if (address, actor_cores, actor_gpus) != (None, None, None):
+        raise InputError("--address, --actor-cores and --actor-gpus go with --executor ray")
+    return None
 
 
 def _suite(name: str, overrides: list[str] | None, models: str | None) -> Any:

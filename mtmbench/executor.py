@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, Protocol
 
 from mtmbench.plan import Cell, cell_record
 from mtmbench.store import RunInfo
@@ -55,7 +55,25 @@ class TaskFailure:
     reason: str
 
 
-Message = list[Produced] | Underway | TaskFailure
+@dataclass(frozen=True)
+class Notice:
+    """What befell the pool itself, for people to read; the tasks go on."""
+
+    text: str
+
+
+Message = list[Produced] | Underway | TaskFailure | Notice
+
+
+class Executor(Protocol):
+    """Where tasks are played; a context manager, for what it holds open between runs."""
+
+    def __enter__(self) -> Executor: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Message | Task]:
+        """Plays tasks; yields what comes of them as it comes, and each task when it is done."""
 
 
 class WorkerPool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,8 +13,9 @@ import tomli_w
 
 from mtmbench.cards import Suite, parse_card, read_card
 from mtmbench.errors import InputError
-from mtmbench.executor import Task, TaskFailure, Underway, WorkerPool
+from mtmbench.executor import Executor, Notice, Task, TaskFailure, Underway, WorkerPool
 from mtmbench.plan import Cell, FitCell, MatchCell, MetricCell, Plan, cell_record, make_plan
+from mtmbench.ray_executor import RayOptions, RayPool
 from mtmbench.registries import JUDGES, METRICS, MODELS
 from mtmbench.results import TopicResult
 from mtmbench.store import RunInfo, RunStore
@@ -73,10 +74,12 @@ def run_suite(
     workers: int | None = None,
     progress: Progress | None = None,
     plan: Plan | None = None,
+    executor: RayOptions | None = None,
 ) -> RunOutcome:
     """Plays every cell of a suite that ``folder`` does not hold yet and writes its board.
 
-    The board's files do not depend on how often the run was interrupted, nor on ``workers``.
+    The board's files do not depend on how often the run was interrupted, nor on ``workers`` and
+    ``executor``.
 
     Args:
         suite: what to play.
@@ -84,13 +87,15 @@ def run_suite(
         data_dir: folder of local corpora; None reads ``MTMBENCH_DATA``.
         plugins: files or modules that register more models, metrics or judges.
         workers: processes, each on one thread; None takes the cores that are usable, 0 plays in
-            this process.
+            this process. On Ray: the most actors; None takes what the nodes can hold.
         progress: told what is happening.
         plan: the suite's plan if it was made already.
+        executor: a Ray cluster whose actors play the cells; None for processes of this machine.
 
     Raises:
         StoreInUseError: another run holds the folder.
         InputError: the suite names what does not exist, or the folder holds what is not a run.
+        ExecutorError: the Ray cluster has no actor left; what was played is kept.
     """
     from mtmbench.board.write import write_board
 
@@ -101,7 +106,7 @@ def run_suite(
         _drop_lost_results(store, plan)
         before = store.finished() & plan.keys()
         try:
-            _play(plan, store, workers, progress)
+            _play(plan, store, workers, executor, progress)
         finally:
             store.export(plan.keys())
         write_board(folder)
@@ -128,14 +133,33 @@ def _name(payload: Mapping[str, Any]) -> str:
     return str(payload["model"]) + (f":{payload['setting']}" if payload["setting"] else "")
 
 
-def _play(plan: Plan, store: RunStore, workers: int | None, progress: Progress) -> None:
-    spec = WorkspaceSpec(plan.suite, plan.specs, store.folder, plan.data_dir, plan.plugins)
+def _pool(
+    plan: Plan, store: RunStore, workers: int | None, executor: RayOptions | None
+) -> Executor:
     modules = _registering_modules(plan)
+    plugins = (*plan.plugins, *sorted(modules - {"__main__"}))
+    spec = WorkspaceSpec(plan.suite, plan.specs, store.folder, plan.data_dir, plugins)
+    told = {"on_start": store.note_worker, "on_end": store.drop_worker}
+    if executor is not None:
+        if "__main__" in modules:
+            raise InputError(
+                "actors cannot import what a script or notebook defines: put the models, metrics "
+                "and judges into a .py file and name it as a plugin"
+            )
+        return RayPool(spec, executor, workers, **told)
     if "__main__" in modules and workers is None:
         workers = 0  # a spawned worker cannot import what a script or notebook defines
-    spec = replace(spec, plugins=(*plan.plugins, *sorted(modules - {"__main__"})))
-    count = _usable_cores() if workers is None else workers
-    with WorkerPool(spec, count, on_start=store.note_worker, on_end=store.drop_worker) as pool:
+    return WorkerPool(spec, _usable_cores() if workers is None else workers, **told)
+
+
+def _play(
+    plan: Plan,
+    store: RunStore,
+    workers: int | None,
+    executor: RayOptions | None,
+    progress: Progress,
+) -> None:
+    with _pool(plan, store, workers, executor) as pool:
         for name, tasks in _phases(plan, store):
             work = {task.prepare: _characters(plan, task) for task in tasks if task.prepare}
             done = dict.fromkeys(work, 0.0)
@@ -145,9 +169,10 @@ def _play(plan: Plan, store: RunStore, workers: int | None, progress: Progress) 
                     store.add(event)
                     progress.advance(len(event), describe(event[-1][0].payload))
                     continue
-                if isinstance(event, TaskFailure):
-                    # Each cell that needs the view meets the same error and records it.
-                    progress.advance(0, event.reason)
+                if isinstance(event, TaskFailure | Notice):
+                    # Each cell that needs a view that failed meets the same error and records it.
+                    text = event.text if isinstance(event, Notice) else event.reason
+                    progress.advance(0, text)
                     continue
                 task, share = (
                     (event.task, event.share) if isinstance(event, Underway) else (event, 1.0)
