@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from mtmbench.errors import InputError, UnknownNameError
 from mtmbench.features.hooks import HookPoint, find_hook_point, reading
 from mtmbench.serialise import content_hash
+from mtmbench.types import IntArray
 
 if TYPE_CHECKING:
     import torch
@@ -77,6 +78,14 @@ class Backbone(ABC):
     @abstractmethod
     def decode(self, ids: TokenIds) -> str:
         """Returns the text of tokens."""
+
+    @abstractmethod
+    def spans(self, texts: Sequence[str]) -> list[IntArray]:
+        """Returns where each token of each text stands in it.
+
+        For each text (n, 2) int64: first character and the one behind the last, white space around
+        the token left out where there is more to it; a token may be empty.
+        """
 
     def describe(self) -> dict[str, Any]:
         """Returns, as JSON values, all that the activations depend on besides tokens and place."""
@@ -182,6 +191,17 @@ class HuggingFaceBackbone(Backbone):
     def decode(self, ids: TokenIds) -> str:
         """Returns the text of tokens."""
         return str(self.tokenizer.decode(ids.tolist()))
+
+    def spans(self, texts: Sequence[str]) -> list[IntArray]:
+        """Returns where each token of each text stands in it; see :meth:`Backbone.spans`."""
+        encoded = self.tokenizer(
+            list(texts), add_special_tokens=False, return_attention_mask=False,
+            return_token_type_ids=False, return_offsets_mapping=True, verbose=False,
+        )  # fmt: skip
+        return [
+            np.array([_trimmed(text, *span) for span in spans], np.int64).reshape(-1, 2)
+            for text, spans in zip(texts, encoded["offset_mapping"], strict=True)
+        ]
 
     def describe(self) -> dict[str, Any]:
         """Returns name, content hash, precision, and the specials around each chunk."""
@@ -331,6 +351,15 @@ def length_batches(lengths: Sequence[int], batch_tokens: int, extra: int = 0) ->
 def cut(tokens: TokenIds, size: int) -> list[TokenIds]:
     """Cuts tokens into consecutive chunks of at most ``size``; no tokens, no chunk."""
     return [tokens[start : start + size] for start in range(0, len(tokens), size)]
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    token = text[start:end]
+    bare = token.strip()
+    if not bare:
+        return start, end
+    start += token.index(bare)
+    return start, start + len(bare)
 
 
 def _unpadded(states: torch.Tensor, lengths: Sequence[int], before: int) -> torch.Tensor:

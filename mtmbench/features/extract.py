@@ -8,7 +8,7 @@ at a time. One forward pass serves any number of SAEs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtmbench.errors import InputError
-from mtmbench.features.activation_store import Shard
+from mtmbench.features.activation_store import Shard, ShardStore
 from mtmbench.features.backbone import BATCH_TOKENS, Backbone, TokenIds, cut
 from mtmbench.features.cache import Arrays, cached
 from mtmbench.features.sae import SAE
@@ -42,11 +42,14 @@ class Probe:
         sae: the SAE.
         hook_point: where it reads.
         window: tokens of the centred window whose mean is encoded; 1 is per token.
+        centred: whether each vector's mean over its H entries is subtracted first, for SAEs that
+            were trained on a model whose writing weights TransformerLens had centred.
     """
 
     sae: SAE
     hook_point: str
     window: int = 1
+    centred: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,41 @@ def check_probes(backbone: Backbone, probes: Sequence[Probe], cuts: Cuts) -> Non
             )
 
 
+def fill_stores(
+    stores: Mapping[str, ShardStore],
+    probes: Mapping[str, Probe],
+    tokens: TokenisedTexts,
+    backbone: Backbone,
+    cuts: Cuts,
+    progress: Progress | None = None,
+) -> None:
+    """Makes the shards that are missing of a corpus's stores, one for each probe.
+
+    Processes that do so at the same time share the shards among them; each returns when all are
+    there.
+
+    Raises:
+        InputError: backbone, SAEs and cuts do not fit each other.
+    """
+    check_probes(backbone, list(probes.values()), cuts)
+    lead = stores[min(stores)]
+    sizes = [int(tokens.n_tokens[first:last].sum()) for first, last in lead.shards]
+    # Those that others have claimed are waited for once there is nothing else to do.
+    for wait in (False, True):
+        for number in _missing(stores):
+            with lead.claimed(number, wait=wait) as mine:
+                lacking = [name for name, store in stores.items() if not store.has(number)]
+                if mine and lacking:
+                    shards = extract_shard(
+                        tokens, *lead.shards[number], backbone,
+                        [probes[name] for name in lacking], cuts,
+                    )  # fmt: skip
+                    for name, shard in zip(lacking, shards, strict=True):
+                        stores[name].write(number, shard)
+            if progress is not None:
+                progress(sum(sizes) - sum(sizes[i] for i in _missing(stores)), sum(sizes))
+
+
 def extract_shard(
     tokens: TokenisedTexts,
     first: int,
@@ -161,7 +199,10 @@ def extract_shard(
                 [np.arange(starts[i], starts[i + 1]) for i in batch.chunks]
             ).astype(np.int32)
             for probe, firings in zip(probes, found, strict=True):
-                values = window_means(batch.values[probe.hook_point], batch.lengths, probe.window)
+                values = batch.values[probe.hook_point]
+                if probe.centred:
+                    values = values - values.mean(dim=1, keepdim=True)
+                values = window_means(values, batch.lengths, probe.window)
                 rows, features, strengths = probe.sae.encode(values)
                 firings.append((position[rows], features, strengths))
     nothing = (np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
@@ -198,3 +239,7 @@ def window_means(values: torch.Tensor, lengths: Sequence[int], window: int) -> t
     total = torch.zeros((len(values) + 1, values.shape[1]), dtype=torch.float64, device=device)
     torch.cumsum(values, dim=0, dtype=torch.float64, out=total[1:])
     return ((total[high] - total[low]) / (high - low).unsqueeze(1)).to(torch.float32)
+
+
+def _missing(stores: Mapping[str, ShardStore]) -> list[int]:
+    return sorted({number for store in stores.values() for number in store.missing()})

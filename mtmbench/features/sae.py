@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtmbench.errors import InputError, did_you_mean
-from mtmbench.serialise import content_hash
+from mtmbench.serialise import content_hash, write_atomically
 from mtmbench.types import EncoderParams, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -232,6 +232,42 @@ def load_sae(folder: Path) -> SAE:
         magnitude=(tensors["r_mag"], tensors["b_mag"]) if gated else None,
         normalisation=normalisation,
     )
+
+
+def save_sae(sae: SAE, folder: Path, *, half: bool = False) -> None:
+    """Writes an SAE in sae-lens's format; a decoder-norm rescaling stays folded in.
+
+    Args:
+        sae: the SAE.
+        folder: made if need be.
+        half: whether weights are written in float16.
+    """
+    from safetensors.numpy import save
+
+    gated = sae.architecture == "gated"
+    tensors = {"W_enc": sae.w_enc, "W_dec": sae.w_dec, "b_dec": sae.b_dec}
+    tensors["b_gate" if gated else "b_enc"] = sae.b_enc
+    if sae.threshold is not None:
+        tensors["threshold"] = sae.threshold
+    if sae.magnitude is not None:
+        tensors["r_mag"], tensors["b_mag"] = sae.magnitude
+    kind = np.float16 if half else np.float32
+    cfg = {
+        "architecture": sae.architecture,
+        "d_in": sae.n_inputs,
+        "d_sae": sae.n_features,
+        "dtype": "float32",
+        "device": "cpu",
+        "apply_b_dec_to_input": sae.subtract_b_dec,
+        "normalize_activations": sae.normalisation,
+        "reshape_activations": "none",
+        "metadata": dict(sae.metadata),
+    }
+    if sae.k is not None:
+        cfg.update(k=sae.k, rescale_acts_by_decoder_norm=False)
+    data = {name: np.ascontiguousarray(array, kind) for name, array in tensors.items()}
+    write_atomically(folder / "sae_weights.safetensors", save(data))
+    write_atomically(folder / "cfg.json", json.dumps(cfg, indent=2, sort_keys=True) + "\n")
 
 
 _MORE_TENSORS = {"jumprelu": ("threshold",), "gated": ("b_gate", "r_mag", "b_mag")}

@@ -58,6 +58,7 @@ class SAEFolder:
         sae: the weights.
         hook_point: where it reads, as the SAE's config names it.
         window: tokens of the centred window whose mean activation is encoded; 1 is per token.
+        centred: whether the mean of each vector is subtracted first (:class:`Probe`).
         chunk_tokens: tokens of a chunk of text, specials excluded.
         quantiles: (F, Q) f32, quantiles of each feature's non-zero activations.
         levels: Q quantile levels; level 0 stands for threshold 0.
@@ -72,6 +73,7 @@ class SAEFolder:
     sae: SAE
     hook_point: str
     window: int
+    centred: bool
     chunk_tokens: int
     quantiles: FloatArray
     levels: tuple[float, ...]
@@ -84,7 +86,8 @@ class SAEFolder:
     def revision(self) -> str:
         """Content hash of the weights and of all that filters and thresholds read."""
         return content_hash(
-            self.sae.revision, self.window, self.hook_point, self.chunk_tokens, self.quantiles,
+            self.sae.revision, self.window, self.hook_point, self.centred, self.chunk_tokens,
+            self.quantiles,
             list(self.levels), self.density, None if self.labels is None else list(self.labels),
         )  # fmt: skip
 
@@ -177,6 +180,7 @@ def load_sae_folder(folder: Path) -> SAEFolder:
         sae=sae,
         hook_point=str(hook_point),
         window=int(written["window"]),
+        centred=bool(written.get("centred", False)),
         chunk_tokens=int(written["chunk_tokens"]),
         quantiles=quantiles,
         levels=levels,
@@ -187,12 +191,18 @@ def load_sae_folder(folder: Path) -> SAEFolder:
             for name in ("default", "paper")
             if name in written
         },
-        estimated_on=str((written.get("training") or {}).get("text", "the SAE's training text")),
+        estimated_on=str((written.get("reference") or {}).get("corpus", "the SAE's training text")),
     )
 
 
 def plain_folder(
-    name: str, sae: SAE, *, hook_point: str, chunk_tokens: int, window: int = 1
+    name: str,
+    sae: SAE,
+    *,
+    hook_point: str,
+    chunk_tokens: int,
+    window: int = 1,
+    centred: bool = False,
 ) -> SAEFolder:
     """Returns an SAE of which nothing is known but its weights.
 
@@ -204,6 +214,7 @@ def plain_folder(
         sae=sae,
         hook_point=hook_point,
         window=window,
+        centred=centred,
         chunk_tokens=chunk_tokens,
         quantiles=np.zeros((sae.n_features, 1), np.float32),
         levels=(0.0,),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -29,8 +29,7 @@ from mtmbench.features.extract import (
     Probe,
     Progress,
     TokenisedTexts,
-    check_probes,
-    extract_shard,
+    fill_stores,
     tokenise,
 )
 from mtmbench.features.labels import CLASSES, class_words
@@ -132,6 +131,7 @@ class StoredFeatures(LocatingSource):
             "sae_hash": folder.sae.revision,
             "sae_folder_hash": folder.revision,
             "window": folder.window,
+            "centred": folder.centred,
             "threshold": {
                 "quantile": chosen.threshold_quantile,
                 "estimated_on": folder.estimated_on,
@@ -162,8 +162,9 @@ class StoredFeatures(LocatingSource):
         """
         named = self._named(setting)
         folder = named.folder
-        tokens = tokenise(corpus.texts, self.backbone, max_tokens)
-        store = self._filled(corpus, tokens, folder, max_tokens, progress)
+        tokens, store = self.filled_store(
+            corpus, setting=setting, max_tokens=max_tokens, progress=progress
+        )
         thresholds = folder.thresholds(named.setting.threshold_quantile)
         shape = (len(corpus), folder.sae.n_features)
         counted = cached(
@@ -216,12 +217,10 @@ class StoredFeatures(LocatingSource):
         Raises:
             InputError: only counts are kept, which do not say where in a document a feature fires.
         """
-        named = self._named(setting)
         if self._keep == "counts":
             raise InputError("keep = 'counts' does not say where features fire; keep activations")
         counts = self.counts(corpus, setting=setting, max_tokens=max_tokens, progress=progress)
-        tokens = tokenise(corpus.texts, self.backbone, max_tokens)
-        store = self._store(corpus, tokens, named.folder, max_tokens)
+        tokens, store = self.filled_store(corpus, setting=setting, max_tokens=max_tokens)
         assert isinstance(store, ActivationStore)
         weights = counts.matrix.astype(np.float32)
         weights.data *= _rarity(counts.matrix)[weights.indices]
@@ -245,6 +244,19 @@ class StoredFeatures(LocatingSource):
                     for column in line.indices[best].tolist()
                 ]
         return [found[row] for row in rows]
+
+    def filled_store(
+        self,
+        corpus: Corpus,
+        *,
+        setting: str = "default",
+        max_tokens: int | None = None,
+        progress: Progress | None = None,
+    ) -> tuple[TokenisedTexts, ShardStore]:
+        """Returns a corpus's tokens and the store of a setting's SAE, with every shard there."""
+        tokens = tokenise(corpus.texts, self.backbone, max_tokens)
+        folder = self._named(setting).folder
+        return tokens, self._filled(corpus, tokens, folder, max_tokens, progress)
 
     def _contexts(
         self, tokens: TokenisedTexts, shard: Shard, row: int, feature: int, n_contexts: int
@@ -306,15 +318,10 @@ class StoredFeatures(LocatingSource):
             name: self._store(corpus, tokens, other, max_tokens) for name, other in together.items()
         }
         cuts = Cuts(folder.chunk_tokens, max_tokens, self._batch_tokens)
-        probes = {name: Probe(f.sae, f.hook_point, f.window) for name, f in together.items()}
-        check_probes(self.backbone, list(probes.values()), cuts)
-        for number, lacking in _to_make(stores, tokens, progress):
-            shards = extract_shard(
-                tokens, *stores[folder.name].shards[number], self.backbone,
-                [probes[name] for name in lacking], cuts,
-            )  # fmt: skip
-            for name, shard in zip(lacking, shards, strict=True):
-                stores[name].write(number, shard)
+        probes = {
+            name: Probe(f.sae, f.hook_point, f.window, f.centred) for name, f in together.items()
+        }
+        fill_stores(stores, probes, tokens, self.backbone, cuts, progress)
         return stores[folder.name]
 
     def _store(
@@ -325,6 +332,7 @@ class StoredFeatures(LocatingSource):
             "sae_hash": folder.sae.revision,
             "hook_point": folder.hook_point,
             "window": folder.window,
+            "centred": folder.centred,
             "chunk_tokens": folder.chunk_tokens,
             "batch_tokens": self._batch_tokens,
             "max_tokens": max_tokens,
@@ -363,23 +371,3 @@ def _rarity(matrix: csr_matrix) -> FloatArray:
     """(V,) log of documents over documents that an item is in."""
     n_docs = np.maximum(np.bincount(matrix.indices, minlength=matrix.shape[1]), 1)
     return np.log(matrix.shape[0] / n_docs).astype(np.float32)
-
-
-def _to_make(
-    stores: Mapping[str, ShardStore], tokens: TokenisedTexts, progress: Progress | None
-) -> Iterator[tuple[int, list[str]]]:
-    """Yields shards to make here and the stores that lack them; waits for those made elsewhere."""
-    lead = stores[min(stores)]
-    sizes = [int(tokens.n_tokens[first:last].sum()) for first, last in lead.shards]
-    for wait in (False, True):
-        for number in _missing(stores):
-            with lead.claimed(number, wait=wait) as mine:
-                lacking = [name for name, store in stores.items() if not store.has(number)]
-                if mine and lacking:
-                    yield number, lacking
-            if progress is not None:
-                progress(sum(sizes) - sum(sizes[i] for i in _missing(stores)), sum(sizes))
-
-
-def _missing(stores: Mapping[str, ShardStore]) -> list[int]:
-    return sorted({number for store in stores.values() for number in store.missing()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from mtmbench.features.extract import (
     window_means,
 )
 from mtmbench.features.sae import SAE
-from mtmbench.types import FloatArray
+from mtmbench.types import FloatArray, IntArray
 
 H, F, K = 8, 20, 3
 VECTORS = np.random.default_rng(0).normal(size=(50, H)).astype(np.float32)
@@ -45,6 +46,12 @@ class ToyBackbone(Backbone):
 
     def decode(self, ids: TokenIds) -> str:
         return " ".join(map(str, ids))
+
+    def spans(self, texts: Sequence[str]) -> list[IntArray]:
+        return [
+            np.array([m.span() for m in re.finditer(r"\S+", text)], int).reshape(-1, 2)
+            for text in texts
+        ]
 
     def activations(
         self, chunks: Sequence[TokenIds], hook_points: Sequence[str], batch_tokens: int = 64

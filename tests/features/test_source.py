@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from mtmbench.errors import InputError, UnknownNameError
-from mtmbench.features import activation_store
-from mtmbench.features import source as source_module
+from mtmbench.features import activation_store, extract
 from mtmbench.features.backbone import HuggingFaceBackbone
 from mtmbench.features.sae import SAE
 from mtmbench.features.sae_folder import SAEFolder, plain_folder
@@ -124,7 +123,7 @@ def extracting(path: Path, cache: str, n_docs: int, log: Path, pause: float) -> 
     """A process that notes each shard it makes, and takes its time."""
     os.environ["MTMBENCH_CACHE"] = cache
     activation_store.ShardStore.__init__.__defaults__ = (PIECE,)
-    real = source_module.extract_shard
+    real = extract.extract_shard
 
     def noted(tokens: Any, first: int, *rest: Any) -> Any:
         with log.open("a") as file:
@@ -132,7 +131,7 @@ def extracting(path: Path, cache: str, n_docs: int, log: Path, pause: float) -> 
         time.sleep(pause)
         return real(tokens, first, *rest)
 
-    source_module.extract_shard = noted
+    extract.extract_shard = noted
     Toy(path, settings=BOTH).counts(corpus_of(n_docs))
 
 
