@@ -330,7 +330,9 @@ def _resolve_k(k_spec: int | str, corpus: Corpus) -> int:
     if isinstance(k_spec, int):
         return k_spec
     if corpus.n_labels == 0:
-        raise InputError(f"k = 'labels', but corpus {corpus.name!r} has no gold labels")
+        raise InputError(
+            f"k = 'labels', but corpus {corpus.name!r} has no gold labels; give a number of topics"
+        )
     return max(MIN_TOPICS_FOR_LABELS, corpus.n_labels)
 
 

@@ -47,31 +47,37 @@ def differs(row: Row) -> bool:
     return row["p_holm"] is not None and row["p_holm"] < ALPHA
 
 
+def joined(names: Sequence[str]) -> str:
+    """Returns "a", "a and b", "a, b and c"."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
 def _sentence(points: Mapping[str, Point], rows: Sequence[Row]) -> str:
     had = [row for row in rows if row["mean"] is not None]
     if not had:
         return f"no setting has a value ({rows[0]['reason']})."
     base = next(row for row in rows if points[row["setting"]].baseline)
     others = [row for row in had if row is not base]
+    name = _name(points, base)
     if base["mean"] is None:
-        verdict = f"{_name(points, base)} has no value ({base['reason']}), so nothing is compared"
+        verdict = f"{name} has no value ({base['reason']}), so nothing is compared"
     elif not others:
-        verdict = f"only {_name(points, base)} has a value, so nothing is compared"
+        verdict = f"{name} alone has a value, so nothing is compared"
     else:
-        verdict = _verdict(points, base, others)
+        verdict = _verdict(points, name, others)
     missing = len(rows) - len(had)
     left = f"; {missing} of {len(rows)} settings have no value" if missing else ""
-    return f"{verdict}; {_highest(points, had, base)}{left}."
+    highest = f"; {_highest(points, had, base)}" if len(had) > 1 else ""
+    return f"{verdict}{highest}{left}."
 
 
-def _verdict(points: Mapping[str, Point], base: Row, others: Sequence[Row]) -> str:
-    name = f"{_name(points, base)}, {_number(base['mean'])}"
+def _verdict(points: Mapping[str, Point], name: str, others: Sequence[Row]) -> str:
     if all(row["difference"] == 0 and row["p"] is None for row in others):
         return f"every setting gives what {name} gives"
     if all(row["p"] is None for row in others):
         if max(row["n_paired"] for row in others) < 2:
-            return f"one seed shows no spread, so no difference from {name}, is established"
-        return f"no setting's difference from {name}, has a spread over seeds to be held against"
+            return f"one seed has no spread, so no difference from {name} is established"
+        return f"all seeds agree, so there is no spread to hold differences from {name} against"
     higher = [row for row in others if differs(row) and row["difference"] > 0]
     lower = [row for row in others if differs(row) and row["difference"] < 0]
     if not higher and not lower:
@@ -82,7 +88,7 @@ def _verdict(points: Mapping[str, Point], base: Row, others: Sequence[Row]) -> s
         if found
     ]
     none = "" if higher else "; none is higher"
-    return f"beyond the spread over seeds {', and '.join(parts)}{none}"
+    return f"beyond the spread over seeds, {', and '.join(parts)}{none}"
 
 
 def _highest(points: Mapping[str, Point], had: Sequence[Row], base: Row) -> str:
@@ -90,7 +96,7 @@ def _highest(points: Mapping[str, Point], had: Sequence[Row], base: Row) -> str:
     best = max(had, key=lambda row: (row["mean"], row is base))
     of = f"the highest mean of the {len(had)} settings"
     if best is base:
-        return f"{_name(points, base)}, has {of} itself" if len(had) > 1 else "that is all"
+        return f"{of} is the {points[base['setting']].role}'s own"
     place = f"{of} is at {points[best['setting']].label}, {_number(best['mean'])}"
     if best["difference"] is None:
         return place
@@ -120,12 +126,20 @@ def _number(value: float) -> str:
 
 
 def _listed(points: Mapping[str, Point], rows: Sequence[Row]) -> str:
-    return ", ".join(points[row["setting"]].label for row in rows)
+    """Lists labels; what all begin with ("quantile") is said once."""
+    labels = [points[row["setting"]].label for row in rows]
+    starts = {label.partition(" ")[0] for label in labels}
+    if len(starts) == 1 and all(points[row["setting"]].x is not None for row in rows):
+        labels = [labels[0], *(label.partition(" ")[2] for label in labels[1:])]
+    return joined(labels)
 
 
 def _name(points: Mapping[str, Point], base: Row) -> str:
     point = points[base["setting"]]
-    return "the default" if point.label == "default" else f"the {point.role}, {point.label}"
+    label = "" if point.label == "default" else point.label
+    value = "" if base["mean"] is None else _number(base["mean"])
+    inside = ", ".join(part for part in (label, value) if part)
+    return f"the {point.role} ({inside})" if inside else f"the {point.role}"
 
 
 def _start(title: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from mtmbench.board.markdown import markdown_bullets, markdown_table, markdown_text
 from mtmbench.board.plot import Axis, Mark
 from mtmbench.board.write import board_json
-from mtmbench.studies.findings import differs
+from mtmbench.studies.findings import differs, joined
 from mtmbench.studies.paired import ALPHA
 from mtmbench.studies.tables import FIRINGS
 
@@ -140,7 +140,7 @@ class StudyView:
             else f", documents cut to {study['max_tokens']} tokens"
         )
         return (
-            f"{_and(study['models'])} on {len(study['settings'])} settings of the features of "
+            f"{joined(study['models'])} on {len(study['settings'])} settings of the features of "
             f"{study['source']}{cut}{reference}; {n} seed{'s' if n != 1 else ''} each."
         )
 
@@ -295,7 +295,3 @@ def _count(row: Row, name: str) -> str:
     if name == "firings_kept":
         return f"{100 * value:.1f} %"
     return f"{value:,}" if isinstance(value, int) else f"{value:.2f}"
-
-
-def _and(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -12,7 +12,8 @@ from mtmbench.errors import InputError
 ALPHA = 0.05
 """Two-sided level at which a corrected difference counts as one."""
 
-_NO_SPREAD = 1e-12
+NO_SPREAD = 1e-9
+"""Values that lie within this of each other are taken for equal: they differ by rounding alone."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def paired_difference(
     mean = fmean(differences)
     if n == 1:
         return Paired(mean, None, None, None, 1, "one seed: no interval")
-    if max(differences) - min(differences) < _NO_SPREAD:
+    if max(differences) - min(differences) < NO_SPREAD:
         return Paired(mean, None, None, None, n, "every seed gives the same difference")
     error = stdev(differences) / math.sqrt(n)
     half = float(stdtrit(n - 1, 0.5 + confidence / 2)) * error

@@ -10,7 +10,7 @@ from mtmbench.board.cells import rounded
 from mtmbench.board.metric_rows import mean_interval
 from mtmbench.plan import Plan
 from mtmbench.studies.design import Design, Point
-from mtmbench.studies.paired import Paired, holm, paired_difference
+from mtmbench.studies.paired import NO_SPREAD, Paired, holm, paired_difference
 from mtmbench.types import SCHEMA_VERSION, Record
 
 CONFIDENCE = 0.95
@@ -207,6 +207,8 @@ def _row(key: _Key, point: Point | None, values: _Values, reasons: _Reasons) -> 
     mean = lo = hi = None
     if found:
         mean, lo, hi = mean_interval([found[seed] for seed in sorted(found)], CONFIDENCE)
+        if lo is not None and hi is not None and hi - lo < NO_SPREAD:
+            lo = hi = None
     return {
         "corpus": corpus,
         "metric": metric,
