@@ -63,9 +63,12 @@ class RayCluster:
         self.ray = _import_ray()
         self._connected_here = False
         self._connect()
-        if not self.capacity():
+        try:
+            if not self.capacity():
+                raise InputError(self.no_room())
+        except BaseException:
             self.close()
-            raise InputError(self.no_room())
+            raise
 
     def close(self) -> None:
         """Leaves the cluster, and ends it if it was started here."""
