@@ -272,11 +272,61 @@ def import_topics(
 
 
 @app.command()
-def doctor(data_dir: DataOption = None) -> None:
-    """Says what is installed and usable here: features, judges, corpora; or why not."""
-    from mtmbench.doctor import print_doctor
+def features(
+    backbone: Annotated[str, typer.Option(help="A model of the hub, or a folder in its format.")],
+    reference: Annotated[str, typer.Option(help="The text to read: a corpus, file or folder.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder to build.")],
+    sae: Annotated[
+        str, typer.Option(help="A folder in sae-lens's format, or an id of the release.")
+    ],
+    release: Annotated[str | None, typer.Option(help="A release that sae-lens knows.")] = None,
+    tokens: Annotated[int, typer.Option(help="Tokens of the reference to read.")] = 1_000_000,
+    seed: Annotated[int, typer.Option(help="Of the documents drawn.")] = 0,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    device: Annotated[str, typer.Option(help="A torch device, such as cpu or cuda.")] = "cpu",
+    data_dir: DataOption = None,
+) -> None:
+    """Reads a reference text for an SAE: thresholds, densities, contexts, labels, in one folder.
 
-    print_doctor(data_dir)
+    Killed, the same command goes on. Suites use the folder by source = "sae".
+    """
+    from mtmbench.corpora.load import load_corpus
+    from mtmbench.features.model_features import ModelFeatures
+    from mtmbench.features.reference import build_folder
+    from mtmbench.reports import ConsoleProgress
+
+    given = {"folder": sae} if release is None else {"release": release, "id": sae}
+    source = ModelFeatures(backbone, {out.name: given}, dtype=dtype, device=device)
+    corpus = load_corpus(reference, data_dir=data_dir)
+    with ConsoleProgress() as progress:
+        done = 0
+
+        def tell(now: int, total: int) -> None:
+            nonlocal done
+            if not done:
+                progress.phase("activations", total)
+            progress.advance(now - done, corpus.name)
+            done = now
+
+        built = build_folder(source, corpus, out, n_tokens=tokens, seed=seed, progress=tell)
+    alive = int((built.density > 0).sum()) if built.density is not None else 0
+    typer.echo(f"{alive} of {built.sae.n_features} features fire; built {out}")
+
+
+@app.command()
+def doctor(
+    data_dir: DataOption = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Say instead what reading this model would fetch.")
+    ] = None,
+) -> None:
+    """Says what is installed and usable here: features, judges, corpora; or why not."""
+    from mtmbench.doctor import print_backbone_doctor, print_doctor
+
+    if backbone is not None:
+        print_backbone_doctor(backbone)
+    else:
+        print_doctor(data_dir)
 
 
 def main() -> None:

@@ -49,7 +49,33 @@ def print_doctor(data_dir: Path | None = None) -> None:
     console.print(table)
 
 
+def print_backbone_doctor(backbone: str) -> None:
+    """Prints what reading a backbone would fetch, whether it is here, and its hook points.
+
+    Nothing is fetched, and no weights are read.
+
+    Raises:
+        InputError: the model is neither here nor named as a hub would name it.
+    """
+    from mtmbench.features.backbone_files import describe_backbone
+
+    console = Console()
+    found = describe_backbone(backbone)
+    console.print(f"{backbone}: {found.where}")
+    if found.files:
+        files = _table("file", "MiB", "here")
+        for file in found.files:
+            size = "?" if file.size is None else f"{file.size / 2**20:.1f}"
+            files.add_row(file.name, size, "yes" if file.here else "no")
+        console.print(files)
+    console.print(found.verdict)
+    if found.hook_points:
+        console.print("hook points: " + ", ".join(found.hook_points))
+
+
 def _check_features(name: str) -> str:
+    if name == "sae":
+        return "any model of the hub: params backbone and saes; see doctor --backbone NAME"
     return f"settings: {', '.join(FEATURES.get(name)().settings())}"
 
 

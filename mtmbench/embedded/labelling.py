@@ -13,11 +13,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-from mtmbench.embedded.activations import Passage
 
 DEAD = "(dead)"
 MARKS = "(punctuation)"
@@ -27,6 +26,18 @@ PIECES = "(word piece)"
 
 _POSSESSIVE = re.compile(r"['’]s?$")
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+
+
+class Passage(Protocol):
+    """A text and where its tokens stand in it, as (first character, the one behind the last)."""
+
+    @property
+    def text(self) -> str:
+        """The text."""
+
+    @property
+    def offsets(self) -> Sequence[tuple[int, int]]:
+        """Each token's place."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,7 @@ class Labeller:
     """Labels features from contexts in a fixed list of passages.
 
     Args:
-        passages: the training passages that ``Context`` points into.
+        passages: the passages that ``Context`` points into.
         reach: words looked at on either side of the firing token.
         n_words: words in a label at most.
         own_weight: extra weight of the firing word itself (0 for window features, whose middle

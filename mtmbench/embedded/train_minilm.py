@@ -33,11 +33,10 @@ from mtmbench.embedded.activations import (
 )
 from mtmbench.embedded.labelling import Context, Labeller
 from mtmbench.embedded.topk import FloatArray, TopK, TrainingPlan, explained_variance, train
+from mtmbench.features.labels import DEFAULT_CLASSES, PAPER_CLASSES
 
 LEVELS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 N_CONTEXTS = 30
-DEFAULT_CLASSES = ("formatting", "stop words")
-PAPER_CLASSES = ("formatting", "grammar", "mathematics", "programming", "stop words")
 
 
 @dataclass(frozen=True)

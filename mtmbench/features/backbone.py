@@ -29,6 +29,8 @@ TokenIds = NDArray[np.int32]
 
 BATCH_TOKENS = 4096
 DTYPES = ("float32", "bfloat16", "float16")
+FETCHED = ("*.json", "*.txt", "model*.safetensors")
+"""What a hub name is downloaded of."""
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
 
@@ -157,9 +159,18 @@ class HuggingFaceBackbone(Backbone):
         """Longest chunk it can read, specials not counted."""
         if self._limit is not None:
             return self._limit
-        first, last = self._specials
         positions = int(self._setting("max_position_embeddings", "n_positions"))
-        return positions - len(first) - len(last)
+        return positions - self.n_specials
+
+    @property
+    def n_specials(self) -> int:
+        """Tokens put around each chunk."""
+        return sum(map(len, self._specials))
+
+    @property
+    def family(self) -> str:
+        """The ``model_type`` of the model's config."""
+        return str(self._config.get("model_type", ""))
 
     @cached_property
     def folder(self) -> Path:
@@ -222,15 +233,15 @@ class HuggingFaceBackbone(Backbone):
                 raise InputError(
                     f"chunk {i} has {length} tokens; {self.name} reads 1 to {self.max_chunk_tokens}"
                 )
-        first, last = self._specials
-        for batch in length_batches(lengths, batch_tokens, len(first) + len(last)):
+        before = len(self._specials[0])
+        for batch in length_batches(lengths, batch_tokens, self.n_specials):
             states = self._forward([chunks[i] for i in batch], points)
             kept = [lengths[i] for i in batch]
             yield ActivationBatch(
                 chunks=tuple(batch),
                 lengths=tuple(kept),
                 values={
-                    hook_point: _unpadded(states[hook_point], kept, len(first))
+                    hook_point: _unpadded(states[hook_point], kept, before)
                     for hook_point in hook_points
                 },
             )
@@ -373,9 +384,7 @@ def _download(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(
-            snapshot_download(name, allow_patterns=["*.json", "*.txt", "model*.safetensors"])
-        )
+        return Path(snapshot_download(name, allow_patterns=list(FETCHED)))
     except Exception as error:
         raise InputError(
             f"model {name!r} is neither a folder here nor to be had from the Hugging Face hub "

@@ -91,6 +91,12 @@ _MARKS: Mapping[str, frozenset[str]] = {
 CLASSES = tuple(_MARKS)
 """Class names; "formatting" takes in "punctuation" and "numbers"."""
 
+DEFAULT_CLASSES = ("formatting", "stop words")
+"""Dropped by the setting "default" of a folder with labels."""
+
+PAPER_CLASSES = ("formatting", "grammar", "mathematics", "programming", "stop words")
+"""Dropped by the setting "paper"."""
+
 _LISTS = {
     "programming": frozenset(_PROGRAMMING.split()),
     "mathematics": frozenset(_MATHEMATICS.split()),

@@ -261,7 +261,8 @@ def save_sae(sae: SAE, folder: Path, *, half: bool = False) -> None:
         "apply_b_dec_to_input": sae.subtract_b_dec,
         "normalize_activations": sae.normalisation,
         "reshape_activations": "none",
-        "metadata": dict(sae.metadata),
+        # Without a version sae-lens takes the file for one of before its version 6.
+        "metadata": {"sae_lens_version": "6.0.0", **sae.metadata},
     }
     if sae.k is not None:
         cfg.update(k=sae.k, rescale_acts_by_decoder_norm=False)
