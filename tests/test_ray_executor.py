@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from mtmbench.cards import Suite, parse_card
+from mtmbench.cli import main
 from mtmbench.errors import InputError
 from mtmbench.executor import Task, Underway
 from mtmbench.harness import run_suite
@@ -384,6 +385,24 @@ def test_options_that_make_no_actor() -> None:
     for wrong in ({"actor_cores": 0}, {"actor_gpus": -1.0}, {"actor_gpus": 1.5}):
         with pytest.raises(InputError, match="an actor takes"):
             RayOptions(**wrong)
+
+
+def test_without_ray_the_extra_is_named(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match=r"pip install 'mtmbench\[ray\]'"):
+        run(suite_of(folder), tmp_path / "out", executor=RayOptions())
+
+
+def test_options_of_ray_without_ray(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["mtmbench", "run", "quick", "--actor-cores", "2"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "go with --executor ray" in capsys.readouterr().err
 
 
 def test_another_version_of_mtmbench_is_refused(folder: Path) -> None:
