@@ -233,7 +233,7 @@ class Outcomes:
             size = min(step, n_bootstrap - begin)
             weights = np.zeros((size, n_clusters))
             for inside in members:
-                weights[:, inside] = _draw(random, size, len(inside))
+                weights[:, inside] = resampled_counts(random, size, len(inside))
             wins[begin : begin + size] = (per_cluster.T @ weights.T).T.reshape(size, n, n)
         return wins
 
@@ -277,7 +277,7 @@ def _spread(
     return _Spread(scale * np.sqrt(variance), scale * np.sqrt(between), n_unrateable, None)
 
 
-def _draw(random: np.random.RandomState, size: int, n: int) -> NDArray[np.int64]:
+def resampled_counts(random: np.random.RandomState, size: int, n: int) -> NDArray[np.int64]:
     """Returns (size, n): how often each of n clusters is drawn in n draws with replacement."""
     drawn = random.randint(0, n, size=(size, n), dtype=np.int64)
     flat = drawn + n * np.arange(size)[:, None]

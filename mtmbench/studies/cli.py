@@ -89,6 +89,41 @@ for _name in _QUESTIONS:
     _add(_name)
 
 
+@study_app.command()
+def features(
+    corpus: Annotated[str, typer.Argument(help="A corpus's name, file or folder.")],
+    documents: Annotated[int, typer.Option(help="Documents that are sampled.", min=1)] = 50,
+    source: SourceOption = "minilm",
+    setting: Annotated[str, typer.Option(help="A setting of the feature source.")] = "default",
+    seed: Annotated[int, typer.Option(help="Seed of the sample and of the bootstrap.")] = 0,
+    judge: Annotated[
+        str | None, typer.Option("--judge", help="A judge card that says which labels match.")
+    ] = None,
+    marks: Annotated[
+        Path | None, typer.Option("--marks", help="features.csv with its column matches filled in.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The study's folder; runs/studies/features-CORPUS by default."),
+    ] = None,
+    overrides: SetOption = None,
+    data_dir: DataOption = None,
+    plugin: PluginOption = None,
+) -> None:
+    """Do the labels of a document's top features match it? Marked by a person or a judge."""
+    from mtmbench.cards import parse_overrides
+    from mtmbench.studies.features import run_feature_study
+
+    outcome = run_feature_study(
+        corpus, documents=documents, source=source, setting=setting, seed=seed, judge=judge,
+        marks=marks, out=out, overrides=parse_overrides(overrides or []), data_dir=data_dir,
+        plugins=plugin or [],
+    )  # fmt: skip
+    typer.echo(outcome.study["finding"])
+    for path in outcome.files:
+        typer.echo(f"  {path}")
+
+
 def _play(name: str, corpora: list[str], overrides: list[str] | None, **options: Any) -> None:
     from mtmbench.cards import parse_overrides
     from mtmbench.reports import ConsoleProgress

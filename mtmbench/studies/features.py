@@ -1,0 +1,301 @@
+"""``study features``: do the labels of a document's top features match the document?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mtmbench.cards import FeatureSpec, parse_card, set_dotted
+from mtmbench.errors import InputError
+from mtmbench.features.base import LocatingSource, TokenContext
+from mtmbench.serialise import write_atomically
+from mtmbench.studies.marks import (
+    MARK_VALUES,
+    Marks,
+    judge_cases,
+    marks_csv,
+    read_marks,
+    write_cases,
+)
+from mtmbench.studies.share import Share, clustered_share
+from mtmbench.types import SCHEMA_VERSION, Corpus
+
+N_FEATURES = 5
+N_CONTEXTS = 3
+MAX_TOKENS = 512
+TO_MARK = "features.csv"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A feature of a document, to be judged.
+
+    Attributes:
+        row: row of the document in its corpus.
+        doc_id: its id.
+        text: its text.
+        rank: place among the document's features, from 1.
+        feature: index of the feature in its SAE.
+        label: what it is said to be about.
+        count: how often it counts in the document.
+        contexts: where it is strongest, strongest first.
+    """
+
+    row: int
+    doc_id: str
+    text: str
+    rank: int
+    feature: int
+    label: str
+    count: int
+    contexts: tuple[TokenContext, ...]
+
+
+@dataclass(frozen=True)
+class FeatureStudy:
+    """What :func:`run_feature_study` left behind: its ``features.json`` and the files written."""
+
+    folder: Path
+    study: Mapping[str, Any]
+    files: tuple[Path, ...]
+
+
+def run_feature_study(
+    corpus: str,
+    *,
+    documents: int = 50,
+    source: str = "minilm",
+    setting: str = "default",
+    seed: int = 0,
+    judge: str | None = None,
+    marks: Path | None = None,
+    out: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    data_dir: Path | None = None,
+    plugins: Sequence[str] = (),
+) -> FeatureStudy:
+    """Lists the top features of sampled documents, and how many of their labels match.
+
+    Without marks or a judge, ``features.csv`` is there to be marked by a person. With a judge every
+    answer is kept in ``answers.jsonl``, so that the same call goes on where it stopped.
+
+    Args:
+        corpus: a name, file or folder.
+        documents: how many are sampled.
+        source: a feature source that knows where features fire.
+        setting: one of its settings.
+        seed: of the sample and of the bootstrap.
+        judge: a judge card that marks.
+        marks: ``features.csv`` with its column ``matches`` filled in.
+        out: the study's folder, by default ``runs/studies/features-CORPUS``.
+        overrides: dotted keys below ``features`` (``features.params.saes``, …) and their values.
+        data_dir: folder of local corpora.
+        plugins: files or modules that register more.
+
+    Raises:
+        InputError: a name is not known, both marks and a judge are given, the source cannot say
+            where features fire, or the marks are of other cases.
+    """
+    from mtmbench.corpora.load import load_corpus
+    from mtmbench.plugins import load_plugins
+
+    if judge is not None and marks is not None:
+        raise InputError("give marks or a judge, not both: they would be of one study")
+    load_plugins(plugins)
+    spec = _spec(source, overrides or {})
+    origin = _source(spec)
+    loaded = load_corpus(corpus, data_dir=data_dir)
+    cases, n_documents = feature_cases(loaded, origin, spec, setting, documents, seed)
+    folder = out or Path("runs") / "studies" / f"features-{loaded.name}"
+    to_mark = folder / TO_MARK
+    if marks is None or marks.resolve() != to_mark.resolve():
+        write_cases(to_mark, marks_csv(cases))
+    found: Marks | None = None
+    if marks is not None:
+        found = read_marks(marks, cases)
+    elif judge is not None:
+        found = judge_cases(judge, loaded.name, cases, folder / "answers.jsonl")
+    study = _study(loaded, spec, origin.describe(setting), setting, seed, n_documents, cases, found)
+    contents = _pages(study, to_mark)
+    for name, content in contents.items():
+        write_atomically(folder / name, content)
+    return FeatureStudy(folder, study, (to_mark, *(folder / name for name in contents)))
+
+
+def feature_cases(
+    corpus: Corpus,
+    source: LocatingSource,
+    spec: FeatureSpec,
+    setting: str,
+    documents: int,
+    seed: int,
+) -> tuple[list[Case], int]:
+    """Returns the cases of sampled documents in their order, and how many documents there are.
+
+    A document's features are ranked by their count times the log of documents over document
+    frequency; a document without features is sampled like any other and gives no case.
+    """
+    from mtmbench.judging.schedule import sample_documents
+
+    rows = sample_documents(corpus, documents, seed)
+    found = source.top_activations(
+        corpus, rows, setting=setting, max_tokens=spec.max_tokens, n_features=N_FEATURES,
+        n_contexts=N_CONTEXTS,
+    )  # fmt: skip
+    cases = [
+        Case(
+            row, corpus.doc_ids[row], corpus.texts[row], rank, top.feature, top.label, top.count,
+            top.contexts,
+        )
+        for row, features in zip(rows, found, strict=True)
+        for rank, top in enumerate(features, start=1)
+    ]  # fmt: skip
+    return cases, len(rows)
+
+
+def _spec(source: str, overrides: Mapping[str, Any]) -> FeatureSpec:
+    data: dict[str, Any] = {"features": {"source": source, "max_tokens": MAX_TOKENS}}
+    for key, value in overrides.items():
+        if not key.startswith("features."):
+            raise InputError(f"--set {key}: this study has keys below features alone")
+        set_dotted(data, key, value)
+    return parse_card(data["features"], FeatureSpec, "study 'features'")
+
+
+def _source(spec: FeatureSpec) -> LocatingSource:
+    from mtmbench.registries import FEATURES
+
+    source = FEATURES.get(spec.source)(**spec.params)
+    if not isinstance(source, LocatingSource):
+        raise InputError(
+            f"feature source {spec.source!r} does not say where in a document its features fire "
+            "(it is no LocatingSource), so there are no contexts to show"
+        )
+    return source
+
+
+def _study(
+    corpus: Corpus,
+    spec: FeatureSpec,
+    described: Mapping[str, Any],
+    setting: str,
+    seed: int,
+    n_documents: int,
+    cases: Sequence[Case],
+    found: Marks | None,
+) -> dict[str, Any]:
+    values = [None if found is None else found.values[i] for i in range(len(cases))]
+    share = clustered_share(
+        [(case.row, value == "yes") for case, value in zip(cases, values, strict=True)
+         if value in ("yes", "no")],
+        seed=seed,
+    )  # fmt: skip
+    tally = Counter("not marked" if value is None else value for value in values)
+    return {
+        "schema": SCHEMA_VERSION,
+        "study": "features",
+        "corpus": corpus.name,
+        "corpus_revision": corpus.revision,
+        "source": spec.source,
+        "setting": setting,
+        "described": dict(described),
+        "max_tokens": spec.max_tokens,
+        "seed": seed,
+        "documents": n_documents,
+        "documents_without_features": n_documents - len({case.row for case in cases}),
+        "marked_by": None if found is None else found.marked_by,
+        "marks": {name: tally.get(name, 0) for name in (*MARK_VALUES, "not marked")},
+        "share": share.as_dict(),
+        "finding": _finding(corpus.name, n_documents, len(cases), found, tally, share),
+        "cases": [_case_row(case, value) for case, value in zip(cases, values, strict=True)],
+    }
+
+
+def _finding(
+    corpus: str,
+    n_documents: int,
+    n_cases: int,
+    found: Marks | None,
+    tally: Mapping[str, int],
+    share: Share,
+) -> str:
+    what = f"the {n_cases} labels of the top features of {n_documents} documents of {corpus}"
+    if found is None:
+        return f"None of {what} is marked yet."
+    by = (
+        "a person"
+        if found.marked_by.get("kind") == "person"
+        else f"judge {found.marked_by['card']}"
+    )
+    left = [
+        f"{tally[name]} {name}"
+        for name in (*MARK_VALUES, "not marked")
+        if name not in ("yes", "no") and tally.get(name)
+    ]
+    rest = f" Left out of that: {', '.join(left)}." if left else ""
+    if share.value is None:
+        return f"Of {what}, none is marked yes or no by {by}.{rest}"
+    interval = (
+        f" ({share.reason})"
+        if share.lo is None or share.hi is None
+        else f" (95 % interval over documents {100 * share.lo:.1f} to {100 * share.hi:.1f} %)"
+    )
+    how = f"; {share.reason}" if share.reason is not None and share.lo is not None else ""
+    return (
+        f"Of {what}, {share.yes} of {share.n} marked yes or no by {by} match: "
+        f"{100 * share.value:.1f} %{interval}{how}.{rest}"
+    )
+
+
+def _case_row(case: Case, value: str | None) -> dict[str, Any]:
+    return {
+        "doc_id": case.doc_id,
+        "rank": case.rank,
+        "feature": case.feature,
+        "label": case.label,
+        "count": case.count,
+        "matches": value,
+        "contexts": [
+            {"before": c.before, "token": c.token, "after": c.after, "value": round(c.value, 4)}
+            for c in case.contexts
+        ],
+    }
+
+
+def _pages(study: Mapping[str, Any], to_mark: Path) -> dict[str, str]:
+    from mtmbench.board.markdown import markdown_table, markdown_text
+    from mtmbench.board.write import board_json
+
+    text = markdown_text
+    parts = [f"# Study: features of {text(study['corpus'])}", text(study["finding"])]
+    if study["marked_by"] is None:
+        parts.append(
+            f"To mark them, write yes, no or unsure into the column `matches` of `{to_mark.name}` "
+            f"and give the file by `--marks`; or name a judge card by `--judge`."
+        )
+    parts.append(
+        "A document's features are ranked by how often they count in it times the log of documents "
+        "over document frequency. The strongest token is between ⟦ and ⟧."
+    )
+    by_document: dict[str, list[Mapping[str, Any]]] = {}
+    for case in study["cases"]:
+        by_document.setdefault(case["doc_id"], []).append(case)
+    for doc_id, cases in by_document.items():
+        rows = [
+            [case["label"], case["count"], shown_context(case["contexts"]), case["matches"]]
+            for case in cases
+        ]
+        header = ["label", "count", "strongest context", "matches"]
+        parts += [f"## {text(doc_id)}", markdown_table(header, rows)]
+    return {"features.json": board_json(study), "features.md": "\n\n".join(parts) + "\n"}
+
+
+def shown_context(contexts: Sequence[Mapping[str, Any]]) -> str | None:
+    """Returns the strongest context on one line, its token between ⟦ and ⟧."""
+    if not contexts:
+        return None
+    first = contexts[0]
+    return " ".join(f"{first['before']}⟦{first['token']}⟧{first['after']}".split())

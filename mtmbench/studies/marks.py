@@ -1,0 +1,239 @@
+"""Marks on the labels of features: a CSV that a person fills in, or a judge that is asked."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mtmbench.errors import InputError, did_you_mean
+from mtmbench.serialise import write_atomically
+
+if TYPE_CHECKING:
+    from mtmbench.judging.prompt import Template
+    from mtmbench.studies.features import Case
+
+MARK_VALUES = ("yes", "no", "unsure", "unparsed", "refused")
+"""What a case may be marked; a person writes one of the first three."""
+
+PROMPT = "feature_match"
+
+_BY_HAND = MARK_VALUES[:3]
+_COLUMNS = ("doc_id", "rank", "feature", "label", "count", "matches")
+_EXCERPT = 1500
+_PLACEHOLDERS = ("fence", "open", "close", "document", "passages", "label")
+_SETTINGS = {"document_characters": 100, "context_characters": 40}
+_LAST_LINE = re.compile(r"MATCH:[ \t]*(yes|no|unsure)")
+
+
+@dataclass(frozen=True)
+class Marks:
+    """A mark for each case, None where it has none, and who gave them, as JSON values."""
+
+    values: Sequence[str | None]
+    marked_by: Mapping[str, Any]
+
+
+def marks_csv(cases: Sequence[Case]) -> str:
+    """Returns the file to be marked: a row per case, with contexts and the document's beginning."""
+    from mtmbench.judging.prompt import cut_at_sentence
+    from mtmbench.studies.features import N_CONTEXTS
+
+    contexts = [f"context_{i + 1}" for i in range(N_CONTEXTS)]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*_COLUMNS, *contexts, "text"], lineterminator="\n")
+    writer.writeheader()
+    for case in cases:
+        shown = [" ".join(f"{c.before}⟦{c.token}⟧{c.after}".split()) for c in case.contexts]
+        writer.writerow(
+            {
+                "doc_id": case.doc_id,
+                "rank": case.rank,
+                "feature": case.feature,
+                "label": case.label,
+                "count": case.count,
+                "matches": "",
+                **dict(zip(contexts, shown, strict=False)),
+                "text": cut_at_sentence(case.text, _EXCERPT),
+            }
+        )
+    return text.getvalue()
+
+
+def write_cases(path: Path, content: str) -> None:
+    """Writes the file to be marked, unless it is there already, marks and all.
+
+    Raises:
+        InputError: the file there is of other cases, which may have been marked.
+    """
+    if not path.exists():
+        write_atomically(path, content)
+        return
+    held = _identities(_rows(path))
+    if held != _identities(list(csv.DictReader(io.StringIO(content, newline="")))):
+        raise InputError(
+            f"{path} is there already and is of other documents, features or labels; move it away "
+            "or choose another --out"
+        )
+
+
+def read_marks(path: Path, cases: Sequence[Case]) -> Marks:
+    """Reads a person's marks; a case may be left without one.
+
+    Raises:
+        InputError: a mark is none of yes, no and unsure, a row is of no case of this study, or two
+            rows are of one.
+    """
+    rows = _rows(path)
+    known = {(case.doc_id, str(case.feature), case.label): i for i, case in enumerate(cases)}
+    values: list[str | None] = [None] * len(cases)
+    seen: set[tuple[str, str, str]] = set()
+    for number, row in enumerate(rows, start=2):
+        identity = (row["doc_id"], row["feature"], row["label"])
+        if identity not in known:
+            raise InputError(
+                f"{path}, row {number}: document {row['doc_id']!r} has no feature {row['feature']} "
+                f"labelled {row['label']!r} in this study; mark the file that it wrote"
+            )
+        mark = (row["matches"] or "").strip().lower()
+        if mark and mark not in _BY_HAND:
+            raise InputError(
+                f"{path}, row {number}: matches is {row['matches']!r}{did_you_mean(mark, _BY_HAND)}"
+            )
+        if identity in seen:
+            raise InputError(f"{path}, row {number}: the same case stands there twice")
+        seen.add(identity)
+        values[known[identity]] = mark or None
+    return Marks(values, {"kind": "person"})
+
+
+def judge_cases(judge: str, corpus: str, cases: Sequence[Case], answers: Path) -> Marks:
+    """Asks a judge about every case; each answer is on disk before the next is asked for.
+
+    Raises:
+        InputError: there is no such card, or its judge reads no messages.
+        JudgeError: the judge failed; what it had answered is kept.
+    """
+    from mtmbench.cards import load_judge_card
+    from mtmbench.judging.ask import Asker, run_async
+    from mtmbench.judging.prompt import load_template
+    from mtmbench.registries import JUDGES
+
+    card = load_judge_card(judge)
+    client = JUDGES.get(card.client)(**card.params)
+    if not client.is_llm:
+        raise InputError(
+            f"judge {judge!r} is no language model, and cannot say whether a label matches a "
+            "document; name a card of a chat model"
+        )
+    template = load_template(PROMPT, _PLACEHOLDERS, _SETTINGS)
+
+    async def ask_all() -> list[str | None]:
+        try:
+            return await _ask(asker, template, corpus, cases)
+        finally:
+            await client.close()
+
+    with Asker(client, card, answers) as asker:
+        values = run_async(ask_all())
+        prompt = {"name": template.name, "hash": template.hash}
+        return Marks(
+            values, {"kind": "judge", "card": judge, "prompt": prompt, **_plain(asker.record())}
+        )
+
+
+def parse_match(text: str) -> str:
+    """Returns what a reply says, "unparsed" if it says nothing clear.
+
+    Its last line is ``MATCH: yes``, ``no`` or ``unsure``, or it is a JSON object ``{"match": …}``,
+    beside which a string ``"reason"`` may stand; no other line says another thing.
+    """
+    reply = text.strip()
+    if reply.startswith("{"):
+        try:
+            stated = json.loads(reply)
+        except (ValueError, RecursionError):
+            return "unparsed"
+        known = set(stated) <= {"match", "reason"} and isinstance(stated.get("reason", ""), str)
+        value = stated.get("match")
+        return value if known and value in _BY_HAND else "unparsed"
+    lines = [line.strip() for line in reply.splitlines()]
+    said = {match.group(1) for line in lines if (match := _LAST_LINE.fullmatch(line))}
+    if len(said) != 1 or not _LAST_LINE.fullmatch(lines[-1]):
+        return "unparsed"
+    return said.pop()
+
+
+async def _ask(
+    asker: Any, template: Template, corpus: str, cases: Sequence[Case]
+) -> list[str | None]:
+    from mtmbench.judging.ask import gather
+
+    async def one(case: Case) -> str | None:
+        answer = await asker.ask(
+            _question(template, corpus, case), f"feature {case.feature} of {case.doc_id}"
+        )
+        return "refused" if answer.refused else parse_match(answer.text)
+
+    return list(await gather([one(case) for case in cases]))
+
+
+def _question(template: Template, corpus: str, case: Case) -> Any:
+    from mtmbench.features.context_text import marked, marks, numbered
+    from mtmbench.features.contexts import Context
+    from mtmbench.judging.base import Question
+    from mtmbench.judging.prompt import cut_at_sentence
+
+    contexts = [
+        Context(
+            f"{c.before}{c.token}{c.after}", len(c.before), len(c.before) + len(c.token), c.value
+        )
+        for c in case.contexts
+    ]
+    opening, closing = marks(contexts)
+    limit = template.settings["context_characters"]
+    messages = template.messages(
+        {
+            "open": opening,
+            "close": closing,
+            "document": cut_at_sentence(case.text, template.settings["document_characters"]),
+            "passages": numbered([marked(c, limit, opening, closing) for c in contexts]),
+            "label": " ".join(case.label.split()),
+        }
+    )
+    context = {
+        "corpus": corpus,
+        "doc_id": case.doc_id,
+        "text": case.text,
+        "feature": case.feature,
+        "label": case.label,
+    }
+    return Question("label", context, (), messages)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            rows = [{k: v or "" for k, v in row.items() if k is not None} for row in reader]
+            names = reader.fieldnames or []
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"cannot read marks from {path}: {error}") from error
+    missing = [name for name in ("doc_id", "feature", "label", "matches") if name not in names]
+    if missing:
+        raise InputError(f"{path} has no column {missing[0]!r}; its columns are {', '.join(names)}")
+    return rows
+
+
+def _identities(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, str, str]]:
+    return [(row["doc_id"], row["feature"], row["label"]) for row in rows]
+
+
+def _plain(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The judge's record; its card's fields go under another name than the card's own."""
+    return {("card_fields" if name == "card" else name): value for name, value in record.items()}
