@@ -26,6 +26,8 @@ _FIT_FAILED = "a fit that it needs failed"
 _CHARACTERS_PER_TOKEN, _EMBEDDED_TOKENS, _WORDS_ARE_FASTER = 4.5, 254, 50
 """For estimates of the time left only."""
 
+_SHARD_CHARACTERS, _MOST_HELPERS = 300_000, 64
+
 
 class Progress(Protocol):
     """Told what is happening; the command line draws bars from it."""
@@ -189,7 +191,7 @@ def _phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
     fits = [cell for cell in plan.fits if cell.key not in done]
     if fits:
         # The longest first, so that no worker is left alone with it.
-        views = _view_tasks(fits)
+        views = _view_tasks(plan, fits)
         yield "views", sorted(views, key=lambda task: -_characters(plan, task))
         yield (
             "fits",
@@ -215,14 +217,20 @@ def _phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
         yield "matches", _match_tasks(matches)
 
 
-def _view_tasks(fits: Sequence[FitCell]) -> list[Task]:
-    tasks: dict[tuple[str, str | None, str], Task] = {}
+def _view_tasks(plan: Plan, fits: Sequence[FitCell]) -> list[Task]:
+    tasks: dict[tuple[str, str | None, str], list[Task]] = {}
     for cell in fits:
         for view in MODELS.get(cell.registry).needs:
             setting = cell.setting if view == "features" else None
-            prepare = (cell.corpus, setting, view)
-            tasks.setdefault(prepare, Task((), affinity=cell.corpus, prepare=prepare))
-    return list(tasks.values())
+            prepare = (cell.corpus, setting, str(view))
+            tasks.setdefault(prepare, [Task((), affinity=cell.corpus, prepare=prepare)])
+    for (corpus, setting, made), (task, *_) in list(tasks.items()):
+        if made == "features":
+            # Workers that find a shard missing help with it; the others are done at once.
+            helpers = min(int(_characters(plan, task) / _SHARD_CHARACTERS), _MOST_HELPERS)
+            shared = (corpus, setting, "activations")
+            tasks[shared] = [Task((), affinity=corpus, prepare=shared)] * helpers
+    return [task for its in tasks.values() for task in its]
 
 
 def _characters(plan: Plan, task: Task) -> float:

@@ -86,11 +86,21 @@ class Workspace:
     ) -> None:
         """Makes one view of a corpus, so that it lies in the cache for every worker.
 
+        The view "activations" is what "features" is made from; several workers share its making.
         ``report`` is told how much of how much is done, where that takes long.
         """
+        from mtmbench.registries import FEATURES
+
         self._report = report
+        features = self.suite.features
         try:
-            getattr(self.views(corpus_name, setting), what)
+            if what == "activations":
+                FEATURES.get(features.source)(**features.params).prepare(
+                    self.corpus(corpus_name), setting=setting or "default",
+                    max_tokens=features.max_tokens, progress=self._progress,
+                )  # fmt: skip
+            else:
+                getattr(self.views(corpus_name, setting), what)
         finally:
             self._report = None
 

@@ -85,6 +85,19 @@ class FeatureSource(ABC):
             InputError: the corpus has no tokens, or the filters leave no feature.
         """
 
+    def prepare(  # noqa: B027
+        self,
+        corpus: Corpus,
+        *,
+        setting: str = "default",
+        max_tokens: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Shares the work that :meth:`counts` would do, where several processes can share it.
+
+        Returns once all of it is done, here or elsewhere; does nothing by default.
+        """
+
     def saes(self) -> Mapping[str, Mapping[str, Any]]:
         """Returns the SAEs that a setting may name under "sae", with layer, width and window.
 

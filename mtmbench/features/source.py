@@ -245,6 +245,17 @@ class StoredFeatures(LocatingSource):
                 ]
         return [found[row] for row in rows]
 
+    def prepare(
+        self,
+        corpus: Corpus,
+        *,
+        setting: str = "default",
+        max_tokens: int | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Makes shards of the corpus's store, until every one is there."""
+        self.filled_store(corpus, setting=setting, max_tokens=max_tokens, progress=progress)
+
     def filled_store(
         self,
         corpus: Corpus,
