@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from mtmbench.errors import InputError
 from mtmbench.features.labels import class_name, in_class
-from mtmbench.features.sae_folder import FeatureSetting
+from mtmbench.features.sae_folder import FeatureSetting, judged
 from mtmbench.types import BoolArray, Counts, FloatArray
 
 
-def apply_filters(counts: Counts, density: FloatArray | None, setting: FeatureSetting) -> Counts:
+def apply_filters(
+    counts: Counts,
+    density: FloatArray | None,
+    setting: FeatureSetting,
+    *,
+    label_scores: FloatArray | None = None,
+    label_classes: Mapping[str, BoolArray] | None = None,
+) -> Counts:
     """Drops features and records what each filter did under ``source["filters"]``.
 
     Every filter looks at all features, so its numbers do not depend on the others: ``dropped`` is
@@ -24,11 +32,14 @@ def apply_filters(counts: Counts, density: FloatArray | None, setting: FeatureSe
         density: (F,) share of a reference text's tokens on which each feature fires; None where
             it is not known.
         setting: the filters; one that is None or empty is off.
+        label_scores: (F,) scores of the labels, NaN for one without, if there are any.
+        label_classes: for each class (F,) whether a judge put the label into it, if one has.
 
     Raises:
-        InputError: no feature is left, or a filter needs densities and there are none; the
-            message names the filter.
+        InputError: no feature is left, or a filter needs what there is not (densities, a judge's
+            scores or classes); the message names the filter.
     """
+    judged(setting, label_scores, label_classes)
     n_features = len(counts.item_ids)
     frequency = np.bincount(counts.matrix.indices, minlength=n_features)
     totals = np.bincount(counts.matrix.indices, weights=counts.matrix.data, minlength=n_features)
@@ -48,12 +59,24 @@ def apply_filters(counts: Counts, density: FloatArray | None, setting: FeatureSe
         report["max_density_multiple"] = {"limit": setting.max_density_multiple}
     if setting.drop_label_classes:
         classes = {
-            class_name(name): in_class(counts.item_labels, name)
+            class_name(name): (
+                in_class(counts.item_labels, name)
+                if setting.label_classes_by == "words" or label_classes is None
+                else label_classes[class_name(name)]
+            )
             for name in setting.drop_label_classes
         }
         dropped["label_classes"] = np.any(list(classes.values()), axis=0)
         report["label_classes"] = {
             "classes": {name: int(member.sum()) for name, member in sorted(classes.items())}
+        }
+        if setting.label_classes_by != "words":
+            report["label_classes"]["by"] = setting.label_classes_by
+    if setting.min_label_score is not None and label_scores is not None:
+        dropped["min_label_score"] = label_scores < np.float32(setting.min_label_score)
+        report["min_label_score"] = {
+            "limit": setting.min_label_score,
+            "unscored": int(np.isnan(label_scores).sum()),
         }
     everything = float(totals.sum())
     for name, mask in dropped.items():

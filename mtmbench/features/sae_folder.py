@@ -1,13 +1,14 @@
 """SAEs with what is known of their features: folders that the package ships or a user builds.
 
 Beside sae-lens's two files such a folder has ``features.safetensors`` (quantiles of each feature's
-non-zero activations over a reference text, density on it), ``labels.json`` and ``settings.json``.
+non-zero activations over a reference text, density on it), ``labels.json`` and ``settings.json``;
+and maybe what a judge said of the labels (:mod:`mtmbench.features.label_files`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from mtmbench.errors import InputError, UnknownNameError, did_you_mean
+from mtmbench.features.label_files import read_label_classes, read_label_scores
 from mtmbench.features.labels import class_name
 from mtmbench.features.sae import SAE, load_sae, read_json, read_tensors
 from mtmbench.serialise import content_hash
-from mtmbench.types import FloatArray
+from mtmbench.types import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)
@@ -32,21 +34,35 @@ class FeatureSetting:
             as often as the SAE's mean feature are dropped; None is off.
         drop_label_classes: features whose label is of one of these classes are dropped
             (:mod:`mtmbench.features.labels`).
+        label_classes_by: who says of what class a label is: stated "words" lists, or a "judge"
+            that sorted the labels (``mtmbench label --classes``).
+        min_label_score: features whose label's score is below this are dropped, those without a
+            score are not (:mod:`mtmbench.features.autointerp`); None is off.
     """
 
     threshold_quantile: float = 0.8
     max_doc_share: float | None = 0.9
     max_density_multiple: float | None = 2.7
     drop_label_classes: tuple[str, ...] = ()
+    label_classes_by: str = "words"
+    min_label_score: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns the fields as JSON values."""
-        return {
+        """Returns the fields as JSON values; the last two only where a judge has a say.
+
+        Records made before there were these two thereby keep their hashes.
+        """
+        known: dict[str, Any] = {
             "threshold_quantile": self.threshold_quantile,
             "max_doc_share": self.max_doc_share,
             "max_density_multiple": self.max_density_multiple,
             "drop_label_classes": list(self.drop_label_classes),
         }
+        if self.label_classes_by != "words":
+            known["label_classes_by"] = self.label_classes_by
+        if self.min_label_score is not None:
+            known["min_label_score"] = self.min_label_score
+        return known
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +83,10 @@ class SAEFolder:
         labels: F labels; None where there are none.
         settings: named feature settings.
         estimated_on: the text from which quantiles and densities come; None for none.
+        label_scores: (F,) f32 scores of the labels, NaN for one without; None where none were
+            scored.
+        label_classes: for each class (F,) whether a judge put the label into it; None where none
+            were sorted.
     """
 
     name: str
@@ -81,15 +101,29 @@ class SAEFolder:
     labels: tuple[str, ...] | None
     settings: Mapping[str, FeatureSetting]
     estimated_on: str | None
+    label_scores: FloatArray | None = None
+    label_classes: Mapping[str, BoolArray] | None = None
 
     @cached_property
     def revision(self) -> str:
-        """Content hash of the weights and of all that filters and thresholds read."""
+        """Content hash of the weights and of all that filters and thresholds read.
+
+        What a judge said of the labels is not in it; see :meth:`revision_under`.
+        """
         return content_hash(
             self.sae.revision, self.window, self.hook_point, self.centred, self.chunk_tokens,
             self.quantiles,
             list(self.levels), self.density, None if self.labels is None else list(self.labels),
         )  # fmt: skip
+
+    def revision_under(self, setting: FeatureSetting) -> str:
+        """Returns :attr:`revision`, with what a judge said of the labels if the setting reads it.
+
+        Raises:
+            InputError: the setting reads what this folder does not have.
+        """
+        said = judged(setting, self.label_scores, self.label_classes)
+        return content_hash(self.revision, *said) if said else self.revision
 
     def setting(self, name: str) -> FeatureSetting:
         """Returns a named setting.
@@ -132,23 +166,60 @@ def setting_from(values: Mapping[str, Any], base: FeatureSetting, where: str) ->
     Raises:
         InputError: a key is not known or a value is out of range.
     """
-    known = base.as_dict()
+    known = {field.name: getattr(base, field.name) for field in fields(base)}
     for name in values:
         if name not in known:
             raise InputError(f"{where}: unknown key {name!r}{did_you_mean(name, known)}")
     merged = {**known, **values}
     classes = merged["drop_label_classes"] or ()
+    if merged["label_classes_by"] not in ("words", "judge"):
+        raise InputError(
+            f"{where}: label_classes_by is {merged['label_classes_by']!r}; it is words or judge"
+        )
     setting = FeatureSetting(
         threshold_quantile=float(merged["threshold_quantile"]),
         max_doc_share=_limit(merged["max_doc_share"]),
         max_density_multiple=_limit(merged["max_density_multiple"]),
         drop_label_classes=tuple(class_name(name) for name in classes),
+        label_classes_by=str(merged["label_classes_by"]),
+        min_label_score=_limit(merged["min_label_score"]),
     )
-    for name in ("max_doc_share", "max_density_multiple"):
+    for name in ("max_doc_share", "max_density_multiple", "min_label_score"):
         limit = getattr(setting, name)
         if limit is not None and limit <= 0:
             raise InputError(f"{where}: {name} is {limit}; it must be above 0, or false for off")
+    if setting.min_label_score is not None and setting.min_label_score > 1:
+        raise InputError(f"{where}: min_label_score is {setting.min_label_score}; scores end at 1")
     return setting
+
+
+def judged(
+    setting: FeatureSetting,
+    label_scores: FloatArray | None,
+    label_classes: Mapping[str, BoolArray] | None,
+) -> list[Any]:
+    """Returns what a setting reads of what a judge said of the labels, for hashes.
+
+    Raises:
+        InputError: there is no such thing; the message says how to come by it.
+    """
+    said: list[Any] = []
+    if setting.min_label_score is not None:
+        if label_scores is None:
+            raise InputError(
+                f"min_label_score is {setting.min_label_score}, but the SAE's labels have no "
+                "scores; `mtmbench label` writes them, or set it to false"
+            )
+        said += ["label scores", label_scores]
+    if setting.drop_label_classes and setting.label_classes_by == "judge":
+        if label_classes is None:
+            raise InputError(
+                "label_classes_by is judge, but no judge has sorted the SAE's labels; `mtmbench "
+                "label --classes` has one do it, or set it to words"
+            )
+        for name in setting.drop_label_classes:
+            said += ["label class", name, label_classes[name]]
+    return said
 
 
 def load_sae_folder(folder: Path) -> SAEFolder:
@@ -162,7 +233,7 @@ def load_sae_folder(folder: Path) -> SAEFolder:
     if not hook_point:
         raise InputError(f"{folder}/cfg.json: metadata has no hook_name")
     features = read_tensors(folder / "features.safetensors")
-    labels = read_json(folder / "labels.json")
+    labels = tuple(str(label) for label in read_json(folder / "labels.json"))
     written = read_json(folder / "settings.json")
     quantiles = np.ascontiguousarray(features["quantiles"], np.float32)
     density = np.ascontiguousarray(features["density"], np.float32)
@@ -185,13 +256,15 @@ def load_sae_folder(folder: Path) -> SAEFolder:
         quantiles=quantiles,
         levels=levels,
         density=density,
-        labels=tuple(str(label) for label in labels),
+        labels=labels,
         settings={
             name: setting_from(written[name], FeatureSetting(), f"{folder}/settings.json")
             for name in ("default", "paper")
             if name in written
         },
         estimated_on=str((written.get("reference") or {}).get("corpus", "the SAE's training text")),
+        label_scores=read_label_scores(folder, labels),
+        label_classes=read_label_classes(folder, labels),
     )
 
 

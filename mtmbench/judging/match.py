@@ -15,13 +15,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 from mtmbench.cards import JudgeCard, JudgingSpec, Representation
-from mtmbench.errors import InputError, MtmbenchError
+from mtmbench.errors import InputError
+from mtmbench.judging.ask import JudgeError, gather, run_async
 from mtmbench.judging.base import JudgeClient, Option, Question
 from mtmbench.judging.options import Projected, document_options
 from mtmbench.judging.parse import parse_verdict
@@ -29,17 +28,11 @@ from mtmbench.judging.prompt import Prompt, load_prompt
 from mtmbench.results import TopicResult
 from mtmbench.types import Corpus
 
-T = TypeVar("T")
-
 _JUDGED = "abt"
 _RULED = "ABT"
 _REMOVED = "ur"
 _IN_FORWARD = {"A": "a", "B": "b", "tie": "t", "unparsed": "u", "refused": "r"}
 _IN_BACKWARD = {**_IN_FORWARD, "A": "b", "B": "a"}
-
-
-class JudgeError(MtmbenchError, RuntimeError):
-    """A judge failed on a question; the message names judge, pair and document."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +98,7 @@ def play_pair(
     concurrency: int = 8,
 ) -> MatchOutcome:
     """Plays one match; the synchronous edge of :func:`judge_pair`, usable in notebooks too."""
-    return _run(
+    return run_async(
         judge_pair(
             client, card, corpus, rows, a, b, a_name=a_name, b_name=b_name, spec=spec,
             representation=representation, projected_a=projected_a, projected_b=projected_b,
@@ -175,7 +168,7 @@ async def judge_pair(
                 return forward, _Answer(forward.char)
             return forward, await asker.ask(row, second, first, _IN_BACKWARD)
 
-    answers = await _gather([judge(*job) for job in zip(rows, left, right, strict=True)])
+    answers = await gather([judge(*job) for job in zip(rows, left, right, strict=True)])
     return _outcome(answers)
 
 
@@ -252,24 +245,3 @@ def _check(
                 f"{name!r} was fitted on corpus {result.corpus.get('name')!r} of revision "
                 f"{result.corpus.get('revision')!r}, not on {corpus.name!r} of {corpus.revision!r}"
             )
-
-
-async def _gather(jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    tasks = [asyncio.ensure_future(job) for job in jobs]
-    try:
-        return list(await asyncio.gather(*tasks))
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise
-
-
-def _run(coroutine: Coroutine[Any, Any, T]) -> T:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(coroutine)
-    # A notebook's loop is running in this thread, and loops do not nest.
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        return pool.submit(asyncio.run, coroutine).result()
