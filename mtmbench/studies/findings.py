@@ -47,6 +47,12 @@ def differs(row: Row) -> bool:
     return row["p_holm"] is not None and row["p_holm"] < ALPHA
 
 
+def signed(value: float, *, plus: bool = False) -> str:
+    """Returns a number with three decimals, a real minus, and no sign where it rounds to zero."""
+    number = round(value, 3) + 0.0
+    return ("+" if plus and number > 0 else "") + f"{number:.3f}".replace("-", "−")
+
+
 def joined(names: Sequence[str]) -> str:
     """Returns "a", "a and b", "a, b and c"."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
@@ -80,15 +86,33 @@ def _verdict(points: Mapping[str, Point], name: str, others: Sequence[Row]) -> s
         return f"all seeds agree, so there is no spread to hold differences from {name} against"
     higher = [row for row in others if differs(row) and row["difference"] > 0]
     lower = [row for row in others if differs(row) and row["difference"] < 0]
+    alone = _alone(points, others)
     if not higher and not lower:
-        return f"no difference beyond the spread over seeds from {name}"
+        return f"no difference beyond the spread over seeds from {name}{alone}"
     parts = [
         f"{_listed(points, found)} {'is' if len(found) == 1 else 'are'} {how} than {name}"
         for found, how in ((higher, "higher"), (lower, "lower"))
         if found
     ]
     none = "" if higher else "; none is higher"
-    return f"beyond the spread over seeds, {', and '.join(parts)}{none}"
+    return f"beyond the spread over seeds, {', and '.join(parts)}{none}{alone}"
+
+
+def _alone(points: Mapping[str, Point], others: Sequence[Row]) -> str:
+    """Names what would differ if nothing else had been compared: unproven, but not ruled out."""
+    told = []
+    for sign, how in ((1, "higher"), (-1, "lower")):
+        found = [
+            row
+            for row in others
+            if row["p"] is not None
+            and row["p"] < ALPHA
+            and not differs(row)
+            and sign * row["difference"] > 0
+        ]
+        if found:
+            told.append(f"{_listed(points, found)} would be {how}")
+    return f", though taken alone {' and '.join(told)}" if told else ""
 
 
 def _highest(points: Mapping[str, Point], had: Sequence[Row], base: Row) -> str:
@@ -97,32 +121,28 @@ def _highest(points: Mapping[str, Point], had: Sequence[Row], base: Row) -> str:
     of = f"the highest mean of the {len(had)} settings"
     if best is base:
         return f"{of} is the {points[base['setting']].role}'s own"
-    place = f"{of} is at {points[best['setting']].label}, {_number(best['mean'])}"
+    place = f"{of} is at {points[best['setting']].label}, {signed(best['mean'])}"
     if best["difference"] is None:
         return place
-    return f"{place}, {_gap(best)}"
+    return f"{place}, by {_gap(best)}"
 
 
 def _gap(row: Row) -> str:
     """Returns by how much a row differs from the baseline, and how sure that is."""
-    size = f"a difference of {_number(row['difference'])}"
+    size = f"{signed(row['difference'], plus=True)}"
     if row["difference_lo"] is None:
         return f"{size} without an interval"
     n = row["n_compared"]
     held = "" if n == 1 else f" after Holm's correction for {n} settings compared"
     return (
         f"{size} (95 % interval, paired over {row['n_paired']} seeds, "
-        f"{_number(row['difference_lo'])} to {_number(row['difference_hi'])}; "
+        f"{signed(row['difference_lo'])} to {signed(row['difference_hi'])}; "
         f"p {_p(row['p_holm'])}{held})"
     )
 
 
 def _p(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"= {value:.3f}"
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}".replace("-", "−")
 
 
 def _listed(points: Mapping[str, Point], rows: Sequence[Row]) -> str:
@@ -137,7 +157,7 @@ def _listed(points: Mapping[str, Point], rows: Sequence[Row]) -> str:
 def _name(points: Mapping[str, Point], base: Row) -> str:
     point = points[base["setting"]]
     label = "" if point.label == "default" else point.label
-    value = "" if base["mean"] is None else _number(base["mean"])
+    value = "" if base["mean"] is None else signed(base["mean"])
     inside = ", ".join(part for part in (label, value) if part)
     return f"the {point.role} ({inside})" if inside else f"the {point.role}"
 

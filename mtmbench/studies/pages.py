@@ -13,7 +13,7 @@ from typing import Any
 from mtmbench.board.markdown import markdown_bullets, markdown_table, markdown_text
 from mtmbench.board.plot import Axis, Mark
 from mtmbench.board.write import board_json
-from mtmbench.studies.findings import differs, joined
+from mtmbench.studies.findings import differs, joined, signed
 from mtmbench.studies.paired import ALPHA
 from mtmbench.studies.tables import FIRINGS
 
@@ -59,7 +59,11 @@ def render_md(study: Mapping[str, Any]) -> str:
     parts.append(markdown_text(view.played()))
     for corpus in study["corpora"]:
         parts.append(f"## {markdown_text(view.corpus_title(corpus))}")
-        parts.append(markdown_bullets(view.findings(corpus["name"])))
+        for leading in (True, False):
+            told = view.findings(corpus["name"], leading=leading)
+            if told:
+                parts += [] if leading else ["By the other metrics:"]
+                parts.append(markdown_bullets([f"{who}: {text}" for who, text in told]))
         parts.append(markdown_table(*view.firings_table(corpus["name"])))
         for panel in view.panels(corpus["name"]):
             parts.append(f"### {markdown_text(panel.title)}")
@@ -90,6 +94,7 @@ class Line:
     value: str
     interval: str
     difference: str
+    difference_interval: str
     differs: bool
 
 
@@ -105,14 +110,14 @@ class Chart:
 class Panel:
     """One metric on one corpus: a chart per model and series, on one axis.
 
-    ``reference`` tells the reference model's value, ``reference_at`` where it lies.
+    ``reference`` tells the reference model's value, ``reference_mark`` where it lies.
     """
 
     title: str
     axis: Axis
     charts: Sequence[Chart]
     reference: str | None
-    reference_at: str | None
+    reference_mark: Mark | None
 
 
 class StudyView:
@@ -149,12 +154,12 @@ class StudyView:
         labels = f", {corpus['n_labels']} labels" if corpus["n_labels"] else ", no labels"
         return f"{corpus['name']}: {corpus['n_docs']:,} documents{labels}, K = {corpus['k']}"
 
-    def findings(self, corpus: str) -> list[str]:
-        """Returns the sentences on a corpus, each model's leading one first."""
-        found = [row for row in self.study["findings"] if row["corpus"] == corpus]
+    def findings(self, corpus: str, *, leading: bool) -> list[tuple[str, str]]:
+        """Returns (model, sentence) of a corpus's leading metric, or of its others."""
         return [
-            f"{row['model']}{', ' + row['series'] if row['series'] else ''}: {row['text']}"
-            for row in sorted(found, key=lambda row: not row["leads"])
+            (f"{row['model']}, {row['series']}" if row["series"] else row["model"], row["text"])
+            for row in self.study["findings"]
+            if row["corpus"] == corpus and row["leads"] == leading
         ]
 
     def firings_table(self, corpus: str) -> tuple[list[str], list[list[str]]]:
@@ -208,25 +213,23 @@ class StudyView:
             for (model, series), found in groups.items()
         ]
         reference = next((row for row in rows if row["setting"] is None), None)
-        text = at = None
+        text = mark = None
         if reference is not None:
             value = reference["reason"] if reference["mean"] is None else _value(reference)
             interval = _interval(reference)
             text = f"{reference['model']} over words: {value}{f' ({interval})' if interval else ''}"
-            at = None if reference["mean"] is None else axis.at(reference["mean"])
-        return Panel(metric["title"], axis, charts, text, at)
+            mark = _mark(reference, axis)
+        return Panel(metric["title"], axis, charts, text, mark)
 
     def _line(self, row: Row, axis: Axis) -> Line:
-        mark = None
-        if row["mean"] is not None:
-            mark = Mark.placed(axis, row["mean"], row["lo"], row["hi"])
         return Line(
             setting=self.settings[row["setting"]],
             row=row,
-            mark=mark,
+            mark=_mark(row, axis),
             value=_value(row),
             interval=_interval(row),
             difference=_difference(row),
+            difference_interval=_difference_interval(row),
             differs=differs(row),
         )
 
@@ -237,13 +240,17 @@ _HEADER = ("setting", "mean", "95 % interval", "difference to the baseline", "p,
 def _md_row(line: Line) -> list[Any]:
     p = line.row["p_holm"]
     star = " *" if line.differs else ""
+    difference = None
+    if line.difference:
+        within = f" ({line.difference_interval})" if line.difference_interval else ""
+        difference = f"{line.difference}{within}{star}"
     role = line.setting["role"]
     name = line.setting["label"]
     return [
         f"{name} ({role})" if role and role != name else name,
         line.value,
         line.interval or None,
-        f"{line.difference}{star}" if line.difference else None,
+        difference,
         None if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}",
         line.row["reason"],
     ]
@@ -267,25 +274,30 @@ def _template() -> Any:
     return environment.get_template("study.html.j2")
 
 
+def _mark(row: Row, axis: Axis) -> Mark | None:
+    if row["mean"] is None:
+        return None
+    return Mark.placed(axis, row["mean"], row["lo"], row["hi"])
+
+
 def _value(row: Row) -> str:
-    return "–" if row["mean"] is None else _number(row["mean"])
+    return "–" if row["mean"] is None else signed(row["mean"])
 
 
 def _interval(row: Row) -> str:
-    return "" if row["lo"] is None else f"{_number(row['lo'])} to {_number(row['hi'])}"
+    return "" if row["lo"] is None else f"{signed(row['lo'])} to {signed(row['hi'])}"
 
 
 def _difference(row: Row) -> str:
     if row["difference"] is None:
         return ""
-    size = ("+" if row["difference"] > 0 else "") + _number(row["difference"])
+    return signed(row["difference"], plus=True)
+
+
+def _difference_interval(row: Row) -> str:
     if row["difference_lo"] is None:
-        return size
-    return f"{size} ({_number(row['difference_lo'])} to {_number(row['difference_hi'])})"
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}".replace("-", "−")
+        return ""
+    return f"{signed(row['difference_lo'])} to {signed(row['difference_hi'])}"
 
 
 def _count(row: Row, name: str) -> str:

@@ -14,8 +14,9 @@ def print_study(outcome: StudyOutcome) -> None:
     view = StudyView(outcome.study)
     for corpus in outcome.study["corpora"]:
         console.print(view.corpus_title(corpus), style="bold", markup=False, highlight=False)
-        for sentence in view.findings(corpus["name"]):
-            console.print(f"- {sentence}", markup=False, highlight=False)
+        for leading in (True, False):
+            for who, sentence in view.findings(corpus["name"], leading=leading):
+                console.print(f"- {who}: {sentence}", markup=False, highlight=False)
     for note in outcome.study["notes"]:
         console.print(note, style="dim", markup=False, highlight=False)
     run = outcome.run

@@ -79,8 +79,8 @@ def test_what_differs_is_told_with_both_directions() -> None:
     assert sentence(CLEAR) == (
         "NMI with the labels: beyond the spread over seeds, quantile 0.5 is higher than the "
         "default (quantile 0, 0.407), and quantile 0.9 is lower than the default (quantile 0, "
-        "0.407); the highest mean of the 3 settings is at quantile 0.5, 0.512, a difference of "
-        "0.105 (95 % interval, paired over 4 seeds, 0.096 to 0.114; p < 0.001 after Holm's "
+        "0.407); the highest mean of the 3 settings is at quantile 0.5, 0.512, by "
+        "+0.105 (95 % interval, paired over 4 seeds, 0.096 to 0.114; p < 0.001 after Holm's "
         "correction for 2 settings compared)."
     )
 
@@ -100,7 +100,8 @@ def test_an_interval_that_excludes_zero_alone_is_not_enough() -> None:
     text = sentence(
         {"q0": base, "q0.5": [0.44, 0.46, 0.48, 0.44], "q0.9": [0.41, 0.40, 0.43, 0.42]}
     )
-    assert "no difference beyond the spread over seeds" in text
+    assert "no difference beyond the spread over seeds from the default (quantile 0, " in text
+    assert ", though taken alone quantile 0.5 would be higher; the highest" in text
     row = rows({"q0": base, "q0.5": [0.44, 0.46, 0.48, 0.44], "q0.9": [0.41, 0.40, 0.43, 0.42]})
     assert row["q0.5"]["difference_lo"] > 0
     assert row["q0.5"]["p"] < 0.05 < row["q0.5"]["p_holm"]
@@ -118,7 +119,7 @@ def test_equal_values_and_agreeing_seeds() -> None:
     )
     text = sentence({"q0": [0.5, 0.5], "q0.5": [0.6, 0.6], "q0.9": [0.4, 0.4]})
     assert "all seeds agree, so there is no spread to hold differences" in text
-    assert text.endswith("is at quantile 0.5, 0.600, a difference of 0.100 without an interval.")
+    assert text.endswith("is at quantile 0.5, 0.600, by +0.100 without an interval.")
 
 
 def test_missing_values() -> None:

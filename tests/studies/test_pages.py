@@ -117,7 +117,8 @@ def test_the_plot_shows_each_value_where_it_lies(study: dict[str, Any]) -> None:
 
 
 def test_a_sure_difference_is_marked_on_both_pages(study: dict[str, Any]) -> None:
-    assert '<td class="wide sure">+0.100 (0.050 to 0.150)</td>' in render_html(study)
+    cell = '<td class="wide sure">+0.100 <span class="range">0.050 to 0.150</span></td>'
+    assert cell in render_html(study)
     text = render_md(study)
     assert (
         "| setting b | 0.500 | 0.490 to 0.510 | +0.100 (0.050 to 0.150) \\* | 0.020 | – |" in text
