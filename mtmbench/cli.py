@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mtmbench.errors import MtmbenchError, StoreInUseError
+from mtmbench.features.label_command import label
 from mtmbench.studies.cli import study_app
 
 if TYPE_CHECKING:
@@ -311,6 +312,9 @@ def features(
         built = build_folder(source, corpus, out, n_tokens=tokens, seed=seed, progress=tell)
     alive = int((built.density > 0).sum()) if built.density is not None else 0
     typer.echo(f"{alive} of {built.sae.n_features} features fire; built {out}")
+
+
+app.command()(label)
 
 
 @app.command()

@@ -166,9 +166,10 @@ class Asker:
             try:
                 completion = await self.client.answer(question, self.card.decoding, 0)
             except Exception as error:
+                hint = "" if self.client.is_llm else "; proxies rule on matches only"
                 raise JudgeError(
                     f"judge {self.card.client!r} failed on the {what}: "
-                    f"{type(error).__name__}: {error}"
+                    f"{type(error).__name__}: {error}{hint}"
                 ) from error
             answer = Answer(
                 key, completion.text, completion.refused, dict(completion.usage),
