@@ -27,8 +27,9 @@ def parse_label(text: str, max_characters: int) -> str | None:
 
     The last line is ``LABEL: words``, or the reply is a JSON object ``{"label": "words"}``, beside
     which a string ``"reason"`` may stand. White space is made single and one pair of quotation
-    marks around the whole is taken off. Another label elsewhere, one longer than
-    ``max_characters``, and one that begins with a bracket (as marks of label files do) are none.
+    marks around the whole is taken off. Another label elsewhere, one without a
+    letter, one longer than ``max_characters``, and one that begins with a bracket (as marks of
+    label files do) are none.
     """
     stated = _json(text, "label")
     if stated is None:
@@ -36,11 +37,13 @@ def parse_label(text: str, max_characters: int) -> str | None:
     if not isinstance(stated, str):
         return None
     label = " ".join(stated.split())
-    if len(label) > 2 and label[0] in "\"'“" and label[-1] in "\"'”":
+    if len(label) > 1 and label[0] in "\"'“" and label[-1] in "\"'”":
         label = label[1:-1].strip()
     if label == NO_LABEL:
         return NO_LABEL
-    return label if label and label[0] != "(" and len(label) <= max_characters else None
+    if label.startswith("(") or len(label) > max_characters or not re.search(r"\w", label):
+        return None
+    return label
 
 
 def parse_active(text: str, n: int) -> frozenset[int] | None:

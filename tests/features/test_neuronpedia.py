@@ -244,7 +244,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Bucket]]:
     Bucket.requests = Counter()
     Bucket.fails = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Bucket)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setenv("MTMBENCH_NEURONPEDIA", f"http://127.0.0.1:{server.server_port}/")
     monkeypatch.setattr(neuronpedia_fetch, "RETRY_SECONDS", (0.0, 0.0))
