@@ -56,7 +56,8 @@ class InterpretSpec:
         strongest: activating contexts shown for labelling, the strongest.
         random: random contexts shown for labelling.
         held_out: activating contexts that a label is scored on, and random ones, as many of each;
-            none of them was shown for labelling.
+            none of them was shown for labelling. Activating ones are of the random sample; where
+            that has too few, of the strongest that were not shown.
         min_held_out: with fewer of either kind there is no score.
         seed: of the choice among contexts and of their order.
         label_prompt: prompt file for labelling, a name or a path.
@@ -363,9 +364,14 @@ class _Interpreter:
         return drawn[: self.spec.random], drawn[self.spec.random :]
 
     def _held_out(self, feature: int) -> tuple[list[Context], list[RandomContext]]:
-        sampled = self.contexts.sampled[feature]
-        order = self._generator("held-out contexts", feature).permutation(len(sampled)).tolist()
-        return [sampled[i] for i in order[: self.spec.held_out]], self._silent(feature)[1]
+        drawn: list[Context] = []
+        for kept in (
+            self.contexts.sampled[feature],
+            self.contexts.strongest[feature][self.spec.strongest :],
+        ):
+            order = self._generator("held-out contexts", feature).permutation(len(kept)).tolist()
+            drawn += [kept[i] for i in order[: self.spec.held_out - len(drawn)]]
+        return drawn, self._silent(feature)[1]
 
     def _generator(self, what: str, feature: int) -> np.random.Generator:
         return np.random.default_rng(seed_from(what, self.spec.seed, feature))

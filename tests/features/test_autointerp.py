@@ -68,7 +68,7 @@ def planted() -> FeatureContexts:
     """Features whose labels score 1, ¾, ½, …; see EXPECTED."""
 
     def strongest(word: str) -> list[Context]:
-        return [context(word, f"strong{i}{word}", 9.0 - i) for i in range(6)]
+        return [context(word, f"strong{i}{word}", 9.0 - i) for i in range(5)]
 
     def sampled(word: str, said: int, n: int = N) -> list[Context]:
         return [context(word, f"sample{i}{word}", said=i < said) for i in range(n)]
@@ -171,6 +171,29 @@ def test_what_scores_a_label_was_not_shown_for_it(judges: ModuleType, tmp_path: 
         for feature in range(5)
     }
     assert len(orders) > 1
+
+
+def test_a_short_sample_is_filled_up_from_the_strongest_not_shown(
+    judges: ModuleType, tmp_path: Path
+) -> None:
+    client = judges.Reader()
+    spec = InterpretSpec(strongest=2, random=0, held_out=5, min_held_out=3)
+    found = play(client, tmp_path / "answers.jsonl", spec=spec)
+    contexts = planted()
+    # Feature 6 has 3 sampled contexts, 7 none; each has 5 strong ones, of which 2 are shown.
+    for feature, n_sampled, n_strong in ((0, 5, 0), (6, 3, 2), (7, 0, 3)):
+        (asked,) = (
+            question.context["passages"]
+            for question in client.questions
+            if question.context["task"] == "detect" and question.context["feature"] == feature
+        )
+        sampled = {context.text for context in contexts.sampled[feature]}
+        unshown = {context.text for context in contexts.strongest[feature][2:]}
+        assert len(sampled & set(asked)) == n_sampled
+        assert len(unshown & set(asked)) == n_strong
+        assert len(asked) == n_sampled + n_strong + 5
+        detection = found.labels[feature].detection
+        assert detection == Detection("ok", n_sampled + n_strong, n_sampled + n_strong, 5, 0)
 
 
 def test_messages_hold_what_the_fields_hold(judges: ModuleType, tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ HEAVY = ("torch", "transformers", "sae_lens", "sklearn", "scipy", "sentence_tran
 
 def test_no_module_of_the_package_imports_a_heavy_library() -> None:
     modules = ("words", "embeddings", "cache", "backbone", "sae", "extract", "counts", "labels",
-               "base", "minilm", "views")  # fmt: skip
+               "base", "minilm", "views", "contexts", "context_text", "autointerp", "label_replies",
+               "label_files", "label_folder", "label_command", "neuronpedia",
+               "neuronpedia_fetch")  # fmt: skip
     code = "import sys\n" + "".join(f"import mtmbench.features.{name}\n" for name in modules)
     code += f"print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
