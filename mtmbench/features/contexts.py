@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ CONTEXTS_FILE = "contexts.parquet"
 
 _VERSION = 1
 _COLUMNS = ("kind", "feature", "text", "start", "end", "value", "features")
+_PART_ROWS = 16_384
 _STRONGEST, _SAMPLED, _RANDOM = "strongest", "sampled", "random"
 
 
@@ -113,10 +114,9 @@ class FeatureContexts:
     @cached_property
     def revision(self) -> str:
         """Content hash of everything in it: 32 hex digits."""
-        columns = _columns(self)
         return content_hash(
-            "contexts", _VERSION, self.n_features, canonical_json(self.source),
-            *(part for name in _COLUMNS for part in (name, columns[name])),
+            "contexts", _VERSION, self.n_features, self.source,
+            [content_hash(*(part[name] for name in _COLUMNS)) for part in _parts(self)],
         )  # fmt: skip
 
     def save(self, path: Path) -> None:
@@ -128,24 +128,19 @@ class FeatureContexts:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        columns = _columns(self)
         head = {
             "version": _VERSION, "revision": self.revision, "n_features": self.n_features,
             "source": self.source,
         }  # fmt: skip
-        table = pa.table(
-            {
-                "kind": pa.array(columns["kind"], pa.string()),
-                "feature": pa.array(columns["feature"], pa.int32()),
-                "text": pa.array(columns["text"], pa.string()),
-                "start": pa.array(columns["start"], pa.int32()),
-                "end": pa.array(columns["end"], pa.int32()),
-                "value": pa.array(columns["value"], pa.float64()),
-                "features": pa.array(columns["features"], pa.list_(pa.int32())),
-            }
-        ).replace_schema_metadata({"mtmbench": canonical_json(head)})
+        types = {
+            "kind": pa.string(), "feature": pa.int32(), "text": pa.string(), "start": pa.int32(),
+            "end": pa.int32(), "value": pa.float64(), "features": pa.list_(pa.int32()),
+        }  # fmt: skip
+        schema = pa.schema(types, {"mtmbench": canonical_json(head)})
         sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd", write_statistics=False)
+        with pq.ParquetWriter(sink, schema, compression="zstd", write_statistics=False) as writer:
+            for part in _parts(self):
+                writer.write_table(pa.table(part, schema))
         try:
             write_atomically(path, sink.getvalue().to_pybytes())
         except OSError as error:
@@ -167,58 +162,59 @@ def load_contexts(path: Path) -> FeatureContexts:
             "`mtmbench features` collects from a reference text"
         )
     try:
-        table = pq.read_table(path)
-        head = json.loads((table.schema.metadata or {})[b"mtmbench"])
-        version = head["version"]
+        file = pq.ParquetFile(path)
+        head = json.loads((file.schema_arrow.metadata or {})[b"mtmbench"])
+        version, names = head["version"], tuple(file.schema_arrow.names)
     except KeyError as error:
         raise InputError(f"{path} is a Parquet file, but not of contexts") from error
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read the contexts in {path}: {error}") from error
     if version != _VERSION:
         raise InputError(f"{path} is of version {version}; this mtmbench reads {_VERSION}")
-    if tuple(table.column_names) != _COLUMNS:
-        raise InputError(f"{path} has columns {table.column_names}, not {list(_COLUMNS)}")
-    found = _from_rows(table.to_pydict(), int(head["n_features"]), head["source"], path)
+    if names != _COLUMNS:
+        raise InputError(f"{path} has columns {', '.join(names)}, not {', '.join(_COLUMNS)}")
+    try:
+        rows = (
+            row
+            for batch in file.iter_batches(_PART_ROWS)
+            for row in zip(*batch.to_pydict().values(), strict=True)
+        )
+        found = _from_rows(rows, int(head["n_features"]), head["source"])
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise InputError(f"{path} is damaged: {error}") from error
     if found.revision != head["revision"]:
         raise InputError(f"{path} is damaged: its content is not what its hash says; make it anew")
     return found
 
 
-def _columns(contexts: FeatureContexts) -> dict[str, list[Any]]:
-    """All contexts as columns; those of a kind stand together, by feature."""
-    columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
-
-    def add(*row: Any) -> None:
-        for name, value in zip(_COLUMNS, row, strict=True):
-            columns[name].append(value)
-
-    for kind in (_STRONGEST, _SAMPLED):
-        for feature, row in enumerate(getattr(contexts, kind)):
-            for context in row:
-                add(kind, feature, context.text, context.start, context.end, context.value, [])
-    for random in contexts.random:
-        add(_RANDOM, -1, random.text, 0, 0, 0.0, list(random.features))
-    return columns
+def _parts(contexts: FeatureContexts) -> Iterator[dict[str, list[Any]]]:
+    """All contexts as columns, some rows at a time; those of a kind stand together, by feature."""
+    rows: Iterator[tuple[Any, ...]] = itertools.chain(
+        (
+            (kind, feature, c.text, c.start, c.end, c.value, [])
+            for kind in (_STRONGEST, _SAMPLED)
+            for feature, row in enumerate(getattr(contexts, kind))
+            for c in row
+        ),
+        ((_RANDOM, -1, c.text, 0, 0, 0.0, list(c.features)) for c in contexts.random),
+    )
+    while part := list(itertools.islice(rows, _PART_ROWS)):
+        yield dict(zip(_COLUMNS, map(list, zip(*part, strict=True)), strict=True))
 
 
 def _from_rows(
-    columns: Mapping[str, Sequence[Any]], n_features: int, source: Mapping[str, Any], path: Path
+    rows: Iterable[tuple[Any, ...]], n_features: int, source: Mapping[str, Any]
 ) -> FeatureContexts:
     found: dict[str, list[list[Context]]] = {
         kind: [[] for _ in range(n_features)] for kind in (_STRONGEST, _SAMPLED)
     }
     random: list[RandomContext] = []
-    try:
-        for kind, feature, text, start, end, value, features in zip(
-            *(columns[name] for name in _COLUMNS), strict=True
-        ):
-            if kind == _RANDOM:
-                random.append(RandomContext(text, tuple(features)))
-            else:
-                found[kind][feature].append(Context(text, start, end, value))
-        return FeatureContexts(found[_STRONGEST], found[_SAMPLED], random, source)
-    except (InputError, KeyError, IndexError, TypeError) as error:
-        raise InputError(f"{path} is damaged: {error}") from error
+    for kind, feature, text, start, end, value, features in rows:
+        if kind == _RANDOM:
+            random.append(RandomContext(text, tuple(features)))
+        else:
+            found[kind][feature].append(Context(text, start, end, value))
+    return FeatureContexts(found[_STRONGEST], found[_SAMPLED], random, source)
 
 
 def _feature(
