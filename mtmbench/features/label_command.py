@@ -85,3 +85,5 @@ def label(
         raise typer.Exit(EXIT_INTERRUPTED) from None
     for line in (*report.lines, *(f"wrote {path}" for path in report.files)):
         typer.echo(line)
+    if folder.resolve() != sae_folder.resolve():
+        typer.echo(f"to use them, copy these files into {sae_folder}")

@@ -570,9 +570,10 @@ def test_the_command(
     assert call("mine", "--judge", "reader", "--plugin", str(PLUGIN), "--no-score") == 0
     out = capsys.readouterr().out.splitlines()
     assert out[:2] == ["8 features: 7 ok, 1 no contexts", "7 questions, 0 of them answered before"]
-    assert out[2:] == [
-        f"wrote {Path('runs/labels/mine') / name}" for name in ("labels.json", "label_source.json")
-    ]
+    written = [Path("runs/labels/mine") / name for name in ("labels.json", "label_source.json")]
+    assert out[2:4] == [f"wrote {path}" for path in written]
+    assert out[4:] == ["to use them, copy these files into mine"]
+    assert all(path.is_file() for path in written)
     arguments = ("mine", "--judge", "reader", "--classes", "--features", "4", "--out", "o")
     assert call(*arguments, "--plugin", str(PLUGIN)) == 0
     assert "not asked" in capsys.readouterr().out
