@@ -129,7 +129,7 @@ class StoredFeatures(LocatingSource):
             "hook_point": folder.hook_point,
             "sae": folder.name,
             "sae_hash": folder.sae.revision,
-            "sae_folder_hash": folder.revision,
+            "sae_folder_hash": folder.revision_under(chosen),
             "window": folder.window,
             "centred": folder.centred,
             "threshold": {
@@ -197,7 +197,10 @@ class StoredFeatures(LocatingSource):
             encoder=folder.sae.encoder,
             activation=unpack_matrix(means, "mean", shape),
         )
-        return apply_filters(whole, folder.density, named.setting)
+        return apply_filters(
+            whole, folder.density, named.setting, label_scores=folder.label_scores,
+            label_classes=folder.label_classes,
+        )  # fmt: skip
 
     def top_activations(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from mtmbench.errors import InputError, UnknownNameError
@@ -138,32 +138,35 @@ def _filters(make_source: Callable[[Mapping[str, Any]], Any]) -> Design:
     source = make_source({})
     base = _default_setting(source)
     standard = _default_setting(source, "paper") if "paper" in source.settings() else base
-    on = {field: _on_value(field, base, standard) for field in _FILTERS if field in base}
-    candidates = [
+    on = {
+        field: base.get(field) or standard.get(field) or value
+        for field, (_, value) in _FILTERS.items()
+    }
+    points = [
         Point("default", "default", None, base, baseline=True, detail=_in_words(base), default=True)
     ]
-    for field, value in on.items():
-        turned = "off" if base[field] else "on"
-        short = _FILTERS[field][0]
-        candidates.append(
-            Point(
-                name=f"{short}-{turned}",
-                label=f"{short.replace('-', ' ')} {turned}",
-                x=None,
-                values={**base, field: False if base[field] else value},
-                detail="" if base[field] else _limit_text(field, value),
-            )
-        )
-    none = dict.fromkeys(on, False)
-    candidates.append(Point("all-off", "every filter off", None, {**base, **none}))
-    candidates.append(Point("all-on", "every filter on", None, {**base, **on}))
-    points, notes = _usable(candidates, make_source)
+    notes = ["Each filter is turned over by itself, the others staying as in the default."]
+    for point in [*(_toggled(field, on[field], base) for field in _FILTERS), _by_judge(base, on)]:
+        refusal = _refusal(point, make_source)
+        if refusal is None:
+            points.append(point)
+        else:
+            notes.append(f"Not played: {point.label}: {refusal}")
+    names = {point.name for point in points}
+    every = {**base, **{f: on[f] for f, (short, _) in _FILTERS.items() if f"{short}-on" in names}}
+    none = {**base, **{field: False for field in _FILTERS if base.get(field)}}
+    for point in (
+        Point("all-off", "every filter off", None, none),
+        Point("all-on", "every filter on", None, every, detail=_in_words(every)),
+    ):
+        if not any(point.values == other.values for other in points):
+            points.append(point)
     return Design(
         "filters",
         "What does each feature filter do, turned on or off by itself?",
         "filters",
-        points,
-        ("Each filter is turned over by itself, the others staying as in the default.", *notes),
+        tuple(points),
+        tuple(notes),
     )
 
 
@@ -269,44 +272,47 @@ def _default_setting(source: Any, name: str = "default") -> dict[str, Any]:
             f"feature source {source.name!r} does not describe its setting {name!r} by 'sae', "
             "'threshold' and 'filter_limits', so there is nothing to vary"
         ) from error
-    filters = {field: limits[field] or False for field in _FILTERS if field in limits}
+    filters = {field: limit or False for field, limit in limits.items()}
     if filters.get("drop_label_classes"):
         filters["drop_label_classes"] = sorted(limits["drop_label_classes"])
     return {"sae": sae, "threshold_quantile": quantile, **filters}
 
 
-def _on_value(field: str, base: Mapping[str, Any], standard: Mapping[str, Any]) -> Any:
-    return base[field] or standard.get(field) or _FILTERS[field][1]
+def _toggled(field: str, value: Any, base: Mapping[str, Any]) -> Point:
+    is_on = bool(base.get(field))
+    turned = "off" if is_on else "on"
+    short = _FILTERS[field][0]
+    return Point(
+        name=f"{short}-{turned}",
+        label=f"{short.replace('-', ' ')} {turned}",
+        x=None,
+        values={**base, field: False if is_on else value},
+        detail="" if is_on else _limit_text(field, value),
+    )
 
 
-def _usable(
-    candidates: list[Point], make_source: Callable[[Mapping[str, Any]], Any]
-) -> tuple[tuple[Point, ...], list[str]]:
-    """Leaves out settings that repeat another, and those that the source refuses, with its words.
+def _by_judge(base: Mapping[str, Any], on: Mapping[str, Any]) -> Point:
+    """The label-class filter as the other side has it: by a judge's classes, or by word lists."""
+    judged = base.get("label_classes_by") == "judge"
+    by = "words" if judged else "judge"
+    return Point(
+        name=f"label-classes-by-{by}",
+        label="label classes by word lists" if judged else "label classes by a judge",
+        x=None,
+        values={
+            **base, "drop_label_classes": on["drop_label_classes"], "label_classes_by": by,
+        },
+        detail=_limit_text("drop_label_classes", on["drop_label_classes"]),
+    )  # fmt: skip
 
-    "Every filter on" leaves out what is refused by itself.
-    """
-    points: list[Point] = []
-    notes: list[str] = []
-    refused: dict[str, Any] = {}
-    for point in candidates:
-        values = {**point.values, **refused} if point.name == "all-on" else point.values
-        if any(dict(values) == dict(other.values) for other in points):
-            continue
-        detail = _in_words(values) if point.name == "all-on" else point.detail
-        candidate = replace(point, values=values, detail=detail)
-        try:
-            make_source({point.name: dict(values)}).describe(point.name)
-        except InputError as error:
-            if point.baseline:
-                raise
-            notes.append(f"Not played: {point.label}: {error}")
-            base = candidates[0].values
-            changed = {field: base[field] for field in values if values[field] != base[field]}
-            refused |= changed if len(changed) == 1 else {}
-            continue
-        points.append(candidate)
-    return tuple(points), notes
+
+def _refusal(point: Point, make_source: Callable[[Mapping[str, Any]], Any]) -> str | None:
+    """Returns why a source does not take a setting, None if it does."""
+    try:
+        make_source({point.name: dict(point.values)}).describe(point.name)
+    except (InputError, UnknownNameError) as error:
+        return str(error)
+    return None
 
 
 def _in_words(values: Mapping[str, Any]) -> str:

@@ -90,6 +90,9 @@ class PlantedFeatures(LocatingSource):
         if setting not in self._settings:
             raise UnknownNameError("feature setting", setting, self._settings)
         values = {**DEFAULT, **self._settings[setting]}
+        for key in values:
+            if key not in DEFAULT:
+                raise InputError(f"the planted SAE knows no {key}")
         if values["max_density_multiple"]:
             raise InputError("the planted SAE has no densities")
         limits = ("max_doc_share", "max_density_multiple", "drop_label_classes")

@@ -108,8 +108,11 @@ def test_a_filter_that_changes_nothing_is_said_to(corpus_file: Path, plugin: str
     assert nmi["label-classes-off"]["difference"] == 0
     assert nmi["label-classes-off"]["p"] is None
     assert "document share off and every filter off are higher than the default" in leading(study)
-    # The source refuses the density filter, and the study says so and plays the rest.
-    assert "Not played: density on: the planted SAE has no densities" in study["notes"]
+    # What the source refuses is said, and the rest is played.
+    notes = "\n".join(study["notes"])
+    assert "Not played: density on: the planted SAE has no densities\n" in notes
+    assert "Not played: label score on: the planted SAE knows no min_label_score\n" in notes
+    assert "Not played: label classes by a judge: the planted SAE knows no label_cl" in notes
 
 
 def test_layers_and_widths_vary_nothing_else(corpus_file: Path, plugin: str) -> None:
