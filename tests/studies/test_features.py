@@ -15,7 +15,7 @@ from scipy import stats
 from mtmbench.errors import InputError, UnknownNameError
 from mtmbench.judging.ask import JudgeError
 from mtmbench.judging.base import Completion, JudgeClient, Question
-from mtmbench.registries import JUDGES
+from mtmbench.registries import FEATURES, JUDGES
 from mtmbench.studies.features import FeatureStudy, run_feature_study
 from mtmbench.studies.marks import parse_match
 from mtmbench.studies.share import clustered_share
@@ -204,7 +204,17 @@ def test_a_judge_that_fails_halfway_goes_on_where_it_stopped(
     assert study["marks"]["not marked"] == 0
 
 
+class Counted:
+    """A source that does not know where its features fire."""
+
+    name = "counted"
+
+
 def test_sources_and_judges_that_cannot_do_it(corpus_file: Path, plugin: str) -> None:
+    if "counted" not in FEATURES:
+        FEATURES.register("counted", Counted)
+    with pytest.raises(InputError, match="'counted' does not say where in a document"):
+        run_feature_study(str(corpus_file), source="counted")
     with pytest.raises(InputError, match="judge 'lexical' is no language model"):
         play(corpus_file, plugin, judge="lexical")
     with pytest.raises(UnknownNameError, match="did you mean 'lexical'"):
