@@ -180,8 +180,9 @@ def _play(
                     (event.task, event.share) if isinstance(event, Underway) else (event, 1.0)
                 )
                 if task.prepare is not None:
-                    more = work[task.prepare] * (share - done[task.prepare])
-                    done[task.prepare] = share
+                    # A helper, or a task played anew, may know of less than is done.
+                    more = work[task.prepare] * max(0.0, share - done[task.prepare])
+                    done[task.prepare] = max(share, done[task.prepare])
                     progress.advance(more, f"{task.prepare[2]} of {task.prepare[0]}")
 
 

@@ -7,6 +7,7 @@ same paths, on a file system that all of them share; each actor shows so before 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import platform
 import secrets
@@ -77,6 +78,7 @@ class RayPool:
         self._ray: Any = None
         self._player: Any = None
         self._tokens: dict[Path, str] = {}
+        self._locks = contextlib.ExitStack()
         self._actors: list[_Actor] = []
         self._history: dict[int, _History] = {}
         self._looked = self._last_actor = time.monotonic()
@@ -100,6 +102,7 @@ class RayPool:
             self._cluster.close()
         for path in self._tokens:
             path.unlink(missing_ok=True)
+        self._locks.close()
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Message | Task]:
         """Plays tasks; see :meth:`mtmbench.executor.WorkerPool.run`.
@@ -107,8 +110,10 @@ class RayPool:
         A task whose actors die :data:`MAX_DEATHS` times in a row without a record of it is given
         up: error records for the cells not played.
         """
-        waiting = list(tasks)
-        self._history = {id(task): _History() for task in waiting}
+        # A task may stand there more than once; each time it has a history of its own.
+        distinct = [replace(task) for task in tasks]
+        waiting = list(distinct)
+        self._history = {id(task): _History() for task in distinct}
         self._looked, self._last_actor = float("-inf"), time.monotonic()
         while waiting or any(actor.task for actor in self._actors):
             self._grow(len(waiting))
@@ -133,9 +138,13 @@ class RayPool:
             path, content = folder / f".seen-{secrets.token_hex(8)}", secrets.token_hex(16)
             try:
                 write_atomically(path, content)
+                self._tokens[path] = content
+                held = self._locks.enter_context(path.open("r+b"))
+                fcntl.flock(held, fcntl.LOCK_EX)
             except OSError as error:
-                raise InputError(f"cannot write to {folder}: {error.strerror}") from error
-            self._tokens[path] = content
+                raise InputError(
+                    f"cannot write and lock files in {folder}: {error.strerror}"
+                ) from error
 
     def _grow(self, n_waiting: int) -> None:
         """Starts actors while there are work and room; raises if none has been there for long."""
@@ -188,7 +197,7 @@ class RayPool:
         errors = self._ray.exceptions
         try:
             if actor.task is None:
-                self._opened(actor, self._ray.get(actor.answer))
+                yield from self._opened(actor, self._ray.get(actor.answer))
                 return
             message = self._ray.get(next(actor.answer))
         except StopIteration:
@@ -219,7 +228,7 @@ class RayPool:
             history.played.update(record.key for record, _ in message)
         yield message
 
-    def _opened(self, actor: _Actor, opened: Opened) -> None:
+    def _opened(self, actor: _Actor, opened: Opened) -> Iterator[Notice]:
         if opened.problem is not None:
             raise InputError(f"node {opened.node} ({opened.host}): {opened.problem}")
         actor.ready, actor.answer, actor.node = True, None, opened.node
@@ -227,6 +236,11 @@ class RayPool:
         if opened.host == platform.node():
             actor.pid = opened.pid
             self._on_start(opened.pid)
+        if opened.unlocked is not None:
+            yield Notice(
+                f"node {opened.node} does not see the driver's file locks in {opened.unlocked}: "
+                "nodes may make the same shards of activations twice"
+            )
 
     def _lose(self, actor: _Actor, why: str, waiting: list[Task]) -> Iterator[Message | Task]:
         """Drops a dead actor; its task goes to the head of those waiting, or is given up."""

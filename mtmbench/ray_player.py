@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib
 import os
 import platform
@@ -29,12 +30,19 @@ Answer = Message | Begun | None
 
 @dataclass(frozen=True)
 class Opened:
-    """What an actor says of itself; ``problem`` if it cannot play."""
+    """What an actor says of itself.
+
+    Attributes:
+        host, node, pid: machine, address in the cluster, process.
+        problem: why it cannot play.
+        unlocked: a folder where locks of other nodes' processes do not bind this one.
+    """
 
     host: str
     node: str
     pid: int
     problem: str | None = None
+    unlocked: str | None = None
 
 
 class Player:
@@ -50,7 +58,7 @@ class Player:
 
         Args:
             spec: what the workspace is made of.
-            tokens: content by path of files that the driver has written.
+            tokens: content by path of files that the driver has written and holds locked.
             folder: where the driver runs: relative paths of corpora start there.
             wanted: version of mtmbench that the driver has.
         """
@@ -58,6 +66,7 @@ class Player:
         node = importlib.import_module("ray").util.get_node_ip_address()
         here = Opened(platform.node(), node, os.getpid())
         problem = next(filter(None, map(_unseen, tokens, tokens.values())), None)
+        unlocked = None if problem else next(filter(_unlocked, tokens), None)
         if version("mtmbench") != wanted:
             problem = f"has mtmbench {version('mtmbench')}, the driver {wanted}"
         if problem is not None:
@@ -68,7 +77,7 @@ class Player:
             self._workspace = Workspace(spec)
         except Exception as error:
             return replace(here, problem=f"{type(error).__name__}: {error}")
-        return here
+        return replace(here, unlocked=None if unlocked is None else str(Path(unlocked).parent))
 
     def play(self, task: Task) -> Iterator[Answer]:
         """Yields :class:`Begun`, then what :func:`mtmbench.executor.play` does, then None."""
@@ -110,7 +119,18 @@ def _unseen(path: str, content: str) -> str | None:
     except OSError as error:
         return f"does not see {path}, which the driver wrote ({error.strerror}); {shared}"
     try:
-        with tempfile.TemporaryFile(dir=Path(path).parent):
-            return None
+        with tempfile.TemporaryFile(dir=Path(path).parent) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        return f"cannot write to {Path(path).parent}: {error.strerror}"
+        return f"cannot write and lock files in {Path(path).parent}: {error.strerror}"
+    return None
+
+
+def _unlocked(path: str) -> bool:
+    """Tells whether this process can lock the file although the driver holds it locked."""
+    with open(path, "r+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True

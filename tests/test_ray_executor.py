@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -125,6 +126,37 @@ def outcome_bytes(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (*(folder / n for n in BOARD_FILES), *results)}
 
 
+def cache_bytes(folder: Path) -> dict[str, bytes]:
+    """What a cache holds besides its locks."""
+    kept = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in kept}
+
+
+@contextmanager
+def killing_a_node(cluster: Any, folder: Path) -> Iterator[list[dict[str, Any]]]:
+    """Kills a node when each is in the middle of something that waits at the gate; opens it then.
+
+    Yields what the node was doing, once it is killed.
+    """
+    killed: list[dict[str, Any]] = []
+
+    def kill() -> None:
+        wait_for(lambda: len({line["node"] for line in underway(folder)}) == 2)
+        node = next(iter(cluster.worker_nodes))
+        killed.extend(line for line in underway(folder) if line["node"] == node.node_id)
+        cluster.remove_node(node, allow_graceful=False)
+        wait_for(lambda: not any(alive(line["pid"]) for line in killed))
+        (folder / "gate").touch()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        yield killed
+    finally:
+        killer.join()
+        add_node(cluster)
+
+
 def diary(folder: Path, what: str) -> list[dict[str, Any]]:
     path = folder / "diary.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
@@ -167,7 +199,7 @@ def test_two_nodes_give_the_bytes_of_a_local_run(
     assert not outcome.errors
     assert outcome_bytes(tmp_path / "out") == expected
     begun = diary(folder, "begin")
-    assert sorted(line["seed"] for line in begun) == SEEDS
+    assert sorted(line["of"] for line in begun) == SEEDS
     assert all(set(line["threads"].values()) == {"1"} for line in begun)
     assert not ray.is_initialized()
     assert not [*tmp_path.glob("**/.seen-*"), *folder.glob("**/.seen-*")]
@@ -178,32 +210,53 @@ def test_a_node_killed_halfway_loses_and_doubles_nothing(
 ) -> None:
     (folder / "gate").unlink()
     order(folder, waiting=SEEDS[2:])
-    killed: list[dict[str, Any]] = []
-
-    def kill() -> None:
-        # Either node is in the middle of a fit when one of them is lost.
-        wait_for(lambda: len({line["node"] for line in underway(folder)}) == 2)
-        node = next(iter(cluster.worker_nodes))
-        killed.extend(line for line in underway(folder) if line["node"] == node.node_id)
-        cluster.remove_node(node, allow_graceful=False)
-        wait_for(lambda: not alive(killed[0]["pid"]))
-        (folder / "gate").touch()
-
-    killer = threading.Thread(target=kill)
-    killer.start()
     heard = Heard()
-    try:
+    with killing_a_node(cluster, folder) as killed:
         outcome = run(suite_of(folder), tmp_path / "out", cluster, progress=heard)
-    finally:
-        killer.join()
-        add_node(cluster)
     assert not outcome.errors
     assert outcome_bytes(tmp_path / "out") == expected
     assert len(killed) == 1
-    begun = sorted(line["seed"] for line in diary(folder, "begin"))
+    begun = sorted(line["of"] for line in diary(folder, "begin"))
     assert begun == sorted([*SEEDS, killed[0]["seed"]])
-    assert sorted(line["seed"] for line in diary(folder, "end")) == SEEDS
+    assert sorted(line["of"] for line in diary(folder, "end")) == SEEDS
     assert any("its task is put back" in notice for notice in heard.notices)
+
+
+def test_nodes_share_shards_and_a_node_killed_loses_none(
+    cluster: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(1)
+    long = tmp_path / "long.jsonl"
+    with long.open("w") as file:
+        for _ in range(60):
+            words = ["".join(rng.choices("abcdefghij", k=4)) for _ in range(1100)]
+            file.write(json.dumps({"text": " ".join(words)}) + "\n")
+    suite = suite_of(
+        folder, corpora=[str(long)], models=["featured"], params={}, seeds=[0],
+        metrics=["diversity"], judging=None, words={"min_df": 1},
+        features={"source": "letters", "params": {"folder": str(folder)}},
+    )  # fmt: skip
+    monkeypatch.setenv("MTMBENCH_CACHE", str(tmp_path / "local-cache"))
+    assert not run(suite, tmp_path / "local", workers=0).errors
+    shards = sorted(line["of"] for line in diary(folder, "end"))
+    assert len(shards) > 3
+    (folder / "diary.jsonl").unlink()
+    (folder / "gate").unlink()
+    order(folder, shards_wait=True)
+    monkeypatch.setenv("MTMBENCH_CACHE", str(tmp_path / "ray-cache"))
+    heard = Heard()
+    with killing_a_node(cluster, folder) as killed:
+        outcome = run(suite, tmp_path / "out", cluster, progress=heard)
+    assert not outcome.errors
+    assert sorted(line["of"] for line in diary(folder, "end")) == shards
+    begun = sorted(line["of"] for line in diary(folder, "begin"))
+    assert begun == sorted([*shards, *(line["of"] for line in killed)])
+    assert len(killed) == 1
+    assert outcome_bytes(tmp_path / "out") == outcome_bytes(tmp_path / "local")
+    cached = cache_bytes(tmp_path / "ray-cache")
+    assert sum(name.endswith(".parquet") for name in cached) == len(shards)
+    assert cached == cache_bytes(tmp_path / "local-cache")
+    assert not any("locks" in notice for notice in heard.notices)
 
 
 def test_an_actor_that_dies_once_is_replaced(
@@ -213,7 +266,7 @@ def test_an_actor_that_dies_once_is_replaced(
     outcome = run(suite_of(folder), tmp_path / "out", cluster)
     assert not outcome.errors
     assert outcome_bytes(tmp_path / "out") == expected
-    begun = [line["seed"] for line in diary(folder, "begin")]
+    begun = [line["of"] for line in diary(folder, "begin")]
     assert sorted(begun) == sorted([*SEEDS, *[1] * (MAX_DEATHS - 1)])
 
 
@@ -228,7 +281,7 @@ def test_a_fit_that_kills_every_actor_is_given_up(
     assert "witnessed" in cell
     assert "seed 1" in cell
     assert f"the last of {MAX_DEATHS}" in reason
-    assert [line["seed"] for line in diary(folder, "begin")].count(1) == MAX_DEATHS
+    assert [line["of"] for line in diary(folder, "begin")].count(1) == MAX_DEATHS
     fits = read_records(tmp_path / "out" / "records.jsonl")
     assert sorted(record.status for record in fits) == ["error", "ok"]
 
@@ -433,6 +486,6 @@ def test_a_view_reports_while_it_is_made() -> None:
 
 
 def underway(folder: Path) -> list[dict[str, Any]]:
-    ended = {line["pid"]: line["seed"] for line in diary(folder, "end")}
+    ended = {line["pid"]: line["of"] for line in diary(folder, "end")}
     last = {line["pid"]: line for line in diary(folder, "begin")}
-    return [line for pid, line in last.items() if ended.get(pid) != line["seed"]]
+    return [line for pid, line in last.items() if ended.get(pid) != line["of"]]

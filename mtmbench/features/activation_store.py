@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import platform
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -285,7 +287,8 @@ class ActivationStore(ShardStore):
                 "values": pa.ListArray.from_arrays(offsets, pa.array(shard.values)),
             }
         ).replace_schema_metadata({"mtmbench": json.dumps({"store": self.key, "shard": number})})
-        partial = self._path(number).with_suffix(".partial")
+        # Locks of some shared file systems do not reach over nodes: two may come here at once.
+        partial = self._path(number).with_suffix(f".{platform.node()}-{os.getpid()}.partial")
         pq.write_table(
             table, partial, compression="zstd", compression_level=1,
             use_dictionary=["document"], write_statistics=False,

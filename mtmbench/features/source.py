@@ -384,4 +384,5 @@ def layer_of(hook_point: str) -> int | None:
 def _rarity(matrix: csr_matrix) -> FloatArray:
     """(V,) log of documents over documents that an item is in."""
     n_docs = np.maximum(np.bincount(matrix.indices, minlength=matrix.shape[1]), 1)
-    return np.log(matrix.shape[0] / n_docs).astype(np.float32)
+    rarity: FloatArray = np.log(matrix.shape[0] / n_docs).astype(np.float32)
+    return rarity
