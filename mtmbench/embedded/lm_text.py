@@ -24,6 +24,7 @@ EVALUATED = (
     "gensim-wiki",
 )  # fmt: skip
 BOS, EOS = "<s>", "</s>"
+BOS_ID, EOS_ID = 0, 1
 TokenArray = NDArray[np.uint16]
 
 _WORD = re.compile(r"\w+")
@@ -120,7 +121,7 @@ def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
     )
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{BOS} $A", special_tokens=[(BOS, 0)]
+        single=f"{BOS} $A", special_tokens=[(BOS, BOS_ID)]
     )
     return tokenizer
 
@@ -142,7 +143,7 @@ def write_tokens(lm_text: Path, overlap: Overlap, tokenizer: Tokenizer, folder: 
         ):
             out = held_out(document["id"])
             n_bytes += len(document["text"].encode()) if out else 0
-            parts[out].append(np.array([*encoding.ids, 1], dtype=np.uint16))
+            parts[out].append(np.array([*encoding.ids, EOS_ID], dtype=np.uint16))
     for out, name in ((False, "train"), (True, "held_out")):
         np.concatenate(parts[out]).tofile(folder / f"{name}.partial")
         (folder / f"{name}.partial").rename(folder / f"{name}.bin")

@@ -27,7 +27,9 @@ from numpy.typing import NDArray
 from mtmbench.embedded.activations import held_out, read_documents
 from mtmbench.embedded.lm_text import (
     BOS,
+    BOS_ID,
     EOS,
+    EOS_ID,
     TokenArray,
     clean_overlap,
     read_tokens,
@@ -190,8 +192,8 @@ def make_model(plan: LMPlan) -> Any:
         num_key_value_heads=plan.heads,
         max_position_embeddings=plan.context,
         tie_word_embeddings=True,
-        bos_token_id=0,
-        eos_token_id=1,
+        bos_token_id=BOS_ID,
+        eos_token_id=EOS_ID,
         attention_bias=False,
     )
     model = LlamaForCausalLM(config)
@@ -224,7 +226,7 @@ def negative_log_likelihood(model: Any, blocks: NDArray[np.int64], device: str) 
     from torch.nn import functional
 
     targets = torch.from_numpy(blocks).to(device)
-    inputs = torch.cat([torch.zeros_like(targets[:, :1]), targets[:, :-1]], dim=1)
+    inputs = torch.cat([torch.full_like(targets[:, :1], BOS_ID), targets[:, :-1]], dim=1)
     logits = model(input_ids=inputs).logits.float()
     return functional.cross_entropy(
         logits.flatten(0, 1), targets.flatten(), reduction="none"
@@ -240,7 +242,7 @@ def held_out_loss(model: Any, work: Path, plan: LMPlan, device: str = "cpu") -> 
     import torch
 
     stream = read_tokens(work / "held_out.bin")
-    ends = np.flatnonzero(stream == 1) + 1
+    ends = np.flatnonzero(stream == EOS_ID) + 1
     blocks: dict[int, list[NDArray[np.int64]]] = {}
     for first, end in zip([0, *ends[:-1]], ends, strict=True):
         for start in range(first, end, plan.context):

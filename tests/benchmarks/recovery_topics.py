@@ -22,10 +22,10 @@ LEAST_TOPIC = 0.7
 def planted_corpus(model: str, seed: int, **sizes: int) -> Planted:
     """Returns the generated corpus that ``model`` is asked to recover."""
     if model == "metm":
-        from mtmbench.embedded import sae_folder
+        from mtmbench.embedded import MINILM
         from mtmbench.features.sae import load_sae
 
-        return plant_metm(seed, load_sae(sae_folder()).encoder, **sizes)
+        return plant_metm(seed, load_sae(MINILM.path()).encoder, **sizes)
     return plant_lda(seed, kind="features" if model == "mlda" else "words", **sizes)
 
 

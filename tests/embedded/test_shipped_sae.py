@@ -1,4 +1,4 @@
-"""The shipped SAE: sae-lens reads it, its numbers agree with each other, its labels are labels."""
+"""The shipped SAEs: sae-lens reads them, their numbers agree with each other, labels are labels."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from mtmbench.embedded import DEFAULT_SAE, FOLDER, SAES, sae_folder
+from mtmbench.embedded import MINILM, TINYLM, TINYLM_MODEL
 from mtmbench.embedded.topk import TopK
 from mtmbench.errors import UnknownNameError
+
+FOLDERS = [shipped.path(name) for shipped in (MINILM, TINYLM) for name in shipped.names]
+each = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 
 
 def _topk(folder: Path) -> TopK:
@@ -23,15 +26,15 @@ def _topk(folder: Path) -> TopK:
     return TopK(weights["W_enc"], weights["b_enc"], weights["W_dec"], weights["b_dec"], config["k"])
 
 
-@pytest.mark.parametrize("name", SAES)
-def test_sae_lens_loads_it_and_encodes_as_we_do(name: str) -> None:
+@each
+def test_sae_lens_loads_it_and_encodes_as_we_do(folder: Path) -> None:
     torch = pytest.importorskip("torch")
     from sae_lens import SAE
 
     torch.set_num_threads(1)
-    sae = SAE.load_from_disk(str(sae_folder(name)), device="cpu")
-    ours = _topk(sae_folder(name))
-    rows = np.random.default_rng(0).normal(0, 0.3, (64, 384)).astype(np.float16)
+    sae = SAE.load_from_disk(str(folder), device="cpu")
+    ours = _topk(folder)
+    rows = np.random.default_rng(0).normal(0, 0.3, (64, sae.cfg.d_in)).astype(np.float16)
     index, top = next(ours.encode(rows))
     dense = np.zeros((64, len(ours.b_enc)), np.float32)
     np.put_along_axis(dense, index.astype(np.int64), top, axis=1)
@@ -40,12 +43,14 @@ def test_sae_lens_loads_it_and_encodes_as_we_do(name: str) -> None:
 
     np.testing.assert_allclose(dense, theirs, atol=1e-5)
     assert sae.cfg.architecture() == "topk"
-    assert sae.cfg.metadata.hook_name == "blocks.5.hook_resid_post"
+    hook_point = "blocks.5.hook_resid_post"
+    if folder.parent == TINYLM.folder:
+        hook_point = f"blocks.{folder.name[-1]}.hook_resid_post"
+    assert sae.cfg.metadata.hook_name == hook_point
 
 
-@pytest.mark.parametrize("name", SAES)
-def test_files_agree_on_the_number_of_features(name: str) -> None:
-    folder = sae_folder(name)
+@each
+def test_files_agree_on_the_number_of_features(folder: Path) -> None:
     settings = json.loads((folder / "settings.json").read_text())
     features = load_file(folder / "features.safetensors")
     labels = json.loads((folder / "labels.json").read_text())
@@ -54,14 +59,14 @@ def test_files_agree_on_the_number_of_features(name: str) -> None:
     assert len(labels) == width
     assert features["density"].shape == (width,)
     assert features["quantiles"].shape == (width, len(features["quantile_levels"]))
-    assert _topk(folder).w_dec.shape == (width, 384)
+    assert _topk(folder).w_dec.shape[0] == width
     # TopK: at most k features fire on a token, so the densities cannot sum to more than k.
     assert 0.9 * k < features["density"].sum() <= k * (1 + 1e-6)
 
 
-@pytest.mark.parametrize("name", SAES)
-def test_quantiles_start_at_zero_and_rise(name: str) -> None:
-    features = load_file(sae_folder(name) / "features.safetensors")
+@each
+def test_quantiles_start_at_zero_and_rise(folder: Path) -> None:
+    features = load_file(folder / "features.safetensors")
     alive = features["density"] > 0
 
     np.testing.assert_allclose(features["quantile_levels"], [0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
@@ -70,27 +75,36 @@ def test_quantiles_start_at_zero_and_rise(name: str) -> None:
     assert (features["quantiles"][alive, 1] > 0).all()
 
 
-@pytest.mark.parametrize("name", SAES)
-def test_decoder_rows_have_length_one(name: str) -> None:
-    norms = np.linalg.norm(_topk(sae_folder(name)).w_dec, axis=1)
+@each
+def test_decoder_rows_have_length_one(folder: Path) -> None:
+    norms = np.linalg.norm(_topk(folder).w_dec, axis=1)
     np.testing.assert_allclose(norms, 1.0, atol=2e-3)  # stored in float16
 
 
-@pytest.mark.parametrize("name", SAES)
-def test_labels_are_a_few_words(name: str) -> None:
-    labels = json.loads((sae_folder(name) / "labels.json").read_text())
+@each
+def test_labels_are_a_few_words(folder: Path) -> None:
+    labels = json.loads((folder / "labels.json").read_text())
     assert all(label.strip() for label in labels)
     assert max(len(label.split()) for label in labels) <= 6
 
 
-def test_everything_shipped_is_within_eight_megabytes() -> None:
-    assert sum(f.stat().st_size for f in FOLDER.rglob("*") if f.is_file()) < 8_000_000
+def test_everything_shipped_is_within_its_size() -> None:
+    for folder, limit in ((MINILM.folder, 8_000_000), (TINYLM_MODEL, 25_000_000)):
+        assert sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) < limit
+
+
+def test_no_text_of_the_training_corpora_is_shipped() -> None:
+    shipped = {f.name for folder in FOLDERS for f in folder.iterdir()}
+    assert shipped == {
+        "cfg.json", "features.safetensors", "labels.json", "sae_weights.safetensors",
+        "settings.json",
+    }  # fmt: skip
 
 
 def test_an_unknown_name_names_the_nearest() -> None:
-    assert sae_folder().name == DEFAULT_SAE
+    assert MINILM.path() == MINILM.path(MINILM.default)
     with pytest.raises(UnknownNameError, match="token"):
-        sae_folder("tokn")
+        MINILM.path("tokn")
 
 
 def test_the_shipped_sae_reconstructs_minilm_on_held_out_text() -> None:
@@ -108,4 +122,4 @@ def test_the_shipped_sae_reconstructs_minilm_on_held_out_text() -> None:
     tokens = [ids for ids, _ in encoder.tokenise(texts)]
     values = np.concatenate(encoder.hidden(tokens, [6])[6])
 
-    assert explained_variance(_topk(sae_folder("token")), values) > 0.5
+    assert explained_variance(_topk(MINILM.path()), values) > 0.5

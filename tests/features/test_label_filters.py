@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from mtmbench.embedded import DEFAULT_SAE, sae_folder
+from mtmbench.embedded import MINILM
 from mtmbench.errors import InputError
 from mtmbench.features.autointerp import Detection, FeatureLabel, Interpretation
 from mtmbench.features.counts import apply_filters
@@ -116,11 +116,11 @@ def interpretation(labels: tuple[str, ...]) -> Interpretation:
 
 
 def test_a_folders_hash_changes_only_under_settings_that_read_the_judge(tmp_path: Path) -> None:
-    plain = load_sae_folder(sae_folder(DEFAULT_SAE))
+    plain = load_sae_folder(MINILM.path())
     assert plain.label_scores is None
     assert plain.label_classes is None
     copy = tmp_path / plain.name
-    shutil.copytree(sae_folder(DEFAULT_SAE), copy)
+    shutil.copytree(MINILM.path(), copy)
     assert plain.labels is not None
     write_scores(copy, interpretation(plain.labels))
     write_classes(copy, interpretation(plain.labels))
@@ -148,7 +148,7 @@ def test_a_folders_hash_changes_only_under_settings_that_read_the_judge(tmp_path
 
 def test_a_folder_with_scores_of_other_labels_is_not_read(tmp_path: Path) -> None:
     copy = tmp_path / "token"
-    shutil.copytree(sae_folder(DEFAULT_SAE), copy)
+    shutil.copytree(MINILM.path(), copy)
     labels = json.loads((copy / "labels.json").read_text())
     write_scores(copy, interpretation(("another", *labels[1:])))
     with pytest.raises(InputError, match=r"label_scores\.json is of other labels than"):

@@ -189,9 +189,9 @@ def test_missing_and_damaged_files_are_named(tmp_path: Path) -> None:
 
 
 def test_the_shipped_folder_agrees_with_itself() -> None:
-    from mtmbench.embedded import DEFAULT_SAE, sae_folder
+    from mtmbench.embedded import MINILM
 
-    shipped = load_sae_folder(sae_folder(DEFAULT_SAE))
+    shipped = load_sae_folder(MINILM.path())
     n = shipped.sae.n_features
     assert shipped.quantiles.shape == (n, len(shipped.levels))
     assert (shipped.thresholds(0.0) == 0).all()

@@ -8,7 +8,7 @@ import torch
 from scipy.special import expit
 from scipy.stats import binom
 
-from mtmbench.embedded import sae_folder
+from mtmbench.embedded import MINILM
 from mtmbench.errors import InputError
 from mtmbench.features.sae import load_sae
 from mtmbench.models.metm import METM, binomial_log_likelihood
@@ -38,7 +38,7 @@ def test_planted_vectors_are_recovered_through_a_random_encoder(seed):
 
 
 def test_planted_vectors_are_recovered_through_the_shipped_sae():
-    planted = plant_metm(0, load_sae(sae_folder()).encoder, n_docs=300)
+    planted = plant_metm(0, load_sae(MINILM.path()).encoder, n_docs=300)
     result = METM(n_topics=10, hidden=200).fit(planted.views, seed=0)
     scores = matched_cosine(result.topic_item, planted.topic_item)
     assert scores.mean() >= 0.85

@@ -12,8 +12,8 @@ import torch
 from mtmbench.cards import WordSpec
 from mtmbench.errors import InputError, UnknownNameError
 from mtmbench.features.backbone import HuggingFaceBackbone, minilm_backbone
-from mtmbench.features.minilm import MiniLMFeatures
 from mtmbench.features.sae_folder import load_sae_folder
+from mtmbench.features.shipped import MiniLMFeatures
 from mtmbench.features.views import make_views
 from mtmbench.types import Corpus
 
