@@ -218,7 +218,7 @@ class _Hook:
         if self.plan.mode == "project":
             strengths = strengths - part @ directions
         moved = strengths @ onto
-        self.steered.changes.append(moved.norm(dim=2).expand(part.shape[:2]).detach().cpu())
+        self.steered.changes.append(moved.norm(dim=2).expand(part.shape[:2]).detach())
         changed = (part + moved).to(states.dtype)
         return changed if start == 0 else torch.cat([states[:, :start], changed], dim=1)
 
