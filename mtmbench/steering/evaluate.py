@@ -102,9 +102,12 @@ def generated_perplexity(lm: CausalLM, texts: Sequence[Generation]) -> float | N
 
     What stood in front of a prompt to name the topic is not read.
     """
-    starts = [lm.begun(ids) for ids in lm.backbone.tokenise([each.prompt for each in texts])]
-    new = [np.array(each.ids, np.int32) for each in texts]
-    return perplexity(log_likelihoods(lm, starts, new))
+    distinct_texts = {each.key: each for each in texts}
+    prompts = [each.prompt for each in distinct_texts.values()]
+    starts = [lm.begun(ids) for ids in lm.backbone.tokenise(prompts)]
+    new = [np.array(each.ids, np.int32) for each in distinct_texts.values()]
+    found = dict(zip(distinct_texts, log_likelihoods(lm, starts, new), strict=True))
+    return perplexity([found[each.key] for each in texts])
 
 
 def text_pairs(
