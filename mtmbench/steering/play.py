@@ -289,6 +289,7 @@ class _Play:
             told = {
                 **identity,
                 "conditions": [condition.describe() for condition in made.conditions],
+                "strength": None if made.strength is None else made.strength.describe(),
                 "forward": outcome.forward,
                 "backward": outcome.backward,
                 "calls": outcome.calls,

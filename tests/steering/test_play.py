@@ -163,8 +163,14 @@ def test_each_half_has_its_part(bench, monkeypatch):
         if record.kind == "steer" and "texts" in record.payload:
             prompts = {texts[key]["prompt"] for key in record.payload["texts"]}
             assert prompts in (set(first), set(second))
-            if record.payload["conditions"][0]["method"] != "topic":
+            method = record.payload["conditions"][0]["method"]
+            if method == "topic":
+                assert record.payload["strength"]["lambda"] in (0.01, 20.0)
+                assert record.payload["strength"]["lambda_unit"] == "absolute"
+            else:
                 assert prompts == set(second)
+                unsteered = method in ("none", "prompt")
+                assert (record.payload["strength"] is None) == unsteered
 
 
 def test_where_no_lambda_leaves_the_text_fluent(bench, monkeypatch):
