@@ -73,6 +73,36 @@ class JudgingSpec(Card):
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
 
 
+class SteeringSpec(Card):
+    """The steering of a suite: topics of largest share, λ grid, text, judges, controls.
+
+    ``models`` are those whose topics steer, all over features if empty; ``lambdas`` are in
+    ``unit``; ``prompts`` is a file, the built-in neutral set if not given; ``drawn`` directions are
+    drawn of each control that has several.
+    """
+
+    models: tuple[str, ...] = ()
+    topics: int = Field(default=10, ge=1)
+    lambdas: tuple[float, ...] = Field(default=(1.0, 2.0, 4.0), min_length=1)
+    unit: Literal["absolute", "mean_norm", "p99"] = "p99"
+    mode: Literal["project", "add"] = "project"
+    positions: Literal["generated", "last", "all"] = "generated"
+    prompts: Path | None = None
+    n_prompts: int = Field(default=100, ge=2)
+    samples: int = Field(default=1, ge=1)
+    max_tokens: int = Field(default=40, ge=1)
+    temperature: float = Field(default=1.0, ge=0)
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    judges: tuple[str, ...] = Field(default=("embedding", "regression"), min_length=1)
+    drawn: int = Field(default=10, ge=1)
+    documents: int = Field(default=50, ge=1)
+    document_tokens: int = Field(default=256, ge=2)
+    reference_tokens: int = Field(default=10_000, ge=1)
+    batch_rows: int = Field(default=32, ge=1)
+    seed: int = 0
+    note: str = ""
+
+
 def _as_corpus(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
@@ -93,6 +123,7 @@ class Suite(Card):
     words: WordSpec = WordSpec()
     features: FeatureSpec = FeatureSpec()
     judging: JudgingSpec | None = None
+    steering: SteeringSpec | None = None
 
     def seeds_of(self, model: str) -> tuple[int, ...]:
         """Returns the seeds under which ``model`` is fitted."""

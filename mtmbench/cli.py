@@ -11,6 +11,7 @@ import typer
 
 from mtmbench.errors import MtmbenchError, StoreInUseError
 from mtmbench.features.label_command import label
+from mtmbench.steering.steer_command import steer
 from mtmbench.studies.cli import study_app
 
 if TYPE_CHECKING:
@@ -315,6 +316,7 @@ def features(
 
 
 app.command()(label)
+app.command()(steer)
 
 
 @app.command()

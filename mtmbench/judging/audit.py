@@ -112,12 +112,12 @@ def audit(
 
 
 def wilson(
-    part: int, whole: int, confidence: float = 0.95, *, reason: str = "nothing to count"
+    part: float, whole: int, confidence: float = 0.95, *, reason: str = "nothing to count"
 ) -> Rate:
     """Returns ``part / whole`` with its Wilson score interval (Wilson 1927).
 
     Args:
-        part: successes.
+        part: successes; a half counts half, which makes the interval a little too wide.
         whole: trials; 0 gives a missing value with ``reason``.
         confidence: of the interval, in (0, 1).
         reason: why there is no value when ``whole`` is 0.

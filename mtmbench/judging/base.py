@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
-    from mtmbench.types import Corpus
+    from mtmbench.types import Corpus, FloatArray
 
 QuestionKind = Literal["match", "steer", "rating", "intrusion", "label", "summary"]
 Verdict = Literal["A", "B", "tie", "unparsed", "refused"]
@@ -50,11 +50,13 @@ class ShownTopic:
 class Option:
     """The topics that one model shows for a document; empty means "(no topic)".
 
-    ``name`` is the competitor's id; it is never shown to a judge, only to scripted ones.
+    ``name`` is the competitor's id; it is never shown to a judge, only to scripted ones. ``text``
+    is the text itself in a question of kind "steer", which compares texts and shows no topics.
     """
 
     name: str
     topics: tuple[ShownTopic, ...]
+    text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,9 @@ class Question:
 
     Attributes:
         kind: what sort of question it is.
-        context: fields that proxies, people and scripts read: "corpus", "doc_id", "text".
+        context: fields that proxies, people and scripts read: "corpus", "doc_id", "text"; in a
+            question of kind "steer" ``text`` describes the topic, "topic" is its index, and
+            "doc_id" names the pair of texts.
         options: the alternatives in the order shown; the first is "A".
         messages: chat messages ``{"role", "content"}`` that chat clients read.
     """
@@ -125,6 +129,17 @@ class JudgeClient(ABC):
             corpus: the whole corpus, for statistics such as document frequencies.
             options: every option that the match shows.
             rows: the rows of ``corpus`` that are judged.
+        """
+
+    def prepare_texts(  # noqa: B027
+        self, corpus: Corpus, doc_topic: FloatArray, options: Sequence[Option]
+    ) -> None:
+        """Told what is coming before texts are compared by how much they are about a topic.
+
+        Args:
+            corpus: the corpus that the topics were fitted on.
+            doc_topic: (D, K) θ of its documents.
+            options: every text that will be shown.
         """
 
     def sees(self, option: Option) -> Hashable:

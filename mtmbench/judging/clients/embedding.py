@@ -27,7 +27,8 @@ class EmbeddingJudge(JudgeClient):
     The score of an option is ``Σ_k s_k · cos(document, description_k)`` with the shares ``s_k``
     renormalised over the topics shown; a topic that has nothing to show counts with cosine 0. The
     higher score wins; a difference below ``tie_below`` is a tie. The verdict cannot depend on the
-    order of the options.
+    order of the options. Of two texts (kind "steer") the score is the cosine with the topic's
+    description.
 
     Args:
         tie_below: differences of scores below this are ties.
@@ -58,6 +59,7 @@ class EmbeddingJudge(JudgeClient):
         self._batches: dict[tuple[str, ...], dict[str, Vector]] = {}
         self._documents: dict[str, Vector] = {}
         self._topics: dict[str, dict[str, Vector]] = {}
+        self._compared: dict[str, Vector] = {}
 
     def prepare(self, corpus: Corpus, options: Sequence[Option], rows: Sequence[int]) -> None:
         """Encodes the judged documents in one batch, and each competitor's topics in another."""
@@ -70,6 +72,15 @@ class EmbeddingJudge(JudgeClient):
         for name, texts in described.items():
             self._topics[name] = self._batch(sorted(texts))
 
+    def prepare_texts(
+        self,
+        corpus: Corpus,  # noqa: ARG002
+        doc_topic: FloatArray,  # noqa: ARG002
+        options: Sequence[Option],
+    ) -> None:
+        """Encodes the texts in one batch."""
+        self._compared = self._batch(sorted({str(option.text) for option in options}))
+
     async def answer(
         self,
         question: Question,
@@ -78,10 +89,17 @@ class EmbeddingJudge(JudgeClient):
     ) -> Completion:
         """Rules on one question; texts that :meth:`prepare` was not told of are encoded now."""
         text = str(question.context["text"])
-        document = self._documents.get(text)
-        if document is None:
-            document = self._batch([text])[text]
-        first, second = (self._score(document, option) for option in question.options)
+        first: float | None
+        second: float | None
+        if question.kind == "steer":
+            topic = self._cut(text)
+            described = self._batch([topic])[topic]
+            first, second = (self._nearness(described, option) for option in question.options)
+        else:
+            document = self._documents.get(text)
+            if document is None:
+                document = self._batch([text])[text]
+            first, second = (self._score(document, option) for option in question.options)
         return Completion(
             verdict_line(score_verdict(first, second, self.tie_below)),
             model_revision=f"{self.encoder}, version {self.version}",
@@ -91,6 +109,13 @@ class EmbeddingJudge(JudgeClient):
         """Shares, and descriptions as far as they are read."""
         shares = [topic.share for topic in option.topics]
         return tuple(zip(shares, self._descriptions_of(option), strict=True))
+
+    def _nearness(self, described: Vector, option: Option) -> float:
+        text = str(option.text)
+        vector = self._compared.get(text)
+        if vector is None:
+            vector = self._batch([text])[text]
+        return float(described @ vector)
 
     def _score(self, document: Vector, option: Option) -> float | None:
         if not option.topics:

@@ -68,7 +68,13 @@ class LexicalJudge(JudgeClient):
         params: Mapping[str, Any],  # noqa: ARG002
         replicate: int,  # noqa: ARG002
     ) -> Completion:
-        """Rules on one question about a document of the prepared corpus."""
+        """Rules on one question about a document of the prepared corpus.
+
+        Raises:
+            InputError: the question is of another kind than "match", or came before ``prepare``.
+        """
+        if question.kind != "match":
+            raise InputError(f"the lexical judge rules on matches only, not on {question.kind!r}")
         if self._index is None:
             raise InputError("the lexical judge needs prepare(corpus, …) first, for its idf")
         document = self._index.document(str(question.context["doc_id"]))

@@ -1,0 +1,77 @@
+"""What the steering experiment works on, and what it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtmbench.cards import JudgeCard, SteeringSpec
+from mtmbench.features.sae import SAE
+from mtmbench.judging.base import JudgeClient
+from mtmbench.results import TopicResult
+from mtmbench.steering.controls import Condition
+from mtmbench.steering.generate import Generation, Progress
+from mtmbench.steering.language_model import CausalLM
+from mtmbench.steering.text_measures import Embed
+from mtmbench.steering.units import Strength
+from mtmbench.store import RunStore
+from mtmbench.types import Corpus, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """All that the experiment needs.
+
+    Attributes:
+        name: the model's name in the table.
+        lm: the language model that the features are read from.
+        corpus: the topics' corpus.
+        result: the topics, over features of ``sae``.
+        sae: the SAE.
+        frequency: (V,) occurrences of each item in the corpus.
+        judges: cards and clients by name; the first chooses λ.
+        spec: what is played.
+        store: where texts and rows are kept.
+        embed: texts → embeddings, for the drift; all-MiniLM-L6-v2 by default.
+        progress: told how many of how many texts are there.
+    """
+
+    name: str
+    lm: CausalLM
+    corpus: Corpus
+    result: TopicResult
+    sae: SAE
+    frequency: IntArray
+    judges: Mapping[str, tuple[JudgeCard, JudgeClient]]
+    spec: SteeringSpec
+    store: RunStore
+    embed: Embed | None = None
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A condition's texts, each with the unsteered text of the same prompt.
+
+    Attributes:
+        conditions: the condition, or the several directions of a control.
+        strength: λ with its unit; None without a direction.
+        texts: the texts of all of them.
+        plain: their unsteered counterparts.
+        replicates: number of the direction of each text.
+    """
+
+    conditions: tuple[Condition, ...]
+    strength: Strength | None
+    texts: tuple[Generation, ...]
+    plain: tuple[Generation, ...]
+    replicates: tuple[int, ...]
+
+
+def largest_topics(result: TopicResult, n: int) -> list[int]:
+    """Returns the ``n`` topics of largest mean share, largest first; empty ones are left out."""
+    shares = result.doc_topic.mean(axis=0, dtype=float)
+    whole = result.item_weights.sum(axis=1) > 0
+    return [int(k) for k in np.argsort(-shares, kind="stable") if whole[k]][:n]

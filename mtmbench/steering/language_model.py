@@ -1,0 +1,128 @@
+"""A backbone with its head: what generates text and says how likely a text is."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mtmbench.errors import InputError
+from mtmbench.features.backbone import HuggingFaceBackbone, TokenIds
+
+if TYPE_CHECKING:
+    import torch
+
+ENCODERS = ("bert", "roberta")
+
+
+class CausalLM:
+    """A causal language model, loaded when first used from the files of a backbone.
+
+    Args:
+        backbone: names the model, its precision and device, and whether texts begin with BOS.
+
+    Raises:
+        InputError: the backbone is an encoder, which generates nothing.
+    """
+
+    def __init__(self, backbone: HuggingFaceBackbone) -> None:
+        if backbone.family in ENCODERS:
+            raise InputError(
+                f"{backbone.name} is an encoder ({backbone.family}); it generates no text"
+            )
+        self.backbone = backbone
+
+    @property
+    def n_positions(self) -> int:
+        """Tokens that it reads at most, BOS included."""
+        return self.backbone.max_chunk_tokens + self.backbone.n_specials
+
+    @cached_property
+    def model(self) -> Any:
+        """The model with its head, in evaluation mode."""
+        import torch
+        from transformers import AutoModelForCausalLM
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        backbone = self.backbone
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            backbone.folder, dtype=getattr(torch, backbone.dtype)
+        )
+        return model.to(backbone.device).eval()
+
+    @cached_property
+    def end_ids(self) -> frozenset[int]:
+        """Tokens that end a text."""
+        end = self.backbone.tokenizer.eos_token_id
+        return frozenset() if end is None else frozenset({int(end)})
+
+    def begun(self, ids: TokenIds) -> TokenIds:
+        """Returns tokens with BOS in front, where the model wants one."""
+        padded, _ = self.backbone.padded([ids])
+        whole: TokenIds = padded[0].numpy().astype(np.int32)
+        return whole
+
+    def left_padded(self, rows: Sequence[TokenIds]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns ids and attention mask (B, longest), all rows ending in the last column."""
+        import torch
+
+        longest = max(map(len, rows))
+        padding = self.backbone.tokenizer.pad_token_id or 0
+        ids = torch.full((len(rows), longest), padding, dtype=torch.long)
+        mask = torch.zeros((len(rows), longest), dtype=torch.long)
+        for row, tokens in enumerate(rows):
+            ids[row, longest - len(tokens) :] = torch.from_numpy(tokens.astype(np.int64))
+            mask[row, longest - len(tokens) :] = 1
+        device = self.backbone.device
+        return ids.to(device), mask.to(device)
+
+    def new_cache(self) -> Any:
+        """Returns an empty cache of keys and values."""
+        from transformers import DynamicCache
+
+        if "config" in inspect.signature(DynamicCache.__init__).parameters:
+            return DynamicCache(config=self.model.config)
+        return DynamicCache()
+
+    def logits(
+        self,
+        ids: torch.Tensor,
+        mask: torch.Tensor,
+        *,
+        cache: Any = None,
+        last: bool = False,
+    ) -> torch.Tensor:
+        """Returns f32 logits (B, T, vocabulary), or (B, vocabulary) of the last column.
+
+        Args:
+            ids: (B, T) tokens that the cache does not hold.
+            mask: (B, cached + T), 0 on padding; positions count the ones before.
+            cache: what :meth:`new_cache` made; it is extended. None for none.
+            last: whether only the last column's are wanted.
+        """
+        import torch
+
+        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+        named: dict[str, Any] = {} if cache is None else {self._cache_name: cache}
+        if last and "logits_to_keep" in self._accepted:
+            named["logits_to_keep"] = 1
+        with torch.inference_mode():
+            out = self.model(
+                input_ids=ids, attention_mask=mask, position_ids=positions,
+                use_cache=cache is not None, **named,
+            ).logits  # fmt: skip
+            found: torch.Tensor = (out[:, -1] if last else out).to(torch.float32)
+        return found
+
+    @cached_property
+    def _accepted(self) -> frozenset[str]:
+        return frozenset(inspect.signature(type(self.model).forward).parameters)
+
+    @property
+    def _cache_name(self) -> str:
+        # Renamed in transformers 5.
+        return "cache" if "cache" in self._accepted else "past_key_values"

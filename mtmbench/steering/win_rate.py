@@ -1,0 +1,108 @@
+"""Win rates of steered text, with intervals over pairs and over prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtmbench.errors import InputError
+from mtmbench.judging.audit import wilson
+from mtmbench.judging.match import fold
+from mtmbench.rating.rate import resampled_counts
+
+N_BOOTSTRAP = 2000
+
+
+@dataclass(frozen=True)
+class WinRate:
+    """A share of pairs won, a tie being half a win.
+
+    Attributes:
+        value: the share; None where no pair was judged.
+        lo: lower end of the interval that resamples whole prompts; None where it cannot be had.
+        hi: upper end.
+        wilson_lo: lower end of Wilson's interval, which takes pairs for independent.
+        wilson_hi: upper end.
+        n: pairs judged.
+        n_prompts: prompts that they go on from.
+        n_removed: pairs with an unparsed or refused reply.
+        reason: why something is missing or of another kind, or None.
+    """
+
+    value: float | None
+    lo: float | None
+    hi: float | None
+    wilson_lo: float | None
+    wilson_hi: float | None
+    n: int
+    n_prompts: int
+    n_removed: int
+    reason: str | None = None
+
+
+def win_rate(
+    forward: str,
+    backward: str,
+    prompts: Sequence[str],
+    *,
+    seed: int = 0,
+    n_bootstrap: int = N_BOOTSTRAP,
+    confidence: float = 0.95,
+) -> WinRate:
+    """Folds outcomes into a win rate.
+
+    Texts of one prompt resemble each other, and several λ or samples may share it, so that the
+    interval is ``value ± t(n − 1) · √(n / (n − 1)) · bootstrap standard error`` with n prompts
+    resampled as a whole, kept within 0 and 1. Where every prompt has the same score the bootstrap
+    shows no spread, and the interval is Wilson's with each prompt counted once.
+
+    Args:
+        forward: outcome characters of the pairs with the steered text first
+            (:mod:`mtmbench.judging.match`).
+        backward: the same with it second.
+        prompts: the prompt of each pair.
+        seed: seed of the bootstrap.
+        n_bootstrap: number of resamples.
+        confidence: level of the intervals.
+
+    Raises:
+        InputError: the three differ in length, or a character is no outcome.
+    """
+    from scipy.special import stdtrit
+
+    if not len(forward) == len(backward) == len(prompts):
+        raise InputError(
+            f"{len(forward)} outcomes forward, {len(backward)} backward, {len(prompts)} prompts"
+        )
+    folded = [fold(*both) for both in zip(forward, backward, strict=True)]
+    kept = [
+        (prompt, score) for prompt, score in zip(prompts, folded, strict=True) if score is not None
+    ]
+    n_removed = len(folded) - len(kept)
+    if not kept:
+        return WinRate(None, None, None, None, None, 0, 0, n_removed, "no pair was judged")
+    distinct, index = np.unique([prompt for prompt, _ in kept], return_inverse=True)
+    won = np.bincount(index, weights=[score for _, score in kept], minlength=len(distinct))
+    played = np.bincount(index, minlength=len(distinct))
+    n, n_prompts = len(kept), len(distinct)
+    value = float(won.sum()) / n
+    ends = wilson(float(won.sum()), n, confidence)
+    if n_prompts < 2:
+        return WinRate(
+            value, None, None, ends.lo, ends.hi, n, n_prompts, n_removed,
+            "no interval over prompts: there is one",
+        )  # fmt: skip
+    if np.ptp(won / played) == 0:
+        once = wilson(value * n_prompts, n_prompts, confidence)
+        return WinRate(
+            value, once.lo, once.hi, ends.lo, ends.hi, n, n_prompts, n_removed,
+            "every prompt has the same score: Wilson's interval, each prompt counted once",
+        )  # fmt: skip
+    drawn = resampled_counts(np.random.RandomState(seed), n_bootstrap, n_prompts)
+    rates = (drawn @ won) / (drawn @ played)
+    factor = float(stdtrit(n_prompts - 1, 0.5 + confidence / 2))
+    half = factor * np.sqrt(n_prompts / (n_prompts - 1)) * float(np.std(rates, ddof=1))
+    lo, hi = max(0.0, value - half), min(1.0, value + half)
+    return WinRate(value, lo, hi, ends.lo, ends.hi, n, n_prompts, n_removed)

@@ -1,0 +1,86 @@
+"""Small random models, an SAE for them, and topics over its features."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mtmbench.features.backbone import HuggingFaceBackbone
+from mtmbench.features.sae import SAE
+from mtmbench.results import TopicResult
+from mtmbench.types import ItemSpace
+
+HOOK = "blocks.1.hook_resid_post"
+N_FEATURES = 24
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MTMBENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, Any]]:
+    """Returns folder and model (with its head) of a small random model of a family, made once."""
+    path = Path(__file__).parents[1] / "features" / "tiny_models.py"
+    write_model = runpy.run_path(str(path))["write_model"]
+    made: dict[str, tuple[Path, Any]] = {}
+
+    def make(family: str) -> tuple[Path, Any]:
+        if family not in made:
+            folder = tmp_path_factory.mktemp(family)
+            made[family] = folder, write_model(family, folder)
+        return made[family]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def backbone(tiny_model: Callable[[str], tuple[Path, Any]]) -> HuggingFaceBackbone:
+    return HuggingFaceBackbone(tiny_model("llama")[0], name="tiny")
+
+
+@pytest.fixture(scope="session")
+def sae() -> SAE:
+    generator = np.random.default_rng(5)
+    w_dec = generator.standard_normal((N_FEATURES, 16)).astype(np.float32)
+    return SAE(
+        architecture="topk",
+        w_enc=np.ascontiguousarray(w_dec.T),
+        b_enc=np.zeros(N_FEATURES, np.float32),
+        w_dec=3 * w_dec,
+        b_dec=np.zeros(16, np.float32),
+        subtract_b_dec=True,
+        k=4,
+        threshold=None,
+        metadata={"hook_name": HOOK},
+    )
+
+
+@pytest.fixture(scope="session")
+def result(sae: SAE, backbone: HuggingFaceBackbone) -> TopicResult:
+    """Five topics over 20 of the 24 features; topic 3 is empty."""
+    generator = np.random.default_rng(6)
+    topic_item = generator.dirichlet(np.full(20, 0.3), size=5).astype(np.float32)
+    topic_item[3] = 0
+    theta = generator.dirichlet(np.full(5, 0.3), size=60).astype(np.float32)
+    source = {
+        **backbone.describe(), "hook_point": HOOK, "sae": "tiny", "sae_hash": sae.revision,
+    }  # fmt: skip
+    ids = tuple(str(i) for i in range(4, 24))
+    return TopicResult(
+        model="mlda",
+        params={},
+        params_given={},
+        seed=0,
+        doc_topic=theta,
+        topic_item=topic_item,
+        items=ItemSpace("features", ids, tuple(f"feature {i}" for i in ids), source),
+        corpus={"name": "toy", "revision": "0"},
+    )

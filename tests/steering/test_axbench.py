@@ -1,0 +1,104 @@
+"""AxBench's scores from a chat model with known answers; the grammar; what a kill leaves."""
+
+from __future__ import annotations
+
+import pytest
+
+from mtmbench.cards import JudgeCard
+from mtmbench.errors import InputError
+from mtmbench.judging.base import Completion, JudgeClient
+from mtmbench.judging.clients.embedding import EmbeddingJudge
+from mtmbench.steering.axbench import Scores, SteeredText, parse_rating, rate_texts
+
+CARD = JudgeCard(client="rater")
+TEXTS = [
+    SteeredText("hockey", "One day,", "the puck is on the ice."),
+    SteeredText("hockey", "One day,", "it rained."),
+    SteeredText("hockey", "One day,", "puck puck puck puck"),
+    SteeredText("hockey", "One day,", "refuse"),
+]
+
+
+class Rater(JudgeClient):
+    name = "rater"
+    is_llm = True
+
+    def __init__(self, fail_after=None):
+        self.asked, self.closed, self.fail_after = [], 0, fail_after
+
+    async def answer(self, question, params, replicate):
+        if self.fail_after is not None and len(self.asked) >= self.fail_after:
+            raise RuntimeError("no more")
+        self.asked.append(question)
+        task, text = question.context["task"], question.context["text"]
+        if text == "refuse":
+            return Completion("I will not.", refused=task == "concept")
+        score = {
+            "concept": 2 if "puck" in text else 0,
+            "instruction": 1,
+            "fluency": 0 if text.count("puck") > 2 else 2,
+        }[task]
+        return Completion(f"Because.\nRATING: {score}", {"output": 3}, "rater 1")
+
+    async def close(self):
+        self.closed += 1
+
+
+def test_scores_and_their_means(tmp_path):
+    judge = Rater()
+    found = rate_texts(judge, CARD, TEXTS, answers=tmp_path / "a.jsonl")
+    assert found.scores == (
+        Scores(2, 1, 2), Scores(0, 1, 2), Scores(2, 1, 0), Scores(None, None, None),
+    )  # fmt: skip
+    assert [each.overall for each in found.scores] == [pytest.approx(1.5), 0, 0, None]
+    assert found.summary() == {
+        "concept": {"mean": pytest.approx(4 / 3), "n": 3},
+        "instruction": {"mean": 1, "n": 3},
+        "fluency": {"mean": pytest.approx(4 / 3), "n": 3},
+        "overall": {"mean": pytest.approx(0.5), "n": 3},
+    }
+    assert judge.closed == 1
+    assert found.judge["usage"] == {"output": 27}
+    assert set(found.prompts) == {"concept", "instruction", "fluency"}
+
+
+def test_each_aspect_shows_what_it_is_about(tmp_path):
+    judge = Rater()
+    rate_texts(judge, CARD, TEXTS[:1], answers=tmp_path / "a.jsonl")
+    shown = {q.context["task"]: q.messages[1]["content"] for q in judge.asked}
+    for aspect, parts in {
+        "concept": (True, False), "instruction": (False, True), "fluency": (False, False),
+    }.items():  # fmt: skip
+        assert ("hockey" in shown[aspect], "One day," in shown[aspect]) == parts
+        assert "the puck is on the ice." in shown[aspect]
+
+
+def test_answers_are_kept(tmp_path):
+    dying = Rater(fail_after=5)
+    with pytest.raises(RuntimeError, match=r"judge 'rater' failed on the .* of text"):
+        rate_texts(dying, CARD, TEXTS, answers=tmp_path / "a.jsonl", concurrency=1)
+    assert dying.closed == 1
+    judge = Rater()
+    found = rate_texts(judge, CARD, TEXTS, answers=tmp_path / "a.jsonl")
+    assert len(judge.asked) == 12 - 5
+    assert found.scores[0] == Scores(2, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("reply", "rating"),
+    [
+        ("RATING: 2", 2), ("It is.\nRATING:  0 \n", 0), ("RATING: 1\nRATING: 1", 1),
+        ("", None), ("2", None), ("RATING: 3", None), ("RATING: 1.5", None),
+        ("rating: 0, I thought\nRATING: 2", None), ("RATING: 2\nThat is all.", None),
+        ("**RATING:** 2", None),
+    ],
+)  # fmt: skip
+def test_the_grammar(reply, rating):
+    assert parse_rating(reply) == rating
+
+
+def test_a_proxy_gives_no_such_scores(tmp_path):
+    with pytest.raises(InputError, match="judge 'embedding' is no language model"):
+        rate_texts(
+            EmbeddingJudge(), JudgeCard(client="embedding"), TEXTS, answers=tmp_path / "a.jsonl"
+        )

@@ -1,0 +1,190 @@
+"""The whole experiment on a random model whose topics are directions of single tokens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mtmbench.cards import JudgeCard, SteeringSpec
+from mtmbench.errors import InputError
+from mtmbench.judging.base import Completion, JudgeClient
+from mtmbench.results import TopicResult
+from mtmbench.steering import play as module
+from mtmbench.steering.bench import Bench, largest_topics
+from mtmbench.steering.evaluate import halves
+from mtmbench.steering.language_model import CausalLM
+from mtmbench.steering.play import play_steering
+from mtmbench.store import RunStore
+from mtmbench.types import Corpus, ItemSpace
+
+HOOK = "blocks.2.hook_resid_post"
+CARD = JudgeCard(client="counting")
+
+
+class Counting(JudgeClient):
+    """The text with more of the topic's token; its description is the token."""
+
+    name = "counting"
+    order_free = True
+
+    def __init__(self):
+        self.asked = 0
+
+    async def answer(self, question, params, replicate):
+        self.asked += 1
+        token = question.context["text"]
+        first, second = (option.text.split().count(token) for option in question.options)
+        return Completion(f"VERDICT: {'tie' if first == second else 'AB'[first < second]}")
+
+
+def embed(texts):
+    rows = np.array([[text.split().count(f"w{i}") for i in range(50)] for text in texts], float)
+    return rows + 1e-3
+
+
+@pytest.fixture(scope="module")
+def tokens(backbone):
+    """The tokens of longest rows of the unembedding, the strongest to steer to."""
+    model = CausalLM(backbone).model
+    rows = (model.get_output_embeddings().weight * model.model.norm.weight)[:50]
+    return rows.norm(dim=1).argsort(descending=True)[:6].tolist(), rows.detach().numpy()
+
+
+@pytest.fixture
+def planted(sae, backbone, tokens):
+    """Twelve features, of which the first six are tokens' directions; topic k is feature k."""
+    chosen, rows = tokens
+    noise = np.random.default_rng(0).standard_normal((6, 16))
+    w_dec = np.concatenate([rows[chosen], noise]).astype(np.float32)
+    return replace(
+        sae, w_dec=w_dec, w_enc=np.ascontiguousarray(w_dec.T), b_enc=np.zeros(12, np.float32)
+    )
+
+
+@pytest.fixture
+def bench(backbone, planted, tokens, tmp_path):
+    chosen = tokens[0]
+    generator = np.random.default_rng(1)
+    theta = np.full((48, 6), 0.04, np.float32)
+    texts = []
+    for i in range(48):
+        theta[i, i % 6] = 0.8
+        words = generator.integers(0, 50, size=20)
+        words[::4] = chosen[i % 6]
+        texts.append(" ".join(f"w{j}" for j in words))
+    corpus = Corpus("toy", tuple(f"d{i}" for i in range(48)), tuple(texts))
+    topic_item = np.zeros((6, 12), np.float32)
+    topic_item[range(6), range(6)] = 0.9
+    topic_item[:, 6:] = 0.1 / 6
+    source = {
+        **backbone.describe(), "hook_point": HOOK, "sae": "planted", "sae_hash": planted.revision,
+    }  # fmt: skip
+    labels = (*(f"w{t}" for t in chosen), *("",) * 6)
+    result = TopicResult(
+        "mlda", {}, {}, 0, theta, topic_item,
+        ItemSpace("features", tuple(map(str, range(12))), labels, source),
+        {"name": "toy", "revision": corpus.revision},
+        summaries=tuple(f"w{t}" for t in chosen),
+    )  # fmt: skip
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("\n".join(f"w{i} w{i + 1}" for i in range(0, 40, 2)), encoding="utf-8")
+    spec = SteeringSpec(
+        topics=2, lambdas=(0.01, 20.0), unit="absolute", prompts=prompts, max_tokens=12, top_p=1.0,
+        positions="last", judges=("counting",), drawn=3, documents=8, document_tokens=20,
+    )  # fmt: skip
+    with RunStore(tmp_path / "run") as store:
+        yield Bench(
+            "mlda", CausalLM(backbone), corpus, result, planted, np.arange(12),
+            {"counting": (CARD, Counting())}, spec, store, embed,
+        )  # fmt: skip
+
+
+def by_method(rows, topic):
+    return {row["method"]: row for row in rows if row["topic"] == topic and row["chosen"] in (
+        None, True)}  # fmt: skip
+
+
+def test_the_experiment(bench, monkeypatch):
+    # A random model's text is not fluent to begin with: any λ may be chosen.
+    monkeypatch.setattr("mtmbench.steering.evaluate.MAX_PERPLEXITY_RATIO", np.inf)
+    monkeypatch.setattr("mtmbench.steering.evaluate.MIN_DISTINCT_RATIO", 0.0)
+    rows = play_steering(bench)
+    topics = largest_topics(bench.result, 2)
+    assert len(rows) == 2 * (2 + 8)
+    for topic in topics:
+        found = by_method(rows, topic)
+        assert set(found) == {
+            "topic", "topic_raw", "none", "prompt", "diff_means", "best_feature", "random",
+            "permuted", "other_topic",
+        }  # fmt: skip
+        own = found["topic"]
+        assert (own["lambda"], own["lambda_unit"], own["n"]) == (20.0, "absolute", 10)
+        assert own["win_rate"] > 0.9
+        assert own["delta_l"] > 0
+        assert own["steered"] is True
+        assert own["mean_change"] == pytest.approx(own["expected_change"], rel=0.5)
+        assert 0.2 < found["none"]["win_rate"] < 0.8
+        assert found["other_topic"]["win_rate"] < 0.6
+        assert found["best_feature"]["win_rate"] > 0.9
+        assert (found["random"]["n"], found["random"]["directions"]) == (30, 3)
+        for method in ("diff_means", "best_feature", "random", "permuted", "other_topic"):
+            assert found[method]["expected_change"] == pytest.approx(own["expected_change"])
+            assert found[method]["mean_change"] > 0
+        assert found["none"]["mean_change"] == found["prompt"]["mean_change"] == 0
+        assert (found["none"]["lambda"], found["random"]["delta_l"]) == (None, None)
+    # The same again makes no text, asks nothing, and finds the same.
+    asked = bench.judges["counting"][1].asked
+    monkeypatch.setattr("mtmbench.steering.generate.sample_batch", None)
+    monkeypatch.setattr(module, "delta_l", None)
+    assert play_steering(bench) == rows
+    assert bench.judges["counting"][1].asked == asked
+
+
+def test_each_half_has_its_part(bench, monkeypatch):
+    """λ is chosen on texts of the first half alone; rows are of the second."""
+    monkeypatch.setattr("mtmbench.steering.evaluate.MAX_PERPLEXITY_RATIO", np.inf)
+    monkeypatch.setattr("mtmbench.steering.evaluate.MIN_DISTINCT_RATIO", 0.0)
+    spec = bench.spec.model_copy(update={"topics": 1, "drawn": 1})
+    seen = {}
+    original = module.choose_lambda
+
+    def choose(tried):
+        seen.update(tried)
+        return original(tried)
+
+    monkeypatch.setattr(module, "choose_lambda", choose)
+    play_steering(replace(bench, spec=spec))
+    assert list(seen) == [0.01, 20.0]
+    first, second = halves([f"w{i} w{i + 1}" for i in range(0, 40, 2)])
+    texts = {r.key: r.payload for r in bench.store.records() if r.kind == "generation"}
+    for record in bench.store.records():
+        if record.kind == "steer" and "texts" in record.payload:
+            prompts = {texts[key]["prompt"] for key in record.payload["texts"]}
+            assert prompts in (set(first), set(second))
+            method = record.payload["conditions"][0]["method"]
+            if method == "topic":
+                assert record.payload["strength"]["lambda"] in (0.01, 20.0)
+                assert record.payload["strength"]["lambda_unit"] == "absolute"
+            else:
+                assert prompts == set(second)
+                unsteered = method in ("none", "prompt")
+                assert (record.payload["strength"] is None) == unsteered
+
+
+def test_where_no_lambda_leaves_the_text_fluent(bench, monkeypatch):
+    monkeypatch.setattr("mtmbench.steering.evaluate.MAX_PERPLEXITY_RATIO", 0.0)
+    spec = bench.spec.model_copy(update={"topics": 1, "drawn": 1})
+    rows = play_steering(replace(bench, spec=spec))
+    grid = [row for row in rows if row["method"] == "topic"]
+    assert [(row["chosen"], row["steered"]) for row in grid] == [(False, None)] * 2
+    # The controls are those of the weakest λ.
+    weakest = next(row for row in grid if row["lambda"] == 0.01)
+    best = next(row for row in rows if row["method"] == "best_feature")
+    assert best["expected_change"] == pytest.approx(weakest["expected_change"], rel=1e-4)
+
+
+def test_a_judge_is_needed(bench):
+    with pytest.raises(InputError, match="needs a judge"):
+        play_steering(replace(bench, judges={}))

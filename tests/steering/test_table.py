@@ -1,0 +1,58 @@
+"""The three files of the steering table, by hand."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+from mtmbench.steering.evaluate import TextScores, table_row
+from mtmbench.steering.table import write_table
+from mtmbench.steering.win_rate import WinRate
+
+SCORES = TextScores(10, 31.23456, 20.0, 0.91, 1.0, 0.0, 0.4, 2.0)
+
+
+def row(method, value, *, topic=3, chosen=None, steered=None, strength=None, rate=None):
+    made = table_row(
+        corpus="lee", model="mlda", topic=topic, method=method, strength=strength, judge="words",
+        rate=rate or WinRate(value, value - 0.1, value + 0.1, 0.0, 1.0, 10, 5, 0), scores=SCORES,
+        delta_l=None,
+    )  # fmt: skip
+    return {**made, "chosen": chosen, "steered": steered}
+
+
+TWO, ONE = ({"lambda": level, "lambda_unit": "p99"} for level in (2.0, 1.0))
+ROWS = [
+    row("topic", 0.81236, chosen=True, steered=True, strength=TWO),
+    row("none", 0.5),
+    row("topic", 0.4, topic=4, chosen=False, strength=ONE),
+    row("none", None, topic=4, rate=WinRate(None, None, None, None, None, 0, 0, 3, "none judged")),
+]
+
+
+def test_json_and_csv(tmp_path):
+    files = write_table(tmp_path / "new", ROWS, title="Toy")
+    assert [path.name for path in files] == ["steering.json", "steering.csv", "steering.md"]
+    written = json.loads(files[0].read_text(encoding="utf-8"))
+    assert written["schema"] == 1
+    assert len(written["rows"]) == 4
+    first = written["rows"][0]
+    assert (first["win_rate"], first["perplexity"]) == (0.8124, 31.2346)
+    assert (first["chosen"], first["steered"], first["n"]) == (True, True, 10)
+    assert written["rows"][3]["win_rate"] is None
+    with files[1].open(encoding="utf-8") as file:
+        read = list(csv.DictReader(file))
+    assert [line["win_rate"] for line in read] == ["0.8124", "0.5", "0.4", ""]
+    assert list(read[0]) == list(first)
+
+
+def test_the_page(tmp_path):
+    page = write_table(tmp_path, ROWS, title="Toy *and* more", notes=["Read <this>."])[2]
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert lines[0] == r"# Toy \*and\* more"
+    assert "- Read &lt;this&gt;." in lines
+    assert "## mlda on lee, judge words" in lines
+    assert "1 of 2 topics count as steered; for 1 no λ left the text fluent." in lines
+    rest = "31.2 | 0.91 | – | 0.4 | 2 |"
+    assert f"| 3 | topic (chosen) | 2 p99 | 0.81 (0.71 to 0.91) | 10 | {rest}" in lines
+    assert f"| 4 | none | – | – | 0 | {rest}" in lines
