@@ -12,6 +12,7 @@ import typer
 from mtmbench.errors import MtmbenchError, StoreInUseError
 from mtmbench.features.label_command import label
 from mtmbench.studies.cli import study_app
+from mtmbench.validation.command import validate
 
 if TYPE_CHECKING:
     from mtmbench.ray_executor import RayOptions
@@ -315,6 +316,7 @@ def features(
 
 
 app.command()(label)
+app.command()(validate)
 
 
 @app.command()
