@@ -11,6 +11,7 @@ import typer
 
 from mtmbench.errors import MtmbenchError, StoreInUseError
 from mtmbench.features.label_command import label
+from mtmbench.serve.command import serve
 from mtmbench.studies.cli import study_app
 from mtmbench.validation.command import validate
 
@@ -317,6 +318,7 @@ def features(
 
 app.command()(label)
 app.command()(validate)
+app.command()(serve)
 
 
 @app.command()
