@@ -178,7 +178,7 @@ def test_what_is_no_vote_is_refused_and_not_kept(voting: Voting, tmp_path: Path)
         ({"voter": "ann", "question": "x", "verdict": "A"}, "no such question"),
         # Another voter's question: its sets may stand in another order there.
         ({"voter": "ben", "question": question, "verdict": "A"}, "no such question"),
-        ({"voter": " ", "question": question, "verdict": "A"}, "printable characters"),
+        ({"voter": " ", "question": question, "verdict": "A"}, "begins with a letter"),
         ({"voter": "a\nb", "question": question, "verdict": "A"}, "printable characters"),
         ({"voter": "x" * 61, "question": question, "verdict": "A"}, "printable characters"),
         ({"voter": ["ann"], "question": question, "verdict": "A"}, "are texts"),

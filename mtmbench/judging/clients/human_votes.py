@@ -50,7 +50,12 @@ class Vote:
     check: str = ""
 
     def __post_init__(self) -> None:
-        if not self.voter.strip() or len(self.voter) > MAX_VOTER or not self.voter.isprintable():
+        # A spreadsheet would take a name like "=1+1" for a formula.
+        if not self.voter[:1].isalnum():
+            raise InputError(
+                f"a voter's name begins with a letter or digit, not {self.voter!r:.80}"
+            )
+        if len(self.voter) > MAX_VOTER or not self.voter.isprintable():
             raise InputError(
                 f"a voter's name is 1 to {MAX_VOTER} printable characters, not {self.voter!r:.80}"
             )

@@ -120,7 +120,8 @@ def test_votes_survive_csv(tmp_path: Path) -> None:
     [
         ("ann,k,c,7,f,C,", "line 2: a verdict is one of A, B, tie, not 'C'"),
         ("ann,k,c,7,f,A,tie", "asks for A or B, not 'tie'"),
-        (",k,c,7,f,A,", "1 to 60 printable characters"),
+        (",k,c,7,f,A,", "begins with a letter or digit, not ''"),
+        ("=1+1,k,c,7,f,A,", "begins with a letter or digit"),
         ("ann,k,c", "line 2 is no vote"),
     ],
 )
