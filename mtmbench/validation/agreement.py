@@ -38,7 +38,7 @@ class Estimate:
         """Returns the estimate with an interval that ends where the statistic's values do."""
         if self.lo is None or self.hi is None:
             return self
-        return replace(self, lo=max(self.lo, lowest), hi=min(self.hi, highest))
+        return replace(self, lo=max(self.lo, float(lowest)), hi=min(self.hi, float(highest)))
 
 
 def bootstrap(

@@ -80,7 +80,7 @@ def write_board(
         if judge["judge"] in REFERENCES or str(judge["judge"]).endswith(SUFFIX):
             raise InputError(f"a judge called {judge['judge']!r} cannot stand on the judges' board")
     path = out / "board.json"
-    old_rows, old_judges = _read(path) if path.is_file() else ([], [])
+    old_rows, old_judges = read_board(path) if path.is_file() else ([], [])
     new = {str(judge["judge"]) for judge in judges}
     known = {str(judge["judge"]) for judge in old_judges} - new
     kept = [row for row in old_rows if row.judge in known]
@@ -98,12 +98,27 @@ def write_board(
     rounded = [Row(**row) for row in board["rows"]]
     files = {
         path: text + "\n",
-        out / "board.csv": _csv(rounded),
+        out / "board.csv": render_csv(rounded),
         out / "board.md": render_md(rounded, all_judges),
     }
     for file, content in files.items():
         write_atomically(file, content)
     return tuple(files), rounded
+
+
+def read_board(path: Path) -> tuple[list[Row], list[dict[str, Any]]]:
+    """Returns the rows of a ``board.json``, and what it knows of the judges.
+
+    Raises:
+        InputError: the file is no judges' board.
+    """
+    content = read_json_object(path)
+    try:
+        if content["schema"] != SCHEMA:
+            raise ValueError(f"schema {content['schema']!r}")
+        return [Row(**row) for row in content["rows"]], list(content["judges"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is no judges' board of schema {SCHEMA}: {error}") from error
 
 
 def render_md(rows: Sequence[Row], judges: Sequence[Mapping[str, Any]]) -> str:
@@ -123,6 +138,15 @@ def render_md(rows: Sequence[Row], judges: Sequence[Mapping[str, Any]]) -> str:
         agreement = [row for row in shown if row not in test]
         parts += [_table(table) for table in (agreement, test) if table]
     return "\n\n".join(parts) + "\n"
+
+
+def render_csv(rows: Sequence[Row]) -> str:
+    """Returns the rows as CSV; a missing value is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+    return text.getvalue()
 
 
 def _table(rows: Sequence[Row]) -> str:
@@ -149,24 +173,6 @@ def _warnings(rows: Sequence[Row]) -> list[str]:
         for row in rows
         if row.statistic == _UNANSWERED and row.value is not None and row.value > WARN_UNANSWERED
     ]
-
-
-def _csv(rows: Sequence[Row]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    return text.getvalue()
-
-
-def _read(path: Path) -> tuple[list[Row], list[dict[str, Any]]]:
-    content = read_json_object(path)
-    try:
-        if content["schema"] != SCHEMA:
-            raise ValueError(f"schema {content['schema']!r}")
-        return [Row(**row) for row in content["rows"]], list(content["judges"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is no judges' board of schema {SCHEMA}: {error}") from error
 
 
 def _rounded(row: Row) -> dict[str, Any]:
