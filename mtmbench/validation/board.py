@@ -162,8 +162,11 @@ def _table(rows: Sequence[Row]) -> str:
 def _cell(row: Row) -> str | None:
     if row.value is None:
         return None
-    interval = "" if row.lo is None else f" ({row.lo:.2f} to {row.hi:.2f})"
-    return f"{row.value:.3f}{interval}"
+    if row.lo is None or row.hi is None:
+        return f"{row.value:.3f}"
+    # Without a minus sign before what rounds to zero.
+    lo, hi = (round(end, 2) + 0.0 for end in (row.lo, row.hi))
+    return f"{row.value:.3f} ({lo:.2f} to {hi:.2f})"
 
 
 def _warnings(rows: Sequence[Row]) -> list[str]:
