@@ -11,8 +11,10 @@ import typer
 
 from mtmbench.errors import MtmbenchError, StoreInUseError
 from mtmbench.features.label_command import label
+from mtmbench.serve.command import serve
 from mtmbench.steering.steer_command import steer
 from mtmbench.studies.cli import study_app
+from mtmbench.validation.command import validate
 
 if TYPE_CHECKING:
     from mtmbench.ray_executor import RayOptions
@@ -317,6 +319,8 @@ def features(
 
 app.command()(label)
 app.command()(steer)
+app.command()(validate)
+app.command()(serve)
 
 
 @app.command()

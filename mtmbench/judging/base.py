@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 if TYPE_CHECKING:
     from mtmbench.types import Corpus, FloatArray
 
-QuestionKind = Literal["match", "steer", "rating", "intrusion", "label", "summary"]
+QuestionKind = Literal[
+    "match", "steer", "rating", "intrusion", "label", "summary", "fit", "rank"
+]  # fmt: skip
 Verdict = Literal["A", "B", "tie", "unparsed", "refused"]
 
 NO_TOPIC = "(no topic)"

@@ -1,7 +1,8 @@
 """A proxy judge: sentence-embedding cosine of the document with each topic's description.
 
-It is no language model. Models that cluster with the same encoder have an advantage with it, which
-boards flag by ``encoder``.
+It answers questions on a scale too (:mod:`mtmbench.judging.clients.cosine_scales`). It is no
+language model. Models that cluster with the same encoder have an advantage with it, which boards
+flag by ``encoder``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from mtmbench.errors import InputError
 from mtmbench.judging.base import EMPTY_TOPIC, Completion, JudgeClient, Option, Question
+from mtmbench.judging.clients.cosine_scales import scale_reply
 from mtmbench.judging.clients.scores import renormalised_shares, score_verdict
 from mtmbench.judging.parse import verdict_line
 from mtmbench.types import Corpus, FloatArray
@@ -88,6 +90,11 @@ class EmbeddingJudge(JudgeClient):
         replicate: int,  # noqa: ARG002
     ) -> Completion:
         """Rules on one question; texts that :meth:`prepare` was not told of are encoded now."""
+        revision = f"{self.encoder}, version {self.version}"
+        if question.kind not in ("match", "steer"):
+            described = [" ".join(self._descriptions_of(option)) for option in question.options]
+            reply = scale_reply(question, described, lambda texts: [*self._batch(texts).values()])
+            return Completion(reply, model_revision=revision)
         text = str(question.context["text"])
         first: float | None
         second: float | None
@@ -102,7 +109,7 @@ class EmbeddingJudge(JudgeClient):
             first, second = (self._score(document, option) for option in question.options)
         return Completion(
             verdict_line(score_verdict(first, second, self.tie_below)),
-            model_revision=f"{self.encoder}, version {self.version}",
+            model_revision=revision,
         )
 
     def sees(self, option: Option) -> Hashable:

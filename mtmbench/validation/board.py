@@ -1,0 +1,198 @@
+"""The judges' board: ``board.json``, ``.csv`` and ``.md``, one row a figure."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from mtmbench.board.markdown import markdown_bullets, markdown_table, markdown_text
+from mtmbench.errors import InputError
+from mtmbench.json_files import read_json_object
+from mtmbench.serialise import plain, write_atomically
+from mtmbench.validation.published import SUFFIX
+from mtmbench.validation.scores import PEOPLE, Row
+
+SCHEMA = 1
+REFERENCES = (PEOPLE, "npmi", "c_v")
+"""Names that are no judges; a card must not be called so."""
+WARN_UNANSWERED = 0.05
+
+_DIGITS = 4
+_UNANSWERED = "unanswered"
+_TEST = ("advantage", "winning_rate")
+_NOTES = (
+    "Intervals are 95 %, by bootstrap over topics: estimate ± t(n − 1) · √(n/(n − 1)) · the "
+    "bootstrap's standard error, cut at the ends of the scale. They say nothing about other "
+    "people or other corpora.",
+    "ProxAnn: 24 topics of US bills by three topic models, 7 documents each, 101 respondents who "
+    "passed the attention checks. kendall_tau and spearman: of the judge's scores with the mean of "
+    "people's, averaged over topics. topic_tau: Kendall's τ over topics, between the judge's and "
+    "people's τ with the topic model's assignment. agreement and kappa: whether a document fits "
+    "(4 or more), against the rounded mean of people.",
+    "advantage: the share of documents (or topics) on which the judge is at least as near to the "
+    "other respondents as the respondent it would replace; winning_rate: the share of pseudo-"
+    "annotators against whom that is significant at ε = 0.1; from 0.5 on the judge may stand in "
+    "for a person (the alternative-annotator test). Ten constructions averaged.",
+    f"Judges marked “{SUFFIX.strip(', ')}” are figures of the authors; the same names without the "
+    "mark are computed here, from the answers that the authors published. ProxAnn's paper gives "
+    "topic_tau as −.18 to .01 for NPMI and .22 to .31 for GPT-4o over its tables. Its code "
+    "resamples topics without resampling their coherence, which draws NPMI's τ to zero.",
+    "Hoyle et al. (2021): 150 topics a data set by three models. spearman and kendall_tau: over "
+    "topics, with people's mean rating or the share of people who found the intruder. kappa: "
+    "quadratic weights, people's mean rating rounded. found: the share of intruders that the judge "
+    "found, in intrusion tasks of the same kind; those that people were shown are not stored.",
+    "A level that equals a person's counts as at least as near, so the test depends on whether a "
+    "judge's levels are whole: llama-3.3-70b's advantage on fits is .66 as stored, with levels "
+    "like 4.9999998, and .69 with these rounded to six decimals.",
+    "A chat judge ranks all documents of a topic in one question; the language models of ProxAnn "
+    "compared them in pairs.",
+    "A proxy is no language model. Its levels are cosines on a fixed scale, so only their order "
+    "means much: its advantage, agreement and kappa suffer from that.",
+)
+
+
+def write_board(
+    out: Path,
+    rows: Sequence[Row],
+    judges: Sequence[Mapping[str, Any]],
+    references: Sequence[Row],
+) -> tuple[tuple[Path, ...], list[Row]]:
+    """Writes the board; the rows of judges that ``rows`` has nothing of are kept.
+
+    Args:
+        out: the folder.
+        rows: figures of the judges that were run.
+        judges: what is known of each of them, with its name as "judge".
+        references: the figures beside which they stand; they replace older ones.
+
+    Returns:
+        The files, and all rows of the board.
+
+    Raises:
+        InputError: a judge is named as a reference is, or the folder holds another kind of board.
+    """
+    for judge in judges:
+        if judge["judge"] in REFERENCES or str(judge["judge"]).endswith(SUFFIX):
+            raise InputError(f"a judge called {judge['judge']!r} cannot stand on the judges' board")
+    path = out / "board.json"
+    old_rows, old_judges = read_board(path) if path.is_file() else ([], [])
+    new = {str(judge["judge"]) for judge in judges}
+    known = {str(judge["judge"]) for judge in old_judges} - new
+    kept = [row for row in old_rows if row.judge in known]
+    every = sorted([*kept, *rows, *references], key=_order)
+    all_judges = sorted(
+        [*(judge for judge in old_judges if judge["judge"] in known), *judges],
+        key=lambda judge: str(judge["judge"]),
+    )
+    board = {
+        "schema": SCHEMA,
+        "rows": [_rounded(row) for row in every],
+        "judges": plain(all_judges),
+    }
+    text = json.dumps(board, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    rounded = [Row(**row) for row in board["rows"]]
+    files = {
+        path: text + "\n",
+        out / "board.csv": render_csv(rounded),
+        out / "board.md": render_md(rounded, all_judges),
+    }
+    for file, content in files.items():
+        write_atomically(file, content)
+    return tuple(files), rounded
+
+
+def read_board(path: Path) -> tuple[list[Row], list[dict[str, Any]]]:
+    """Returns the rows of a ``board.json``, and what it knows of the judges.
+
+    Raises:
+        InputError: the file is no judges' board.
+    """
+    content = read_json_object(path)
+    try:
+        if content["schema"] != SCHEMA:
+            raise ValueError(f"schema {content['schema']!r}")
+        return [Row(**row) for row in content["rows"]], list(content["judges"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is no judges' board of schema {SCHEMA}: {error}") from error
+
+
+def render_md(rows: Sequence[Row], judges: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the board as Markdown, a table for each data set and task."""
+    llms = {str(judge["judge"]) for judge in judges if judge["is_llm"]}
+    parts = ["# Judges against people", markdown_bullets(_NOTES)]
+    proxies = sorted({str(judge["judge"]) for judge in judges} - llms)
+    if proxies:
+        parts.append(markdown_text(f"Proxies, no language models: {', '.join(proxies)}."))
+    parts += [f"> **Warning:** {markdown_text(warning)}" for warning in _warnings(rows)]
+    for dataset, task in sorted({(row.dataset, row.task) for row in rows}):
+        shown = [r for r in rows if (r.dataset, r.task) == (dataset, task)]
+        shown = [row for row in shown if row.statistic != _UNANSWERED]
+        if shown:
+            parts.append(f"## {markdown_text(dataset)}: {task}")
+        test = [row for row in shown if row.statistic.startswith(_TEST)]
+        agreement = [row for row in shown if row not in test]
+        parts += [_table(table) for table in (agreement, test) if table]
+    return "\n\n".join(parts) + "\n"
+
+
+def render_csv(rows: Sequence[Row]) -> str:
+    """Returns the rows as CSV; a missing value is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+    return text.getvalue()
+
+
+def _table(rows: Sequence[Row]) -> str:
+    statistics = sorted({row.statistic for row in rows}, key=_statistic_order)
+    cells = {(row.judge, row.statistic): _cell(row) for row in rows}
+    table = [
+        [judge, *(cells.get((judge, statistic)) for statistic in statistics)]
+        for judge in dict.fromkeys(row.judge for row in rows)
+    ]
+    return markdown_table(["judge", *statistics], table)
+
+
+def _cell(row: Row) -> str | None:
+    if row.value is None:
+        return None
+    if row.lo is None or row.hi is None:
+        return f"{row.value:.3f}"
+    # Without a minus sign before what rounds to zero.
+    lo, hi = (round(end, 2) + 0.0 for end in (row.lo, row.hi))
+    return f"{row.value:.3f} ({lo:.2f} to {hi:.2f})"
+
+
+def _warnings(rows: Sequence[Row]) -> list[str]:
+    return [
+        f"{row.judge}: {row.value:.1%} of {row.n} replies on the {row.task} of {row.dataset} were "
+        "no answer and are left out"
+        for row in rows
+        if row.statistic == _UNANSWERED and row.value is not None and row.value > WARN_UNANSWERED
+    ]
+
+
+def _rounded(row: Row) -> dict[str, Any]:
+    return {
+        name: round(value, _DIGITS) if isinstance(value, float) else value
+        for name, value in asdict(row).items()
+    }
+
+
+def _order(row: Row) -> tuple[Any, ...]:
+    # Judges first, each followed by what is published of it; then what is no judge.
+    return (
+        row.dataset, row.task, row.judge in REFERENCES, row.judge.lower(),
+        _statistic_order(row.statistic),
+    )  # fmt: skip
+
+
+def _statistic_order(statistic: str) -> tuple[int, str]:
+    first = ("kendall_tau", "spearman", "topic_tau", "agreement", "kappa", "found")
+    return (first.index(statistic) if statistic in first else len(first), statistic)

@@ -1,0 +1,296 @@
+"""Runs a judge on human data and writes the judges' board (``mtmbench validate``)."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtmbench.cards import JudgeCard, load_judge_card
+from mtmbench.judging.ask import Asker, JudgeError, card_identity, gather
+from mtmbench.judging.base import JudgeClient
+from mtmbench.judging.prompt import prompt_names
+from mtmbench.registries import JUDGES
+from mtmbench.serialise import content_hash
+from mtmbench.validation import proxann
+from mtmbench.validation.agreement import Scores
+from mtmbench.validation.board import write_board
+from mtmbench.validation.hoyle import (
+    N_SHOWN,
+    RATING_LEVELS,
+    HoyleTopic,
+    intrusion_tasks,
+    read_hoyle,
+)
+from mtmbench.validation.proxann import FIT_LEVELS, ProxannTopic, read_proxann, stored_coherence
+from mtmbench.validation.published import published_rows
+from mtmbench.validation.questions import (
+    Asked,
+    fit_questions,
+    intrusion_questions,
+    parse_intruder,
+    parse_level,
+    parse_ranking,
+    rank_questions,
+    rating_questions,
+)
+from mtmbench.validation.scores import (
+    Row,
+    hoyle_coherence_rows,
+    hoyle_rows,
+    people_rows,
+    proxann_coherence_rows,
+    proxann_rows,
+    unanswered_row,
+)
+from mtmbench.validation.stored import FIT_BOUNDS, write_stored_answers
+
+DRAWS = 4
+"""Intrusion tasks a topic."""
+
+Progress = Callable[[int, int], None]
+"""Told how many of how many questions are answered."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a validation did.
+
+    Attributes:
+        files: the board's files.
+        rows: all rows of the board.
+        asked: questions put to the judge, the ones whose answer was kept not among them.
+    """
+
+    files: tuple[Path, ...]
+    rows: tuple[Row, ...]
+    asked: int
+
+
+@dataclass(frozen=True)
+class _HumanData:
+    proxann: Sequence[ProxannTopic]
+    hoyle: Sequence[HoyleTopic]
+    coherence: dict[str, dict[str, float]]
+
+    def references(self) -> list[Row]:
+        return [
+            *people_rows(self.proxann),
+            *proxann_coherence_rows(self.proxann, self.coherence),
+            *hoyle_coherence_rows(self.hoyle),
+            *published_rows(),
+        ]
+
+
+def validate(
+    judge: str,
+    out: Path,
+    *,
+    data_dir: Path | None = None,
+    stored: bool = False,
+    concurrency: int = 8,
+    progress: Progress | None = None,
+) -> Validation:
+    """Runs a judge on ProxAnn's bills and the topics of Hoyle et al. (2021).
+
+    The board in ``out`` keeps the rows of other judges. What a language model answers is kept in
+    ``out/answers`` at once, so that a run that was killed goes on where it stopped.
+
+    Args:
+        judge: a judge card's name or path.
+        out: the folder of the board.
+        data_dir: the data folder; None reads ``MTMBENCH_DATA``.
+        stored: also score the language models whose answers ProxAnn published.
+        concurrency: questions under way at one time, at most.
+        progress: told how many questions are answered.
+
+    Raises:
+        InputError: the data are not there, or the board in ``out`` is none.
+        JudgeError: the judge failed on a question; what it answered before is kept.
+    """
+    card = load_judge_card(judge)
+    data = _HumanData(read_proxann(data_dir), read_hoyle(data_dir), stored_coherence(data_dir))
+    name = Path(judge).stem
+    client = JUDGES.get(card.client)(**card.params)
+    try:
+        with ExitStack() as stack:
+            asker = None
+            if client.is_llm:
+                path = out / "answers" / f"{name}.jsonl"
+                asker = stack.enter_context(Asker(client, card, path, concurrency=concurrency))
+            interview = _Interview(client, card, asker, progress)
+            rows, revisions = asyncio.run(_validate(name, data, interview))
+    finally:
+        asyncio.run(client.close())
+    judges = [{"judge": name, "is_llm": client.is_llm, **_identity(card, client), **revisions}]
+    if stored:
+        more_rows, more_judges = asyncio.run(_validate_stored(data, data_dir))
+        rows += more_rows
+        judges += more_judges
+    files, all_rows = write_board(out, rows, judges, data.references())
+    return Validation(files, tuple(all_rows), interview.asked)
+
+
+class _Interview:
+    """Puts questions to a judge; a language model's answers are kept, a proxy's made anew."""
+
+    def __init__(
+        self,
+        client: JudgeClient,
+        card: JudgeCard,
+        asker: Asker | None = None,
+        progress: Progress | None = None,
+        *,
+        fit_bounds: tuple[float, float] = (1, FIT_LEVELS),
+    ) -> None:
+        self.fit_bounds = fit_bounds
+        self._client, self._card, self._asker = client, card, asker
+        self._progress = progress
+        self._made = 0
+        self.revisions: set[str] = set()
+
+    @property
+    def asked(self) -> int:
+        """Questions put to the judge."""
+        return self._made if self._asker is None else self._asker.asked
+
+    async def replies(self, asked: Sequence[Asked]) -> list[str | None]:
+        """Returns the replies in order; None for a refusal."""
+        answered = 0
+
+        async def reply(item: Asked) -> str | None:
+            nonlocal answered
+            text = await self._reply(*item)
+            answered += 1
+            if self._progress is not None:
+                self._progress(answered, len(asked))
+            return text
+
+        return await gather([reply(item) for item in asked])
+
+    async def _reply(self, question: Any, what: str) -> str | None:
+        if self._asker is not None:
+            answer: Any = await self._asker.ask(question, what)
+        else:
+            self._made += 1
+            try:
+                answer = await self._client.answer(question, self._card.decoding, 0)
+            except Exception as error:
+                raise JudgeError(
+                    f"judge {self._card.client!r} failed on the {what}: "
+                    f"{type(error).__name__}: {error}"
+                ) from error
+        if answer.model_revision:
+            self.revisions.add(answer.model_revision)
+        return None if answer.refused else str(answer.text)
+
+
+async def _validate(
+    name: str, data: _HumanData, interview: _Interview
+) -> tuple[list[Row], dict[str, Any]]:
+    answers, rows = await _proxann_answers(name, data.proxann, [interview])
+    rows += proxann_rows(name, data.proxann, answers)
+    ratings = await interview.replies(rating_questions(data.hoyle))
+    levels = [_level(text, "RATING", RATING_LEVELS) for text in ratings]
+    rated = {
+        topic.id: level
+        for topic, level in zip(data.hoyle, levels, strict=True)
+        if level is not None
+    }
+    tasks = intrusion_tasks(data.hoyle, DRAWS)
+    texts = await interview.replies(intrusion_questions(tasks))
+    places = [None if text is None else parse_intruder(text, N_SHOWN + 1) for text in texts]
+    found: dict[str, list[bool]] = {}
+    for task, place in zip(tasks, places, strict=True):
+        if place is not None:
+            found.setdefault(task.topic, []).append(place == task.intruder)
+    shares = {topic: float(np.mean(hits)) for topic, hits in found.items()}
+    rows += hoyle_rows(name, data.hoyle, {"rating": rated, "intrusion": shares})
+    for task_name, got in (("rating", levels), ("intrusion", places)):
+        rows.append(unanswered_row(name, "hoyle", task_name, got.count(None), len(got)))
+    return rows, {"revisions": sorted(interview.revisions)}
+
+
+async def _validate_stored(
+    data: _HumanData, data_dir: Path | None
+) -> tuple[list[Row], list[dict[str, Any]]]:
+    rows: list[Row] = []
+    judges: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "answers.jsonl"
+        for judge, runs in write_stored_answers(data_dir, path).items():
+            interviews = []
+            for run in runs:
+                params = {"path": str(path), "where": {"judge": judge, "run": run}}
+                client = JUDGES.get("replay")(**params)
+                replayed = JudgeCard(client="replay", params=params)
+                interviews.append(_Interview(client, replayed, fit_bounds=FIT_BOUNDS))
+            answers, unanswered = await _proxann_answers(judge, data.proxann, interviews)
+            rows += proxann_rows(judge, data.proxann, answers) + unanswered
+            judges.append(
+                {"judge": judge, "is_llm": True, "client": "replay", "runs": len(runs),
+                 "source": "the outputs that ProxAnn published, mean over runs"}
+            )  # fmt: skip
+    return rows, judges
+
+
+async def _proxann_answers(
+    name: str, topics: Sequence[ProxannTopic], interviews: Sequence[_Interview]
+) -> tuple[dict[str, dict[str, Scores]], list[Row]]:
+    """Returns the scores by task and topic, averaged over interviews, and what was unanswered.
+
+    A topic with a reply that is no answer is left out of the task.
+    """
+    fits, ranks = fit_questions(topics), rank_questions(topics)
+    answers: dict[str, dict[str, Scores]] = {"fit": {}, "rank": {}}
+    read: dict[str, list[list[Any]]] = {"fit": [], "rank": []}
+    for interview in interviews:
+        texts = await interview.replies(fits)
+        low, high = interview.fit_bounds
+        read["fit"].append([_level(text, "FIT", high, low) for text in texts])
+        texts = await interview.replies(ranks)
+        read["rank"].append(
+            [
+                None if text is None else parse_ranking(text, len(topic.documents))
+                for topic, text in zip(topics, texts, strict=True)
+            ]
+        )
+    place = 0
+    for row, topic in enumerate(topics):
+        n = len(topic.documents)
+        levels = [run[place : place + n] for run in read["fit"]]
+        if not any(level is None for run in levels for level in run):
+            answers["fit"][topic.id] = np.array(levels, dtype=np.float64).mean(axis=0)
+        rankings = [run[row] for run in read["rank"]]
+        if not any(ranking is None for ranking in rankings):
+            answers["rank"][topic.id] = np.array(rankings, dtype=np.float64).mean(axis=0)
+        place += n
+    rows = [
+        unanswered_row(
+            name, proxann.DATASET, task, sum(run.count(None) for run in runs), sum(map(len, runs))
+        )
+        for task, runs in read.items()
+    ]
+    return answers, rows
+
+
+def _level(text: str | None, name: str, highest: float, lowest: float = 1) -> float | None:
+    return None if text is None else parse_level(text, name, highest, lowest)
+
+
+def _identity(card: JudgeCard, client: JudgeClient) -> dict[str, Any]:
+    identity = card_identity(card, client)
+    if client.is_llm:
+        paths = prompt_names()
+        identity["prompts"] = {
+            name: content_hash(paths[name].read_text(encoding="utf-8"))
+            for name in sorted(paths)
+            if name.startswith("validate_")
+        }
+    return identity
