@@ -60,7 +60,10 @@ class FeatureSpec(Card):
 
 
 class JudgingSpec(Card):
-    """The matches of a suite (DESIGN: the topic judge)."""
+    """The matches of a suite (DESIGN: the topic judge).
+
+    ``nulls`` plays null controls beside them, on ``null_documents`` of the sampled documents.
+    """
 
     judges: tuple[str, ...] = ("embedding",)
     documents: int = Field(default=100, ge=2)
@@ -71,6 +74,8 @@ class JudgingSpec(Card):
     seed: int = 0
     bootstrap: int = Field(default=1000, ge=100)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    nulls: bool = False
+    null_documents: int = Field(default=50, ge=10)
 
 
 def _as_corpus(value: Any) -> Any:

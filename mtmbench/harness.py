@@ -14,6 +14,7 @@ import tomli_w
 from mtmbench.cards import Suite, parse_card, read_card
 from mtmbench.errors import InputError
 from mtmbench.executor import Executor, Notice, Task, TaskFailure, Underway, WorkerPool
+from mtmbench.judging.nulls import describe_control
 from mtmbench.plan import Cell, FitCell, MatchCell, MetricCell, Plan, cell_record, make_plan
 from mtmbench.ray_executor import RayOptions, RayPool
 from mtmbench.registries import JUDGES, METRICS, MODELS
@@ -125,7 +126,8 @@ def describe(payload: Mapping[str, Any]) -> str:
     """Returns a short name of the cell that a payload belongs to, for people."""
     if "forward" in payload or "a" in payload:
         a, b = (_name(payload[side]) for side in ("a", "b"))
-        return f"{payload['judge']}: {a} against {b} on {payload['corpus']}, K = {payload['k']}"
+        where = f"on {payload['corpus']}, K = {payload['k']}{describe_control(payload)}"
+        return f"{payload['judge']}: {a} against {b} {where}"
     where = f"{_name(payload)} on {payload['corpus']}, K = {payload['k']}"
     seed = "" if payload.get("seed") is None else f", seed {payload['seed']}"
     return f"{payload['metric']} of {where}{seed}" if "metric" in payload else f"{where}{seed}"

@@ -24,6 +24,10 @@ from mtmbench.types import Corpus, Record, Status
 MIN_TOPICS_FOR_LABELS = 20
 """``k = "labels"`` means the number of gold labels, but at least this."""
 
+_NOT_OF_A_MATCH = {"judges", "representations", "bootstrap", "confidence", "nulls",
+                   "null_documents"}  # fmt: skip
+"""Fields of a suite's judging that no answer depends on."""
+
 
 @dataclass(frozen=True)
 class FitCell:
@@ -263,7 +267,7 @@ def _match_cells(
     spec = suite.judging
     if spec is None:
         return
-    protocol = spec.model_dump(exclude={"judges", "bootstrap", "confidence", "representations"})
+    protocol = spec.model_dump(exclude=_NOT_OF_A_MATCH)
     cards = {name: load_judge_card(name) for name in spec.judges}
     judges = {name: _judge_identity(name, card) for name, card in cards.items()}
     for corpus in corpora.values():
@@ -283,6 +287,40 @@ def _match_cells(
                             key, judge, card, representation, a, b, rows, doc_ids,
                             judges[judge], protocol,
                         )  # fmt: skip
+                    if spec.nulls:
+                        yield from _null_cells(
+                            suite, corpus, players, fits, judge, card, judges[judge],
+                            representation, protocol,
+                        )  # fmt: skip
+
+
+def _null_cells(
+    suite: Suite,
+    corpus: Corpus,
+    players: Sequence[FitCell],
+    fits: Sequence[FitCell],
+    judge: str,
+    card: JudgeCard,
+    identity: Mapping[str, Any],
+    representation: Representation,
+    protocol: Mapping[str, Any],
+) -> Iterator[MatchCell]:
+    from mtmbench.judging.nulls import NullCell, null_pairs
+    from mtmbench.judging.schedule import sample_documents
+
+    spec = suite.judging
+    assert spec is not None
+    n_documents = min(spec.documents, spec.null_documents)
+    rows = tuple(sample_documents(corpus, n_documents, spec.seed))
+    doc_ids = tuple(corpus.doc_ids[row] for row in rows)
+    for control, a, b in null_pairs(players, fits, order_free=bool(identity["order_free"])):
+        key = content_hash(
+            "null", control, identity, card.model_dump(), corpus.revision, list(doc_ids),
+            protocol, suite.words.model_dump(), representation, a.key, b.key,
+        )  # fmt: skip
+        yield NullCell(
+            key, judge, card, representation, a, b, rows, doc_ids, identity, protocol, control
+        )
 
 
 def _first_seeds(fits: Sequence[FitCell], corpus: str, k_spec: int | str) -> list[FitCell]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mtmbench.board.cells import ALL
-from mtmbench.board.view import BoardView, LeagueView
+from mtmbench.board.view import BoardView, LeagueView, k_text
+from mtmbench.judging.nulls import LEAST_SCORE
 from mtmbench.rating.elo import SEQUENTIAL_K
 
 UNPARSED_LIMIT = 0.05
@@ -38,8 +39,14 @@ def judge_notes(judge: Mapping[str, Any]) -> list[str]:
 
 
 def judge_warnings(judge: Mapping[str, Any], leagues: list[LeagueView]) -> list[str]:
-    """Returns warnings about removed comparisons, over 5 % for the judge or for one model."""
+    """Returns warnings: an unreliable judge; over 5 % of answers or comparisons removed."""
     warnings = []
+    if judge["reliable"] is False:
+        warnings.append(
+            "Unreliable: this judge does not prefer a document's own topics to those of another "
+            f"document by a folded score whose lower bound exceeds {LEAST_SCORE:.2f}. Its ratings "
+            "should not be used."
+        )
     rate = judge["audit"]["unparsed_rate"]["value"]
     if rate is not None and rate > UNPARSED_LIMIT:
         warnings.append(
@@ -60,6 +67,45 @@ def judge_warnings(judge: Mapping[str, Any], leagues: list[LeagueView]) -> list[
             f"answer was unparsed or refused (at most): {listed}."
         )
     return warnings
+
+
+def control_table(
+    view: BoardView, controls: Sequence[Mapping[str, Any]]
+) -> tuple[list[str], list[list[str]]]:
+    """Returns header and rows of a judge's null controls, pooled and then by model."""
+    header = ["control", "corpus", "model", "value", "interval", "answers or documents"]
+    rows = []
+    for row in controls:
+        shown = _CONTROLS[row["control"]]
+        if row["representation"] != "items":
+            shown += f", {row['representation']}"
+        verdict = {True: " (passed)", False: " (FAILED)", None: ""}[row["passed"]]
+        rows.append(
+            [
+                shown,
+                "all" if row["model"] is None else f"{row['corpus']}, {k_text(row)}",
+                "all" if row["model"] is None else view.name(row),
+                (row["reason"] or "–" if row["value"] is None else percent(row["value"])) + verdict,
+                "–" if row["lo"] is None else f"{percent(row['lo'])} to {percent(row['hi'])}",
+                f"{row['n']:,}",
+            ]
+        )
+    return header, rows
+
+
+CONTROL_NOTE = (
+    "Null controls, with intervals over documents. First slot: raw share among decisive answers, "
+    "50 % without bias. Against its refit: a model's score against its own fit under another seed, "
+    "over the documents put to the judge; it says how far a seed moves a score. Own topics: the "
+    "score of a document's topics against those of a document with another top topic; the lower "
+    f"bound must exceed {LEAST_SCORE:.2f}. Asked again: share of answers that stay the same."
+)
+_CONTROLS = {
+    "first_slot": "first slot",
+    "refit": "against its refit",
+    "other_topic": "own topics against another document's",
+    "repeat": "asked again",
+}
 
 
 def audit_line(judge: Mapping[str, Any]) -> str:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from mtmbench.board.notes import (
+    CONTROL_NOTE,
     audit_line,
+    control_table,
     judge_notes,
     judge_warnings,
     metric_notes,
@@ -52,6 +54,8 @@ def _template() -> Any:
     )
     environment.globals.update(
         audit_line=audit_line,
+        control_note=CONTROL_NOTE,
+        control_table=control_table,
         heat=heat,
         judge_notes=judge_notes,
         judge_warnings=judge_warnings,

@@ -7,7 +7,9 @@ from typing import Any
 
 from mtmbench.board.markdown import markdown_bullets, markdown_table, markdown_text
 from mtmbench.board.notes import (
+    CONTROL_NOTE,
     audit_line,
+    control_table,
     judge_notes,
     judge_warnings,
     metric_notes,
@@ -33,7 +35,7 @@ def render_md(board: Mapping[str, Any]) -> str:
     if board["ratings"]:
         parts.append("## Ratings")
         parts.append(markdown_bullets(rating_notes(view)))
-        parts += [part for judge in view.judges() for part in _judge(judge)]
+        parts += [part for judge in view.judges() for part in _judge(view, judge)]
     if board["metrics"]:
         parts.append("## Metrics")
         parts.append(markdown_bullets(metric_notes(view)))
@@ -53,13 +55,15 @@ def _corpora(board: Mapping[str, Any]) -> str:
     return markdown_table(["corpus", "documents", "empty, dropped", "duplicates", "revision"], rows)
 
 
-def _judge(view: JudgeView) -> list[str]:
+def _judge(board: BoardView, view: JudgeView) -> list[str]:
     judge = view.judge
     parts = [f"### Judge: {markdown_text(judge['id'])}", markdown_text(audit_line(judge))]
     parts.append(markdown_bullets(judge_notes(judge)))
     warnings = judge_warnings(judge, list(view.leagues))
     if warnings:
         parts.append("\n".join(f"> **Warning:** {markdown_text(warning)}" for warning in warnings))
+    if view.controls:
+        parts += [markdown_text(CONTROL_NOTE), markdown_table(*control_table(board, view.controls))]
     for league in view.leagues:
         parts += _league(league, set(judge["shares_encoder_with"]))
     return parts

@@ -51,10 +51,11 @@ class LeagueView:
 
 @dataclass(frozen=True)
 class JudgeView:
-    """One judge with its leagues, the pooled ones first."""
+    """One judge with its leagues, the pooled ones first, and its null controls."""
 
     judge: Row
     leagues: Sequence[LeagueView]
+    controls: Sequence[Row]
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,14 @@ class BoardView:
     def judges(self) -> list[JudgeView]:
         """Returns every judge, language models first."""
         order = sorted(self.board["judges"], key=lambda judge: (not judge["is_llm"], judge["id"]))
-        return [JudgeView(judge, self._leagues(judge["id"])) for judge in order]
+        return [
+            JudgeView(
+                judge,
+                self._leagues(judge["id"]),
+                [row for row in self.board["controls"] if row["judge"] == judge["id"]],
+            )
+            for judge in order
+        ]
 
     def metric_tables(self) -> list[MetricTable]:
         """Returns one table per corpus and K."""
@@ -143,11 +151,11 @@ class BoardView:
         """Returns the cells that failed, those of one competitor and reason together."""
         groups: dict[tuple[str, str, str, str, str], int] = {}
         for row in self.board["errors"]:
-            sides = [row["a"], row["b"]] if row["kind"] == "match" else [row]
+            sides = [row["a"], row["b"]] if "a" in row else [row]
             who = " against ".join(self.name({"setting": None, **side}) for side in sides)
             key = row["corpus"], k_text(row), who, row["kind"], str(row["reason"])
             groups[key] = groups.get(key, 0) + 1
-        kinds = {"fit": "fit", "metric": "metric value", "match": "match"}
+        kinds = {"fit": "fit", "metric": "metric value", "match": "match", "null": "control"}
         return [
             ErrorGroup(
                 corpus,
