@@ -63,6 +63,8 @@ class JudgingSpec(Card):
     """The matches of a suite (DESIGN: the topic judge).
 
     ``nulls`` plays null controls beside them, on ``null_documents`` of the sampled documents.
+    ``ties`` says how they are rated. ``lengths`` records how long the descriptions shown were, and
+    puts ratings at equal lengths beside the raw ones.
     """
 
     judges: tuple[str, ...] = ("embedding",)
@@ -76,6 +78,8 @@ class JudgingSpec(Card):
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     nulls: bool = False
     null_documents: int = Field(default=50, ge=10)
+    ties: Literal["half", "davidson"] = "half"
+    lengths: bool = False
 
 
 def _as_corpus(value: Any) -> Any:

@@ -25,7 +25,7 @@ MIN_TOPICS_FOR_LABELS = 20
 """``k = "labels"`` means the number of gold labels, but at least this."""
 
 _NOT_OF_A_MATCH = {"judges", "representations", "bootstrap", "confidence", "nulls",
-                   "null_documents"}  # fmt: skip
+                   "null_documents", "ties", "lengths"}  # fmt: skip
 """Fields of a suite's judging that no answer depends on."""
 
 
@@ -268,6 +268,9 @@ def _match_cells(
     if spec is None:
         return
     protocol = spec.model_dump(exclude=_NOT_OF_A_MATCH)
+    if spec.lengths:
+        # A record without them holds less, and is another record.
+        protocol["lengths"] = True
     cards = {name: load_judge_card(name) for name in spec.judges}
     judges = {name: _judge_identity(name, card) for name, card in cards.items()}
     for corpus in corpora.values():

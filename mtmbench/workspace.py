@@ -277,7 +277,24 @@ class Workspace:
             "usage": outcome.usage,
             "judge_revisions": outcome.revisions,
             "unread": _unread(cell, outcome),
+            **self._lengths(cell, a, b),
         }
+
+    def _lengths(self, cell: MatchCell, a: TopicResult, b: TopicResult) -> dict[str, Any]:
+        from mtmbench.judging.options import document_options, option_lengths
+
+        spec = self._judging()
+        if not spec.lengths:
+            return {}
+        lengths = {
+            side: option_lengths(
+                document_options(
+                    result, cell.rows, side, spec=spec, representation=cell.representation
+                )
+            )
+            for side, result in (("a", a), ("b", b))
+        }
+        return {"lengths": lengths}
 
     def _projected_of(self, fit: FitCell) -> tuple[list[list[str]], list[list[float]]]:
         return self._projection(fit.key, fit.corpus, self.result(fit.key))

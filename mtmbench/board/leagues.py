@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from mtmbench.board.cells import ALL, BoardRecords, Competitor, display_names, k_order, rounded
+from mtmbench.board.lengths import adjusted_ratings, log_ratios
 from mtmbench.cards import JudgingSpec, Suite
 from mtmbench.errors import InputError
 from mtmbench.judging.match import fold
@@ -48,13 +50,18 @@ class League:
 
 @dataclass(frozen=True)
 class _Comparison:
-    """The two orders of one document, folded to the score of a."""
+    """The two orders of one document, folded to the score of a.
+
+    ``log_ratio`` is the log of a's length over b's where the record holds lengths; 0 where a rule
+    decided, since no text was compared.
+    """
 
     order: tuple[Any, ...]
     cluster: tuple[str, str]
     a: Competitor
     b: Competitor
     score: float
+    log_ratio: float | None = None
 
 
 def rate_leagues(suite: Suite, records: BoardRecords) -> list[League]:
@@ -98,8 +105,14 @@ def _rate_league(
     kept, removed = _comparisons(matches)
     present = {(c.cluster[0], who) for c in kept for who in (c.a, c.b)}
     players = sorted({who for _, who in present})
-    table = _rate(key, matches, players, kept, names, spec) if players else None
+    index = {who: i for i, who in enumerate(players)}
+    columns = _columns([names[who] for who in players], index, kept)
+    table = _rate(key, matches, columns, spec) if players else None
     rated = dict(zip(players, table.rows, strict=True)) if table else {}
+    adjusted = None
+    if spec.lengths:
+        ratios = [comparison.log_ratio for comparison in kept]
+        adjusted = adjusted_ratings(columns, ratios, table, spec.confidence)
     ks = {int(match.payload["k"]) for match in matches}
     k = ks.pop() if len(ks) == 1 else None
     where = {
@@ -116,44 +129,52 @@ def _rate_league(
             **_numbers(rated.get(who), _absences(who, matches, present, failures)),
             "unparsed": removed[who, "unparsed"],
             "refused": removed[who, "refused"],
+            **({} if adjusted is None else adjusted.row(index.get(who))),
         }
         for who in competitors
     ]
     order = sorted(kept, key=lambda comparison: comparison.order)
-    index = {who: i for i, who in enumerate(players)}
     points = sequential_elo(len(players), [(index[c.a], index[c.b], c.score) for c in order])
     return League(
         key=key,
         k=k,
         rows=rows,
-        win_rates={**where, **_win_rates(table, [names[who] for who in players])},
+        win_rates={
+            **where,
+            **_win_rates(table, [names[who] for who in players]),
+            **({} if adjusted is None else {"length": adjusted.summary()}),
+        },
         sequential=[
             {**where, **who.identity(), "elo": rounded(points[index[who]], 1)} for who in players
         ],
     )
 
 
-def _rate(
-    key: LeagueKey,
-    matches: Sequence[Record],
-    players: Sequence[Competitor],
-    kept: Sequence[_Comparison],
-    names: Mapping[Competitor, str],
-    spec: JudgingSpec,
-) -> RatingTable:
-    index = {who: i for i, who in enumerate(players)}
+def _columns(
+    names: Sequence[str], index: Mapping[Competitor, int], kept: Sequence[_Comparison]
+) -> tuple[Any, ...]:
+    """Returns names, a, b, score, cluster and stratum, as :func:`rate` takes them."""
     corpora = sorted({c.cluster[0] for c in kept})
     documents = {where: i for i, where in enumerate(sorted({c.cluster for c in kept}))}
-    return rate(
-        [names[who] for who in players],
+    return (
+        names,
         [index[c.a] for c in kept],
         [index[c.b] for c in kept],
         [c.score for c in kept],
         [documents[c.cluster] for c in kept],
         [corpora.index(c.cluster[0]) for c in kept],
+    )
+
+
+def _rate(
+    key: LeagueKey, matches: Sequence[Record], columns: tuple[Any, ...], spec: JudgingSpec
+) -> RatingTable:
+    return rate(
+        *columns,
         seed=seed_from("league", key.corpus, sorted(match.key for match in matches)),
         n_bootstrap=spec.bootstrap,
         confidence=spec.confidence,
+        ties=spec.ties,
     )
 
 
@@ -168,8 +189,11 @@ def _comparisons(
         if match.status != "ok":
             continue
         a, b = Competitor.of(payload["a"]), Competitor.of(payload["b"])
-        orders = zip(payload["documents"], payload["forward"], payload["backward"], strict=True)
-        for position, (document, forward, backward) in enumerate(orders):
+        orders = zip(
+            payload["documents"], payload["forward"], payload["backward"], log_ratios(payload),
+            strict=True,
+        )  # fmt: skip
+        for position, (document, forward, backward, ratio) in enumerate(orders):
             score = fold(forward, backward)
             if score is None:
                 why = "unparsed" if "u" in (forward, backward) else "refused"
@@ -177,7 +201,7 @@ def _comparisons(
                 continue
             order = payload["corpus"], position, a, b, match.key
             cluster = str(payload["corpus"]), str(document)
-            kept.append(_Comparison(order, cluster, a, b, score))
+            kept.append(_Comparison(order, cluster, a, b, score, ratio))
     return kept, removed
 
 
@@ -242,7 +266,7 @@ def _win_rates(table: RatingTable | None, names: list[str]) -> dict[str, Any]:
     if table is None:
         return {
             "names": [], "rates": [], "comparisons": [], "n_documents": 0, "n_bootstrap": 0,
-            "n_unrateable": 0, "confidence": None, "reason": "no comparison",
+            "n_unrateable": 0, "confidence": None, "reason": "no comparison", "sandwich": [],
         }  # fmt: skip
     return {
         "names": names,
@@ -253,6 +277,8 @@ def _win_rates(table: RatingTable | None, names: list[str]) -> dict[str, Any]:
         "n_unrateable": table.n_unrateable,
         "confidence": table.confidence,
         "reason": table.reason,
+        "sandwich": [None if math.isnan(half) else rounded(half, 1) for half in table.sandwich],
+        **({} if table.tie_parameter is None else {"nu": rounded(table.tie_parameter, 4)}),
     }
 
 

@@ -93,6 +93,32 @@ def control_table(
     return header, rows
 
 
+def league_notes(league: LeagueView) -> list[str]:
+    """Returns what a league's other fits say: sandwich widths, ties, lengths."""
+    notes = []
+    if league.sandwich is not None:
+        low, high = league.sandwich
+        notes.append(
+            f"Intervals by the sandwich estimator are {low:.2f} to {high:.2f} times as wide as "
+            "these by the bootstrap."
+        )
+    if league.nu is not None:
+        notes.append(
+            f"Ties by Davidson's model (ν = {league.nu:.3f}): Elo is the odds of the comparisons "
+            "that have a winner."
+        )
+    length = league.length
+    if length is not None and length["per_doubling"] is None:
+        notes.append(f"Lengths: {length['reason']}.")
+    elif length is not None:
+        interval = "" if length["lo"] is None else f" ({length['lo']:.1f} to {length['hi']:.1f})"
+        notes.append(
+            f"Twice the length of what is shown is worth {length['per_doubling']:.1f} "
+            f"Elo{interval} to this judge; adjusted ratings are those at equal lengths."
+        )
+    return notes
+
+
 CONTROL_NOTE = (
     "Null controls, with intervals over documents. First slot: raw share among decisive answers, "
     "50 % without bias. Against its refit: a model's score against its own fit under another seed, "
@@ -126,6 +152,73 @@ def audit_line(judge: Mapping[str, Any]) -> str:
     if judge["usage"]:
         parts += [f"{tokens:,} {kind} tokens" for kind, tokens in sorted(judge["usage"].items())]
     return " · ".join(parts)
+
+
+def agreement_tables(
+    view: BoardView,
+) -> tuple[tuple[list[str], list[list[str]]], tuple[list[str], list[list[str]]], list[str]]:
+    """Returns how judges behave, how far they agree, and where pairs of them differ most."""
+    rows, apart = [], []
+    for row in view.board["agreement"]:
+        where = f"{'all corpora' if row['corpus'] == ALL else row['corpus']}, {k_text(row)}"
+        where += "" if row["representation"] == "items" else f", {row['representation']}"
+        who = ", ".join(row["judges"])
+        rows.append(
+            [
+                who, where, f"{row['n_items']:,}", _coefficient(row, "kappa"),
+                _coefficient(row, "alpha"),
+                "–" if row.get("opposed") is None else percent(row["opposed"]),
+                *(_plain(row.get(name)) for name in ("kendall_tau", "spearman")),
+            ]
+        )  # fmt: skip
+        if row.get("pairs"):
+            listed = "; ".join(
+                f"{view.name(pair['a'])} against {view.name(pair['b'])} "
+                f"({pair['difference']:+.2f} by {row['judges'][0]})"
+                for pair in row["pairs"]
+            )
+            apart.append(f"{who}, {where}: {listed}.")
+    behaviour = [
+        [
+            judge["id"],
+            *(_share(judge["audit"][n]) for n in ("first_slot_rate", "flip_rate", "tie_rate")),
+            _share(next((r for r in controls if r["control"] == "repeat"), {"value": None})),
+        ]
+        for judge, controls in ((entry.judge, entry.controls) for entry in view.judges())
+    ]
+    return (
+        (["judge", "first slot", "verdict differs by order", "ties", "same when asked again"],
+         behaviour),
+        (["judges", "where", "items", "Cohen's kappa", "Krippendorff's alpha",
+          "opposite winners", "Kendall's tau of Elo", "Spearman's rho"], rows),
+        apart,
+    )  # fmt: skip
+
+
+AGREEMENT_NOTE = (
+    "An item is one document and pair of models; its categories are a win of either or a tie, both "
+    "orders folded. Intervals resample documents. Kappa and alpha are 0 at chance and 1 at perfect "
+    "agreement; judges may agree on every ranking and yet not on single items."
+)
+
+
+def _coefficient(row: Mapping[str, Any], name: str) -> str:
+    if row.get(name) is None:
+        return "–"
+    if row[f"{name}_lo"] is None:
+        return f"{row[name]:.3f}"
+    return f"{row[name]:.3f} ({row[f'{name}_lo']:.3f} to {row[f'{name}_hi']:.3f})"
+
+
+def _plain(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _share(rate: Mapping[str, Any]) -> str:
+    if rate["value"] is None:
+        return "–"
+    ends = "" if rate["lo"] is None else f" ({percent(rate['lo'])} to {percent(rate['hi'])})"
+    return percent(rate["value"]) + ends
 
 
 def rating_notes(view: BoardView) -> list[str]:

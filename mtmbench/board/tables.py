@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from mtmbench.board.agreement import agreement_rows
 from mtmbench.board.cells import BoardRecords, Competitor, display_names, k_order, rounded
 from mtmbench.board.controls import control_rows, reliability
 from mtmbench.board.leagues import rate_leagues
@@ -52,6 +53,7 @@ def build_board(suite: Suite, records: Sequence[Record]) -> dict[str, Any]:
         "ratings": [row for league in leagues for row in league.rows],
         "win_rates": [league.win_rates for league in leagues],
         "sequential_elo": [row for league in leagues for row in league.sequential],
+        "agreement": agreement_rows(board, leagues, confidence),
         "metrics": metric_rows(board, confidence),
         "metric_versions": metric_versions(board),
         "fits": _fits(board),

@@ -25,6 +25,10 @@ class LeagueView:
         n_documents: documents that the intervals rest on.
         n_unrateable: resamples without a rating, of ``n_bootstrap``.
         n_bootstrap: resamples.
+        sandwich: smallest and largest ratio of a sandwich interval's width to the bootstrap's;
+            None without both.
+        nu: Davidson's tie parameter, None where ties are half wins.
+        length: what twice the length is worth in Elo, None where lengths were not asked for.
     """
 
     title: str
@@ -36,6 +40,9 @@ class LeagueView:
     n_documents: int
     n_unrateable: int
     n_bootstrap: int
+    sandwich: tuple[float, float] | None = None
+    nu: float | None = None
+    length: Row | None = None
 
     @property
     def removed(self) -> bool:
@@ -211,6 +218,11 @@ class BoardView:
             n_documents=rates["n_documents"],
             n_unrateable=rates["n_unrateable"],
             n_bootstrap=rates["n_bootstrap"],
+            sandwich=_sandwich_ratio(
+                ranked, dict(zip(rates["names"], rates["sandwich"], strict=True)), names
+            ),
+            nu=rates.get("nu"),
+            length=rates.get("length"),
         )
 
     def _metric_table(self, rows: Sequence[Row]) -> MetricTable:
@@ -250,6 +262,17 @@ def k_text(row: Row) -> str:
 def params_text(params: Mapping[str, Any]) -> str:
     """Returns parameters in words."""
     return ", ".join(f"{name} {params[name]}" for name in sorted(params))
+
+
+def _sandwich_ratio(
+    rows: Sequence[Row], sandwich: Mapping[str, float | None], names: Sequence[str]
+) -> tuple[float, float] | None:
+    ratios = [
+        2 * half / (row["hi"] - row["lo"])
+        for row, half in zip(rows, (sandwich.get(name) for name in names), strict=True)
+        if half is not None and row["lo"] is not None
+    ]
+    return (min(ratios), max(ratios)) if ratios else None
 
 
 def _clear_best(cells: Sequence[Row | None], higher: bool) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,11 @@ from mtmbench.rating.bradley_terry import (
     fit_wins,
     to_elo,
 )
+from mtmbench.rating.sandwich import interval_factor, sandwich_half_widths
+from mtmbench.rating.ties import batch_davidson, fit_davidson
+
+TieModel = Literal["half", "davidson"]
+"""How ties are rated: as half a win for each, or by Davidson's model."""
 
 MAX_UNRATEABLE_SHARE = 0.01
 _CHUNK_DRAWS = 4_000_000
@@ -69,6 +74,9 @@ class RatingTable:
         n_unrateable: resamples that could not be rated.
         confidence: level of the intervals.
         reason: why the league has no ratings or no intervals, or None.
+        sandwich: (n,) half-widths by the sandwich estimator, a check on the bootstrap; NaN where
+            they cannot be had, and under a tie model.
+        tie_parameter: Davidson's ν; None where ties are half wins.
     """
 
     rows: tuple[RatingRow, ...]
@@ -81,6 +89,8 @@ class RatingTable:
     n_unrateable: int
     confidence: float
     reason: str | None
+    sandwich: Abilities
+    tie_parameter: float | None = None
 
     @property
     def rateable(self) -> bool:
@@ -113,6 +123,7 @@ def rate(
     seed: int,
     n_bootstrap: int = 1000,
     confidence: float = 0.95,
+    ties: TieModel = "half",
 ) -> RatingTable:
     """Rates competitors from pairwise outcomes (DESIGN: Rating).
 
@@ -131,6 +142,8 @@ def rate(
         seed: seed of the bootstrap.
         n_bootstrap: number of resamples.
         confidence: level of the intervals.
+        ties: as half a win each, or by Davidson's model; then differences of Elo are the odds of
+            the comparisons that have a winner.
 
     Returns:
         A table; a league that is not rateable has rows without numbers and a reason.
@@ -138,7 +151,7 @@ def rate(
     Raises:
         InputError: an array has a wrong length or value; the message names the comparison.
     """
-    outcomes = _checked(names, a, b, score, cluster, stratum)
+    outcomes = checked_outcomes(names, a, b, score, cluster, stratum)
     totals, counts = outcomes.wins(), outcomes.counts()
     shape = (len(names), len(names))
     settings: dict[str, Any] = {
@@ -148,8 +161,13 @@ def rate(
         "n_bootstrap": n_bootstrap,
         "confidence": confidence,
     }
+    nu = None
     try:
-        abilities = fit_wins(totals, names)
+        if ties == "half":
+            abilities = fit_wins(totals, names)
+        else:
+            fit = fit_davidson(outcomes.wins(tie=0.0), outcomes.ties(), names)
+            abilities, nu = fit.abilities, fit.nu
     except NotRateableError as error:
         return RatingTable(
             rows=tuple(_row(outcomes, i, str(error)) for i in range(len(names))),
@@ -157,11 +175,15 @@ def rate(
             difference_error=np.full(shape, np.nan),
             n_unrateable=0,
             reason=str(error),
+            sandwich=np.full(len(names), np.nan),
             **settings,
         )
     elo = to_elo(abilities)
     difference = elo[:, None] - elo[None, :]
-    spread = _spread(outcomes, abilities, seed, n_bootstrap, confidence)
+    spread = _spread(outcomes, abilities, seed, n_bootstrap, confidence, ties)
+    sandwich = np.full(len(names), np.nan)
+    if ties == "half":
+        sandwich, _ = sandwich_half_widths(outcomes, abilities, confidence)
     rows = [
         replace(_row(outcomes, i, spread.reason), ability=float(abilities[i]), elo=float(elo[i]))
         for i in range(len(names))
@@ -174,6 +196,8 @@ def rate(
         difference_error=spread.between,
         n_unrateable=spread.n_unrateable,
         reason=spread.reason,
+        sandwich=sandwich,
+        tie_parameter=nu,
         **settings,
     )
 
@@ -198,12 +222,19 @@ class Outcomes:
     groups: NDArray[np.int64]
     strata: NDArray[np.int64]
 
-    def wins(self) -> Wins:
-        """Returns (n, n): how often row beat column, a tie counting half."""
+    def wins(self, tie: float = 0.5) -> Wins:
+        """Returns (n, n): how often row beat column, a tie counting ``tie``."""
         wins = np.zeros((len(self.names), len(self.names)))
-        np.add.at(wins, (self.first, self.second), self.points)
-        np.add.at(wins, (self.second, self.first), 1 - self.points)
+        won, lost = self._values(tie)
+        np.add.at(wins, (self.first, self.second), won)
+        np.add.at(wins, (self.second, self.first), lost)
         return wins
+
+    def ties(self) -> Wins:
+        """Returns (n, n): how often row and column tied."""
+        ties = np.zeros((len(self.names), len(self.names)))
+        np.add.at(ties, (self.first, self.second), self.points == 0.5)
+        return ties + ties.T
 
     def counts(self) -> NDArray[np.int64]:
         """Returns (n, n): how often row met column."""
@@ -211,16 +242,28 @@ class Outcomes:
         np.add.at(counts, (self.first, self.second), 1)
         return counts + counts.T
 
-    def resampled_wins(self, seed: int, n_bootstrap: int) -> Wins:
+    def resampled_wins(self, seed: int, n_bootstrap: int, tie: float = 0.5) -> Wins:
         """Returns (B, n, n) matrices of wins, each over clusters drawn with replacement.
 
-        As many clusters are drawn from a stratum as it has.
+        As many clusters are drawn from a stratum as it has. A tie counts ``tie``.
         """
+        return self._resampled(seed, n_bootstrap, *self._values(tie))
+
+    def resampled_ties(self, seed: int, n_bootstrap: int) -> Wins:
+        """Returns (B, n, n) matrices of ties; under one seed, of the very same draws."""
+        tied = (self.points == 0.5).astype(np.float64)
+        return self._resampled(seed, n_bootstrap, tied, tied)
+
+    def _values(self, tie: float) -> tuple[Abilities, Abilities]:
+        tied = self.points == 0.5
+        return np.where(tied, tie, self.points), np.where(tied, tie, 1 - self.points)
+
+    def _resampled(self, seed: int, n_bootstrap: int, first: Abilities, second: Abilities) -> Wins:
         from scipy.sparse import coo_matrix
 
         n, n_clusters = len(self.names), len(self.strata)
         cell = np.concatenate([self.first * n + self.second, self.second * n + self.first])
-        value = np.concatenate([self.points, 1 - self.points])
+        value = np.concatenate([first, second])
         row = np.concatenate([self.groups, self.groups])
         per_cluster = coo_matrix((value, (row, cell)), shape=(n_clusters, n * n)).tocsr()
         # RandomState's stream is frozen by numpy's policy (NEP 19), Generator's is not, and a
@@ -249,16 +292,24 @@ class _Spread:
 
 
 def _spread(
-    outcomes: Outcomes, abilities: Abilities, seed: int, n_bootstrap: int, confidence: float
+    outcomes: Outcomes,
+    abilities: Abilities,
+    seed: int,
+    n_bootstrap: int,
+    confidence: float,
+    ties: TieModel,
 ) -> _Spread:
-    from scipy.special import stdtrit
-
     n = len(abilities)
     missing = np.full(n, np.nan), np.full((n, n), np.nan)
-    sizes = np.bincount(outcomes.strata)
-    if sizes.min() < 2:
+    factor = interval_factor(outcomes.strata, confidence)
+    if np.isnan(factor):
         return _Spread(*missing, 0, "no interval: each corpus needs at least two documents for one")
-    fitted, ok = batch_newton(outcomes.resampled_wins(seed, n_bootstrap), start=abilities)
+    if ties == "half":
+        fitted, ok = batch_newton(outcomes.resampled_wins(seed, n_bootstrap), start=abilities)
+    else:
+        wins = outcomes.resampled_wins(seed, n_bootstrap, tie=0.0)
+        tied = outcomes.resampled_ties(seed, n_bootstrap)
+        fitted, _, ok = batch_davidson(wins, tied, start=abilities)
     n_unrateable = int((~ok).sum())
     if n_unrateable > MAX_UNRATEABLE_SHARE * n_bootstrap:
         share = n_unrateable / n_bootstrap
@@ -267,9 +318,6 @@ def _spread(
             f"rated, over {MAX_UNRATEABLE_SHARE:.0%}"
         )
         return _Spread(*missing, n_unrateable, reason)
-    n_clusters = len(outcomes.strata)
-    freedom = n_clusters - len(sizes)
-    factor = stdtrit(freedom, 0.5 + confidence / 2) * np.sqrt(n_clusters / freedom)
     covariance = np.cov(fitted[ok], rowvar=False)
     variance = np.diag(covariance)
     between = np.maximum(variance[:, None] + variance[None, :] - 2 * covariance, 0)
@@ -327,14 +375,19 @@ def _clusters(
     return np.asarray(index, np.int64).ravel(), np.unique(both[0], return_inverse=True)[1]
 
 
-def _checked(
+def checked_outcomes(
     names: Sequence[str],
     a: ArrayLike,
     b: ArrayLike,
     score: ArrayLike,
     cluster: ArrayLike,
-    stratum: ArrayLike | None,
+    stratum: ArrayLike | None = None,
 ) -> Outcomes:
+    """Returns comparisons, checked; the arguments are those of :func:`rate`.
+
+    Raises:
+        InputError: an array has a wrong length or value; the message names the comparison.
+    """
     if len(set(names)) != len(names):
         raise InputError("the names of the competitors are not distinct")
     first, second = np.asarray(a, dtype=np.int64), np.asarray(b, dtype=np.int64)
