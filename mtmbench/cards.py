@@ -7,7 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from mtmbench.errors import InputError, UnknownNameError, did_you_mean
 
@@ -64,7 +71,9 @@ class JudgingSpec(Card):
 
     ``nulls`` plays null controls beside them, on ``null_documents`` of the sampled documents.
     ``ties`` says how they are rated. ``lengths`` records how long the descriptions shown were, and
-    puts ratings at equal lengths beside the raw ones.
+    puts ratings at equal lengths beside the raw ones. Under the "adaptive" ``schedule`` pairs play
+    only as many of the documents as it takes to separate each model from the next, or to know their
+    difference to within ``resolution`` Elo.
     """
 
     judges: tuple[str, ...] = ("embedding",)
@@ -80,6 +89,17 @@ class JudgingSpec(Card):
     null_documents: int = Field(default=50, ge=10)
     ties: Literal["half", "davidson"] = "half"
     lengths: bool = False
+    schedule: Literal["uniform", "adaptive"] = "uniform"
+    resolution: float = Field(default=30.0, gt=0)
+
+    @model_validator(mode="after")
+    def _adaptive_goes_alone(self) -> JudgingSpec:
+        if self.schedule == "adaptive" and (self.ties != "half" or self.lengths):
+            raise ValueError(
+                "schedule = 'adaptive' rates mean scores of pairs: it goes with ties = 'half' and "
+                "without lengths"
+            )
+        return self
 
 
 def _as_corpus(value: Any) -> Any:

@@ -100,14 +100,14 @@ def plan(
 ) -> None:
     """Says what a suite would play: cells, matches, judge calls and tokens. Plays nothing."""
     from mtmbench.plan import make_plan
+    from mtmbench.rating.schedule_report import print_adaptive, print_power
     from mtmbench.reports import print_plan
 
     plugins = plugin or []
     made = make_plan(_suite(suite, overrides, models), data_dir=data_dir, plugins=plugins)
     print_plan(made)
+    print_adaptive(made)
     if power:
-        from mtmbench.rating.power_report import print_power
-
         print_power(made, tie_rate)
 
 

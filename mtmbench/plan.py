@@ -25,7 +25,7 @@ MIN_TOPICS_FOR_LABELS = 20
 """``k = "labels"`` means the number of gold labels, but at least this."""
 
 _NOT_OF_A_MATCH = {"judges", "representations", "bootstrap", "confidence", "nulls",
-                   "null_documents", "ties", "lengths"}  # fmt: skip
+                   "null_documents", "ties", "lengths", "schedule", "resolution"}  # fmt: skip
 """Fields of a suite's judging that no answer depends on."""
 
 
@@ -271,6 +271,8 @@ def _match_cells(
     if spec.lengths:
         # A record without them holds less, and is another record.
         protocol["lengths"] = True
+    if spec.schedule == "adaptive":
+        protocol.update(schedule=spec.schedule, resolution=spec.resolution)
     cards = {name: load_judge_card(name) for name in spec.judges}
     judges = {name: _judge_identity(name, card) for name, card in cards.items()}
     for corpus in corpora.values():
@@ -280,7 +282,12 @@ def _match_cells(
             players = _first_seeds(fits, corpus.name, k_spec)
             for judge, card in cards.items():
                 for representation in spec.representations:
-                    for a, b in combinations(players, 2):
+                    if spec.schedule == "adaptive":
+                        yield from _block_cells(
+                            suite, corpus, players, judge, card, judges[judge], representation,
+                            protocol,
+                        )  # fmt: skip
+                    for a, b in combinations(players, 2) if spec.schedule == "uniform" else ():
                         key = content_hash(
                             "match", judges[judge], card.model_dump(), corpus.revision,
                             list(doc_ids), protocol, suite.words.model_dump(),
@@ -295,6 +302,37 @@ def _match_cells(
                             suite, corpus, players, fits, judge, card, judges[judge],
                             representation, protocol,
                         )  # fmt: skip
+
+
+def _block_cells(
+    suite: Suite,
+    corpus: Corpus,
+    players: Sequence[FitCell],
+    judge: str,
+    card: JudgeCard,
+    identity: Mapping[str, Any],
+    representation: Representation,
+    protocol: Mapping[str, Any],
+) -> Iterator[MatchCell]:
+    from mtmbench.judging.looks import BlockCell, document_blocks
+
+    spec = suite.judging
+    assert spec is not None
+    blocks = document_blocks(corpus, spec.documents, spec.seed)
+    sample = sum(map(len, blocks))
+    start = 0
+    for rows in blocks:
+        doc_ids = tuple(corpus.doc_ids[row] for row in rows)
+        for a, b in combinations(players, 2):
+            key = content_hash(
+                "block", identity, card.model_dump(), corpus.revision, start, sample,
+                list(doc_ids), protocol, suite.words.model_dump(), representation, a.key, b.key,
+            )  # fmt: skip
+            yield BlockCell(
+                key, judge, card, representation, a, b, rows, doc_ids, identity, protocol, start,
+                sample,
+            )  # fmt: skip
+        start += len(rows)
 
 
 def _null_cells(

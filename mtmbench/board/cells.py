@@ -116,7 +116,7 @@ def _place(record: Record) -> dict[str, Any]:
     where = {name: payload.get(name) for name in ("corpus", "k_spec", "seed")}
     if record.kind in ("match", "null"):
         sides = sorted([payload[side]["model"], payload[side]["setting"]] for side in "ab")
-        named = ("judge", "representation", "control")
+        named = ("judge", "representation", "control", "start")
         who = {name: payload[name] for name in named if name in payload}
         return {**where, **who, "sides": sides}
     who = {name: payload.get(name) for name in ("model", "setting")}

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mtmbench.board.adaptive import AdaptiveLeague
 from mtmbench.board.cells import ALL, BoardRecords, Competitor, display_names, k_order, rounded
 from mtmbench.board.lengths import adjusted_ratings, log_ratios
 from mtmbench.cards import JudgingSpec, Suite
@@ -67,9 +68,12 @@ class _Comparison:
 def rate_leagues(suite: Suite, records: BoardRecords) -> list[League]:
     """Rates every league of the records, sorted; corpora are pooled where there are several.
 
+    Adaptive leagues are not pooled: their pairs were played on other documents in each corpus.
+
     Raises:
         InputError: a corpus bears the name of the pooled rating.
     """
+    adaptive = suite.judging is not None and suite.judging.schedule == "adaptive"
     groups: dict[LeagueKey, list[Record]] = {}
     for match in records.matches:
         if match.payload["corpus"] == ALL:
@@ -82,7 +86,7 @@ def rate_leagues(suite: Suite, records: BoardRecords) -> list[League]:
     groups.update(
         (key, matches)
         for key, matches in pooled.items()
-        if len({match.payload["corpus"] for match in matches}) > 1
+        if len({match.payload["corpus"] for match in matches}) > 1 and not adaptive
     )
     reasons = _fit_failures(records)
     return [
@@ -107,8 +111,14 @@ def _rate_league(
     players = sorted({who for _, who in present})
     index = {who: i for i, who in enumerate(players)}
     columns = _columns([names[who] for who in players], index, kept)
-    table = _rate(key, matches, columns, spec) if players else None
-    rated = dict(zip(players, table.rows, strict=True)) if table else {}
+    adaptive = None
+    if spec.schedule == "adaptive":
+        adaptive = AdaptiveLeague.of(matches, names, spec)
+        table = None if adaptive is None else adaptive.table
+    else:
+        table = _rate(key, matches, columns, spec) if players else None
+    shown = {row.name: row for row in table.rows} if table else {}
+    rated = {who: shown[names[who]] for who in competitors if names[who] in shown}
     adjusted = None
     if spec.lengths:
         ratios = [comparison.log_ratio for comparison in kept]
@@ -141,8 +151,9 @@ def _rate_league(
         rows=rows,
         win_rates={
             **where,
-            **_win_rates(table, [names[who] for who in players]),
+            **_win_rates(table),
             **({} if adjusted is None else {"length": adjusted.summary()}),
+            **({} if adaptive is None else {"adaptive": adaptive.summary()}),
         },
         sequential=[
             {**where, **who.identity(), "elo": rounded(points[index[who]], 1)} for who in players
@@ -199,7 +210,7 @@ def _comparisons(
                 why = "unparsed" if "u" in (forward, backward) else "refused"
                 removed.update([(a, why), (b, why)])
                 continue
-            order = payload["corpus"], position, a, b, match.key
+            order = payload["corpus"], payload.get("start", 0) + position, a, b, match.key
             cluster = str(payload["corpus"]), str(document)
             kept.append(_Comparison(order, cluster, a, b, score, ratio))
     return kept, removed
@@ -262,14 +273,14 @@ def _fit_failures(records: BoardRecords) -> dict[tuple[str, int | str, Competito
     }
 
 
-def _win_rates(table: RatingTable | None, names: list[str]) -> dict[str, Any]:
+def _win_rates(table: RatingTable | None) -> dict[str, Any]:
     if table is None:
         return {
             "names": [], "rates": [], "comparisons": [], "n_documents": 0, "n_bootstrap": 0,
             "n_unrateable": 0, "confidence": None, "reason": "no comparison", "sandwich": [],
         }  # fmt: skip
     return {
-        "names": names,
+        "names": [row.name for row in table.rows],
         "rates": [[rounded(rate, 4) for rate in row] for row in table.win_rate],
         "comparisons": table.comparisons.tolist(),
         "n_documents": table.n_clusters,

@@ -107,6 +107,21 @@ def league_notes(league: LeagueView) -> list[str]:
             f"Ties by Davidson's model (ν = {league.nu:.3f}): Elo is the odds of the comparisons "
             "that have a winner."
         )
+    adaptive = league.adaptive
+    if adaptive is not None:
+        notes.append(
+            f"Adaptive schedule: {adaptive['comparisons']:,} comparisons of the "
+            f"{adaptive['uniform']:,} that every pair on every document would be; "
+            f"{adaptive['decided'] or 0} of {adaptive['neighbours']} neighbours are decided after "
+            f"look {adaptive['look']} of at most {adaptive['looks']}"
+            + ("." if adaptive["finished"] else "; the next look is not complete.")
+        )
+    if adaptive is not None and adaptive["level"] is not None:
+        notes.append(
+            "Ratings are fitted to the mean scores of pairs, all pairs weighing alike. Intervals "
+            f"are of level {percent(1 - adaptive['level'], 2)}, this look's part of the error that "
+            "all looks share, and hold whenever the schedule stops."
+        )
     length = league.length
     if length is not None and length["per_doubling"] is None:
         notes.append(f"Lengths: {length['reason']}.")
@@ -226,14 +241,16 @@ def rating_notes(view: BoardView) -> list[str]:
     board = view.board
     if not board["ratings"]:
         return []
-    confidence = board["win_rates"][0]["confidence"] or 0.95
+    adaptive = any(table.get("adaptive") for table in board["win_rates"])
+    level = percent(board["win_rates"][0]["confidence"] or 0.95, 0)
+    drawn = "Intervals are over" if adaptive else f"Intervals ({level}) resample"
     notes = [
         "Each judge has a board of its own; ratings of different judges are not comparable.",
         "Two models' topics are shown for the same document, in both orders. The same winner in "
         "both orders is a win, anything else a tie, and a tie counts as half a win for each. Elo "
         "(Bradley-Terry, 400·log10, mean 1500) therefore describes the expected score, not the "
         "probability of a win: 100 points ahead means 64 % of the points.",
-        f"Intervals ({percent(confidence, 0)}) resample documents, with all comparisons of a "
+        f"{drawn} documents, with all comparisons of a "
         "document together. They are conditional on the fits: each model plays with the fit of "
         "its first seed, and another seed may score otherwise.",
         "Rank is 1 + the number of models that are ahead by a difference whose interval excludes "

@@ -29,6 +29,7 @@ class LeagueView:
             None without both.
         nu: Davidson's tie parameter, None where ties are half wins.
         length: what twice the length is worth in Elo, None where lengths were not asked for.
+        adaptive: how far an adaptive league has come, None for a uniform one.
     """
 
     title: str
@@ -43,6 +44,7 @@ class LeagueView:
     sandwich: tuple[float, float] | None = None
     nu: float | None = None
     length: Row | None = None
+    adaptive: Row | None = None
 
     @property
     def removed(self) -> bool:
@@ -223,6 +225,7 @@ class BoardView:
             ),
             nu=rates.get("nu"),
             length=rates.get("length"),
+            adaptive=rates.get("adaptive"),
         )
 
     def _metric_table(self, rows: Sequence[Row]) -> MetricTable:
