@@ -262,6 +262,8 @@ def _metric_cells(suite: Suite, fits: Sequence[FitCell]) -> Iterator[MetricCell]
 def _match_cells(
     suite: Suite, corpora: Mapping[str, Corpus], fits: Sequence[FitCell]
 ) -> Iterator[MatchCell]:
+    from mtmbench.judging.looks import block_cells
+    from mtmbench.judging.nulls import null_cells
     from mtmbench.judging.schedule import sample_documents
 
     spec = suite.judging
@@ -283,7 +285,7 @@ def _match_cells(
             for judge, card in cards.items():
                 for representation in spec.representations:
                     if spec.schedule == "adaptive":
-                        yield from _block_cells(
+                        yield from block_cells(
                             suite, corpus, players, judge, card, judges[judge], representation,
                             protocol,
                         )  # fmt: skip
@@ -298,70 +300,10 @@ def _match_cells(
                             judges[judge], protocol,
                         )  # fmt: skip
                     if spec.nulls:
-                        yield from _null_cells(
+                        yield from null_cells(
                             suite, corpus, players, fits, judge, card, judges[judge],
                             representation, protocol,
                         )  # fmt: skip
-
-
-def _block_cells(
-    suite: Suite,
-    corpus: Corpus,
-    players: Sequence[FitCell],
-    judge: str,
-    card: JudgeCard,
-    identity: Mapping[str, Any],
-    representation: Representation,
-    protocol: Mapping[str, Any],
-) -> Iterator[MatchCell]:
-    from mtmbench.judging.looks import BlockCell, document_blocks
-
-    spec = suite.judging
-    assert spec is not None
-    blocks = document_blocks(corpus, spec.documents, spec.seed)
-    sample = sum(map(len, blocks))
-    start = 0
-    for rows in blocks:
-        doc_ids = tuple(corpus.doc_ids[row] for row in rows)
-        for a, b in combinations(players, 2):
-            key = content_hash(
-                "block", identity, card.model_dump(), corpus.revision, start, sample,
-                list(doc_ids), protocol, suite.words.model_dump(), representation, a.key, b.key,
-            )  # fmt: skip
-            yield BlockCell(
-                key, judge, card, representation, a, b, rows, doc_ids, identity, protocol, start,
-                sample,
-            )  # fmt: skip
-        start += len(rows)
-
-
-def _null_cells(
-    suite: Suite,
-    corpus: Corpus,
-    players: Sequence[FitCell],
-    fits: Sequence[FitCell],
-    judge: str,
-    card: JudgeCard,
-    identity: Mapping[str, Any],
-    representation: Representation,
-    protocol: Mapping[str, Any],
-) -> Iterator[MatchCell]:
-    from mtmbench.judging.nulls import NullCell, null_pairs
-    from mtmbench.judging.schedule import sample_documents
-
-    spec = suite.judging
-    assert spec is not None
-    n_documents = min(spec.documents, spec.null_documents)
-    rows = tuple(sample_documents(corpus, n_documents, spec.seed))
-    doc_ids = tuple(corpus.doc_ids[row] for row in rows)
-    for control, a, b in null_pairs(players, fits, order_free=bool(identity["order_free"])):
-        key = content_hash(
-            "null", control, identity, card.model_dump(), corpus.revision, list(doc_ids),
-            protocol, suite.words.model_dump(), representation, a.key, b.key,
-        )  # fmt: skip
-        yield NullCell(
-            key, judge, card, representation, a, b, rows, doc_ids, identity, protocol, control
-        )
 
 
 def _first_seeds(fits: Sequence[FitCell], corpus: str, k_spec: int | str) -> list[FitCell]:

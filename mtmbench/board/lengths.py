@@ -9,7 +9,8 @@ from typing import Any
 
 from mtmbench.board.cells import rounded
 from mtmbench.rating.length import LengthFit, fit_length
-from mtmbench.rating.rate import RatingTable, checked_outcomes
+from mtmbench.rating.outcomes import checked_outcomes
+from mtmbench.rating.rate import RatingTable
 
 _NO_LENGTHS = "not adjusted: the records hold no lengths"
 

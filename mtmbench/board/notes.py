@@ -104,8 +104,7 @@ def league_notes(league: LeagueView) -> list[str]:
         )
     if league.nu is not None:
         notes.append(
-            f"Ties by Davidson's model (ν = {league.nu:.3f}): Elo is the odds of the comparisons "
-            "that have a winner."
+            f"Davidson's ν = {league.nu:.3f}: the odds of a tie against either win between equals."
         )
     adaptive = league.adaptive
     if adaptive is not None:
@@ -192,7 +191,16 @@ def agreement_tables(
                 f"({pair['difference']:+.2f} by {row['judges'][0]})"
                 for pair in row["pairs"]
             )
-            apart.append(f"{who}, {where}: {listed}.")
+            opposed = "; ".join(
+                f"{'' if row['corpus'] != ALL else one['corpus'] + ' '}{one['document']} "
+                f"({one['opposed']} of {one['n']})"
+                for one in row["documents"]
+            )
+            apart.append(
+                f"{who}, {where}: {listed}. Most opposite winners on the documents {opposed}."
+                if opposed
+                else f"{who}, {where}: {listed}."
+            )
     behaviour = [
         [
             judge["id"],
@@ -241,15 +249,14 @@ def rating_notes(view: BoardView) -> list[str]:
     board = view.board
     if not board["ratings"]:
         return []
+    davidson = any(table.get("nu") is not None for table in board["win_rates"])
     adaptive = any(table.get("adaptive") for table in board["win_rates"])
     level = percent(board["win_rates"][0]["confidence"] or 0.95, 0)
     drawn = "Intervals are over" if adaptive else f"Intervals ({level}) resample"
     notes = [
         "Each judge has a board of its own; ratings of different judges are not comparable.",
         "Two models' topics are shown for the same document, in both orders. The same winner in "
-        "both orders is a win, anything else a tie, and a tie counts as half a win for each. Elo "
-        "(Bradley-Terry, 400·log10, mean 1500) therefore describes the expected score, not the "
-        "probability of a win: 100 points ahead means 64 % of the points.",
+        f"both orders is a win, anything else a tie{_TIES[davidson]}",
         f"{drawn} documents, with all comparisons of a "
         "document together. They are conditional on the fits: each model plays with the fit of "
         "its first seed, and another seed may score otherwise.",
@@ -264,6 +271,19 @@ def rating_notes(view: BoardView) -> list[str]:
             "weighs more; documents are resampled within their corpus."
         )
     return notes
+
+
+_TIES = {
+    False: (
+        ", and a tie counts as half a win for each. Elo (Bradley-Terry, 400·log10, mean 1500) "
+        "therefore describes the expected score, not the probability of a win: 100 points ahead "
+        "means 64 % of the points."
+    ),
+    True: (
+        ". Ties have a parameter of their own (Davidson 1970). Elo (400·log10, mean 1500) "
+        "describes the comparisons that have a winner: 100 points ahead means winning 64 % of them."
+    ),
+}
 
 
 def metric_notes(view: BoardView) -> list[str]:

@@ -108,7 +108,7 @@ def _agreement(view: BoardView) -> list[str]:
     parts = ["## Agreement of the judges", markdown_text(AGREEMENT_NOTE)]
     parts += [markdown_table(*behaviour), markdown_table(*agreement)]
     if apart:
-        parts += ["Pairs on which their mean scores differ most:", markdown_bullets(apart)]
+        parts += ["Where they differ most, by mean score and by document:", markdown_bullets(apart)]
     return parts
 
 

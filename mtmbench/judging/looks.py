@@ -6,17 +6,20 @@ with the very cells that it would have played.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mtmbench.cards import JudgeCard, Representation, Suite
 from mtmbench.judging.match import fold
 from mtmbench.judging.schedule import draw_documents
-from mtmbench.plan import MatchCell
+from mtmbench.plan import FitCell, MatchCell
 from mtmbench.rating.adaptive import BLOCK, Progress, progress
+from mtmbench.serialise import content_hash
 from mtmbench.types import Corpus, Record
 
 Side = tuple[str, str | None]
@@ -72,6 +75,36 @@ def document_blocks(corpus: Corpus, n: int, seed: int) -> list[tuple[int, ...]]:
     """
     rows = draw_documents(corpus, n, seed)
     return [tuple(rows[begin : begin + BLOCK]) for begin in range(0, len(rows), BLOCK)]
+
+
+def block_cells(
+    suite: Suite,
+    corpus: Corpus,
+    players: Sequence[FitCell],
+    judge: str,
+    card: JudgeCard,
+    identity: Mapping[str, Any],
+    representation: Representation,
+    protocol: Mapping[str, Any],
+) -> Iterator[BlockCell]:
+    """Yields every block of every pair of a league, block by block; a run plays some of them."""
+    spec = suite.judging
+    assert spec is not None
+    blocks = document_blocks(corpus, spec.documents, spec.seed)
+    sample = sum(map(len, blocks))
+    start = 0
+    for rows in blocks:
+        doc_ids = tuple(corpus.doc_ids[row] for row in rows)
+        for a, b in combinations(players, 2):
+            key = content_hash(
+                "block", identity, card.model_dump(), corpus.revision, start, sample,
+                list(doc_ids), protocol, suite.words.model_dump(), representation, a.key, b.key,
+            )  # fmt: skip
+            yield BlockCell(
+                key, judge, card, representation, a, b, rows, doc_ids, identity, protocol, start,
+                sample,
+            )  # fmt: skip
+        start += len(rows)
 
 
 def cells_to_play(

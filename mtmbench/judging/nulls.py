@@ -19,10 +19,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mtmbench.cards import JudgeCard, Representation, Suite
 from mtmbench.errors import InputError
+from mtmbench.judging.schedule import sample_documents
 from mtmbench.plan import FitCell, MatchCell
 from mtmbench.results import TopicResult
-from mtmbench.serialise import seed_from
+from mtmbench.serialise import content_hash, seed_from
+from mtmbench.types import Corpus
 
 Control = Literal["refit", "other_topic", "repeat"]
 
@@ -40,6 +43,32 @@ class NullCell(MatchCell):
     def identity(self) -> dict[str, Any]:
         """Returns the fields that say which cell a record belongs to."""
         return {**super().identity(), "control": self.control}
+
+
+def null_cells(
+    suite: Suite,
+    corpus: Corpus,
+    players: Sequence[FitCell],
+    fits: Sequence[FitCell],
+    judge: str,
+    card: JudgeCard,
+    identity: Mapping[str, Any],
+    representation: Representation,
+    protocol: Mapping[str, Any],
+) -> Iterator[NullCell]:
+    """Yields the controls of a league, on the first ``null_documents`` of its nested samples."""
+    spec = suite.judging
+    assert spec is not None
+    rows = tuple(sample_documents(corpus, min(spec.documents, spec.null_documents), spec.seed))
+    doc_ids = tuple(corpus.doc_ids[row] for row in rows)
+    for control, a, b in null_pairs(players, fits, order_free=bool(identity["order_free"])):
+        key = content_hash(
+            "null", control, identity, card.model_dump(), corpus.revision, list(doc_ids),
+            protocol, suite.words.model_dump(), representation, a.key, b.key,
+        )  # fmt: skip
+        yield NullCell(
+            key, judge, card, representation, a, b, rows, doc_ids, identity, protocol, control
+        )
 
 
 def null_pairs(

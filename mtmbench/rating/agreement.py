@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtmbench.errors import InputError
-from mtmbench.rating.rate import resampled_counts
+from mtmbench.rating.outcomes import resampled_counts
 from mtmbench.rating.sandwich import interval_factor
 
 MISSING = -1

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtmbench.errors import InputError
 from mtmbench.rating.bradley_terry import ELO_PER_NAT, Abilities, to_elo
-from mtmbench.rating.rate import Outcomes
+from mtmbench.rating.outcomes import Outcomes
 from mtmbench.rating.sandwich import clustered_covariance, interval_factor
 
 _MAX_STEPS = 200

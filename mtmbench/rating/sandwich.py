@@ -9,15 +9,12 @@ the comparisons of a document depend on each other.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtmbench.rating.bradley_terry import ELO_PER_NAT, Abilities
-
-if TYPE_CHECKING:
-    from mtmbench.rating.rate import Outcomes
+from mtmbench.rating.outcomes import Outcomes
 
 
 def clustered_covariance(

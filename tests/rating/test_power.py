@@ -9,8 +9,8 @@ import pytest
 
 from mtmbench.errors import InputError
 from mtmbench.rating.bradley_terry import ELO_PER_NAT, fit_wins
+from mtmbench.rating.outcomes import checked_outcomes
 from mtmbench.rating.power import detectable_difference
-from mtmbench.rating.rate import checked_outcomes
 from mtmbench.rating.sandwich import sandwich_half_widths
 
 

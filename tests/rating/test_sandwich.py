@@ -12,7 +12,8 @@ from scipy.stats import t as student
 from mtmbench.errors import InputError
 from mtmbench.rating.bradley_terry import ELO_PER_NAT, fit_wins
 from mtmbench.rating.length import fit_length
-from mtmbench.rating.rate import checked_outcomes, rate
+from mtmbench.rating.outcomes import checked_outcomes
+from mtmbench.rating.rate import rate
 from mtmbench.rating.sandwich import sandwich_half_widths
 
 PAIRS = np.array(list(itertools.combinations(range(5), 2)))
