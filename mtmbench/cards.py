@@ -7,7 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from mtmbench.errors import InputError, UnknownNameError, did_you_mean
 
@@ -60,7 +67,14 @@ class FeatureSpec(Card):
 
 
 class JudgingSpec(Card):
-    """The matches of a suite (DESIGN: the topic judge)."""
+    """The matches of a suite (DESIGN: the topic judge).
+
+    ``nulls`` plays null controls beside them, on ``null_documents`` of the sampled documents.
+    ``ties`` says how they are rated. ``lengths`` records how long the descriptions shown were, and
+    puts ratings at equal lengths beside the raw ones. Under the "adaptive" ``schedule`` pairs play
+    only as many of the documents as it takes to separate each model from the next, or to know their
+    difference to within ``resolution`` Elo.
+    """
 
     judges: tuple[str, ...] = ("embedding",)
     documents: int = Field(default=100, ge=2)
@@ -71,6 +85,21 @@ class JudgingSpec(Card):
     seed: int = 0
     bootstrap: int = Field(default=1000, ge=100)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    nulls: bool = False
+    null_documents: int = Field(default=50, ge=10)
+    ties: Literal["half", "davidson"] = "half"
+    lengths: bool = False
+    schedule: Literal["uniform", "adaptive"] = "uniform"
+    resolution: float = Field(default=30.0, gt=0)
+
+    @model_validator(mode="after")
+    def _adaptive_goes_alone(self) -> JudgingSpec:
+        if self.schedule == "adaptive" and (self.ties != "half" or self.lengths):
+            raise ValueError(
+                "schedule = 'adaptive' rates mean scores of pairs: it goes with ties = 'half' and "
+                "without lengths"
+            )
+        return self
 
 
 class SteeringSpec(Card):

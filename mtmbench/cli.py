@@ -72,6 +72,13 @@ class ExecutorName(StrEnum):
     ray = "ray"
 
 
+class Ties(StrEnum):
+    """How ``mtmbench rate`` rates ties."""
+
+    half = "half"
+    davidson = "davidson"
+
+
 @app.command("list")
 def list_names(what: Annotated[Listed, typer.Argument(help="What to list.")]) -> None:
     """Lists what is registered or installed, with where it comes from."""
@@ -87,13 +94,24 @@ def plan(
     models: ModelsOption = None,
     data_dir: DataOption = None,
     plugin: PluginOption = None,
+    power: Annotated[
+        bool, typer.Option("--power", help="Also say how small an Elo difference would be found.")
+    ] = False,
+    tie_rate: Annotated[
+        float, typer.Option(help="With --power: share of ties to expect; none is the worst case.")
+    ] = 0.0,
 ) -> None:
     """Says what a suite would play: cells, matches, judge calls and tokens. Plays nothing."""
     from mtmbench.plan import make_plan
+    from mtmbench.rating.schedule_report import print_adaptive, print_power
     from mtmbench.reports import print_plan
 
     plugins = plugin or []
-    print_plan(make_plan(_suite(suite, overrides, models), data_dir=data_dir, plugins=plugins))
+    made = make_plan(_suite(suite, overrides, models), data_dir=data_dir, plugins=plugins)
+    print_plan(made)
+    print_adaptive(made)
+    if power:
+        print_power(made, tie_rate)
 
 
 @app.command()
@@ -183,13 +201,16 @@ def compare(
 def rate(
     file: Annotated[Path, typer.Argument(help="CSV with columns a, b, outcome (a, b or tie).")],
     json: Annotated[Path | None, typer.Option("--json", help="Write the ratings here too.")] = None,
+    ties: Annotated[
+        Ties, typer.Option(help="Ties as half a win each, or by Davidson's model.")
+    ] = Ties.half,
 ) -> None:
     """Rates any pairwise file by Bradley-Terry, with intervals; `cluster` groups its rows."""
     from mtmbench.rating.file import rate_file, rating_json
     from mtmbench.reports import print_ratings
     from mtmbench.serialise import write_atomically
 
-    table = rate_file(file)
+    table = rate_file(file, ties=ties.value)
     print_ratings(table)
     if json is not None:
         write_atomically(json, rating_json(table))

@@ -14,6 +14,8 @@ import tomli_w
 from mtmbench.cards import Suite, parse_card, read_card
 from mtmbench.errors import InputError
 from mtmbench.executor import Executor, Notice, Task, TaskFailure, Underway, WorkerPool
+from mtmbench.judging.looks import BlockCell, cells_to_play
+from mtmbench.judging.nulls import describe_control
 from mtmbench.plan import Cell, FitCell, MatchCell, MetricCell, Plan, cell_record, make_plan
 from mtmbench.ray_executor import RayOptions, RayPool
 from mtmbench.registries import JUDGES, METRICS, MODELS
@@ -125,7 +127,8 @@ def describe(payload: Mapping[str, Any]) -> str:
     """Returns a short name of the cell that a payload belongs to, for people."""
     if "forward" in payload or "a" in payload:
         a, b = (_name(payload[side]) for side in ("a", "b"))
-        return f"{payload['judge']}: {a} against {b} on {payload['corpus']}, K = {payload['k']}"
+        where = f"on {payload['corpus']}, K = {payload['k']}{describe_control(payload)}"
+        return f"{payload['judge']}: {a} against {b} {where}"
     where = f"{_name(payload)} on {payload['corpus']}, K = {payload['k']}"
     seed = "" if payload.get("seed") is None else f", seed {payload['seed']}"
     return f"{payload['metric']} of {where}{seed}" if "metric" in payload else f"{where}{seed}"
@@ -214,8 +217,38 @@ def _phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
     if metrics:
         yield "metrics", _metric_tasks(metrics)
     matches = [cell for cell in playable if isinstance(cell, MatchCell)]
-    if matches:
-        yield "matches", _match_tasks(matches)
+    at_once = [cell for cell in matches if not isinstance(cell, BlockCell)]
+    if at_once:
+        yield "matches", _match_tasks(at_once)
+    yield from _looks(plan, store, fitted)
+
+
+def _looks(plan: Plan, store: RunStore, fitted: set[str]) -> Iterator[tuple[str, list[Task]]]:
+    """Yields the looks of adaptive leagues, each chosen by the records of those before it."""
+    leagues: dict[tuple[str, ...], list[BlockCell]] = {}
+    for cell in plan.matches:
+        if isinstance(cell, BlockCell) and {cell.a.key, cell.b.key} <= fitted:
+            leagues.setdefault(cell.league, []).append(cell)
+    spec = plan.suite.judging
+    attempted: set[str] = set()
+    while leagues and spec is not None:
+        keys = {cell.key for cells in leagues.values() for cell in cells}
+        records = {r.key: r for r in store.records(keys) if r.status != "error"}
+        # A cell that failed in this run is not tried again in it; its league rests there.
+        chosen = [
+            cells_to_play(cells, records, 1 - spec.confidence, spec.resolution)
+            for cells in leagues.values()
+        ]
+        next_look = [
+            cell
+            for cells in chosen
+            for cell in cells
+            if attempted.isdisjoint(cell.key for cell in cells)
+        ]
+        if not next_look:
+            return
+        attempted.update(cell.key for cell in next_look)
+        yield "look", _match_tasks(next_look)
 
 
 def _view_tasks(plan: Plan, fits: Sequence[FitCell]) -> list[Task]:

@@ -24,6 +24,10 @@ from mtmbench.types import Corpus, Record, Status
 MIN_TOPICS_FOR_LABELS = 20
 """``k = "labels"`` means the number of gold labels, but at least this."""
 
+_NOT_OF_A_MATCH = {"judges", "representations", "bootstrap", "confidence", "nulls",
+                   "null_documents", "ties", "lengths", "schedule", "resolution"}  # fmt: skip
+"""Fields of a suite's judging that no answer depends on."""
+
 
 @dataclass(frozen=True)
 class FitCell:
@@ -258,12 +262,19 @@ def _metric_cells(suite: Suite, fits: Sequence[FitCell]) -> Iterator[MetricCell]
 def _match_cells(
     suite: Suite, corpora: Mapping[str, Corpus], fits: Sequence[FitCell]
 ) -> Iterator[MatchCell]:
+    from mtmbench.judging.looks import block_cells
+    from mtmbench.judging.nulls import null_cells
     from mtmbench.judging.schedule import sample_documents
 
     spec = suite.judging
     if spec is None:
         return
-    protocol = spec.model_dump(exclude={"judges", "bootstrap", "confidence", "representations"})
+    protocol = spec.model_dump(exclude=_NOT_OF_A_MATCH)
+    if spec.lengths:
+        # A record without them holds less, and is another record.
+        protocol["lengths"] = True
+    if spec.schedule == "adaptive":
+        protocol.update(schedule=spec.schedule, resolution=spec.resolution)
     cards = {name: load_judge_card(name) for name in spec.judges}
     judges = {name: _judge_identity(name, card) for name, card in cards.items()}
     for corpus in corpora.values():
@@ -273,7 +284,12 @@ def _match_cells(
             players = _first_seeds(fits, corpus.name, k_spec)
             for judge, card in cards.items():
                 for representation in spec.representations:
-                    for a, b in combinations(players, 2):
+                    if spec.schedule == "adaptive":
+                        yield from block_cells(
+                            suite, corpus, players, judge, card, judges[judge], representation,
+                            protocol,
+                        )  # fmt: skip
+                    for a, b in combinations(players, 2) if spec.schedule == "uniform" else ():
                         key = content_hash(
                             "match", judges[judge], card.model_dump(), corpus.revision,
                             list(doc_ids), protocol, suite.words.model_dump(),
@@ -282,6 +298,11 @@ def _match_cells(
                         yield MatchCell(
                             key, judge, card, representation, a, b, rows, doc_ids,
                             judges[judge], protocol,
+                        )  # fmt: skip
+                    if spec.nulls:
+                        yield from null_cells(
+                            suite, corpus, players, fits, judge, card, judges[judge],
+                            representation, protocol,
                         )  # fmt: skip
 
 

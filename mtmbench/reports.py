@@ -130,6 +130,11 @@ def print_ratings(table: RatingTable) -> None:
             *(str(value) for value in (row.wins, row.losses, row.ties)),
         )
     Console().print(shown)
+    if table.tie_parameter is not None:
+        Console().print(
+            f"Davidson's model of ties, ν = {table.tie_parameter:.3f}: Elo differences are the "
+            "odds of the comparisons that have a winner."
+        )
     if table.reason is not None:
         Console().print(table.reason, markup=False, highlight=False)
 

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mtmbench.cards import CorpusSpec, Suite
+from mtmbench.errors import InputError
 from mtmbench.judging.match import MatchOutcome, play_pair
+from mtmbench.judging.nulls import opponent, replicate_of, side_names
 from mtmbench.plan import Cell, FitCell, MatchCell, MetricCell, cell_record
 from mtmbench.registries import JUDGES, MODELS
 from mtmbench.results import TopicResult
@@ -254,13 +256,18 @@ class Workspace:
             _close(client)
 
     def _match(self, client: JudgeClient, cell: MatchCell) -> tuple[Status, dict[str, Any]]:
-        a, b = self.result(cell.a.key), self.result(cell.b.key)
+        a = self.result(cell.a.key)
+        try:
+            b = opponent(cell, self.result)
+        except InputError as error:
+            return "skipped", {"reason": str(error)}
+        a_name, b_name = side_names(cell, competitor_id)
         if cell.representation == "summary" and (a.summaries is None or b.summaries is None):
             return "skipped", {"reason": "a model of the pair has no summaries"}
         outcome = play_pair(
             client, cell.card, self.corpus(cell.a.corpus), cell.rows, a, b,
-            a_name=competitor_id(cell.a), b_name=competitor_id(cell.b), spec=self._judging(),
-            representation=cell.representation,
+            a_name=a_name, b_name=b_name, spec=self._judging(),
+            representation=cell.representation, replicate=replicate_of(cell),
             projected_a=self._projected_of(cell.a), projected_b=self._projected_of(cell.b),
         )  # fmt: skip
         return "ok", {
@@ -270,7 +277,24 @@ class Workspace:
             "usage": outcome.usage,
             "judge_revisions": outcome.revisions,
             "unread": _unread(cell, outcome),
+            **self._lengths(cell, a, b),
         }
+
+    def _lengths(self, cell: MatchCell, a: TopicResult, b: TopicResult) -> dict[str, Any]:
+        from mtmbench.judging.options import document_options, option_lengths
+
+        spec = self._judging()
+        if not spec.lengths:
+            return {}
+        lengths = {
+            side: option_lengths(
+                document_options(
+                    result, cell.rows, side, spec=spec, representation=cell.representation
+                )
+            )
+            for side, result in (("a", a), ("b", b))
+        }
+        return {"lengths": lengths}
 
     def _projected_of(self, fit: FitCell) -> tuple[list[list[str]], list[list[float]]]:
         return self._projection(fit.key, fit.corpus, self.result(fit.key))

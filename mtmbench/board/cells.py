@@ -40,6 +40,7 @@ class BoardRecords:
     fits: Sequence[Record] = field(default_factory=list)
     metrics: Sequence[Record] = field(default_factory=list)
     matches: Sequence[Record] = field(default_factory=list)
+    nulls: Sequence[Record] = field(default_factory=list)
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> BoardRecords:
@@ -49,7 +50,9 @@ class BoardRecords:
             InputError: a corpus, metric or judge stands in two versions, or two records are about
                 one cell, so that a board would mix what is not comparable; the message names it.
         """
-        by_kind: dict[str, dict[str, Record]] = {"fit": {}, "metric": {}, "match": {}}
+        by_kind: dict[str, dict[str, Record]] = {
+            "fit": {}, "metric": {}, "match": {}, "null": {},
+        }  # fmt: skip
         versions: dict[tuple[str, str], str] = {}
         for record in records:
             if record.kind not in by_kind:
@@ -111,9 +114,10 @@ def _place(record: Record) -> dict[str, Any]:
     """Returns the fields that say which cell a record is about."""
     payload = record.payload
     where = {name: payload.get(name) for name in ("corpus", "k_spec", "seed")}
-    if record.kind == "match":
+    if record.kind in ("match", "null"):
         sides = sorted([payload[side]["model"], payload[side]["setting"]] for side in "ab")
-        who = {name: payload.get(name) for name in ("judge", "representation")}
+        named = ("judge", "representation", "control", "start")
+        who = {name: payload[name] for name in named if name in payload}
         return {**where, **who, "sides": sides}
     who = {name: payload.get(name) for name in ("model", "setting")}
     if record.kind == "fit":
@@ -128,7 +132,7 @@ def _versions(record: Record) -> dict[tuple[str, str], str]:
     found = {("corpus", str(payload["corpus"])): str(payload["corpus_revision"])}
     if record.kind == "metric":
         found["metric", str(payload["metric"])] = f"version {payload['version']}"
-    if record.kind == "match":
+    if record.kind in ("match", "null"):
         parts = {name: payload.get(name) for name in ("judge_version", "prompt", "protocol")}
         found["judge", str(payload["judge"])] = canonical_json(parts)
     return found

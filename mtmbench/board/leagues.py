@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mtmbench.board.adaptive import AdaptiveLeague
 from mtmbench.board.cells import ALL, BoardRecords, Competitor, display_names, k_order, rounded
+from mtmbench.board.lengths import adjusted_ratings, log_ratios
 from mtmbench.cards import JudgingSpec, Suite
 from mtmbench.errors import InputError
 from mtmbench.judging.match import fold
@@ -48,21 +51,29 @@ class League:
 
 @dataclass(frozen=True)
 class _Comparison:
-    """The two orders of one document, folded to the score of a."""
+    """The two orders of one document, folded to the score of a.
+
+    ``log_ratio`` is the log of a's length over b's where the record holds lengths; 0 where a rule
+    decided, since no text was compared.
+    """
 
     order: tuple[Any, ...]
     cluster: tuple[str, str]
     a: Competitor
     b: Competitor
     score: float
+    log_ratio: float | None = None
 
 
 def rate_leagues(suite: Suite, records: BoardRecords) -> list[League]:
     """Rates every league of the records, sorted; corpora are pooled where there are several.
 
+    Adaptive leagues are not pooled: their pairs were played on other documents in each corpus.
+
     Raises:
         InputError: a corpus bears the name of the pooled rating.
     """
+    adaptive = suite.judging is not None and suite.judging.schedule == "adaptive"
     groups: dict[LeagueKey, list[Record]] = {}
     for match in records.matches:
         if match.payload["corpus"] == ALL:
@@ -75,7 +86,7 @@ def rate_leagues(suite: Suite, records: BoardRecords) -> list[League]:
     groups.update(
         (key, matches)
         for key, matches in pooled.items()
-        if len({match.payload["corpus"] for match in matches}) > 1
+        if len({match.payload["corpus"] for match in matches}) > 1 and not adaptive
     )
     reasons = _fit_failures(records)
     return [
@@ -98,8 +109,20 @@ def _rate_league(
     kept, removed = _comparisons(matches)
     present = {(c.cluster[0], who) for c in kept for who in (c.a, c.b)}
     players = sorted({who for _, who in present})
-    table = _rate(key, matches, players, kept, names, spec) if players else None
-    rated = dict(zip(players, table.rows, strict=True)) if table else {}
+    index = {who: i for i, who in enumerate(players)}
+    columns = _columns([names[who] for who in players], index, kept)
+    adaptive = None
+    if spec.schedule == "adaptive":
+        adaptive = AdaptiveLeague.of(matches, names, spec)
+        table = None if adaptive is None else adaptive.table
+    else:
+        table = _rate(key, matches, columns, spec) if players else None
+    shown = {row.name: row for row in table.rows} if table else {}
+    rated = {who: shown[names[who]] for who in competitors if names[who] in shown}
+    adjusted = None
+    if spec.lengths:
+        ratios = [comparison.log_ratio for comparison in kept]
+        adjusted = adjusted_ratings(columns, ratios, table, spec.confidence)
     ks = {int(match.payload["k"]) for match in matches}
     k = ks.pop() if len(ks) == 1 else None
     where = {
@@ -116,44 +139,53 @@ def _rate_league(
             **_numbers(rated.get(who), _absences(who, matches, present, failures)),
             "unparsed": removed[who, "unparsed"],
             "refused": removed[who, "refused"],
+            **({} if adjusted is None else adjusted.row(index.get(who))),
         }
         for who in competitors
     ]
     order = sorted(kept, key=lambda comparison: comparison.order)
-    index = {who: i for i, who in enumerate(players)}
     points = sequential_elo(len(players), [(index[c.a], index[c.b], c.score) for c in order])
     return League(
         key=key,
         k=k,
         rows=rows,
-        win_rates={**where, **_win_rates(table, [names[who] for who in players])},
+        win_rates={
+            **where,
+            **_win_rates(table),
+            **({} if adjusted is None else {"length": adjusted.summary()}),
+            **({} if adaptive is None else {"adaptive": adaptive.summary()}),
+        },
         sequential=[
             {**where, **who.identity(), "elo": rounded(points[index[who]], 1)} for who in players
         ],
     )
 
 
-def _rate(
-    key: LeagueKey,
-    matches: Sequence[Record],
-    players: Sequence[Competitor],
-    kept: Sequence[_Comparison],
-    names: Mapping[Competitor, str],
-    spec: JudgingSpec,
-) -> RatingTable:
-    index = {who: i for i, who in enumerate(players)}
+def _columns(
+    names: Sequence[str], index: Mapping[Competitor, int], kept: Sequence[_Comparison]
+) -> tuple[Any, ...]:
+    """Returns names, a, b, score, cluster and stratum, as :func:`rate` takes them."""
     corpora = sorted({c.cluster[0] for c in kept})
     documents = {where: i for i, where in enumerate(sorted({c.cluster for c in kept}))}
-    return rate(
-        [names[who] for who in players],
+    return (
+        names,
         [index[c.a] for c in kept],
         [index[c.b] for c in kept],
         [c.score for c in kept],
         [documents[c.cluster] for c in kept],
         [corpora.index(c.cluster[0]) for c in kept],
+    )
+
+
+def _rate(
+    key: LeagueKey, matches: Sequence[Record], columns: tuple[Any, ...], spec: JudgingSpec
+) -> RatingTable:
+    return rate(
+        *columns,
         seed=seed_from("league", key.corpus, sorted(match.key for match in matches)),
         n_bootstrap=spec.bootstrap,
         confidence=spec.confidence,
+        ties=spec.ties,
     )
 
 
@@ -168,16 +200,19 @@ def _comparisons(
         if match.status != "ok":
             continue
         a, b = Competitor.of(payload["a"]), Competitor.of(payload["b"])
-        orders = zip(payload["documents"], payload["forward"], payload["backward"], strict=True)
-        for position, (document, forward, backward) in enumerate(orders):
+        orders = zip(
+            payload["documents"], payload["forward"], payload["backward"], log_ratios(payload),
+            strict=True,
+        )  # fmt: skip
+        for position, (document, forward, backward, ratio) in enumerate(orders):
             score = fold(forward, backward)
             if score is None:
                 why = "unparsed" if "u" in (forward, backward) else "refused"
                 removed.update([(a, why), (b, why)])
                 continue
-            order = payload["corpus"], position, a, b, match.key
+            order = payload["corpus"], payload.get("start", 0) + position, a, b, match.key
             cluster = str(payload["corpus"]), str(document)
-            kept.append(_Comparison(order, cluster, a, b, score))
+            kept.append(_Comparison(order, cluster, a, b, score, ratio))
     return kept, removed
 
 
@@ -238,14 +273,14 @@ def _fit_failures(records: BoardRecords) -> dict[tuple[str, int | str, Competito
     }
 
 
-def _win_rates(table: RatingTable | None, names: list[str]) -> dict[str, Any]:
+def _win_rates(table: RatingTable | None) -> dict[str, Any]:
     if table is None:
         return {
             "names": [], "rates": [], "comparisons": [], "n_documents": 0, "n_bootstrap": 0,
-            "n_unrateable": 0, "confidence": None, "reason": "no comparison",
+            "n_unrateable": 0, "confidence": None, "reason": "no comparison", "sandwich": [],
         }  # fmt: skip
     return {
-        "names": names,
+        "names": [row.name for row in table.rows],
         "rates": [[rounded(rate, 4) for rate in row] for row in table.win_rate],
         "comparisons": table.comparisons.tolist(),
         "n_documents": table.n_clusters,
@@ -253,6 +288,8 @@ def _win_rates(table: RatingTable | None, names: list[str]) -> dict[str, Any]:
         "n_unrateable": table.n_unrateable,
         "confidence": table.confidence,
         "reason": table.reason,
+        "sandwich": [None if math.isnan(half) else rounded(half, 1) for half in table.sandwich],
+        **({} if table.tie_parameter is None else {"nu": rounded(table.tie_parameter, 4)}),
     }
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mtmbench.board.cells import ALL
-from mtmbench.board.view import BoardView, LeagueView
+from mtmbench.board.view import BoardView, LeagueView, k_text
+from mtmbench.judging.nulls import LEAST_SCORE
 from mtmbench.rating.elo import SEQUENTIAL_K
 
 UNPARSED_LIMIT = 0.05
@@ -38,8 +39,14 @@ def judge_notes(judge: Mapping[str, Any]) -> list[str]:
 
 
 def judge_warnings(judge: Mapping[str, Any], leagues: list[LeagueView]) -> list[str]:
-    """Returns warnings about removed comparisons, over 5 % for the judge or for one model."""
+    """Returns warnings: an unreliable judge; over 5 % of answers or comparisons removed."""
     warnings = []
+    if judge["reliable"] is False:
+        warnings.append(
+            "Unreliable: this judge does not prefer a document's own topics to those of another "
+            f"document by a folded score whose lower bound exceeds {LEAST_SCORE:.2f}. Its ratings "
+            "should not be used."
+        )
     rate = judge["audit"]["unparsed_rate"]["value"]
     if rate is not None and rate > UNPARSED_LIMIT:
         warnings.append(
@@ -62,6 +69,85 @@ def judge_warnings(judge: Mapping[str, Any], leagues: list[LeagueView]) -> list[
     return warnings
 
 
+def control_table(
+    view: BoardView, controls: Sequence[Mapping[str, Any]]
+) -> tuple[list[str], list[list[str]]]:
+    """Returns header and rows of a judge's null controls, pooled and then by model."""
+    header = ["control", "corpus", "model", "value", "interval", "answers or documents"]
+    rows = []
+    for row in controls:
+        shown = _CONTROLS[row["control"]]
+        if row["representation"] != "items":
+            shown += f", {row['representation']}"
+        verdict = {True: " (passed)", False: " (FAILED)", None: ""}[row["passed"]]
+        rows.append(
+            [
+                shown,
+                "all" if row["model"] is None else f"{row['corpus']}, {k_text(row)}",
+                "all" if row["model"] is None else view.name(row),
+                (row["reason"] or "–" if row["value"] is None else percent(row["value"])) + verdict,
+                "–" if row["lo"] is None else f"{percent(row['lo'])} to {percent(row['hi'])}",
+                f"{row['n']:,}",
+            ]
+        )
+    return header, rows
+
+
+def league_notes(league: LeagueView) -> list[str]:
+    """Returns what a league's other fits say: sandwich widths, ties, lengths."""
+    notes = []
+    if league.sandwich is not None:
+        low, high = league.sandwich
+        notes.append(
+            f"Intervals by the sandwich estimator are {low:.2f} to {high:.2f} times as wide as "
+            "these by the bootstrap."
+        )
+    if league.nu is not None:
+        notes.append(
+            f"Davidson's ν = {league.nu:.3f}: the odds of a tie against either win between equals."
+        )
+    adaptive = league.adaptive
+    if adaptive is not None:
+        notes.append(
+            f"Adaptive schedule: {adaptive['comparisons']:,} comparisons of the "
+            f"{adaptive['uniform']:,} that every pair on every document would be; "
+            f"{adaptive['decided'] or 0} of {adaptive['neighbours']} neighbours are decided after "
+            f"look {adaptive['look']} of at most {adaptive['looks']}"
+            + ("." if adaptive["finished"] else "; the next look is not complete.")
+        )
+    if adaptive is not None and adaptive["level"] is not None:
+        notes.append(
+            "Ratings are fitted to the mean scores of pairs, all pairs weighing alike. Intervals "
+            f"are of level {percent(1 - adaptive['level'], 2)}, this look's part of the error that "
+            "all looks share, and hold whenever the schedule stops."
+        )
+    length = league.length
+    if length is not None and length["per_doubling"] is None:
+        notes.append(f"Lengths: {length['reason']}.")
+    elif length is not None:
+        interval = "" if length["lo"] is None else f" ({length['lo']:.1f} to {length['hi']:.1f})"
+        notes.append(
+            f"Twice the length of what is shown is worth {length['per_doubling']:.1f} "
+            f"Elo{interval} to this judge; adjusted ratings are those at equal lengths."
+        )
+    return notes
+
+
+CONTROL_NOTE = (
+    "Null controls, with intervals over documents. First slot: raw share among decisive answers, "
+    "50 % without bias. Against its refit: a model's score against its own fit under another seed, "
+    "over the documents put to the judge; it says how far a seed moves a score. Own topics: the "
+    "score of a document's topics against those of a document with another top topic; the lower "
+    f"bound must exceed {LEAST_SCORE:.2f}. Asked again: share of answers that stay the same."
+)
+_CONTROLS = {
+    "first_slot": "first slot",
+    "refit": "against its refit",
+    "other_topic": "own topics against another document's",
+    "repeat": "asked again",
+}
+
+
 def audit_line(judge: Mapping[str, Any]) -> str:
     """Returns a judge's behaviour in one line."""
     audit = judge["audit"]
@@ -82,19 +168,96 @@ def audit_line(judge: Mapping[str, Any]) -> str:
     return " · ".join(parts)
 
 
+def agreement_tables(
+    view: BoardView,
+) -> tuple[tuple[list[str], list[list[str]]], tuple[list[str], list[list[str]]], list[str]]:
+    """Returns how judges behave, how far they agree, and where pairs of them differ most."""
+    rows, apart = [], []
+    for row in view.board["agreement"]:
+        where = f"{'all corpora' if row['corpus'] == ALL else row['corpus']}, {k_text(row)}"
+        where += "" if row["representation"] == "items" else f", {row['representation']}"
+        who = ", ".join(row["judges"])
+        rows.append(
+            [
+                who, where, f"{row['n_items']:,}", _coefficient(row, "kappa"),
+                _coefficient(row, "alpha"),
+                "–" if row.get("opposed") is None else percent(row["opposed"]),
+                *(_plain(row.get(name)) for name in ("kendall_tau", "spearman")),
+            ]
+        )  # fmt: skip
+        if row.get("pairs"):
+            listed = "; ".join(
+                f"{view.name(pair['a'])} against {view.name(pair['b'])} "
+                f"({pair['difference']:+.2f} by {row['judges'][0]})"
+                for pair in row["pairs"]
+            )
+            opposed = "; ".join(
+                f"{'' if row['corpus'] != ALL else one['corpus'] + ' '}{one['document']} "
+                f"({one['opposed']} of {one['n']})"
+                for one in row["documents"]
+            )
+            apart.append(
+                f"{who}, {where}: {listed}. Most opposite winners on the documents {opposed}."
+                if opposed
+                else f"{who}, {where}: {listed}."
+            )
+    behaviour = [
+        [
+            judge["id"],
+            *(_share(judge["audit"][n]) for n in ("first_slot_rate", "flip_rate", "tie_rate")),
+            _share(next((r for r in controls if r["control"] == "repeat"), {"value": None})),
+        ]
+        for judge, controls in ((entry.judge, entry.controls) for entry in view.judges())
+    ]
+    return (
+        (["judge", "first slot", "verdict differs by order", "ties", "same when asked again"],
+         behaviour),
+        (["judges", "where", "items", "Cohen's kappa", "Krippendorff's alpha",
+          "opposite winners", "Kendall's tau of Elo", "Spearman's rho"], rows),
+        apart,
+    )  # fmt: skip
+
+
+AGREEMENT_NOTE = (
+    "An item is one document and pair of models; its categories are a win of either or a tie, both "
+    "orders folded. Intervals resample documents. Kappa and alpha are 0 at chance and 1 at perfect "
+    "agreement; judges may agree on every ranking and yet not on single items."
+)
+
+
+def _coefficient(row: Mapping[str, Any], name: str) -> str:
+    if row.get(name) is None:
+        return "–"
+    if row[f"{name}_lo"] is None:
+        return f"{row[name]:.3f}"
+    return f"{row[name]:.3f} ({row[f'{name}_lo']:.3f} to {row[f'{name}_hi']:.3f})"
+
+
+def _plain(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _share(rate: Mapping[str, Any]) -> str:
+    if rate["value"] is None:
+        return "–"
+    ends = "" if rate["lo"] is None else f" ({percent(rate['lo'])} to {percent(rate['hi'])})"
+    return percent(rate["value"]) + ends
+
+
 def rating_notes(view: BoardView) -> list[str]:
     """Returns how to read the ratings of this board."""
     board = view.board
     if not board["ratings"]:
         return []
-    confidence = board["win_rates"][0]["confidence"] or 0.95
+    davidson = any(table.get("nu") is not None for table in board["win_rates"])
+    adaptive = any(table.get("adaptive") for table in board["win_rates"])
+    level = percent(board["win_rates"][0]["confidence"] or 0.95, 0)
+    drawn = "Intervals are over" if adaptive else f"Intervals ({level}) resample"
     notes = [
         "Each judge has a board of its own; ratings of different judges are not comparable.",
         "Two models' topics are shown for the same document, in both orders. The same winner in "
-        "both orders is a win, anything else a tie, and a tie counts as half a win for each. Elo "
-        "(Bradley-Terry, 400·log10, mean 1500) therefore describes the expected score, not the "
-        "probability of a win: 100 points ahead means 64 % of the points.",
-        f"Intervals ({percent(confidence, 0)}) resample documents, with all comparisons of a "
+        f"both orders is a win, anything else a tie{_TIES[davidson]}",
+        f"{drawn} documents, with all comparisons of a "
         "document together. They are conditional on the fits: each model plays with the fit of "
         "its first seed, and another seed may score otherwise.",
         "Rank is 1 + the number of models that are ahead by a difference whose interval excludes "
@@ -108,6 +271,19 @@ def rating_notes(view: BoardView) -> list[str]:
             "weighs more; documents are resampled within their corpus."
         )
     return notes
+
+
+_TIES = {
+    False: (
+        ", and a tie counts as half a win for each. Elo (Bradley-Terry, 400·log10, mean 1500) "
+        "therefore describes the expected score, not the probability of a win: 100 points ahead "
+        "means 64 % of the points."
+    ),
+    True: (
+        ". Ties have a parameter of their own (Davidson 1970). Elo (400·log10, mean 1500) "
+        "describes the comparisons that have a winner: 100 points ahead means winning 64 % of them."
+    ),
+}
 
 
 def metric_notes(view: BoardView) -> list[str]:

@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from mtmbench.board.notes import (
+    AGREEMENT_NOTE,
+    CONTROL_NOTE,
+    agreement_tables,
     audit_line,
+    control_table,
     judge_notes,
     judge_warnings,
+    league_notes,
     metric_notes,
     percent,
     rating_notes,
@@ -51,11 +56,16 @@ def _template() -> Any:
         keep_trailing_newline=True,
     )
     environment.globals.update(
+        agreement_note=AGREEMENT_NOTE,
+        agreement_tables=agreement_tables,
         audit_line=audit_line,
+        control_note=CONTROL_NOTE,
+        control_table=control_table,
         heat=heat,
         judge_notes=judge_notes,
         judge_warnings=judge_warnings,
         k_text=k_text,
+        league_notes=league_notes,
         mark=Mark.of,
         percent=percent,
         filters_text=_filters_text,

@@ -7,9 +7,14 @@ from typing import Any
 
 from mtmbench.board.markdown import markdown_bullets, markdown_table, markdown_text
 from mtmbench.board.notes import (
+    AGREEMENT_NOTE,
+    CONTROL_NOTE,
+    agreement_tables,
     audit_line,
+    control_table,
     judge_notes,
     judge_warnings,
+    league_notes,
     metric_notes,
     rating_notes,
 )
@@ -33,7 +38,9 @@ def render_md(board: Mapping[str, Any]) -> str:
     if board["ratings"]:
         parts.append("## Ratings")
         parts.append(markdown_bullets(rating_notes(view)))
-        parts += [part for judge in view.judges() for part in _judge(judge)]
+        parts += [part for judge in view.judges() for part in _judge(view, judge)]
+    if board["agreement"]:
+        parts += _agreement(view)
     if board["metrics"]:
         parts.append("## Metrics")
         parts.append(markdown_bullets(metric_notes(view)))
@@ -53,13 +60,15 @@ def _corpora(board: Mapping[str, Any]) -> str:
     return markdown_table(["corpus", "documents", "empty, dropped", "duplicates", "revision"], rows)
 
 
-def _judge(view: JudgeView) -> list[str]:
+def _judge(board: BoardView, view: JudgeView) -> list[str]:
     judge = view.judge
     parts = [f"### Judge: {markdown_text(judge['id'])}", markdown_text(audit_line(judge))]
     parts.append(markdown_bullets(judge_notes(judge)))
     warnings = judge_warnings(judge, list(view.leagues))
     if warnings:
         parts.append("\n".join(f"> **Warning:** {markdown_text(warning)}" for warning in warnings))
+    if view.controls:
+        parts += [markdown_text(CONTROL_NOTE), markdown_table(*control_table(board, view.controls))]
     for league in view.leagues:
         parts += _league(league, set(judge["shares_encoder_with"]))
     return parts
@@ -68,6 +77,7 @@ def _judge(view: JudgeView) -> list[str]:
 def _league(league: LeagueView, flagged: set[str]) -> list[str]:
     header = ["rank", "model", "Elo", "interval", "wins", "ties", "losses"]
     header += ["unparsed", "refused"] if league.removed else []
+    header += ["adjusted Elo", "adjusted interval"] if league.length else []
     rows = []
     for name, row in zip(league.names, league.rows, strict=True):
         interval = None if row["lo"] is None else f"{row['lo']:.1f} to {row['hi']:.1f}"
@@ -75,10 +85,30 @@ def _league(league: LeagueView, flagged: set[str]) -> list[str]:
         elo = None if row["elo"] is None else f"{row['elo']:.1f}"
         counts = [row["wins"], row["ties"], row["losses"]]
         counts += [row["unparsed"], row["refused"]] if league.removed else []
+        if league.length:
+            elo_at = row["elo_adjusted"]
+            counts += [None if elo_at is None else f"{elo_at:.1f}", _adjusted_interval(row)]
         rows.append([row["rank"], shown, elo, interval, *counts])
     parts = [f"#### {markdown_text(league.title)}", markdown_table(header, rows)]
+    if league_notes(league):
+        parts.append(markdown_bullets(league_notes(league)))
     if league.reasons:
         parts.append(markdown_bullets([f"{name}: {reason}" for name, reason in league.reasons]))
+    return parts
+
+
+def _adjusted_interval(row: Mapping[str, Any]) -> str | None:
+    if row["lo_adjusted"] is None:
+        return None
+    return f"{row['lo_adjusted']:.1f} to {row['hi_adjusted']:.1f}"
+
+
+def _agreement(view: BoardView) -> list[str]:
+    behaviour, agreement, apart = agreement_tables(view)
+    parts = ["## Agreement of the judges", markdown_text(AGREEMENT_NOTE)]
+    parts += [markdown_table(*behaviour), markdown_table(*agreement)]
+    if apart:
+        parts += ["Where they differ most, by mean score and by document:", markdown_bullets(apart)]
     return parts
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from mtmbench.board.agreement import agreement_rows
 from mtmbench.board.cells import BoardRecords, Competitor, display_names, k_order, rounded
+from mtmbench.board.controls import control_rows, reliability
 from mtmbench.board.leagues import rate_leagues
 from mtmbench.board.metric_rows import metric_rows, metric_versions
 from mtmbench.cards import Suite
@@ -32,6 +34,7 @@ def build_board(suite: Suite, records: Sequence[Record]) -> dict[str, Any]:
     leagues = rate_leagues(suite, board)
     confidence = suite.judging.confidence if suite.judging else 0.95
     names = display_names(suite, _competitors(board))
+    controls = control_rows(board, confidence)
     return {
         "schema": SCHEMA_VERSION,
         "suite": suite.name,
@@ -42,10 +45,15 @@ def build_board(suite: Suite, records: Sequence[Record]) -> dict[str, Any]:
             {**who.identity(), "name": names[who], "items": _item_kind(board, who)}
             for who in sorted(names)
         ],
-        "judges": _judges(board, names, confidence),
+        "judges": [
+            {**judge, "reliable": reliability(controls, judge["id"])}
+            for judge in _judges(board, names, confidence)
+        ],
+        "controls": controls,
         "ratings": [row for league in leagues for row in league.rows],
         "win_rates": [league.win_rates for league in leagues],
         "sequential_elo": [row for league in leagues for row in league.sequential],
+        "agreement": agreement_rows(board, leagues, confidence),
         "metrics": metric_rows(board, confidence),
         "metric_versions": metric_versions(board),
         "fits": _fits(board),
@@ -247,11 +255,11 @@ def _fit_groups(
 def _errors(board: BoardRecords) -> list[dict[str, Any]]:
     """Returns every cell that failed, with its reason."""
     names = (
-        "corpus", "k", "k_spec", "judge", "representation", "a", "b", "model", "setting", "seed",
-        "metric", "view", "params",
+        "corpus", "k", "k_spec", "judge", "representation", "control", "a", "b", "model", "setting",
+        "seed", "metric", "view", "params",
     )  # fmt: skip
     rows = []
-    for record in (*board.fits, *board.metrics, *board.matches):
+    for record in (*board.fits, *board.metrics, *board.matches, *board.nulls):
         if record.status == "error":
             payload = dict(record.payload)
             for side in "ab":

@@ -25,6 +25,11 @@ class LeagueView:
         n_documents: documents that the intervals rest on.
         n_unrateable: resamples without a rating, of ``n_bootstrap``.
         n_bootstrap: resamples.
+        sandwich: smallest and largest ratio of a sandwich interval's width to the bootstrap's;
+            None without both.
+        nu: Davidson's tie parameter, None where ties are half wins.
+        length: what twice the length is worth in Elo, None where lengths were not asked for.
+        adaptive: how far an adaptive league has come, None for a uniform one.
     """
 
     title: str
@@ -36,6 +41,10 @@ class LeagueView:
     n_documents: int
     n_unrateable: int
     n_bootstrap: int
+    sandwich: tuple[float, float] | None = None
+    nu: float | None = None
+    length: Row | None = None
+    adaptive: Row | None = None
 
     @property
     def removed(self) -> bool:
@@ -51,10 +60,11 @@ class LeagueView:
 
 @dataclass(frozen=True)
 class JudgeView:
-    """One judge with its leagues, the pooled ones first."""
+    """One judge with its leagues, the pooled ones first, and its null controls."""
 
     judge: Row
     leagues: Sequence[LeagueView]
+    controls: Sequence[Row]
 
 
 @dataclass(frozen=True)
@@ -116,7 +126,14 @@ class BoardView:
     def judges(self) -> list[JudgeView]:
         """Returns every judge, language models first."""
         order = sorted(self.board["judges"], key=lambda judge: (not judge["is_llm"], judge["id"]))
-        return [JudgeView(judge, self._leagues(judge["id"])) for judge in order]
+        return [
+            JudgeView(
+                judge,
+                self._leagues(judge["id"]),
+                [row for row in self.board["controls"] if row["judge"] == judge["id"]],
+            )
+            for judge in order
+        ]
 
     def metric_tables(self) -> list[MetricTable]:
         """Returns one table per corpus and K."""
@@ -143,11 +160,11 @@ class BoardView:
         """Returns the cells that failed, those of one competitor and reason together."""
         groups: dict[tuple[str, str, str, str, str], int] = {}
         for row in self.board["errors"]:
-            sides = [row["a"], row["b"]] if row["kind"] == "match" else [row]
+            sides = [row["a"], row["b"]] if "a" in row else [row]
             who = " against ".join(self.name({"setting": None, **side}) for side in sides)
             key = row["corpus"], k_text(row), who, row["kind"], str(row["reason"])
             groups[key] = groups.get(key, 0) + 1
-        kinds = {"fit": "fit", "metric": "metric value", "match": "match"}
+        kinds = {"fit": "fit", "metric": "metric value", "match": "match", "null": "control"}
         return [
             ErrorGroup(
                 corpus,
@@ -203,6 +220,12 @@ class BoardView:
             n_documents=rates["n_documents"],
             n_unrateable=rates["n_unrateable"],
             n_bootstrap=rates["n_bootstrap"],
+            sandwich=_sandwich_ratio(
+                ranked, dict(zip(rates["names"], rates["sandwich"], strict=True)), names
+            ),
+            nu=rates.get("nu"),
+            length=rates.get("length"),
+            adaptive=rates.get("adaptive"),
         )
 
     def _metric_table(self, rows: Sequence[Row]) -> MetricTable:
@@ -242,6 +265,17 @@ def k_text(row: Row) -> str:
 def params_text(params: Mapping[str, Any]) -> str:
     """Returns parameters in words."""
     return ", ".join(f"{name} {params[name]}" for name in sorted(params))
+
+
+def _sandwich_ratio(
+    rows: Sequence[Row], sandwich: Mapping[str, float | None], names: Sequence[str]
+) -> tuple[float, float] | None:
+    ratios = [
+        2 * half / (row["hi"] - row["lo"])
+        for row, half in zip(rows, (sandwich.get(name) for name in names), strict=True)
+        if half is not None and row["lo"] is not None
+    ]
+    return (min(ratios), max(ratios)) if ratios else None
 
 
 def _clear_best(cells: Sequence[Row | None], higher: bool) -> int | None:

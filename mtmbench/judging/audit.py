@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
+from statistics import NormalDist, fmean
 
 from mtmbench.errors import InputError
 from mtmbench.judging.match import fold
 
 ORDER_FREE = "the judge's verdict cannot depend on the order"
 """Why an order-free judge has neither position bias nor flips."""
+
+_NO_SPREAD = 1e-12
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,61 @@ def audit(
         unparsed=rate(answers["u"], asked, "answer"),
         refused=rate(answers["r"], asked, "answer"),
     )
+
+
+def clustered(
+    values: Sequence[float],
+    clusters: Sequence[Hashable],
+    strata: Sequence[Hashable] | None = None,
+    *,
+    confidence: float = 0.95,
+    reason: str = "nothing to count",
+) -> Rate:
+    """Returns the mean of values in [0, 1] with an interval over clusters (documents).
+
+    ``mean ± t(n − S) · √(n / (n − S)) · error`` for n clusters in S strata, with the linearised
+    error of a ratio, ``√Σ_s Σ_c (e_c − ē_s)² / Σ_c m_c`` where ``e_c = Σ_c value − m_c · mean`` and
+    m_c values are in cluster c (Cochran 1977, 6.13): what resampling whole documents within their
+    corpora tends to. Where no cluster differs from the others that error is zero, and the interval
+    is Wilson's with the clusters as trials.
+
+    Args:
+        values: M values.
+        clusters: M clusters; a cluster may repeat in another stratum.
+        strata: M strata (corpora); None for one.
+        confidence: of the interval, in (0, 1).
+        reason: why there is no value when there are no values.
+
+    Raises:
+        InputError: the columns differ in length, or a value is not in [0, 1].
+    """
+    from scipy.special import stdtrit
+
+    groups = ["" for _ in values] if strata is None else list(strata)
+    if not len(values) == len(clusters) == len(groups):
+        raise InputError(f"{len(values)} values, {len(clusters)} clusters, {len(groups)} strata")
+    if not all(0 <= value <= 1 for value in values):
+        raise InputError("a value is not between 0 and 1")
+    if not values:
+        return Rate(None, None, None, 0, reason)
+    mean = math.fsum(values) / len(values)
+    excess: dict[tuple[Hashable, Hashable], float] = {}
+    for value, cluster, stratum in zip(values, clusters, groups, strict=True):
+        key = stratum, cluster
+        excess[key] = excess.get(key, 0.0) + value - mean
+    by_stratum: dict[Hashable, list[float]] = {}
+    for (stratum, _), e in excess.items():
+        by_stratum.setdefault(stratum, []).append(e)
+    n, freedom = len(excess), len(excess) - len(by_stratum)
+    if min(map(len, by_stratum.values())) < 2:
+        return Rate(mean, None, None, len(values), "no interval: a corpus has only one document")
+    squares = math.fsum((e - fmean(own)) ** 2 for own in by_stratum.values() for e in own)
+    if squares < _NO_SPREAD:
+        exact = wilson(round(mean * n), n, confidence)
+        return Rate(mean, exact.lo, exact.hi, len(values))
+    error = math.sqrt(squares * n / freedom) / len(values)
+    half = float(stdtrit(freedom, (1 + confidence) / 2)) * error
+    return Rate(mean, max(0.0, mean - half), min(1.0, mean + half), len(values))
 
 
 def wilson(

@@ -95,6 +95,7 @@ def play_pair(
     representation: Representation,
     projected_a: Projected | None = None,
     projected_b: Projected | None = None,
+    replicate: int = 0,
     concurrency: int = 8,
 ) -> MatchOutcome:
     """Plays one match; the synchronous edge of :func:`judge_pair`, usable in notebooks too."""
@@ -102,7 +103,7 @@ def play_pair(
         judge_pair(
             client, card, corpus, rows, a, b, a_name=a_name, b_name=b_name, spec=spec,
             representation=representation, projected_a=projected_a, projected_b=projected_b,
-            concurrency=concurrency,
+            replicate=replicate, concurrency=concurrency,
         )
     )  # fmt: skip
 
@@ -121,6 +122,7 @@ async def judge_pair(
     representation: Representation,
     projected_a: Projected | None = None,
     projected_b: Projected | None = None,
+    replicate: int = 0,
     concurrency: int = 8,
 ) -> MatchOutcome:
     """Has a judge compare two results on the documents at ``rows``, in both orders.
@@ -141,6 +143,7 @@ async def judge_pair(
         representation: "items" or "summary".
         projected_a: projected words of a's topics, for judges that read them.
         projected_b: those of b's topics.
+        replicate: counts repeats of the same questions, from 0.
         concurrency: questions under way at one time, at most.
 
     Raises:
@@ -155,7 +158,8 @@ async def judge_pair(
         b, rows, b_name, spec=spec, representation=representation, projected=projected_b
     )
     client.prepare(corpus, [*left, *right], rows)
-    asker = _Asker(client, card, corpus, load_prompt(card.prompt) if client.is_llm else None)
+    prompt = load_prompt(card.prompt) if client.is_llm else None
+    asker = _Asker(client, card, corpus, prompt, replicate)
     limit = asyncio.Semaphore(concurrency)
 
     async def judge(row: int, first: Option, second: Option) -> tuple[_Answer, _Answer]:
@@ -188,6 +192,7 @@ class _Asker:
     card: JudgeCard
     corpus: Corpus
     prompt: Prompt | None
+    replicate: int
 
     async def ask(
         self, row: int, first: Option, second: Option, names: Mapping[str, str]
@@ -200,7 +205,7 @@ class _Asker:
             () if self.prompt is None else self.prompt.messages(text, (first, second)),
         )
         try:
-            completion = await self.client.answer(question, self.card.decoding, 0)
+            completion = await self.client.answer(question, self.card.decoding, self.replicate)
         except Exception as error:
             raise JudgeError(
                 f"judge {self.card.client!r} failed on {first.name!r} against {second.name!r}, "

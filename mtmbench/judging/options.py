@@ -71,6 +71,11 @@ def document_options(
     return options
 
 
+def option_lengths(options: Sequence[Option]) -> list[int]:
+    """Returns how many characters the descriptions of each option's topics have together."""
+    return [sum(len(topic.description) for topic in option.topics) for option in options]
+
+
 def top_topics(shares: FloatArray, *, max_topics: int, share: float) -> list[int]:
     """Returns a document's strongest topics, strongest first, ties by topic index.
 

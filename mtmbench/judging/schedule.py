@@ -28,12 +28,19 @@ def sample_documents(corpus: Corpus, n: int, seed: int) -> list[int]:
     Raises:
         InputError: ``n`` is not at least 1.
     """
+    return sorted(draw_documents(corpus, n, seed))
+
+
+def draw_documents(corpus: Corpus, n: int, seed: int) -> list[int]:
+    """Returns the rows of :func:`sample_documents` in the random order in which they are drawn.
+
+    Raises:
+        InputError: ``n`` is not at least 1.
+    """
     if n < 1:
         raise InputError(f"documents to judge must be at least 1, not {n!r}")
-    if n >= len(corpus):
-        return list(range(len(corpus)))
     generator = np.random.default_rng(seed_from("judged documents", corpus.revision, seed))
-    return sorted(int(row) for row in generator.permutation(len(corpus))[:n])
+    return [int(row) for row in generator.permutation(len(corpus))[:n]]
 
 
 def pairs(competitors: Sequence[T]) -> list[tuple[T, T]]:

@@ -43,7 +43,7 @@ def fit_wins(wins: Wins, names: Sequence[str] | None = None) -> Abilities:
     """
     import choix
 
-    wins = _checked(wins)
+    wins = checked_wins(wins)
     reason = unrateable_reason(wins, names)
     if reason is not None:
         raise NotRateableError(reason)
@@ -180,7 +180,13 @@ def _all_reached(beats: NDArray[np.bool_]) -> NDArray[np.bool_]:
         reached = grown
 
 
-def _checked(wins: Wins) -> Wins:
+def checked_wins(wins: Wins) -> Wins:
+    """Returns a matrix of wins as floats.
+
+    Raises:
+        InputError: it is not square, or holds negative or non-finite values or a win of a
+            competitor against itself.
+    """
     wins = np.asarray(wins, dtype=np.float64)
     if wins.ndim != 2 or wins.shape[0] != wins.shape[1]:
         raise InputError(f"wins must be a square matrix, not of shape {wins.shape}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mtmbench.errors import InputError
-from mtmbench.rating.rate import RatingTable, rate
+from mtmbench.rating.rate import RatingTable, TieModel, rate
 from mtmbench.serialise import seed_from
 
 REQUIRED = ("a", "b", "outcome")
@@ -17,7 +17,9 @@ OPTIONAL = ("cluster",)
 SCORES = {"a": 1.0, "tie": 0.5, "b": 0.0}
 
 
-def rate_file(path: Path, *, n_bootstrap: int = 1000, confidence: float = 0.95) -> RatingTable:
+def rate_file(
+    path: Path, *, n_bootstrap: int = 1000, confidence: float = 0.95, ties: TieModel = "half"
+) -> RatingTable:
     """Rates the competitors of a CSV file with columns ``a``, ``b``, ``outcome``.
 
     ``outcome`` is ``a``, ``b`` or ``tie``. Rows of one value of the optional column ``cluster``
@@ -45,6 +47,7 @@ def rate_file(path: Path, *, n_bootstrap: int = 1000, confidence: float = 0.95) 
         seed=seed_from("rate", left, right, score, group),
         n_bootstrap=n_bootstrap,
         confidence=confidence,
+        ties=ties,
     )
     return table.require_rateable()
 
@@ -54,9 +57,13 @@ def rating_json(table: RatingTable) -> str:
 
     ``{"schema": 1, "ratings": [{"name", "ability", "elo", "lo", "hi", "rank", "wins", "losses",
     "ties"}]}``; ability in natural log with mean zero, to 6 decimals; ``elo``, ``lo`` and ``hi`` on
-    the Elo scale, to 1. A missing end is null and the row has a ``reason``.
+    the Elo scale, to 1. A missing end is null and the row has a ``reason``. Davidson's model adds
+    ``"ties": "davidson"`` and ``"tie_parameter"``, its ν.
     """
-    return json.dumps({"schema": 1, "ratings": rating_rows(table)}, indent=2) + "\n"
+    model: dict[str, Any] = {}
+    if table.tie_parameter is not None:
+        model = {"ties": "davidson", "tie_parameter": _rounded(table.tie_parameter, 6)}
+    return json.dumps({"schema": 1, **model, "ratings": rating_rows(table)}, indent=2) + "\n"
 
 
 def rating_rows(table: RatingTable) -> list[dict[str, Any]]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtmbench.errors import InputError, NotRateableError
+from mtmbench.errors import NotRateableError
 from mtmbench.rating.bradley_terry import (
     ELO_PER_NAT,
     Abilities,
@@ -18,9 +18,14 @@ from mtmbench.rating.bradley_terry import (
     fit_wins,
     to_elo,
 )
+from mtmbench.rating.outcomes import Outcomes, checked_outcomes
+from mtmbench.rating.sandwich import interval_factor, sandwich_half_widths
+from mtmbench.rating.ties import batch_davidson, fit_davidson
+
+TieModel = Literal["half", "davidson"]
+"""How ties are rated: as half a win for each, or by Davidson's model."""
 
 MAX_UNRATEABLE_SHARE = 0.01
-_CHUNK_DRAWS = 4_000_000
 _NO_SPREAD = 1e-9
 
 
@@ -69,6 +74,9 @@ class RatingTable:
         n_unrateable: resamples that could not be rated.
         confidence: level of the intervals.
         reason: why the league has no ratings or no intervals, or None.
+        sandwich: (n,) half-widths by the sandwich estimator, a check on the bootstrap; NaN where
+            they cannot be had, and under a tie model.
+        tie_parameter: Davidson's ν; None where ties are half wins.
     """
 
     rows: tuple[RatingRow, ...]
@@ -81,6 +89,8 @@ class RatingTable:
     n_unrateable: int
     confidence: float
     reason: str | None
+    sandwich: Abilities
+    tie_parameter: float | None = None
 
     @property
     def rateable(self) -> bool:
@@ -113,6 +123,7 @@ def rate(
     seed: int,
     n_bootstrap: int = 1000,
     confidence: float = 0.95,
+    ties: TieModel = "half",
 ) -> RatingTable:
     """Rates competitors from pairwise outcomes (DESIGN: Rating).
 
@@ -131,6 +142,8 @@ def rate(
         seed: seed of the bootstrap.
         n_bootstrap: number of resamples.
         confidence: level of the intervals.
+        ties: as half a win each, or by Davidson's model; then differences of Elo are the odds of
+            the comparisons that have a winner.
 
     Returns:
         A table; a league that is not rateable has rows without numbers and a reason.
@@ -138,7 +151,7 @@ def rate(
     Raises:
         InputError: an array has a wrong length or value; the message names the comparison.
     """
-    outcomes = _checked(names, a, b, score, cluster, stratum)
+    outcomes = checked_outcomes(names, a, b, score, cluster, stratum)
     totals, counts = outcomes.wins(), outcomes.counts()
     shape = (len(names), len(names))
     settings: dict[str, Any] = {
@@ -148,8 +161,13 @@ def rate(
         "n_bootstrap": n_bootstrap,
         "confidence": confidence,
     }
+    nu = None
     try:
-        abilities = fit_wins(totals, names)
+        if ties == "half":
+            abilities = fit_wins(totals, names)
+        else:
+            fit = fit_davidson(outcomes.wins(tie=0.0), outcomes.ties(), names)
+            abilities, nu = fit.abilities, fit.nu
     except NotRateableError as error:
         return RatingTable(
             rows=tuple(_row(outcomes, i, str(error)) for i in range(len(names))),
@@ -157,11 +175,15 @@ def rate(
             difference_error=np.full(shape, np.nan),
             n_unrateable=0,
             reason=str(error),
+            sandwich=np.full(len(names), np.nan),
             **settings,
         )
     elo = to_elo(abilities)
     difference = elo[:, None] - elo[None, :]
-    spread = _spread(outcomes, abilities, seed, n_bootstrap, confidence)
+    spread = _spread(outcomes, abilities, seed, n_bootstrap, confidence, ties)
+    sandwich = np.full(len(names), np.nan)
+    if ties == "half":
+        sandwich, _ = sandwich_half_widths(outcomes, abilities, confidence)
     rows = [
         replace(_row(outcomes, i, spread.reason), ability=float(abilities[i]), elo=float(elo[i]))
         for i in range(len(names))
@@ -174,68 +196,10 @@ def rate(
         difference_error=spread.between,
         n_unrateable=spread.n_unrateable,
         reason=spread.reason,
+        sandwich=sandwich,
+        tie_parameter=nu,
         **settings,
     )
-
-
-@dataclass(frozen=True)
-class Outcomes:
-    """Comparisons as arrays, checked.
-
-    Attributes:
-        names: n competitors.
-        first: (M,) index of one competitor of each comparison.
-        second: (M,) index of the other.
-        points: (M,) score of ``first``: 1, 0.5 or 0.
-        groups: (M,) cluster, 0 … C − 1.
-        strata: (C,) stratum of each cluster, 0 … S − 1.
-    """
-
-    names: tuple[str, ...]
-    first: NDArray[np.int64]
-    second: NDArray[np.int64]
-    points: Abilities
-    groups: NDArray[np.int64]
-    strata: NDArray[np.int64]
-
-    def wins(self) -> Wins:
-        """Returns (n, n): how often row beat column, a tie counting half."""
-        wins = np.zeros((len(self.names), len(self.names)))
-        np.add.at(wins, (self.first, self.second), self.points)
-        np.add.at(wins, (self.second, self.first), 1 - self.points)
-        return wins
-
-    def counts(self) -> NDArray[np.int64]:
-        """Returns (n, n): how often row met column."""
-        counts = np.zeros((len(self.names), len(self.names)), dtype=np.int64)
-        np.add.at(counts, (self.first, self.second), 1)
-        return counts + counts.T
-
-    def resampled_wins(self, seed: int, n_bootstrap: int) -> Wins:
-        """Returns (B, n, n) matrices of wins, each over clusters drawn with replacement.
-
-        As many clusters are drawn from a stratum as it has.
-        """
-        from scipy.sparse import coo_matrix
-
-        n, n_clusters = len(self.names), len(self.strata)
-        cell = np.concatenate([self.first * n + self.second, self.second * n + self.first])
-        value = np.concatenate([self.points, 1 - self.points])
-        row = np.concatenate([self.groups, self.groups])
-        per_cluster = coo_matrix((value, (row, cell)), shape=(n_clusters, n * n)).tocsr()
-        # RandomState's stream is frozen by numpy's policy (NEP 19), Generator's is not, and a
-        # board must rebuild to the same bytes under any numpy.
-        random = np.random.RandomState(seed)
-        members = [np.flatnonzero(self.strata == stratum) for stratum in np.unique(self.strata)]
-        wins = np.empty((n_bootstrap, n, n))
-        step = max(1, _CHUNK_DRAWS // n_clusters)
-        for begin in range(0, n_bootstrap, step):
-            size = min(step, n_bootstrap - begin)
-            weights = np.zeros((size, n_clusters))
-            for inside in members:
-                weights[:, inside] = resampled_counts(random, size, len(inside))
-            wins[begin : begin + size] = (per_cluster.T @ weights.T).T.reshape(size, n, n)
-        return wins
 
 
 @dataclass(frozen=True)
@@ -249,16 +213,24 @@ class _Spread:
 
 
 def _spread(
-    outcomes: Outcomes, abilities: Abilities, seed: int, n_bootstrap: int, confidence: float
+    outcomes: Outcomes,
+    abilities: Abilities,
+    seed: int,
+    n_bootstrap: int,
+    confidence: float,
+    ties: TieModel,
 ) -> _Spread:
-    from scipy.special import stdtrit
-
     n = len(abilities)
     missing = np.full(n, np.nan), np.full((n, n), np.nan)
-    sizes = np.bincount(outcomes.strata)
-    if sizes.min() < 2:
+    factor = interval_factor(outcomes.strata, confidence)
+    if np.isnan(factor):
         return _Spread(*missing, 0, "no interval: each corpus needs at least two documents for one")
-    fitted, ok = batch_newton(outcomes.resampled_wins(seed, n_bootstrap), start=abilities)
+    if ties == "half":
+        fitted, ok = batch_newton(outcomes.resampled_wins(seed, n_bootstrap), start=abilities)
+    else:
+        wins = outcomes.resampled_wins(seed, n_bootstrap, tie=0.0)
+        tied = outcomes.resampled_ties(seed, n_bootstrap)
+        fitted, _, ok = batch_davidson(wins, tied, start=abilities)
     n_unrateable = int((~ok).sum())
     if n_unrateable > MAX_UNRATEABLE_SHARE * n_bootstrap:
         share = n_unrateable / n_bootstrap
@@ -267,21 +239,11 @@ def _spread(
             f"rated, over {MAX_UNRATEABLE_SHARE:.0%}"
         )
         return _Spread(*missing, n_unrateable, reason)
-    n_clusters = len(outcomes.strata)
-    freedom = n_clusters - len(sizes)
-    factor = stdtrit(freedom, 0.5 + confidence / 2) * np.sqrt(n_clusters / freedom)
     covariance = np.cov(fitted[ok], rowvar=False)
     variance = np.diag(covariance)
     between = np.maximum(variance[:, None] + variance[None, :] - 2 * covariance, 0)
     scale = ELO_PER_NAT * factor
     return _Spread(scale * np.sqrt(variance), scale * np.sqrt(between), n_unrateable, None)
-
-
-def resampled_counts(random: np.random.RandomState, size: int, n: int) -> NDArray[np.int64]:
-    """Returns (size, n): how often each of n clusters is drawn in n draws with replacement."""
-    drawn = random.randint(0, n, size=(size, n), dtype=np.int64)
-    flat = drawn + n * np.arange(size)[:, None]
-    return np.bincount(flat.ravel(), minlength=size * n).reshape(size, n)
 
 
 def _row(outcomes: Outcomes, i: int, reason: str | None) -> RatingRow:
@@ -313,47 +275,3 @@ def _win_rate(wins: Wins, counts: NDArray[np.int64]) -> tuple[tuple[float | None
         tuple(float(wins[i, j] / counts[i, j]) if counts[i, j] else None for j in range(n))
         for i in range(n)
     )
-
-
-def _clusters(
-    cluster: ArrayLike, stratum: ArrayLike | None, n_comparisons: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    own = np.asarray(cluster, dtype=np.int64)
-    group = np.zeros(len(own), np.int64) if stratum is None else np.asarray(stratum, np.int64)
-    for what, column in (("cluster", own), ("stratum", group)):
-        if column.shape != (n_comparisons,):
-            raise InputError(f"{what} has shape {column.shape}; expected ({n_comparisons},)")
-    both, index = np.unique(np.stack([group, own]), axis=1, return_inverse=True)
-    return np.asarray(index, np.int64).ravel(), np.unique(both[0], return_inverse=True)[1]
-
-
-def _checked(
-    names: Sequence[str],
-    a: ArrayLike,
-    b: ArrayLike,
-    score: ArrayLike,
-    cluster: ArrayLike,
-    stratum: ArrayLike | None,
-) -> Outcomes:
-    if len(set(names)) != len(names):
-        raise InputError("the names of the competitors are not distinct")
-    first, second = np.asarray(a, dtype=np.int64), np.asarray(b, dtype=np.int64)
-    points = np.asarray(score, dtype=np.float64)
-    if first.ndim != 1 or first.shape != second.shape or first.shape != points.shape:
-        raise InputError(
-            f"a, b and score must be of one length, not {first.shape}, {second.shape}, "
-            f"{points.shape}"
-        )
-    if len(first) == 0:
-        raise InputError("there are no comparisons to rate")
-    n = len(names)
-    for wrong, what in (
-        (np.minimum(first, second) < 0, "a negative competitor index"),
-        (np.maximum(first, second) >= n, f"a competitor index above {n - 1}"),
-        (first == second, "a competitor against itself"),
-        (~np.isin(points, (0.0, 0.5, 1.0)), "a score other than 1, 0.5 or 0"),
-    ):
-        if wrong.any():
-            raise InputError(f"comparison {int(np.argmax(wrong))} has {what}")
-    groups, strata = _clusters(cluster, stratum, len(first))
-    return Outcomes(tuple(names), first, second, points, groups, strata)

@@ -10,7 +10,7 @@ import numpy as np
 
 from mtmbench.board.cells import rounded
 from mtmbench.judging.audit import wilson
-from mtmbench.rating.rate import resampled_counts
+from mtmbench.rating.outcomes import resampled_counts
 
 N_BOOTSTRAP = 2000
 
