@@ -42,4 +42,4 @@ class ShippedSAEs:
 
 
 MINILM = ShippedSAEs(_HERE / "minilm", ("token",))
-TINYLM = ShippedSAEs(TINYLM_MODEL / "saes", ("block2", "block1"))
+TINYLM = ShippedSAEs(TINYLM_MODEL / "saes", ("block1", "block2"))

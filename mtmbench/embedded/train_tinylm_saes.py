@@ -103,7 +103,7 @@ def activations(
                 np.save(target, read_hook_point(backbone, chunks, options.hook_point))
             file.with_suffix(".partial").replace(file)
         found += [np.load(file), np.array([len(chunk) for chunk in chunks], np.int64)]
-    return (*found, chunks)  # type: ignore[return-value]
+    return (*found, chunks)
 
 
 def draw_chunks(stream: TokenArray, n_tokens: int, size: int, seed: int) -> list[TokenIds]:
@@ -184,7 +184,8 @@ def loss_figures(
     import torch
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model.eval()
     point = find_hook_point(model.model, hook_point)
     longest = max(len(chunk) for chunk in chunks)
     blocks = np.stack([chunk for chunk in chunks if len(chunk) == longest]).astype(np.int64)

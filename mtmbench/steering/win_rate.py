@@ -10,7 +10,7 @@ import numpy as np
 from mtmbench.errors import InputError
 from mtmbench.judging.audit import wilson
 from mtmbench.judging.match import fold
-from mtmbench.rating.rate import resampled_counts
+from mtmbench.rating.outcomes import resampled_counts
 
 N_BOOTSTRAP = 2000
 

@@ -10,8 +10,8 @@ HEAVY = ("torch", "transformers", "sae_lens", "sklearn", "scipy", "sentence_tran
 
 def test_no_module_of_the_package_imports_a_heavy_library() -> None:
     modules = ("words", "embeddings", "cache", "backbone", "sae", "extract", "counts", "labels",
-               "base", "shipped", "views", "contexts", "context_text", "autointerp", "label_replies",
-               "label_files", "label_folder", "label_command", "neuronpedia",
+               "base", "shipped", "views", "contexts", "context_text", "autointerp",
+               "label_replies", "label_files", "label_folder", "label_command", "neuronpedia",
                "neuronpedia_fetch")  # fmt: skip
     code = "import sys\n" + "".join(f"import mtmbench.features.{name}\n" for name in modules)
     code += f"print([name for name in {HEAVY!r} if name in sys.modules])"

@@ -99,9 +99,9 @@ class EmbeddingJudge(JudgeClient):
         first: float | None
         second: float | None
         if question.kind == "steer":
-            topic = self._cut(text)
-            described = self._batch([topic])[topic]
-            first, second = (self._nearness(described, option) for option in question.options)
+            cut = self._cut(text)
+            topic = self._batch([cut])[cut]
+            first, second = (self._nearness(topic, option) for option in question.options)
         else:
             document = self._documents.get(text)
             if document is None:
@@ -117,12 +117,12 @@ class EmbeddingJudge(JudgeClient):
         shares = [topic.share for topic in option.topics]
         return tuple(zip(shares, self._descriptions_of(option), strict=True))
 
-    def _nearness(self, described: Vector, option: Option) -> float:
+    def _nearness(self, topic: Vector, option: Option) -> float:
         text = str(option.text)
         vector = self._compared.get(text)
         if vector is None:
             vector = self._batch([text])[text]
-        return float(described @ vector)
+        return float(topic @ vector)
 
     def _score(self, document: Vector, option: Option) -> float | None:
         if not option.topics:
