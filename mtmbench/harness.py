@@ -80,6 +80,8 @@ def run_suite(
     plan: Plan | None = None,
     executor: RayOptions | None = None,
     budget: float | None = None,
+    batch: bool = False,
+    fitted: bool = False,
 ) -> RunOutcome:
     """Plays every cell of a suite that ``folder`` does not hold yet and writes its board.
 
@@ -99,6 +101,9 @@ def run_suite(
         budget: what the language models' answers in this folder may cost altogether, those of
             earlier runs among them. Matches that it does not reach for are errors on the board,
             and are played when the same suite is run with a larger one.
+        batch: hand the questions of language models to a Batch API. Matches that wait for it are
+            errors on the board until a later run has collected their answers.
+        fitted: every fit must be there already.
 
     Raises:
         StoreInUseError: another run holds the folder.
@@ -110,13 +115,16 @@ def run_suite(
     progress = progress or NoProgress()
     plan = plan or make_plan(suite, data_dir=data_dir, plugins=plugins)
     with RunStore(folder) as store:
-        _write_suite(folder, plan.suite)
         _drop_lost_results(store, plan)
+        if fitted:
+            _check_fitted(plan, store)
+        _write_suite(folder, plan.suite)
         if executor is None:  # else the actors' environment counts
             _check_judges(plan, store, budget)
         before = store.finished() & plan.keys()
         try:
-            _play(plan, store, _pool(plan, store, workers, executor, budget), progress)
+            pool = _pool(plan, store, workers, executor, budget=budget, batch=batch)
+            _play(plan, store, pool, progress)
         finally:
             store.export(plan.keys())
         write_board(folder)
@@ -148,11 +156,11 @@ def _pool(
     store: RunStore,
     workers: int | None,
     executor: RayOptions | None,
-    budget: float | None,
+    **asking: Any,
 ) -> Executor:
     modules = _registering_modules(plan)
     plugins = (*plan.plugins, *sorted(modules - {"__main__"}))
-    spec = WorkspaceSpec(plan.suite, plan.specs, store.folder, plan.data_dir, plugins, budget)
+    spec = WorkspaceSpec(plan.suite, plan.specs, store.folder, plan.data_dir, plugins, **asking)
     told = {"on_start": store.note_worker, "on_end": store.drop_worker}
     if executor is not None:
         if "__main__" in modules:
@@ -286,6 +294,16 @@ def _fit_keys(cell: MetricCell | MatchCell) -> list[str]:
 
 def _unplayable(cell: Cell) -> tuple[Any, RunInfo]:
     return cell_record(cell, "error", {"reason": _FIT_FAILED}, {}), RunInfo()
+
+
+def _check_fitted(plan: Plan, store: RunStore) -> None:
+    done = store.finished()
+    missing = sum(cell.key not in done for cell in plan.fits)
+    if missing:
+        raise InputError(
+            f"{store.folder} lacks {missing} of {len(plan.fits)} fits; play the suite first "
+            f"(mtmbench run {store.folder / 'suite.toml'} --out {store.folder})"
+        )
 
 
 def _check_judges(plan: Plan, store: RunStore, budget: float | None) -> None:

@@ -6,7 +6,7 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.metadata import version as package_version
@@ -44,6 +44,7 @@ class WorkspaceSpec:
     data_dir: Path | None
     plugins: tuple[str, ...]
     budget: float | None = None
+    batch: bool = False
 
 
 class Workspace:
@@ -59,7 +60,7 @@ class Workspace:
         self.suite = spec.suite
         self.folder = spec.folder
         self._specs = spec.specs
-        self._budget = spec.budget
+        self._budget, self._batch = spec.budget, spec.batch
         self._data_dir = spec.data_dir
         self._views: dict[tuple[str, str | None], Views] = {}
         self._tokens: dict[str, Tokens] = {}
@@ -279,7 +280,7 @@ class Workspace:
         for fit in {fit.key: fit for cell in cells for fit in (cell.a, cell.b)}.values():
             self._projected_of(fit)  # else the loop would stand still for it
         cards = {cell.judge: cell.card for cell in cells}
-        with Askers(self.folder, cards, self._budget) as askers:
+        with Askers(self.folder, cards, self._budget, self._batch) as askers:
 
             async def play(cell: MatchCell) -> Produced:
                 start = time.monotonic()
@@ -288,10 +289,12 @@ class Workspace:
                 except Exception as error:
                     return self._failed(cell, start, error)
 
-            jobs = [partial(play, cell) for cell in cells]
+            jobs: list[Callable[[], Coroutine[Any, Any, Produced | None]]]
+            jobs = [askers.collect, *(partial(play, cell) for cell in cells), askers.submit]
             at_once = askers.matches_at_once(min(len(cell.rows) for cell in cells))
             for produced in completed(jobs, at_once, askers.close_clients):
-                yield [produced]
+                if produced is not None:
+                    yield [produced]
 
     async def _ask(self, asker: Asker, cell: MatchCell) -> tuple[Status, dict[str, Any]]:
         missing = self._not_shown(cell)
@@ -300,6 +303,7 @@ class Workspace:
         outcome = await judge_pair(
             asker.client, *self._sides(cell), **self._shown(cell), asker=asker
         )
+        asker.check_complete()
         return "ok", _match_values(cell, outcome)
 
     def _not_shown(self, cell: MatchCell) -> tuple[Status, dict[str, Any]] | None:

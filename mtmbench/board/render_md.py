@@ -13,6 +13,7 @@ from mtmbench.board.notes import (
     metric_notes,
     rating_notes,
 )
+from mtmbench.board.spending import spending_table
 from mtmbench.board.view import (
     BoardView,
     JudgeView,
@@ -33,7 +34,8 @@ def render_md(board: Mapping[str, Any]) -> str:
     if board["ratings"]:
         parts.append("## Ratings")
         parts.append(markdown_bullets(rating_notes(view)))
-        parts += [part for judge in view.judges() for part in _judge(judge)]
+        for judge in view.judges():
+            parts += _judge(judge, spending_table(board, judge.judge["id"]))
     if board["metrics"]:
         parts.append("## Metrics")
         parts.append(markdown_bullets(metric_notes(view)))
@@ -53,7 +55,7 @@ def _corpora(board: Mapping[str, Any]) -> str:
     return markdown_table(["corpus", "documents", "empty, dropped", "duplicates", "revision"], rows)
 
 
-def _judge(view: JudgeView) -> list[str]:
+def _judge(view: JudgeView, spending: list[list[str]]) -> list[str]:
     judge = view.judge
     parts = [f"### Judge: {markdown_text(judge['id'])}", markdown_text(audit_line(judge))]
     parts.append(markdown_bullets(judge_notes(judge)))
@@ -62,6 +64,8 @@ def _judge(view: JudgeView) -> list[str]:
         parts.append("\n".join(f"> **Warning:** {markdown_text(warning)}" for warning in warnings))
     for league in view.leagues:
         parts += _league(league, set(judge["shares_encoder_with"]))
+    if spending:
+        parts += ["#### Calls, tokens and cost by pair", markdown_table(spending[0], spending[1:])]
     return parts
 
 

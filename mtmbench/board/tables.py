@@ -8,6 +8,7 @@ from typing import Any
 from mtmbench.board.cells import BoardRecords, Competitor, display_names, k_order, rounded
 from mtmbench.board.leagues import rate_leagues
 from mtmbench.board.metric_rows import metric_rows, metric_versions
+from mtmbench.board.spending import judge_spending, spending_rows
 from mtmbench.cards import Suite
 from mtmbench.judging.audit import ORDER_FREE, Rate, audit
 from mtmbench.types import SCHEMA_VERSION, Record
@@ -32,6 +33,7 @@ def build_board(suite: Suite, records: Sequence[Record]) -> dict[str, Any]:
     leagues = rate_leagues(suite, board)
     confidence = suite.judging.confidence if suite.judging else 0.95
     names = display_names(suite, _competitors(board))
+    spending = spending_rows(board, names)
     return {
         "schema": SCHEMA_VERSION,
         "suite": suite.name,
@@ -43,6 +45,7 @@ def build_board(suite: Suite, records: Sequence[Record]) -> dict[str, Any]:
             for who in sorted(names)
         ],
         "judges": _judges(board, names, confidence),
+        **({"spending": spending} if spending else {}),
         "ratings": [row for league in leagues for row in league.rows],
         "win_rates": [league.win_rates for league in leagues],
         "sequential_elo": [row for league in leagues for row in league.sequential],
@@ -125,6 +128,7 @@ def _judge(
         "protocol": dict(payload.get("protocol") or {}),
         "calls": sum(int(match.get("calls") or 0) for match in played),
         "usage": usage,
+        **judge_spending(played),
         "shares_encoder_with": _sharers(payload.get("encoder"), board, names),
         "audit": {
             "documents": behaviour.n_documents,

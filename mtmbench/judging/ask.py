@@ -131,6 +131,9 @@ class Asker:
         self._used.add(key)
         return answer
 
+    def check_complete(self) -> None:
+        """Says if an answer given out since this was called last is not one yet; here all are."""
+
     def record(self) -> dict[str, Any]:
         """Returns, as JSON values, the judge and what its answers to these questions took."""
         usage: Counter[str] = Counter()

@@ -10,6 +10,7 @@ from types import TracebackType
 
 from mtmbench.cards import JudgeCard
 from mtmbench.judging.ask import Asker
+from mtmbench.judging.batch import BatchAsker
 from mtmbench.judging.ledger import LEDGER, Ledger
 from mtmbench.judging.money import Budget
 from mtmbench.plan import MatchCell
@@ -48,14 +49,20 @@ class Askers:
         folder: the run's folder.
         cards: the judges by name.
         budget: what all of them may spend together; None for no limit.
+        batch: whether questions are handed to a Batch API instead of asked one by one.
 
     Raises:
         InputError: a client cannot be made, or a budget cannot be kept with a card.
     """
 
     def __init__(
-        self, folder: Path, cards: Mapping[str, JudgeCard], budget: float | None = None
+        self,
+        folder: Path,
+        cards: Mapping[str, JudgeCard],
+        budget: float | None = None,
+        batch: bool = False,
     ) -> None:
+        self.batch = batch
         with ExitStack() as undo:
             ledger = undo.enter_context(Ledger(folder / LEDGER))
             shared = None if budget is None else Budget(budget, ledger.spent())
@@ -64,7 +71,8 @@ class Askers:
                 if shared is not None:
                     shared.check(name, card)
                 client = JUDGES.get(card.client).from_card(card)
-                self._askers[name] = Asker(client, card, ledger, budget=shared)
+                kind = BatchAsker if batch else Asker
+                self._askers[name] = kind(client, card, ledger, budget=shared)
             self._undo = undo.pop_all()
 
     def __enter__(self) -> Askers:
@@ -85,10 +93,24 @@ class Askers:
         """Returns how many matches of so many documents keep every judge busy.
 
         No more than needed: of matches that are under way when a budget is used up or the run is
-        killed, none counts.
+        killed, none counts. For batches it is one.
         """
+        if self.batch:
+            return 1
         questions = sum(asker.concurrency for asker in self._askers.values())
         return 1 + ceil(2 * questions / n_documents)
+
+    async def collect(self) -> None:
+        """Collects the batches of every judge, to be done before the first question."""
+        for asker in self._askers.values():
+            if isinstance(asker, BatchAsker):
+                await asker.collect()
+
+    async def submit(self) -> None:
+        """Submits the batch of every judge, to be done after the last question."""
+        for asker in self._askers.values():
+            if isinstance(asker, BatchAsker):
+                await asker.submit()
 
     async def close_clients(self) -> None:
         """Closes every client; called once, in the loop in which they were asked."""

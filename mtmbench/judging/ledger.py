@@ -174,11 +174,11 @@ class Ledger:
         total = self._reader.execute("SELECT total(cost) FROM answers").fetchone()[0]
         return float(total)
 
-    def batches(self, judge: str) -> list[Batch]:
-        """Returns the batches of a judge that are not collected, oldest first."""
+    def batches(self, judge: str | None = None) -> list[Batch]:
+        """Returns the batches that are not collected, oldest first; of one judge if named."""
         rows = self._reader.execute(
             "SELECT token, judge, id, state, questions FROM batches "
-            "WHERE judge = ? AND state != 'collected' ORDER BY rowid", (judge,),
+            "WHERE state != 'collected' AND judge = coalesce(?, judge) ORDER BY rowid", (judge,),
         )  # fmt: skip
         return [
             Batch(token, judge, id_, state, json.loads(questions))

@@ -90,10 +90,10 @@ class Budget:
                 f"decoding.{OUTPUT_LIMITS[0]} on its card"
             )
 
-    async def reserve(self, card: JudgeCard, question: Question) -> float:
+    async def reserve(self, card: JudgeCard, question: Question, *, wait: bool = True) -> float:
         """Sets aside the most that a question can cost; returns it.
 
-        While answers under way may still turn out cheaper, it waits for them.
+        While answers under way may still turn out cheaper, it waits for them, if told to.
 
         Raises:
             JudgeStoppedError: it could exceed the budget.
@@ -104,7 +104,7 @@ class Budget:
         }
         most = cost_of(tokens, card.prices) or 0.0
         while self.spent + sum(self._reserved) + most > self.limit:
-            if not self._reserved:
+            if not (wait and self._reserved):
                 raise JudgeStoppedError(
                     f"the budget of {self.limit:.2f} is used up: {self.spent:.4f} is spent, and "
                     f"the next answer may cost {most:.4f}"
