@@ -269,7 +269,7 @@ class Workspace:
         missing = self._not_shown(cell)
         if missing is not None:
             return missing
-        outcome = play_pair(client, *self._sides(cell), **self._shown(cell))
+        outcome = play_pair(client, *self._sides(cell), **self._showing(cell))
         return "ok", _match_values(cell, outcome)
 
     def _play_asked(self, cells: Sequence[MatchCell]) -> Iterator[list[Produced]]:
@@ -301,7 +301,7 @@ class Workspace:
         if missing is not None:
             return missing
         outcome = await judge_pair(
-            asker.client, *self._sides(cell), **self._shown(cell), asker=asker
+            asker.client, *self._sides(cell), **self._showing(cell), asker=asker
         )
         asker.check_complete()
         return "ok", _match_values(cell, outcome)
@@ -320,7 +320,7 @@ class Workspace:
             self.result(cell.b.key),
         )  # fmt: skip
 
-    def _shown(self, cell: MatchCell) -> dict[str, Any]:
+    def _showing(self, cell: MatchCell) -> dict[str, Any]:
         return {
             "a_name": competitor_id(cell.a), "b_name": competitor_id(cell.b),
             "spec": self._judging(), "representation": cell.representation,

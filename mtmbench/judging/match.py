@@ -99,6 +99,7 @@ def play_pair(
     representation: Representation,
     projected_a: Projected | None = None,
     projected_b: Projected | None = None,
+    replicate: int = 0,
     concurrency: int = 8,
 ) -> MatchOutcome:
     """Plays one match; the synchronous edge of :func:`judge_pair`, usable in notebooks too."""
@@ -106,7 +107,7 @@ def play_pair(
         judge_pair(
             client, card, corpus, rows, a, b, a_name=a_name, b_name=b_name, spec=spec,
             representation=representation, projected_a=projected_a, projected_b=projected_b,
-            concurrency=concurrency,
+            replicate=replicate, concurrency=concurrency,
         )
     )  # fmt: skip
 
@@ -125,6 +126,7 @@ async def judge_pair(
     representation: Representation,
     projected_a: Projected | None = None,
     projected_b: Projected | None = None,
+    replicate: int = 0,
     concurrency: int = 8,
     asker: Asker | None = None,
 ) -> MatchOutcome:
@@ -146,6 +148,7 @@ async def judge_pair(
         representation: "items" or "summary".
         projected_a: projected words of a's topics, for judges that read them.
         projected_b: those of b's topics.
+        replicate: counts repeats of the same questions, from 0.
         concurrency: questions under way at one time, at most.
         asker: puts the questions, several matches' together, and keeps the answers; by default
             nothing is kept. Its own concurrency holds.
@@ -163,7 +166,8 @@ async def judge_pair(
     )
     client.prepare(corpus, [*left, *right], rows)
     prompt = load_prompt(card.prompt) if client.is_llm else None
-    table = _Table(asker or Asker(client, card, None, concurrency=concurrency), corpus, prompt)
+    asker = asker or Asker(client, card, None, concurrency=concurrency)
+    table = _Table(asker, corpus, prompt, replicate)
 
     async def judge(row: int, first: Option, second: Option) -> tuple[_Answer, _Answer]:
         ruled = _by_rule(client, first, second)
@@ -195,6 +199,7 @@ class _Table:
     asker: Asker
     corpus: Corpus
     prompt: Prompt | None
+    replicate: int
 
     async def ask(
         self, row: int, first: Option, second: Option, names: Mapping[str, str]
@@ -210,7 +215,7 @@ class _Table:
             f"match of {first.name!r} against {second.name!r}, document {doc_id!r} of "
             f"{self.corpus.name!r}"
         )
-        answer = await self.asker.ask(question, what)
+        answer = await self.asker.ask(question, what, self.replicate)
         return _Answer(names["refused" if answer.refused else parse_verdict(answer.text)], answer)
 
 
