@@ -110,6 +110,7 @@ def run(
     data_dir: str | Path | None = None,
     plugins: Sequence[str] = (),
     executor: RayOptions | None = None,
+    budget: float | None = None,
 ) -> Board:
     """Plays a suite, or what is left of it, and returns its board.
 
@@ -123,6 +124,7 @@ def run(
         plugins: files or modules that register more models, metrics or judges.
         executor: a :class:`~mtmbench.ray_executor.RayOptions` plays on that cluster; None plays
             on this machine.
+        budget: what language models' answers in this folder may cost altogether.
 
     Raises:
         StoreInUseError: another run holds the folder.
@@ -138,6 +140,6 @@ def run(
     folder = Path(out) if out is not None else Path("runs") / resolved.name
     run_suite(
         resolved, folder, workers=workers, plugins=plugins,
-        data_dir=None if data_dir is None else Path(data_dir), executor=executor,
+        data_dir=None if data_dir is None else Path(data_dir), executor=executor, budget=budget,
     )  # fmt: skip
     return Board(json.loads((folder / "board.json").read_text(encoding="utf-8")), folder)

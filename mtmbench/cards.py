@@ -174,14 +174,70 @@ class ModelCard(Card):
         return {**self.params, **self.corpus.get(corpus, {})}
 
 
+class EndpointSpec(Card):
+    """Where a chat model is asked.
+
+    ``api_key_env`` names an environment variable; the key itself stands nowhere else. With
+    ``structured`` verdicts are asked for by a JSON schema, for endpoints that take one.
+    """
+
+    base_url: str
+    api_key_env: str | None = None
+    structured: bool = False
+
+
+class PriceSpec(Card):
+    """What a million tokens costs, in the user's currency; without ``cached`` it is ``input``.
+
+    ``batch`` is the share of these prices that the Batch API takes.
+    """
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+    cached: float | None = Field(default=None, ge=0)
+    batch: float = Field(default=1.0, gt=0, le=1)
+
+
+class LimitSpec(Card):
+    """How fast an endpoint may be asked, how often again, and how long it may take, in seconds."""
+
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    tokens_per_minute: int | None = Field(default=None, ge=1)
+    concurrency: int = Field(default=8, ge=1)
+    retries: int = Field(default=6, ge=0)
+    timeout: float = Field(default=120.0, gt=0)
+
+
 class JudgeCard(Card):
-    """A judge in ``judges/NAME.toml``: a client and its parameters."""
+    """A judge in ``judges/NAME.toml``: a client, its parameters, and where it is asked.
+
+    ``revision`` pins what must answer: the model or system fingerprint that answers are said to
+    come from.
+    """
 
     client: str
     description: str = ""
     prompt: str = "match"
     params: Mapping[str, Any] = Field(default_factory=dict)
     decoding: Mapping[str, Any] = Field(default_factory=dict)
+    model: str | None = None
+    revision: str | None = None
+    endpoint: EndpointSpec | None = None
+    prices: PriceSpec | None = None
+    limits: LimitSpec = LimitSpec()
+
+    def asked(self) -> dict[str, Any]:
+        """Returns who is asked where, as far as an answer can depend on it; empty if not given."""
+        found: dict[str, Any] = {"model": self.model, "revision": self.revision}
+        if self.endpoint is not None:
+            found["endpoint"] = self.endpoint.base_url
+            found["structured"] = self.endpoint.structured
+        return {name: value for name, value in found.items() if value is not None}
+
+    def identity(self) -> dict[str, Any]:
+        """Returns all that tells matches of one card from another's; no prices, limits or keys."""
+        told = {"client", "description", "prompt", "params", "decoding"}
+        return {**self.model_dump(include=told), **self.asked()}
 
 
 C = TypeVar("C", bound=Card)

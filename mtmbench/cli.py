@@ -49,6 +49,19 @@ PluginOption = Annotated[
     list[str] | None,
     typer.Option("--plugin", help="A .py file or module that registers more; may be repeated."),
 ]
+BudgetOption = Annotated[
+    float | None,
+    typer.Option(
+        help="What language models' answers in this folder may cost altogether, earlier ones too; "
+        "the run stops before exceeding it."
+    ),
+]
+BatchOption = Annotated[
+    bool,
+    typer.Option(
+        "--batch", help="Hand questions to the Batch API; the same command again collects them."
+    ),
+]
 OutOption = Annotated[
     Path | None, typer.Option("--out", help="The run's folder; runs/SUITE by default.")
 ]
@@ -101,7 +114,7 @@ def plan(
         float, typer.Option(help="With --power: share of ties to expect; none is the worst case.")
     ] = 0.0,
 ) -> None:
-    """Says what a suite would play: cells, matches, judge calls and tokens. Plays nothing."""
+    """Says what a suite would play: cells, matches, judge calls, tokens, cost. Plays nothing."""
     from mtmbench.plan import make_plan
     from mtmbench.rating.schedule_report import print_adaptive, print_power
     from mtmbench.reports import print_plan
@@ -140,6 +153,8 @@ def run(
         float | None,
         typer.Option(help="Ray: GPUs that an actor reserves, or a share of one.", min=0),
     ] = None,
+    budget: BudgetOption = None,
+    batch: BatchOption = False,
 ) -> None:
     """Plays a suite, or what is left of it, and writes its board.
 
@@ -147,27 +162,44 @@ def run(
     cache (MTMBENCH_CACHE), the corpora and the plugins under the same paths: a file system that
     all nodes share. The keys of judges are read from each node's own environment.
 
+    What language models answer is kept in OUT/answers.sqlite before it is used: no answer is paid
+    for twice.
+
     Exit status: 0; 1 if cells failed; 4 if another run holds the folder; 130 if interrupted. The
     same command again goes on where this one stopped.
     """
-    from mtmbench.harness import run_suite
-    from mtmbench.reports import ConsoleProgress, print_outcome
-
     resolved = _suite(suite, overrides, models)
-    folder = out or Path("runs") / resolved.name
-    cluster = _cluster(executor, address, actor_cores, actor_gpus)
-    try:
-        with ConsoleProgress() as progress:
-            outcome = run_suite(
-                resolved, folder, data_dir=data_dir, plugins=plugin or [], workers=workers,
-                progress=progress, executor=cluster,
-            )  # fmt: skip
-    except KeyboardInterrupt:
-        typer.echo("interrupted; the same command again goes on from here", err=True)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
-    print_outcome(outcome)
-    if outcome.errors:
-        raise typer.Exit(EXIT_ERRORS)
+    _play(
+        resolved, out or Path("runs") / resolved.name, data_dir=data_dir, plugins=plugin or [],
+        workers=workers, executor=_cluster(executor, address, actor_cores, actor_gpus),
+        budget=budget, batch=batch,
+    )  # fmt: skip
+
+
+@app.command()
+def judge(
+    suite: Annotated[str, typer.Argument(help="A suite's name, or the folder of its run.")],
+    judge: Annotated[str, typer.Option("--judge", help="The judge card that rules.")],
+    out: OutOption = None,
+    data_dir: DataOption = None,
+    plugin: PluginOption = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes, by default every usable core.", min=0)
+    ] = None,
+    budget: BudgetOption = None,
+    batch: BatchOption = False,
+) -> None:
+    """Has one more judge rule on a run that is finished; plays its missing matches alone.
+
+    The run's suite.toml then names the judge too, so that `mtmbench run` would play the same.
+    """
+    from mtmbench.judging.more import with_judge
+
+    folder, resolved = with_judge(suite, judge, out)
+    _play(
+        resolved, folder, data_dir=data_dir, plugins=plugin or [], workers=workers, budget=budget,
+        batch=batch, fitted=True,
+    )  # fmt: skip
 
 
 @app.command()
@@ -370,6 +402,21 @@ def main() -> None:
     except MtmbenchError as error:
         typer.echo(f"mtmbench: {error}", err=True)
         sys.exit(EXIT_USAGE)
+
+
+def _play(suite: Any, folder: Path, **options: Any) -> None:
+    from mtmbench.harness import run_suite
+    from mtmbench.reports import ConsoleProgress, print_outcome
+
+    try:
+        with ConsoleProgress() as progress:
+            outcome = run_suite(suite, folder, progress=progress, **options)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; the same command again goes on from here", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    print_outcome(outcome)
+    if outcome.errors:
+        raise typer.Exit(EXIT_ERRORS)
 
 
 def _cluster(

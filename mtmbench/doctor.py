@@ -81,7 +81,7 @@ def _check_features(name: str) -> str:
 
 def _check_judge(name: str) -> str:
     card = load_judge_card(name)
-    client = JUDGES.get(card.client)(**card.params)
+    client = JUDGES.get(card.client).from_card(card)
     return f"{card.client}; {'a language model' if client.is_llm else 'no language model'}"
 
 

@@ -14,7 +14,9 @@ import tomli_w
 from mtmbench.cards import Suite, parse_card, read_card
 from mtmbench.errors import InputError
 from mtmbench.executor import Executor, Notice, Task, TaskFailure, Underway, WorkerPool
+from mtmbench.judging.league import in_rounds
 from mtmbench.judging.looks import BlockCell, cells_to_play
+from mtmbench.judging.money import Budget
 from mtmbench.judging.nulls import describe_control
 from mtmbench.plan import Cell, FitCell, MatchCell, MetricCell, Plan, cell_record, make_plan
 from mtmbench.ray_executor import RayOptions, RayPool
@@ -79,6 +81,9 @@ def run_suite(
     progress: Progress | None = None,
     plan: Plan | None = None,
     executor: RayOptions | None = None,
+    budget: float | None = None,
+    batch: bool = False,
+    fitted: bool = False,
 ) -> RunOutcome:
     """Plays every cell of a suite that ``folder`` does not hold yet and writes its board.
 
@@ -95,6 +100,12 @@ def run_suite(
         progress: told what is happening.
         plan: the suite's plan if it was made already.
         executor: a Ray cluster whose actors play the cells; None for processes of this machine.
+        budget: what the language models' answers in this folder may cost altogether, those of
+            earlier runs among them. Matches that it does not reach for are errors on the board,
+            and are played when the same suite is run with a larger one.
+        batch: hand the questions of language models to a Batch API. Matches that wait for it are
+            errors on the board until a later run has collected their answers.
+        fitted: every fit must be there already.
 
     Raises:
         StoreInUseError: another run holds the folder.
@@ -106,11 +117,16 @@ def run_suite(
     progress = progress or NoProgress()
     plan = plan or make_plan(suite, data_dir=data_dir, plugins=plugins)
     with RunStore(folder) as store:
-        _write_suite(folder, plan.suite)
         _drop_lost_results(store, plan)
+        if fitted:
+            _check_fitted(plan, store)
+        _write_suite(folder, plan.suite)
+        if executor is None:  # else the actors' environment counts
+            _check_judges(plan, store, budget)
         before = store.finished() & plan.keys()
         try:
-            _play(plan, store, workers, executor, progress)
+            pool = _pool(plan, store, workers, executor, budget=budget, batch=batch)
+            _play(plan, store, pool, progress)
         finally:
             store.export(plan.keys())
         write_board(folder)
@@ -139,11 +155,15 @@ def _name(payload: Mapping[str, Any]) -> str:
 
 
 def _pool(
-    plan: Plan, store: RunStore, workers: int | None, executor: RayOptions | None
+    plan: Plan,
+    store: RunStore,
+    workers: int | None,
+    executor: RayOptions | None,
+    **asking: Any,
 ) -> Executor:
     modules = _registering_modules(plan)
     plugins = (*plan.plugins, *sorted(modules - {"__main__"}))
-    spec = WorkspaceSpec(plan.suite, plan.specs, store.folder, plan.data_dir, plugins)
+    spec = WorkspaceSpec(plan.suite, plan.specs, store.folder, plan.data_dir, plugins, **asking)
     told = {"on_start": store.note_worker, "on_end": store.drop_worker}
     if executor is not None:
         if "__main__" in modules:
@@ -157,14 +177,8 @@ def _pool(
     return WorkerPool(spec, _usable_cores() if workers is None else workers, **told)
 
 
-def _play(
-    plan: Plan,
-    store: RunStore,
-    workers: int | None,
-    executor: RayOptions | None,
-    progress: Progress,
-) -> None:
-    with _pool(plan, store, workers, executor) as pool:
+def _play(plan: Plan, store: RunStore, executor: Executor, progress: Progress) -> None:
+    with executor as pool:
         for name, tasks in _phases(plan, store):
             work = {task.prepare: _characters(plan, task) for task in tasks if task.prepare}
             done = dict.fromkeys(work, 0.0)
@@ -289,9 +303,14 @@ def _metric_tasks(cells: Sequence[MetricCell]) -> list[Task]:
 
 def _match_tasks(cells: Sequence[MatchCell]) -> list[Task]:
     leagues: dict[tuple[str, ...], list[Cell]] = {}
+    # Language models are asked from one process, so that the limits of their endpoints hold.
+    asked = [cell for cell in cells if cell.identity_of_judge["judge_is_llm"]]
     for cell in cells:
-        leagues.setdefault(cell.league, []).append(cell)
-    return [Task(tuple(group), affinity=_corpus_of(group[0])) for group in leagues.values()]
+        if not cell.identity_of_judge["judge_is_llm"]:
+            leagues.setdefault(cell.league, []).append(cell)
+    tasks = [Task(tuple(in_rounds(asked)), affinity="judges")] if asked else []
+    tasks += [Task(tuple(group), affinity=_corpus_of(group[0])) for group in leagues.values()]
+    return tasks
 
 
 def _corpus_of(cell: Cell) -> str:
@@ -308,6 +327,27 @@ def _fit_keys(cell: MetricCell | MatchCell) -> list[str]:
 
 def _unplayable(cell: Cell) -> tuple[Any, RunInfo]:
     return cell_record(cell, "error", {"reason": _FIT_FAILED}, {}), RunInfo()
+
+
+def _check_fitted(plan: Plan, store: RunStore) -> None:
+    done = store.finished()
+    missing = sum(cell.key not in done for cell in plan.fits)
+    if missing:
+        raise InputError(
+            f"{store.folder} lacks {missing} of {len(plan.fits)} fits; play the suite first "
+            f"(mtmbench run {store.folder / 'suite.toml'} --out {store.folder})"
+        )
+
+
+def _check_judges(plan: Plan, store: RunStore, budget: float | None) -> None:
+    """What stands in the way of asking a judge is said before anything is fitted."""
+    done = store.finished()
+    missing = [cell for cell in plan.matches if cell.key not in done]
+    for name, card in {cell.judge: cell.card for cell in missing}.items():
+        client = JUDGES.get(card.client)
+        client.check_card(card)
+        if budget is not None and client.is_llm:
+            Budget(budget).check(name, card)
 
 
 def _drop_lost_results(store: RunStore, plan: Plan) -> None:

@@ -291,7 +291,7 @@ def _match_cells(
                         )  # fmt: skip
                     for a, b in combinations(players, 2) if spec.schedule == "uniform" else ():
                         key = content_hash(
-                            "match", judges[judge], card.model_dump(), corpus.revision,
+                            "match", judges[judge], card.identity(), corpus.revision,
                             list(doc_ids), protocol, suite.words.model_dump(),
                             representation, a.key, b.key,
                         )  # fmt: skip
@@ -327,6 +327,7 @@ def _judge_identity(name: str, card: JudgeCard) -> dict[str, Any]:
         "judge_version": client.version,
         "judge_params": {**card.params, **card.decoding},
         "prompt": prompt_hash(card.prompt) if client.is_llm else None,
+        **{f"judge_{what}": value for what, value in card.asked().items()},
     }
 
 

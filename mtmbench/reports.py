@@ -20,12 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mtmbench.harness import RunOutcome
-    from mtmbench.plan import MatchCell, Plan
+    from mtmbench.plan import Plan
     from mtmbench.rating.rate import RatingTable
-
-_TOKENS_PER_WORD = 1.4
-_QUESTION_TOKENS = 400
-_ANSWER_TOKENS = 20
 
 
 def list_table(what: str) -> None:
@@ -54,7 +50,10 @@ def list_table(what: str) -> None:
 
 
 def print_plan(plan: Plan) -> None:
-    """Prints what a plan would play."""
+    """Prints what a plan would play, and what its judges would cost."""
+    from mtmbench.board.spending import cost_text
+    from mtmbench.judging.estimate import ESTIMATED, estimates
+
     console = Console()
     table = _table("corpus", "documents", "labels", "fits", "metric values", "matches")
     for name, corpus in plan.corpora.items():
@@ -67,25 +66,19 @@ def print_plan(plan: Plan) -> None:
             str(sum(len(cell.rows) for cell in plan.matches if cell.a.corpus == name)),
         )
     console.print(table)
+    if not plan.matches:
+        return
     calls = _table(
-        "judge", "pairs of fits", "matches", "judge calls", "input tokens", "output tokens"
+        "judge", "pairs of fits", "matches", "judge calls", "input tokens", "output tokens", "cost"
     )
-    for judge in dict.fromkeys(cell.judge for cell in plan.matches):
-        cells = [cell for cell in plan.matches if cell.judge == judge]
-        matches = sum(len(cell.rows) for cell in cells)
-        free = bool(cells[0].identity_of_judge["order_free"])
-        n_calls = matches if free else 2 * matches
-        is_llm = bool(cells[0].identity_of_judge["judge_is_llm"])
-        tokens = sum(_input_tokens(plan, cell) for cell in cells) if is_llm else 0
-        answers = n_calls * _ANSWER_TOKENS if is_llm else 0
+    for row in estimates(plan):
+        cost = "none" if not row.is_llm else cost_text(row.cost)
         calls.add_row(
-            judge, str(len(cells)), str(matches), f"at most {n_calls}", str(tokens), str(answers)
-        )
-    if plan.matches:
-        console.print(calls)
-        console.print(
-            "Tokens are estimated from document lengths; judges that are no LLM use none."
-        )
+            row.judge, str(row.n_pairs), str(row.n_matches), f"at most {row.n_calls}",
+            str(row.input_tokens), str(row.output_tokens), cost,
+        )  # fmt: skip
+    console.print(calls)
+    console.print(ESTIMATED)
 
 
 def print_outcome(outcome: RunOutcome) -> None:
@@ -215,13 +208,6 @@ def _leagues(
         key = row["judge"], row["corpus"], row["k"], row["representation"]
         leagues.setdefault(key, []).append(row)
     return leagues
-
-
-def _input_tokens(plan: Plan, cell: MatchCell) -> int:
-    corpus = plan.corpora[cell.a.corpus]
-    words = sum(len(corpus.texts[row].split()) for row in cell.rows)
-    orders = 1 if cell.identity_of_judge["order_free"] else 2
-    return int(orders * (words * _TOKENS_PER_WORD + len(cell.rows) * _QUESTION_TOKENS))
 
 
 def _table(*columns: str, title: str | None = None) -> Table:

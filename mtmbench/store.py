@@ -138,7 +138,7 @@ class RunStore:
         """Remembers a worker, so that a later run can wait for it if this one is killed."""
         with self._db:
             self._db.execute(
-                "INSERT OR REPLACE INTO workers VALUES (?, ?)", (pid, _start_time(pid) or "")
+                "INSERT OR REPLACE INTO workers VALUES (?, ?)", (pid, process_start(pid) or "")
             )
 
     def drop_worker(self, pid: int) -> None:
@@ -167,7 +167,9 @@ class RunStore:
     def _wait_for_orphans(self) -> None:
         deadline = time.monotonic() + ORPHAN_WAIT_SECONDS
         left = self._db.execute("SELECT pid, started FROM workers").fetchall()
-        while left := [(pid, start) for pid, start in left if start and _start_time(pid) == start]:
+        while left := [
+            (pid, start) for pid, start in left if start and process_start(pid) == start
+        ]:
             if time.monotonic() > deadline:
                 pids = [pid for pid, _ in left]
                 raise StoreInUseError(f"workers of a killed run still live: {pids}; end them first")
@@ -195,36 +197,7 @@ def read_records(path: Path) -> list[Record]:
     return records
 
 
-def _take_lock(path: Path) -> int:
-    # os.open gives a descriptor that children do not inherit: an orphan cannot keep the lock.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    deadline = time.monotonic() + ORPHAN_WAIT_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            holder = _read_holder(descriptor)
-            if holder is None or _start_time(holder[0]) == holder[1] or time.monotonic() > deadline:
-                os.close(descriptor)
-                who = f"process {holder[0]}" if holder else "another process"
-                raise StoreInUseError(
-                    f"{path.parent} is in use by {who}; wait for it, or choose another --out"
-                ) from None
-            time.sleep(0.1)
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps([os.getpid(), _start_time(os.getpid())]).encode(), 0)
-    return descriptor
-
-
-def _read_holder(descriptor: int) -> tuple[int, str] | None:
-    with contextlib.suppress(ValueError, TypeError):
-        pid, started = json.loads(os.pread(descriptor, 200, 0))
-        return int(pid), str(started)
-    return None
-
-
-def _start_time(pid: int) -> str | None:
+def process_start(pid: int) -> str | None:
     """Returns what tells a process from a later one of the same pid; None if there is none."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
@@ -237,6 +210,39 @@ def _start_time(pid: int) -> str | None:
             return None
         return "alive"
     return None if fields[0] == "Z" else fields[19]
+
+
+def _take_lock(path: Path) -> int:
+    # os.open gives a descriptor that children do not inherit: an orphan cannot keep the lock.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    deadline = time.monotonic() + ORPHAN_WAIT_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            holder = _read_holder(descriptor)
+            if (
+                holder is None
+                or process_start(holder[0]) == holder[1]
+                or time.monotonic() > deadline
+            ):
+                os.close(descriptor)
+                who = f"process {holder[0]}" if holder else "another process"
+                raise StoreInUseError(
+                    f"{path.parent} is in use by {who}; wait for it, or choose another --out"
+                ) from None
+            time.sleep(0.1)
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps([os.getpid(), process_start(os.getpid())]).encode(), 0)
+    return descriptor
+
+
+def _read_holder(descriptor: int) -> tuple[int, str] | None:
+    with contextlib.suppress(ValueError, TypeError):
+        pid, started = json.loads(os.pread(descriptor, 200, 0))
+        return int(pid), str(started)
+    return None
 
 
 def _open(path: Path) -> sqlite3.Connection:

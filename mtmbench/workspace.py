@@ -6,16 +6,16 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtmbench.cards import CorpusSpec, Suite
+from mtmbench.cards import CorpusSpec, JudgeCard, Suite
 from mtmbench.errors import InputError
-from mtmbench.judging.match import MatchOutcome, play_pair
+from mtmbench.judging.match import MatchOutcome, judge_pair, play_pair
 from mtmbench.judging.nulls import opponent, replicate_of, side_names
 from mtmbench.plan import Cell, FitCell, MatchCell, MetricCell, cell_record
 from mtmbench.registries import JUDGES, MODELS
@@ -25,6 +25,7 @@ from mtmbench.types import Corpus, Record, Status, Views
 
 if TYPE_CHECKING:
     from mtmbench.features.words import Tokens
+    from mtmbench.judging.ask import Asker
     from mtmbench.judging.base import JudgeClient
     from mtmbench.metrics.context import MetricContext
     from mtmbench.models.base import TopicModel
@@ -44,6 +45,8 @@ class WorkspaceSpec:
     folder: Path
     data_dir: Path | None
     plugins: tuple[str, ...]
+    budget: float | None = None
+    batch: bool = False
 
 
 class Workspace:
@@ -59,6 +62,7 @@ class Workspace:
         self.suite = spec.suite
         self.folder = spec.folder
         self._specs = spec.specs
+        self._budget, self._batch = spec.budget, spec.batch
         self._data_dir = spec.data_dir
         self._views: dict[tuple[str, str | None], Views] = {}
         self._tokens: dict[str, Tokens] = {}
@@ -77,7 +81,9 @@ class Workspace:
         elif isinstance(cells[0], MetricCell):
             yield [self._guard(cell, self._metric) for cell in cells]
         else:
-            yield from self._play_league([cell for cell in cells if isinstance(cell, MatchCell)])
+            matches = [cell for cell in cells if isinstance(cell, MatchCell)]
+            asked = JUDGES.get(matches[0].card.client).is_llm
+            yield from self._play_asked(matches) if asked else self._play_league(matches)
 
     def prepare(
         self,
@@ -145,16 +151,22 @@ class Workspace:
 
     def _guard(self, cell: Cell, play: Callable[[Any], tuple[Status, dict[str, Any]]]) -> Produced:
         start = time.monotonic()
-        trace = None
         try:
-            status, values = play(cell)
-            record = cell_record(cell, status, values, self._versions)
+            return self._produced(cell, start, *play(cell))
         except Exception as error:
-            trace = traceback.format_exc()
-            reason = f"{type(error).__name__}: {error}"
-            record = cell_record(cell, "error", {"reason": reason}, self._versions)
-        info = RunInfo(time.monotonic() - start, peak_rss_mb(), trace)
-        return record, info
+            return self._failed(cell, start, error)
+
+    def _produced(
+        self, cell: Cell, start: float, status: Status, values: Mapping[str, Any]
+    ) -> Produced:
+        record = cell_record(cell, status, values, self._versions)
+        return record, RunInfo(time.monotonic() - start, peak_rss_mb())
+
+    def _failed(self, cell: Cell, start: float, error: Exception) -> Produced:
+        trace = "".join(traceback.format_exception(error))
+        reason = {"reason": f"{type(error).__name__}: {error}"}
+        record = cell_record(cell, "error", reason, self._versions)
+        return record, RunInfo(time.monotonic() - start, peak_rss_mb(), trace)
 
     def _model(self, cell: FitCell) -> TopicModel:
         return MODELS.get(cell.registry)(**cell.params)
@@ -248,7 +260,7 @@ class Workspace:
 
     def _play_league(self, cells: Sequence[MatchCell]) -> Iterator[list[Produced]]:
         """Plays the pairs of one league with one client that has seen all that is coming."""
-        client = JUDGES.get(cells[0].card.client)(**cells[0].card.params)
+        client = JUDGES.get(cells[0].card.client).from_card(cells[0].card)
         try:
             for cell in cells:
                 yield [self._guard(cell, lambda cell: self._match(client, cell))]
@@ -256,36 +268,79 @@ class Workspace:
             _close(client)
 
     def _match(self, client: JudgeClient, cell: MatchCell) -> tuple[Status, dict[str, Any]]:
-        a = self.result(cell.a.key)
+        missing = self._not_shown(cell)
+        if missing is not None:
+            return missing
+        outcome = play_pair(client, *self._sides(cell), **self._showing(cell))
+        return "ok", self._match_values(cell, outcome)
+
+    def _play_asked(self, cells: Sequence[MatchCell]) -> Iterator[list[Produced]]:
+        """Plays the matches of language models, whose answers lie in the run's ledger."""
+        from mtmbench.judging.league import Askers
+        from mtmbench.judging.session import completed
+
+        for fit in {fit.key: fit for cell in cells for fit in (cell.a, cell.b)}.values():
+            self._projected_of(fit)  # else the loop would stand still for it
+        cards = {cell.judge: cell.card for cell in cells}
+        with Askers(self.folder, cards, self._budget, self._batch) as askers:
+
+            async def play(cell: MatchCell) -> Produced:
+                start = time.monotonic()
+                try:
+                    return self._produced(cell, start, *await self._ask(askers[cell.judge], cell))
+                except Exception as error:
+                    return self._failed(cell, start, error)
+
+            jobs: list[Callable[[], Coroutine[Any, Any, Produced | None]]]
+            jobs = [askers.collect, *(partial(play, cell) for cell in cells), askers.submit]
+            at_once = askers.matches_at_once(min(len(cell.rows) for cell in cells))
+            for produced in completed(jobs, at_once, askers.close_clients):
+                if produced is not None:
+                    yield [produced]
+
+    async def _ask(self, asker: Asker, cell: MatchCell) -> tuple[Status, dict[str, Any]]:
+        missing = self._not_shown(cell)
+        if missing is not None:
+            return missing
+        outcome = await judge_pair(
+            asker.client, *self._sides(cell), **self._showing(cell), asker=asker
+        )
+        asker.check_complete()
+        return "ok", self._match_values(cell, outcome)
+
+    def _not_shown(self, cell: MatchCell) -> tuple[Status, dict[str, Any]] | None:
         try:
-            b = opponent(cell, self.result)
+            a, b = self._pair(cell)
         except InputError as error:
             return "skipped", {"reason": str(error)}
-        a_name, b_name = side_names(cell, competitor_id)
         if cell.representation == "summary" and (a.summaries is None or b.summaries is None):
             return "skipped", {"reason": "a model of the pair has no summaries"}
-        outcome = play_pair(
-            client, cell.card, self.corpus(cell.a.corpus), cell.rows, a, b,
-            a_name=a_name, b_name=b_name, spec=self._judging(),
-            representation=cell.representation, replicate=replicate_of(cell),
-            projected_a=self._projected_of(cell.a), projected_b=self._projected_of(cell.b),
-        )  # fmt: skip
-        return "ok", {
-            "forward": outcome.forward,
-            "backward": outcome.backward,
-            "calls": outcome.calls,
-            "usage": outcome.usage,
-            "judge_revisions": outcome.revisions,
-            "unread": _unread(cell, outcome),
-            **self._lengths(cell, a, b),
-        }
+        return None
+
+    def _pair(self, cell: MatchCell) -> tuple[TopicResult, TopicResult]:
+        return self.result(cell.a.key), opponent(cell, self.result)
+
+    def _sides(
+        self, cell: MatchCell
+    ) -> tuple[JudgeCard, Corpus, Sequence[int], TopicResult, TopicResult]:
+        return (cell.card, self.corpus(cell.a.corpus), cell.rows, *self._pair(cell))
+
+    def _showing(self, cell: MatchCell) -> dict[str, Any]:
+        a_name, b_name = side_names(cell, competitor_id)
+        return {
+            "a_name": a_name, "b_name": b_name, "replicate": replicate_of(cell),
+            "spec": self._judging(), "representation": cell.representation,
+            "projected_a": self._projected_of(cell.a), "projected_b": self._projected_of(cell.b),
+        }  # fmt: skip
+
+    def _match_values(self, cell: MatchCell, outcome: MatchOutcome) -> dict[str, Any]:
+        lengths = self._lengths(cell, *self._pair(cell)) if self._judging().lengths else {}
+        return {**_match_values(cell, outcome), **lengths}
 
     def _lengths(self, cell: MatchCell, a: TopicResult, b: TopicResult) -> dict[str, Any]:
         from mtmbench.judging.options import document_options, option_lengths
 
         spec = self._judging()
-        if not spec.lengths:
-            return {}
         lengths = {
             side: option_lengths(
                 document_options(
@@ -318,6 +373,19 @@ def peak_rss_mb() -> float:
     """Returns the peak resident memory of this process in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
+
+
+def _match_values(cell: MatchCell, outcome: MatchOutcome) -> dict[str, Any]:
+    return {
+        "forward": outcome.forward,
+        "backward": outcome.backward,
+        "calls": outcome.calls,
+        "usage": outcome.usage,
+        # Judges that use no tokens cost nothing, and their records say nothing of it.
+        **({"cost": outcome.cost} if outcome.usage else {}),
+        "judge_revisions": outcome.revisions,
+        "unread": _unread(cell, outcome),
+    }
 
 
 def _unread(cell: MatchCell, outcome: MatchOutcome) -> dict[str, Any]:

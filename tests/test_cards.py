@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -172,9 +173,56 @@ def test_every_shipped_model_card_fits_its_model(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(card_names("judges")))
-def test_every_shipped_judge_card_makes_its_client(name: str) -> None:
+def test_every_shipped_judge_card_makes_its_client(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from mtmbench.registries import JUDGES
 
     card = load_judge_card(name)
-    client = JUDGES.get(card.client)(**card.params)
+    if card.endpoint is not None and card.endpoint.api_key_env is not None:
+        monkeypatch.setenv(card.endpoint.api_key_env, "a key")
+    client = JUDGES.get(card.client).from_card(card)
     assert client.name == card.client
+
+
+ENDPOINT = {"base_url": "http://h/v1", "api_key_env": "KEY"}
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"modell": "m"}, "unknown key 'modell'; did you mean 'model'"),
+        ({"endpoint": {**ENDPOINT, "api_key": "sk"}}, "'endpoint.api_key'; did you mean 'api_key_"),
+        ({"endpoint": {}}, "endpoint.base_url: Field required"),
+        (
+            {"prices": {"input": 1, "ouput": 2, "output": 2}},
+            "'prices.ouput'; did you mean 'output'",
+        ),
+        ({"prices": {"input": -1, "output": 2}}, "prices.input: "),
+        ({"limits": {"concurency": 2}}, "'limits.concurency'; did you mean 'concurrency'"),
+    ],
+)
+def test_slips_in_a_judge_card_are_named(more: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_card({"client": "openai", **more}, JudgeCard, "here")
+    assert message in str(caught.value)
+
+
+def test_what_tells_matches_of_two_cards_apart() -> None:
+    plain = JudgeCard(client="embedding", params={"tie_below": 0.01})
+    # As before there were endpoints: keys of existing records hold.
+    assert plain.identity() == {
+        "client": "embedding", "description": "", "prompt": "match",
+        "params": {"tie_below": 0.01}, "decoding": {},
+    }  # fmt: skip
+    chat = parse_card({"client": "openai", "model": "m", "endpoint": ENDPOINT}, JudgeCard, "here")
+    told = {**chat.identity()}
+    assert (told["model"], told["endpoint"], told["structured"]) == ("m", "http://h/v1", False)
+    for same in ({"prices": {"input": 1, "output": 2}}, {"limits": {"concurrency": 3}},
+                 {"endpoint": {**ENDPOINT, "api_key_env": "OTHER"}}):  # fmt: skip
+        other = JudgeCard.model_validate({**chat.model_dump(), **same})
+        assert other.identity() == told
+    for another in ({"model": "n"}, {"revision": "r"}, {"endpoint": {"base_url": "http://i/v1"}},
+                    {"endpoint": {**ENDPOINT, "structured": True}}):  # fmt: skip
+        other = JudgeCard.model_validate({**chat.model_dump(), **another})
+        assert other.identity() != told

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from mtmbench.board.cells import ALL
+from mtmbench.board.spending import cost_text
 from mtmbench.board.view import BoardView, LeagueView, k_text
 from mtmbench.judging.nulls import LEAST_SCORE
 from mtmbench.rating.elo import SEQUENTIAL_K
@@ -18,6 +20,9 @@ def judge_notes(judge: Mapping[str, Any]) -> list[str]:
     notes = []
     if judge["is_llm"]:
         notes.append("A language model ruled.")
+        if "model" in judge:
+            where = urlsplit(judge.get("endpoint") or "").netloc
+            notes.append(f"It is {judge['model']}{f', asked at {where}' if where else ''}.")
     else:
         notes.append("This judge is a proxy, not a language model.")
     if judge["encoder"]:
@@ -47,12 +52,13 @@ def judge_warnings(judge: Mapping[str, Any], leagues: list[LeagueView]) -> list[
             f"document by a folded score whose lower bound exceeds {LEAST_SCORE:.2f}. Its ratings "
             "should not be used."
         )
-    rate = judge["audit"]["unparsed_rate"]["value"]
-    if rate is not None and rate > UNPARSED_LIMIT:
-        warnings.append(
-            f"{percent(rate)} of this judge's answers could not be parsed; the ratings rest on "
-            "those that could, which need not be a fair sample."
-        )
+    for name, what in (("unparsed_rate", "could not be parsed"), ("refused_rate", "were refusals")):
+        rate = judge["audit"][name]["value"]
+        if rate is not None and rate > UNPARSED_LIMIT:
+            warnings.append(
+                f"{percent(rate)} of this judge's answers {what}; the ratings rest on the others, "
+                "which need not be a fair sample."
+            )
     removed: dict[str, float] = {}
     for league in leagues:
         for name, row in zip(league.names, league.rows, strict=True):
@@ -165,6 +171,7 @@ def audit_line(judge: Mapping[str, Any]) -> str:
             parts.append(f"{label} {percent(audit[name]['value'])}")
     if judge["usage"]:
         parts += [f"{tokens:,} {kind} tokens" for kind, tokens in sorted(judge["usage"].items())]
+        parts.append(f"cost {cost_text(judge['cost'])}")
     return " · ".join(parts)
 
 

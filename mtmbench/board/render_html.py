@@ -21,6 +21,7 @@ from mtmbench.board.notes import (
     rating_notes,
 )
 from mtmbench.board.plot import Axis, Mark, heat
+from mtmbench.board.spending import spending_table
 from mtmbench.board.view import BoardView, k_text
 
 
@@ -68,6 +69,7 @@ def _template() -> Any:
         league_notes=league_notes,
         mark=Mark.of,
         percent=percent,
+        spending_table=spending_table,
         filters_text=_filters_text,
     )
     return environment.get_template("index.html.j2")

@@ -18,6 +18,7 @@ from mtmbench.board.notes import (
     metric_notes,
     rating_notes,
 )
+from mtmbench.board.spending import spending_table
 from mtmbench.board.view import (
     BoardView,
     JudgeView,
@@ -38,7 +39,8 @@ def render_md(board: Mapping[str, Any]) -> str:
     if board["ratings"]:
         parts.append("## Ratings")
         parts.append(markdown_bullets(rating_notes(view)))
-        parts += [part for judge in view.judges() for part in _judge(view, judge)]
+        for judge in view.judges():
+            parts += _judge(view, judge, spending_table(board, judge.judge["id"]))
     if board["agreement"]:
         parts += _agreement(view)
     if board["metrics"]:
@@ -60,7 +62,7 @@ def _corpora(board: Mapping[str, Any]) -> str:
     return markdown_table(["corpus", "documents", "empty, dropped", "duplicates", "revision"], rows)
 
 
-def _judge(board: BoardView, view: JudgeView) -> list[str]:
+def _judge(board: BoardView, view: JudgeView, spending: list[list[str]]) -> list[str]:
     judge = view.judge
     parts = [f"### Judge: {markdown_text(judge['id'])}", markdown_text(audit_line(judge))]
     parts.append(markdown_bullets(judge_notes(judge)))
@@ -71,6 +73,8 @@ def _judge(board: BoardView, view: JudgeView) -> list[str]:
         parts += [markdown_text(CONTROL_NOTE), markdown_table(*control_table(board, view.controls))]
     for league in view.leagues:
         parts += _league(league, set(judge["shares_encoder_with"]))
+    if spending:
+        parts += ["#### Calls, tokens and cost by pair", markdown_table(spending[0], spending[1:])]
     return parts
 
 

@@ -10,6 +10,7 @@ from mtmbench.board.cells import BoardRecords, Competitor, display_names, k_orde
 from mtmbench.board.controls import control_rows, reliability
 from mtmbench.board.leagues import rate_leagues
 from mtmbench.board.metric_rows import metric_rows, metric_versions
+from mtmbench.board.spending import judge_spending, spending_rows
 from mtmbench.cards import Suite
 from mtmbench.judging.audit import ORDER_FREE, Rate, audit
 from mtmbench.types import SCHEMA_VERSION, Record
@@ -35,6 +36,7 @@ def build_board(suite: Suite, records: Sequence[Record]) -> dict[str, Any]:
     confidence = suite.judging.confidence if suite.judging else 0.95
     names = display_names(suite, _competitors(board))
     controls = control_rows(board, confidence)
+    spending = spending_rows(board, names)
     return {
         "schema": SCHEMA_VERSION,
         "suite": suite.name,
@@ -50,6 +52,7 @@ def build_board(suite: Suite, records: Sequence[Record]) -> dict[str, Any]:
             for judge in _judges(board, names, confidence)
         ],
         "controls": controls,
+        **({"spending": spending} if spending else {}),
         "ratings": [row for league in leagues for row in league.rows],
         "win_rates": [league.win_rates for league in leagues],
         "sequential_elo": [row for league in leagues for row in league.sequential],
@@ -133,6 +136,7 @@ def _judge(
         "protocol": dict(payload.get("protocol") or {}),
         "calls": sum(int(match.get("calls") or 0) for match in played),
         "usage": usage,
+        **judge_spending(played),
         "shares_encoder_with": _sharers(payload.get("encoder"), board, names),
         "audit": {
             "documents": behaviour.n_documents,

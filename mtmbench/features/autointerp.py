@@ -176,7 +176,7 @@ def interpret(
         client: the judge; closed at the end, in the loop that asked it.
         card: its card.
         contexts: contexts of all F features.
-        answers: file of answers (:class:`~mtmbench.judging.ask.Asker`); with the same file, work
+        answers: the ledger's file (:class:`~mtmbench.judging.ask.Asker`); with the same file, work
             that was interrupted goes on where it stopped.
         features: which features, all by default.
         labels: F labels made elsewhere, to be scored or sorted instead of being written; marks in
@@ -190,7 +190,6 @@ def interpret(
     Raises:
         InputError: the features or labels are not of these contexts, or a prompt is not one.
         JudgeError: the client raised; what was answered before is kept.
-        StoreInUseError: another process holds the file of answers.
     """
     spec = spec or InterpretSpec()
     chosen = range(contexts.n_features) if features is None else sorted(set(features))

@@ -55,7 +55,7 @@ def label(
 ) -> None:
     """Labels an SAE's features by a judge or from Neuronpedia, and has the labels scored.
 
-    Every answer is kept in answers.jsonl at once: the same command again goes on where this one
+    Every answer is kept in answers.sqlite at once: the same command again goes on where this one
     stopped, and asks nothing twice.
     """
     from mtmbench.features.label_folder import label_folder

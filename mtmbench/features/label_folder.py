@@ -28,11 +28,9 @@ from mtmbench.features.label_files import (
 )
 from mtmbench.features.neuronpedia import neuronpedia_labels
 from mtmbench.features.sae import load_sae, read_json
+from mtmbench.judging.ledger import LEDGER
 from mtmbench.registries import JUDGES
 from mtmbench.serialise import seed_from
-
-ANSWERS = "answers.jsonl"
-"""Name of the file of answers in the folder that is written."""
 
 
 @dataclass(frozen=True)
@@ -116,9 +114,9 @@ def label_folder(
     contexts = _contexts(folder, width)
     features = None if n_features is None else sample_features(width, n_features, spec.seed)
     card = load_judge_card(judge)
-    client = JUDGES.get(card.client)(**card.params)
+    client = JUDGES.get(card.client).from_card(card)
     found = interpret(
-        client, card, contexts, out / ANSWERS, features=features, labels=labels, spec=spec,
+        client, card, contexts, out / LEDGER, features=features, labels=labels, spec=spec,
         score=score, classes=classes, concurrency=concurrency, progress=progress,
     )  # fmt: skip
     if labels is None:

@@ -1,53 +1,34 @@
 """Asking a judge many questions: several at a time, and every answer on disk before it counts.
 
-The file of answers is append-only JSON lines, one an answer, keyed by a hash of the judge's card
-and of the messages. A question whose answer is there is not asked again, so that work killed
-halfway goes on where it stopped, and nothing is paid for twice.
+Answers lie in a ledger (:mod:`mtmbench.judging.ledger`), keyed by a hash of the judge, of the
+messages and of the replicate. A question whose answer is there is not asked again, so that work
+killed halfway goes on where it stopped, and nothing is paid for twice but the questions that were
+under way: as many as ``concurrency``, at most.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import json
-import os
 from collections import Counter
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
 from mtmbench.cards import JudgeCard
-from mtmbench.errors import InputError, MtmbenchError, StoreInUseError
-from mtmbench.judging.base import JudgeClient, Question
-from mtmbench.serialise import canonical_json, content_hash, plain
+from mtmbench.errors import InputError
+from mtmbench.judging.base import JudgeClient, JudgeError, JudgeStoppedError, Question
+from mtmbench.judging.ledger import Answer, Ledger
+from mtmbench.judging.money import Budget, cost_of, total_cost
+from mtmbench.serialise import content_hash, plain
+
+__all__ = ["Answer", "Asker", "JudgeError", "card_identity", "gather", "run_async"]
 
 T = TypeVar("T")
 
-
-class JudgeError(MtmbenchError, RuntimeError):
-    """A judge failed on a question; the message names the judge and the question."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a judge replied to one question.
-
-    Attributes:
-        key: content hash of card and messages.
-        text: the reply as it came.
-        refused: the judge declined to answer.
-        usage: tokens by kind.
-        model_revision: what the judge says it is.
-    """
-
-    key: str
-    text: str
-    refused: bool
-    usage: Mapping[str, int]
-    model_revision: str
+GRACE_SECONDS = 10.0
+"""How long work that is given up waits for answers that are under way, since they are paid for."""
 
 
 def card_identity(card: JudgeCard, client: JudgeClient) -> dict[str, Any]:
@@ -58,6 +39,7 @@ def card_identity(card: JudgeCard, client: JudgeClient) -> dict[str, Any]:
             "version": client.version,
             "params": card.params,
             "decoding": card.decoding,
+            **card.asked(),
         }
     )
     return identity
@@ -71,40 +53,39 @@ class Asker:
     Args:
         client: the judge.
         card: its card; ``decoding`` goes with every question.
-        path: the file of answers; made if it is not there. A last line that a kill cut short is
-            removed, since its question counts as not answered.
-        concurrency: questions under way at one time, at most.
+        answers: the ledger, or the file of one, which is then made if it is not there and closed
+            at the end; None keeps nothing, for judges whose answers cost nothing.
+        concurrency: questions under way at one time, at most; the card's limit by default.
+        budget: what may be spent.
 
     Raises:
-        StoreInUseError: another process holds the file.
-        InputError: a line of the file is no answer, or it cannot be written to.
+        InputError: the file is no ledger, or it cannot be written to.
     """
 
     def __init__(
-        self, client: JudgeClient, card: JudgeCard, path: Path, *, concurrency: int = 8
+        self,
+        client: JudgeClient,
+        card: JudgeCard,
+        answers: Path | Ledger | None,
+        *,
+        concurrency: int | None = None,
+        budget: Budget | None = None,
     ) -> None:
-        if concurrency < 1:
+        self.concurrency = card.limits.concurrency if concurrency is None else concurrency
+        if self.concurrency < 1:
             raise InputError(f"concurrency must be at least 1, not {concurrency!r}")
         self.client = client
         self.card = card
-        self.path = path
         self.identity = card_identity(card, client)
         self.asked = 0
         """Questions put to the judge, the ones already answered not among them."""
-        self._concurrency = concurrency
-        self._limits: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
-        self._under_way: dict[str, asyncio.Task[Answer]] = {}
-        self._used: dict[str, Answer] = {}
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a+b")
-        except OSError as error:
-            raise InputError(f"cannot keep answers in {path}: {error.strerror}") from error
-        try:
-            self._known = self._read()
-        except BaseException:
-            self._file.close()
-            raise
+        self._budget = budget
+        self._stopped: JudgeStoppedError | None = None
+        self._slots: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
+        self._under_way: dict[str, _UnderWay] = {}
+        self._used: set[bytes] = set()  # a third of the memory of hexadecimal keys
+        self._owned = Ledger(answers) if isinstance(answers, Path) else None
+        self.ledger = self._owned if isinstance(answers, Path) else answers
 
     def __enter__(self) -> Asker:
         return self
@@ -115,101 +96,154 @@ class Asker:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        if self._owned is not None:
+            self._owned.close()
 
-    def key(self, question: Question) -> str:
+    def key(self, question: Question, replicate: int = 0) -> str:
         """Returns the key under which the answer to a question is kept."""
         messages = [dict(message) for message in question.messages]
-        return content_hash("answer", self.identity, messages)
+        return content_hash("answer", self.identity, messages, replicate)
 
-    async def ask(self, question: Question, what: str) -> Answer:
-        """Returns the answer to a question, from the file or from the judge.
+    async def ask(self, question: Question, what: str, replicate: int = 0) -> Answer:
+        """Returns the answer to a question, from the ledger or from the judge.
+
+        A question without messages has nothing to tell it from others by: it is put to the judge
+        every time.
 
         Args:
             question: the question; its messages tell it from others.
-            what: what it is about ("label of feature 12"), for error messages and the file.
+            what: what it is about ("label of feature 12"), for error messages and the ledger.
+            replicate: which of several answers to the same question.
 
         Raises:
             JudgeError: the client raised; the cause is chained. Nothing is kept, so that the same
                 question is asked when the work is taken up again.
+            JudgeStoppedError: so did the client, in a way that ends all asking, or the budget is
+                used up, now or before; answers that are in the ledger are returned all the same.
         """
-        key = self.key(question)
-        if key not in self._known:
-            # Two that ask the same at one time wait for one answer.
-            if key not in self._under_way:
-                self._under_way[key] = asyncio.ensure_future(self._put(key, question, what))
-            try:
-                await self._under_way[key]
-            finally:
-                self._under_way.pop(key, None)
-        self._used[key] = self._known[key]
-        return self._known[key]
+        if self.ledger is None or not question.messages:
+            async with self._slot():
+                return await self._put("", question, what, replicate)
+        key = self.key(question, replicate)
+        answer = self.ledger.get(key)
+        if answer is None:
+            answer = await self._once(self.ledger, key, question, what, replicate)
+        self._used.add(bytes.fromhex(key))
+        return answer
+
+    def check_complete(self) -> None:
+        """Says if an answer given out since this was called last is not one yet; here all are."""
 
     def record(self) -> dict[str, Any]:
         """Returns, as JSON values, the judge and what its answers to these questions took."""
         usage: Counter[str] = Counter()
-        for answer in self._used.values():
+        revisions: set[str] = set()
+        costs = []
+        for key in self._used:
+            answer = self.ledger.get(key.hex()) if self.ledger is not None else None
+            assert answer is not None
             usage.update(answer.usage)
-        revisions = {answer.model_revision for answer in self._used.values()} - {""}
+            revisions.add(answer.model_revision)
+            costs.append(answer.cost)
+        cost = total_cost(costs)
         return {
             "card": self.identity,
-            "revisions": sorted(revisions),
+            "revisions": sorted(revisions - {""}),
             "questions": len(self._used),
             "usage": dict(sorted(usage.items())),
+            **({} if cost is None else {"cost": cost}),
         }
 
-    async def _put(self, key: str, question: Question, what: str) -> Answer:
+    async def _once(
+        self, ledger: Ledger, key: str, question: Question, what: str, replicate: int
+    ) -> Answer:
+        """Two that ask the same at one time wait for one answer."""
+        under_way = self._under_way.get(key)
+        if under_way is None:
+            under_way = self._under_way[key] = _UnderWay()
+
+            async def pay() -> Answer:
+                under_way.sent = True
+                return await self._put(key, question, what, replicate)
+
+            under_way.task = asyncio.ensure_future(ledger.obtain(key, what, pay, self._slot()))
+            under_way.task.add_done_callback(lambda task: self._end(key, task))
+        return await under_way.answer()
+
+    def _end(self, key: str, task: asyncio.Task[Answer]) -> None:
+        del self._under_way[key]
+        if not task.cancelled():
+            task.exception()  # all who waited may have been given up
+
+    def _slot(self) -> asyncio.Semaphore:
         # A semaphore belongs to the loop that it is first waited for in.
         loop = asyncio.get_running_loop()
-        async with self._limits.setdefault(loop, asyncio.Semaphore(self._concurrency)):
-            self.asked += 1
-            try:
-                completion = await self.client.answer(question, self.card.decoding, 0)
-            except Exception as error:
-                hint = "" if self.client.is_llm else "; proxies rule on matches only"
-                raise JudgeError(
-                    f"judge {self.card.client!r} failed on the {what}: "
-                    f"{type(error).__name__}: {error}{hint}"
-                ) from error
-            answer = Answer(
-                key, completion.text, completion.refused, dict(completion.usage),
-                completion.model_revision,
-            )  # fmt: skip
-            self._keep(answer, what)
-        return answer
+        if loop not in self._slots:
+            self._slots[loop] = asyncio.Semaphore(self.concurrency)
+        return self._slots[loop]
 
-    def _keep(self, answer: Answer, what: str) -> None:
-        line = canonical_json(
-            {
-                "key": answer.key, "what": what, "text": answer.text, "refused": answer.refused,
-                "usage": answer.usage, "model_revision": answer.model_revision,
-            }
-        )  # fmt: skip
-        self._file.write(line.encode("utf-8") + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._known[answer.key] = answer
-
-    def _read(self) -> dict[str, Answer]:
+    async def _put(self, key: str, question: Question, what: str, replicate: int) -> Answer:
+        if self._stopped is not None:
+            raise JudgeStoppedError(str(self._stopped))
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreInUseError(f"{self.path} is in use by another process") from None
-        self._file.seek(0)
-        content = self._file.read()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            self._file.truncate(whole)
-        known: dict[str, Answer] = {}
-        for number, line in enumerate(content[:whole].splitlines(), start=1):
-            try:
-                answer = _answer(line)
-            except (ValueError, KeyError, TypeError) as error:
-                raise InputError(
-                    f"{self.path}:{number}: not an answer ({error}); mend or remove the line"
-                ) from error
-            known.setdefault(answer.key, answer)
-        return known
+            return await self._send(key, question, replicate)
+        except JudgeStoppedError as error:
+            self._stopped = JudgeStoppedError(f"judge {self.card.client!r} stopped: {error}")
+            raise self._stopped from error
+        except Exception as error:
+            hint = "" if self.client.is_llm else "; proxies rule on matches only"
+            raise JudgeError(
+                f"judge {self.card.client!r} failed on the {what}: "
+                f"{type(error).__name__}: {error}{hint}"
+            ) from error
+
+    async def _send(self, key: str, question: Question, replicate: int) -> Answer:
+        reserved = 0.0
+        if self._budget is not None:
+            reserved = await self._budget.reserve(self.card, question)
+        self.asked += 1
+        cost: float | None = 0.0
+        try:
+            completion = await self.client.answer(question, self.card.decoding, replicate)
+            cost = cost_of(completion.usage, self.card.prices)
+        except asyncio.CancelledError:
+            cost = None  # it may be charged for
+            raise
+        finally:
+            if self._budget is not None:
+                self._budget.settle(reserved, cost)
+        return Answer(
+            key, completion.text, completion.refused, dict(completion.usage),
+            completion.model_revision, cost,
+        )  # fmt: skip
+
+
+class _UnderWay:
+    """A question that is being asked, and those who wait for its answer."""
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[Answer] | None = None
+        self.sent = False
+        self._waiting = 0
+
+    async def answer(self) -> Answer:
+        """Waits for the answer; the last one to be given up ends the asking.
+
+        A question that was sent is paid for, so its answer is waited for and kept even then.
+        """
+        assert self.task is not None
+        self._waiting += 1
+        try:
+            return await asyncio.shield(self.task)
+        except asyncio.CancelledError:
+            if self._waiting == 1 and not self.task.done():
+                if self.sent:
+                    await asyncio.wait({self.task}, timeout=GRACE_SECONDS)
+                self.task.cancel()
+                await asyncio.wait({self.task})
+            raise
+        finally:
+            self._waiting -= 1
 
 
 async def gather(jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
@@ -233,14 +267,3 @@ def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
     # Loops do not nest.
     with ThreadPoolExecutor(max_workers=1) as pool:
         return pool.submit(asyncio.run, coroutine).result()
-
-
-def _answer(line: bytes) -> Answer:
-    row = json.loads(line)
-    text, refused = row["text"], row["refused"]
-    if not isinstance(text, str) or not isinstance(refused, bool):
-        raise TypeError("text or refused is of another kind")
-    return Answer(
-        str(row["key"]), text, refused,
-        {str(kind): int(n) for kind, n in row["usage"].items()}, str(row["model_revision"]),
-    )  # fmt: skip

@@ -5,9 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from mtmbench.errors import MtmbenchError
 
 if TYPE_CHECKING:
+    from mtmbench.cards import JudgeCard
     from mtmbench.types import Corpus, FloatArray
 
 QuestionKind = Literal[
@@ -19,6 +22,14 @@ NO_TOPIC = "(no topic)"
 """Shown for a document on which a model has no mass."""
 EMPTY_TOPIC = "(empty topic)"
 """Shown for a topic that has mass in the document but neither items nor a summary."""
+
+
+class JudgeError(MtmbenchError, RuntimeError):
+    """A judge failed on a question; the message names the judge and the question."""
+
+
+class JudgeStoppedError(JudgeError):
+    """A judge must be asked nothing more: its endpoint says no, or the budget is spent."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +97,8 @@ class Completion:
 
     Attributes:
         text: the reply.
-        usage: tokens by kind ("input", "output", "cached"), empty for judges that use none.
+        usage: tokens by kind ("input", of which "cached", and "output"), empty for judges that
+            use none.
         model_revision: what the endpoint says it is, or the client's own version.
         refused: the judge declined to answer.
     """
@@ -115,6 +127,19 @@ class JudgeClient(ABC):
     is_llm: ClassVar[bool] = False
     order_free: ClassVar[bool] = False
     encoder: ClassVar[str | None] = None
+
+    @classmethod
+    def from_card(cls, card: JudgeCard) -> Self:
+        """Makes the judge of a card; a client that needs more than ``params`` overrides it."""
+        return cls(**card.params)
+
+    @classmethod  # noqa: B027
+    def check_card(cls, card: JudgeCard) -> None:
+        """Says what is missing here to ask the judge of a card, before anything else is done.
+
+        Raises:
+            InputError: the judge could not be asked.
+        """
 
     @abstractmethod
     async def answer(

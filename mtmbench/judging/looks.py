@@ -97,7 +97,7 @@ def block_cells(
         doc_ids = tuple(corpus.doc_ids[row] for row in rows)
         for a, b in combinations(players, 2):
             key = content_hash(
-                "block", identity, card.model_dump(), corpus.revision, start, sample,
+                "block", identity, card.identity(), corpus.revision, start, sample,
                 list(doc_ids), protocol, suite.words.model_dump(), representation, a.key, b.key,
             )  # fmt: skip
             yield BlockCell(

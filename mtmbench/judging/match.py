@@ -13,20 +13,22 @@ in the forward order model a is shown first, in the backward order model b.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mtmbench.cards import JudgeCard, JudgingSpec, Representation
 from mtmbench.errors import InputError
-from mtmbench.judging.ask import JudgeError, gather, run_async
+from mtmbench.judging.ask import Answer, Asker, JudgeError, gather, run_async
 from mtmbench.judging.base import JudgeClient, Option, Question
+from mtmbench.judging.money import total_cost
 from mtmbench.judging.options import Projected, document_options
 from mtmbench.judging.parse import parse_verdict
 from mtmbench.judging.prompt import Prompt, load_prompt
 from mtmbench.results import TopicResult
 from mtmbench.types import Corpus
+
+__all__ = ["JudgeError", "MatchOutcome", "fold", "judge_pair", "play_pair"]
 
 _JUDGED = "abt"
 _RULED = "ABT"
@@ -48,6 +50,7 @@ class MatchOutcome:
         replies: a document's replies in forward and backward order, as they came; None where no
             question was asked.
         revisions: what the judge says it is, distinct and sorted.
+        cost: what the answers cost; None where that is not known.
     """
 
     forward: str
@@ -56,6 +59,7 @@ class MatchOutcome:
     usage: Mapping[str, int]
     replies: tuple[tuple[str | None, str | None], ...]
     revisions: tuple[str, ...]
+    cost: float | None = None
 
 
 def fold(forward: str, backward: str) -> float | None:
@@ -124,6 +128,7 @@ async def judge_pair(
     projected_b: Projected | None = None,
     replicate: int = 0,
     concurrency: int = 8,
+    asker: Asker | None = None,
 ) -> MatchOutcome:
     """Has a judge compare two results on the documents at ``rows``, in both orders.
 
@@ -145,6 +150,8 @@ async def judge_pair(
         projected_b: those of b's topics.
         replicate: counts repeats of the same questions, from 0.
         concurrency: questions under way at one time, at most.
+        asker: puts the questions, several matches' together, and keeps the answers; by default
+            nothing is kept. Its own concurrency holds.
 
     Raises:
         InputError: the results are not of this corpus or cannot be shown in this way.
@@ -159,18 +166,17 @@ async def judge_pair(
     )
     client.prepare(corpus, [*left, *right], rows)
     prompt = load_prompt(card.prompt) if client.is_llm else None
-    asker = _Asker(client, card, corpus, prompt, replicate)
-    limit = asyncio.Semaphore(concurrency)
+    asker = asker or Asker(client, card, None, concurrency=concurrency)
+    table = _Table(asker, corpus, prompt, replicate)
 
     async def judge(row: int, first: Option, second: Option) -> tuple[_Answer, _Answer]:
         ruled = _by_rule(client, first, second)
         if ruled is not None:
             return _Answer(ruled), _Answer(ruled)
-        async with limit:
-            forward = await asker.ask(row, first, second, _IN_FORWARD)
-            if client.order_free:
-                return forward, _Answer(forward.char)
-            return forward, await asker.ask(row, second, first, _IN_BACKWARD)
+        forward = await table.ask(row, first, second, _IN_FORWARD)
+        if client.order_free:
+            return forward, _Answer(forward.char)
+        return forward, await table.ask(row, second, first, _IN_BACKWARD)
 
     answers = await gather([judge(*job) for job in zip(rows, left, right, strict=True)])
     return _outcome(answers)
@@ -178,18 +184,19 @@ async def judge_pair(
 
 @dataclass(frozen=True)
 class _Answer:
-    """One order of one document: its character, and the reply if a question was asked."""
+    """One order of one document: its character, and the judge's answer if a question was asked."""
 
     char: str
-    reply: str | None = None
-    usage: Mapping[str, int] | None = None
-    revision: str = ""
+    told: Answer | None = None
+
+    @property
+    def reply(self) -> str | None:
+        return None if self.told is None else self.told.text
 
 
 @dataclass(frozen=True)
-class _Asker:
-    client: JudgeClient
-    card: JudgeCard
+class _Table:
+    asker: Asker
     corpus: Corpus
     prompt: Prompt | None
     replicate: int
@@ -204,15 +211,12 @@ class _Asker:
             (first, second),
             () if self.prompt is None else self.prompt.messages(text, (first, second)),
         )
-        try:
-            completion = await self.client.answer(question, self.card.decoding, self.replicate)
-        except Exception as error:
-            raise JudgeError(
-                f"judge {self.card.client!r} failed on {first.name!r} against {second.name!r}, "
-                f"document {doc_id!r} of {self.corpus.name!r}: {type(error).__name__}: {error}"
-            ) from error
-        verdict = "refused" if completion.refused else parse_verdict(completion.text)
-        return _Answer(names[verdict], completion.text, completion.usage, completion.model_revision)
+        what = (
+            f"match of {first.name!r} against {second.name!r}, document {doc_id!r} of "
+            f"{self.corpus.name!r}"
+        )
+        answer = await self.asker.ask(question, what, self.replicate)
+        return _Answer(names["refused" if answer.refused else parse_verdict(answer.text)], answer)
 
 
 def _by_rule(client: JudgeClient, a: Option, b: Option) -> str | None:
@@ -222,17 +226,18 @@ def _by_rule(client: JudgeClient, a: Option, b: Option) -> str | None:
 
 
 def _outcome(answers: Sequence[tuple[_Answer, _Answer]]) -> MatchOutcome:
-    asked = [answer for both in answers for answer in both if answer.reply is not None]
+    asked = [answer.told for both in answers for answer in both if answer.told is not None]
     usage: Counter[str] = Counter()
     for answer in asked:
-        usage.update(answer.usage or {})
+        usage.update(answer.usage)
     return MatchOutcome(
         forward="".join(forward.char for forward, _ in answers),
         backward="".join(backward.char for _, backward in answers),
         calls=len(asked),
         usage=dict(sorted(usage.items())),
         replies=tuple((forward.reply, backward.reply) for forward, backward in answers),
-        revisions=tuple(sorted({answer.revision for answer in asked if answer.revision})),
+        revisions=tuple(sorted({a.model_revision for a in asked if a.model_revision})),
+        cost=total_cost([answer.cost for answer in asked]),
     )
 
 

@@ -63,7 +63,7 @@ def null_cells(
     doc_ids = tuple(corpus.doc_ids[row] for row in rows)
     for control, a, b in null_pairs(players, fits, order_free=bool(identity["order_free"])):
         key = content_hash(
-            "null", control, identity, card.model_dump(), corpus.revision, list(doc_ids),
+            "null", control, identity, card.identity(), corpus.revision, list(doc_ids),
             protocol, suite.words.model_dump(), representation, a.key, b.key,
         )  # fmt: skip
         yield NullCell(

@@ -57,7 +57,7 @@ def serve(
     from mtmbench.serve.server import VotingServer
 
     card = load_judge_card(judge)
-    client = JUDGES.get(card.client)(**card.params)
+    client = JUDGES.get(card.client).from_card(card)
     if not isinstance(client, HumanJudge):
         raise InputError(f"judge {judge!r} is {card.client!r}, not people; name a card of `human`")
     parsed = parse_overrides(overrides or [])

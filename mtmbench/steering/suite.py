@@ -64,7 +64,7 @@ def steer_suite(
     lm = _language_model(source, suite.features.source)
     workspace = Workspace(WorkspaceSpec(suite, plan.specs, folder, plan.data_dir, plan.plugins))
     cards = {name: load_judge_card(name) for name in spec.judges}
-    judges = {name: (card, JUDGES.get(card.client)(**card.params)) for name, card in cards.items()}
+    judges = {name: (card, JUDGES.get(card.client).from_card(card)) for name, card in cards.items()}
     rows: list[dict[str, Any]] = []
     try:
         with RunStore(folder / STORE) as store:

@@ -80,7 +80,7 @@ def run_feature_study(
     """Lists the top features of sampled documents, and how many of their labels match.
 
     Without marks or a judge, ``features.csv`` is there to be marked by a person. With a judge every
-    answer is kept in ``answers.jsonl``, so that the same call goes on where it stopped.
+    answer is kept in ``answers.sqlite``, so that the same call goes on where it stopped.
 
     Args:
         corpus: a name, file or folder.
@@ -117,7 +117,7 @@ def run_feature_study(
     if marks is not None:
         found = read_marks(marks, cases)
     elif judge is not None:
-        found = judge_cases(judge, loaded.name, cases, folder / "answers.jsonl")
+        found = judge_cases(judge, loaded.name, cases, folder / "answers.sqlite")
     study = _study(loaded, spec, origin.describe(setting), setting, seed, n_documents, cases, found)
     contents = _pages(study, to_mark)
     for name, content in contents.items():

@@ -125,7 +125,7 @@ def judge_cases(judge: str, corpus: str, cases: Sequence[Case], answers: Path) -
     from mtmbench.registries import JUDGES
 
     card = load_judge_card(judge)
-    client = JUDGES.get(card.client)(**card.params)
+    client = JUDGES.get(card.client).from_card(card)
     if not client.is_llm:
         raise InputError(
             f"judge {judge!r} is no language model, and cannot say whether a label matches a "

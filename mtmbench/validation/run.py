@@ -117,12 +117,12 @@ def validate(
     card = load_judge_card(judge)
     data = _HumanData(read_proxann(data_dir), read_hoyle(data_dir), stored_coherence(data_dir))
     name = Path(judge).stem
-    client = JUDGES.get(card.client)(**card.params)
+    client = JUDGES.get(card.client).from_card(card)
     try:
         with ExitStack() as stack:
             asker = None
             if client.is_llm:
-                path = out / "answers" / f"{name}.jsonl"
+                path = out / "answers" / f"{name}.sqlite"
                 asker = stack.enter_context(Asker(client, card, path, concurrency=concurrency))
             interview = _Interview(client, card, asker, progress)
             rows, revisions = asyncio.run(_validate(name, data, interview))

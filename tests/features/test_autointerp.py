@@ -6,9 +6,11 @@ import importlib.util
 import json
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -109,7 +111,7 @@ def play(client: Any, answers: Path, **options: Any) -> Interpretation:
 
 def test_scores_are_what_they_must_be(judges: ModuleType, tmp_path: Path) -> None:
     client = judges.Reader()
-    found = play(client, tmp_path / "answers.jsonl")
+    found = play(client, tmp_path / "answers.sqlite")
     got = {
         label.feature: (label.label, label.detection.score)
         for label in found.labels
@@ -144,7 +146,7 @@ def test_what_scores_a_label_was_not_shown_for_it(judges: ModuleType, tmp_path: 
     client = judges.Reader()
     contexts = planted()
     spec = InterpretSpec(strongest=3, random=2, held_out=5, min_held_out=4, seed=1)
-    play(client, tmp_path / "answers.jsonl", spec=spec)
+    play(client, tmp_path / "answers.sqlite", spec=spec)
     by_task = {
         (question.context["task"], question.context["feature"]): question.context
         for question in client.questions
@@ -178,7 +180,7 @@ def test_a_short_sample_is_filled_up_from_the_strongest_not_shown(
 ) -> None:
     client = judges.Reader()
     spec = InterpretSpec(strongest=2, random=0, held_out=5, min_held_out=3)
-    found = play(client, tmp_path / "answers.jsonl", spec=spec)
+    found = play(client, tmp_path / "answers.sqlite", spec=spec)
     contexts = planted()
     # Feature 6 has 3 sampled contexts, 7 none; each has 5 strong ones, of which 2 are shown.
     for feature, n_sampled, n_strong in ((0, 5, 0), (6, 3, 2), (7, 0, 3)):
@@ -198,7 +200,7 @@ def test_a_short_sample_is_filled_up_from_the_strongest_not_shown(
 
 def test_messages_hold_what_the_fields_hold(judges: ModuleType, tmp_path: Path) -> None:
     client = judges.Reader()
-    play(client, tmp_path / "answers.jsonl", classes=True)
+    play(client, tmp_path / "answers.sqlite", classes=True)
     for question in client.questions:
         text = "\n".join(message["content"] for message in question.messages)
         assert "{{" not in text
@@ -209,7 +211,7 @@ def test_messages_hold_what_the_fields_hold(judges: ModuleType, tmp_path: Path) 
 
 def test_refusals_are_kept_as_such(judges: ModuleType, tmp_path: Path) -> None:
     client = judges.Refuser()
-    found = play(client, tmp_path / "answers.jsonl", classes=True)
+    found = play(client, tmp_path / "answers.sqlite", classes=True)
     assert Counter(label.status for label in found.labels) == {"refused": 7, "no contexts": 1}
     assert {label.label for label in found.labels} == {None}
     assert [label.shown for label in found.labels] == [*["(refused)"] * 5, "(dead)",
@@ -220,17 +222,17 @@ def test_refusals_are_kept_as_such(judges: ModuleType, tmp_path: Path) -> None:
     assert len(client.questions) == 7
     assert set(found.classes or ()) == {"none"}
     given = ["hockey"] * 8
-    found = play(client, tmp_path / "answers.jsonl", labels=given, classes=True)
+    found = play(client, tmp_path / "answers.sqlite", labels=given, classes=True)
     scored = Counter(label.detection.status for label in found.labels if label.detection)
     assert scored == {"refused": 5, "too few contexts": 3}
     assert found.classes == ("refused",) * 8
 
 
 def test_babble_is_unparsed_and_never_a_label(judges: ModuleType, tmp_path: Path) -> None:
-    found = play(judges.Babbler(), tmp_path / "answers.jsonl")
+    found = play(judges.Babbler(), tmp_path / "answers.sqlite")
     assert Counter(label.status for label in found.labels) == {"unparsed": 7, "no contexts": 1}
     assert found.labels[0].shown == "(unparsed)"
-    found = play(judges.Babbler(), tmp_path / "answers.jsonl", labels=["hockey"] * 8, classes=True)
+    found = play(judges.Babbler(), tmp_path / "answers.sqlite", labels=["hockey"] * 8, classes=True)
     assert [label.label for label in found.labels] == ["hockey"] * 8
     detections = [label.detection for label in found.labels]
     assert detections[0] == Detection("unparsed", N, 0, N, 0)
@@ -239,7 +241,7 @@ def test_babble_is_unparsed_and_never_a_label(judges: ModuleType, tmp_path: Path
 
 
 def test_nothing_shared_is_no_label(judges: ModuleType, tmp_path: Path) -> None:
-    found = play(judges.Reader(labels={0: "(none)", 1: "(dead)"}), tmp_path / "answers.jsonl")
+    found = play(judges.Reader(labels={0: "(none)", 1: "(dead)"}), tmp_path / "answers.sqlite")
     assert [(f.status, f.label, f.shown) for f in found.labels[:2]] == [
         ("none", None, "(none)"), ("unparsed", None, "(unparsed)"),
     ]  # fmt: skip
@@ -248,7 +250,7 @@ def test_nothing_shared_is_no_label(judges: ModuleType, tmp_path: Path) -> None:
 def test_given_labels_are_scored_and_not_written(judges: ModuleType, tmp_path: Path) -> None:
     client = judges.Reader()
     labels = ["music", "hockey budget", "(dead)", "river", "(unlabelled)", "x", "x", "x"]
-    found = play(client, tmp_path / "answers.jsonl", labels=labels)
+    found = play(client, tmp_path / "answers.sqlite", labels=labels)
     assert [label.shown for label in found.labels] == labels
     scores = [label.detection.score if label.detection else 9 for label in found.labels]
     # "music" is in no context of feature 0, and in no silent one: nothing is named.
@@ -258,7 +260,7 @@ def test_given_labels_are_scored_and_not_written(judges: ModuleType, tmp_path: P
 
 def test_only_the_features_asked_for(judges: ModuleType, tmp_path: Path) -> None:
     client = judges.Reader()
-    answers = tmp_path / "answers.jsonl"
+    answers = tmp_path / "answers.sqlite"
     found = play(client, answers, features=[3, 0])
     assert [label.status for label in found.labels] == [
         "ok", "not asked", "not asked", "ok", *["not asked"] * 4,
@@ -278,7 +280,7 @@ def test_classes_by_a_judge(judges: ModuleType, tmp_path: Path) -> None:
     client = judges.Reader()
     given = ["comma use", "noun phrases", "the", "hockey", "comma use", "(numbers)",
              "(stop words) the, of", "(word piece) fr"]  # fmt: skip
-    found = play(client, tmp_path / "answers.jsonl", labels=given, classes=True, score=False)
+    found = play(client, tmp_path / "answers.sqlite", labels=given, classes=True, score=False)
     assert found.classes == (
         "punctuation", "grammar", "stop words", "none", "punctuation", "numbers", "stop words",
         "none",
@@ -297,7 +299,7 @@ def test_classes_by_a_judge(judges: ModuleType, tmp_path: Path) -> None:
         "formatting": [0, 4, 5],
     }  # fmt: skip
     with pytest.raises(InputError, match="has no classes"):
-        write_classes(tmp_path, play(client, tmp_path / "answers.jsonl", labels=given))
+        write_classes(tmp_path, play(client, tmp_path / "answers.sqlite", labels=given))
 
 
 def test_many_labels_take_many_questions(judges: ModuleType, tmp_path: Path) -> None:
@@ -336,7 +338,7 @@ def test_wrong_specs_are_named() -> None:
 
 
 def test_files_hold_labels_and_scores(judges: ModuleType, tmp_path: Path) -> None:
-    found = play(judges.Reader(), tmp_path / "answers.jsonl")
+    found = play(judges.Reader(), tmp_path / "answers.sqlite")
     shown = [label.shown for label in found.labels]
     write_labels(tmp_path, shown, {"source": "judge", "judge": found.judge})
     write_scores(tmp_path, found, card="reader")
@@ -360,7 +362,7 @@ def test_files_hold_labels_and_scores(judges: ModuleType, tmp_path: Path) -> Non
 def test_scores_of_other_labels_are_never_read(judges: ModuleType, tmp_path: Path) -> None:
     assert read_label_scores(tmp_path, ["a"]) is None
     assert read_label_classes(tmp_path, ["a"]) is None
-    found = play(judges.Reader(), tmp_path / "answers.jsonl")
+    found = play(judges.Reader(), tmp_path / "answers.sqlite")
     shown = [label.shown for label in found.labels]
     write_labels(tmp_path, shown, {})
     write_scores(tmp_path, found)
@@ -436,8 +438,8 @@ def test_killed_between_calls_it_goes_on_and_asks_nothing_twice(tmp_path: Path) 
     first = log.read_text().splitlines()
     assert len(first) == 7
     assert not (tmp_path / "out" / "labels.json").exists()
-    answered = (tmp_path / "out" / "answers.jsonl").read_text().splitlines()
-    assert len(answered) == 7
+    with closing(sqlite3.connect(tmp_path / "out" / "answers.sqlite")) as ledger:
+        assert ledger.execute("SELECT count(*) FROM answers").fetchone() == (7,)
     log.unlink()
     done = run("out", **params)
     assert done.returncode == 0, done.stderr
@@ -450,9 +452,8 @@ def test_killed_between_calls_it_goes_on_and_asks_nothing_twice(tmp_path: Path) 
     files = {name: (tmp_path / "out" / name).read_bytes() for name in names}
     assert json.loads(files["labels.json"])[:2] == ["hockey", "budget"]
     # A run that nobody killed writes the same bytes, however many questions are under way.
-    shutil.copy(tmp_path / "out" / "answers.jsonl", tmp_path / "whole.jsonl")
     (tmp_path / "again").mkdir()
-    shutil.copy(tmp_path / "whole.jsonl", tmp_path / "again" / "answers.jsonl")
+    shutil.copy(tmp_path / "out" / "answers.sqlite", tmp_path / "again")
     log.unlink()
     assert run("again", **params).returncode == 0
     assert not log.exists()

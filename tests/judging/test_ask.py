@@ -1,19 +1,22 @@
-"""Questions and their answers on disk: nothing asked twice, nothing lost, nothing half read."""
+"""Questions and their answers on disk: nothing asked twice, nothing lost, nothing left over."""
 
 from __future__ import annotations
 
 import asyncio
-import json
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mtmbench.cards import JudgeCard
-from mtmbench.errors import InputError, StoreInUseError
+from mtmbench.cards import JudgeCard, PriceSpec
+from mtmbench.errors import InputError
 from mtmbench.judging.ask import Answer, Asker, JudgeError, gather, run_async
-from mtmbench.judging.base import Completion, JudgeClient, Question
+from mtmbench.judging.base import Completion, JudgeClient, JudgeStoppedError, Question
+from mtmbench.judging.ledger import Ledger
+from mtmbench.judging.money import Budget
 
 CARD = JudgeCard(client="echo", decoding={"temperature": 0})
 
@@ -55,7 +58,7 @@ def ask_all(path: Path, client: Echo, *texts: str, card: JudgeCard = CARD) -> li
 
 
 def test_an_answer_is_kept_and_not_asked_for_again(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "answers.jsonl"
+    path = tmp_path / "new" / "answers.sqlite"
     client = Echo()
     answers = ask_all(path, client, "abc", "no", "abc")
     assert [(a.text, a.refused) for a in answers] == [("cba", False), ("on", True), ("cba", False)]
@@ -63,14 +66,14 @@ def test_an_answer_is_kept_and_not_asked_for_again(tmp_path: Path) -> None:
     again = Echo()
     assert ask_all(path, again, "no", "abc", "de")[:2] == [answers[1], answers[0]]
     assert again.heard == ["de"]
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    assert [(row["what"], row["text"]) for row in rows] == [
-        ("text 'abc'", "cba"), ("text 'no'", "on"), ("text 'de'", "ed"),
-    ]  # fmt: skip
+    with closing(sqlite3.connect(path)) as ledger:
+        rows = ledger.execute("SELECT what, text FROM answers").fetchall()
+        assert ledger.execute("SELECT count(*) FROM claims").fetchone() == (0,)
+    assert sorted(rows) == [("text 'abc'", "cba"), ("text 'de'", "ed"), ("text 'no'", "on")]
 
 
 def test_the_key_is_of_the_card_and_the_messages(tmp_path: Path) -> None:
-    path = tmp_path / "answers.jsonl"
+    path = tmp_path / "answers.sqlite"
     ask_all(path, Echo(), "abc")
     described = CARD.model_copy(update={"description": "other words", "prompt": "match"})
     client = Echo()
@@ -83,7 +86,7 @@ def test_the_key_is_of_the_card_and_the_messages(tmp_path: Path) -> None:
 
 def test_the_record_counts_each_question_once(tmp_path: Path) -> None:
     async def play() -> tuple[int, dict[str, Any]]:
-        with Asker(Echo(), CARD, tmp_path / "a.jsonl") as asker:
+        with Asker(Echo(), CARD, tmp_path / "a.sqlite") as asker:
             await gather([asker.ask(question(text), "text") for text in ("abc", "abc", "de")])
             return asker.asked, asker.record()
 
@@ -100,42 +103,134 @@ def test_the_record_counts_each_question_once(tmp_path: Path) -> None:
 
 def test_concurrency_is_bounded(tmp_path: Path) -> None:
     client = Echo()
-    ask_all(tmp_path / "a.jsonl", client, *(str(n) for n in range(9)))
+    ask_all(tmp_path / "a.sqlite", client, *(str(n) for n in range(9)))
     assert client.most_at_once == 2
 
 
+def test_replicates_are_other_answers(tmp_path: Path) -> None:
+    async def play() -> int:
+        with Asker(Echo(), CARD, tmp_path / "a.sqlite") as asker:
+            jobs = [asker.ask(question("abc"), "text", n) for n in (0, 1, 1, 2)]
+            assert len({answer.key for answer in await gather(jobs)}) == 3
+            return asker.asked
+
+    assert run_async(play()) == 3
+    assert run_async(play()) == 0
+
+
 def test_a_failure_is_named_and_what_was_answered_stays(tmp_path: Path) -> None:
-    path = tmp_path / "answers.jsonl"
+    path = tmp_path / "answers.sqlite"
+    client = Echo()
     with pytest.raises(JudgeError, match=r"'echo' failed on the text 'boom': OSError: the line"):
-        ask_all(path, Echo(), "abc", "boom", "later", "latest")
+        ask_all(path, client, "abc", "boom", "later", "latest")
+    # What was under way is paid for, and waited for; what was not begun is not.
+    heard = set(client.heard) - {"boom"}
+    assert {"abc"} <= heard < {"abc", "later", "latest"}
     client = Echo()
     ask_all(path, client, "abc", "later")
-    assert client.heard == ["later"]
+    assert set(client.heard) == {"later"} - heard
 
 
-def test_a_line_cut_short_is_removed_and_asked_again(tmp_path: Path) -> None:
-    path = tmp_path / "answers.jsonl"
-    ask_all(path, Echo(), "abc")
-    ask_all(path, Echo(), "de")
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-10])
+class Slow(Echo):
+    """Takes its time, and fails at once on "boom"."""
+
+    async def answer(
+        self, question: Question, params: Mapping[str, Any], replicate: int
+    ) -> Completion:
+        if question.messages[-1]["content"] != "boom":
+            self.heard.append(question.messages[-1]["content"])
+            await asyncio.sleep(0.1)
+            return Completion("slow")
+        return await super().answer(question, params, replicate)
+
+
+def test_answers_under_way_are_kept_when_another_question_fails(tmp_path: Path) -> None:
+    client = Slow()
+    with pytest.raises(JudgeError):
+        ask_all(tmp_path / "a.sqlite", client, "slow one", "boom")
+    assert client.heard == ["slow one", "boom"]
+    assert ask_all(tmp_path / "a.sqlite", Echo(), "slow one")[0].text == "slow"
+
+
+class Barred(Echo):
+    """Says at the third question that there is no point in asking more."""
+
+    async def answer(
+        self, question: Question, params: Mapping[str, Any], replicate: int
+    ) -> Completion:
+        if len(self.heard) == 2:
+            raise JudgeStoppedError("401: who are you?")
+        return await super().answer(question, params, replicate)
+
+
+def test_a_judge_that_is_stopped_is_asked_nothing_more(tmp_path: Path) -> None:
+    client = Barred()
+
+    async def play() -> list[Any]:
+        with Asker(client, CARD, tmp_path / "a.sqlite", concurrency=1) as asker:
+            jobs = [asker.ask(question(text), text) for text in ("a", "b", "c", "d", "a")]
+            return await asyncio.gather(*jobs, return_exceptions=True)
+
+    a, b, c, d, again = run_async(play())
+    assert (a.text, b.text, again) == ("a", "b", a)
+    assert [type(c), type(d)] == [JudgeStoppedError, JudgeStoppedError]
+    assert str(c) == str(d) == "judge 'echo' stopped: 401: who are you?"
+    assert client.heard == ["a", "b"]
+
+
+def test_a_budget_holds_whatever_is_under_way(tmp_path: Path) -> None:
+    # "abc" is 3 tokens in, 1 out; at most 3 + 64 in, 10 out: 87 at most and 5 in truth.
+    card = JudgeCard(
+        client="echo", decoding={"temperature": 0, "max_tokens": 10},
+        prices=PriceSpec(input=1e6, output=2e6),
+    )  # fmt: skip
+
+    class Priced(Echo):
+        async def answer(
+            self, question: Question, params: Mapping[str, Any], replicate: int
+        ) -> Completion:
+            return await super().answer(question, CARD.decoding, replicate)
+
+    client = Priced()
+    budget = Budget(200.0)
+
+    async def play() -> list[Any]:
+        with Asker(client, card, tmp_path / "a.sqlite", budget=budget) as asker:
+            jobs = [asker.ask(question(f"{n:03}"), "text") for n in range(40)]
+            return await asyncio.gather(*jobs, return_exceptions=True)
+
+    told = run_async(play())
+    answers = [answer for answer in told if isinstance(answer, Answer)]
+    # The next may cost 87: with 23 answers 115 is spent, with 22 it was 110.
+    assert len(answers) == len(client.heard) == 23
+    assert budget.spent == 115.0
+    assert client.most_at_once == 2
+    assert {str(error) for error in told if not isinstance(error, Answer)} == {
+        "judge 'echo' stopped: the budget of 200.00 is used up: 115.0000 is spent, and the next "
+        "answer may cost 87.0000"
+    }
+    with Ledger(tmp_path / "a.sqlite") as ledger:
+        assert ledger.spent() == 115.0
+
+
+def test_no_ledger_keeps_nothing() -> None:
     client = Echo()
-    ask_all(path, client, "abc", "de")
-    assert client.heard == ["de"]
-    assert path.read_bytes() == whole
+
+    async def play() -> list[Answer]:
+        with Asker(client, CARD, None) as asker:
+            return await gather([asker.ask(question("abc"), "text") for _ in range(2)])
+
+    assert [answer.text for answer in run_async(play())] == ["cba", "cba"]
+    assert client.heard == ["abc", "abc"]
 
 
-def test_damage_and_other_holders_are_named(tmp_path: Path) -> None:
-    path = tmp_path / "answers.jsonl"
-    ask_all(path, Echo(), "abc")
-    path.write_text(path.read_text() + '{"key": "k"}\n')
-    with pytest.raises(InputError, match=r"answers\.jsonl:2: not an answer"):
+def test_wrong_files_and_settings_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "answers.sqlite"
+    path.write_text("no database, but long enough to be looked at as one, and found wanting" * 20)
+    with pytest.raises(InputError, match=r"answers\.sqlite is not a file of answers"):
         Asker(Echo(), CARD, path)
-    other = tmp_path / "held.jsonl"
-    with Asker(Echo(), CARD, other), pytest.raises(StoreInUseError, match=r"held\.jsonl"):
-        Asker(Echo(), CARD, other)
     with pytest.raises(InputError, match="concurrency must be at least 1, not 0"):
-        Asker(Echo(), CARD, path, concurrency=0)
+        Asker(Echo(), CARD, tmp_path / "b.sqlite", concurrency=0)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot keep answers"):
-        Asker(Echo(), CARD, tmp_path / "file" / "answers.jsonl")
+        Asker(Echo(), CARD, tmp_path / "file" / "answers.sqlite")

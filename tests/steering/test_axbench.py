@@ -46,7 +46,7 @@ class Rater(JudgeClient):
 
 def test_scores_and_their_means(tmp_path):
     judge = Rater()
-    found = rate_texts(judge, CARD, TEXTS, answers=tmp_path / "a.jsonl")
+    found = rate_texts(judge, CARD, TEXTS, answers=tmp_path / "a.sqlite")
     assert found.scores == (
         Scores(2, 1, 2), Scores(0, 1, 2), Scores(2, 1, 0), Scores(None, None, None),
     )  # fmt: skip
@@ -64,7 +64,7 @@ def test_scores_and_their_means(tmp_path):
 
 def test_each_aspect_shows_what_it_is_about(tmp_path):
     judge = Rater()
-    rate_texts(judge, CARD, TEXTS[:1], answers=tmp_path / "a.jsonl")
+    rate_texts(judge, CARD, TEXTS[:1], answers=tmp_path / "a.sqlite")
     shown = {q.context["task"]: q.messages[1]["content"] for q in judge.asked}
     for aspect, parts in {
         "concept": (True, False), "instruction": (False, True), "fluency": (False, False),
@@ -76,10 +76,10 @@ def test_each_aspect_shows_what_it_is_about(tmp_path):
 def test_answers_are_kept(tmp_path):
     dying = Rater(fail_after=5)
     with pytest.raises(RuntimeError, match=r"judge 'rater' failed on the .* of text"):
-        rate_texts(dying, CARD, TEXTS, answers=tmp_path / "a.jsonl", concurrency=1)
+        rate_texts(dying, CARD, TEXTS, answers=tmp_path / "a.sqlite", concurrency=1)
     assert dying.closed == 1
     judge = Rater()
-    found = rate_texts(judge, CARD, TEXTS, answers=tmp_path / "a.jsonl")
+    found = rate_texts(judge, CARD, TEXTS, answers=tmp_path / "a.sqlite")
     assert len(judge.asked) == 12 - 5
     assert found.scores[0] == Scores(2, 1, 2)
 
@@ -100,5 +100,5 @@ def test_the_grammar(reply, rating):
 def test_a_proxy_gives_no_such_scores(tmp_path):
     with pytest.raises(InputError, match="judge 'embedding' is no language model"):
         rate_texts(
-            EmbeddingJudge(), JudgeCard(client="embedding"), TEXTS, answers=tmp_path / "a.jsonl"
+            EmbeddingJudge(), JudgeCard(client="embedding"), TEXTS, answers=tmp_path / "a.sqlite"
         )

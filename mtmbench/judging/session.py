@@ -1,0 +1,85 @@
+"""Work of language models: all of it in one loop, so that one limiter and one budget hold."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def completed(
+    jobs: Sequence[Callable[[], Coroutine[Any, Any, T]]],
+    at_once: int,
+    close: Callable[[], Awaitable[None]],
+) -> Iterator[T]:
+    """Runs jobs in a loop of their own thread and yields what they return as it comes.
+
+    Jobs begin in the order given. Answers go on coming while the caller keeps what was yielded,
+    and where a loop runs in the caller's thread (a notebook) this works too. If the caller ends
+    early, jobs under way are cancelled before the thread ends.
+
+    Args:
+        jobs: what makes each job; a job that raises ends all.
+        at_once: jobs under way at one time, at most.
+        close: awaited in the same loop at the end, however it ends.
+    """
+    results: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
+    running: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = Future()
+
+    async def play() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        running.set_result((asyncio.get_running_loop(), task))
+        try:
+            await _run(jobs, at_once, lambda result: results.put((True, result)))
+        finally:
+            await close()
+
+    def main() -> None:
+        end: BaseException | None = None
+        try:
+            asyncio.run(play())
+        except BaseException as error:
+            end = error
+        results.put((False, end))
+
+    thread = threading.Thread(target=main, daemon=True)
+    thread.start()
+    loop, task = running.result()
+    try:
+        while (message := results.get())[0]:
+            yield message[1]
+        if message[1] is not None:
+            raise message[1]
+    finally:
+        with suppress(RuntimeError):  # the loop is closed: all jobs are done
+            loop.call_soon_threadsafe(task.cancel)
+        thread.join()
+
+
+async def _run(
+    jobs: Sequence[Callable[[], Coroutine[Any, Any, T]]],
+    at_once: int,
+    done: Callable[[T], None],
+) -> None:
+    waiting = iter(jobs)
+    under_way: set[asyncio.Task[T]] = set()
+    try:
+        while True:
+            while len(under_way) < at_once and (job := next(waiting, None)) is not None:
+                under_way.add(asyncio.ensure_future(job()))
+            if not under_way:
+                return
+            ended, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                done(task.result())
+    finally:
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
