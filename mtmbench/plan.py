@@ -297,15 +297,18 @@ def _judge_identity(name: str, card: JudgeCard) -> dict[str, Any]:
     from mtmbench.judging.prompt import prompt_hash
 
     client = JUDGES.get(card.client)
+    traits, members = client.traits(card.params), client.members(card.params)
     return {
         "judge": name,
-        "judge_is_llm": client.is_llm,
-        "order_free": client.order_free,
-        "encoder": client.encoder,
+        "judge_is_llm": traits["is_llm"],
+        "order_free": traits["order_free"],
+        "encoder": traits["encoder"],
         "judge_client": card.client,
         "judge_version": client.version,
         "judge_params": {**card.params, **card.decoding},
-        "prompt": prompt_hash(card.prompt) if client.is_llm else None,
+        # A member of a jury is asked by the prompt of its own card.
+        "prompt": prompt_hash(card.prompt) if traits["is_llm"] and not members else None,
+        **({"judge_members": members} if members else {}),
     }
 
 

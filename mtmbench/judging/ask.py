@@ -60,7 +60,8 @@ def card_identity(card: JudgeCard, client: JudgeClient) -> dict[str, Any]:
             "decoding": card.decoding,
         }
     )
-    return identity
+    members = client.members(card.params)
+    return {**identity, "members": members} if members else identity
 
 
 class Asker:

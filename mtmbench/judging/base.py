@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 if TYPE_CHECKING:
+    from mtmbench.cards import JudgeCard
     from mtmbench.types import Corpus
 
 QuestionKind = Literal["match", "steer", "rating", "intrusion", "label", "summary"]
@@ -110,6 +111,11 @@ class JudgeClient(ABC):
     order_free: ClassVar[bool] = False
     encoder: ClassVar[str | None] = None
 
+    @classmethod
+    def from_card(cls, card: JudgeCard) -> Self:
+        """Makes the judge of a card; a client that needs more than ``params`` overrides it."""
+        return cls(**card.params)
+
     @abstractmethod
     async def answer(
         self, question: Question, params: Mapping[str, Any], replicate: int
@@ -130,6 +136,16 @@ class JudgeClient(ABC):
     def sees(self, option: Option) -> Hashable:
         """Returns all of an option that can reach the verdict; equal ones tie without a call."""
         return tuple(topic.description for topic in option.topics)
+
+    @classmethod
+    def traits(cls, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG003
+        """Returns ``is_llm``, ``order_free`` and ``encoder`` with ``params``; nothing is loaded."""
+        return {"is_llm": cls.is_llm, "order_free": cls.order_free, "encoder": cls.encoder}
+
+    @classmethod
+    def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG003
+        """Returns, as JSON values, the judges of whom it consists, by card; most have none."""
+        return {}
 
     async def close(self) -> None:  # noqa: B027
         """Releases what the client holds; called once, also after an error."""
