@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from mtmbench.cards import CorpusSpec, Suite
+from mtmbench.cards import CorpusSpec, Suite, load_judge_card
+from mtmbench.judging.consult import Job, answers_of, consult
 from mtmbench.judging.match import MatchOutcome, play_pair
+from mtmbench.judging.shown import ShownCell, play_shown, read_shown, show
+from mtmbench.judging.summaries import unshown_rows, with_unshown
 from mtmbench.plan import Cell, FitCell, MatchCell, MetricCell, cell_record
 from mtmbench.registries import JUDGES, MODELS
 from mtmbench.results import TopicResult
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from mtmbench.judging.base import JudgeClient
     from mtmbench.metrics.context import MetricContext
     from mtmbench.models.base import TopicModel
+
+T = TypeVar("T")
 
 Produced = tuple[Record, RunInfo]
 
@@ -74,6 +79,9 @@ class Workspace:
                 yield [self._guard(cell, self._fit)]
         elif isinstance(cells[0], MetricCell):
             yield [self._guard(cell, self._metric) for cell in cells]
+        elif isinstance(cells[0], ShownCell):
+            for cell in cells:
+                yield [self._guard(cell, self._shown)]
         else:
             yield from self._play_league([cell for cell in cells if isinstance(cell, MatchCell)])
 
@@ -207,6 +215,9 @@ class Workspace:
         views = self.views(fit.corpus, fit.setting)
         model = self._model(fit)
 
+        def ask(card: str, job: Job[T]) -> T:
+            return consult(load_judge_card(card), answers_of(self.folder, cell.key), job)
+
         def refit(train: Views, seed: int) -> tuple[TopicModel, TopicResult]:
             fresh = self._model(fit)
             return fresh, fresh.fit(train, seed=seed)
@@ -221,6 +232,7 @@ class Workspace:
             refit=refit if model.needs else None,
             views=views,
             embed=embed_texts,
+            consult=ask,
             cache=self._shared.setdefault(fit.corpus, {}),
         )
 
@@ -244,6 +256,11 @@ class Workspace:
             self._projected[key] = projected_words(result.doc_topic, words, _TOPIC_ITEMS)
         return self._projected[key]
 
+    def _shown(self, cell: ShownCell) -> tuple[Status, dict[str, Any]]:
+        above = () if cell.refined is None else (cell.refined,)
+        result = show(self.result(cell.fit.key), above, self.folder)
+        return "ok", play_shown(cell, result, self.folder)
+
     def _play_league(self, cells: Sequence[MatchCell]) -> Iterator[list[Produced]]:
         """Plays the pairs of one league with one client that has seen all that is coming."""
         client = JUDGES.get(cells[0].card.client)(**cells[0].card.params)
@@ -254,15 +271,18 @@ class Workspace:
             _close(client)
 
     def _match(self, client: JudgeClient, cell: MatchCell) -> tuple[Status, dict[str, Any]]:
-        a, b = self.result(cell.a.key), self.result(cell.b.key)
+        a, b = (self._as_shown(cell, fit) for fit in (cell.a, cell.b))
         if cell.representation == "summary" and (a.summaries is None or b.summaries is None):
             return "skipped", {"reason": "a model of the pair has no summaries"}
+        unshown = self._unshown(cell)
         outcome = play_pair(
-            client, cell.card, self.corpus(cell.a.corpus), cell.rows, a, b,
+            client, cell.card, self.corpus(cell.a.corpus),
+            [row for row in cell.rows if row not in unshown], a, b,
             a_name=competitor_id(cell.a), b_name=competitor_id(cell.b), spec=self._judging(),
             representation=cell.representation,
             projected_a=self._projected_of(cell.a), projected_b=self._projected_of(cell.b),
         )  # fmt: skip
+        outcome = with_unshown(outcome, cell.rows, unshown)
         return "ok", {
             "forward": outcome.forward,
             "backward": outcome.backward,
@@ -271,6 +291,20 @@ class Workspace:
             "judge_revisions": outcome.revisions,
             "unread": _unread(cell, outcome),
         }
+
+    def _as_shown(self, cell: MatchCell, fit: FitCell) -> TopicResult:
+        behind = [shown for shown in cell.shown if shown.fit.key == fit.key]
+        return show(self.result(fit.key), behind, self.folder)
+
+    def _unshown(self, cell: MatchCell) -> dict[int, str]:
+        """Returns documents of a match that would show a topic whose summary is missing."""
+        found: dict[int, str] = {}
+        for shown in cell.shown:
+            if shown.task == "summary":
+                statuses = read_shown(self.folder, shown.key).statuses
+                result = self.result(shown.fit.key)
+                found |= unshown_rows(result, cell.rows, statuses, self._judging())
+        return found
 
     def _projected_of(self, fit: FitCell) -> tuple[list[list[str]], list[list[float]]]:
         return self._projection(fit.key, fit.corpus, self.result(fit.key))

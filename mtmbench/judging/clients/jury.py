@@ -102,9 +102,12 @@ class Jury(JudgeClient):
     def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:
         """Returns all of the members' cards that a verdict can depend on."""
         return {
-            name: card_facts(card)
+            name: {
+                **card_facts(card),
+                **({"prompt": prompt_hash(card.prompt)} if _reads_prompt(card) else {}),
+            }
             for name, card in member_cards(params.get("members", ())).items()
-        }  # fmt: skip
+        }
 
     def prepare(self, corpus: Corpus, options: Sequence[Option], rows: Sequence[int]) -> None:
         """Tells every member what is coming."""
@@ -212,12 +215,11 @@ def member_cards(members: Sequence[str], _above: tuple[str, ...] = ()) -> dict[s
 
 
 def card_facts(card: JudgeCard) -> dict[str, Any]:
-    """Returns, as JSON values, all of a card that a verdict can depend on."""
+    """Returns, as JSON values, all of a card that an answer can depend on beside its question."""
     client = JUDGES.get(card.client)
     told = card.model_dump(exclude_none=True, exclude={"description", "prompt", "prices", "limits"})
     members = client.members(card.params)
-    prompt = {"prompt": prompt_hash(card.prompt)} if _reads_prompt(card) else {}
-    facts: dict[str, Any] = plain({**told, "version": client.version, **prompt})
+    facts: dict[str, Any] = plain({**told, "version": client.version})
     return {**facts, "members": members} if members else facts
 
 
