@@ -86,7 +86,11 @@ def _as_corpus(value: Any) -> Any:
 
 
 class Suite(Card):
-    """A suite file: what is played. One cell per corpus, K, model, feature setting and seed."""
+    """A suite file: what is played. One cell per corpus, K, model, feature setting and seed.
+
+    ``params`` sets parameters of models, ``metric_params`` those of metrics, such as the judge card
+    of a metric that a judge answers.
+    """
 
     name: str
     title: str = ""

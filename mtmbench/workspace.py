@@ -81,7 +81,7 @@ class Workspace:
             yield [self._guard(cell, self._metric) for cell in cells]
         elif isinstance(cells[0], ShownCell):
             for cell in cells:
-                yield [self._guard(cell, self._shown)]
+                yield [self._guard(cell, self._word)]
         else:
             yield from self._play_league([cell for cell in cells if isinstance(cell, MatchCell)])
 
@@ -256,7 +256,7 @@ class Workspace:
             self._projected[key] = projected_words(result.doc_topic, words, _TOPIC_ITEMS)
         return self._projected[key]
 
-    def _shown(self, cell: ShownCell) -> tuple[Status, dict[str, Any]]:
+    def _word(self, cell: ShownCell) -> tuple[Status, dict[str, Any]]:
         above = () if cell.refined is None else (cell.refined,)
         result = show(self.result(cell.fit.key), above, self.folder)
         return "ok", play_shown(cell, result, self.folder)
