@@ -11,6 +11,7 @@ import typer
 
 from mtmbench.errors import MtmbenchError, StoreInUseError
 from mtmbench.features.label_command import label
+from mtmbench.judging.topics_command import topics
 from mtmbench.studies.cli import study_app
 
 if TYPE_CHECKING:
@@ -347,6 +348,7 @@ def features(
 
 
 app.command()(label)
+app.command()(topics)
 
 
 @app.command()

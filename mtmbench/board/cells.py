@@ -40,6 +40,7 @@ class BoardRecords:
     fits: Sequence[Record] = field(default_factory=list)
     metrics: Sequence[Record] = field(default_factory=list)
     matches: Sequence[Record] = field(default_factory=list)
+    shown: Sequence[Record] = field(default_factory=list)
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> BoardRecords:
@@ -49,7 +50,7 @@ class BoardRecords:
             InputError: a corpus, metric or judge stands in two versions, or two records are about
                 one cell, so that a board would mix what is not comparable; the message names it.
         """
-        by_kind: dict[str, dict[str, Record]] = {"fit": {}, "metric": {}, "match": {}}
+        by_kind: dict[str, dict[str, Record]] = {"fit": {}, "metric": {}, "match": {}, "shown": {}}
         versions: dict[tuple[str, str], str] = {}
         for record in records:
             if record.kind not in by_kind:
@@ -118,6 +119,8 @@ def _place(record: Record) -> dict[str, Any]:
     who = {name: payload.get(name) for name in ("model", "setting")}
     if record.kind == "fit":
         return {**where, **who}
+    if record.kind == "shown":
+        return {**where, **who, "task": payload.get("task")}
     what = {name: payload.get(name) for name in ("metric", "view", "params")}
     return {**where, **who, **what}
 
@@ -131,4 +134,7 @@ def _versions(record: Record) -> dict[tuple[str, str], str]:
     if record.kind == "match":
         parts = {name: payload.get(name) for name in ("judge_version", "prompt", "protocol")}
         found["judge", str(payload["judge"])] = canonical_json(parts)
+    if record.kind == "shown":
+        parts = {name: payload.get(name) for name in ("judge", "facts", "prompt", "top_items")}
+        found["shown topics", str(payload["task"])] = canonical_json(parts)
     return found

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mtmbench.board.cells import ALL
+from mtmbench.board.shown import shown_notes
 from mtmbench.board.spending import cost_text
 from mtmbench.board.view import BoardView, LeagueView
 from mtmbench.rating.elo import SEQUENTIAL_K
@@ -114,7 +115,7 @@ def rating_notes(view: BoardView) -> list[str]:
             "Pooled ratings count every judged document alike, so a corpus with more of them "
             "weighs more; documents are resampled within their corpus."
         )
-    return notes
+    return [*notes, *shown_notes(board.get("shown", ()))]
 
 
 def metric_notes(view: BoardView) -> list[str]:

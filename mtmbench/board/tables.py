@@ -8,6 +8,7 @@ from typing import Any
 from mtmbench.board.cells import BoardRecords, Competitor, display_names, k_order, rounded
 from mtmbench.board.leagues import rate_leagues
 from mtmbench.board.metric_rows import metric_rows, metric_versions
+from mtmbench.board.shown import shown_rows
 from mtmbench.board.spending import judge_spending, spending_rows
 from mtmbench.cards import Suite
 from mtmbench.judging.audit import ORDER_FREE, Rate, audit
@@ -45,6 +46,7 @@ def build_board(suite: Suite, records: Sequence[Record]) -> dict[str, Any]:
             for who in sorted(names)
         ],
         "judges": _judges(board, names, confidence),
+        **({"shown": shown_rows(board.shown)} if board.shown else {}),
         **({"spending": spending} if spending else {}),
         "ratings": [row for league in leagues for row in league.rows],
         "win_rates": [league.win_rates for league in leagues],
@@ -252,10 +254,10 @@ def _errors(board: BoardRecords) -> list[dict[str, Any]]:
     """Returns every cell that failed, with its reason."""
     names = (
         "corpus", "k", "k_spec", "judge", "representation", "a", "b", "model", "setting", "seed",
-        "metric", "view", "params",
+        "metric", "view", "params", "task",
     )  # fmt: skip
     rows = []
-    for record in (*board.fits, *board.metrics, *board.matches):
+    for record in (*board.fits, *board.metrics, *board.matches, *board.shown):
         if record.status == "error":
             payload = dict(record.payload)
             for side in "ab":
