@@ -74,11 +74,18 @@ class JudgingSpec(Card):
     puts ratings at equal lengths beside the raw ones. Under the "adaptive" ``schedule`` pairs play
     only as many of the documents as it takes to separate each model from the next, or to know their
     difference to within ``resolution`` Elo.
+
+    ``summariser`` names the judge card that writes the summaries of representation "summary"; it
+    must be another model than the judges' unless ``same_summariser`` is set. ``refiner`` names one
+    that drops up to two odd items among the top ones of every topic, for all models alike.
     """
 
     judges: tuple[str, ...] = ("embedding",)
     documents: int = Field(default=100, ge=2)
     representations: tuple[Representation, ...] = ("items",)
+    summariser: str | None = None
+    same_summariser: bool = False
+    refiner: str | None = None
     max_topics: int = Field(default=2, ge=1)
     share: float = Field(default=0.75, gt=0, le=1)
     top_items: int = Field(default=10, ge=1)
@@ -137,7 +144,11 @@ def _as_corpus(value: Any) -> Any:
 
 
 class Suite(Card):
-    """A suite file: what is played. One cell per corpus, K, model, feature setting and seed."""
+    """A suite file: what is played. One cell per corpus, K, model, feature setting and seed.
+
+    ``params`` sets parameters of models, ``metric_params`` those of metrics, such as the judge card
+    of a metric that a judge answers.
+    """
 
     name: str
     title: str = ""
@@ -148,6 +159,7 @@ class Suite(Card):
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     seeds_per_model: Mapping[str, tuple[int, ...]] = Field(default_factory=dict)
     metrics: tuple[str, ...] = ()
+    metric_params: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
     params: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
     words: WordSpec = WordSpec()
     features: FeatureSpec = FeatureSpec()

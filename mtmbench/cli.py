@@ -11,6 +11,7 @@ import typer
 
 from mtmbench.errors import MtmbenchError, StoreInUseError
 from mtmbench.features.label_command import label
+from mtmbench.judging.topics_command import topics
 from mtmbench.serve.command import serve
 from mtmbench.steering.steer_command import steer
 from mtmbench.studies.cli import study_app
@@ -371,6 +372,7 @@ def features(
 
 
 app.command()(label)
+app.command()(topics)
 app.command()(steer)
 app.command()(validate)
 app.command()(serve)

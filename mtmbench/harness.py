@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import tomli_w
 
-from mtmbench.cards import Suite, parse_card, read_card
+from mtmbench.cards import Suite, load_judge_card, parse_card, read_card
 from mtmbench.errors import InputError
 from mtmbench.executor import Executor, Notice, Task, TaskFailure, Underway, WorkerPool
 from mtmbench.judging.league import in_rounds
 from mtmbench.judging.looks import BlockCell, cells_to_play
 from mtmbench.judging.money import Budget
 from mtmbench.judging.nulls import describe_control
+from mtmbench.judging.shown import ShownCell, read_shown
 from mtmbench.plan import Cell, FitCell, MatchCell, MetricCell, Plan, cell_record, make_plan
 from mtmbench.ray_executor import RayOptions, RayPool
 from mtmbench.registries import JUDGES, METRICS, MODELS
@@ -26,6 +27,7 @@ from mtmbench.store import RunInfo, RunStore
 from mtmbench.workspace import WorkspaceSpec, result_path
 
 _FIT_FAILED = "a fit that it needs failed"
+_SHOWN_FAILED = "a refinement or summary that it needs failed"
 
 _CHARACTERS_PER_TOKEN, _EMBEDDED_TOKENS, _WORDS_ARE_FASTER = 4.5, 254, 50
 """For estimates of the time left only."""
@@ -101,10 +103,10 @@ def run_suite(
         plan: the suite's plan if it was made already.
         executor: a Ray cluster whose actors play the cells; None for processes of this machine.
         budget: what the language models' answers in this folder may cost altogether, those of
-            earlier runs among them. Matches that it does not reach for are errors on the board,
-            and are played when the same suite is run with a larger one.
-        batch: hand the questions of language models to a Batch API. Matches that wait for it are
-            errors on the board until a later run has collected their answers.
+            earlier runs among them. Matches and values that it does not reach for are errors on the
+            board, and are played when the same suite is run with a larger one.
+        batch: hand the questions of matches to a Batch API, where language models rule. Matches
+            that wait for it are errors on the board until a later run has collected their answers.
         fitted: every fit must be there already.
 
     Raises:
@@ -134,7 +136,8 @@ def run_suite(
         errors = tuple(
             (describe(record.payload), str(record.payload.get("reason", "")))
             for record in store.records(plan.keys())
-            if record.status == "error" and record.payload.get("reason") != _FIT_FAILED
+            if record.status == "error"
+            and record.payload.get("reason") not in (_FIT_FAILED, _SHOWN_FAILED)
         )
     return RunOutcome(folder, len(finished - before) + len(errors), len(before), errors)
 
@@ -146,6 +149,7 @@ def describe(payload: Mapping[str, Any]) -> str:
         where = f"on {payload['corpus']}, K = {payload['k']}{describe_control(payload)}"
         return f"{payload['judge']}: {a} against {b} {where}"
     where = f"{_name(payload)} on {payload['corpus']}, K = {payload['k']}"
+    where = f"{payload['task']} of {where}" if "task" in payload else where
     seed = "" if payload.get("seed") is None else f", seed {payload['seed']}"
     return f"{payload['metric']} of {where}{seed}" if "metric" in payload else f"{where}{seed}"
 
@@ -219,12 +223,15 @@ def _phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
             ],
         )
         done = store.finished()
-    fitted = {cell.key for cell in plan.fits} & done
+    yield from _shown_phases(plan, store)
+    done = store.finished()
+    fitted = {cell.key for cell in plan.fits} | {cell.key for cell in plan.shown}
+    fitted &= done
     rest: list[MetricCell | MatchCell] = [*plan.metrics, *plan.matches]
     missing = [cell for cell in rest if cell.key not in done]
-    lost = [cell for cell in missing if not set(_fit_keys(cell)) <= fitted]
+    lost = [cell for cell in missing if not set(_needed(cell)) <= fitted]
     if lost:
-        store.add([_unplayable(cell) for cell in lost])
+        store.add([_unplayable(cell, fitted) for cell in lost])
     lost_keys = {cell.key for cell in lost}
     playable = [cell for cell in missing if cell.key not in lost_keys]
     metrics = [cell for cell in playable if isinstance(cell, MetricCell)]
@@ -241,7 +248,7 @@ def _looks(plan: Plan, store: RunStore, fitted: set[str]) -> Iterator[tuple[str,
     """Yields the looks of adaptive leagues, each chosen by the records of those before it."""
     leagues: dict[tuple[str, ...], list[BlockCell]] = {}
     for cell in plan.matches:
-        if isinstance(cell, BlockCell) and {cell.a.key, cell.b.key} <= fitted:
+        if isinstance(cell, BlockCell) and set(_needed(cell)) <= fitted:
             leagues.setdefault(cell.league, []).append(cell)
     spec = plan.suite.judging
     attempted: set[str] = set()
@@ -263,6 +270,19 @@ def _looks(plan: Plan, store: RunStore, fitted: set[str]) -> Iterator[tuple[str,
             return
         attempted.update(cell.key for cell in next_look)
         yield "look", _match_tasks(next_look)
+
+
+def _shown_phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
+    """Yields refinements, then summaries, which are of refined topics; one task a judge."""
+    for task, name in (("refine", "refining"), ("summary", "summaries")):
+        done = store.finished()
+        missing = [cell for cell in plan.shown if cell.task == task and cell.key not in done]
+        lost = [cell for cell in missing if not set(_needed(cell)) <= done]
+        if lost:
+            store.add([_unplayable(cell, done) for cell in lost])
+        playable = tuple(cell for cell in missing if cell not in lost)
+        if playable:
+            yield name, [Task(playable, affinity=playable[0].judge)]
 
 
 def _view_tasks(plan: Plan, fits: Sequence[FitCell]) -> list[Task]:
@@ -296,9 +316,14 @@ def _characters(plan: Plan, task: Task) -> float:
 def _metric_tasks(cells: Sequence[MetricCell]) -> list[Task]:
     # Values over seeds come last: they read results that the others have loaded.
     by_fit: dict[tuple[str, bool], list[Cell]] = {}
+    # Judges are asked from one process, so that limits and budget hold.
+    asked = tuple(cell for cell in cells if _named_judges([cell]))
     for cell in cells:
-        by_fit.setdefault((cell.fit.key, bool(cell.siblings)), []).append(cell)
-    return [Task(tuple(group), affinity=_corpus_of(group[0])) for group in by_fit.values()]
+        if cell not in asked:
+            by_fit.setdefault((cell.fit.key, bool(cell.siblings)), []).append(cell)
+    tasks = [Task(asked, affinity="judges")] if asked else []
+    tasks += [Task(tuple(group), affinity=_corpus_of(group[0])) for group in by_fit.values()]
+    return tasks
 
 
 def _match_tasks(cells: Sequence[MatchCell]) -> list[Task]:
@@ -319,14 +344,29 @@ def _corpus_of(cell: Cell) -> str:
     return cell.corpus if isinstance(cell, FitCell) else cell.fit.corpus
 
 
-def _fit_keys(cell: MetricCell | MatchCell) -> list[str]:
+def _needed(cell: MetricCell | ShownCell | MatchCell) -> list[str]:
+    """Returns the keys of all that must be there before a cell can be played."""
+    fits = _fit_keys(cell)
+    if isinstance(cell, MatchCell):
+        return [*fits, *(shown.key for shown in cell.shown)]
+    if isinstance(cell, ShownCell) and cell.refined is not None:
+        return [*fits, cell.refined.key]
+    return fits
+
+
+def _fit_keys(cell: MetricCell | ShownCell | MatchCell) -> list[str]:
     if isinstance(cell, MatchCell):
         return [cell.a.key, cell.b.key]
+    if isinstance(cell, ShownCell):
+        return [cell.fit.key]
     return [cell.fit.key, *(other.key for other in cell.siblings)]
 
 
-def _unplayable(cell: Cell) -> tuple[Any, RunInfo]:
-    return cell_record(cell, "error", {"reason": _FIT_FAILED}, {}), RunInfo()
+def _unplayable(
+    cell: MetricCell | ShownCell | MatchCell, done: Collection[str]
+) -> tuple[Any, RunInfo]:
+    reason = _SHOWN_FAILED if set(_fit_keys(cell)) <= set(done) else _FIT_FAILED
+    return cell_record(cell, "error", {"reason": reason}, {}), RunInfo()
 
 
 def _check_fitted(plan: Plan, store: RunStore) -> None:
@@ -342,12 +382,20 @@ def _check_fitted(plan: Plan, store: RunStore) -> None:
 def _check_judges(plan: Plan, store: RunStore, budget: float | None) -> None:
     """What stands in the way of asking a judge is said before anything is fitted."""
     done = store.finished()
-    missing = [cell for cell in plan.matches if cell.key not in done]
-    for name, card in {cell.judge: cell.card for cell in missing}.items():
+    asking: list[ShownCell | MatchCell] = [*plan.shown, *plan.matches]
+    cards = {cell.judge: cell.card for cell in asking if cell.key not in done}
+    values = [cell for cell in plan.metrics if cell.key not in done]
+    cards |= {name: load_judge_card(name) for name in _named_judges(values)}
+    for name, card in cards.items():
         client = JUDGES.get(card.client)
         client.check_card(card)
-        if budget is not None and client.is_llm:
+        if budget is not None and client.traits(card.params)["is_llm"]:
             Budget(budget).check(name, card)
+
+
+def _named_judges(cells: Sequence[MetricCell]) -> list[str]:
+    """Returns the judge cards that metrics ask."""
+    return sorted({str(name) for cell in cells if (name := cell.params.get("judge")) is not None})
 
 
 def _drop_lost_results(store: RunStore, plan: Plan) -> None:
@@ -359,6 +407,12 @@ def _drop_lost_results(store: RunStore, plan: Plan) -> None:
                 TopicResult.load(result_path(store.folder, cell.key))
             except InputError:
                 store.forget(cell.key)
+    for shown in plan.shown:
+        if shown.key in done:
+            try:
+                read_shown(store.folder, shown.key)
+            except InputError:
+                store.forget(shown.key)
 
 
 def _write_suite(folder: Path, suite: Suite) -> None:
@@ -382,9 +436,21 @@ def _registering_modules(plan: Plan) -> set[str]:
     """Returns the modules outside this package whose import registers what the plan uses."""
     origins = {MODELS.origin(cell.registry) for cell in plan.fits}
     origins |= {METRICS.origin(cell.metric) for cell in plan.metrics}
-    origins |= {JUDGES.origin(cell.card.client) for cell in plan.matches}
+    origins |= {JUDGES.origin(client) for client in _clients(plan)}
     modules = {origin.partition(":")[0] for origin in origins}
     return {module for module in modules if not module.startswith("mtmbench")}
+
+
+def _clients(plan: Plan) -> set[str]:
+    """Returns the clients of every judge that the plan asks, members of juries among them."""
+    cards = [cell.card for cell in plan.matches] + [cell.card for cell in plan.shown]
+    cards += [load_judge_card(name) for name in _named_judges(plan.metrics)]
+    clients = set()
+    while cards:
+        card = cards.pop()
+        clients.add(card.client)
+        cards += [load_judge_card(name) for name in JUDGES.get(card.client).members(card.params)]
+    return clients
 
 
 def _usable_cores() -> int:

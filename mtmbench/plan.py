@@ -16,7 +16,8 @@ from mtmbench.cards import (
     load_judge_card,
     load_model_card,
 )
-from mtmbench.errors import InputError
+from mtmbench.errors import InputError, UnknownNameError
+from mtmbench.judging.shown import ShownCell, cells_behind, shown_cells
 from mtmbench.registries import FEATURES, JUDGES, METRICS, MODELS
 from mtmbench.serialise import content_hash
 from mtmbench.types import Corpus, Record, Status
@@ -25,7 +26,8 @@ MIN_TOPICS_FOR_LABELS = 20
 """``k = "labels"`` means the number of gold labels, but at least this."""
 
 _NOT_OF_A_MATCH = {"judges", "representations", "bootstrap", "confidence", "nulls",
-                   "null_documents", "ties", "lengths", "schedule", "resolution"}  # fmt: skip
+                   "null_documents", "ties", "lengths", "schedule", "resolution", "summariser",
+                   "same_summariser", "refiner"}  # fmt: skip
 """Fields of a suite's judging that no answer depends on."""
 
 
@@ -113,6 +115,7 @@ class MatchCell:
     doc_ids: tuple[str, ...]
     identity_of_judge: Mapping[str, Any]
     protocol: Mapping[str, Any]
+    shown: tuple[ShownCell, ...] = field(default=(), kw_only=True)
     kind = "match"
 
     @property
@@ -134,10 +137,11 @@ class MatchCell:
             "seed": {"a": self.a.seed, "b": self.b.seed},
             "documents": list(self.doc_ids),
             "protocol": dict(self.protocol),
+            **{task: _shown_by(self.shown, task) for task in {cell.task for cell in self.shown}},
         }
 
 
-Cell = FitCell | MetricCell | MatchCell
+Cell = FitCell | MetricCell | ShownCell | MatchCell
 
 
 def cell_record(
@@ -160,11 +164,13 @@ class Plan:
     data_dir: Path | None = None
     plugins: tuple[str, ...] = ()
     specs: Mapping[str, CorpusSpec] = field(default_factory=dict)
+    shown: tuple[ShownCell, ...] = ()
 
     def cells(self) -> Iterator[Cell]:
         """Yields every cell."""
         yield from self.fits
         yield from self.metrics
+        yield from self.shown
         yield from self.matches
 
     def keys(self) -> set[str]:
@@ -196,15 +202,20 @@ def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[s
             raise InputError(f"corpus {corpus.name!r} stands twice in suite {suite.name!r}")
         corpora[corpus.name], specs[corpus.name] = corpus, spec
     fits = [cell for corpus in corpora.values() for cell in _fit_cells(suite, corpus)]
+    players = [
+        fit for name in corpora for k_spec in suite.k for fit in _first_seeds(fits, name, k_spec)
+    ]
+    shown = shown_cells(suite.judging, players)
     return Plan(
         suite,
         corpora,
         tuple(fits),
         tuple(_metric_cells(suite, fits)),
-        tuple(_match_cells(suite, corpora, fits)),
+        tuple(_match_cells(suite, corpora, fits, shown)),
         data_dir,
         tuple(plugins),
         specs,
+        tuple(shown),
     )
 
 
@@ -239,13 +250,19 @@ def _fit_cells(suite: Suite, corpus: Corpus) -> Iterator[FitCell]:
 def _metric_cells(suite: Suite, fits: Sequence[FitCell]) -> Iterator[MetricCell]:
     from mtmbench.metrics.play import metric_cells
 
+    for named in suite.metric_params:
+        if named not in suite.metrics:
+            raise UnknownNameError("metric in metric_params", named, suite.metrics)
     if not suite.metrics:
         return
     by_group: dict[tuple[Any, ...], list[FitCell]] = {}
     for fit in fits:
         by_group.setdefault((fit.corpus, fit.k_spec, *fit.competitor), []).append(fit)
-    for name, view, params in metric_cells(suite.metrics):
+    for name, view, defaults in metric_cells(suite.metrics):
         metric = METRICS.get(name)
+        params = {**defaults, **suite.metric_params.get(name, {})}
+        # What the parameters name counts with its content.
+        inputs = metric.inputs(params)
         for group in by_group.values():
             over_seeds = "siblings" in metric.needs
             for fit in group[:1] if over_seeds else group:
@@ -253,6 +270,7 @@ def _metric_cells(suite: Suite, fits: Sequence[FitCell]) -> Iterator[MetricCell]
                 key = content_hash(
                     "metric", name, METRICS.origin(name), metric.version, view, params,
                     fit.key, [other.key for other in siblings], suite.words.model_dump(),
+                    *([inputs] if inputs else []),
                 )  # fmt: skip
                 yield MetricCell(
                     key, name, metric.version, metric.higher_is_better, view, params, fit, siblings
@@ -260,7 +278,10 @@ def _metric_cells(suite: Suite, fits: Sequence[FitCell]) -> Iterator[MetricCell]
 
 
 def _match_cells(
-    suite: Suite, corpora: Mapping[str, Corpus], fits: Sequence[FitCell]
+    suite: Suite,
+    corpora: Mapping[str, Corpus],
+    fits: Sequence[FitCell],
+    shown: Sequence[ShownCell],
 ) -> Iterator[MatchCell]:
     from mtmbench.judging.looks import block_cells
     from mtmbench.judging.nulls import null_cells
@@ -287,23 +308,30 @@ def _match_cells(
                     if spec.schedule == "adaptive":
                         yield from block_cells(
                             suite, corpus, players, judge, card, judges[judge], representation,
-                            protocol,
+                            protocol, shown,
                         )  # fmt: skip
                     for a, b in combinations(players, 2) if spec.schedule == "uniform" else ():
+                        behind = cells_behind(shown, representation, (a, b))
                         key = content_hash(
                             "match", judges[judge], card.identity(), corpus.revision,
                             list(doc_ids), protocol, suite.words.model_dump(),
                             representation, a.key, b.key,
+                            *([[cell.key for cell in behind]] if behind else []),
                         )  # fmt: skip
                         yield MatchCell(
                             key, judge, card, representation, a, b, rows, doc_ids,
-                            judges[judge], protocol,
+                            judges[judge], protocol, shown=behind,
                         )  # fmt: skip
                     if spec.nulls:
                         yield from null_cells(
                             suite, corpus, players, fits, judge, card, judges[judge],
-                            representation, protocol,
+                            representation, protocol, shown,
                         )  # fmt: skip
+
+
+def _shown_by(cells: Sequence[ShownCell], task: str) -> dict[str, Any]:
+    cell = next(cell for cell in cells if cell.task == task)
+    return {"judge": cell.judge, "facts": dict(cell.facts), "prompt": dict(cell.prompt)}
 
 
 def _first_seeds(fits: Sequence[FitCell], corpus: str, k_spec: int | str) -> list[FitCell]:
@@ -318,16 +346,19 @@ def _judge_identity(name: str, card: JudgeCard) -> dict[str, Any]:
     from mtmbench.judging.prompt import prompt_hash
 
     client = JUDGES.get(card.client)
+    traits, members = client.traits(card.params), client.members(card.params)
     return {
         "judge": name,
-        "judge_is_llm": client.is_llm,
-        "order_free": client.order_free,
-        "encoder": client.encoder,
+        "judge_is_llm": traits["is_llm"],
+        "order_free": traits["order_free"],
+        "encoder": traits["encoder"],
         "judge_client": card.client,
         "judge_version": client.version,
         "judge_params": {**card.params, **card.decoding},
-        "prompt": prompt_hash(card.prompt) if client.is_llm else None,
+        # A member of a jury is asked by the prompt of its own card.
+        "prompt": prompt_hash(card.prompt) if traits["is_llm"] and not members else None,
         **{f"judge_{what}": value for what, value in card.asked().items()},
+        **({"judge_members": members} if members else {}),
     }
 
 
@@ -364,8 +395,6 @@ def _parameter_names(model: Any) -> list[str]:
 
 
 def _check_params(name: str, model: Any, params: Mapping[str, Any]) -> None:
-    from mtmbench.errors import UnknownNameError
-
     valid = _parameter_names(model)
     for parameter in params:
         if valid and parameter not in valid:

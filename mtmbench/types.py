@@ -23,7 +23,7 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 ItemKind = Literal["words", "features"]
-RecordKind = Literal["fit", "metric", "match", "null", "generation", "steer"]
+RecordKind = Literal["fit", "metric", "shown", "match", "null", "generation", "steer"]
 Status = Literal["ok", "error", "unparsed", "refused", "skipped"]
 ViewName = Literal["words", "features", "embeddings"]
 

@@ -6,17 +6,21 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from mtmbench.cards import CorpusSpec, JudgeCard, Suite
+from mtmbench.cards import CorpusSpec, JudgeCard, Suite, load_judge_card
 from mtmbench.errors import InputError
+from mtmbench.judging.consult import Job, consult
+from mtmbench.judging.ledger import LEDGER
 from mtmbench.judging.match import MatchOutcome, judge_pair, play_pair
 from mtmbench.judging.nulls import opponent, replicate_of, side_names
+from mtmbench.judging.shown import ShownCell, play_shown, read_shown, show
+from mtmbench.judging.summaries import unshown_rows, with_unshown
 from mtmbench.plan import Cell, FitCell, MatchCell, MetricCell, cell_record
 from mtmbench.registries import JUDGES, MODELS
 from mtmbench.results import TopicResult
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
     from mtmbench.judging.base import JudgeClient
     from mtmbench.metrics.context import MetricContext
     from mtmbench.models.base import TopicModel
+
+T = TypeVar("T")
 
 Produced = tuple[Record, RunInfo]
 
@@ -80,9 +86,12 @@ class Workspace:
                 yield [self._guard(cell, self._fit)]
         elif isinstance(cells[0], MetricCell):
             yield [self._guard(cell, self._metric) for cell in cells]
+        elif isinstance(cells[0], ShownCell):
+            for cell in cells:
+                yield [self._guard(cell, self._word)]
         else:
             matches = [cell for cell in cells if isinstance(cell, MatchCell)]
-            asked = JUDGES.get(matches[0].card.client).is_llm
+            asked = matches[0].identity_of_judge["judge_is_llm"]
             yield from self._play_asked(matches) if asked else self._play_league(matches)
 
     def prepare(
@@ -221,6 +230,11 @@ class Workspace:
         views = self.views(fit.corpus, fit.setting)
         model = self._model(fit)
 
+        def ask(card: str, job: Job[T]) -> T:
+            return consult(
+                load_judge_card(card), self.folder / LEDGER, job, budget=self._budget, name=card
+            )
+
         def refit(train: Views, seed: int) -> tuple[TopicModel, TopicResult]:
             fresh = self._model(fit)
             return fresh, fresh.fit(train, seed=seed)
@@ -235,6 +249,7 @@ class Workspace:
             refit=refit if model.needs else None,
             views=views,
             embed=embed_texts,
+            consult=ask,
             cache=self._shared.setdefault(fit.corpus, {}),
         )
 
@@ -258,6 +273,11 @@ class Workspace:
             self._projected[key] = projected_words(result.doc_topic, words, _TOPIC_ITEMS)
         return self._projected[key]
 
+    def _word(self, cell: ShownCell) -> tuple[Status, dict[str, Any]]:
+        above = () if cell.refined is None else (cell.refined,)
+        result = show(self.result(cell.fit.key), above, self.folder)
+        return "ok", play_shown(cell, result, self.folder, self._budget)
+
     def _play_league(self, cells: Sequence[MatchCell]) -> Iterator[list[Produced]]:
         """Plays the pairs of one league with one client that has seen all that is coming."""
         client = JUDGES.get(cells[0].card.client).from_card(cells[0].card)
@@ -271,8 +291,9 @@ class Workspace:
         missing = self._not_shown(cell)
         if missing is not None:
             return missing
-        outcome = play_pair(client, *self._sides(cell), **self._showing(cell))
-        return "ok", self._match_values(cell, outcome)
+        unshown = self._unshown(cell)
+        outcome = play_pair(client, *self._sides(cell, unshown), **self._showing(cell))
+        return "ok", self._match_values(cell, with_unshown(outcome, cell.rows, unshown))
 
     def _play_asked(self, cells: Sequence[MatchCell]) -> Iterator[list[Produced]]:
         """Plays the matches of language models, whose answers lie in the run's ledger."""
@@ -302,11 +323,12 @@ class Workspace:
         missing = self._not_shown(cell)
         if missing is not None:
             return missing
+        unshown = self._unshown(cell)
         outcome = await judge_pair(
-            asker.client, *self._sides(cell), **self._showing(cell), asker=asker
+            asker.client, *self._sides(cell, unshown), **self._showing(cell), asker=asker
         )
         asker.check_complete()
-        return "ok", self._match_values(cell, outcome)
+        return "ok", self._match_values(cell, with_unshown(outcome, cell.rows, unshown))
 
     def _not_shown(self, cell: MatchCell) -> tuple[Status, dict[str, Any]] | None:
         try:
@@ -318,12 +340,14 @@ class Workspace:
         return None
 
     def _pair(self, cell: MatchCell) -> tuple[TopicResult, TopicResult]:
-        return self.result(cell.a.key), opponent(cell, self.result)
+        a, b = (self._as_shown(cell, fit) for fit in (cell.a, cell.b))
+        return a, opponent(cell, b)
 
     def _sides(
-        self, cell: MatchCell
+        self, cell: MatchCell, unshown: Collection[int]
     ) -> tuple[JudgeCard, Corpus, Sequence[int], TopicResult, TopicResult]:
-        return (cell.card, self.corpus(cell.a.corpus), cell.rows, *self._pair(cell))
+        rows = [row for row in cell.rows if row not in unshown]
+        return (cell.card, self.corpus(cell.a.corpus), rows, *self._pair(cell))
 
     def _showing(self, cell: MatchCell) -> dict[str, Any]:
         a_name, b_name = side_names(cell, competitor_id)
@@ -350,6 +374,20 @@ class Workspace:
             for side, result in (("a", a), ("b", b))
         }
         return {"lengths": lengths}
+
+    def _as_shown(self, cell: MatchCell, fit: FitCell) -> TopicResult:
+        behind = [shown for shown in cell.shown if shown.fit.key == fit.key]
+        return show(self.result(fit.key), behind, self.folder)
+
+    def _unshown(self, cell: MatchCell) -> dict[int, str]:
+        """Returns documents of a match that would show a topic whose summary is missing."""
+        found: dict[int, str] = {}
+        for fit, result in zip((cell.a, cell.b), self._pair(cell), strict=True):
+            for shown in cell.shown:
+                if shown.task == "summary" and shown.fit.key == fit.key:
+                    statuses = read_shown(self.folder, shown.key).statuses
+                    found |= unshown_rows(result, cell.rows, statuses, self._judging())
+        return found
 
     def _projected_of(self, fit: FitCell) -> tuple[list[list[str]], list[list[float]]]:
         return self._projection(fit.key, fit.corpus, self.result(fit.key))

@@ -179,8 +179,10 @@ def test_every_shipped_judge_card_makes_its_client(
     from mtmbench.registries import JUDGES
 
     card = load_judge_card(name)
-    if card.endpoint is not None and card.endpoint.api_key_env is not None:
-        monkeypatch.setenv(card.endpoint.api_key_env, "a key")
+    members = [load_judge_card(member) for member in card.params.get("members", ())]
+    for one in (card, *members):
+        if one.endpoint is not None and one.endpoint.api_key_env is not None:
+            monkeypatch.setenv(one.endpoint.api_key_env, "a key")
     client = JUDGES.get(card.client).from_card(card)
     assert client.name == card.client
 

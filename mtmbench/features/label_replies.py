@@ -6,10 +6,10 @@ answers, or none in the right form, is unparsed.
 
 from __future__ import annotations
 
-import json
 import re
 
 from mtmbench.features.labels import CLASSES
+from mtmbench.judging.replies import in_json, on_last_line
 
 NO_LABEL = "(none)"
 """A judge's word for contexts that share nothing it can name."""
@@ -31,9 +31,9 @@ def parse_label(text: str, max_characters: int) -> str | None:
     letter, one longer than ``max_characters``, and one that begins with a bracket (as marks of
     label files do) are none.
     """
-    stated = _json(text, "label")
+    stated = in_json(text, "label")
     if stated is None:
-        stated = _last(text, _LABEL)
+        stated = on_last_line(text, _LABEL)
     if not isinstance(stated, str):
         return None
     label = " ".join(stated.split())
@@ -53,11 +53,11 @@ def parse_active(text: str, n: int) -> frozenset[int] | None:
     ``{"active": [2, 5]}``, beside which a string ``"reason"`` may stand. Numbers run from 1 to
     ``n``, none twice.
     """
-    stated = _json(text, "active")
+    stated = in_json(text, "active")
     if isinstance(stated, list) and all(type(number) is int for number in stated):
         numbers = stated
     else:
-        line = _last(text, _ACTIVE)
+        line = on_last_line(text, _ACTIVE)
         if line is None:
             return None
         numbers = [] if line == "none" else [int(part) for part in line.split(",")]
@@ -81,33 +81,3 @@ def parse_classes(text: str, n: int) -> list[str] | None:
     if [int(match.group(1)) for match in stated] != list(range(1, n + 1)):
         return None
     return [match.group(2) for match in stated]
-
-
-def _last(text: str, pattern: re.Pattern[str]) -> str | None:
-    """Returns what the last line states; None if it states nothing or another line differs."""
-    lines = [line.strip() for line in text.strip().splitlines()]
-    found = [match.group(1).strip() for line in lines if (match := pattern.fullmatch(line))]
-    if not found or len(set(found)) > 1 or not pattern.fullmatch(lines[-1]):
-        return None
-    return found[-1]
-
-
-def _json(text: str, key: str) -> object:
-    reply = text.strip()
-    if not reply.startswith("{"):
-        return None
-    try:
-        stated = json.loads(reply, object_pairs_hook=_unique_keys)
-    except (ValueError, RecursionError):
-        return None
-    if not set(stated) <= {key, "reason"} or not isinstance(stated.get("reason", ""), str):
-        return None
-    value: object = stated.get(key)
-    return value
-
-
-def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    keys = dict(pairs)
-    if len(keys) != len(pairs):
-        raise ValueError("a key stands twice")
-    return keys

@@ -12,6 +12,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -42,7 +43,8 @@ def card_identity(card: JudgeCard, client: JudgeClient) -> dict[str, Any]:
             **card.asked(),
         }
     )
-    return identity
+    members = client.members(card.params)
+    return {**identity, "members": members} if members else identity
 
 
 class Asker:
@@ -76,7 +78,6 @@ class Asker:
             raise InputError(f"concurrency must be at least 1, not {concurrency!r}")
         self.client = client
         self.card = card
-        self.identity = card_identity(card, client)
         self.asked = 0
         """Questions put to the judge, the ones already answered not among them."""
         self._budget = budget
@@ -98,6 +99,11 @@ class Asker:
     ) -> None:
         if self._owned is not None:
             self._owned.close()
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """All of the judge that an answer can depend on; not needed where nothing is kept."""
+        return card_identity(self.card, self.client)
 
     def key(self, question: Question, replicate: int = 0) -> str:
         """Returns the key under which the answer to a question is kept."""

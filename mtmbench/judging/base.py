@@ -173,5 +173,15 @@ class JudgeClient(ABC):
         """Returns all of an option that can reach the verdict; equal ones tie without a call."""
         return tuple(topic.description for topic in option.topics)
 
+    @classmethod
+    def traits(cls, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG003
+        """Returns ``is_llm``, ``order_free`` and ``encoder`` with ``params``; nothing is loaded."""
+        return {"is_llm": cls.is_llm, "order_free": cls.order_free, "encoder": cls.encoder}
+
+    @classmethod
+    def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG003
+        """Returns, as JSON values, the judges of whom it consists, by card; most have none."""
+        return {}
+
     async def close(self) -> None:  # noqa: B027
         """Releases what the client holds; called once, also after an error."""

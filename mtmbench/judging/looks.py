@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mtmbench.cards import JudgeCard, Representation, Suite
 from mtmbench.judging.match import fold
 from mtmbench.judging.schedule import draw_documents
+from mtmbench.judging.shown import ShownCell, cells_behind
 from mtmbench.plan import FitCell, MatchCell
 from mtmbench.rating.adaptive import BLOCK, Progress, progress
 from mtmbench.serialise import content_hash
@@ -86,6 +87,7 @@ def block_cells(
     identity: Mapping[str, Any],
     representation: Representation,
     protocol: Mapping[str, Any],
+    shown: Sequence[ShownCell] = (),
 ) -> Iterator[BlockCell]:
     """Yields every block of every pair of a league, block by block; a run plays some of them."""
     spec = suite.judging
@@ -96,13 +98,15 @@ def block_cells(
     for rows in blocks:
         doc_ids = tuple(corpus.doc_ids[row] for row in rows)
         for a, b in combinations(players, 2):
+            behind = cells_behind(shown, representation, (a, b))
             key = content_hash(
                 "block", identity, card.identity(), corpus.revision, start, sample,
                 list(doc_ids), protocol, suite.words.model_dump(), representation, a.key, b.key,
+                *([[cell.key for cell in behind]] if behind else []),
             )  # fmt: skip
             yield BlockCell(
                 key, judge, card, representation, a, b, rows, doc_ids, identity, protocol, start,
-                sample,
+                sample, shown=behind,
             )  # fmt: skip
         start += len(rows)
 

@@ -22,6 +22,7 @@ import numpy as np
 from mtmbench.cards import JudgeCard, Representation, Suite
 from mtmbench.errors import InputError
 from mtmbench.judging.schedule import sample_documents
+from mtmbench.judging.shown import ShownCell, cells_behind
 from mtmbench.plan import FitCell, MatchCell
 from mtmbench.results import TopicResult
 from mtmbench.serialise import content_hash, seed_from
@@ -55,6 +56,7 @@ def null_cells(
     identity: Mapping[str, Any],
     representation: Representation,
     protocol: Mapping[str, Any],
+    shown: Sequence[ShownCell] = (),
 ) -> Iterator[NullCell]:
     """Yields the controls of a league, on the first ``null_documents`` of its nested samples."""
     spec = suite.judging
@@ -62,13 +64,16 @@ def null_cells(
     rows = tuple(sample_documents(corpus, min(spec.documents, spec.null_documents), spec.seed))
     doc_ids = tuple(corpus.doc_ids[row] for row in rows)
     for control, a, b in null_pairs(players, fits, order_free=bool(identity["order_free"])):
+        behind = cells_behind(shown, representation, (a, b))
         key = content_hash(
             "null", control, identity, card.identity(), corpus.revision, list(doc_ids),
             protocol, suite.words.model_dump(), representation, a.key, b.key,
+            *([[cell.key for cell in behind]] if behind else []),
         )  # fmt: skip
         yield NullCell(
-            key, judge, card, representation, a, b, rows, doc_ids, identity, protocol, control
-        )
+            key, judge, card, representation, a, b, rows, doc_ids, identity, protocol, control,
+            shown=behind,
+        )  # fmt: skip
 
 
 def null_pairs(
@@ -100,13 +105,12 @@ def null_pairs(
             yield "repeat", a, b
 
 
-def opponent(cell: MatchCell, load: Callable[[str], TopicResult]) -> TopicResult:
-    """Returns side b of a match or control; ``load`` gives the result of a fit by its key.
+def opponent(cell: MatchCell, b: TopicResult) -> TopicResult:
+    """Returns side b of a match or control, given the result of the cell's second fit.
 
     Raises:
         InputError: every document has the same top topic.
     """
-    b = load(cell.b.key)
     if isinstance(cell, NullCell) and cell.control == "other_topic":
         return with_other_topics(b, cell.rows, seed_from("other topic", cell.key))
     return b

@@ -53,7 +53,8 @@ class Metric(ABC):
         higher_is_better: the direction in which ``compare`` calls a change a regression.
         needs: what the context must offer beside the corpus: any of "labels", "words" (reference
             token sequences), "embeddings" (a text encoder), "siblings" (the same model under other
-            seeds), "refit" (a function that fits the model on other documents).
+            seeds), "refit" (a function that fits the model on other documents), "judge" (judge
+            cards that can be asked).
         item_views: (None,) for metrics that read no items, else which item views it is played on.
         variants: parameter settings that the harness plays by default.
     """
@@ -64,6 +65,14 @@ class Metric(ABC):
     needs: ClassVar[tuple[str, ...]] = ()
     item_views: ClassVar[tuple[ItemView | None, ...]] = (None,)
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+
+    @classmethod
+    def inputs(cls, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG003
+        """Returns, as JSON values, the content of what ``params`` name: a judge's card, a prompt.
+
+        It is part of a value's key, so that a changed card gives a new value; most name nothing.
+        """
+        return {}
 
     @abstractmethod
     def compute(

@@ -28,6 +28,7 @@ from mtmbench.types import BoolArray, Corpus, Counts, FloatArray, IntArray, View
 
 if TYPE_CHECKING:
     from mtmbench.features.words import Tokens
+    from mtmbench.judging.consult import Consult
     from mtmbench.models.base import TopicModel
 
 Refit = Callable[[Views, int], "tuple[TopicModel, TopicResult]"]
@@ -64,6 +65,7 @@ class MetricContext:
         views: the views that ``refit`` selects documents from.
         embed: texts to (N, E) unit rows; None where there is no encoder.
         encoder: name of what ``embed`` runs, for the record.
+        consult: asks judge cards; None where none can be asked.
         cache: a dict that contexts of one corpus may share; what was computed once is then not
             computed again.
     """
@@ -79,6 +81,7 @@ class MetricContext:
         views: Views | None = None,
         embed: Callable[[Sequence[str]], FloatArray] | None = None,
         encoder: str | None = None,
+        consult: Consult | None = None,
         cache: MutableMapping[Any, Any] | None = None,
     ) -> None:
         self.corpus = corpus
@@ -89,6 +92,7 @@ class MetricContext:
         self.views = views
         self.embed = embed
         self.encoder = encoder
+        self.consult = consult
         self._cache: MutableMapping[Any, Any] = {} if cache is None else cache
 
     @cached_property

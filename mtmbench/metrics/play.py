@@ -71,6 +71,7 @@ def _unmet(metric: type[Metric], context: MetricContext, view: ItemView | None) 
         "embeddings": (context.embed is not None, "there is no text encoder here"),
         "siblings": (bool(context.siblings), "there is no result of another seed to compare"),
         "refit": (context.refit is not None, "the model cannot be fitted anew here"),
+        "judge": (context.consult is not None, "no judge can be asked here; play it in a suite"),
     }
     for need in metric.needs:
         met, reason = offers.get(need, (True, ""))

@@ -12,8 +12,9 @@ from mtmbench.results import TopicResult
 from mtmbench.serialise import content_hash, plain
 from mtmbench.testing.contract import ContractError, check_identity, made, require
 from mtmbench.testing.planted import planted_context, planted_result
+from mtmbench.testing.topic_judge import PLANTED_JUDGE
 
-METRIC_NEEDS = ("labels", "words", "embeddings", "siblings", "refit")
+METRIC_NEEDS = ("labels", "words", "embeddings", "siblings", "refit", "judge")
 """What a metric may name in ``needs``."""
 
 _OTHER_ORDER = (2, 0, 3, 1)
@@ -24,7 +25,8 @@ _TOLERANCE = 1e-3
 def check_metric(metric: type[Metric] | Metric) -> None:
     """Checks a metric: what it returns, repeatability, needs, independence of the topics' order.
 
-    Computes it on planted word topics, in every item view and variant.
+    Computes it on planted word topics, in every item view and variant. A metric that needs a judge
+    is given one, as its parameter ``judge``, that knows the planted themes.
 
     Args:
         metric: a class, which is then made without arguments, or an instance.
@@ -46,8 +48,9 @@ def check_metric(metric: type[Metric] | Metric) -> None:
         f"{checked.item_views!r}",
     )
     require(len(checked.variants) > 0, f"{name}: variants is empty; ({{}},) is the plain metric")
+    judge = {"judge": PLANTED_JUDGE} if "judge" in checked.needs else {}
     values = [
-        _check_cell(checked, view, dict(params), name)
+        _check_cell(checked, view, {**params, **judge}, name)
         for view in checked.item_views
         for params in checked.variants
     ]

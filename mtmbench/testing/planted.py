@@ -15,14 +15,10 @@ from mtmbench.features.words import Tokens, tokenise, word_counts
 from mtmbench.metrics.context import MetricContext
 from mtmbench.models.base import TopicModel
 from mtmbench.results import TopicResult
+from mtmbench.testing.themes import THEMES
+from mtmbench.testing.topic_judge import consult_planted
 from mtmbench.types import Corpus, Counts, EncoderParams, FloatArray, Views
 
-THEMES = {
-    "sea": "harbour anchor sailor tide whale reef ferry lighthouse",
-    "kitchen": "oven butter pepper recipe saucepan flour onion whisk",
-    "space": "orbit rocket comet telescope galaxy lunar satellite eclipse",
-    "garden": "tulip compost hedge seedling orchard trowel pollen lawn",
-}
 N_DOCUMENTS = 120
 N_TOPICS = len(THEMES)
 _WORDS_PER_DOCUMENT = 40
@@ -98,6 +94,7 @@ def planted_context(needs: Sequence[str]) -> MetricContext:
         views=views if "refit" in needs else None,
         embed=_embed if "embeddings" in needs else None,
         encoder="planted" if "embeddings" in needs else None,
+        consult=consult_planted if "judge" in needs else None,
     )
 
 

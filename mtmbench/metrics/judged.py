@@ -1,0 +1,83 @@
+"""What metrics share that a judge answers, one question a topic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
+
+from mtmbench.cards import load_judge_card
+from mtmbench.errors import InputError
+from mtmbench.judging.ask import Asker
+from mtmbench.judging.base import QuestionKind
+from mtmbench.judging.clients.jury import card_facts
+from mtmbench.judging.topic_questions import (
+    TopicAnswer,
+    ask_about_topics,
+    counted,
+    prompt_record,
+    topic_template,
+)
+from mtmbench.metrics.base import ItemView, Metric
+from mtmbench.metrics.context import MetricContext
+
+T = TypeVar("T")
+
+NO_JUDGE = "no judge card is named; set judge in the suite's metric_params"
+
+
+class JudgedMetric(Metric):
+    """A metric that a judge card answers; ``judge`` names it, ``prompt`` is the metric's own.
+
+    It reads what items say, so that words and features compare directly.
+    """
+
+    needs = ("judge",)
+    item_views: ClassVar[tuple[ItemView | None, ...]] = ("own",)
+    kind: ClassVar[QuestionKind]
+
+    @classmethod
+    def inputs(cls, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the judge's card and the prompt's hash, where a judge is named."""
+        name = params.get("judge")
+        if name is None:
+            return {}
+        if not isinstance(name, str):
+            raise InputError(f"judge of metric {cls.name!r} must be a card's name, not {name!r}")
+        facts = card_facts(load_judge_card(name))
+        return {"judge": facts, "prompt": topic_template(cls.name).hash}
+
+    def ask(
+        self,
+        context: MetricContext,
+        judge: str,
+        topics: Sequence[Sequence[str]],
+        read: Callable[[str, Sequence[str]], T | None],
+        least: int,
+    ) -> tuple[list[TopicAnswer[T]], dict[str, Any]]:
+        """Asks about every topic.
+
+        Returns:
+            An answer a topic, and details for the record: how many of which status, the replies
+            that gave no value as they came, the prompt, and the judge with what it took.
+        """
+        prompt = topic_template(self.name)
+
+        async def job(asker: Asker) -> tuple[list[TopicAnswer[T]], dict[str, Any]]:
+            answers = await ask_about_topics(
+                asker, topics, prompt, read, kind=self.kind, least=least
+            )
+            return answers, asker.record()
+
+        assert context.consult is not None
+        answers, answered_by = context.consult(judge, job)
+        unread = {
+            str(k): answer.reply
+            for k, answer in enumerate(answers)
+            if answer.status in ("unparsed", "refused")
+        }
+        return answers, {
+            "statuses": counted(answers),
+            "unread": unread,
+            "prompt": prompt_record(prompt),
+            "answers_by": answered_by,
+        }

@@ -1,0 +1,49 @@
+"""Coherence as a judge rates it, from 1 to 3 (Newman et al. 2010)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import fmean
+from typing import Any, ClassVar
+
+from mtmbench.judging.topic_questions import parse_rating
+from mtmbench.metrics.base import ItemView, MetricValue
+from mtmbench.metrics.context import MetricContext
+from mtmbench.metrics.judged import NO_JUDGE, JudgedMetric
+from mtmbench.metrics.params import read_params, whole_number
+from mtmbench.results import TopicResult
+
+
+class Rating(JudgedMetric):
+    """Mean over topics of how related a judge finds the top items: 1 not very, 3 very.
+
+    Topics whose reply is unparsed or refused have no value and take no part in the mean; details
+    count them. A topic of fewer than two items is not asked about.
+    """
+
+    name = "rating"
+    kind = "rating"
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"judge": None, "top_n": 10},)
+
+    def compute(
+        self,
+        result: TopicResult,
+        context: MetricContext,
+        *,
+        view: ItemView | None = "own",
+        **params: Any,
+    ) -> MetricValue:
+        """See :class:`mtmbench.metrics.base.Metric`."""
+        setting = read_params(self.name, params, self.variants[0])
+        top_n = whole_number(self.name, "top_n", setting["top_n"], 2)
+        if setting["judge"] is None:
+            return MetricValue.missing(NO_JUDGE)
+        topics = context.top_labels(result, view, top_n)
+        answers, details = self.ask(
+            context, setting["judge"], topics, lambda reply, _: parse_rating(reply), least=2
+        )
+        ratings = [None if a.value is None else float(a.value) for a in answers]
+        rated = [rating for rating in ratings if rating is not None]
+        if not rated:
+            return MetricValue.missing("the judge rated no topic", **details)
+        return MetricValue(fmean(rated), tuple(ratings), details=details)

@@ -1,0 +1,69 @@
+"""A judge that knows the planted themes and answers questions about topics by themselves."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from mtmbench.cards import JudgeCard
+from mtmbench.errors import InputError
+from mtmbench.judging.base import Completion, JudgeClient, Question
+from mtmbench.judging.consult import Job, consult
+from mtmbench.judging.ledger import LEDGER
+from mtmbench.registries import JUDGES
+from mtmbench.testing.themes import THEMES
+
+T = TypeVar("T")
+
+PLANTED_JUDGE = "planted-themes"
+"""The judge's name, for parameters and cards."""
+
+
+@JUDGES.register(PLANTED_JUDGE)
+class PlantedJudge(JudgeClient):
+    """Answers by the planted theme that most of the items are of; other items are odd to it."""
+
+    name: ClassVar[str] = PLANTED_JUDGE
+    is_llm: ClassVar[bool] = True
+
+    async def answer(
+        self,
+        question: Question,
+        params: Mapping[str, Any],  # noqa: ARG002
+        replicate: int,  # noqa: ARG002
+    ) -> Completion:
+        """Replies in the grammar of the question's task.
+
+        Raises:
+            InputError: the question is not about a topic by itself.
+        """
+        items = question.context.get("items")
+        if items is None:
+            raise InputError(f"{self.name} is asked about topics, not a {question.kind} question")
+        theme, odd = _main_theme(items)
+        replies = {
+            "rating": f"RATING: {max(1, 3 - len(odd))}",
+            "intrusion": f"INTRUDER: {odd[0] if odd else 1}",
+            "refine": f"ODD: {', '.join(map(str, odd[:2])) or 'none'}",
+            "summary": f"SUMMARY: Texts about the {theme}.",
+            "topic_label": f"LABEL: The {theme}",
+        }
+        usage = {"input": len(question.messages[-1]["content"].split()), "output": 2}
+        return Completion(replies[question.context["task"]], usage, "planted themes, version 1")
+
+
+def consult_planted(card: str, job: Job[T]) -> T:
+    """Asks the planted judge, whatever card is named; no answer is kept."""
+    del card
+    with tempfile.TemporaryDirectory() as folder:
+        return consult(JudgeCard(client=PLANTED_JUDGE), Path(folder) / LEDGER, job)
+
+
+def _main_theme(items: Sequence[str]) -> tuple[str, list[int]]:
+    """Returns the commonest theme and the numbers, from 1, of the items of none or another."""
+    of = [next((t for t, words in THEMES.items() if i in words.split()), "") for i in items]
+    theme = Counter(of).most_common(1)[0][0]
+    return theme, [number for number, one in enumerate(of, start=1) if one != theme]
