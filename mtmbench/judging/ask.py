@@ -84,7 +84,7 @@ class Asker:
         self._stopped: JudgeStoppedError | None = None
         self._slots: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
         self._under_way: dict[str, _UnderWay] = {}
-        self._used: set[str] = set()
+        self._used: set[bytes] = set()  # a third of the memory of hexadecimal keys
         self._owned = Ledger(answers) if isinstance(answers, Path) else None
         self.ledger = self._owned if isinstance(answers, Path) else answers
 
@@ -134,7 +134,7 @@ class Asker:
         answer = self.ledger.get(key)
         if answer is None:
             answer = await self._once(self.ledger, key, question, what, replicate)
-        self._used.add(key)
+        self._used.add(bytes.fromhex(key))
         return answer
 
     def check_complete(self) -> None:
@@ -146,7 +146,7 @@ class Asker:
         revisions: set[str] = set()
         costs = []
         for key in self._used:
-            answer = self.ledger.get(key) if self.ledger is not None else None
+            answer = self.ledger.get(key.hex()) if self.ledger is not None else None
             assert answer is not None
             usage.update(answer.usage)
             revisions.add(answer.model_revision)
