@@ -21,7 +21,8 @@ ESTIMATED = (
     f"{CHARACTERS_PER_TOKEN} characters a token, and answers of {ANSWER_TOKENS} tokens, or as many "
     "as the card's decoding allows. A model that reasons first writes more. Cost is by the prices "
     "on the judge's card, nothing cached; without prices it is not known. Identical sets are not "
-    "asked about, and what the run's ledger holds is not paid for again."
+    "asked about, and what the run's ledger holds is not paid for again. Tokens of a jury are "
+    "those of one member; what metrics, a refiner and a summariser ask is not counted."
 )
 
 
