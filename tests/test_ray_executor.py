@@ -217,7 +217,7 @@ def test_a_node_killed_halfway_loses_and_doubles_nothing(
     assert outcome_bytes(tmp_path / "out") == expected
     assert len(killed) == 1
     begun = sorted(line["of"] for line in diary(folder, "begin"))
-    assert begun == sorted([*SEEDS, killed[0]["seed"]])
+    assert begun == sorted([*SEEDS, killed[0]["of"]])
     assert sorted(line["of"] for line in diary(folder, "end")) == SEEDS
     assert any("its task is put back" in notice for notice in heard.notices)
 
