@@ -87,10 +87,11 @@ def test_unknown_names_come_with_the_nearest(call: Call) -> None:
 def test_plan_counts_the_calls_of_quick(call: Call) -> None:
     code, out, _ = call("plan", "quick", "--set", "corpora=['lee']")
     assert code == 0
-    # 9 competitors make 36 pairs over 300 documents; a proxy's one call serves both orders.
+    # 9 competitors make 36 pairs over 300 documents, and 18 controls over 50: refits and other
+    # documents' topics. A proxy's one call serves both orders.
     row = next(line for line in out.splitlines() if "embedding" in line)
     cells = [cell.strip() for cell in row.strip("│").split("│")]
-    assert cells[:4] == ["embedding", "36", "10800", "at most 10800"]
+    assert cells[:4] == ["embedding", "54", "11700", "at most 11700"]
 
 
 def test_rate_prints_and_writes(call: Call, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def suite_of(corpus_file: Path, **judging: Any) -> Suite:
             "name": "tiny", "corpora": [str(corpus_file)], "models": ["drawn", "drawn-sharp"],
             "k": [4], "seeds": [0, 1], "words": {"max_df": 1.0},
             "params": {"drawn-sharp": {"sharpness": 5.0}},
-            "judging": {"judges": ["reader"], "documents": 20, **judging},
+            "judging": {"judges": ["topic-reader"], "documents": 20, **judging},
         }
     )  # fmt: skip
 
@@ -66,7 +66,7 @@ BOTH = {"representations": ["items", "summary"], "summariser": "writer", "refine
 def test_topics_are_refined_then_summarised_for_all_models_alike(
     tmp_path: Path, corpus_file: Path
 ) -> None:
-    reader: Any = _judge("reader")
+    reader: Any = _judge("topic-reader")
     reader.seen.clear()
     outcome = play(suite_of(corpus_file, **BOTH), tmp_path / "run")
     assert outcome.errors == ()
@@ -182,7 +182,7 @@ def test_a_budget_needs_prices_of_every_card(tmp_path: Path, corpus_file: Path, 
         play(suite, tmp_path / "run", budget=1)
 
 
-@pytest.mark.parametrize("judge", ["reader", "chat-reader"])
+@pytest.mark.parametrize("judge", ["topic-reader", "chat-topic-reader"])
 def test_missing_summaries_remove_documents_and_warn(
     tmp_path: Path, corpus_file: Path, judge: str
 ) -> None:
@@ -205,7 +205,7 @@ def test_missing_summaries_remove_documents_and_warn(
     assert len(forward) == 20
     assert 0 < forward.count("u") < 20
     asked = 20 - forward.count("u") - sum(c in "ABT" for c in forward)
-    assert match.payload["calls"] == (asked if judge == "reader" else 2 * asked)
+    assert match.payload["calls"] == (asked if judge == "topic-reader" else 2 * asked)
     page = (tmp_path / "run" / "board.md").read_text()
     assert f"Warning: {statuses['unparsed']} of 8 replies gave nothing, more than 5 %" in page
 

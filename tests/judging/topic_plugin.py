@@ -33,11 +33,11 @@ class Writer(mb.JudgeClient):
         return mb.Completion(said, {"input": 0, "output": 1}, "writer-1")
 
 
-@mb.register_judge("reader")
+@mb.register_judge("topic-reader")
 class Reader(mb.JudgeClient):
     """Prefers A; notes what it is shown."""
 
-    name = "reader"
+    name = "topic-reader"
     order_free = True
     seen: set[str] = set()  # noqa: RUF012
 
@@ -49,10 +49,10 @@ class Reader(mb.JudgeClient):
         return mb.Completion("VERDICT: A")
 
 
-@mb.register_judge("chat-reader")
+@mb.register_judge("chat-topic-reader")
 class ChatReader(Reader):
     """The same as a language model, whose answers lie in the ledger."""
 
-    name = "chat-reader"
+    name = "chat-topic-reader"
     is_llm = True
     order_free = False
