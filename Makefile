@@ -43,7 +43,7 @@ quick: setup  ## play the quick leaderboard and print it (first time: installs)
 	@$(BIN)/mtmbench run quick
 
 test: setup  ## run the whole test suite (first time: installs)
-	@echo "==> running the tests (up to 12 minutes on 2 cores)"
+	@echo "==> running the tests (about 14 minutes on 2 cores)"
 	@$(BIN)/python -m pytest -q --durations=15
 
 setup: $(STAMP)  ## make .venv and install; again only when the dependencies change
