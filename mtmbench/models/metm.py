@@ -19,6 +19,9 @@ Start = Literal["clusters", "random"]
 SMALLEST_PROBABILITY = 1e-6
 """Firing probabilities of mixtures are kept this far from 0 and 1, where logarithms end."""
 
+_START_STEPS = 300
+_START_LEARNING_RATE = 0.02
+
 
 class METM(NeuralTopicModel):
     """c_di ~ Binomial(N_tok(d), Σ_k θ_dk π_ki) with π_ki = σ((pre_i(t_k) − o) / T).
@@ -36,8 +39,8 @@ class METM(NeuralTopicModel):
         batch_size: documents per step, at most a tenth of the corpus (and at least 100).
         learning_rate: of Adam.
         weight_decay: of Adam.
-        start: where topic vectors start: "clusters", at the firing rates in clusters of the
-            documents (ridge regression of their logits on the encoder), or "random".
+        start: where topic vectors start: "clusters", at the likeliest ones for the firing rates in
+            clusters of the documents, or "random".
 
     After ``fit``: ``encoder_``, ``topic_vectors_`` (K, H), ``offset_`` o and ``temperature_`` T.
     """
@@ -47,6 +50,7 @@ class METM(NeuralTopicModel):
     item_view: ClassVar[ViewName] = "features"
     # A binomial for each feature is no distribution over a document's item occurrences.
     has_perplexity: ClassVar[bool] = False
+    version: ClassVar[int] = 2
 
     def __init__(
         self,
@@ -89,9 +93,10 @@ class METM(NeuralTopicModel):
         _check_binomial(counts)
         with reproducible(seed):
             decoder = _FiringTopics(self.n_topics, counts.encoder)
-            decoder.start_at(
-                *_rates(counts, self.n_topics, seed), by_topic=self.start == "clusters"
-            )
+            rates, overall, shares = _rates(counts, self.n_topics, seed)
+            decoder.switch_off(overall)
+            if self.start == "clusters":
+                decoder.start_at(rates, shares)
             theta, info = self._fit_decoder(counts, decoder)
             with torch.no_grad():
                 firing = decoder.firing().double().numpy()
@@ -149,21 +154,36 @@ class _FiringTopics(Decoder):
         self.offset = nn.Parameter(torch.zeros(()))
         self.log_temperature = nn.Parameter(torch.zeros(()))
 
-    def start_at(self, logits: FloatArray, overall: FloatArray, *, by_topic: bool) -> None:
-        """Moves o so that features fire at their mean rate, and t to given logits of rates.
+    def switch_off(self, overall: FloatArray) -> None:
+        """Moves o so that features fire at their mean rate in the corpus, ``overall`` (V,)."""
+        with torch.no_grad():
+            self.offset.copy_((self.constant - torch.from_numpy(overall).logit()).mean())
+
+    def start_at(self, rates: FloatArray, shares: FloatArray) -> None:
+        """Moves t, o and T towards the likeliest ones for given firing rates.
+
+        Ridge regression of the logits on the encoder, then Adam on the binomial log-likelihood.
+        Without the latter the topics of an encoder with few inputs start worse than one set of
+        rates for all documents, and training puts everything into the topic that mends first.
 
         Args:
-            logits: (K, V) logits of firing rates to start topics at.
-            overall: (V,) logits of firing rates in the whole corpus.
-            by_topic: fit t to ``logits`` by ridge regression; otherwise t stays random.
+            rates: (K, V) firing rates of each topic.
+            shares: (K,) of all tokens, which weigh the topics.
         """
+        aim = torch.from_numpy(rates)
         with torch.no_grad():
-            self.offset.copy_((self.constant - torch.from_numpy(overall)).mean())
-            if by_topic:
-                target = torch.from_numpy(logits) + self.offset - self.constant
-                gram = self.weight @ self.weight.T
-                gram += 1e-3 * gram.diagonal().mean() * torch.eye(len(gram))
-                self.vectors.copy_(torch.linalg.solve(gram, self.weight @ target.T).T)
+            target = aim.logit() + self.offset - self.constant
+            gram = self.weight @ self.weight.T
+            gram += 1e-3 * gram.diagonal().mean() * torch.eye(len(gram))
+            self.vectors.copy_(torch.linalg.solve(gram, self.weight @ target.T).T)
+        weights = torch.from_numpy(shares)[:, None]
+        optimiser = torch.optim.Adam(self.parameters(), lr=_START_LEARNING_RATE)
+        for _ in range(_START_STEPS):
+            kept = self.firing().clamp(SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+            fit = aim * kept.log() + (1 - aim) * torch.log1p(-kept)
+            optimiser.zero_grad(set_to_none=True)
+            (-(weights * fit).sum()).backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
 
     def firing(self) -> Tensor:
         """Returns π (K, V)."""
@@ -174,19 +194,19 @@ class _FiringTopics(Decoder):
         return binomial_log_likelihood(theta @ self.firing(), batch)
 
 
-def _rates(counts: Counts, n_topics: int, seed: int) -> tuple[FloatArray, FloatArray]:
-    """Logits of firing rates: (K, V) of document clusters, shrunk to the corpus's; (V,) of all."""
+def _rates(counts: Counts, n_topics: int, seed: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Firing rates (K, V) of document clusters, shrunk to the corpus's (V,); token shares (K,)."""
     clusters = cluster_documents(counts.matrix, n_topics, seed=seed)
     fired = cluster_totals(counts.matrix, clusters, n_topics)
     tokens = np.bincount(clusters, weights=counts.n_tokens, minlength=n_topics)[:, None]
     overall = (fired.sum(axis=0) + 0.5) / (tokens.sum() + 1.0)
     rates = (fired + (0.05 * tokens + 10.0) * overall) / (1.05 * tokens + 10.0)
-    return _logit(rates), _logit(overall)
+    shares = tokens[:, 0] / tokens.sum()
+    return _inside(rates), _inside(overall), shares.astype(np.float32)
 
 
-def _logit(rates: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> FloatArray:
-    kept = rates.clip(SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
-    return np.asarray(np.log(kept) - np.log1p(-kept), dtype=np.float32)
+def _inside(rates: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> FloatArray:
+    return rates.clip(SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY).astype(np.float32)
 
 
 def _check_binomial(counts: Counts) -> None:

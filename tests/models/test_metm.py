@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import binom
 
 from mtmbench.embedded import MINILM
 from mtmbench.errors import InputError
 from mtmbench.features.sae import load_sae
-from mtmbench.models.metm import METM, binomial_log_likelihood
+from mtmbench.models.metm import METM, _FiringTopics, binomial_log_likelihood
 from mtmbench.models.neural import Batch
 from mtmbench.models.planted import counts_to_views, matched_cosine, plant_metm, random_encoder
 from mtmbench.types import EncoderParams, Views
@@ -65,6 +66,37 @@ def test_firing_is_the_frozen_encoder_read_at_the_topic_vector():
     np.testing.assert_allclose(result.info["mean_firing"], firing.mean(axis=1), atol=1e-4)
     excess = np.maximum(firing - firing.mean(axis=0), 0)
     np.testing.assert_allclose(result.shown_item, excess, rtol=2e-2, atol=1e-4)
+
+
+def test_training_starts_at_the_likeliest_topics_for_the_rates():
+    """Base rates that the encoder hardly expresses: ridge on logits alone starts far too low."""
+    rng = np.random.default_rng(0)
+    encoder = random_encoder(0, n_inputs=6, n_features=80)
+    deviations = rng.normal(size=(3, 6)) @ encoder.weight
+    rates = expit(rng.normal(-4, 1.7, size=80) + deviations / deviations.std()).astype(np.float32)
+    shares = np.array([0.5, 0.3, 0.2])
+    weight = encoder.weight.astype(np.float64)
+
+    def cost(values) -> float:
+        vectors, offset, log_temperature = values[:-2].reshape(3, 6), values[-2], values[-1]
+        pre = (vectors - encoder.subtract) @ weight + encoder.bias
+        logits = (pre - offset) / np.exp(log_temperature)
+        fit = rates * logits - np.logaddexp(0, logits)
+        return float(-(shares[:, None] * fit).sum())
+
+    decoder = _FiringTopics(3, encoder)
+    decoder.switch_off(rates.mean(axis=0))
+    decoder.start_at(rates, shares.astype(np.float32))
+    offset, temperature = float(decoder.offset.detach()), float(decoder.log_temperature.detach())
+    start = np.append(decoder.vectors.detach().numpy().ravel(), [offset, temperature])
+    best = min(
+        minimize(cost, at, method="L-BFGS-B", options={"maxiter": 5000, "maxfun": 10**6}).fun
+        for at in (start, np.append(rng.normal(size=18), [offset, 0.0]))
+    )
+    corpus = float(
+        -(shares[:, None] * (rates * np.log(rates) + (1 - rates) * np.log1p(-rates))).sum()
+    )
+    assert corpus < best <= cost(start) <= best + 0.02 * (best - corpus)
 
 
 def test_the_likelihood_is_the_binomial_one():
