@@ -33,7 +33,7 @@ _NOT_OF_A_MATCH = {"judges", "representations", "bootstrap", "confidence", "null
 
 @dataclass(frozen=True)
 class FitCell:
-    """One model fitted once: corpus, feature setting, K and seed."""
+    """One model fitted once: corpus, feature setting, K and seed; ``version`` is the model's."""
 
     key: str
     corpus: str
@@ -45,6 +45,7 @@ class FitCell:
     k_spec: int | str
     seed: int
     params: Mapping[str, Any]
+    version: int
     kind = "fit"
 
     @property
@@ -64,6 +65,7 @@ class FitCell:
             "k_spec": self.k_spec,
             "seed": self.seed,
             "params": dict(self.params),
+            "version": self.version,
         }
 
 
@@ -243,7 +245,7 @@ def _fit_cells(suite: Suite, corpus: Corpus) -> Iterator[FitCell]:
                     )  # fmt: skip
                     yield FitCell(
                         key, corpus.name, corpus.revision, shown, card.model, setting, k,
-                        k_spec, seed, params,
+                        k_spec, seed, params, model.version,
                     )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ def result(theta: list[list[float]]) -> TopicResult:
 
 
 def fit(model: str, seed: int) -> FitCell:
-    return FitCell(f"{model}-{seed}", "lee", "r", model, model, None, 5, 5, seed, {})
+    return FitCell(f"{model}-{seed}", "lee", "r", model, model, None, 5, 5, seed, {}, 1)
 
 
 def test_rows_come_uniformly_from_documents_with_another_top_topic() -> None:
