@@ -20,9 +20,15 @@ from typing import Any, TypeVar
 
 from mtmbench.cards import JudgeCard
 from mtmbench.errors import InputError
-from mtmbench.judging.base import JudgeClient, JudgeError, JudgeStoppedError, Question
+from mtmbench.judging.base import (
+    Completion,
+    JudgeClient,
+    JudgeError,
+    JudgeStoppedError,
+    Question,
+)
 from mtmbench.judging.ledger import Answer, Ledger
-from mtmbench.judging.money import Budget, cost_of, total_cost
+from mtmbench.judging.money import Budget, cost_of, prices_of, total_cost
 from mtmbench.serialise import content_hash, plain
 
 __all__ = ["Answer", "Asker", "JudgeError", "card_identity", "gather", "most_lost", "run_async"]
@@ -220,12 +226,13 @@ class Asker:
     async def _send(self, key: str, question: Question, replicate: int) -> Answer:
         reserved = 0.0
         if self._budget is not None:
-            reserved = await self._budget.reserve(self.card, question)
+            asked = self.client.put_to(self.card, question)
+            reserved = await self._budget.reserve(asked)
         self.asked += 1
         cost: float | None = 0.0
         try:
             completion = await self.client.answer(question, self.card.decoding, replicate)
-            cost = cost_of(completion.usage, self.card.prices)
+            cost = self._cost(completion)
         except asyncio.CancelledError:
             cost = None  # it may be charged for
             raise
@@ -236,6 +243,13 @@ class Asker:
             key, completion.text, completion.refused, dict(completion.usage),
             completion.model_revision, cost,
         )  # fmt: skip
+
+    def _cost(self, completion: Completion) -> float | None:
+        if completion.costs:
+            return total_cost(completion.costs)
+        # Of judges that are no language models nothing is said: they have no costs to know.
+        prices = prices_of(self.card, self.client) if self.client.is_llm else self.card.prices
+        return cost_of(completion.usage, prices)
 
 
 @dataclass(frozen=True)
