@@ -60,7 +60,9 @@ BudgetOption = Annotated[
 BatchOption = Annotated[
     bool,
     typer.Option(
-        "--batch", help="Hand questions to the Batch API; the same command again collects them."
+        "--batch",
+        help="Hand the questions of matches to the Batch API; the same command again collects "
+        "them. Summaries, refinement and judged metrics are asked at once.",
     ),
 ]
 OutOption = Annotated[
@@ -410,6 +412,13 @@ def _play(suite: Any, folder: Path, **options: Any) -> None:
     from mtmbench.harness import run_suite
     from mtmbench.reports import ConsoleProgress, print_outcome
 
+    if options["batch"]:
+        from mtmbench.judging.estimate import batch_notice
+        from mtmbench.plan import make_plan
+
+        made = make_plan(suite, data_dir=options["data_dir"], plugins=options["plugins"])
+        typer.echo(batch_notice(made))
+        options["plan"] = made
     try:
         with ConsoleProgress() as progress:
             outcome = run_suite(suite, folder, progress=progress, **options)

@@ -24,6 +24,10 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
                     "NUMBA_NUM_THREADS")  # fmt: skip
 """Set to 1 before a worker loads torch or numba, so that results do not depend on its machine."""
 
+ASKING = "judges"
+"""Affinity of tasks that ask language models: one process plays all of a run's, so that the limits
+of an endpoint hold for the run."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -121,7 +125,9 @@ class WorkerPool:
         while waiting or any(worker.task for worker in self._workers):
             for worker in self._workers:
                 if worker.task is None and waiting:
-                    worker.give(take(waiting, worker.warm, self._warm()))
+                    task = take(waiting, worker.warm, self._warm())
+                    if task is not None:
+                        worker.give(task)
             busy = {worker.connection: worker for worker in self._workers if worker.task}
             for connection in wait(list(busy)):
                 yield from self._receive(busy[connection])  # type: ignore[index]
@@ -199,8 +205,10 @@ class _Worker:
             self.connection.send(task)
 
 
-def take(waiting: list[Task], warm: Set[str], taken: Set[str]) -> Task:
+def take(waiting: list[Task], warm: Set[str], taken: Set[str]) -> Task | None:
     """Removes and returns the task that a free worker plays next.
+
+    None if all that waits is for the worker that asks language models, which is another.
 
     Args:
         waiting: tasks in order; not empty.
@@ -213,7 +221,10 @@ def take(waiting: list[Task], warm: Set[str], taken: Set[str]) -> Task:
     for i, task in enumerate(waiting):
         if task.affinity not in taken:
             return waiting.pop(i)
-    return waiting.pop(0)
+    for i, task in enumerate(waiting):
+        if task.affinity != ASKING:
+            return waiting.pop(i)
+    return None
 
 
 def play(

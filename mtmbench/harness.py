@@ -13,7 +13,7 @@ import tomli_w
 
 from mtmbench.cards import Suite, load_judge_card, parse_card, read_card
 from mtmbench.errors import InputError
-from mtmbench.executor import Executor, Notice, Task, TaskFailure, Underway, WorkerPool
+from mtmbench.executor import ASKING, Executor, Notice, Task, TaskFailure, Underway, WorkerPool
 from mtmbench.judging.league import in_rounds
 from mtmbench.judging.looks import BlockCell, cells_to_play
 from mtmbench.judging.money import Budget
@@ -282,7 +282,7 @@ def _shown_phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]
             store.add([_unplayable(cell, done) for cell in lost])
         playable = tuple(cell for cell in missing if cell not in lost)
         if playable:
-            yield name, [Task(playable, affinity=playable[0].judge)]
+            yield name, [Task(playable, affinity=ASKING)]
 
 
 def _view_tasks(plan: Plan, fits: Sequence[FitCell]) -> list[Task]:
@@ -321,7 +321,7 @@ def _metric_tasks(cells: Sequence[MetricCell]) -> list[Task]:
     for cell in cells:
         if cell not in asked:
             by_fit.setdefault((cell.fit.key, bool(cell.siblings)), []).append(cell)
-    tasks = [Task(asked, affinity="judges")] if asked else []
+    tasks = [Task(asked, affinity=ASKING)] if asked else []
     tasks += [Task(tuple(group), affinity=_corpus_of(group[0])) for group in by_fit.values()]
     return tasks
 
@@ -333,7 +333,7 @@ def _match_tasks(cells: Sequence[MatchCell]) -> list[Task]:
     for cell in cells:
         if not cell.identity_of_judge["judge_is_llm"]:
             leagues.setdefault(cell.league, []).append(cell)
-    tasks = [Task(tuple(in_rounds(asked)), affinity="judges")] if asked else []
+    tasks = [Task(tuple(in_rounds(asked)), affinity=ASKING)] if asked else []
     tasks += [Task(tuple(group), affinity=_corpus_of(group[0])) for group in leagues.values()]
     return tasks
 
@@ -389,7 +389,7 @@ def _check_judges(plan: Plan, store: RunStore, budget: float | None) -> None:
     for name, card in cards.items():
         client = JUDGES.get(card.client)
         client.check_card(card)
-        if budget is not None and client.traits(card.params)["is_llm"]:
+        if budget is not None:
             Budget(budget).check(name, card)
 
 

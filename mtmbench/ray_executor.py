@@ -119,7 +119,9 @@ class RayPool:
             self._grow(len(waiting))
             for actor in self._actors:
                 if actor.ready and actor.task is None and waiting:
-                    self._give(actor, take(waiting, actor.warm, self._warm()))
+                    task = take(waiting, actor.warm, self._warm())
+                    if task is not None:
+                        self._give(actor, task)
             awaited = {actor.answer: actor for actor in self._actors if actor.answer is not None}
             if not awaited:
                 time.sleep(_LOOK_SECONDS / 4)

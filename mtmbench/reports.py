@@ -52,7 +52,7 @@ def list_table(what: str) -> None:
 def print_plan(plan: Plan) -> None:
     """Prints what a plan would play, and what its judges would cost."""
     from mtmbench.board.spending import cost_text
-    from mtmbench.judging.estimate import ESTIMATED, estimates
+    from mtmbench.judging.estimate import ESTIMATED, estimates, total
 
     console = Console()
     table = _table("corpus", "documents", "labels", "fits", "metric values", "matches")
@@ -66,15 +66,17 @@ def print_plan(plan: Plan) -> None:
             str(sum(len(cell.rows) for cell in plan.matches if cell.a.corpus == name)),
         )
     console.print(table)
-    if not plan.matches:
+    rows = list(estimates(plan))
+    if not rows:
         return
     calls = _table(
-        "judge", "pairs of fits", "matches", "judge calls", "input tokens", "output tokens", "cost"
-    )
-    for row in estimates(plan):
+        "judge", "asked for", "fits or pairs", "topics or documents", "judge calls",
+        "input tokens", "output tokens", "cost",
+    )  # fmt: skip
+    for row in [*rows, *([total(rows)] if len(rows) > 1 else [])]:
         cost = "none" if not row.is_llm else cost_text(row.cost)
         calls.add_row(
-            row.judge, str(row.n_pairs), str(row.n_matches), f"at most {row.n_calls}",
+            row.judge, row.asked, str(row.n_cells), str(row.n_subjects), f"at most {row.n_calls}",
             str(row.input_tokens), str(row.output_tokens), cost,
         )  # fmt: skip
     console.print(calls)

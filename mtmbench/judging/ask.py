@@ -3,7 +3,7 @@
 Answers lie in a ledger (:mod:`mtmbench.judging.ledger`), keyed by a hash of the judge, of the
 messages and of the replicate. A question whose answer is there is not asked again, so that work
 killed halfway goes on where it stopped, and nothing is paid for twice but the questions that were
-under way: as many as ``concurrency``, at most.
+under way: :func:`most_lost`, at most.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -19,17 +20,31 @@ from typing import Any, TypeVar
 
 from mtmbench.cards import JudgeCard
 from mtmbench.errors import InputError
-from mtmbench.judging.base import JudgeClient, JudgeError, JudgeStoppedError, Question
+from mtmbench.judging.base import (
+    Completion,
+    JudgeClient,
+    JudgeError,
+    JudgeStoppedError,
+    Question,
+)
 from mtmbench.judging.ledger import Answer, Ledger
-from mtmbench.judging.money import Budget, cost_of, total_cost
+from mtmbench.judging.money import Budget, cost_of, prices_of, total_cost
 from mtmbench.serialise import content_hash, plain
 
-__all__ = ["Answer", "Asker", "JudgeError", "card_identity", "gather", "run_async"]
+__all__ = ["Answer", "Asker", "JudgeError", "card_identity", "gather", "most_lost", "run_async"]
 
 T = TypeVar("T")
 
 GRACE_SECONDS = 10.0
 """How long work that is given up waits for answers that are under way, since they are paid for."""
+
+
+def most_lost(concurrency: int) -> int:
+    """Returns how many answers a killed process has paid for and not kept, at most.
+
+    Those under way, and up to a quarter as many that have come and are on their way to the disk.
+    """
+    return concurrency + max(1, concurrency // 4)
 
 
 def card_identity(card: JudgeCard, client: JudgeClient) -> dict[str, Any]:
@@ -57,7 +72,8 @@ class Asker:
         card: its card; ``decoding`` goes with every question.
         answers: the ledger, or the file of one, which is then made if it is not there and closed
             at the end; None keeps nothing, for judges whose answers cost nothing.
-        concurrency: questions under way at one time, at most; the card's limit by default.
+        concurrency: questions under way at one time, at most; the card's limit by default. While
+            answers are being written, others are under way in their place (:func:`most_lost`).
         budget: what may be spent.
 
     Raises:
@@ -82,7 +98,7 @@ class Asker:
         """Questions put to the judge, the ones already answered not among them."""
         self._budget = budget
         self._stopped: JudgeStoppedError | None = None
-        self._slots: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
+        self._slots: dict[asyncio.AbstractEventLoop, _Slots] = {}
         self._under_way: dict[str, _UnderWay] = {}
         self._used: set[bytes] = set()  # a third of the memory of hexadecimal keys
         self._owned = Ledger(answers) if isinstance(answers, Path) else None
@@ -128,7 +144,7 @@ class Asker:
                 used up, now or before; answers that are in the ledger are returned all the same.
         """
         if self.ledger is None or not question.messages:
-            async with self._slot():
+            async with self._slots_here().asking:
                 return await self._put("", question, what, replicate)
         key = self.key(question, replicate)
         answer = self.ledger.get(key)
@@ -167,12 +183,14 @@ class Asker:
         under_way = self._under_way.get(key)
         if under_way is None:
             under_way = self._under_way[key] = _UnderWay()
+            slots = self._slots_here()
 
             async def pay() -> Answer:
-                under_way.sent = True
-                return await self._put(key, question, what, replicate)
+                async with slots.asking:
+                    under_way.sent = True
+                    return await self._put(key, question, what, replicate)
 
-            under_way.task = asyncio.ensure_future(ledger.obtain(key, what, pay, self._slot()))
+            under_way.task = asyncio.ensure_future(ledger.obtain(key, what, pay, slots.keeping))
             under_way.task.add_done_callback(lambda task: self._end(key, task))
         return await under_way.answer()
 
@@ -181,11 +199,13 @@ class Asker:
         if not task.cancelled():
             task.exception()  # all who waited may have been given up
 
-    def _slot(self) -> asyncio.Semaphore:
+    def _slots_here(self) -> _Slots:
         # A semaphore belongs to the loop that it is first waited for in.
         loop = asyncio.get_running_loop()
         if loop not in self._slots:
-            self._slots[loop] = asyncio.Semaphore(self.concurrency)
+            self._slots[loop] = _Slots(
+                asyncio.Semaphore(self.concurrency), asyncio.Semaphore(most_lost(self.concurrency))
+            )
         return self._slots[loop]
 
     async def _put(self, key: str, question: Question, what: str, replicate: int) -> Answer:
@@ -206,12 +226,13 @@ class Asker:
     async def _send(self, key: str, question: Question, replicate: int) -> Answer:
         reserved = 0.0
         if self._budget is not None:
-            reserved = await self._budget.reserve(self.card, question)
+            asked = self.client.put_to(self.card, question)
+            reserved = await self._budget.reserve(asked)
         self.asked += 1
         cost: float | None = 0.0
         try:
             completion = await self.client.answer(question, self.card.decoding, replicate)
-            cost = cost_of(completion.usage, self.card.prices)
+            cost = self._cost(completion)
         except asyncio.CancelledError:
             cost = None  # it may be charged for
             raise
@@ -222,6 +243,21 @@ class Asker:
             key, completion.text, completion.refused, dict(completion.usage),
             completion.model_revision, cost,
         )  # fmt: skip
+
+    def _cost(self, completion: Completion) -> float | None:
+        if completion.costs:
+            return total_cost(completion.costs)
+        # Of judges that are no language models nothing is said: they have no costs to know.
+        prices = prices_of(self.card, self.client) if self.client.is_llm else self.card.prices
+        return cost_of(completion.usage, prices)
+
+
+@dataclass(frozen=True)
+class _Slots:
+    """What a question holds while it is put to the judge, and until its answer is durable."""
+
+    asking: asyncio.Semaphore
+    keeping: asyncio.Semaphore
 
 
 class _UnderWay:

@@ -101,12 +101,15 @@ class Completion:
             use none.
         model_revision: what the endpoint says it is, or the client's own version.
         refused: the judge declined to answer.
+        costs: what each part of the answer cost, None where that is not known, for judges that
+            consist of others; empty if the card's prices and ``usage`` say it.
     """
 
     text: str
     usage: Mapping[str, int] = field(default_factory=dict)
     model_revision: str = ""
     refused: bool = False
+    costs: tuple[float | None, ...] = ()
 
 
 class JudgeClient(ABC):
@@ -116,6 +119,8 @@ class JudgeClient(ABC):
         name: the registry name of the client.
         version: raised whenever the same question may get another answer.
         is_llm: whether a language model rules; boards say so.
+        free: its answers cost nothing by definition, so that its card needs no prices; so it is
+            with every judge that is no language model.
         order_free: the verdict cannot depend on the order of the options, so one call is recorded
             as both orders and a flip rate is not applicable.
         encoder: name of the text encoder whose cosines rule, or None; boards flag models that
@@ -125,6 +130,7 @@ class JudgeClient(ABC):
     name: ClassVar[str]
     version: ClassVar[int] = 1
     is_llm: ClassVar[bool] = False
+    free: ClassVar[bool] = False
     order_free: ClassVar[bool] = False
     encoder: ClassVar[str | None] = None
 
@@ -182,6 +188,10 @@ class JudgeClient(ABC):
     def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG003
         """Returns, as JSON values, the judges of whom it consists, by card; most have none."""
         return {}
+
+    def put_to(self, card: JudgeCard, question: Question) -> list[tuple[JudgeCard, Question]]:
+        """Returns whom a question goes to, and as what: what an answer can cost depends on it."""
+        return [(card, question)]
 
     async def close(self) -> None:  # noqa: B027
         """Releases what the client holds; called once, also after an error."""

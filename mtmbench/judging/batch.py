@@ -148,7 +148,7 @@ class BatchAsker(Asker):
             return
         if self._budget is not None:
             try:
-                await self._budget.reserve(_at_batch_price(self.card), question, wait=False)
+                await self._budget.reserve([(_at_batch_price(self.card), question)], wait=False)
             except JudgeStoppedError as error:
                 self._closed = str(error)
                 return

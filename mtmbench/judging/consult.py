@@ -54,7 +54,7 @@ def consult(
         try:
             with Ledger(answers) as ledger:
                 limit = None if budget is None else Budget(budget, ledger.spent())
-                if limit is not None and client.is_llm:
+                if limit is not None:
                     limit.check(name or card.client, card)
                 asker = Asker(client, card, ledger, concurrency=concurrency, budget=limit)
                 return await job(asker)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from mtmbench.cards import JudgeCard
-from mtmbench.judging.money import cost_of, output_limit
+from mtmbench.cards import JudgeCard, load_judge_card
+from mtmbench.judging.money import cost_of, members_of, output_limit, prices_of, total_cost
 from mtmbench.judging.prompt import Prompt, cut_at_sentence, load_prompt
+from mtmbench.judging.topic_questions import topic_template
+from mtmbench.metrics.judged import JudgedMetric
 from mtmbench.plan import MatchCell, Plan
+from mtmbench.registries import JUDGES, METRICS
 
 CHARACTERS_PER_TOKEN = 4
 ITEM_CHARACTERS = 12
 """Of one shown item with its comma; descriptions of SAE features are longer, words shorter."""
+MATCHES = "matches"
+"""What is asked, as an estimate calls it."""
 ANSWER_TOKENS = 60
 """Two sentences and a verdict."""
 
@@ -21,20 +28,22 @@ ESTIMATED = (
     f"{CHARACTERS_PER_TOKEN} characters a token, and answers of {ANSWER_TOKENS} tokens, or as many "
     "as the card's decoding allows. A model that reasons first writes more. Cost is by the prices "
     "on the judge's card, nothing cached; without prices it is not known. Identical sets are not "
-    "asked about, and what the run's ledger holds is not paid for again. Tokens of a jury are "
-    "those of one member; what metrics, a refiner and a summariser ask is not counted."
+    "asked about, and what the run's ledger holds is not paid for again. Calls, tokens and cost of "
+    "a jury are those of its members together. A model in this process costs nothing. What a "
+    "plugin's metric asks in a way of its own is not counted."
 )
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """One judge's part of a plan.
+    """What one judge is asked of one kind.
 
     Attributes:
         judge: its name.
-        is_llm: whether a language model rules; others use no tokens.
-        n_pairs: pairs of fits.
-        n_matches: documents over all pairs.
+        asked: "matches", "refine" or "summary" of topics, or the name of a metric.
+        is_llm: whether a language model answers; others use no tokens.
+        n_cells: pairs of fits, or fits.
+        n_subjects: documents over all pairs, or topics over all fits.
         n_calls: questions, at most.
         input_tokens: of all questions.
         output_tokens: of all answers.
@@ -42,9 +51,10 @@ class Estimate:
     """
 
     judge: str
+    asked: str
     is_llm: bool
-    n_pairs: int
-    n_matches: int
+    n_cells: int
+    n_subjects: int
     n_calls: int
     input_tokens: int
     output_tokens: int
@@ -52,21 +62,85 @@ class Estimate:
 
 
 def estimates(plan: Plan) -> Iterator[Estimate]:
-    """Yields the estimate of every judge of a plan."""
+    """Yields an estimate for every judge of a plan and whatever it is asked, in playing order."""
+    yield from _of_topics(plan)
     for judge in dict.fromkeys(cell.judge for cell in plan.matches):
         cells = [cell for cell in plan.matches if cell.judge == judge]
         matches = sum(len(cell.rows) for cell in cells)
         orders = 1 if cells[0].identity_of_judge["order_free"] else 2
-        card, is_llm = cells[0].card, bool(cells[0].identity_of_judge["judge_is_llm"])
-        calls = orders * matches
-        tokens = {
-            "input": orders * _input_tokens(plan, card, cells) if is_llm else 0,
-            "output": calls * _answer_tokens(card) if is_llm else 0,
-        }
-        cost = cost_of(tokens, card.prices) if is_llm else 0.0
-        yield Estimate(
-            judge, is_llm, len(cells), matches, calls, tokens["input"], tokens["output"], cost
-        )
+        yield _estimate(
+            judge, cells[0].card, MATCHES, len(cells), matches, orders * matches,
+            partial(_match_tokens, plan, cells, orders),
+        )  # fmt: skip
+
+
+def total(rows: Sequence[Estimate]) -> Estimate:
+    """Returns the sum of estimates; its cost is not known if one of theirs is not."""
+    return Estimate(
+        "all", "all", any(row.is_llm for row in rows), sum(row.n_cells for row in rows),
+        sum(row.n_subjects for row in rows), sum(row.n_calls for row in rows),
+        sum(row.input_tokens for row in rows), sum(row.output_tokens for row in rows),
+        total_cost([row.cost for row in rows]),
+    )  # fmt: skip
+
+
+def batch_notice(plan: Plan) -> str:
+    """Returns what a run with a batch hands over and what it asks at once, for people."""
+    rows = [row for row in estimates(plan) if row.is_llm]
+    told = [f"{row.asked} by {row.judge} (at most {row.n_calls:,} calls)" for row in rows]
+    batched = [text for text, row in zip(told, rows, strict=True) if row.asked == MATCHES]
+    live = [text for text, row in zip(told, rows, strict=True) if row.asked != MATCHES]
+    return (
+        f"In the batch: {', '.join(batched) or 'nothing'}. "
+        f"Asked at once, at the full price: {', '.join(live) or 'nothing'}."
+    )
+
+
+def _of_topics(plan: Plan) -> Iterator[Estimate]:
+    """Yields estimates of questions about topics by themselves, one a topic of a fit."""
+    asked: list[tuple[tuple[str, str, int], int]] = [
+        ((cell.judge, cell.task, cell.top_items), cell.fit.k) for cell in plan.shown
+    ]
+    for value in plan.metrics:
+        metric = METRICS.get(value.metric)
+        if issubclass(metric, JudgedMetric) and value.params.get("judge") is not None:
+            items = metric.items_shown(value.params)
+            asked.append(((str(value.params["judge"]), value.metric, items), value.fit.k))
+    fits, topics = Counter(key for key, _ in asked), Counter[tuple[str, str, int]]()
+    for key, k in asked:
+        topics[key] += k
+    for (judge, task, items), n in topics.items():
+        prompt = topic_template(task)
+        fixed = len(prompt.system) + len(prompt.user) + items * ITEM_CHARACTERS
+        yield _estimate(
+            judge, load_judge_card(judge), task, fits[judge, task, items], n, n,
+            partial(_topic_tokens, n * fixed),
+        )  # fmt: skip
+
+
+def _topic_tokens(characters: int, card: JudgeCard) -> int:  # noqa: ARG001
+    return characters // CHARACTERS_PER_TOKEN
+
+
+def _estimate(
+    judge: str,
+    card: JudgeCard,
+    asked: str,
+    n_cells: int,
+    n_subjects: int,
+    n_calls: int,
+    input_tokens: Callable[[JudgeCard], int],
+) -> Estimate:
+    """Returns the sum over the members of a judge; ``input_tokens`` are of a member's questions."""
+    members = members_of(judge, card).values()
+    llms = [one for one in members if JUDGES.get(one.client).traits(one.params)["is_llm"]]
+    used = [{"input": input_tokens(one), "output": n_calls * _answer_tokens(one)} for one in llms]
+    costs = [cost_of(tokens, prices_of(one)) for tokens, one in zip(used, llms, strict=True)]
+    return Estimate(
+        judge, asked, bool(llms), n_cells, n_subjects, n_calls * len(members),
+        sum(tokens["input"] for tokens in used), sum(tokens["output"] for tokens in used),
+        total_cost(costs) if llms else 0.0,
+    )  # fmt: skip
 
 
 def _answer_tokens(card: JudgeCard) -> int:
@@ -74,8 +148,7 @@ def _answer_tokens(card: JudgeCard) -> int:
     return ANSWER_TOKENS if limit is None else min(ANSWER_TOKENS, limit)
 
 
-def _input_tokens(plan: Plan, card: JudgeCard, cells: Sequence[MatchCell]) -> int:
-    """Returns the tokens of all questions in one order."""
+def _match_tokens(plan: Plan, cells: Sequence[MatchCell], orders: int, card: JudgeCard) -> int:
     prompt = load_prompt(card.prompt)
     spec = plan.suite.judging
     assert spec is not None
@@ -89,7 +162,7 @@ def _input_tokens(plan: Plan, card: JudgeCard, cells: Sequence[MatchCell]) -> in
             if key not in shown:
                 shown[key] = _shown(plan, prompt, *key)
             characters += fixed + shown[key]
-    return characters // CHARACTERS_PER_TOKEN
+    return orders * (characters // CHARACTERS_PER_TOKEN)
 
 
 def _shown(plan: Plan, prompt: Prompt, corpus: str, row: int) -> int:

@@ -13,11 +13,11 @@ import json
 import os
 import sqlite3
 import threading
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -32,6 +32,9 @@ LEDGER = "answers.sqlite"
 """Name of the ledger in a run's folder."""
 
 _WAIT_SECONDS = 0.2
+_GATHER_SECONDS = 0.005
+"""So long what is to be written waits for more of it."""
+
 _BUSY_SECONDS = 60.0
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -101,7 +104,8 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._reader = _open(path)
-        self._owner = uuid.uuid4().hex
+        pid = os.getpid()
+        self._claimant = uuid.uuid4().hex, pid, process_start(pid) or ""
         self._queue: SimpleQueue[_Order | None] = SimpleQueue()
         self._writer = threading.Thread(target=self._write_all, args=(_open(path),), daemon=True)
         self._writer.start()
@@ -149,17 +153,18 @@ class Ledger:
             slot: held from before the judge is asked until the answer is durable, so that no more
                 answers than slots can be lost.
         """
-        while (answer := self.get(key)) is None:
-            if not await self._ordered(lambda db: _claim(db, key, self._owner)):
-                await asyncio.sleep(_WAIT_SECONDS)
-                continue
-            try:
-                async with slot:
-                    answer = await pay()
-                    await self.keep([(answer, what)])
-            except BaseException:
-                self._order(lambda db: _release(db, key, self._owner))
-                raise
+        while not await self._order(lambda db: _claim(db, key, self._claimant)):
+            answer = self.get(key)
+            if answer is not None:
+                return answer
+            await asyncio.sleep(_WAIT_SECONDS)
+        try:
+            async with slot:
+                answer = await pay()
+                await self.keep([(answer, what)])
+        except BaseException:
+            self._order(lambda db: _release(db, key, self._claimant[0]))
+            raise
         return answer
 
     async def keep(self, answers: Sequence[tuple[Answer, str]]) -> None:
@@ -167,7 +172,7 @@ class Ledger:
 
         An answer that is there already stays.
         """
-        await self._ordered(lambda db: _keep(db, answers))
+        await self._order(lambda db: _keep(db, answers))
 
     def spent(self) -> float:
         """Returns what all answers cost together, as far as it is known."""
@@ -188,26 +193,24 @@ class Ledger:
     async def note_batch(self, batch: Batch) -> None:
         """Keeps what is known of a batch, in place of what was known before."""
         row = (batch.token, batch.judge, batch.id, batch.state, canonical_json(batch.questions))
-        await self._ordered(
+        await self._order(
             lambda db: db.execute(
                 "INSERT INTO batches VALUES (?, ?, ?, ?, ?) ON CONFLICT (token) DO UPDATE SET "
                 "id = excluded.id, state = excluded.state, questions = excluded.questions", row,
             )
         )  # fmt: skip
 
-    def _order(self, work: Callable[[sqlite3.Connection], Any]) -> Future[Any]:
-        order = _Order(work)
+    def _order(self, work: Callable[[sqlite3.Connection], Any]) -> asyncio.Future[Any]:
+        order = _Order(work, asyncio.get_running_loop().create_future())
         self._queue.put(order)
-        return order.done
-
-    async def _ordered(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
         # What was ordered is written also if nobody waits for it any longer.
-        return await asyncio.shield(asyncio.wrap_future(self._order(work)))
+        return order.done
 
     def _write_all(self, db: sqlite3.Connection) -> None:
         going = True
         while going:
             orders = [self._queue.get()]
+            time.sleep(_GATHER_SECONDS)
             while True:
                 try:
                     orders.append(self._queue.get_nowait())
@@ -216,7 +219,7 @@ class Ledger:
             going = None not in orders
             _write(db, [order for order in orders if order is not None])
         with db:
-            db.execute("DELETE FROM claims WHERE owner = ?", (self._owner,))
+            db.execute("DELETE FROM claims WHERE owner = ?", self._claimant[:1])
         db.close()
 
 
@@ -225,33 +228,45 @@ class _Order:
     """Work for the writing thread, and the promise of its result."""
 
     work: Callable[[sqlite3.Connection], Any]
-    done: Future[Any] = field(default_factory=Future)
+    done: asyncio.Future[Any]
 
 
 def _write(db: sqlite3.Connection, orders: Sequence[_Order]) -> None:
     """Does all of some work in one transaction, or none of it."""
+    results: list[Any]
     try:
         db.execute("BEGIN IMMEDIATE")
         with db:
             results = [order.work(db) for order in orders]
     except Exception as error:
-        for order in orders:
-            order.done.set_exception(error)
-        return
+        results = [error] * len(orders)
+    # One word to each loop for all of them: waking a loop costs more than the work.
+    told: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
     for order, result in zip(orders, results, strict=True):
-        order.done.set_result(result)
+        told.setdefault(order.done.get_loop(), []).append((order.done, result))
+    for loop, outcomes in told.items():
+        with suppress(RuntimeError):  # the loop is closed: nobody waits
+            loop.call_soon_threadsafe(_hand_over, outcomes)
 
 
-def _claim(db: sqlite3.Connection, key: str, owner: str) -> bool:
+def _hand_over(outcomes: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:
+    for future, outcome in outcomes:
+        if future.done():
+            continue
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+
+
+def _claim(db: sqlite3.Connection, key: str, claimant: tuple[str, int, str]) -> bool:
     """Returns whether the question is now the owner's to ask."""
     if db.execute("SELECT 1 FROM answers WHERE key = ?", (key,)).fetchone() is not None:
         return False
     held = db.execute("SELECT pid, started FROM claims WHERE key = ?", (key,)).fetchone()
     if held is not None and process_start(held[0]) == held[1]:
         return False
-    pid = os.getpid()
-    row = (key, owner, pid, process_start(pid) or "")
-    db.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?)", row)
+    db.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?)", (key, *claimant))
     return True
 
 

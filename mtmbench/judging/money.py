@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mtmbench.cards import JudgeCard, PriceSpec
+from mtmbench.cards import JudgeCard, PriceSpec, load_judge_card
 from mtmbench.errors import InputError
-from mtmbench.judging.base import JudgeStoppedError, Question
+from mtmbench.judging.base import JudgeClient, JudgeStoppedError, Question
+from mtmbench.registries import JUDGES
 
 PER = 1_000_000
 """Prices are for so many tokens."""
@@ -19,7 +20,31 @@ OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens")
 _FRAME_TOKENS = 64
 """More than any chat template or reply schema of ours adds to the messages, in tokens each."""
 
+_NOTHING = PriceSpec(input=0.0, output=0.0)
 _WAIT_SECONDS = 0.02
+
+
+def prices_of(card: JudgeCard, client: JudgeClient | None = None) -> PriceSpec | None:
+    """Returns the prices on a card; None if there are none and its answers may cost something.
+
+    Args:
+        card: the judge's.
+        client: the judge, where it is there already.
+    """
+    if card.prices is not None:
+        return card.prices
+    kind = client or JUDGES.get(card.client)
+    return _NOTHING if kind.free or not kind.traits(card.params)["is_llm"] else None
+
+
+def members_of(name: str, card: JudgeCard) -> dict[str, JudgeCard]:
+    """Returns the cards by whose prices a judge's answers are paid: a jury's members, else its own.
+
+    Members' names stand behind the jury's.
+    """
+    own = JUDGES.get(card.client).members(card.params)
+    parts = [members_of(f"{name} > {member}", load_judge_card(member)) for member in own]
+    return {part: card for found in parts for part, card in found.items()} or {name: card}
 
 
 def cost_of(usage: Mapping[str, int], prices: PriceSpec | None) -> float | None:
@@ -27,6 +52,8 @@ def cost_of(usage: Mapping[str, int], prices: PriceSpec | None) -> float | None:
 
     Cached tokens are among the input ones and have a price of their own.
     """
+    if prices == _NOTHING:
+        return 0.0
     if prices is None or not {"input", "output"} <= set(usage):
         return None
     cached = min(usage.get("cached", 0), usage["input"])
@@ -77,32 +104,33 @@ class Budget:
         """Says at once if a card gives no bound on what an answer can cost.
 
         Raises:
-            InputError: it has no prices, or no limit on the length of an answer.
+            InputError: it, or a member of the jury that it is, has no prices, or no limit on the
+                length of an answer that is paid for.
         """
-        if card.prices is None:
-            raise InputError(
-                f"judge {name!r} has no prices, so that a budget cannot be kept: set prices.input "
-                "and prices.output, per million tokens, on its card"
-            )
-        if output_limit(card.decoding) is None:
-            raise InputError(
-                f"judge {name!r} does not bound its answers, so that a budget cannot be kept: set "
-                f"decoding.{OUTPUT_LIMITS[0]} on its card"
-            )
+        for member, asked in members_of(name, card).items():
+            prices = prices_of(asked)
+            if prices is None:
+                raise InputError(
+                    f"judge {member!r} has no prices, so that a budget cannot be kept: set "
+                    "prices.input and prices.output, per million tokens, on its card"
+                )
+            if prices.output and output_limit(asked.decoding) is None:
+                raise InputError(
+                    f"judge {member!r} does not bound its answers, so that a budget cannot be "
+                    f"kept: set decoding.{OUTPUT_LIMITS[0]} on its card"
+                )
 
-    async def reserve(self, card: JudgeCard, question: Question, *, wait: bool = True) -> float:
-        """Sets aside the most that a question can cost; returns it.
+    async def reserve(
+        self, asked: Sequence[tuple[JudgeCard, Question]], *, wait: bool = True
+    ) -> float:
+        """Sets aside the most that a question can cost, given whom it is put to; returns it.
 
         While answers under way may still turn out cheaper, it waits for them, if told to.
 
         Raises:
             JudgeStoppedError: it could exceed the budget.
         """
-        tokens = {
-            "input": most_tokens(question.messages),
-            "output": output_limit(card.decoding) or 0,
-        }
-        most = cost_of(tokens, card.prices) or 0.0
+        most = sum(_most(card, question) for card, question in asked)
         while self.spent + sum(self._reserved) + most > self.limit:
             if not (wait and self._reserved):
                 raise JudgeStoppedError(
@@ -117,3 +145,11 @@ class Budget:
         """Puts what was paid in place of what was set aside; all of it, if that is not known."""
         self._reserved.remove(reserved)
         self.spent += reserved if cost is None else cost
+
+
+def _most(card: JudgeCard, question: Question) -> float:
+    tokens = {
+        "input": most_tokens(question.messages),
+        "output": output_limit(card.decoding) or 0,
+    }
+    return cost_of(tokens, prices_of(card)) or 0.0

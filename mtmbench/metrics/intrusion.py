@@ -48,6 +48,11 @@ class Intrusion(JudgedMetric):
     kind = "intrusion"
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"judge": None, "seed": 0},)
 
+    @classmethod
+    def items_shown(cls, params: Mapping[str, Any]) -> int:  # noqa: ARG003
+        """See :class:`mtmbench.metrics.judged.JudgedMetric`."""
+        return BELONGING + 1
+
     def compute(
         self,
         result: TopicResult,

@@ -46,6 +46,11 @@ class JudgedMetric(Metric):
         facts = card_facts(load_judge_card(name))
         return {"judge": facts, "prompt": topic_template(cls.name).hash}
 
+    @classmethod
+    def items_shown(cls, params: Mapping[str, Any]) -> int:  # noqa: ARG003
+        """Returns how many items a question shows at most, for estimates of what it costs."""
+        return 10
+
     def ask(
         self,
         context: MetricContext,

@@ -25,6 +25,11 @@ class Rating(JudgedMetric):
     kind = "rating"
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"judge": None, "top_n": 10},)
 
+    @classmethod
+    def items_shown(cls, params: Mapping[str, Any]) -> int:
+        """See :class:`mtmbench.metrics.judged.JudgedMetric`."""
+        return int(params.get("top_n", cls.variants[0]["top_n"]))
+
     def compute(
         self,
         result: TopicResult,

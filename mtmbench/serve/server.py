@@ -1,9 +1,10 @@
-"""The voting page's server: one token, two JSON calls, every vote on disk before it is thanked for.
+"""The voting page's server: a token, three JSON calls, votes on disk before they are thanked for.
 
 ========================  =============================================================
 ``GET /TOKEN/``           the page
 ``GET /TOKEN/question``   the voter's next question, or that there is none (``?voter=``)
 ``POST /TOKEN/vote``      ``{"voter", "question", "verdict"}``; answers with the next one
+``POST /TOKEN/undo``      ``{"voter"}``: takes the voter's last vote back; asks it again
 ``GET /TOKEN/votes.csv``  every vote so far
 ========================  =============================================================
 """
@@ -99,6 +100,20 @@ class VotingServer(ThreadingHTTPServer):
                     return self._next(voter)
             raise InputError(f"a verdict is one of {', '.join(VERDICTS)}, not {verdict!r:.40}")
 
+    def undo(self, voter: str) -> dict[str, Any]:
+        """Takes a voter's last vote back and returns its question, or the next if there is none.
+
+        Raises:
+            InputError: the name is none.
+        """
+        with self._lock:
+            keys = {item.vote["key"] for item in self._of(voter).values()}
+            for name, key in reversed(self._votes.votes):
+                if name == voter and key in keys:
+                    self._votes.undo(voter, key)
+                    break
+            return self._next(voter)
+
     def csv(self) -> str:
         """Returns every vote as CSV."""
         with self._lock:
@@ -147,7 +162,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.NOT_FOUND, "there is nothing here")
 
     def do_POST(self) -> None:
-        """Keeps a vote."""
+        """Keeps a vote, or takes one back."""
         path, _ = self._within()
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal() or int(length) > _MOST_BYTES:
@@ -155,10 +170,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "a vote is shorter than that")
             return
         body = self.rfile.read(int(length))
-        if path != "vote":
-            self._refuse(HTTPStatus.NOT_FOUND, "there is nothing here")
+        if path == "vote":
+            self._json(lambda: self.server.vote(*_texts_in(body, "voter", "question", "verdict")))
+        elif path == "undo":
+            self._json(lambda: self.server.undo(*_texts_in(body, "voter")))
         else:
-            self._json(lambda: self.server.vote(*_vote_in(body)))
+            self._refuse(HTTPStatus.NOT_FOUND, "there is nothing here")
 
     def log_message(self, format: str, *args: Any) -> None:
         """Logs nothing: requests name voters and carry the token."""
@@ -216,12 +233,12 @@ def _only(query: Mapping[str, list[str]], name: str) -> str:
     return values[0]
 
 
-def _vote_in(body: bytes) -> tuple[str, str, str]:
+def _texts_in(body: bytes, *names: str) -> list[str]:
     try:
-        vote = json.loads(body)
-        parts = vote["voter"], vote["question"], vote["verdict"]
+        told = json.loads(body)
+        parts = [told[name] for name in names]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError("a vote is an object with voter, question and verdict") from error
+        raise InputError(f"this takes an object with {' and '.join(names)}") from error
     if not all(isinstance(part, str) for part in parts):
-        raise InputError("voter, question and verdict are texts")
+        raise InputError(f"{' and '.join(names)} are texts")
     return parts

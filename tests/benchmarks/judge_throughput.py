@@ -3,8 +3,10 @@
 Run it: ``python -P tests/benchmarks/judge_throughput.py [--calls 20000] [--concurrency 64]``.
 The local server (tests/judging/chat_server.py) runs in a process of its own. The ideal rate is
 concurrency / delay. Every answer goes through rate limiter, client and ledger as in a run. Memory
-is what the process holds after a tenth of the calls and at the end. Exit status 1 below 95 % of
-the ideal rate, or if memory grew by more than 5 %.
+is what the process holds after a tenth of the calls and at the end. CPU time is of this process
+with all of its threads, and of the server, over the timed calls: what a machine that is busy with
+other work cannot change. Exit status 1 below 95 % of the ideal rate, or if memory grew by more than
+5 %.
 """
 
 from __future__ import annotations
@@ -30,9 +32,17 @@ DOCUMENT = "The senate passed the budget bill after a long debate about roads an
 
 @dataclass(frozen=True)
 class Measured:
-    """Calls a second without the first 2 × concurrency, and memory in MiB, early and late."""
+    """Calls a second without the first 2 × concurrency, and what they took.
+
+    Attributes:
+        rate: calls a second.
+        cpu: milliseconds of CPU that a call took in this process.
+        early: memory in MiB after a tenth of the calls.
+        late: at the end.
+    """
 
     rate: float
+    cpu: float
     early: float
     late: float
 
@@ -53,6 +63,7 @@ def main() -> int:
         assert server.stdout is not None
         url = server.stdout.readline().strip()
         found = asyncio.run(measure(url, arguments.calls, arguments.concurrency))
+        served = cpu_seconds(server.pid) / (arguments.calls + 2 * arguments.concurrency)
     finally:
         server.kill()
         server.wait()
@@ -60,6 +71,11 @@ def main() -> int:
     grown = found.late / found.early - 1
     print(f"{arguments.calls} calls of {arguments.delay} s, concurrency {arguments.concurrency}")
     print(f"rate: {found.rate:.1f} a second, {found.rate / ideal:.1%} of {ideal:.0f}")
+    print(
+        f"CPU: {found.cpu:.2f} ms a call here, of {1000 / ideal:.2f} that one core has for it; "
+        f"{1000 * served:.2f} ms in the server"
+    )
+    print(f"load of the machine over the last minute: {os.getloadavg()[0]:.1f}")
     print(
         f"memory: {found.early:.1f} MiB after a tenth, {found.late:.1f} at the end ({grown:+.1%})"
     )
@@ -91,15 +107,21 @@ async def measure(url: str, calls: int, concurrency: int) -> Measured:
                 if number == until:
                     memory.append(resident())
                 if number == 2 * concurrency - 1:
-                    started.append(time.monotonic())
+                    started.append((time.monotonic(), time.process_time()))
 
-        started: list[float] = []
+        started: list[tuple[float, float]] = []
         # Twice as many ask as may be under way, as matches do.
         await asyncio.gather(*[ask_on(calls // 10) for _ in range(2 * concurrency)])
-        end = time.monotonic()
+        wall, cpu = time.monotonic() - started[0][0], time.process_time() - started[0][1]
         memory.append(resident())
         await client.close()
-    return Measured(calls / (end - started[0]), *memory)
+    return Measured(calls / wall, 1000 * cpu / calls, *memory)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Returns the CPU time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident() -> float:

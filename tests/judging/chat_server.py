@@ -16,8 +16,8 @@ import re
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
 
@@ -92,6 +92,7 @@ class ChatServer:
         delay: seconds that every answer takes.
         rate: (requests, seconds): more than so many in so long are answered 429.
         keep: whether requests are kept; what was paid for is counted in any case.
+        models: models that answer for themselves: name to what it says to messages.
 
     Attributes:
         requests: what came in, in order.
@@ -101,9 +102,14 @@ class ChatServer:
     """
 
     def __init__(
-        self, delay: float = 0.0, rate: tuple[int, float] | None = None, keep: bool = True
+        self,
+        delay: float = 0.0,
+        rate: tuple[int, float] | None = None,
+        keep: bool = True,
+        models: Mapping[str, Callable[[Any], str]] | None = None,
     ) -> None:
         self.delay, self.rate, self.keep = delay, rate, keep
+        self.models = dict(models or {})
         self.requests: list[Request] = []
         self.paid: Counter[str] = Counter()
         self.at_once = self.most_at_once = 0
@@ -217,6 +223,9 @@ class ChatServer:
             await _send(writer, 429, error, {"retry-after-ms": f"{1000 * wait:.0f}"})
             return True
         behaviour = self._next.popleft() if self._next else Say()
+        model = self.models.get(body["model"])
+        if model is not None and isinstance(behaviour, Say) and behaviour.text is None:
+            behaviour = replace(behaviour, text=model(body["messages"]))
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from pathlib import Path
 
 import pytest
+import tomli_w
 
-from mtmbench.cards import JudgeCard, PriceSpec
+from mtmbench.cards import EndpointSpec, JudgeCard, PriceSpec
 from mtmbench.errors import InputError
-from mtmbench.judging.money import Budget, cost_of, most_tokens, output_limit, total_cost
+from mtmbench.judging.base import JudgeStoppedError, Question
+from mtmbench.judging.clients.jury import Jury
+from mtmbench.judging.money import (
+    Budget,
+    cost_of,
+    most_tokens,
+    output_limit,
+    prices_of,
+    total_cost,
+)
 
 PRICES = PriceSpec(input=0.15, output=0.60, cached=0.075)
 
@@ -54,3 +66,56 @@ def test_a_budget_needs_prices_and_a_bound() -> None:
     budget.check("x", JudgeCard(client="openai", prices=PRICES, decoding={"max_tokens": 5}))
     with pytest.raises(InputError, match="above 0, not -1"):
         Budget(-1.0)
+
+
+def test_what_answers_in_this_process_costs_nothing() -> None:
+    for client in ("transformers", "replay", "embedding"):
+        card = JudgeCard(client=client)
+        prices = prices_of(card)
+        assert prices is not None
+        assert cost_of({"input": 10, "output": 1}, prices) == cost_of({}, prices) == 0.0
+        Budget(1.0).check("x", card)
+    # Unless its card says otherwise.
+    assert prices_of(JudgeCard(client="transformers", prices=PRICES)) == PRICES
+    assert prices_of(JudgeCard(client="openai")) is None
+
+
+def jury(folder: Path, **members: JudgeCard) -> JudgeCard:
+    for name, card in members.items():
+        data = card.model_dump(mode="json", exclude_none=True)
+        (folder / f"{name}.toml").write_text(tomli_w.dumps(data))
+    return JudgeCard(
+        client="jury", params={"members": [str(folder / f"{name}.toml") for name in members]}
+    )
+
+
+def chat(prices: PriceSpec | None, **decoding: int) -> JudgeCard:
+    return JudgeCard(
+        client="openai", model="m", endpoint=EndpointSpec(base_url="http://127.0.0.1:1/v1"),
+        prices=prices, decoding=decoding,
+    )  # fmt: skip
+
+
+def test_a_jury_needs_prices_of_those_who_are_paid(tmp_path: Path) -> None:
+    local = JudgeCard(client="transformers", params={"model": "m"})
+    paid = chat(PRICES, max_tokens=5)
+    Budget(1.0).check("j", jury(tmp_path, a=paid, b=local))
+    with pytest.raises(InputError, match=r"'j > .*c\.toml' has no prices"):
+        Budget(1.0).check("j", jury(tmp_path, a=paid, c=chat(None, max_tokens=5)))
+    with pytest.raises(InputError, match=r"'j > .*d\.toml' does not bound"):
+        Budget(1.0).check("j", jury(tmp_path, a=paid, d=chat(PRICES)))
+
+
+def test_a_jury_costs_what_its_members_cost(tmp_path: Path) -> None:
+    first = chat(PriceSpec(input=1e6, output=2e6), max_tokens=5)
+    second = chat(PriceSpec(input=3e6, output=0), max_tokens=7)
+    free = JudgeCard(client="lexical")
+    card = jury(tmp_path, first=first, second=second, free=free)
+    client = Jury.from_card(card)
+    asked = Question("steer", {"text": "t"}, (), ({"role": "user", "content": "abcd"},))
+    parts = client.put_to(card, asked)
+    assert [part.client for part, _ in parts] == ["openai", "openai", "lexical"]
+    # 4 bytes and 64 of the frame: 68 + 2 · 5 and 3 · 68.
+    assert asyncio.run(Budget(500.0).reserve(parts)) == 68 + 10 + 204
+    with pytest.raises(JudgeStoppedError, match=r"the next answer may cost 282\.0000"):
+        asyncio.run(Budget(281.0).reserve(parts))

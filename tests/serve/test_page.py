@@ -87,3 +87,17 @@ def test_a_phone_shows_all_of_it(browser: Any, url: str) -> None:
         " return box.left >= 0 && box.right <= 390 && box.bottom <= 844 && box.height >= 40; })"
     )
     assert browser.evaluate(inside)
+
+
+def test_a_vote_is_taken_back_by_keyboard(browser: Any, url: str, tmp_path: Path) -> None:
+    _begin(browser, url, "Cay")
+    assert browser.evaluate("document.getElementById('back').hidden")
+    shown = browser.evaluate("document.getElementById('document').textContent")
+    browser.press("a")
+    browser.wait("!document.getElementById('back').hidden && !back.disabled")
+    browser.press("u")
+    browser.wait("document.getElementById('count').textContent === '0 of 9 answered'")
+    assert browser.evaluate("document.getElementById('document').textContent") == shown
+    assert read_votes(tmp_path / "votes.jsonl") == {}
+    assert browser.evaluate("document.getElementById('back').hidden")
+    assert browser.errors == []

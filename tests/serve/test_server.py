@@ -182,9 +182,12 @@ def test_what_is_no_vote_is_refused_and_not_kept(voting: Voting, tmp_path: Path)
         ({"voter": "a\nb", "question": question, "verdict": "A"}, "printable characters"),
         ({"voter": "x" * 61, "question": question, "verdict": "A"}, "printable characters"),
         ({"voter": ["ann"], "question": question, "verdict": "A"}, "are texts"),
-        ({"voter": "ann", "verdict": "A"}, "a vote is an object"),
-        (b"[" * 2000, "a vote is an object"),
-        (b"\xff", "a vote is an object"),
+        (
+            {"voter": "ann", "verdict": "A"},
+            "this takes an object with voter and question and verdict",
+        ),
+        (b"[" * 2000, "this takes an object with voter and question and verdict"),
+        (b"\xff", "this takes an object with voter and question and verdict"),
     ):
         status, _, content = voting.send("POST", "vote", body)
         assert status == 400
@@ -288,3 +291,35 @@ def test_the_command_exports_and_imports(tmp_path: Path, monkeypatch: pytest.Mon
     )
     with pytest.raises(InputError, match="are not in runs/tiny; play it first"):
         run(app, ["serve", "tiny.toml"], catch_exceptions=False)
+
+
+def test_the_last_vote_is_taken_back_and_stays_in_the_record(
+    voting: Voting, tmp_path: Path
+) -> None:
+    first = voting.question("ann")["question"]["key"]
+    _, state = voting.vote("ann", first, "A")
+    second = state["question"]["key"]
+    voting.vote("ann", second, "B")
+    voting.vote("ben", voting.question("ben")["question"]["key"], "tie")
+
+    def undo(voter: str) -> dict[str, Any]:
+        status, _, content = voting.send("POST", "undo", {"voter": voter})
+        assert status == 200
+        return dict(json.loads(content))
+
+    # Ann's last vote, though Ben's came later.
+    assert (undo("ann")["question"]["key"], undo("ann")["done"]) == (second, 0)
+    assert undo("ann")["question"]["key"] == first  # there is nothing left to take back
+    voting.vote("ann", first, "tie")
+    voting.close()
+    kept = read_votes(tmp_path / "votes.jsonl")
+    assert sorted((vote.voter, vote.verdict) for vote in kept.values()) == [
+        ("ann", "tie"), ("ben", "tie"),
+    ]  # fmt: skip
+    lines = [json.loads(line) for line in (tmp_path / "votes.jsonl").read_text().splitlines()]
+    assert [line.get("verdict", "undone") for line in lines] == [
+        "A", "B", "tie", "undone", "undone", "tie",
+    ]  # fmt: skip
+    (tmp_path / "votes.jsonl").write_text('{"undone": "all"}\n')
+    with pytest.raises(InputError, match="line 1 does not say whose vote"):
+        read_votes(tmp_path / "votes.jsonl")

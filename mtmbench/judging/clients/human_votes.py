@@ -1,5 +1,7 @@
 """The votes of people: one JSON line a vote, on disk before it counts.
 
+A vote that its voter takes back stays in the file: a later line says that it is undone.
+
 A vote is about a document and two sets of topics, and names neither model: where two pairs of
 models show the same sets, one vote serves both.
 """
@@ -23,6 +25,7 @@ from mtmbench.judging.parse import Decision
 from mtmbench.serialise import canonical_json, content_hash
 
 VERDICTS: tuple[Decision, ...] = ("A", "B", "tie")
+_UNDONE = "undone"
 MAX_VOTER = 60
 """Characters of a voter's name, at most."""
 
@@ -112,21 +115,38 @@ class VoteFile:
         """Adds votes; they are on disk when this returns."""
         added = list(votes)
         lines = "".join(canonical_json(asdict(vote)) + "\n" for vote in added)
+        self._write(lines)
+        for vote in added:
+            self.votes.pop((vote.voter, vote.key), None)
+            self.votes[vote.voter, vote.key] = vote
+
+    def undo(self, voter: str, key: str) -> None:
+        """Takes a vote back; that it was given and undone is on disk when this returns."""
+        self._write(canonical_json({_UNDONE: {"voter": voter, "key": key}}) + "\n")
+        self.votes.pop((voter, key), None)
+
+    def _write(self, lines: str) -> None:
         self._file.write(lines.encode("utf-8"))
         self._file.flush()
         os.fsync(self._file.fileno())
-        self.votes.update({(vote.voter, vote.key): vote for vote in added})
 
 
 def read_votes(path: Path) -> dict[tuple[str, str], Vote]:
-    """Returns the last vote of every voter on every question, by (voter, key).
+    """Returns the last vote of every voter on every question, by (voter, key), as they came.
+
+    Those that were undone are not among them.
 
     Raises:
         InputError: the file cannot be read, or a line is no vote.
     """
     votes: dict[tuple[str, str], Vote] = {}
     for number, row in enumerate(read_json_lines(path), start=1):
-        vote = _vote(row, f"{path} line {number}")
+        where = f"{path} line {number}"
+        if isinstance(row, Mapping) and set(row) == {_UNDONE}:
+            votes.pop(_undone(row[_UNDONE], where), None)
+            continue
+        vote = _vote(row, where)
+        votes.pop((vote.voter, vote.key), None)
         votes[vote.voter, vote.key] = vote
     return votes
 
@@ -164,6 +184,14 @@ def vote_key(question: Question) -> str:
     """Returns what tells a question from others, in whichever order its sets are shown."""
     sets = sorted(option_key(option) for option in question.options)
     return content_hash("vote", question.context["corpus"], question.context["doc_id"], sets)
+
+
+def _undone(told: Any, where: str) -> tuple[str, str]:
+    try:
+        voter, key = told["voter"], told["key"]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{where} does not say whose vote on what is undone") from error
+    return str(voter), str(key)
 
 
 def _vote(row: Mapping[Any, Any], where: str) -> Vote:

@@ -12,6 +12,7 @@ from mtmbench.cards import JudgeCard, load_judge_card
 from mtmbench.errors import InputError
 from mtmbench.judging.ask import gather
 from mtmbench.judging.base import Completion, JudgeClient, Option, Question, Verdict
+from mtmbench.judging.money import cost_of, prices_of
 from mtmbench.judging.parse import parse_verdict, verdict_line
 from mtmbench.judging.prompt import Prompt, load_prompt, prompt_hash
 from mtmbench.registries import JUDGES
@@ -56,6 +57,8 @@ class Jury(JudgeClient):
     the tie into a win, the jury's own reply is unparsed (refused where all such members refused),
     so that a missing vote never passes for a tie. Members' replies stand in the jury's reply
     (:func:`read_votes`).
+
+    Its answer costs what its members' answers cost, by the prices on their own cards.
 
     A jury is a language model if any member is, and its verdict is free of the order only if every
     member's is. It compares; it writes no labels, summaries or ratings.
@@ -155,10 +158,28 @@ class Jury(JudgeClient):
             f"{member.name}: {reply.model_revision}"
             for member, reply in zip(self._members, replies, strict=True)
         ]
+        costs = [
+            cost
+            for member, reply in zip(self._members, replies, strict=True)
+            for cost in reply.costs
+            or (cost_of(reply.usage, prices_of(member.card, member.client)),)
+        ]
         return Completion(
             _reply(votes, verdict), dict(sorted(usage.items())), "; ".join(revisions),
-            refused=verdict == "refused",
+            refused=verdict == "refused", costs=tuple(costs),
         )  # fmt: skip
+
+    def put_to(
+        self,
+        card: JudgeCard,  # noqa: ARG002
+        question: Question,
+    ) -> list[tuple[JudgeCard, Question]]:
+        """Returns every member's card with the question as it is asked."""
+        return [
+            part
+            for member in self._members
+            for part in member.client.put_to(member.card, _put_to(member, question))
+        ]
 
     async def close(self) -> None:
         """Closes every member."""

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from mtmbench.cards import EndpointSpec, JudgeCard, LimitSpec
 from mtmbench.errors import InputError
 from mtmbench.judging.base import Completion, JudgeClient, JudgeError, JudgeStoppedError, Question
+from mtmbench.judging.clients.connections import Connections
 from mtmbench.judging.limits import LONGEST_WAIT, backoff, limiter_of, retry_after
 from mtmbench.judging.schema import response_format
 
@@ -76,7 +77,7 @@ class OpenAIJudge(JudgeClient):
         _check_url(endpoint.base_url)
         self._key = _read_key(endpoint.api_key_env)
         self._limiter = limiter_of(endpoint.base_url, self.limits)
-        self._client: AsyncOpenAI | None = None
+        self._connections: Connections | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._answered = 0
 
@@ -156,17 +157,8 @@ class OpenAIJudge(JudgeClient):
         return completion
 
     def connected(self) -> AsyncOpenAI:
-        """Returns the package's client; connections belong to the loop that runs."""
-        from openai import AsyncOpenAI
-
-        loop = asyncio.get_running_loop()
-        if self._client is None or self._loop is not loop:
-            self._client = AsyncOpenAI(
-                api_key=self._key, base_url=self.endpoint.base_url, max_retries=0,
-                timeout=self.limits.timeout,
-            )  # fmt: skip
-            self._loop = loop
-        return self._client
+        """Returns the package's client; its connections belong to the loop that runs."""
+        return self._connected().client
 
     def shown(self, error: Exception) -> str:
         """Returns what an endpoint or a connection says was wrong, without the key."""
@@ -178,19 +170,29 @@ class OpenAIJudge(JudgeClient):
 
     async def close(self) -> None:
         """Closes the connections of this loop."""
-        if self._client is not None and self._loop is asyncio.get_running_loop():
-            await self._client.close()
-        self._client = None
+        if self._connections is not None and self._loop is asyncio.get_running_loop():
+            await self._connections.close()
+        self._connections = None
+
+    def _connected(self) -> Connections:
+        from openai import AsyncOpenAI
+
+        loop = asyncio.get_running_loop()
+        if self._connections is None or self._loop is not loop:
+            self._connections = Connections(
+                lambda: AsyncOpenAI(
+                    api_key=self._key, base_url=self.endpoint.base_url, max_retries=0,
+                    timeout=self.limits.timeout,
+                )
+            )  # fmt: skip
+            self._loop = loop
+        return self._connections
 
     async def _try(self, body: Mapping[str, Any]) -> Completion | _Problem:
         from openai import APIConnectionError, APIStatusError
 
-        extra = {name: body[name] for name in body if name not in ("model", "messages")}
         try:
-            response = await self.connected().chat.completions.with_raw_response.create(
-                model=body["model"], messages=body["messages"], extra_body=extra
-            )
-            return self.read(json.loads(response.content))
+            return self.read(json.loads(await self._connected().post("/chat/completions", body)))
         except APIStatusError as error:
             if error.status_code == 400 and error.code in _FILTERED:
                 return Completion(self.shown(error), refused=True)

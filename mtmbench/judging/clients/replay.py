@@ -38,6 +38,7 @@ class ReplayJudge(JudgeClient):
     name: ClassVar[str] = "replay"
     version: ClassVar[int] = 1
     is_llm: ClassVar[bool] = True
+    free: ClassVar[bool] = True
 
     def __init__(self, path: str, where: Mapping[str, Any] | None = None) -> None:
         self.path = Path(path)

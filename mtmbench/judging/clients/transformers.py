@@ -59,6 +59,7 @@ class TransformersJudge(JudgeClient):
     name: ClassVar[str] = "transformers"
     version: ClassVar[int] = 1
     is_llm: ClassVar[bool] = True
+    free: ClassVar[bool] = True
 
     def __init__(
         self,
