@@ -118,8 +118,8 @@ class SteeringSpec(Card):
     ``unit``; ``prompts`` is a file, the built-in neutral set if not given; ``drawn`` directions are
     drawn of each control that has several. ``describe`` says what stands for a topic before judges
     and in the prompt that names it: its items (its summary where it has one), or the words of its
-    documents, which read better where features have poor labels. ``axbench`` names the judge card of a language model
-    that gives AxBench's three scores.
+    documents, which read better where features have poor labels. ``axbench`` names the judge card
+    of a language model that gives AxBench's three scores.
     """
 
     models: tuple[str, ...] = ()
