@@ -116,10 +116,11 @@ class SteeringSpec(Card):
     they are of, all if empty. With ``features`` of its own the models are fitted for steering
     alone, which a suite needs whose features are no causal language model's. ``lambdas`` are in
     ``unit``; ``prompts`` is a file, the built-in neutral set if not given; ``drawn`` directions are
-    drawn of each control that has several. ``describe`` says what stands for a topic before judges
-    and in the prompt that names it: its items (its summary where it has one), or the words of its
-    documents, which read better where features have poor labels. ``axbench`` names the judge card
-    of a language model that gives AxBench's three scores.
+    drawn of each control that has several. With ``weights`` "frequencies" a topic's direction is
+    made of how often features occur in its documents, in place of the model's β. ``describe`` says
+    what stands for a topic before judges and in the prompt that names it: its items (its summary
+    where it has one), or the words of its documents, which read better where features have poor
+    labels. ``axbench`` names the judge card of a language model that gives AxBench's three scores.
     """
 
     models: tuple[str, ...] = ()
@@ -129,6 +130,7 @@ class SteeringSpec(Card):
     lambdas: tuple[float, ...] = Field(default=(1.0, 2.0, 4.0), min_length=1)
     unit: Literal["absolute", "mean_norm", "p99"] = "p99"
     mode: Literal["project", "add"] = "project"
+    weights: Literal["model", "frequencies"] = "model"
     positions: Literal["generated", "last", "all"] = "generated"
     prompts: Path | None = None
     n_prompts: int = Field(default=100, ge=2)

@@ -26,6 +26,7 @@ from mtmbench.steering.generate import Progress
 from mtmbench.steering.language_model import CausalLM
 from mtmbench.steering.play import play_steering
 from mtmbench.steering.table import write_table
+from mtmbench.steering.weights import with_frequencies
 from mtmbench.store import RunStore
 from mtmbench.types import Views
 from mtmbench.workspace import Workspace, WorkspaceSpec, competitor_id, result_path
@@ -104,9 +105,12 @@ def steered_rows(
                 views = workspace.views(cell.corpus, cell.setting)
                 counts = views.require("features", cell.model)
                 result = _result(place, cell)
+                name = competitor_id(cell)
+                if spec.weights == "frequencies":
+                    result, name = with_frequencies(result, counts), f"{name}, frequencies"
                 described = source.describe(cell.setting or "default")
                 bench = Bench(
-                    name=competitor_id(cell),
+                    name=name,
                     lm=lm,
                     corpus=plan.corpora[cell.corpus],
                     result=result,
