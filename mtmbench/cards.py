@@ -112,16 +112,25 @@ class JudgingSpec(Card):
 class SteeringSpec(Card):
     """The steering of a suite: topics of largest share, λ grid, text, judges, controls.
 
-    ``models`` are those whose topics steer, all over features if empty; ``lambdas`` are in
+    ``models`` are those whose topics steer, all over features if empty, and ``corpora`` those that
+    they are of, all if empty. With ``features`` of its own the models are fitted for steering
+    alone, which a suite needs whose features are no causal language model's. ``lambdas`` are in
     ``unit``; ``prompts`` is a file, the built-in neutral set if not given; ``drawn`` directions are
-    drawn of each control that has several.
+    drawn of each control that has several. With ``weights`` "frequencies" a topic's direction is
+    made of how often features occur in its documents, in place of the model's β. ``describe`` says
+    what stands for a topic before judges and in the prompt that names it: its items (its summary
+    where it has one), or the words of its documents, which read better where features have poor
+    labels. ``axbench`` names the judge card of a language model that gives AxBench's three scores.
     """
 
     models: tuple[str, ...] = ()
+    corpora: tuple[str, ...] = ()
+    features: FeatureSpec | None = None
     topics: int = Field(default=10, ge=1)
     lambdas: tuple[float, ...] = Field(default=(1.0, 2.0, 4.0), min_length=1)
     unit: Literal["absolute", "mean_norm", "p99"] = "p99"
     mode: Literal["project", "add"] = "project"
+    weights: Literal["model", "frequencies"] = "model"
     positions: Literal["generated", "last", "all"] = "generated"
     prompts: Path | None = None
     n_prompts: int = Field(default=100, ge=2)
@@ -130,11 +139,13 @@ class SteeringSpec(Card):
     temperature: float = Field(default=1.0, ge=0)
     top_p: float = Field(default=0.95, gt=0, le=1)
     judges: tuple[str, ...] = Field(default=("embedding", "regression"), min_length=1)
+    describe: Literal["items", "words"] = "items"
+    axbench: str | None = None
     drawn: int = Field(default=10, ge=1)
     documents: int = Field(default=50, ge=1)
     document_tokens: int = Field(default=256, ge=2)
     reference_tokens: int = Field(default=10_000, ge=1)
-    batch_rows: int = Field(default=32, ge=1)
+    batch_rows: int = Field(default=64, ge=1)
     seed: int = 0
     note: str = ""
 

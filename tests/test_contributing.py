@@ -1,4 +1,4 @@
-"""Executes every example of CONTRIBUTING.md and README.md as a reader would.
+"""Executes every example of CONTRIBUTING.md, README.md and the pages of docs as a reader would.
 
 A block under a line with a file's name is saved under that name; the lines of ``console`` blocks
 are run; a ``python`` block without a name is run as a script. Each section has its own folder.
@@ -44,7 +44,7 @@ def sections(page: str) -> dict[str, list[Block]]:
 
 SECTIONS = {
     f"{page}: {title}": blocks
-    for page in ("CONTRIBUTING.md", "README.md")
+    for page in ("CONTRIBUTING.md", "README.md", "docs/steering.md")
     for title, blocks in sections(page).items()
     if any(block.file or block.language in ("python", "console") for block in blocks)
 }

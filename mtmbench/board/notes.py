@@ -15,6 +15,8 @@ from mtmbench.rating.elo import SEQUENTIAL_K
 
 UNPARSED_LIMIT = 0.05
 
+STEERING_NOTE = "Text was steered by topics too, beside controls (mtmbench steer writes the table)."
+
 
 def judge_notes(judge: Mapping[str, Any]) -> list[str]:
     """Returns what a reader must know about who ruled."""

@@ -10,6 +10,7 @@ from typing import Any
 from mtmbench.board.notes import (
     AGREEMENT_NOTE,
     CONTROL_NOTE,
+    STEERING_NOTE,
     agreement_tables,
     audit_line,
     control_table,
@@ -58,6 +59,7 @@ def _template() -> Any:
     )
     environment.globals.update(
         agreement_note=AGREEMENT_NOTE,
+        steering_note=STEERING_NOTE,
         agreement_tables=agreement_tables,
         audit_line=audit_line,
         control_note=CONTROL_NOTE,

@@ -9,6 +9,7 @@ from mtmbench.board.markdown import markdown_bullets, markdown_table, markdown_t
 from mtmbench.board.notes import (
     AGREEMENT_NOTE,
     CONTROL_NOTE,
+    STEERING_NOTE,
     agreement_tables,
     audit_line,
     control_table,
@@ -35,6 +36,8 @@ def render_md(board: Mapping[str, Any]) -> str:
     parts = [f"# {markdown_text(board['title'])}"]
     if board["description"]:
         parts.append(markdown_text(board["description"]))
+    if "steering" in board:
+        parts.append(f"{markdown_text(STEERING_NOTE)} [The table]({board['steering']}).")
     parts.append(_corpora(board))
     if board["ratings"]:
         parts.append("## Ratings")

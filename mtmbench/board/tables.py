@@ -43,6 +43,7 @@ def build_board(suite: Suite, records: Sequence[Record]) -> dict[str, Any]:
         "suite": suite.name,
         "title": suite.title or suite.name,
         "description": suite.description,
+        **({"steering": "steering.md"} if suite.steering is not None else {}),
         "corpora": _corpora(board),
         "competitors": [
             {**who.identity(), "name": names[who], "items": _item_kind(board, who)}

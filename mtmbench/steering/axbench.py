@@ -73,11 +73,17 @@ class Ratings:
 
     def summary(self) -> dict[str, Any]:
         """Returns the mean of every aspect and overall, with how many texts each is a mean of."""
-        found: dict[str, Any] = {}
-        for name in (*ASPECTS, "overall"):
-            known = [each for each in (getattr(s, name) for s in self.scores) if each is not None]
-            found[name] = {"mean": fmean(known) if known else None, "n": len(known)}
-        return found
+        means = mean_scores(self.scores)
+        return {
+            name: {"mean": mean, "n": len(_known(self.scores, name))}
+            for name, mean in means.items()
+        }
+
+
+def mean_scores(scores: Sequence[Scores]) -> dict[str, float | None]:
+    """Returns the mean of every aspect and overall over the texts that have it; None of none."""
+    known = {name: _known(scores, name) for name in (*ASPECTS, "overall")}
+    return {name: fmean(values) if values else None for name, values in known.items()}
 
 
 def rate_texts(
@@ -140,6 +146,10 @@ def parse_rating(text: str) -> int | None:
     if match is None or set(_STATED.findall(text)) != {match.group(1)}:
         return None
     return int(match.group(1))
+
+
+def _known(scores: Sequence[Scores], name: str) -> list[float]:
+    return [value for value in (getattr(each, name) for each in scores) if value is not None]
 
 
 async def _rate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +11,11 @@ from mtmbench.cards import JudgeCard, SteeringSpec
 from mtmbench.features.sae import SAE
 from mtmbench.judging.base import JudgeClient
 from mtmbench.results import TopicResult
+from mtmbench.steering.axbench import Ratings, SteeredText
 from mtmbench.steering.controls import Condition
 from mtmbench.steering.generate import Generation, Progress
 from mtmbench.steering.language_model import CausalLM
+from mtmbench.steering.relevance import describe_topic
 from mtmbench.steering.text_measures import Embed
 from mtmbench.steering.units import Strength
 from mtmbench.store import RunStore
@@ -34,6 +36,9 @@ class Bench:
         judges: cards and clients by name; the first chooses λ.
         spec: what is played.
         store: where texts and rows are kept.
+        descriptions: what stands for each topic before judges and in the control that names it;
+            None for the topics' summaries or items.
+        rate: has a language model give texts AxBench's scores; None for no such scores.
         embed: texts → embeddings, for the drift; all-MiniLM-L6-v2 by default.
         progress: told how many of how many texts are there.
     """
@@ -47,8 +52,16 @@ class Bench:
     judges: Mapping[str, tuple[JudgeCard, JudgeClient]]
     spec: SteeringSpec
     store: RunStore
+    descriptions: Sequence[str] | None = None
+    rate: Callable[[Sequence[SteeredText]], Ratings] | None = None
     embed: Embed | None = None
     progress: Progress | None = None
+
+    def description(self, topic: int) -> str:
+        """Returns what stands for a topic."""
+        if self.descriptions is not None:
+            return self.descriptions[topic]
+        return describe_topic(self.result, topic)
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,7 +33,8 @@ class TextScores:
         perplexity: under the unsteered model, behind the prompt, tokens pooled; None where the
             texts have no tokens.
         perplexity_baseline: that of the unsteered texts.
-        distinct_2: distinct-2 of the texts; None where none has two tokens.
+        distinct_2: distinct-2 of the texts, the mean over directions where there are several; None
+            where none has two tokens.
         distinct_2_baseline: that of the unsteered texts.
         repetition: mean share of repeated 4-grams within a text.
         drift: mean distance of a text's embedding from that of its unsteered counterpart.
@@ -71,6 +72,7 @@ def score_texts(
     steered: Sequence[Generation],
     unsteered: Sequence[Generation],
     embed: Embed | None = None,
+    replicates: Sequence[int] | None = None,
 ) -> TextScores:
     """Scores texts against the unsteered ones of the same prompts.
 
@@ -79,6 +81,7 @@ def score_texts(
         steered: the texts.
         unsteered: a counterpart for each, of the same prompt.
         embed: texts → (N, E) embeddings; all-MiniLM-L6-v2 by default.
+        replicates: number of each text's direction; None for one direction.
 
     Raises:
         InputError: there are no texts, or a pair is not of one prompt.
@@ -89,8 +92,8 @@ def score_texts(
         n=len(steered),
         perplexity=generated_perplexity(lm, steered),
         perplexity_baseline=generated_perplexity(lm, unsteered),
-        distinct_2=distinct(texts),
-        distinct_2_baseline=distinct(others),
+        distinct_2=_mean_distinct(texts, replicates),
+        distinct_2_baseline=_mean_distinct(others, replicates),
         repetition=repetition(texts),
         drift=float(semantic_drift(texts, others, embed).mean()),
         mean_change=fmean(each.mean_change for each in steered),
@@ -244,6 +247,15 @@ def counts_as_steered(win_rate: float | None, ends: Mapping[str, float | None]) 
     """
     beaten = [ends.get(method) for method in BEATEN]
     return win_rate is not None and all(end is not None and win_rate > end for end in beaten)
+
+
+def _mean_distinct(texts: Sequence[str], replicates: Sequence[int] | None) -> float | None:
+    """Directions share their prompts and unsteered texts, and distinct-n is of sets of one size."""
+    groups: dict[int, list[str]] = {}
+    for text, number in zip(texts, replicates or [0] * len(texts), strict=True):
+        groups.setdefault(number, []).append(text)
+    found = [value for value in map(distinct, groups.values()) if value is not None]
+    return fmean(found) if found else None
 
 
 def _check_pairs(steered: Sequence[Generation], unsteered: Sequence[Generation]) -> None:

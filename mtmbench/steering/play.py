@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache, cached_property
 from importlib.metadata import version as package_version
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from mtmbench.errors import InputError
 from mtmbench.judging.ask import card_identity
 from mtmbench.judging.prompt import load_template
 from mtmbench.serialise import content_hash
+from mtmbench.steering.axbench import ASPECTS, SteeredText, mean_scores
 from mtmbench.steering.bench import Bench, Made, largest_topics
 from mtmbench.steering.controls import (
     Condition,
@@ -48,7 +50,6 @@ from mtmbench.steering.relevance import (
     PROMPT,
     SETTINGS,
     compare_texts,
-    describe_topic,
 )
 from mtmbench.steering.units import Reference, Strength, expected_change, read_reference, strength
 from mtmbench.steering.vector import SteeringVector, topic_vector
@@ -105,13 +106,16 @@ class _Play:
         for topic in self.topics:
             scored = {level: made[1] for level, made in sorted(tried[topic].items())}
             gains = self._delta_l([*scored.values(), *controls[topic]])
+            own = [made for level, made in scored.items() if level == chosen[topic]]
+            ratings = self._ratings([*own, *controls[topic]])
             for judge in self.bench.judges:
                 grid = [
-                    {**self._row(made, judge, gains), "chosen": level == chosen[topic]}
+                    {**self._row(made, judge, gains, ratings), "chosen": level == chosen[topic]}
                     for level, made in scored.items()
                 ]
                 others = [
-                    {**self._row(made, judge, gains), "chosen": None} for made in controls[topic]
+                    {**self._row(made, judge, gains, ratings), "chosen": None}
+                    for made in controls[topic]
                 ]
                 rows += _with_verdict(grid, others)
         return rows
@@ -164,7 +168,7 @@ class _Play:
         for topic in self.topics:
             like, _ = self._push(topic_vector(bench.result, topic, bench.sae), levels[topic])
             asked.append(((no_steering(topic),), None, self.second))
-            named = named_in_prompt(topic, describe_topic(bench.result, topic))
+            named = named_in_prompt(topic, bench.description(topic))
             asked.append(((named,), None, self.second))
             vectors: dict[str, list[SteeringVector]] = {
                 "topic_raw": [topic_vector(bench.result, topic, bench.sae, relative=False)],
@@ -224,7 +228,20 @@ class _Play:
         return made
 
     def _scores(self, made: Made) -> TextScores:
-        return score_texts(self.bench.lm, made.texts, made.plain, self.bench.embed)
+        """Returns the scores of texts from their record, which is made once."""
+        bench = self.bench
+        identity = {
+            "steering_version": STEERING_VERSION,
+            **bench.lm.backbone.describe(),
+            "texts": [each.key for each in made.texts],
+            "plain": [each.key for each in made.plain],
+            "replicates": made.replicates,
+        }
+        key = content_hash("text scores", identity)
+        if key not in self.held:
+            found = score_texts(bench.lm, made.texts, made.plain, bench.embed, made.replicates)
+            self._keep(key, {**identity, "scores": asdict(found)})
+        return TextScores(**self.held[key]["scores"])
 
     def _delta_l(self, several: Sequence[Made]) -> dict[Condition, float]:
         """Returns Δℓ of a topic's single directions, from their records or measured now.
@@ -267,7 +284,7 @@ class _Play:
         card, client = self.bench.judges[judge]
         topic = made.conditions[0].topic
         pairs, prompts = text_pairs(made.texts, made.plain)
-        described = describe_topic(self.bench.result, topic)
+        described = self.bench.description(topic)
         identity = {
             "judge": judge,
             **card_identity(card, client),
@@ -307,7 +324,25 @@ class _Play:
         self.bench.store.add([(record, RunInfo())])
         self.held[key] = payload
 
-    def _row(self, made: Made, judge: str, gains: Mapping[Condition, float]) -> dict[str, Any]:
+    def _ratings(self, several: Sequence[Made]) -> dict[Made, dict[str, float | None]]:
+        """Returns the mean AxBench scores of the texts of each, where there is a rater."""
+        if self.bench.rate is None:
+            return {}
+        texts = [
+            SteeredText(self.bench.description(made.conditions[0].topic), each.prompt, each.text)
+            for made in several
+            for each in made.texts
+        ]
+        scores = iter(self.bench.rate(texts).scores)
+        return {made: mean_scores(list(islice(scores, len(made.texts)))) for made in several}
+
+    def _row(
+        self,
+        made: Made,
+        judge: str,
+        gains: Mapping[Condition, float],
+        ratings: Mapping[Made, Mapping[str, float | None]],
+    ) -> dict[str, Any]:
         condition = made.conditions[0]
         row = table_row(
             corpus=self.bench.corpus.name, model=self.bench.name, topic=condition.topic,
@@ -321,6 +356,7 @@ class _Play:
             **row,
             "directions": len(made.conditions) if condition.push is not None else 0,
             "expected_change": float(np.mean(changes)),
+            **ratings.get(made, dict.fromkeys((*ASPECTS, "overall"))),
         }
 
 

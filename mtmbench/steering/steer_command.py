@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from mtmbench.harness import Progress
+    from mtmbench.steering.generate import Progress as TextProgress
 
 EXIT_INTERRUPTED = 130
 
@@ -39,6 +43,21 @@ def steer(
 
     resolved = load_suite(suite, parse_overrides(overrides or []))
     folder = out or Path("runs") / resolved.name
+    try:
+        with ConsoleProgress() as progress:
+            written = steer_suite(
+                resolved, folder, data_dir=data_dir, plugins=plugin or [],
+                progress=told_to(progress, resolved.name),
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        typer.echo("interrupted; the same command again goes on from here", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    for path in written:
+        typer.echo(str(path))
+
+
+def told_to(progress: Progress, name: str) -> TextProgress:
+    """Returns what counts texts as a phase of a progress bar."""
     done = of = 0
 
     def tell(now: int, total: int) -> None:
@@ -46,16 +65,7 @@ def steer(
         if total != of or now < done:
             progress.phase("texts", total)
             done, of = 0, total
-        progress.advance(now - done, resolved.name)
+        progress.advance(now - done, name)
         done = now
 
-    try:
-        with ConsoleProgress() as progress:
-            written = steer_suite(
-                resolved, folder, data_dir=data_dir, plugins=plugin or [], progress=tell
-            )
-    except KeyboardInterrupt:
-        typer.echo("interrupted; the same command again goes on from here", err=True)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
-    for path in written:
-        typer.echo(str(path))
+    return tell

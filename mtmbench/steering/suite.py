@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,21 @@ from mtmbench.cards import SteeringSpec, Suite, load_judge_card
 from mtmbench.errors import InputError, UnknownNameError
 from mtmbench.features.backbone import HuggingFaceBackbone
 from mtmbench.features.source import StoredFeatures
+from mtmbench.judging.base import EMPTY_TOPIC
+from mtmbench.judging.ledger import LEDGER
+from mtmbench.metrics.projected import projected_words
 from mtmbench.plan import FitCell, Plan, make_plan
 from mtmbench.registries import FEATURES, JUDGES, MODELS
 from mtmbench.results import TopicResult
+from mtmbench.steering.axbench import Ratings, SteeredText, rate_texts
 from mtmbench.steering.bench import Bench
 from mtmbench.steering.generate import Progress
 from mtmbench.steering.language_model import CausalLM
 from mtmbench.steering.play import play_steering
 from mtmbench.steering.table import write_table
+from mtmbench.steering.weights import with_frequencies
 from mtmbench.store import RunStore
+from mtmbench.types import Views
 from mtmbench.workspace import Workspace, WorkspaceSpec, competitor_id, result_path
 
 STORE = "steering"
@@ -38,7 +45,9 @@ def steer_suite(
 ) -> list[Path]:
     """Steers by the topics of a suite that was played, and writes the table beside its board.
 
-    Killed, the same call goes on where it stopped. Of several seeds the first one's fit steers.
+    Killed, the same call goes on where it stopped. Of several seeds the first one's fit steers. A
+    table [steering] with features of its own needs nothing played: its models are fitted here. One
+    thread is used, as by every worker of a run.
 
     Args:
         suite: the suite, with a table ``[steering]``.
@@ -52,35 +61,66 @@ def steer_suite(
 
     Raises:
         InputError: the suite has no such table or no model over features, a fit is not in the
-            folder, or its features are not those of a causal language model.
+            folder or failed, or its features are not those of a causal language model.
         StoreInUseError: another process steers in this folder.
     """
+    rows = steered_rows(suite, folder, data_dir=data_dir, plugins=plugins, progress=progress)
+    spec = suite.steering
+    assert spec is not None
+    clients = {name: JUDGES.get(load_judge_card(name).client) for name in spec.judges}
+    proxies = [name for name, client in clients.items() if not client.is_llm]
+    notes = [spec.note] if spec.note else []
+    if proxies:
+        notes.append(f"Proxies, not language models: {', '.join(proxies)}.")
+    return write_table(folder, rows, title=f"Steering: {suite.title or suite.name}", notes=notes)
+
+
+def steered_rows(
+    suite: Suite,
+    folder: Path,
+    *,
+    data_dir: Path | None = None,
+    plugins: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> list[dict[str, Any]]:
+    """Returns the rows of the table of :func:`steer_suite`, which see."""
     if suite.steering is None:
         raise InputError(f"suite {suite.name!r} has no table [steering]")
     spec = suite.steering
-    plan = make_plan(suite, data_dir=data_dir, plugins=plugins)
+    steered = _steered(suite, spec)
+    plan = make_plan(steered, data_dir=data_dir, plugins=plugins)
     cells = _cells(plan, spec)
-    source = FEATURES.get(suite.features.source)(**suite.features.params)
-    lm = _language_model(source, suite.features.source)
-    workspace = Workspace(WorkspaceSpec(suite, plan.specs, folder, plan.data_dir, plan.plugins))
+    source = FEATURES.get(steered.features.source)(**steered.features.params)
+    lm = _language_model(source, steered.features.source)
+    place = folder if spec.features is None else folder / STORE
+    workspace = Workspace(WorkspaceSpec(steered, plan.specs, place, plan.data_dir, plan.plugins))
     cards = {name: load_judge_card(name) for name in spec.judges}
     judges = {name: (card, JUDGES.get(card.client).from_card(card)) for name, card in cards.items()}
     rows: list[dict[str, Any]] = []
     try:
-        with RunStore(folder / STORE) as store:
+        with RunStore(folder / STORE) as store, one_thread():
             for cell in cells:
-                counts = workspace.views(cell.corpus, cell.setting).require("features", cell.model)
+                if spec.features is not None:
+                    _fit(workspace, store, cell)
+                views = workspace.views(cell.corpus, cell.setting)
+                counts = views.require("features", cell.model)
+                result = _result(place, cell)
+                name = competitor_id(cell)
+                if spec.weights == "frequencies":
+                    result, name = with_frequencies(result, counts), f"{name}, frequencies"
                 described = source.describe(cell.setting or "default")
                 bench = Bench(
-                    name=competitor_id(cell),
+                    name=name,
                     lm=lm,
                     corpus=plan.corpora[cell.corpus],
-                    result=_result(folder, cell),
+                    result=result,
                     sae=source.folder(described["sae"]).sae,
                     frequency=np.asarray(counts.matrix.sum(axis=0), np.int64).ravel(),
                     judges=judges,
                     spec=spec,
                     store=store,
+                    descriptions=None if spec.describe == "items" else _words(result, views),
+                    rate=None if spec.axbench is None else _rater(spec.axbench, folder / STORE),
                     progress=progress,
                 )
                 rows += [{**row, "k": cell.k} for row in play_steering(bench)]
@@ -88,11 +128,32 @@ def steer_suite(
     finally:
         for _, client in judges.values():
             asyncio.run(client.close())
-    proxies = [name for name, (_, client) in judges.items() if not client.is_llm]
-    notes = [spec.note] if spec.note else []
-    if proxies:
-        notes.append(f"Proxies, not language models: {', '.join(proxies)}.")
-    return write_table(folder, rows, title=f"Steering: {suite.title or suite.name}", notes=notes)
+    return rows
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Runs torch on one thread: two of them wait for each other on cores that others use too."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _steered(suite: Suite, spec: SteeringSpec) -> Suite:
+    """Returns the suite whose fits steer: with features of its own, one of these fits alone."""
+    if spec.features is None:
+        return suite
+    return suite.model_copy(
+        update={
+            "features": spec.features, "models": spec.models or suite.models, "metrics": (),
+            "metric_params": {}, "judging": None, "seeds": suite.seeds[:1], "seeds_per_model": {},
+        }
+    )  # fmt: skip
 
 
 def _cells(plan: Plan, spec: SteeringSpec) -> list[FitCell]:
@@ -101,9 +162,12 @@ def _cells(plan: Plan, spec: SteeringSpec) -> list[FitCell]:
     for model in spec.models:
         if model not in names:
             raise UnknownNameError("model over features", model, names)
+    for corpus in spec.corpora:
+        if corpus not in plan.corpora:
+            raise UnknownNameError("corpus of the suite", corpus, plan.corpora)
     chosen: dict[tuple[Any, ...], FitCell] = {}
     for cell in over_features:
-        if not spec.models or cell.model in spec.models:
+        if cell.model in (spec.models or names) and cell.corpus in (spec.corpora or plan.corpora):
             chosen.setdefault((cell.corpus, cell.k_spec, *cell.competitor), cell)
     if not chosen:
         raise InputError(f"suite {plan.suite.name!r} has no model over features to steer by")
@@ -115,6 +179,35 @@ def _language_model(source: Any, name: str) -> CausalLM:
     if not isinstance(backbone, HuggingFaceBackbone):
         raise InputError(f"feature source {name!r} has no language model that can be steered")
     return CausalLM(backbone)
+
+
+def _words(result: TopicResult, views: Views) -> list[str]:
+    """Returns each topic's ten projected words."""
+    words, _ = projected_words(result.doc_topic, views.require("words", result.model))
+    return [", ".join(each) or EMPTY_TOPIC for each in words]
+
+
+def _rater(name: str, folder: Path) -> Callable[[Sequence[SteeredText]], Ratings]:
+    card = load_judge_card(name)
+    return lambda texts: rate_texts(
+        JUDGES.get(card.client).from_card(card), card, texts, answers=folder / LEDGER
+    )
+
+
+def _fit(workspace: Workspace, store: RunStore, cell: FitCell) -> None:
+    """Fits a model, unless its record and its topics are there."""
+    if cell.key in store.finished():
+        if result_path(workspace.folder, cell.key).is_file():
+            return
+        store.forget(cell.key)
+    for produced in workspace.play([cell]):
+        store.add(produced)
+        for record, _ in produced:
+            if record.status != "ok":
+                raise InputError(
+                    f"{competitor_id(cell)} could not be fitted on {cell.corpus}, K = {cell.k}: "
+                    f"{record.payload['reason']}"
+                )
 
 
 def _result(folder: Path, cell: FitCell) -> TopicResult:

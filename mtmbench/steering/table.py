@@ -12,11 +12,17 @@ from mtmbench.board.cells import rounded
 from mtmbench.board.markdown import markdown_bullets, markdown_table, markdown_text
 from mtmbench.board.write import board_json
 from mtmbench.serialise import write_atomically
+from mtmbench.steering.axbench import ASPECTS
 from mtmbench.steering.evaluate import BEATEN
+from mtmbench.steering.summary import in_words, summary_rows, topic_rows
 
 SCHEMA = 1
 _DIGITS = 4
 _SHOWN = ("perplexity", "distinct_2", "delta_l", "drift", "mean_change")
+_PLACE = ("corpus", "model", "k", "judge")
+_TOPIC_HEADER = (
+    "corpus", "model", "topic", "chosen λ", "Spearman of Δℓ with λ", "over λ", "steered by",
+)  # fmt: skip
 _NOTES = (
     "A win rate is the share of prompts whose steered text a judge finds more about the topic than "
     "the unsteered one, a tie being half a win; 95 % intervals over prompts, or over directions "
@@ -26,6 +32,7 @@ _NOTES = (
     "is from the other half.",
     "Controls change activations by as much as the topic does at the chosen λ, in the mean over a "
     "reference text; mean ‖a′ − a‖ is what they did in the texts.",
+    "Spearman's correlation of Δℓ with λ is over the grid up to the chosen λ.",
     f"A topic counts as steered where its win rate lies above the intervals of {BEATEN[0]} and "
     f"{BEATEN[1]}.",
 )
@@ -43,51 +50,79 @@ def write_table(
         notes: what else a reader must know.
     """
     shown = [_rounded(row) for row in rows]
+    summary = {name: [_rounded(row) for row in its] for name, its in _summary(rows).items()}
     contents = {
-        "steering.json": board_json({"schema": SCHEMA, "rows": shown}),
+        "steering.json": board_json({"schema": SCHEMA, **summary, "rows": shown}),
         "steering.csv": _csv(shown),
-        "steering.md": _page(shown, title, notes),
+        "steering.md": _page(shown, summary, title, notes),
     }
     for name, content in contents.items():
         write_atomically(folder / name, content)
     return [folder / name for name in contents]
 
 
-def _page(rows: Sequence[Mapping[str, Any]], title: str, notes: Sequence[str]) -> str:
+def _summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    return {"summary": summary_rows(rows), "topics": topic_rows(rows)}
+
+
+def _page(
+    rows: Sequence[Mapping[str, Any]],
+    summary: Mapping[str, Sequence[Mapping[str, Any]]],
+    title: str,
+    notes: Sequence[str],
+) -> str:
     parts = [f"# {markdown_text(title)}", markdown_bullets([*notes, *_NOTES])]
-    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault((row["corpus"], row["model"], row["judge"]), []).append(row)
-    for (corpus, model, judge), group in groups.items():
-        told = [row for row in group if row["steered"] is not None]
-        topics = {row["topic"] for row in group}
+    if summary["topics"]:
         parts += [
-            f"## {markdown_text(model)} on {markdown_text(corpus)}, judge {markdown_text(judge)}",
-            f"{sum(row['steered'] for row in told)} of {len(topics)} topics count as steered; for "
-            f"{len(topics) - len(told)} no λ left the text fluent.",
+            "## Topics",
+            markdown_table(_TOPIC_HEADER, [*map(_topic_cells, summary["topics"])]),
+        ]
+    for told in summary["summary"]:
+        place = [told[name] for name in _PLACE]
+        group = [row for row in rows if [row.get(n) for n in _PLACE] == place]
+        rated = any(row.get("overall") is not None for row in group)
+        k = "" if told["k"] is None else f", K = {told['k']}"
+        parts += [
+            f"## {markdown_text(told['model'])} on {markdown_text(told['corpus'])}"
+            f"{k}, judge {markdown_text(told['judge'])}",
+            in_words(told),
             markdown_table(
-                ("topic", "method", "λ", "win rate", "n", *map(_heading, _SHOWN)),
-                [_cells(row) for row in group],
+                ("topic", "method", "λ", "win rate", "n", *map(_heading, _columns(rated))),
+                [_cells(row, _columns(rated)) for row in group],
             ),
         ]
     return "\n\n".join(parts) + "\n"
 
 
-def _cells(row: Mapping[str, Any]) -> list[Any]:
+def _columns(rated: bool) -> tuple[str, ...]:
+    return (*_SHOWN, *ASPECTS, "overall") if rated else _SHOWN
+
+
+def _topic_cells(row: Mapping[str, Any]) -> list[Any]:
+    level = None if row["lambda"] is None else f"{row['lambda']:g} {row['lambda_unit']}"
+    value = row["delta_l_spearman"]
+    return [
+        row["corpus"], row["model"], row["topic"], level, None if value is None else f"{value:.2f}",
+        row["n_lambdas"], ", ".join(row["steered"]) or "none",
+    ]  # fmt: skip
+
+
+def _cells(row: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:
     level = None
     if row["lambda"] is not None:
         level = f"{row['lambda']:g} {row['lambda_unit']}"
     interval = "" if row["lo"] is None else f" ({row['lo']:.2f} to {row['hi']:.2f})"
     method = row["method"] + (" (chosen)" if row["chosen"] else "")
     rate = None if row["win_rate"] is None else f"{row['win_rate']:.2f}{interval}"
-    numbers = [None if row[name] is None else f"{row[name]:.3g}" for name in _SHOWN]
+    numbers = [None if row[name] is None else f"{row[name]:.3g}" for name in columns]
     return [row["topic"], method, level, rate, row["n"], *numbers]
 
 
 def _heading(name: str) -> str:
-    return {"delta_l": "Δℓ", "mean_change": "mean ‖a′ − a‖", "distinct_2": "distinct-2"}.get(
-        name, name
-    )
+    return {
+        "delta_l": "Δℓ", "mean_change": "mean ‖a′ − a‖", "distinct_2": "distinct-2",
+        "overall": "AxBench",
+    }.get(name, name)  # fmt: skip
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -45,6 +45,9 @@ def semantic_drift(
 
     Two unsteered samples of a prompt drift apart too: that is what a drift is to be held against.
 
+    Each side is embedded in one batch of sorted texts, as the ``embedding`` judge does, so that
+    what one of them embedded is in the cache for the other.
+
     Args:
         texts: N steered texts.
         others: the N unsteered texts of the same prompts.
@@ -57,10 +60,8 @@ def semantic_drift(
         raise InputError(f"{len(texts)} texts cannot be paired with {len(others)}")
     if not texts:
         return np.empty(0)
-    embedded = np.asarray((embed or _minilm)([*texts, *others]), np.float64)
-    norms = np.linalg.norm(embedded, axis=1, keepdims=True)
-    unit = np.divide(embedded, norms, out=np.zeros_like(embedded), where=norms > 0)
-    drift: NDArray[np.float64] = 1 - (unit[: len(texts)] * unit[len(texts) :]).sum(axis=1)
+    first, second = (_unit_rows(side, embed or _minilm) for side in (texts, others))
+    drift: NDArray[np.float64] = 1 - (first * second).sum(axis=1)
     return drift
 
 
@@ -69,6 +70,15 @@ def _grams(text: str, n: int) -> list[tuple[str, ...]]:
         raise InputError(f"n-grams have at least 1 token, not {n!r}")
     tokens = _TOKEN.findall(text.lower())
     return [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
+
+
+def _unit_rows(texts: Sequence[str], embed: Embed) -> NDArray[np.float64]:
+    distinct_texts, rows = np.unique(np.array(texts, dtype=object), return_inverse=True)
+    embedded = np.asarray(embed(distinct_texts.tolist()), np.float64)
+    norms = np.linalg.norm(embedded, axis=1, keepdims=True)
+    unit = np.divide(embedded, norms, out=np.zeros_like(embedded), where=norms > 0)
+    whole: NDArray[np.float64] = unit[rows]
+    return whole
 
 
 def _minilm(texts: Sequence[str]) -> FloatArray:

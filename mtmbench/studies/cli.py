@@ -124,6 +124,46 @@ def features(
         typer.echo(f"  {path}")
 
 
+@study_app.command()
+def steering(
+    corpora: Annotated[
+        list[str] | None, typer.Argument(help="Names, files or folders; bills by default.")
+    ] = None,
+    source: Annotated[
+        str, typer.Option("--source", help="A feature source of a causal language model.")
+    ] = "tinylm",
+    models: ModelsOption = "mlda,metm,mbertopic",
+    topics: Annotated[int, typer.Option(help="Topics of each model, the largest.", min=1)] = 5,
+    k: KOption = "labels",
+    out: OutOption = None,
+    overrides: SetOption = None,
+    data_dir: DataOption = None,
+    plugin: PluginOption = None,
+    workers: WorkersOption = None,
+) -> None:
+    """What does λ buy and cost, by each model's topics? mBERTopic with and without TF-IDF too."""
+    from mtmbench.cards import parse_overrides
+    from mtmbench.reports import ConsoleProgress
+    from mtmbench.steering.steer_command import told_to
+    from mtmbench.studies.steering import run_steering_study
+
+    try:
+        with ConsoleProgress() as progress:
+            outcome = run_steering_study(
+                corpora or [], source=source, models=_names(models), topics=topics, k=_k(k),
+                out=out, overrides=parse_overrides(overrides or []), data_dir=data_dir,
+                plugins=plugin or [], workers=workers, progress=progress,
+                text_progress=told_to(progress, "steering"),
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        typer.echo("interrupted; the same command again goes on from here", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    for finding in outcome.study["findings"]:
+        typer.echo(f"{finding['corpus']}, {finding['model']}: {finding['text']}")
+    for path in outcome.files:
+        typer.echo(f"  {path}")
+
+
 def _play(name: str, corpora: list[str], overrides: list[str] | None, **options: Any) -> None:
     from mtmbench.cards import parse_overrides
     from mtmbench.reports import ConsoleProgress

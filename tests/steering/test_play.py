@@ -97,7 +97,7 @@ def bench(backbone, planted, tokens, tmp_path):
     with RunStore(tmp_path / "run") as store:
         yield Bench(
             "mlda", CausalLM(backbone), corpus, result, planted, np.arange(12),
-            {"counting": (CARD, Counting())}, spec, store, embed,
+            {"counting": (CARD, Counting())}, spec, store, embed=embed,
         )  # fmt: skip
 
 
@@ -160,7 +160,7 @@ def test_each_half_has_its_part(bench, monkeypatch):
     first, second = halves([f"w{i} w{i + 1}" for i in range(0, 40, 2)])
     texts = {r.key: r.payload for r in bench.store.records() if r.kind == "generation"}
     for record in bench.store.records():
-        if record.kind == "steer" and "texts" in record.payload:
+        if record.kind == "steer" and "conditions" in record.payload:
             prompts = {texts[key]["prompt"] for key in record.payload["texts"]}
             assert prompts in (set(first), set(second))
             method = record.payload["conditions"][0]["method"]

@@ -14,7 +14,12 @@ from mtmbench.cli import app
 from mtmbench.errors import InputError, UnknownNameError
 from mtmbench.features.sae import save_sae
 from mtmbench.harness import run_suite
+from mtmbench.judging.base import Completion, JudgeClient
+from mtmbench.registries import register_judge
 from mtmbench.steering.suite import steer_suite
+from mtmbench.store import RunStore, read_records
+
+NAMES = ("concept", "instruction", "fluency", "overall")
 
 
 def embed(texts):
@@ -53,6 +58,28 @@ def data(tmp_path, tiny_model, sae):
     }  # fmt: skip
 
 
+def check_changes(folder, rows):
+    """Texts are steered wherever a token that was drawn is read again, and rows hold their means.
+
+    The last token is never read, so that a text whose first token ends it is nowhere steered.
+    """
+    records = read_records(folder / "records.jsonl")
+    texts = {record.key: record.payload for record in records if record.kind == "generation"}
+    for text in texts.values():
+        read = len(text["ids"]) + text["ended"] - 1
+        assert (text["mean_change"] > 0) == (bool(text["pushes"]) and read > 0)
+    found = {}
+    for told in (record.payload for record in records):
+        if "conditions" in told:
+            level = None if told["strength"] is None else round(told["strength"]["lambda"], 4)
+            method = told["conditions"][0]["method"]
+            changes = [texts[key]["mean_change"] for key in told["texts"]]
+            found.setdefault((told["topic"], method, level), []).append(np.mean(changes))
+    for row in rows:
+        means = found[row["topic"], row["method"], row["lambda"]]
+        assert any(row["mean_change"] == pytest.approx(mean, abs=1e-4) for mean in means)
+
+
 def test_the_table_of_a_played_suite(data, tmp_path, monkeypatch):
     import tomli_w
 
@@ -71,10 +98,7 @@ def test_the_table_of_a_played_suite(data, tmp_path, monkeypatch):
     assert {row["model"] for row in rows} == {"mlda:default"}
     assert {row["k"] for row in rows} == {3}
     assert {row["lambda_unit"] for row in rows} == {"mean_norm", "absolute", None}
-    # A text whose first token ends it is nowhere steered.
-    changes = [row["mean_change"] for row in rows if row["lambda"] is not None]
-    assert min(changes) >= 0
-    assert sum(change > 0 for change in changes) > len(changes) / 2
+    check_changes(folder / "steering", rows)
     with (folder / "steering.csv").open(encoding="utf-8") as file:
         read = list(csv.DictReader(file))
     assert [row["method"] for row in read] == [row["method"] for row in rows]
@@ -93,6 +117,67 @@ def test_the_table_of_a_played_suite(data, tmp_path, monkeypatch):
     assert {p.name: p.read_bytes() for p in folder.glob("steering.*")} == before
 
 
+def test_a_table_with_features_of_its_own(data, tmp_path, monkeypatch):
+    """Nothing was played: the one model is fitted for steering, the suite's own features unread."""
+    monkeypatch.setattr("mtmbench.steering.text_measures._minilm", embed)
+    steering = {
+        **data["steering"], "features": data["features"], "models": ["mlda"], "topics": 1,
+        "lambdas": [1.0], "describe": "words", "corpora": ["toy"],
+    }  # fmt: skip
+    own = {**data, "features": {"source": "minilm"}, "steering": steering, "seeds": [3, 4]}
+    suite = parse_card(own, Suite, "toy")
+    folder = tmp_path / "run"
+    steer_suite(suite, folder)
+    written = json.loads((folder / "steering.json").read_text())
+    assert len(written["rows"]) == 1 + 8
+    assert len(written["summary"]) == len(written["topics"]) == 1
+    with RunStore(folder / "steering") as store:
+        records = list(store.records())
+    (fit,) = (record.payload for record in records if record.kind == "fit")
+    assert (fit["model"], fit["seed"], fit["setting"]) == ("mlda", 3, "default")
+    assert not (folder / "records.jsonl").exists()
+    (described,) = {r.payload["description"] for r in records if "description" in r.payload}
+    words = fit["topics"][written["topics"][0]["topic"]]["words"]
+    assert described == ", ".join(words)
+    # The same again fits nothing; topics that are lost are fitted anew.
+    before = (folder / "steering.json").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr("mtmbench.workspace.Workspace._fit", None)
+        steer_suite(suite, folder)
+    for file in (folder / "steering" / "results").iterdir():
+        file.unlink()
+    steer_suite(suite, folder)
+    assert (folder / "steering.json").read_bytes() == before
+
+
+def test_axbench_scores_of_the_chosen_texts(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("mtmbench.steering.text_measures._minilm", embed)
+    monkeypatch.setattr("mtmbench.steering.evaluate.MAX_PERPLEXITY_RATIO", np.inf)
+    monkeypatch.setattr("mtmbench.steering.evaluate.MIN_DISTINCT_RATIO", 0.0)
+
+    @register_judge("rater of steered texts")
+    class Rater(JudgeClient):
+        name, is_llm = "rater of steered texts", True
+
+        async def answer(self, question, params, replicate):
+            score = {"concept": 2, "instruction": 1, "fluency": 2}[question.context["task"]]
+            return Completion(f"RATING: {score}", model_revision="1")
+
+    (tmp_path / "rater.toml").write_text('client = "rater of steered texts"\n', encoding="utf-8")
+    steering = {
+        **data["steering"], "topics": 1, "drawn": 1, "axbench": str(tmp_path / "rater.toml"),
+    }  # fmt: skip
+    suite = parse_card({**data, "models": ["mlda"], "steering": steering}, Suite, "toy")
+    run_suite(suite, tmp_path / "run", workers=0)
+    steer_suite(suite, tmp_path / "run")
+    rows = json.loads((tmp_path / "run" / "steering.json").read_text())["rows"]
+    scores = {(row["method"], row["chosen"]): [row[n] for n in NAMES] for row in rows}
+    # The harmonic mean of 2, 1 and 2; a λ that was not chosen is not rated.
+    assert scores.pop(("topic", False)) == [None] * 4
+    assert set(map(tuple, scores.values())) == {(2, 1, 2, 1.5)}
+    assert len(scores) == 1 + 8
+
+
 def test_what_cannot_be_steered_is_named(data, tmp_path):
     def suite(**changes):
         return parse_card({**data, **changes}, Suite, "toy")
@@ -107,3 +192,5 @@ def test_what_cannot_be_steered_is_named(data, tmp_path):
         steer_suite(suite(features={"source": "minilm"}), tmp_path)
     with pytest.raises(InputError, match=r"unknown key 'steering.lamdas'; did you mean 'lambdas'"):
         suite(steering={"lamdas": [1.0]})
+    with pytest.raises(UnknownNameError, match="corpus of the suite 'toi'; did you mean 'toy'"):
+        steer_suite(suite(steering={**data["steering"], "corpora": ["toi"]}), tmp_path)

@@ -18,7 +18,9 @@ def row(method, value, *, topic=3, chosen=None, steered=None, strength=None, rat
         rate=rate or WinRate(value, value - 0.1, value + 0.1, 0.0, 1.0, 10, 5, 0), scores=SCORES,
         delta_l=None,
     )  # fmt: skip
-    return {**made, "chosen": chosen, "steered": steered}
+    rated = {"concept": 2.0, "instruction": 1.0, "fluency": 2.0, "overall": 1.5}
+    none = dict.fromkeys(rated)
+    return {**made, "chosen": chosen, "steered": steered, **(rated if chosen else none)}
 
 
 TWO, ONE = ({"lambda": level, "lambda_unit": "p99"} for level in (2.0, 1.0))
@@ -35,6 +37,8 @@ def test_json_and_csv(tmp_path):
     assert [path.name for path in files] == ["steering.json", "steering.csv", "steering.md"]
     written = json.loads(files[0].read_text(encoding="utf-8"))
     assert written["schema"] == 1
+    assert [row["topic"] for row in written["topics"]] == [3, 4]
+    assert (written["summary"][0]["n_steered"], written["summary"][0]["win_rate"]) == (1, 0.8124)
     assert len(written["rows"]) == 4
     first = written["rows"][0]
     assert (first["win_rate"], first["perplexity"]) == (0.8124, 31.2346)
@@ -52,7 +56,15 @@ def test_the_page(tmp_path):
     assert lines[0] == r"# Toy \*and\* more"
     assert "- Read &lt;this&gt;." in lines
     assert "## mlda on lee, judge words" in lines
-    assert "1 of 2 topics count as steered; for 1 no λ left the text fluent." in lines
-    rest = "31.2 | 0.91 | – | 0.4 | 2 |"
-    assert f"| 3 | topic (chosen) | 2 p99 | 0.81 (0.71 to 0.91) | 10 | {rest}" in lines
-    assert f"| 4 | none | – | – | 0 | {rest}" in lines
+    assert (
+        "1 of 2 topics count as steered (1 by every judge); for 1 no λ left the text fluent. Mean "
+        "win rate at the chosen λ 81 %."
+    ) in lines
+    assert "| lee | mlda | 3 | 2 p99 | – | 1 | words |" in lines
+    assert "| lee | mlda | 4 | – | – | 0 | none |" in lines
+    rest = "31.2 | 0.91 | – | 0.4 | 2"
+    assert (
+        f"| 3 | topic (chosen) | 2 p99 | 0.81 (0.71 to 0.91) | 10 | {rest} | 2 | 1 | 2 | 1.5 |"
+        in lines
+    )
+    assert f"| 4 | none | – | – | 0 | {rest} | – | – | – | – |" in lines

@@ -80,8 +80,13 @@ class EmbeddingJudge(JudgeClient):
         doc_topic: FloatArray,  # noqa: ARG002
         options: Sequence[Option],
     ) -> None:
-        """Encodes the texts in one batch."""
-        self._compared = self._batch(sorted({str(option.text) for option in options}))
+        """Encodes the texts in a batch a side: the unsteered ones are the same for many others."""
+        sides: dict[str, set[str]] = {}
+        for option in options:
+            sides.setdefault(option.name, set()).add(str(option.text))
+        self._compared = {}
+        for texts in sides.values():
+            self._compared.update(self._batch(sorted(texts)))
 
     async def answer(
         self,
