@@ -420,7 +420,7 @@ def _match_values(cell: MatchCell, outcome: MatchOutcome) -> dict[str, Any]:
         "calls": outcome.calls,
         "usage": outcome.usage,
         # Judges that use no tokens cost nothing, and their records say nothing of it.
-        **({"cost": outcome.cost} if outcome.usage else {}),
+        **({"cost": outcome.cost, "paid": dict(outcome.paid)} if outcome.usage else {}),
         "judge_revisions": outcome.revisions,
         "unread": _unread(cell, outcome),
     }

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from mtmbench.board.cells import ALL
 from mtmbench.board.shown import shown_notes
-from mtmbench.board.spending import cost_text
+from mtmbench.board.spending import cost_text, total_note
 from mtmbench.board.view import BoardView, LeagueView, k_text
 from mtmbench.judging.nulls import LEAST_SCORE
 from mtmbench.rating.elo import SEQUENTIAL_K
@@ -280,7 +280,7 @@ def rating_notes(view: BoardView) -> list[str]:
             "Pooled ratings count every judged document alike, so a corpus with more of them "
             "weighs more; documents are resampled within their corpus."
         )
-    return [*notes, *shown_notes(board.get("shown", ()))]
+    return [*notes, *shown_notes(board.get("shown", ())), *total_note(board)]
 
 
 _TIES = {

@@ -54,6 +54,44 @@ def spending_rows(board: BoardRecords, names: Mapping[Competitor, str]) -> list[
     ]
 
 
+def total_spending(board: BoardRecords) -> dict[str, Any]:
+    """Returns what all of a board's answers cost together, each counted once; empty for free ones.
+
+    Those of matches, controls, refinements, summaries and metrics. ``shared`` of the ``answers``
+    serve in several places, since the same was asked there.
+    """
+    told: list[Mapping[str, Any]] = [
+        record.payload for record in (*board.matches, *board.nulls) if record.status == "ok"
+    ]
+    told += [r.payload.get("answers_by") or {} for r in board.shown if r.status == "ok"]
+    told += [(r.payload.get("details") or {}).get("answers_by") or {} for r in board.metrics]
+    asked = [by for by in told if by.get("usage")]
+    if not asked:
+        return {}
+    places = Counter(mark for by in asked for mark in by.get("paid", ()))
+    paid = {mark: cost for by in asked for mark, cost in by.get("paid", {}).items()}
+    known = all(by.get("cost") is not None and by.get("paid") for by in asked)
+    return {
+        "answers": len(paid) if known else None,
+        "shared": sum(n > 1 for n in places.values()) if known else None,
+        "cost": total_cost(paid.values()) if known else None,
+    }
+
+
+def total_note(board: Mapping[str, Any]) -> list[str]:
+    """Returns the sentence that says what a board cost; none where nothing was paid."""
+    total = board.get("spent")
+    if total is None:
+        return []
+    if total["cost"] is None:
+        return ["What all answers cost together is not known: a judge's card has no prices."]
+    return [
+        f"All answers together, those of controls, summaries and metrics among them, cost "
+        f"{cost_text(total['cost'])}: {total['answers']:,} answers, of which {total['shared']:,} "
+        "serve in several places and are counted once."
+    ]
+
+
 def spending_table(board: Mapping[str, Any], judge: str) -> list[list[str]]:
     """Returns the lines of a judge's table, header first; empty if it has none."""
     rows = [row for row in board.get("spending", ()) if row["judge"] == judge]

@@ -11,7 +11,7 @@ from mtmbench.board.controls import control_rows, reliability
 from mtmbench.board.leagues import rate_leagues
 from mtmbench.board.metric_rows import metric_rows, metric_versions
 from mtmbench.board.shown import shown_rows
-from mtmbench.board.spending import judge_spending, spending_rows
+from mtmbench.board.spending import judge_spending, spending_rows, total_spending
 from mtmbench.cards import Suite
 from mtmbench.judging.audit import ORDER_FREE, Rate, audit
 from mtmbench.types import SCHEMA_VERSION, Record
@@ -37,7 +37,7 @@ def build_board(suite: Suite, records: Sequence[Record]) -> dict[str, Any]:
     confidence = suite.judging.confidence if suite.judging else 0.95
     names = display_names(suite, _competitors(board))
     controls = control_rows(board, confidence)
-    spending = spending_rows(board, names)
+    spending, spent = spending_rows(board, names), total_spending(board)
     return {
         "schema": SCHEMA_VERSION,
         "suite": suite.name,
@@ -56,6 +56,7 @@ def build_board(suite: Suite, records: Sequence[Record]) -> dict[str, Any]:
         "controls": controls,
         **({"shown": shown_rows(board.shown)} if board.shown else {}),
         **({"spending": spending} if spending else {}),
+        **({"spent": spent} if spent else {}),
         "ratings": [row for league in leagues for row in league.rows],
         "win_rates": [league.win_rates for league in leagues],
         "sequential_elo": [row for league in leagues for row in league.sequential],

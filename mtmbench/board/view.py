@@ -53,9 +53,12 @@ class LeagueView:
 
     @property
     def reasons(self) -> list[tuple[str, str]]:
-        """(name, reason) of the rows with something missing."""
-        pairs = zip(self.names, self.rows, strict=True)
-        return [(name, row["reason"]) for name, row in pairs if row["reason"]]
+        """(names, reason) of the rows with something missing, those of one reason together."""
+        named: dict[str, list[str]] = {}
+        for name, row in zip(self.names, self.rows, strict=True):
+            if row["reason"]:
+                named.setdefault(row["reason"], []).append(name)
+        return [(", ".join(names), reason) for reason, names in named.items()]
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mtmbench.cards import JudgeCard, JudgingSpec, Representation
 from mtmbench.errors import InputError
-from mtmbench.judging.ask import Answer, Asker, JudgeError, gather, run_async
+from mtmbench.judging.ask import Answer, Asker, JudgeError, gather, mark, run_async
 from mtmbench.judging.base import JudgeClient, Option, Question
 from mtmbench.judging.money import total_cost
 from mtmbench.judging.options import Projected, document_options
@@ -51,6 +51,7 @@ class MatchOutcome:
             question was asked.
         revisions: what the judge says it is, distinct and sorted.
         cost: what the answers cost; None where that is not known.
+        paid: what each answer cost, by :func:`mtmbench.judging.ask.mark`; of answers that are kept.
     """
 
     forward: str
@@ -60,6 +61,7 @@ class MatchOutcome:
     replies: tuple[tuple[str | None, str | None], ...]
     revisions: tuple[str, ...]
     cost: float | None = None
+    paid: Mapping[str, float] = field(default_factory=dict)
 
 
 def fold(forward: str, backward: str) -> float | None:
@@ -238,6 +240,7 @@ def _outcome(answers: Sequence[tuple[_Answer, _Answer]]) -> MatchOutcome:
         replies=tuple((forward.reply, backward.reply) for forward, backward in answers),
         revisions=tuple(sorted({a.model_revision for a in asked if a.model_revision})),
         cost=total_cost([answer.cost for answer in asked]),
+        paid={mark(a.key): a.cost for a in asked if a.key and a.cost is not None},
     )
 
 

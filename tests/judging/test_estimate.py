@@ -19,6 +19,7 @@ from mtmbench.cards import load_suite
 from mtmbench.executor import ASKING, Task, take
 from mtmbench.harness import run_suite
 from mtmbench.judging.estimate import batch_notice, estimates, total
+from mtmbench.judging.ledger import LEDGER, Ledger
 from mtmbench.plan import Plan, make_plan
 
 
@@ -76,6 +77,10 @@ def test_all_that_judges_are_asked_is_in_the_estimate(place: Path, server: ChatS
     asked = Counter(request.body["model"] for request in server.completions)
     assert asked["other"] <= 45
     assert asked["small"] <= 135
+    board = json.loads(Path("out/board.json").read_text())
+    with Ledger(Path("out") / LEDGER) as ledger:
+        assert board["spent"]["cost"] == pytest.approx(ledger.spent())
+    assert board["spent"]["answers"] == server.paid.total() == len(server.paid)
     sent = sum(
         len(message["content"]) for r in server.completions for message in r.body["messages"]
     )

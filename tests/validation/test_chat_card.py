@@ -1,0 +1,79 @@
+"""`mtmbench validate CARD` with a chat model behind an endpoint, over TCP."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "judging"))
+from chat_server import ChatServer
+
+from mtmbench.cli import app
+from mtmbench.validation import agreement, alternative
+
+CARD = """
+client = "openai"
+model = "knows"
+
+[endpoint]
+base_url = "{url}"
+
+[decoding]
+max_tokens = 60
+
+[limits]
+concurrency = 8
+"""
+
+
+def knows(messages: Sequence[Mapping[str, str]]) -> str:
+    """Reads the made-up documents and words, which say what people think of them."""
+    user = messages[-1]["content"]
+    form = user.rstrip().splitlines()[-1].partition(":")[0]
+    if form == "FIT":
+        return f"It says so.\nFIT: {re.findall(r'fits ([1-5])', user)[-1]}"
+    if form == "RANKING":
+        fits = [-int(level) for level in re.findall(r"fits ([1-5])", user)]
+        best = np.argsort(fits, kind="stable") + 1
+        return "RANKING: " + ", ".join(map(str, best.tolist()))
+    topics = re.findall(r"(r[1-3]t\d+d\d+)w\d+", user)
+    if form == "RATING":
+        return f"RATING: {topics[0][1]}"
+    return f"INTRUDER: {topics.index(min(topics, key=topics.count)) + 1}"
+
+
+def test_a_chat_card_is_validated_and_asked_nothing_twice(
+    made_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agreement, "RESAMPLES", 40)
+    monkeypatch.setattr(alternative, "RESAMPLES", 20)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    card, out = tmp_path / "knows.toml", tmp_path / "out"
+    command = ["validate", str(card), "--out", str(out), "--data-dir", str(made_up)]
+    with ChatServer(models={"knows": knows}) as server:
+        card.write_text(CARD.format(url=server.url))
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 0, done.output
+        asked = 8 * 7 + 8 + 24 + 24 * 4
+        assert server.paid.total() == len(server.paid) == asked
+        board = (out / "board.json").read_bytes()
+        assert CliRunner().invoke(app, command).exit_code == 0
+        assert server.paid.total() == asked
+    assert (out / "board.json").read_bytes() == board
+    rows = json.loads(board)["rows"]
+    found = {
+        (row["dataset"], row["task"], row["statistic"]): row["value"]
+        for row in rows if row["judge"] == "knows"
+    }  # fmt: skip
+    assert found["hoyle-nytimes", "rating", "spearman"] == 1
+    assert found["hoyle-nytimes", "rating", "kappa"] == 1
+    assert found["hoyle-wikitext", "intrusion", "found"] == 1
+    assert found["proxann-bills", "fit", "kendall_tau"] > 0.6
+    assert found["proxann-bills", "rank", "kendall_tau"] > 0.6
