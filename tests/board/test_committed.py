@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+from mtmbench.steering.summary import summary_rows
+
 ROOT = Path(__file__).parents[2]
-QUICK = ROOT / "leaderboards" / "quick"
-LABELLED = ROOT / "leaderboards" / "labelled"
+BOARDS = ROOT / "leaderboards"
+QUICK = BOARDS / "quick"
+LABELLED = BOARDS / "labelled"
 
 
 def extract(board: dict) -> str:
@@ -54,6 +59,50 @@ def gold_extract(board: dict) -> str:
         name = f"`{model}`" + (f", {setting}" if setting else "")
         lines.append(f"| {name} | {' | '.join(found[model, setting][c] for c in corpora)} |")
     return "\n".join(lines)
+
+
+def steering_extract() -> str:
+    """The README's table of steering: means over topics of both committed tables, by judge."""
+    lines = [
+        "| topics | judge | win rate | permuted | other topics | named in the prompt | steered |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for board in ("steering", "quick"):
+        table = json.loads((BOARDS / board / "steering.json").read_text(encoding="utf-8"))
+        link = f"[`{board}`](leaderboards/{board}/steering.md)"
+        for row in table["summary"]:
+            held = [row["controls"][name] for name in ("permuted", "other_topic", "prompt")]
+            rates = [f"{100 * rate:.0f} %" for rate in (row["win_rate"], *held)]
+            judged = [f"`{row['judge']}`", *rates, f"{row['n_steered']} of {row['n_topics']}"]
+            lines.append(f"| {link}: {row['corpus']} | {' | '.join(judged)} |")
+    return "\n".join(lines)
+
+
+def test_readme_quotes_the_steering_tables():
+    table = steering_extract()
+    assert table in (ROOT / "README.md").read_text(encoding="utf-8"), f"the tables say:\n{table}"
+
+
+@pytest.mark.parametrize("board", ["steering", "quick"])
+def test_committed_steering_tables_are_whole(board):
+    """All methods for every topic and judge, and a summary that follows from the rows."""
+    table = json.loads((BOARDS / board / "steering.json").read_text(encoding="utf-8"))
+    places = {(row["topic"], row["judge"]) for row in table["rows"]}
+    assert {row["topic"] for row in table["topics"]} == {topic for topic, _ in places}
+    for place in places:
+        mine = [row for row in table["rows"] if (row["topic"], row["judge"]) == place]
+        assert {row["method"] for row in mine} == {
+            "topic", "topic_raw", "none", "prompt", "diff_means", "best_feature", "random",
+            "permuted", "other_topic",
+        }  # fmt: skip
+        own = [row for row in mine if row["chosen"]]
+        assert len(own) <= 1
+        for row in mine if own else []:
+            if row["method"] in ("random", "permuted", "diff_means", "best_feature"):
+                assert row["expected_change"] == pytest.approx(own[0]["expected_change"], rel=0.01)
+    for row, again in zip(table["summary"], summary_rows(table["rows"]), strict=True):
+        assert row["n_steered"] == again["n_steered"]
+        assert row["win_rate"] == pytest.approx(again["win_rate"], abs=1e-4)
 
 
 def test_readme_quotes_the_labelled_board():
