@@ -188,13 +188,22 @@ class _Play:
             found[made.conditions[0].topic].append(made)
         return found
 
-    def _documents(self, topic: int) -> TopicDocuments:
-        return topic_documents(self.bench.result, topic, n=self.spec.documents, seed=self.spec.seed)
+    def _documents(self, topic: int) -> TopicDocuments | None:
+        """None where every document, or none, has a share of the topic."""
+        try:
+            return topic_documents(
+                self.bench.result, topic, n=self.spec.documents, seed=self.spec.seed
+            )
+        except InputError:
+            return None
 
-    def _difference(self, topic: int) -> SteeringVector:
+    def _difference(self, topic: int) -> SteeringVector | None:
         """Of the documents that Δℓ is measured on, which is in this control's favour."""
+        documents = self._documents(topic)
+        if documents is None:
+            return None
         return difference_of_means(
-            self.bench.lm.backbone, self.bench.corpus, self._documents(topic), self.hook_point,
+            self.bench.lm.backbone, self.bench.corpus, documents, self.hook_point,
             topic=topic, max_tokens=self.spec.document_tokens,
         )  # fmt: skip
 
@@ -255,6 +264,8 @@ class _Play:
             if len(made.conditions) == 1 and condition.push is not None:
                 pushes[condition] = condition.push
         documents = self._documents(several[0].conditions[0].topic)
+        if documents is None:
+            return {}
         place = {
             "steering_version": STEERING_VERSION,
             **bench.lm.backbone.describe(),

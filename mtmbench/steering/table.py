@@ -32,7 +32,8 @@ _NOTES = (
     "is from the other half.",
     "Controls change activations by as much as the topic does at the chosen λ, in the mean over a "
     "reference text; mean ‖a′ − a‖ is what they did in the texts.",
-    "Spearman's correlation of Δℓ with λ is over the grid up to the chosen λ.",
+    "Spearman's correlation of Δℓ with λ is over the grid up to the chosen λ. Neither Δℓ nor a "
+    "difference of means can be had of a topic that every document shares in.",
     f"A topic counts as steered where its win rate lies above the intervals of {BEATEN[0]} and "
     f"{BEATEN[1]}.",
 )

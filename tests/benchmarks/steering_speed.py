@@ -164,7 +164,8 @@ def _lens_sampler(hook_point: str, chosen: argparse.Namespace) -> Sampler:
         tokens = ids
         with torch.inference_mode(), model.hooks(fwd_hooks=hooks):
             for step in range(chosen.tokens):
-                logits = model(tokens, past_kv_cache=cache)[:, -1]
+                mask = torch.ones_like(tokens)
+                logits = model(tokens, past_kv_cache=cache, attention_mask=mask)[:, -1]
                 tokens = draw(logits, uniforms[:, step], 1.0, 0.95)[:, None]
         return chosen.rows * chosen.tokens
 

@@ -105,6 +105,13 @@ def test_committed_steering_tables_are_whole(board):
         assert row["win_rate"] == pytest.approx(again["win_rate"], abs=1e-4)
 
 
+@pytest.mark.parametrize("board", ["steering", "quick"])
+def test_committed_pages_link_the_steering_table(board):
+    page = (BOARDS / board / "index.html").read_text(encoding="utf-8")
+    assert '<a href="steering.md">' in page
+    assert "(steering.md)" in (BOARDS / board / "board.md").read_text(encoding="utf-8")
+
+
 def test_readme_quotes_the_labelled_board():
     table = gold_extract(json.loads((LABELLED / "board.json").read_text(encoding="utf-8")))
     assert table in (ROOT / "README.md").read_text(encoding="utf-8"), f"the board says:\n{table}"

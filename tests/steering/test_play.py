@@ -185,6 +185,20 @@ def test_where_no_lambda_leaves_the_text_fluent(bench, monkeypatch):
     assert best["expected_change"] == pytest.approx(weakest["expected_change"], rel=1e-4)
 
 
+def test_a_topic_that_every_document_shares_in(bench):
+    """There are no documents off the topic: no Δℓ, no difference of means, the rest as ever."""
+    theta = bench.result.doc_topic.copy()
+    theta[:, 2] = 0.9
+    result = replace(bench.result, doc_topic=theta / theta.sum(axis=1, keepdims=True))
+    spec = bench.spec.model_copy(update={"topics": 1, "drawn": 1})
+    rows = play_steering(replace(bench, result=result, spec=spec))
+    assert {row["topic"] for row in rows} == {2}
+    assert {row["delta_l"] for row in rows} == {None}
+    methods = {row["method"] for row in rows}
+    assert "diff_means" not in methods
+    assert len(methods) == 8
+
+
 def test_a_judge_is_needed(bench):
     with pytest.raises(InputError, match="needs a judge"):
         play_steering(replace(bench, judges={}))

@@ -18,6 +18,7 @@ from mtmbench.judging.base import Completion, JudgeClient
 from mtmbench.registries import register_judge
 from mtmbench.steering.suite import steer_suite
 from mtmbench.store import RunStore, read_records
+from mtmbench.studies.steering import run_steering_study
 
 NAMES = ("concept", "instruction", "fluency", "overall")
 
@@ -176,6 +177,26 @@ def test_axbench_scores_of_the_chosen_texts(data, tmp_path, monkeypatch):
     assert scores.pop(("topic", False)) == [None] * 4
     assert set(map(tuple, scores.values())) == {(2, 1, 2, 1.5)}
     assert len(scores) == 1 + 8
+
+
+def test_the_study_from_corpus_to_pages(data, tmp_path, monkeypatch):
+    """Every model, then one of them by frequencies; the same again makes the same files."""
+    monkeypatch.setattr("mtmbench.steering.text_measures._minilm", embed)
+    monkeypatch.setattr("mtmbench.studies.steering.WEIGHED", "mlda")
+    overrides = {
+        "corpora": data["corpora"], "words": data["words"], "features": data["features"],
+        "steering": {**data["steering"], "topics": 1, "drawn": 1},
+    }  # fmt: skip
+    asked = {"models": ["mlda"], "k": 3, "out": tmp_path / "study", "workers": 0}
+    found = run_steering_study(**asked, overrides=overrides)
+    assert found.study["models"] == ["mlda:default", "mlda:default, frequencies"]
+    assert {point["lambda"] for point in found.study["points"]} == {1.0, 3.0, None}
+    assert [path.name for path in found.files] == [
+        "study.json", "study.csv", "study.md", "study.html",
+    ]  # fmt: skip
+    before = {path.name: path.read_bytes() for path in found.files}
+    again = run_steering_study(**asked, overrides=overrides)
+    assert {path.name: path.read_bytes() for path in again.files} == before
 
 
 def test_what_cannot_be_steered_is_named(data, tmp_path):

@@ -67,8 +67,8 @@ def test_points_by_hand():
     assert len(points) == 2 * 3 * 3
     two = point(points, TFIDF, "relevance", 2.0)
     mean, lo, hi = mean_interval([0.75, 0.85, 0.95])
-    found = [two[name] for name in ("mean", "lo", "hi")]
-    assert found == pytest.approx([mean, lo, min(hi, 1)], abs=1e-4)
+    ends = [two[name] for name in ("mean", "lo", "hi")]
+    assert ends == pytest.approx([mean, lo, min(hi, 1)], abs=1e-4)
     assert (two["n"], two["n_chosen"], two["best"], two["judge"]) == (3, 2, True, "words")
     assert (point(points, TFIDF, "relevance", 1.0)["best"], two["lambda_unit"]) == (False, "p99")
     # Ratios 2, 4 and 8: their geometric mean, and the interval of their logarithms.
