@@ -158,9 +158,12 @@ def test_every_shipped_suite_names_what_exists(name: str) -> None:
         assert load_model_card(model).model in MODELS
     assert set(suite.metrics) <= set(METRICS)
     assert suite.features.source in FEATURES
-    assert suite.judging is not None
-    for judge in suite.judging.judges:
+    ruled = [part for part in (suite.judging, suite.steering) if part is not None]
+    assert ruled
+    for judge in (judge for part in ruled for judge in part.judges):
         load_judge_card(judge)
+    if suite.steering is not None and suite.steering.features is not None:
+        assert suite.steering.features.source in FEATURES
 
 
 @pytest.mark.parametrize("name", sorted(card_names("baselines")))

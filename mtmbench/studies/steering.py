@@ -232,9 +232,9 @@ def _sentence(points: Sequence[Row], summary: Sequence[Row]) -> str:
     return (
         f"at λ = {at['lambda']:g} {at['lambda_unit']}, which {at['n_chosen']} of {n} topics chose, "
         f"steered text is found more about its topic in {' and '.join(rates)}, at "
-        f"{cost['mean']:.2f}{_range(cost, 1, '.2f')} times the perplexity of unsteered text. At "
-        f"its own λ, {summary[0]['n_steered_by_all']} of {n} topics lie above the permuted and "
-        "other-topic controls by every judge."
+        f"{cost['mean']:.2f}{_range(cost, 1, '.2f')} times the perplexity of unsteered text. "
+        f"Each at its own λ, {summary[0]['n_steered_by_all']} of {n} topics lie above the permuted "
+        "and other-topic controls by every judge."
     )
 
 

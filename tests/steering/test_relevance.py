@@ -126,8 +126,9 @@ def test_the_embedding_judge_reads_the_description(corpus, topics):
     outcome = compare_texts(EmbeddingJudge(embed=embed), CARD, corpus, topics, 0, pairs)
     assert outcome.forward == outcome.backward == "abt"
     assert outcome.calls == 3
-    # The texts in one batch, the description in another.
-    assert sorted(calls) == sorted([("far", "near", "nearly"), (describe_topic(topics, 0),)])
+    # The steered texts in one batch, the others in another, the description in a third.
+    batches = [("far", "near"), ("far", "near", "nearly"), (describe_topic(topics, 0),)]
+    assert sorted(calls) == sorted(batches)
 
 
 def test_the_regression_judge_is_trained_first(corpus, topics):
