@@ -91,7 +91,7 @@ def test_plan_counts_the_calls_of_quick(call: Call) -> None:
     # documents' topics. A proxy's one call serves both orders.
     row = next(line for line in out.splitlines() if "embedding" in line)
     cells = [cell.strip() for cell in row.strip("│").split("│")]
-    assert cells[:4] == ["embedding", "54", "11700", "at most 11700"]
+    assert cells[:5] == ["embedding", "matches", "54", "11700", "at most 11700"]
 
 
 def test_rate_prints_and_writes(call: Call, tmp_path: Path) -> None:

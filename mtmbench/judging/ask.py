@@ -47,7 +47,7 @@ def most_lost(concurrency: int) -> int:
 
     Those under way, and up to a quarter as many that have come and are on their way to the disk.
     """
-    return concurrency + max(1, concurrency // 4)
+    return concurrency + concurrency // 4
 
 
 def mark(key: str) -> str:

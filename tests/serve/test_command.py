@@ -43,9 +43,11 @@ def test_a_suite_is_served_voted_on_and_gets_a_board(
     fitted = [*plugin, "--out", "out", "--workers", "0", "--set", 'judging.judges=["scripted"]']
     runner = CliRunner()
     assert runner.invoke(app, ["run", "suite.toml", *fitted]).exit_code == 0
+    # A shell that starts tests in the background has them ignore Ctrl-C, and so their children.
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     process = subprocess.Popen(
-        [sys.executable, "-P", "-u", "-m", "mtmbench", "serve", "suite.toml", *plugin,
-         "--out", "out"],
+        [sys.executable, "-P", "-u", "-c", f"{listen}; from mtmbench.cli import main; main()",
+         "serve", "suite.toml", *plugin, "--out", "out"],
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
