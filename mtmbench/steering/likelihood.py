@@ -29,6 +29,10 @@ DOCUMENT_TOKENS = 256
 N_DOCUMENTS = 50
 
 
+class NoContrastError(InputError):
+    """Every document, or none, has a share of a topic, so there is nothing to compare."""
+
+
 @dataclass(frozen=True)
 class Likelihood:
     """How likely a text is.
@@ -130,7 +134,8 @@ def topic_documents(
         seed: of the random ones.
 
     Raises:
-        InputError: the topic is out of range, or there is no document of one of the two.
+        InputError: the topic is out of range.
+        NoContrastError: there is no document of one of the two.
     """
     check_topic(result, topic)
     shares = result.doc_topic[:, topic]
@@ -140,7 +145,7 @@ def topic_documents(
     order = np.random.default_rng(seed_from("off topic", seed, topic)).permutation(len(others))
     off = sorted(others[i] for i in order[:n].tolist())
     if not on or not off:
-        raise InputError(
+        raise NoContrastError(
             f"topic {topic} of {result.model!r} has {len(on)} documents of its own and {len(off)} "
             f"others with a share below 1/{result.n_topics}; both are needed"
         )

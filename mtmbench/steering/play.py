@@ -43,7 +43,12 @@ from mtmbench.steering.evaluate import (
 )
 from mtmbench.steering.generate import Job, Sampling, generate
 from mtmbench.steering.hook import Push
-from mtmbench.steering.likelihood import TopicDocuments, delta_l, topic_documents
+from mtmbench.steering.likelihood import (
+    NoContrastError,
+    TopicDocuments,
+    delta_l,
+    topic_documents,
+)
 from mtmbench.steering.prompts import load_prompts
 from mtmbench.steering.relevance import (
     PLACEHOLDERS,
@@ -194,7 +199,7 @@ class _Play:
             return topic_documents(
                 self.bench.result, topic, n=self.spec.documents, seed=self.spec.seed
             )
-        except InputError:
+        except NoContrastError:
             return None
 
     def _difference(self, topic: int) -> SteeringVector | None:
