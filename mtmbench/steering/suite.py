@@ -65,14 +65,21 @@ def steer_suite(
         StoreInUseError: another process steers in this folder.
     """
     rows = steered_rows(suite, folder, data_dir=data_dir, plugins=plugins, progress=progress)
-    spec = suite.steering
-    assert spec is not None
+    assert suite.steering is not None
+    return write_table(
+        folder, rows, title=f"Steering: {suite.title or suite.name}",
+        notes=table_notes(suite.steering),
+    )  # fmt: skip
+
+
+def table_notes(spec: SteeringSpec) -> list[str]:
+    """Returns what a reader of the table must know of its suite: its note, its proxies."""
     clients = {name: JUDGES.get(load_judge_card(name).client) for name in spec.judges}
     proxies = [name for name, client in clients.items() if not client.is_llm]
     notes = [spec.note] if spec.note else []
     if proxies:
         notes.append(f"Proxies, not language models: {', '.join(proxies)}.")
-    return write_table(folder, rows, title=f"Steering: {suite.title or suite.name}", notes=notes)
+    return notes
 
 
 def steered_rows(

@@ -50,35 +50,34 @@ def write_table(
         title: of the page.
         notes: what else a reader must know.
     """
-    shown = [_rounded(row) for row in rows]
-    summary = {name: [_rounded(row) for row in its] for name, its in _summary(rows).items()}
-    contents = {
-        "steering.json": board_json({"schema": SCHEMA, **summary, "rows": shown}),
-        "steering.csv": _csv(shown),
-        "steering.md": _page(shown, summary, title, notes),
-    }
+    told = {"summary": summary_rows(rows), "topics": topic_rows(rows), "rows": rows}
+    table = {name: [_rounded(row) for row in its] for name, its in told.items()}
+    contents = steering_files({"schema": SCHEMA, **table}, title=title, notes=notes)
     for name, content in contents.items():
         write_atomically(folder / name, content)
     return [folder / name for name in contents]
 
 
-def _summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    return {"summary": summary_rows(rows), "topics": topic_rows(rows)}
+def steering_files(
+    table: Mapping[str, Any], *, title: str, notes: Sequence[str] = ()
+) -> dict[str, str]:
+    """Returns the contents of the three files by name; they follow from ``steering.json`` alone."""
+    return {
+        "steering.json": board_json(table),
+        "steering.csv": _csv(table["rows"]),
+        "steering.md": _page(table, title, notes),
+    }
 
 
-def _page(
-    rows: Sequence[Mapping[str, Any]],
-    summary: Mapping[str, Sequence[Mapping[str, Any]]],
-    title: str,
-    notes: Sequence[str],
-) -> str:
+def _page(table: Mapping[str, Any], title: str, notes: Sequence[str]) -> str:
+    rows = table["rows"]
     parts = [f"# {markdown_text(title)}", markdown_bullets([*notes, *_NOTES])]
-    if summary["topics"]:
+    if table["topics"]:
         parts += [
             "## Topics",
-            markdown_table(_TOPIC_HEADER, [*map(_topic_cells, summary["topics"])]),
+            markdown_table(_TOPIC_HEADER, [*map(_topic_cells, table["topics"])]),
         ]
-    for told in summary["summary"]:
+    for told in table["summary"]:
         place = [told[name] for name in _PLACE]
         group = [row for row in rows if [row.get(n) for n in _PLACE] == place]
         rated = any(row.get("overall") is not None for row in group)

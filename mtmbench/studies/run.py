@@ -91,9 +91,9 @@ def run_study(
 
     load_plugins(plugins)
     bare = _suite(name, corpora, source, models, reference, seeds, k, overrides)
-    design = make_design(name, _source_maker(bare))
+    design = make_design(name, source_maker(bare))
     suite = _with_settings(bare, design)
-    plan = _plan(suite, data_dir, plugins)
+    plan = plan_study(suite, data_dir, plugins)
     folder = out or Path("runs") / "studies" / name
     outcome = run_suite(
         suite, folder, data_dir=data_dir, plugins=plugins, workers=workers, progress=progress,
@@ -154,7 +154,8 @@ def _check_models(suite: Suite, models: Sequence[str], reference: str | None) ->
             raise InputError(f"the reference {name!r} reads SAE features; give a model over words")
 
 
-def _source_maker(suite: Suite) -> Any:
+def source_maker(suite: Suite) -> Any:
+    """Returns what makes the suite's feature source with further settings."""
     features = suite.features
     given = dict(features.params)
     further = dict(given.pop("settings", None) or {})
@@ -181,7 +182,7 @@ def _with_settings(suite: Suite, design: Design) -> Suite:
     )
 
 
-def _plan(suite: Suite, data_dir: Path | None, plugins: Sequence[str]) -> Plan:
+def plan_study(suite: Suite, data_dir: Path | None, plugins: Sequence[str]) -> Plan:
     """Plans the suite with one variant of each metric, and none of labels where there are none."""
     plan = make_plan(suite, data_dir=data_dir, plugins=plugins)
     wanted = {metric.name: metric for metric in STUDY_METRICS}

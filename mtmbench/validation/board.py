@@ -89,21 +89,22 @@ def write_board(
         [*(judge for judge in old_judges if judge["judge"] in known), *judges],
         key=lambda judge: str(judge["judge"]),
     )
-    board = {
-        "schema": SCHEMA,
-        "rows": [_rounded(row) for row in every],
-        "judges": plain(all_judges),
-    }
+    rounded = [Row(**_rounded(row)) for row in every]
+    files = judges_board_files(rounded, all_judges)
+    for name, content in files.items():
+        write_atomically(out / name, content)
+    return tuple(out / name for name in files), rounded
+
+
+def judges_board_files(rows: Sequence[Row], judges: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Returns the contents of the board's files by name; they follow from ``board.json`` alone."""
+    board = {"schema": SCHEMA, "rows": [asdict(row) for row in rows], "judges": plain(judges)}
     text = json.dumps(board, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    rounded = [Row(**row) for row in board["rows"]]
-    files = {
-        path: text + "\n",
-        out / "board.csv": render_csv(rounded),
-        out / "board.md": render_md(rounded, all_judges),
+    return {
+        "board.json": text + "\n",
+        "board.csv": render_csv(rows),
+        "board.md": render_md(rows, judges),
     }
-    for file, content in files.items():
-        write_atomically(file, content)
-    return tuple(files), rounded
 
 
 def read_board(path: Path) -> tuple[list[Row], list[dict[str, Any]]]:
