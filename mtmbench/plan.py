@@ -239,9 +239,8 @@ def _fit_cells(suite: Suite, corpus: Corpus) -> Iterator[FitCell]:
             for setting in settings:
                 for seed in suite.seeds_of(shown):
                     key = content_hash(
-                        "fit", corpus.revision, card.model, MODELS.origin(card.model),
-                        model.version, resolved, view_inputs[setting],
-                        setting, k, k_spec, seed,
+                        "fit", corpus.revision, card.model, model.version, resolved,
+                        view_inputs[setting], setting, k, k_spec, seed,
                     )  # fmt: skip
                     yield FitCell(
                         key, corpus.name, corpus.revision, shown, card.model, setting, k,
@@ -270,7 +269,7 @@ def _metric_cells(suite: Suite, fits: Sequence[FitCell]) -> Iterator[MetricCell]
             for fit in group[:1] if over_seeds else group:
                 siblings = tuple(group[1:]) if over_seeds else ()
                 key = content_hash(
-                    "metric", name, METRICS.origin(name), metric.version, view, params,
+                    "metric", name, metric.version, view, params,
                     fit.key, [other.key for other in siblings], suite.words.model_dump(),
                     *([inputs] if inputs else []),
                 )  # fmt: skip

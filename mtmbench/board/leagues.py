@@ -116,7 +116,7 @@ def _rate_league(
         adaptive = AdaptiveLeague.of(matches, names, spec)
         table = None if adaptive is None else adaptive.table
     else:
-        table = _rate(key, matches, columns, spec) if players else None
+        table = _rate(key, columns, spec) if players else None
     shown = {row.name: row for row in table.rows} if table else {}
     rated = {who: shown[names[who]] for who in competitors if names[who] in shown}
     adjusted = None
@@ -177,12 +177,11 @@ def _columns(
     )
 
 
-def _rate(
-    key: LeagueKey, matches: Sequence[Record], columns: tuple[Any, ...], spec: JudgingSpec
-) -> RatingTable:
+def _rate(key: LeagueKey, columns: tuple[Any, ...], spec: JudgingSpec) -> RatingTable:
     return rate(
         *columns,
-        seed=seed_from("league", key.corpus, sorted(match.key for match in matches)),
+        # Of the league alone: new versions of models and records move ratings, not their resamples.
+        seed=seed_from("league", key.judge, key.corpus, key.k_spec, key.representation),
         n_bootstrap=spec.bootstrap,
         confidence=spec.confidence,
         ties=spec.ties,

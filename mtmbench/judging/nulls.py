@@ -112,7 +112,9 @@ def opponent(cell: MatchCell, b: TopicResult) -> TopicResult:
         InputError: every document has the same top topic.
     """
     if isinstance(cell, NullCell) and cell.control == "other_topic":
-        return with_other_topics(b, cell.rows, seed_from("other topic", cell.key))
+        fit = cell.b
+        drawn = seed_from("other topic", fit.corpus_revision, *fit.competitor, fit.k_spec, fit.seed)
+        return with_other_topics(b, cell.rows, drawn)
     return b
 
 

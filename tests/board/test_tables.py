@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -122,6 +123,18 @@ def test_pooled_ratings_stand_beside_those_of_each_corpus() -> None:
     assert pooled["n_documents"] == 12
     alone = build_board(suite(), [match("aabaab", "aabaab")])
     assert {row["corpus"] for row in alone["ratings"]} == {"one"}
+
+
+def test_resamples_are_the_leagues_whatever_the_keys_of_its_records() -> None:
+    """A record of another version, under another key, moves no interval by chance alone."""
+    record = match("aababtbaab", "aabbatbaab")
+    again = replace(record, key=f"another {record.key}")
+    board = build_board(suite(), [record])
+    assert board["ratings"] == build_board(suite(), [again])["ratings"]
+    other = replace(record, payload={**record.payload, "judge": "another"})
+    moved = build_board(suite(), [other])["ratings"]
+    assert [row["elo"] for row in moved] == [row["elo"] for row in board["ratings"]]
+    assert [row["lo"] for row in moved] != [row["lo"] for row in board["ratings"]]
 
 
 def test_k_of_a_pool_is_null_where_the_corpora_differ() -> None:

@@ -18,6 +18,7 @@ from mtmbench.cards import Suite, parse_card
 from mtmbench.errors import StoreInUseError
 from mtmbench.harness import run_suite
 from mtmbench.plan import make_plan
+from mtmbench.registries import METRICS, MODELS
 from mtmbench.store import RunStore, read_records
 from mtmbench.workspace import result_path
 
@@ -74,6 +75,19 @@ def test_a_run_plays_every_cell_and_a_second_one_none(tmp_path: Path, corpus_fil
     second = run_suite(suite, tmp_path / "out", plugins=[PLUGIN], workers=0)
     assert (second.played, second.reused) == (0, first.played)
     assert board_bytes(tmp_path / "out") == before
+
+
+def test_keys_hash_names_and_versions_and_not_where_the_code_lies(
+    corpus_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = suite_of(corpus_file)
+    plan = make_plan(suite, plugins=[PLUGIN])
+    for registry in (MODELS, METRICS):
+        monkeypatch.setattr(registry, "origin", lambda name: f"moved.elsewhere:{name}")
+    assert make_plan(suite, plugins=[PLUGIN]).keys() == plan.keys()
+    monkeypatch.setattr(MODELS.get("drawn"), "version", 2)
+    later = zip(plan.fits, make_plan(suite, plugins=[PLUGIN]).fits, strict=True)
+    assert {cell.registry for cell, now in later if cell.key != now.key} == {"drawn"}
 
 
 def test_workers_do_not_change_a_byte(tmp_path: Path, corpus_file: Path) -> None:
