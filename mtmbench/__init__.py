@@ -10,35 +10,35 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mtmbench.api import Board, load_corpus, model, run, score, views
-    from mtmbench.judging.base import Completion, JudgeClient, Option, Question
-    from mtmbench.metrics.base import Metric, MetricValue
-    from mtmbench.models.base import TopicModel
-    from mtmbench.registries import (
+    from mtmbench.core.registries import (
         register_corpus,
         register_features,
         register_judge,
         register_metric,
         register_model,
     )
-    from mtmbench.results import TopicResult
-    from mtmbench.types import Corpus, Counts, ItemSpace, Record, Views
+    from mtmbench.core.topic_result import TopicResult
+    from mtmbench.core.types import Corpus, Counts, ItemSpace, Record, Views
+    from mtmbench.judges.base import Completion, JudgeClient, Option, Question
+    from mtmbench.metrics.base import Metric, MetricValue
+    from mtmbench.models.base import TopicModel
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "mtmbench.api": ("Board", "load_corpus", "model", "run", "score", "views"),
-    "mtmbench.judging.base": ("Completion", "JudgeClient", "Option", "Question"),
+    "mtmbench.judges.base": ("Completion", "JudgeClient", "Option", "Question"),
     "mtmbench.metrics.base": ("Metric", "MetricValue"),
     "mtmbench.models.base": ("TopicModel",),
-    "mtmbench.registries": (
+    "mtmbench.core.registries": (
         "register_corpus",
         "register_features",
         "register_judge",
         "register_metric",
         "register_model",
     ),
-    "mtmbench.results": ("TopicResult",),
-    "mtmbench.types": ("Corpus", "Counts", "ItemSpace", "Record", "Views"),
+    "mtmbench.core.topic_result": ("TopicResult",),
+    "mtmbench.core.types": ("Corpus", "Counts", "ItemSpace", "Record", "Views"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

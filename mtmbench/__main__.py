@@ -1,6 +1,6 @@
 """``python -m mtmbench`` is the command ``mtmbench``."""
 
-from mtmbench.cli import main
+from mtmbench.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtmbench.cards import Suite, WordSpec, load_model_card, load_suite
+from mtmbench.core.cards import Suite, WordSpec, load_model_card, load_suite
+from mtmbench.core.registries import MODELS
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import Corpus, Views
 from mtmbench.corpora.load import load_corpus
 from mtmbench.features.views import make_views
-from mtmbench.registries import MODELS
-from mtmbench.results import TopicResult
-from mtmbench.types import Corpus, Views
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mtmbench.models.base import TopicModel
-    from mtmbench.ray_executor import RayOptions
+    from mtmbench.run.ray.pool import RayOptions
 
 __all__ = ["Board", "load_corpus", "model", "run", "score", "views"]
 
@@ -115,14 +115,14 @@ def run(
     """Plays a suite, or what is left of it, and returns its board.
 
     Args:
-        suite: a suite's name, its file, or a :class:`~mtmbench.cards.Suite`.
+        suite: a suite's name, its file, or a :class:`~mtmbench.core.cards.Suite`.
         out: the run's folder, by default ``runs/<suite>``.
         models: plays these models instead of the suite's.
         overrides: dotted keys of the suite file and their values.
         workers: processes; None takes every core, 0 plays in this process.
         data_dir: folder of local corpora.
         plugins: files or modules that register more models, metrics or judges.
-        executor: a :class:`~mtmbench.ray_executor.RayOptions` plays on that cluster; None plays
+        executor: a :class:`~mtmbench.run.ray.pool.RayOptions` plays on that cluster; None plays
             on this machine.
         budget: what language models' answers in this folder may cost altogether.
 
@@ -132,7 +132,7 @@ def run(
     """
     import json
 
-    from mtmbench.harness import run_suite
+    from mtmbench.run.harness import run_suite
 
     resolved = suite if isinstance(suite, Suite) else load_suite(str(suite), overrides)
     if models is not None:

@@ -12,6 +12,8 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+pytest_plugins = ("support.judged", "support.models")
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

@@ -104,7 +104,7 @@ def test_wheel_holds_every_card_prompt_and_suite_but_no_records(
 
 def test_wheel_reads_its_own_cards_from_any_directory(wheel: Path, tmp_path: Path) -> None:
     script = (
-        "import mtmbench; from mtmbench.cards import card_names, load_suite; "
+        "import mtmbench; from mtmbench.core.cards import card_names, load_suite; "
         "print(mtmbench.__file__); "
         "print(*card_names('judges').values(), *card_names('suites').values()); "
         "print(load_suite('quick').name)"
@@ -125,7 +125,7 @@ def test_editable_install_makes_the_package_importable_and_no_folder_beside_it(
     script = (
         "import site, importlib.util as u; "
         f"site.addsitedir({str(site)!r}); "
-        "import mtmbench, mtmbench.registry, mtmbench.judging, mtmbench.metrics; "
+        "import mtmbench, mtmbench.core.registry, mtmbench.judges, mtmbench.metrics; "
         "print(mtmbench.__file__); "
         "print([n for n in ('judges', 'baselines', 'leaderboards', 'tests') if u.find_spec(n)])"
     )
@@ -154,7 +154,7 @@ def test_version_and_licence_agree_with_the_metadata() -> None:
 HELP = """
 import resource, sys
 sys.argv = ["mtmbench", *sys.argv[1:]]
-from mtmbench.cli import main
+from mtmbench.cli.app import main
 try:
     main()
 except SystemExit:
@@ -198,7 +198,7 @@ def test_an_installed_plugin_plays_on_a_board(tmp_path: Path) -> None:
         cwd=tmp_path,
     )  # fmt: skip
     assert (site / "mtmbench_example_plugin-0.1.0.dist-info").is_dir()
-    command = "from mtmbench.cli import main; main()"
+    command = "from mtmbench.cli.app import main; main()"
     environment = {"PYTHONPATH": str(site), "MTMBENCH_CACHE": str(tmp_path / "cache")}
     listed = run(sys.executable, "-c", command, "list", "models", cwd=tmp_path, **environment)
     assert "mtmbench_example.model:Clusters" in listed

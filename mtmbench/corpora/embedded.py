@@ -9,10 +9,10 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import Corpus
 from mtmbench.corpora.files import read_text
 from mtmbench.corpora.rows import Columns, Row, build_corpus
-from mtmbench.errors import InputError
-from mtmbench.types import Corpus
 
 LEE_FILE = "lee_background.cor"
 WIKI_FILE = "enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import Corpus
 from mtmbench.corpora.rows import Columns, Row, build_corpus
-from mtmbench.errors import InputError
-from mtmbench.types import Corpus
 
 TABLE_SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 

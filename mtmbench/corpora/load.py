@@ -9,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mtmbench.cards import CorpusSpec
+from mtmbench.core.cards import CorpusSpec
+from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.registries import CORPORA
+from mtmbench.core.types import Corpus
 from mtmbench.corpora.files import (
     is_octis_folder,
     load_file,
@@ -19,9 +22,6 @@ from mtmbench.corpora.files import (
 )
 from mtmbench.corpora.hub import is_hub_folder, is_hub_id, is_saved_dataset, load_hub
 from mtmbench.corpora.rows import Columns, Row, build_corpus, count_duplicates
-from mtmbench.errors import InputError, UnknownNameError
-from mtmbench.registries import CORPORA
-from mtmbench.types import Corpus
 
 
 def load_corpus(

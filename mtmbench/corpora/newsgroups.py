@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import Corpus
 from mtmbench.corpora.rows import Columns, Row, build_corpus
-from mtmbench.errors import InputError
-from mtmbench.types import Corpus
 
 
 def load_newsgroups(data_home: Path | None = None, *, name: str = "20ng") -> Corpus:

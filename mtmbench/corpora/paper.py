@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from mtmbench.core.errors import InputError, did_you_mean
+from mtmbench.core.types import Corpus
 from mtmbench.corpora.files import load_file, table_suffix
 from mtmbench.corpora.hub import load_hub
 from mtmbench.corpora.newsgroups import load_newsgroups
 from mtmbench.corpora.rows import Columns
-from mtmbench.errors import InputError, did_you_mean
-from mtmbench.types import Corpus
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""From rows of named columns to a :class:`~mtmbench.types.Corpus`, with every check on the way."""
+"""From rows of named columns to a :class:`~mtmbench.core.types.Corpus`, with every check."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mtmbench.errors import InputError, did_you_mean
-from mtmbench.types import Corpus
+from mtmbench.core.errors import InputError, did_you_mean
+from mtmbench.core.types import Corpus
 
 
 @dataclass(frozen=True)

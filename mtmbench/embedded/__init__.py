@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtmbench.errors import UnknownNameError
+from mtmbench.core.errors import UnknownNameError
 
 _HERE = Path(__file__).parent
 

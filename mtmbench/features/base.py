@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from mtmbench.types import Corpus, Counts
+from mtmbench.core.types import Corpus, Counts
 
 
 @dataclass(frozen=True)

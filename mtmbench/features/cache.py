@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.errors import InputError
-from mtmbench.serialise import canonical_json, content_hash, write_atomically
+from mtmbench.core.errors import InputError
+from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
 
 Arrays = dict[str, NDArray[Any]]
 

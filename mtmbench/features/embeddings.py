@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mtmbench.errors import UnknownNameError
-from mtmbench.features.backbone import HuggingFaceBackbone, length_batches, minilm_backbone
+from mtmbench.core.errors import UnknownNameError
+from mtmbench.core.serialise import content_hash
+from mtmbench.core.types import FloatArray
 from mtmbench.features.cache import cached
-from mtmbench.serialise import content_hash
-from mtmbench.types import FloatArray
+from mtmbench.features.sae.backbone import HuggingFaceBackbone, length_batches, minilm_backbone
 
 if TYPE_CHECKING:
     import torch

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mtmbench.errors import InputError
-from mtmbench.features.label_replies import NO_CLASS
+from mtmbench.core.errors import InputError
+from mtmbench.core.serialise import canonical_json, content_hash, plain, write_atomically
+from mtmbench.core.types import BoolArray, FloatArray
 from mtmbench.features.labels import CLASSES
-from mtmbench.features.sae import read_json
-from mtmbench.serialise import canonical_json, content_hash, plain, write_atomically
-from mtmbench.types import BoolArray, FloatArray
+from mtmbench.features.sae.sae import read_json
+from mtmbench.judges.label_replies import NO_CLASS
 
 if TYPE_CHECKING:
-    from mtmbench.features.autointerp import Interpretation
+    from mtmbench.labelling.autointerp import Interpretation
 
 LABELS, SOURCE = "labels.json", "label_source.json"
 SCORES, LABEL_CLASSES = "label_scores.json", "label_classes.json"

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mtmbench.errors import UnknownNameError
-from mtmbench.types import BoolArray
+from mtmbench.core.errors import UnknownNameError
+from mtmbench.core.types import BoolArray
 
 _PROGRAMMING = """
 algorithm algorithms api array arrays async backend bool boolean bug bugs bytecode callback char

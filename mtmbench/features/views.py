@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mtmbench.cards import WordSpec
-from mtmbench.types import Corpus, Counts, Views
+from mtmbench.core.cards import WordSpec
+from mtmbench.core.types import Corpus, Counts, Views
 
 
 def make_views(
@@ -62,11 +62,11 @@ def _features(
 ) -> Callable[[], Counts] | None:
     if source is None:
         return None
-    from mtmbench.registries import FEATURES
+    from mtmbench.core.registries import FEATURES
 
     origin = FEATURES.get(source)(**(params or {}))
     if setting not in origin.settings():
-        from mtmbench.errors import UnknownNameError
+        from mtmbench.core.errors import UnknownNameError
 
         raise UnknownNameError("feature setting", setting, origin.settings())
     more = {} if progress is None else {"progress": progress}

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.cards import WordSpec
-from mtmbench.errors import InputError
-from mtmbench.serialise import content_hash
-from mtmbench.types import Corpus, Counts
+from mtmbench.core.cards import WordSpec
+from mtmbench.core.errors import InputError
+from mtmbench.core.serialise import content_hash
+from mtmbench.core.types import Corpus, Counts
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

@@ -14,12 +14,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import BoolArray, IntArray
 from mtmbench.metrics.base import ItemView, Metric, MetricValue
 from mtmbench.metrics.context import Gold, MetricContext
 from mtmbench.metrics.params import read_params, whole_number
-from mtmbench.results import TopicResult
-from mtmbench.types import BoolArray, IntArray
 
 
 class _Alignment(Metric):

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
 
 if TYPE_CHECKING:
+    from mtmbench.core.topic_result import TopicResult
     from mtmbench.metrics.context import MetricContext
-    from mtmbench.results import TopicResult
 
 ItemView = Literal["own", "projected"]
 """``own``: the model's own items; ``projected``: words of the corpus, comparable across models."""

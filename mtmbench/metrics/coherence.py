@@ -14,13 +14,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import IntArray
 from mtmbench.metrics import confirmation
 from mtmbench.metrics.base import ItemView, Metric, MetricValue
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.cooccurrence import Version, check_window
 from mtmbench.metrics.params import read_params, whole_number
-from mtmbench.results import TopicResult
-from mtmbench.types import IntArray
 
 TOP_N = 10
 

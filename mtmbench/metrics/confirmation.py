@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtmbench.core.types import IntArray
 from mtmbench.metrics.cooccurrence import Version
-from mtmbench.types import IntArray
 
 EPSILON = 1e-12
 

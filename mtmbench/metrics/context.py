@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
+from mtmbench.core.serialise import content_hash
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import BoolArray, Corpus, Counts, FloatArray, IntArray, ViewName, Views
 from mtmbench.metrics.base import ItemView
 from mtmbench.metrics.cooccurrence import (
     CountsReference,
@@ -22,13 +25,10 @@ from mtmbench.metrics.cooccurrence import (
     count_topics,
 )
 from mtmbench.metrics.projected import projected_words
-from mtmbench.results import TopicResult
-from mtmbench.serialise import content_hash
-from mtmbench.types import BoolArray, Corpus, Counts, FloatArray, IntArray, ViewName, Views
 
 if TYPE_CHECKING:
     from mtmbench.features.words import Tokens
-    from mtmbench.judging.consult import Consult
+    from mtmbench.judges.consult import Consult
     from mtmbench.models.base import TopicModel
 
 Refit = Callable[[Views, int], "tuple[TopicModel, TopicResult]"]

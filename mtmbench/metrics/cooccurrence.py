@@ -25,8 +25,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.errors import InputError
-from mtmbench.types import Counts, IntArray
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import Counts, IntArray
 
 Window = int | Literal["document"]
 Version = Literal["exact", "gensim"]

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
 
 if TYPE_CHECKING:
     import pandas

@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mtmbench.judging.audit import wilson
-from mtmbench.judging.topic_questions import parse_intruder
+from mtmbench.core.serialise import seed_from
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.judges.topic_questions import parse_intruder
+from mtmbench.matches.audit import wilson
 from mtmbench.metrics.base import ItemView, MetricValue
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.judged import NO_JUDGE, JudgedMetric
 from mtmbench.metrics.params import read_params, whole_number
-from mtmbench.results import TopicResult
-from mtmbench.serialise import seed_from
 
 BELONGING = 5
 """Top items shown beside the intruder."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
-from mtmbench.cards import load_judge_card
-from mtmbench.errors import InputError
-from mtmbench.judging.ask import Asker
-from mtmbench.judging.base import QuestionKind
-from mtmbench.judging.clients.jury import card_facts
-from mtmbench.judging.topic_questions import (
+from mtmbench.core.cards import load_judge_card
+from mtmbench.core.errors import InputError
+from mtmbench.judges.asker import Asker
+from mtmbench.judges.base import QuestionKind
+from mtmbench.judges.clients.jury import card_facts
+from mtmbench.judges.topic_questions import (
     TopicAnswer,
     ask_about_topics,
     counted,

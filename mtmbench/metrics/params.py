@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mtmbench.errors import InputError, did_you_mean
+from mtmbench.core.errors import InputError, did_you_mean
 
 
 def read_params(

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.errors import InputError
-from mtmbench.types import Counts
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import Counts
 
 
 def projected_words(

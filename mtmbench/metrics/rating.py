@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from statistics import fmean
 from typing import Any, ClassVar
 
-from mtmbench.judging.topic_questions import parse_rating
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.judges.topic_questions import parse_rating
 from mtmbench.metrics.base import ItemView, MetricValue
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.judged import NO_JUDGE, JudgedMetric
 from mtmbench.metrics.params import read_params, whole_number
-from mtmbench.results import TopicResult
 
 
 class Rating(JudgedMetric):

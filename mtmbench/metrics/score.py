@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
+from mtmbench.core.registries import METRICS
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import Corpus, Counts, FloatArray, ItemSpace, ViewName, Views
 from mtmbench.metrics.base import ItemView, MetricValue
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.play import metric_cells, play_cell
-from mtmbench.registries import METRICS
-from mtmbench.results import TopicResult
-from mtmbench.types import Corpus, Counts, FloatArray, ItemSpace, ViewName, Views
 
 if TYPE_CHECKING:
     import pandas

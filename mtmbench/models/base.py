@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from mtmbench.errors import InputError
-from mtmbench.results import TopicResult
-from mtmbench.types import BoolArray, Counts, FloatArray, ItemSpace, ViewName, Views
+from mtmbench.core.errors import InputError
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import BoolArray, Counts, FloatArray, ItemSpace, ViewName, Views
 
 
 class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from mtmbench.core.types import Counts, FloatArray, ViewName, Views
 from mtmbench.models.clustering import ClusteringModel
-from mtmbench.types import Counts, FloatArray, ViewName, Views
 
 
 class BERTopic(ClusteringModel):

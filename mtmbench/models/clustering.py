@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import Counts, FloatArray, IntArray, Views
 from mtmbench.models.base import TopicModel, normalise_rows
-from mtmbench.results import TopicResult
-from mtmbench.types import Counts, FloatArray, IntArray, Views
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

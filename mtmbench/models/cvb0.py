@@ -17,7 +17,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.special import digamma
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
 from mtmbench.models.clusters import cluster_documents
 
 if TYPE_CHECKING:

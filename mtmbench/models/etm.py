@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mtmbench.errors import InputError, did_you_mean
+from mtmbench.core.errors import InputError, did_you_mean
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import Counts, FloatArray, ViewName, Views
 from mtmbench.models.clusters import cluster_documents, cluster_totals
 from mtmbench.models.neural import Batch, Decoder, NeuralTopicModel, reproducible
-from mtmbench.results import TopicResult
-from mtmbench.types import Counts, FloatArray, ViewName, Views
 
 Start = Literal["clusters", "random"]
 

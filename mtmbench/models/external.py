@@ -8,11 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import FloatArray, ViewName, Views
 from mtmbench.models.base import TopicModel
 from mtmbench.models.importers import import_result
-from mtmbench.results import TopicResult
-from mtmbench.types import FloatArray, ViewName, Views
 
 __all__ = ["External", "import_result"]
 

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import Corpus
 from mtmbench.models.import_tables import (
     ARRAY_SUFFIXES,
     NAME_SUFFIXES,
@@ -26,7 +27,6 @@ from mtmbench.models.import_tables import (
     read_npz,
     read_table,
 )
-from mtmbench.types import Corpus
 
 THETA_NAMES = ("doc_topic", "theta", "document_topic")
 BETA_NAMES = ("topic_item", "beta", "topic_word", "phi")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
 
 ARRAY_SUFFIXES = (".npy", ".csv")
 NAME_SUFFIXES = (".txt", ".json", ".npy")

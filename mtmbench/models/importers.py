@@ -11,13 +11,13 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.errors import InputError, did_you_mean
+from mtmbench.core.errors import InputError, did_you_mean
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import BoolArray, Corpus, ItemKind, ItemSpace
 from mtmbench.models import import_formats as formats
 from mtmbench.models.base import normalise_rows
 from mtmbench.models.import_formats import Draft, Words
 from mtmbench.models.import_tables import names_of, npz_names, read_names
-from mtmbench.results import TopicResult
-from mtmbench.types import BoolArray, Corpus, ItemKind, ItemSpace
 
 Format = Literal["auto", "npz", "csv", "bertopic", "gensim", "octis", "result"]
 

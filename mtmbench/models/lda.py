@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.errors import InputError, did_you_mean
+from mtmbench.core.errors import InputError, did_you_mean
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import Counts, FloatArray, ViewName, Views
 from mtmbench.models.base import TopicModel, normalise_rows
-from mtmbench.results import TopicResult
-from mtmbench.types import Counts, FloatArray, ViewName, Views
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

@@ -6,9 +6,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import Counts, FloatArray, ViewName, Views
 from mtmbench.models.clustering import ClusteringModel
-from mtmbench.types import Counts, FloatArray, ViewName, Views
 
 
 class MBERTopic(ClusteringModel):

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mtmbench.errors import InputError, did_you_mean
+from mtmbench.core.errors import InputError, did_you_mean
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import Counts, EncoderParams, FloatArray, ViewName, Views
 from mtmbench.models.clusters import cluster_documents, cluster_totals
 from mtmbench.models.neural import Batch, Decoder, NeuralTopicModel, reproducible
-from mtmbench.results import TopicResult
-from mtmbench.types import Counts, EncoderParams, FloatArray, ViewName, Views
 
 Start = Literal["clusters", "random"]
 
@@ -26,10 +26,10 @@ _START_LEARNING_RATE = 0.02
 class METM(NeuralTopicModel):
     """c_di ~ Binomial(N_tok(d), Σ_k θ_dk π_ki) with π_ki = σ((pre_i(t_k) − o) / T).
 
-    ``pre`` is the SAE's complete pre-activation (:class:`~mtmbench.types.EncoderParams`), frozen;
-    t_k ∈ R^H, and the scalars o and T shared by all topics, are learned, as is the encoder of the
-    logistic-normal θ. ``topic_item`` is π normalised per topic; items are shown, and steering is
-    weighted, by ``max(0, π_ki − mean_k π_ki)`` (by π itself where there is one topic).
+    ``pre`` is the SAE's complete pre-activation (:class:`~mtmbench.core.types.EncoderParams`),
+    frozen; t_k ∈ R^H, and the scalars o and T shared by all topics, are learned, as is the encoder
+    of the logistic-normal θ. ``topic_item`` is π normalised per topic; items are shown, and
+    steering is weighted, by ``max(0, π_ki − mean_k π_ki)`` (by π itself where there is one topic).
 
     Args:
         n_topics: K.

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import Counts, FloatArray, IntArray, Views
 from mtmbench.models.base import TopicModel, normalise_rows
-from mtmbench.types import Counts, FloatArray, IntArray, Views
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.types import Corpus, Counts, EncoderParams, FloatArray, ItemKind, Views
+from mtmbench.core.types import Corpus, Counts, EncoderParams, FloatArray, ItemKind, Views
 
 Float64 = NDArray[np.float64]
 

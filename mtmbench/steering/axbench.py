@@ -14,11 +14,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from mtmbench.cards import JudgeCard
-from mtmbench.errors import InputError
-from mtmbench.judging.ask import Asker, gather, run_async
-from mtmbench.judging.base import JudgeClient, Question
-from mtmbench.judging.prompt import Template, cut_at_sentence, load_template
+from mtmbench.core.cards import JudgeCard
+from mtmbench.core.errors import InputError
+from mtmbench.judges.asker import Asker, gather, run_async
+from mtmbench.judges.base import JudgeClient, Question
+from mtmbench.judges.prompt import Template, cut_at_sentence, load_template
 
 ASPECTS = ("concept", "instruction", "fluency")
 _SHOWN = {
@@ -100,7 +100,7 @@ def rate_texts(
         client: the judge; closed at the end, in the loop that asked it.
         card: its card; ``decoding`` goes with every question.
         texts: what is rated.
-        answers: file of answers (:class:`~mtmbench.judging.ask.Asker`); with the same file, work
+        answers: file of answers (:class:`~mtmbench.judges.asker.Asker`); with the same file, work
             that was interrupted goes on where it stopped.
         concurrency: questions under way at one time, at most.
 

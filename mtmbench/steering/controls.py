@@ -24,11 +24,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.errors import InputError
-from mtmbench.features.backbone import Backbone, cut
-from mtmbench.features.sae import SAE
-from mtmbench.results import TopicResult
-from mtmbench.serialise import seed_from
+from mtmbench.core.errors import InputError
+from mtmbench.core.serialise import seed_from
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import Corpus, IntArray
+from mtmbench.features.sae.backbone import Backbone, cut
+from mtmbench.features.sae.sae import SAE
 from mtmbench.steering.hook import Mode, Push
 from mtmbench.steering.likelihood import TopicDocuments
 from mtmbench.steering.units import Reference, expected_change, matched_push
@@ -41,7 +42,6 @@ from mtmbench.steering.vector import (
     topic_vector,
     topic_weights,
 )
-from mtmbench.types import Corpus, IntArray
 
 MATCHED = ("diff_means", "best_feature", "random", "permuted", "other_topic")
 N_DRAWN = 10

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mtmbench.errors import InputError
-from mtmbench.serialise import seed_from
+from mtmbench.core.errors import InputError
+from mtmbench.core.serialise import seed_from
 from mtmbench.steering.generate import Generation
 from mtmbench.steering.language_model import CausalLM
 from mtmbench.steering.likelihood import log_likelihoods, perplexity

@@ -17,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from mtmbench.errors import InputError, UnknownNameError
-from mtmbench.features.backbone import TokenIds
-from mtmbench.serialise import content_hash, seed_from
+from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.serialise import content_hash, seed_from
+from mtmbench.core.store import RunInfo, RunStore
+from mtmbench.core.types import Record
+from mtmbench.features.sae.backbone import TokenIds
 from mtmbench.steering.draw import draw
 from mtmbench.steering.hook import MODES, POSITIONS, Mode, Positions, Push, Steered, steering
 from mtmbench.steering.language_model import CausalLM
-from mtmbench.store import RunInfo, RunStore
-from mtmbench.types import Record
 
 GENERATION_VERSION = 1
 """Raised whenever the same job may give another text."""

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import FloatArray
 from mtmbench.steering.vector import SteeringVector
-from mtmbench.types import FloatArray
 
 ARCHITECTURE = "controlvector"
 _RESIDUAL = re.compile(r"blocks\.(\d+)\.hook_resid_(pre|post)")

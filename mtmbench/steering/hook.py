@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.errors import InputError, UnknownNameError
-from mtmbench.features.hooks import HookPoint, find_hook_point
+from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.features.sae.hooks import HookPoint, find_hook_point
 from mtmbench.steering.vector import SteeringVector
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def steering(
 
     Args:
         model: a ``transformers`` model, with or without its head.
-        hook_point: see :mod:`mtmbench.features.hooks`.
+        hook_point: see :mod:`mtmbench.features.sae.hooks`.
         rows: for each row of the batches what is done to it; a single one is for all rows.
         mode: "project" sets the component along each direction to λ, "add" adds λ to it.
         positions: "generated" steers the columns behind the prompt; "last" the prompt's last one

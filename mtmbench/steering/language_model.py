@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mtmbench.errors import InputError
-from mtmbench.features.backbone import HuggingFaceBackbone, TokenIds
+from mtmbench.core.errors import InputError
+from mtmbench.features.sae.backbone import HuggingFaceBackbone, TokenIds
 
 if TYPE_CHECKING:
     import torch

@@ -14,15 +14,15 @@ from statistics import fmean, variance
 
 import numpy as np
 
-from mtmbench.errors import InputError
-from mtmbench.features.backbone import TokenIds, length_batches
-from mtmbench.results import TopicResult
-from mtmbench.serialise import seed_from
+from mtmbench.core.errors import InputError
+from mtmbench.core.serialise import seed_from
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import Corpus
+from mtmbench.features.sae.backbone import TokenIds, length_batches
 from mtmbench.steering.generate import check_model
 from mtmbench.steering.hook import Mode, Row, steering
 from mtmbench.steering.language_model import CausalLM
 from mtmbench.steering.vector import check_topic
-from mtmbench.types import Corpus
 
 BATCH_TOKENS = 1024
 DOCUMENT_TOKENS = 256

@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from mtmbench.errors import InputError
-from mtmbench.judging.ask import card_identity
-from mtmbench.judging.prompt import load_template
-from mtmbench.serialise import content_hash
+from mtmbench.core.errors import InputError
+from mtmbench.core.serialise import content_hash
+from mtmbench.core.store import RunInfo
+from mtmbench.core.types import Record
+from mtmbench.judges.asker import card_identity
+from mtmbench.judges.prompt import load_template
 from mtmbench.steering.axbench import ASPECTS, SteeredText, mean_scores
-from mtmbench.steering.bench import Bench, Made, largest_topics
 from mtmbench.steering.controls import (
     Condition,
     control_vectors,
@@ -41,6 +42,7 @@ from mtmbench.steering.evaluate import (
     table_row,
     text_pairs,
 )
+from mtmbench.steering.experiment import Bench, Made, largest_topics
 from mtmbench.steering.generate import Job, Sampling, generate
 from mtmbench.steering.hook import Push
 from mtmbench.steering.likelihood import (
@@ -59,8 +61,6 @@ from mtmbench.steering.relevance import (
 from mtmbench.steering.units import Reference, Strength, expected_change, read_reference, strength
 from mtmbench.steering.vector import SteeringVector, topic_vector
 from mtmbench.steering.win_rate import WinRate
-from mtmbench.store import RunInfo
-from mtmbench.types import Record
 
 STEERING_VERSION = 1
 """Raised whenever the same texts may give another row."""

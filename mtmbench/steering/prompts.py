@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
 
 BUILT_IN = Path(__file__).with_name("prompts.txt")
 """A hundred openings that name no subject."""

@@ -7,16 +7,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mtmbench.cards import JudgeCard
-from mtmbench.errors import InputError
-from mtmbench.judging.ask import JudgeError, gather, run_async
-from mtmbench.judging.base import EMPTY_TOPIC, Completion, JudgeClient, Option, Question
-from mtmbench.judging.match import MatchOutcome
-from mtmbench.judging.parse import parse_verdict
-from mtmbench.judging.prompt import Template, cut_at_sentence, load_template
-from mtmbench.results import TopicResult
+from mtmbench.core.cards import JudgeCard
+from mtmbench.core.errors import InputError
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import Corpus
+from mtmbench.judges.asker import JudgeError, gather, run_async
+from mtmbench.judges.base import EMPTY_TOPIC, Completion, JudgeClient, Option, Question
+from mtmbench.judges.parse import parse_verdict
+from mtmbench.judges.prompt import Template, cut_at_sentence, load_template
+from mtmbench.matches.match import MatchOutcome
 from mtmbench.steering.vector import check_topic
-from mtmbench.types import Corpus
 
 PROMPT = "steer"
 PLACEHOLDERS = frozenset({"fence", "topic", "text_a", "text_b"})

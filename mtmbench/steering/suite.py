@@ -10,26 +10,26 @@ from typing import Any
 
 import numpy as np
 
-from mtmbench.cards import SteeringSpec, Suite, load_judge_card
-from mtmbench.errors import InputError, UnknownNameError
-from mtmbench.features.backbone import HuggingFaceBackbone
-from mtmbench.features.source import StoredFeatures
-from mtmbench.judging.base import EMPTY_TOPIC
-from mtmbench.judging.ledger import LEDGER
+from mtmbench.core.cards import SteeringSpec, Suite, load_judge_card
+from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.registries import FEATURES, JUDGES, MODELS
+from mtmbench.core.store import RunStore
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import Views
+from mtmbench.features.sae.backbone import HuggingFaceBackbone
+from mtmbench.features.sae.source import StoredFeatures
+from mtmbench.judges.base import EMPTY_TOPIC
+from mtmbench.judges.ledger import LEDGER
 from mtmbench.metrics.projected import projected_words
-from mtmbench.plan import FitCell, Plan, make_plan
-from mtmbench.registries import FEATURES, JUDGES, MODELS
-from mtmbench.results import TopicResult
+from mtmbench.run.plan import FitCell, Plan, make_plan
+from mtmbench.run.workspace import Workspace, WorkspaceSpec, competitor_id, result_path
 from mtmbench.steering.axbench import Ratings, SteeredText, rate_texts
-from mtmbench.steering.bench import Bench
+from mtmbench.steering.experiment import Bench
 from mtmbench.steering.generate import Progress
 from mtmbench.steering.language_model import CausalLM
 from mtmbench.steering.play import play_steering
 from mtmbench.steering.table import write_table
 from mtmbench.steering.weights import with_frequencies
-from mtmbench.store import RunStore
-from mtmbench.types import Views
-from mtmbench.workspace import Workspace, WorkspaceSpec, competitor_id, result_path
 
 STORE = "steering"
 """Folder below the run's that holds texts and verdicts; a run's own records stay as they are."""

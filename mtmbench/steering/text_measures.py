@@ -9,8 +9,8 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.errors import InputError
-from mtmbench.types import FloatArray
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import FloatArray
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 

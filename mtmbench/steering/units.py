@@ -10,13 +10,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.errors import InputError, UnknownNameError
-from mtmbench.features.backbone import Backbone, cut
-from mtmbench.features.reference import draw_reference
-from mtmbench.serialise import content_hash
+from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.serialise import content_hash
+from mtmbench.core.types import Corpus, FloatArray
+from mtmbench.features.sae.backbone import Backbone, cut
+from mtmbench.features.sae.reference import draw_reference
 from mtmbench.steering.hook import MODES, Mode, Push
 from mtmbench.steering.vector import SteeringVector
-from mtmbench.types import Corpus, FloatArray
 
 Unit = Literal["absolute", "mean_norm", "p99"]
 UNITS: tuple[Unit, ...] = ("absolute", "mean_norm", "p99")

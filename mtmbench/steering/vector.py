@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.errors import InputError
-from mtmbench.features.sae import SAE
-from mtmbench.results import TopicResult
-from mtmbench.serialise import canonical_json, content_hash, write_atomically
-from mtmbench.types import FloatArray
+from mtmbench.core.errors import InputError
+from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import FloatArray
+from mtmbench.features.sae.sae import SAE
 
 _SCHEMA = 1
 _UNIT_WITHIN = 1e-4

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import Counts
 from mtmbench.models.base import normalise_rows
-from mtmbench.results import TopicResult
-from mtmbench.types import Counts
 
 
 def with_frequencies(result: TopicResult, counts: Counts) -> TopicResult:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtmbench.errors import InputError
-from mtmbench.judging.audit import wilson
-from mtmbench.judging.match import fold
-from mtmbench.rating.outcomes import resampled_counts
+from mtmbench.core.errors import InputError
+from mtmbench.matches.audit import wilson
+from mtmbench.matches.match import fold
+from mtmbench.stats.outcomes import resampled_counts
 
 N_BOOTSTRAP = 2000
 
@@ -60,7 +60,7 @@ def win_rate(
 
     Args:
         forward: outcome characters of the pairs with the steered text first
-            (:mod:`mtmbench.judging.match`).
+            (:mod:`mtmbench.matches.match`).
         backward: the same with it second.
         prompts: the prompt of each pair.
         seed: seed of the bootstrap.

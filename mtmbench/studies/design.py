@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mtmbench.errors import InputError, UnknownNameError
+from mtmbench.core.errors import InputError, UnknownNameError
 
 QUANTILES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """Threshold levels of the study, among a feature's non-zero activations."""

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mtmbench.cards import FeatureSpec, parse_card, set_dotted
-from mtmbench.errors import InputError
+from mtmbench.core.cards import FeatureSpec, parse_card, set_dotted
+from mtmbench.core.errors import InputError
+from mtmbench.core.serialise import write_atomically
+from mtmbench.core.types import SCHEMA_VERSION, Corpus
 from mtmbench.features.base import LocatingSource, TokenContext
-from mtmbench.serialise import write_atomically
+from mtmbench.stats.share import Share, clustered_share
 from mtmbench.studies.marks import (
     MARK_VALUES,
     Marks,
@@ -20,8 +22,6 @@ from mtmbench.studies.marks import (
     read_marks,
     write_cases,
 )
-from mtmbench.studies.share import Share, clustered_share
-from mtmbench.types import SCHEMA_VERSION, Corpus
 
 N_FEATURES = 5
 N_CONTEXTS = 3
@@ -99,8 +99,8 @@ def run_feature_study(
         InputError: a name is not known, both marks and a judge are given, the source cannot say
             where features fire, or the marks are of other cases.
     """
+    from mtmbench.core.plugins import load_plugins
     from mtmbench.corpora.load import load_corpus
-    from mtmbench.plugins import load_plugins
 
     if judge is not None and marks is not None:
         raise InputError("give marks or a judge, not both: they would be of one study")
@@ -138,7 +138,7 @@ def feature_cases(
     A document's features are ranked by their count times the log of documents over document
     frequency; a document without features is sampled like any other and gives no case.
     """
-    from mtmbench.judging.schedule import sample_documents
+    from mtmbench.matches.schedule import sample_documents
 
     rows = sample_documents(corpus, documents, seed)
     found = source.top_activations(
@@ -166,7 +166,7 @@ def _spec(source: str, overrides: Mapping[str, Any]) -> FeatureSpec:
 
 
 def _source(spec: FeatureSpec) -> LocatingSource:
-    from mtmbench.registries import FEATURES
+    from mtmbench.core.registries import FEATURES
 
     source = FEATURES.get(spec.source)(**spec.params)
     if not isinstance(source, LocatingSource):
@@ -266,8 +266,8 @@ def _case_row(case: Case, value: str | None) -> dict[str, Any]:
 
 
 def _pages(study: Mapping[str, Any], to_mark: Path) -> dict[str, str]:
-    from mtmbench.board.markdown import markdown_table, markdown_text
-    from mtmbench.board.write import board_json
+    from mtmbench.boards.markdown import markdown_table, markdown_text
+    from mtmbench.boards.write import board_json
 
     text = markdown_text
     parts = [f"# Study: features of {text(study['corpus'])}", text(study["finding"])]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mtmbench.stats.paired import ALPHA
 from mtmbench.studies.design import Design, Point
-from mtmbench.studies.paired import ALPHA
 from mtmbench.studies.tables import METRICS
 
 Row = Mapping[str, Any]

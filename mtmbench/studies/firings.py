@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from mtmbench.board.cells import rounded
-from mtmbench.errors import InputError
+from mtmbench.boards.cells import rounded
+from mtmbench.core.errors import InputError
+from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
+from mtmbench.core.types import Corpus, Counts
 from mtmbench.features.views import make_views
-from mtmbench.plan import Plan
-from mtmbench.serialise import canonical_json, content_hash, write_atomically
+from mtmbench.run.plan import Plan
 from mtmbench.studies.design import Design
-from mtmbench.types import Corpus, Counts
 
 FILE = "firings.json"
 
@@ -80,7 +80,7 @@ def _row(corpus: Corpus, setting: str, facts: dict[str, Any]) -> dict[str, Any]:
 
 def _key(plan: Plan, corpus: Corpus, setting: str) -> str:
     features = plan.suite.features
-    from mtmbench.registries import FEATURES
+    from mtmbench.core.registries import FEATURES
 
     source = FEATURES.get(features.source)(**features.params)
     described = source.describe(setting)

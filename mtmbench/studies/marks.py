@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtmbench.errors import InputError, did_you_mean
-from mtmbench.serialise import write_atomically
+from mtmbench.core.errors import InputError, did_you_mean
+from mtmbench.core.serialise import write_atomically
 
 if TYPE_CHECKING:
-    from mtmbench.judging.prompt import Template
+    from mtmbench.judges.prompt import Template
     from mtmbench.studies.features import Case
 
 MARK_VALUES = ("yes", "no", "unsure", "unparsed", "refused")
@@ -41,7 +41,7 @@ class Marks:
 
 def marks_csv(cases: Sequence[Case]) -> str:
     """Returns the file to be marked: a row per case, with contexts and the document's beginning."""
-    from mtmbench.judging.prompt import cut_at_sentence
+    from mtmbench.judges.prompt import cut_at_sentence
     from mtmbench.studies.features import N_CONTEXTS
 
     contexts = [f"context_{i + 1}" for i in range(N_CONTEXTS)]
@@ -119,10 +119,10 @@ def judge_cases(judge: str, corpus: str, cases: Sequence[Case], answers: Path) -
         InputError: there is no such card, or its judge reads no messages.
         JudgeError: the judge failed; what it had answered is kept.
     """
-    from mtmbench.cards import load_judge_card
-    from mtmbench.judging.ask import Asker, run_async
-    from mtmbench.judging.prompt import load_template
-    from mtmbench.registries import JUDGES
+    from mtmbench.core.cards import load_judge_card
+    from mtmbench.core.registries import JUDGES
+    from mtmbench.judges.asker import Asker, run_async
+    from mtmbench.judges.prompt import load_template
 
     card = load_judge_card(judge)
     client = JUDGES.get(card.client).from_card(card)
@@ -172,7 +172,7 @@ def parse_match(text: str) -> str:
 async def _ask(
     asker: Any, template: Template, corpus: str, cases: Sequence[Case]
 ) -> list[str | None]:
-    from mtmbench.judging.ask import gather
+    from mtmbench.judges.asker import gather
 
     async def one(case: Case) -> str | None:
         answer = await asker.ask(
@@ -184,10 +184,10 @@ async def _ask(
 
 
 def _question(template: Template, corpus: str, case: Case) -> Any:
-    from mtmbench.features.context_text import marked, marks, numbered
-    from mtmbench.features.contexts import Context
-    from mtmbench.judging.base import Question
-    from mtmbench.judging.prompt import cut_at_sentence
+    from mtmbench.features.sae.contexts import Context
+    from mtmbench.judges.base import Question
+    from mtmbench.judges.prompt import cut_at_sentence
+    from mtmbench.labelling.context_text import marked, marks, numbered
 
     contexts = [
         Context(

@@ -10,11 +10,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mtmbench.board.markdown import markdown_bullets, markdown_table, markdown_text
-from mtmbench.board.plot import Axis, Mark
-from mtmbench.board.write import board_json
+from mtmbench.boards.markdown import markdown_bullets, markdown_table, markdown_text
+from mtmbench.boards.plot import Axis, Mark
+from mtmbench.boards.write import board_json
+from mtmbench.stats.paired import ALPHA
 from mtmbench.studies.findings import differs, joined, signed
-from mtmbench.studies.paired import ALPHA
 from mtmbench.studies.tables import FIRINGS
 
 Row = Mapping[str, Any]
@@ -263,7 +263,7 @@ def _template() -> Any:
     here = Path(__file__).parent
     environment = Environment(
         # The board's folder has the style that all pages share.
-        loader=FileSystemLoader([here / "templates", here.parent / "board" / "templates"]),
+        loader=FileSystemLoader([here / "templates", here.parent / "boards" / "templates"]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mtmbench.cards import KSpec, Suite, parse_card, set_dotted
-from mtmbench.errors import InputError
-from mtmbench.harness import Progress, RunOutcome, run_suite
-from mtmbench.plan import Plan, make_plan
-from mtmbench.registries import FEATURES, METRICS
-from mtmbench.serialise import write_atomically
-from mtmbench.store import read_records
+from mtmbench.core.cards import KSpec, Suite, parse_card, set_dotted
+from mtmbench.core.errors import InputError
+from mtmbench.core.registries import FEATURES, METRICS
+from mtmbench.core.serialise import write_atomically
+from mtmbench.core.store import read_records
+from mtmbench.run.harness import Progress, RunOutcome, run_suite
+from mtmbench.run.plan import Plan, make_plan
 from mtmbench.studies.design import Design, make_design
 from mtmbench.studies.firings import count_firings
 from mtmbench.studies.tables import METRICS as STUDY_METRICS
@@ -62,8 +62,8 @@ def run_study(
 ) -> StudyOutcome:
     """Plays what is left of a study and writes its table, its plot and its findings.
 
-    Everything goes through :func:`~mtmbench.harness.run_suite`: interrupted, the same call goes on
-    where it stopped, and the files depend on the records alone.
+    Everything goes through :func:`~mtmbench.run.harness.run_suite`: interrupted, the same call goes
+    on where it stopped, and the files depend on the records alone.
 
     Args:
         name: "threshold", "layer", "filters" or "width".
@@ -86,7 +86,7 @@ def run_study(
             study, or a corpus has no labels while k is "labels".
         StoreInUseError: another run holds the folder.
     """
-    from mtmbench.plugins import load_plugins
+    from mtmbench.core.plugins import load_plugins
     from mtmbench.studies.pages import study_files
 
     load_plugins(plugins)
@@ -138,8 +138,8 @@ def _suite(
 
 
 def _check_models(suite: Suite, models: Sequence[str], reference: str | None) -> None:
-    from mtmbench.cards import load_model_card
-    from mtmbench.registries import MODELS
+    from mtmbench.core.cards import load_model_card
+    from mtmbench.core.registries import MODELS
 
     if not models:
         raise InputError("a study needs at least one model over features, such as mlda")

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mtmbench.board.cells import rounded
-from mtmbench.board.metric_rows import mean_interval
-from mtmbench.cards import Suite, parse_card, set_dotted
-from mtmbench.errors import InputError
-from mtmbench.harness import Progress, run_suite
-from mtmbench.serialise import write_atomically
+from mtmbench.boards.cells import rounded
+from mtmbench.boards.metric_rows import mean_interval
+from mtmbench.core.cards import Suite, parse_card, set_dotted
+from mtmbench.core.errors import InputError
+from mtmbench.core.serialise import write_atomically
+from mtmbench.core.types import SCHEMA_VERSION
+from mtmbench.run.harness import Progress, run_suite
+from mtmbench.stats.paired import paired_difference
 from mtmbench.steering.generate import Progress as TextProgress
 from mtmbench.steering.suite import steered_rows
 from mtmbench.steering.summary import summary_rows, topic_rows
-from mtmbench.studies.paired import paired_difference
-from mtmbench.types import SCHEMA_VERSION
 
 DEFAULT_CORPORA = ("bills",)
 DEFAULT_MODELS = ("mlda", "metm", "mbertopic")

@@ -10,9 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mtmbench.board.markdown import markdown_bullets, markdown_table, markdown_text
-from mtmbench.board.plot import Axis, Mark
-from mtmbench.board.write import board_json
+from mtmbench.boards.markdown import markdown_bullets, markdown_table, markdown_text
+from mtmbench.boards.plot import Axis, Mark
+from mtmbench.boards.write import board_json
 from mtmbench.studies.steering import MEASURES
 
 Row = Mapping[str, Any]
@@ -165,7 +165,7 @@ def _template() -> Any:
     here = Path(__file__).parent
     environment = Environment(
         # The board's folder has the style that all pages share.
-        loader=FileSystemLoader([here / "templates", here.parent / "board" / "templates"]),
+        loader=FileSystemLoader([here / "templates", here.parent / "boards" / "templates"]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

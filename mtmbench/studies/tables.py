@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mtmbench.board.cells import rounded
-from mtmbench.board.metric_rows import mean_interval
-from mtmbench.plan import Plan
+from mtmbench.boards.cells import rounded
+from mtmbench.boards.metric_rows import mean_interval
+from mtmbench.core.types import SCHEMA_VERSION, Record
+from mtmbench.run.plan import Plan
+from mtmbench.stats.paired import NO_SPREAD, Paired, holm, paired_difference
 from mtmbench.studies.design import Design, Point
-from mtmbench.studies.paired import NO_SPREAD, Paired, holm, paired_difference
-from mtmbench.types import SCHEMA_VERSION, Record
 
 CONFIDENCE = 0.95
 _DIGITS = 4

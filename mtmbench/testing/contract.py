@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from mtmbench.errors import InputError, MtmbenchError
+from mtmbench.core.errors import InputError, MtmbenchError
 
 T = TypeVar("T")
 

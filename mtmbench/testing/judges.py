@@ -1,4 +1,4 @@
-"""Does a judge keep the contract of :class:`~mtmbench.judging.base.JudgeClient`?"""
+"""Does a judge keep the contract of :class:`~mtmbench.judges.base.JudgeClient`?"""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from mtmbench.cards import JudgeCard, JudgingSpec
-from mtmbench.judging.base import Completion, JudgeClient, Option, Question
-from mtmbench.judging.match import MatchOutcome, judge_pair
-from mtmbench.judging.options import Projected, document_options
-from mtmbench.judging.parse import parse_verdict
-from mtmbench.judging.prompt import load_prompt
+from mtmbench.core.cards import JudgeCard, JudgingSpec
+from mtmbench.judges.base import Completion, JudgeClient, Option, Question
+from mtmbench.judges.parse import parse_verdict
+from mtmbench.judges.prompt import load_prompt
+from mtmbench.matches.match import MatchOutcome, judge_pair
+from mtmbench.matches.options import Projected, document_options
 from mtmbench.testing.contract import ContractError, check_identity, made, require
 from mtmbench.testing.planted import N_DOCUMENTS, planted_corpus, planted_result
 
@@ -81,7 +81,7 @@ async def _check_replies(client: JudgeClient, decoding: dict[str, Any], name: st
         verdicts.append(verdict)
     require(
         any(verdict in ("A", "B", "tie") for verdict in verdicts),
-        f"{name}: none of {len(verdicts)} replies states a verdict; see mtmbench.judging.parse",
+        f"{name}: none of {len(verdicts)} replies states a verdict; see mtmbench.judges.parse",
     )
 
 

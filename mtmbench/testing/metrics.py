@@ -7,9 +7,9 @@ from typing import Any, get_args
 
 import numpy as np
 
+from mtmbench.core.serialise import content_hash, plain
+from mtmbench.core.topic_result import TopicResult
 from mtmbench.metrics.base import ItemView, Metric, MetricValue
-from mtmbench.results import TopicResult
-from mtmbench.serialise import content_hash, plain
 from mtmbench.testing.contract import ContractError, check_identity, made, require
 from mtmbench.testing.planted import planted_context, planted_result
 from mtmbench.testing.topic_judge import PLANTED_JUDGE

@@ -9,9 +9,10 @@ from typing import Any, get_args
 import numpy as np
 from sklearn.base import clone
 
+from mtmbench.core.serialise import content_hash
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import Counts, ViewName, Views
 from mtmbench.models.base import TopicModel
-from mtmbench.results import TopicResult
-from mtmbench.serialise import content_hash
 from mtmbench.testing.contract import (
     ContractError,
     check_identity,
@@ -23,7 +24,6 @@ from mtmbench.testing.contract import (
     same_value,
 )
 from mtmbench.testing.planted import planted_views
-from mtmbench.types import Counts, ViewName, Views
 
 
 def check_topic_model(model: type[TopicModel] | TopicModel, *, seed: int = 0) -> None:

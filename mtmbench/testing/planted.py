@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from mtmbench.cards import WordSpec
+from mtmbench.core.cards import WordSpec
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import Corpus, Counts, EncoderParams, FloatArray, Views
 from mtmbench.features.words import Tokens, tokenise, word_counts
 from mtmbench.metrics.context import MetricContext
 from mtmbench.models.base import TopicModel
-from mtmbench.results import TopicResult
 from mtmbench.testing.themes import THEMES
 from mtmbench.testing.topic_judge import consult_planted
-from mtmbench.types import Corpus, Counts, EncoderParams, FloatArray, Views
 
 N_DOCUMENTS = 120
 N_TOPICS = len(THEMES)

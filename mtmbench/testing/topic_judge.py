@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from mtmbench.cards import JudgeCard
-from mtmbench.errors import InputError
-from mtmbench.judging.base import Completion, JudgeClient, Question
-from mtmbench.judging.consult import Job, consult
-from mtmbench.judging.ledger import LEDGER
-from mtmbench.registries import JUDGES
+from mtmbench.core.cards import JudgeCard
+from mtmbench.core.errors import InputError
+from mtmbench.core.registries import JUDGES
+from mtmbench.judges.base import Completion, JudgeClient, Question
+from mtmbench.judges.consult import Job, consult
+from mtmbench.judges.ledger import LEDGER
 from mtmbench.testing.themes import THEMES
 
 T = TypeVar("T")

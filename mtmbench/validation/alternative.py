@@ -17,8 +17,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.errors import InputError
-from mtmbench.validation.agreement import (
+from mtmbench.core.errors import InputError
+from mtmbench.stats.correlation import (
     Estimate,
     Indices,
     Scores,

@@ -10,10 +10,10 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from mtmbench.board.markdown import markdown_bullets, markdown_table, markdown_text
-from mtmbench.errors import InputError
-from mtmbench.json_files import read_json_object
-from mtmbench.serialise import plain, write_atomically
+from mtmbench.boards.markdown import markdown_bullets, markdown_table, markdown_text
+from mtmbench.core.errors import InputError
+from mtmbench.core.files import read_json_object
+from mtmbench.core.serialise import plain, write_atomically
 from mtmbench.validation.published import SUFFIX
 from mtmbench.validation.scores import PEOPLE, Row
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mtmbench.core.errors import InputError
 from mtmbench.corpora.load import resolve_data_dir
-from mtmbench.errors import InputError
 
 
 def human_folder(name: str, data_dir: Path | None) -> Path:

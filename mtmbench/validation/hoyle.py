@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mtmbench.errors import InputError
-from mtmbench.json_files import read_json_lines
+from mtmbench.core.errors import InputError
+from mtmbench.core.files import read_json_lines
+from mtmbench.core.serialise import seed_from
 from mtmbench.metrics.human import STORED_SCORES
-from mtmbench.serialise import seed_from
 from mtmbench.validation.folder import human_folder
 
 FOLDER = "human_hoyle2021"

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.errors import InputError
-from mtmbench.json_files import read_json_lines, read_json_object
+from mtmbench.core.errors import InputError
+from mtmbench.core.files import read_json_lines, read_json_object
 from mtmbench.validation.folder import human_folder
 
 FOLDER = "human_proxann2025"

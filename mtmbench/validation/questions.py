@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mtmbench.judging.base import Option, Question, ShownTopic
-from mtmbench.judging.prompt import Template, cut_at_sentence, load_template
+from mtmbench.judges.base import Option, Question, ShownTopic
+from mtmbench.judges.prompt import Template, cut_at_sentence, load_template
 from mtmbench.validation import hoyle, proxann
 from mtmbench.validation.hoyle import HoyleTopic, IntrusionTask
 from mtmbench.validation.proxann import ProxannTopic

@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from mtmbench.cards import JudgeCard, load_judge_card
-from mtmbench.judging.ask import Asker, JudgeError, card_identity, gather
-from mtmbench.judging.base import JudgeClient
-from mtmbench.judging.prompt import prompt_names
-from mtmbench.registries import JUDGES
-from mtmbench.serialise import content_hash
+from mtmbench.core.cards import JudgeCard, load_judge_card
+from mtmbench.core.registries import JUDGES
+from mtmbench.core.serialise import content_hash
+from mtmbench.judges.asker import Asker, JudgeError, card_identity, gather
+from mtmbench.judges.base import JudgeClient
+from mtmbench.judges.prompt import prompt_names
+from mtmbench.stats.correlation import Scores
 from mtmbench.validation import proxann
-from mtmbench.validation.agreement import Scores
 from mtmbench.validation.board import write_board
 from mtmbench.validation.hoyle import (
     N_SHOWN,

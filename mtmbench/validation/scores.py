@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtmbench.serialise import seed_from
-from mtmbench.validation import hoyle, proxann
-from mtmbench.validation.agreement import (
+from mtmbench.core.serialise import seed_from
+from mtmbench.stats.correlation import (
     Estimate,
     Indices,
     Scores,
@@ -20,6 +19,7 @@ from mtmbench.validation.agreement import (
     mean_over_topics,
     spearman,
 )
+from mtmbench.validation import hoyle, proxann
 from mtmbench.validation.alternative import Level, alternative_test, duel
 from mtmbench.validation.hoyle import HoyleTopic
 from mtmbench.validation.proxann import FITS_FROM, ProxannTopic

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mtmbench.errors import InputError
-from mtmbench.json_files import read_json_lines
-from mtmbench.serialise import canonical_json, write_atomically
+from mtmbench.core.errors import InputError
+from mtmbench.core.files import read_json_lines
+from mtmbench.core.serialise import canonical_json, write_atomically
 from mtmbench.validation import proxann
 from mtmbench.validation.folder import human_folder
 

@@ -21,10 +21,10 @@ import numpy as np
 import torch
 import transformers
 
-from mtmbench.features.hooks import find_hook_point, hook_names, reading
-from mtmbench.features.sae import load_sae
+from mtmbench.features.sae.hooks import find_hook_point, hook_names, reading
+from mtmbench.features.sae.sae import load_sae
 
-FEATURES = Path(__file__).parents[1] / "features"
+TESTS = Path(__file__).parents[1]
 FAMILIES = ("gpt2", "gemma2", "llama", "gpt_neox", "qwen2", "bert")
 KINDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("standard", {}),
@@ -64,7 +64,7 @@ def family_differences(family: str, folder: Path) -> tuple[int, float, float, tu
     """Returns the number of hook points and three largest differences, the last with its number."""
     from transformer_lens.model_bridge import TransformerBridge
 
-    write_model = runpy.run_path(str(FEATURES / "tiny_models.py"))["write_model"]
+    write_model = runpy.run_path(str(TESTS / "support" / "tiny_models.py"))["write_model"]
     with_head = write_model(family, folder)
     model = with_head.base_model
     names = hook_names(model)
@@ -102,7 +102,9 @@ def family_differences(family: str, folder: Path) -> tuple[int, float, float, tu
 
 def sae_difference(kind: str, options: dict[str, Any], folder: Path) -> tuple[float, int, int]:
     """Returns the largest relative difference, entries that fire in one only, and all entries."""
-    peer = runpy.run_path(str(FEATURES / "test_sae.py"))["sae_lens_made"](kind, folder, **options)
+    peer = runpy.run_path(str(TESTS / "features" / "sae" / "test_sae.py"))["sae_lens_made"](
+        kind, folder, **options
+    )
     sae = load_sae(folder)
     inputs = torch.from_numpy(
         np.random.default_rng(1).normal(size=(5000, sae.n_inputs)).astype(np.float32)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
-from mtmbench.rating.adaptive import (
+from mtmbench.stats.adaptive import (
     BLOCK,
     Neighbours,
     Standing,
@@ -29,7 +29,7 @@ from mtmbench.rating.adaptive import (
     spent_levels,
     standing,
 )
-from mtmbench.rating.bradley_terry import ELO_PER_NAT, fit_wins
+from mtmbench.stats.bradley_terry import ELO_PER_NAT, fit_wins
 
 ALPHA = 0.05
 

@@ -22,10 +22,10 @@ from pathlib import Path
 
 import numpy as np
 
+from mtmbench.core.types import Corpus
 from mtmbench.features.words import tokenise
 from mtmbench.metrics import confirmation
 from mtmbench.metrics.cooccurrence import TextReference, Version, Window, count_topics
-from mtmbench.types import Corpus
 
 MEASURES: dict[str, tuple[str, Window]] = {
     "c_npmi": ("mean_npmi", 10),

@@ -29,11 +29,11 @@ import numpy as np
 import torch
 
 import mtmbench as mb
-from mtmbench.features.activation_store import ActivationStore
-from mtmbench.features.backbone import HuggingFaceBackbone, length_batches, minilm_source
-from mtmbench.features.extract import Cuts, Probe, extract_shard, tokenise
-from mtmbench.features.hooks import find_hook_point, reading
-from mtmbench.features.sae import SAE
+from mtmbench.features.sae.activation_store import ActivationStore
+from mtmbench.features.sae.backbone import HuggingFaceBackbone, length_batches, minilm_source
+from mtmbench.features.sae.extract import Cuts, Probe, extract_shard, tokenise
+from mtmbench.features.sae.hooks import find_hook_point, reading
+from mtmbench.features.sae.sae import SAE
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "judging"))
-from chat_server import ChatServer
-from killing import CONCURRENCY, board_bytes, kill_and_resume, lay_out, play
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from support.chat_server import ChatServer
+from support.killing import CONCURRENCY, board_bytes, kill_and_resume, lay_out, play
 
-from mtmbench.judging.ask import most_lost
+from mtmbench.judges.asker import most_lost
 
 
 def main() -> int:

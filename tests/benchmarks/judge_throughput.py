@@ -21,12 +21,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtmbench.cards import EndpointSpec, JudgeCard, LimitSpec, PriceSpec
-from mtmbench.judging.ask import Asker
-from mtmbench.judging.base import Question
-from mtmbench.judging.clients.openai_chat import OpenAIJudge
+from mtmbench.core.cards import EndpointSpec, JudgeCard, LimitSpec, PriceSpec
+from mtmbench.judges.asker import Asker
+from mtmbench.judges.base import Question
+from mtmbench.judges.clients.openai_chat import OpenAIJudge
 
-SERVER = Path(__file__).parents[1] / "judging" / "chat_server.py"
+SERVER = Path(__file__).parents[1] / "support" / "chat_server.py"
 DOCUMENT = "The senate passed the budget bill after a long debate about roads and schools. " * 12
 
 

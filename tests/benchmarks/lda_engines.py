@@ -19,12 +19,12 @@ from pathlib import Path
 import numpy as np
 
 import mtmbench as mb
+from mtmbench.core.types import Views
 from mtmbench.metrics.perplexity import (
     completion_log_likelihood,
     split_documents,
     split_occurrences,
 )
-from mtmbench.types import Views
 
 RUNS = (("cvb0", 20), ("cvb0", 100), ("tomotopy", 1000), ("gensim", 10))
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.judging.clients.scripted import expected_scores
-from mtmbench.rating.bradley_terry import fit_wins, to_elo
-from mtmbench.rating.rate import rate
+from mtmbench.judges.clients.scripted import expected_scores
+from mtmbench.stats.bradley_terry import fit_wins, to_elo
+from mtmbench.stats.rate import rate
 
 STRENGTHS = (-0.8, -0.4, -0.1, 0.1, 0.4, 0.8)
 NAMES = tuple(f"model-{i}" for i in range(len(STRENGTHS)))
@@ -33,7 +33,7 @@ class Scenario:
 
     Attributes:
         name: what it is called.
-        tie_rate: as in :class:`mtmbench.judging.clients.scripted.ScriptedJudge`.
+        tie_rate: as in :class:`mtmbench.judges.clients.scripted.ScriptedJudge`.
         position_bias: likewise.
         failure_rate: likewise; a comparison with an answer that cannot be read is removed.
         document_effect: standard deviation of a document's own liking for each model, shared by

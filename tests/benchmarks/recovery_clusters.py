@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from mtmbench.types import Corpus, Counts, Views
+from mtmbench.core.types import Corpus, Counts, Views
 
 N_TOPICS, N_ITEMS, ITEMS_PER_DOC, NOISE = 10, 1000, 100, 0.1
 ORACLE_RANGE = (0.95, 0.98)

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.features.backbone import HuggingFaceBackbone
+from mtmbench.features.sae.backbone import HuggingFaceBackbone
 from mtmbench.steering.draw import draw
 from mtmbench.steering.generate import Sampling, sample_batch
 from mtmbench.steering.hook import Push
@@ -33,7 +33,7 @@ from mtmbench.steering.language_model import CausalLM
 from mtmbench.steering.vector import Origin, SteeringVector
 
 PROMPT_TOKENS = 8
-TOKENIZERS = Path(__file__).parents[1] / "features" / "tiny_models.py"
+TOKENIZERS = Path(__file__).parents[1] / "support" / "tiny_models.py"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -18,12 +18,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "judging"))
-from chat_server import ChatServer
-from readers import MODELS, lay_out_two_cards
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from support.chat_server import ChatServer
+from support.readers import MODELS, lay_out_two_cards
 
-from mtmbench.cards import load_suite
-from mtmbench.harness import run_suite
+from mtmbench.core.cards import load_suite
+from mtmbench.run.harness import run_suite
 
 N_BOARDS = 4
 """Two judges, two representations."""

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import Corpus
 from mtmbench.corpora import embedded
 from mtmbench.corpora.load import load_corpus
-from mtmbench.errors import InputError
-from mtmbench.types import Corpus
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from mtmbench.core.errors import InputError
 from mtmbench.corpora.load import load_corpus
-from mtmbench.errors import InputError
 
 ROWS = [
     {"id": "a", "text": "the cat sat", "label": "cats", "split": "train", "n": 1},

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from mtmbench.core.errors import InputError
 from mtmbench.corpora.hub import is_hub_id
 from mtmbench.corpora.load import load_corpus
-from mtmbench.errors import InputError
 
 
 @pytest.fixture(autouse=True)

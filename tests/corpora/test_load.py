@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from mtmbench.cards import CorpusSpec
+from mtmbench.core.cards import CorpusSpec
+from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.registries import CORPORA
+from mtmbench.core.types import Corpus
 from mtmbench.corpora.load import load_corpus, load_spec
-from mtmbench.errors import InputError, UnknownNameError
-from mtmbench.registries import CORPORA
-from mtmbench.types import Corpus
 
 
 def test_a_list_of_texts_is_a_corpus() -> None:

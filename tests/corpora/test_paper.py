@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mtmbench.core.errors import InputError
 from mtmbench.corpora.hub import is_hub_id
 from mtmbench.corpora.load import load_corpus
 from mtmbench.corpora.newsgroups import load_newsgroups
 from mtmbench.corpora.paper import CARDS
-from mtmbench.errors import InputError
 
 # Documents, empty ones dropped, labels: as SOURCES.md of the shared data states them.
 EXPECTED = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mtmbench.embedded.muon import Muon, orthogonal
+from mtmbench.embedded.training.muon import Muon, orthogonal
 
 
 @pytest.mark.parametrize("shape", [(24, 60), (60, 24), (32, 32)])

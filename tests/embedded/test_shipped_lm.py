@@ -13,9 +13,9 @@ import torch
 
 import mtmbench as mb
 from mtmbench.embedded import TINYLM_MODEL
-from mtmbench.embedded.activations import held_out, read_documents
-from mtmbench.embedded.train_tinylm import LMPlan, negative_log_likelihood
-from mtmbench.features.shipped import TinyLMFeatures
+from mtmbench.embedded.training.activations import held_out, read_documents
+from mtmbench.embedded.training.tinylm import LMPlan, negative_log_likelihood
+from mtmbench.features.sae.shipped import TinyLMFeatures
 
 TRAINING = json.loads((TINYLM_MODEL / "training.json").read_text())
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from mtmbench.core.errors import UnknownNameError
 from mtmbench.embedded import MINILM, TINYLM, TINYLM_MODEL
-from mtmbench.embedded.topk import TopK
-from mtmbench.errors import UnknownNameError
+from mtmbench.embedded.training.topk import TopK
 
 FOLDERS = [shipped.path(name) for shipped in (MINILM, TINYLM) for name in shipped.names]
 each = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
@@ -109,8 +109,8 @@ def test_an_unknown_name_names_the_nearest() -> None:
 
 def test_the_shipped_sae_reconstructs_minilm_on_held_out_text() -> None:
     pytest.importorskip("torch")
-    from mtmbench.embedded.activations import MiniLM
-    from mtmbench.embedded.topk import explained_variance
+    from mtmbench.embedded.training.activations import MiniLM
+    from mtmbench.embedded.training.topk import explained_variance
 
     texts = [
         "The central bank raised interest rates again to bring inflation down.",

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from mtmbench.embedded.lm_text import (
+from mtmbench.embedded.training.lm_text import (
     Overlap,
     find_overlap,
     read_tokens,
@@ -20,7 +20,7 @@ from mtmbench.embedded.lm_text import (
     train_tokenizer,
     write_tokens,
 )
-from mtmbench.embedded.train_tinylm import (
+from mtmbench.embedded.training.tinylm import (
     LMPlan,
     export,
     held_out_loss,
@@ -127,7 +127,7 @@ def test_training_learns_and_resumes_where_it_was_killed(work: Path, monkeypatch
         folders.append(folder)
     plan = replace(PLAN, tokens=128 * 150)
     whole = train(folders[0], plan, threads=1)
-    import mtmbench.embedded.train_tinylm as module
+    import mtmbench.embedded.training.tinylm as module
 
     real, steps = module.sequences, []
 

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from mtmbench.embedded.topk import TopK
-from mtmbench.embedded.train_tinylm import LMPlan, make_model
-from mtmbench.embedded.train_tinylm_saes import (
+from mtmbench.embedded.training.tinylm import LMPlan, make_model
+from mtmbench.embedded.training.tinylm_saes import (
     as_sae,
     draw_chunks,
     loss_figures,
     read_hook_point,
     replacing,
 )
-from mtmbench.features.backbone import HuggingFaceBackbone
-from mtmbench.features.hooks import find_hook_point
+from mtmbench.embedded.training.topk import TopK
+from mtmbench.features.sae.backbone import HuggingFaceBackbone
+from mtmbench.features.sae.hooks import find_hook_point
 
 PLAN = LMPlan(vocabulary=300, width=32, layers=3, heads=2, inner=48, context=16)
 POINT = "blocks.1.hook_resid_post"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mtmbench.embedded.activations import CHUNK_TOKENS, Passage, cut, window_means
-from mtmbench.embedded.labelling import DEAD, PIECES, STOP_WORDS, Context, Labeller
-from mtmbench.embedded.topk import TopK, TrainingPlan, explained_variance, train
-from mtmbench.embedded.train_minilm import LEVELS, firings
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
+from mtmbench.embedded.training.activations import CHUNK_TOKENS, Passage, cut, window_means
+from mtmbench.embedded.training.minilm import LEVELS, firings
+from mtmbench.embedded.training.topk import TopK, TrainingPlan, explained_variance, train
+from mtmbench.features.sae.keyless_labels import DEAD, PIECES, STOP_WORDS, Context, Labeller
 
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
@@ -60,7 +60,7 @@ def test_training_finds_planted_directions() -> None:
 
 
 def test_the_gradient_equals_autograd() -> None:
-    from mtmbench.embedded.topk import _gradients, _State
+    from mtmbench.embedded.training.topk import _gradients, _State
 
     generator = torch.Generator().manual_seed(0)
     w_enc, w_dec = (torch.randn(20, 6, generator=generator) for _ in range(2))

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtmbench.errors import UnknownNameError
+from mtmbench.core.errors import UnknownNameError
 from mtmbench.features import embeddings
-from mtmbench.features.backbone import minilm_source
 from mtmbench.features.embeddings import embed_texts
+from mtmbench.features.sae.backbone import minilm_source
 
 TEXTS = [
     "The goalie made forty saves.", "No.", "", "Photosynthesis turns light into sugar. " * 60,

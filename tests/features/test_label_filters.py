@@ -12,14 +12,19 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import BoolArray, Counts
 from mtmbench.embedded import MINILM
-from mtmbench.errors import InputError
-from mtmbench.features.autointerp import Detection, FeatureLabel, Interpretation
-from mtmbench.features.counts import apply_filters
+from mtmbench.features.filters import apply_filters
 from mtmbench.features.label_files import write_classes, write_scores
 from mtmbench.features.labels import CLASSES
-from mtmbench.features.sae_folder import FeatureSetting, SAEFolder, load_sae_folder, setting_from
-from mtmbench.types import BoolArray, Counts
+from mtmbench.features.sae.sae_folder import (
+    FeatureSetting,
+    SAEFolder,
+    load_sae_folder,
+    setting_from,
+)
+from mtmbench.labelling.autointerp import Detection, FeatureLabel, Interpretation
 
 OFF = FeatureSetting(0.0, None, None, ())
 SCORES = np.array([0.9, 0.7, np.nan, 0.69, 0.2], np.float32)

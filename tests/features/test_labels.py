@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mtmbench.errors import UnknownNameError
+from mtmbench.core.errors import UnknownNameError
 from mtmbench.features.labels import CLASSES, class_words, in_class
 
 EXAMPLES = {

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtmbench.cards import WordSpec
-from mtmbench.errors import InputError
+from mtmbench.core.cards import WordSpec
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import Corpus
 from mtmbench.features.words import split_words, tokenise, word_counts
-from mtmbench.types import Corpus
 
 
 def corpus_of(*texts: str, pretokenised: bool = False) -> Corpus:

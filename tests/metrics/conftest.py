@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import Corpus, Counts, ItemSpace
 from mtmbench.features.words import tokenise, word_counts
 from mtmbench.metrics.context import MetricContext
-from mtmbench.results import TopicResult
-from mtmbench.types import Corpus, Counts, ItemSpace
 
 
 def make_corpus(texts: Sequence[str], labels: Sequence[str | None] | None = None) -> Corpus:

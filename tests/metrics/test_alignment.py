@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
 from mtmbench.metrics.alignment import (
     ARI,
     NMI,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
 from mtmbench.metrics.coherence import CV, NPMI, UCI, EmbeddingCoherence, UMass
 from mtmbench.metrics.confirmation import c_v, mean_npmi, mean_pmi, npmi_matrix, u_mass
 

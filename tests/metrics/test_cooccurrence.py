@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
 from mtmbench.metrics.cooccurrence import CountsReference, TextReference, Window, count_topics
 
 Texts = list[list[str]]

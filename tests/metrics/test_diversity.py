@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
 from mtmbench.metrics.diversity import Diversity, InvertedRBO, rank_biased_overlap
 
 

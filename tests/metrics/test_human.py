@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
 from mtmbench.metrics.human import human_correlations
 
 

@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from mtmbench.cards import JudgeCard, Suite
-from mtmbench.errors import InputError, UnknownNameError
-from mtmbench.judging.base import Completion, JudgeClient, Question
-from mtmbench.judging.consult import consult
+from mtmbench.core.cards import JudgeCard, Suite
+from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.registries import JUDGES
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import ItemSpace
+from mtmbench.judges.base import Completion, JudgeClient, Question
+from mtmbench.judges.consult import consult
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.intrusion import Intrusion, intrusion_sets
 from mtmbench.metrics.judged import NO_JUDGE
 from mtmbench.metrics.play import play_cell
 from mtmbench.metrics.rating import Rating
-from mtmbench.plan import make_plan
-from mtmbench.registries import JUDGES
-from mtmbench.results import TopicResult
+from mtmbench.run.plan import make_plan
 from mtmbench.testing.planted import planted_context, planted_result
 from mtmbench.testing.topic_judge import PLANTED_JUDGE
-from mtmbench.types import ItemSpace
 
 
 class Replies(JudgeClient):

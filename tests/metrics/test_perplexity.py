@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
+from mtmbench.core.registry import Registry
+from mtmbench.core.types import Corpus, Counts, Views
 from mtmbench.features.words import tokenise, word_counts
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.perplexity import (
@@ -21,8 +23,6 @@ from mtmbench.metrics.perplexity import (
 )
 from mtmbench.models.base import TopicModel
 from mtmbench.models.lda import LDA
-from mtmbench.registry import Registry
-from mtmbench.types import Corpus, Counts, Views
 
 N_WORDS = 20
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import Counts
 from mtmbench.metrics.projected import projected_words
-from mtmbench.types import Counts
 
 
 def word_matrix(dense: Any) -> Counts:

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import Corpus
 from mtmbench.metrics.score import NO_THETA, score_file, score_result, score_topics, topics_result
-from mtmbench.types import Corpus
 
 TOPICS = [["cat", "dog", "cat", "bird"], ["sun", "moon"]]
 METRICS = ["npmi", "c_v", "uci", "u_mass", "diversity", "inverted_rbo", "purity", "coverage",

@@ -11,10 +11,10 @@ import pytest
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import Corpus, Counts, Views
 from mtmbench.models.bertopic import BERTopic
 from mtmbench.models.clustering import RowCounts, class_tfidf, fill_missing_membership
-from mtmbench.types import Corpus, Counts, Views
 
 RECOVERY = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "recovery_clusters.py"))
 

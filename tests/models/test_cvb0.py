@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 from scipy.special import gammaln
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
 from mtmbench.models import cvb0
 from mtmbench.models.planted import plant_lda
 

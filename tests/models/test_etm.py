@@ -7,11 +7,11 @@ import pytest
 import torch
 from sklearn.base import clone
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import Views
 from mtmbench.models.etm import ETM
 from mtmbench.models.neural import Batch, Encoder, Training, logistic_normal_kl
 from mtmbench.models.planted import counts_to_views, matched_cosine, plant_lda
-from mtmbench.types import Views
 
 
 def small(**params) -> ETM:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import Corpus, Views
 from mtmbench.models.external import External
 from mtmbench.models.importers import import_result
-from mtmbench.results import TopicResult
-from mtmbench.types import Corpus, Views
 
 WORDS = ("moon", "star", "orbit", "goal", "team", "match")
 THETA = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.25, 0.75]])

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import Corpus, Counts, Views
 from mtmbench.models.clustering import class_tfidf
 from mtmbench.models.mbertopic import MBERTopic, document_vectors
-from mtmbench.types import Corpus, Counts, Views
 
 RECOVERY = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "recovery_clusters.py"))
 

@@ -9,13 +9,13 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import binom
 
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import EncoderParams, Views
 from mtmbench.embedded import MINILM
-from mtmbench.errors import InputError
-from mtmbench.features.sae import load_sae
+from mtmbench.features.sae.sae import load_sae
 from mtmbench.models.metm import METM, _FiringTopics, binomial_log_likelihood
 from mtmbench.models.neural import Batch
 from mtmbench.models.planted import counts_to_views, matched_cosine, plant_metm, random_encoder
-from mtmbench.types import EncoderParams, Views
 
 
 def small(**params) -> METM:

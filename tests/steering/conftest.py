@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,35 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtmbench.features.backbone import HuggingFaceBackbone
-from mtmbench.features.sae import SAE
-from mtmbench.results import TopicResult
-from mtmbench.types import ItemSpace
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import ItemSpace
+from mtmbench.features.sae.backbone import HuggingFaceBackbone
+from mtmbench.features.sae.sae import SAE
 
 HOOK = "blocks.1.hook_resid_post"
 N_FEATURES = 24
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MTMBENCH_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-@pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, Any]]:
-    """Returns folder and model (with its head) of a small random model of a family, made once."""
-    path = Path(__file__).parents[1] / "features" / "tiny_models.py"
-    write_model = runpy.run_path(str(path))["write_model"]
-    made: dict[str, tuple[Path, Any]] = {}
-
-    def make(family: str) -> tuple[Path, Any]:
-        if family not in made:
-            folder = tmp_path_factory.mktemp(family)
-            made[family] = folder, write_model(family, folder)
-        return made[family]
-
-    return make
+def _own_cache(own_cache: Path) -> None:
+    """See ``support.models``."""
 
 
 @pytest.fixture(scope="session")

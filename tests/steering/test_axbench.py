@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mtmbench.cards import JudgeCard
-from mtmbench.errors import InputError
-from mtmbench.judging.base import Completion, JudgeClient
-from mtmbench.judging.clients.embedding import EmbeddingJudge
+from mtmbench.core.cards import JudgeCard
+from mtmbench.core.errors import InputError
+from mtmbench.judges.base import Completion, JudgeClient
+from mtmbench.judges.clients.embedding import EmbeddingJudge
 from mtmbench.steering.axbench import Scores, SteeredText, parse_rating, rate_texts
 
 CARD = JudgeCard(client="rater")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import Corpus
 from mtmbench.steering.controls import (
     control_vectors,
     difference_of_means,
@@ -22,7 +23,6 @@ from mtmbench.steering.hook import Push
 from mtmbench.steering.likelihood import TopicDocuments
 from mtmbench.steering.units import expected_change, read_reference
 from mtmbench.steering.vector import topic_vector, topic_weights
-from mtmbench.types import Corpus
 
 HOOK = "blocks.1.hook_resid_post"
 FREQUENCY = np.arange(20) ** 2 % 17

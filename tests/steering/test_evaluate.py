@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
 from mtmbench.steering.evaluate import (
     TextScores,
     choose_lambda,

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from mtmbench.errors import InputError, UnknownNameError
-from mtmbench.features.backbone import HuggingFaceBackbone
+from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.store import RunStore
+from mtmbench.features.sae.backbone import HuggingFaceBackbone
 from mtmbench.steering import generate as module
 from mtmbench.steering.generate import Job, Sampling, generate, generation_key
 from mtmbench.steering.hook import Push, steering
 from mtmbench.steering.language_model import CausalLM
 from mtmbench.steering.vector import Origin, SteeringVector
-from mtmbench.store import RunStore
 
 FAMILIES = ("gpt2", "llama", "gpt_neox", "qwen2", "gemma2")
 HOOK = "blocks.1.hook_resid_post"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
 from mtmbench.steering.gguf_file import control_layer, export_gguf, read_gguf
 from mtmbench.steering.vector import Origin, SteeringVector
 

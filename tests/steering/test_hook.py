@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from mtmbench.errors import InputError, UnknownNameError
-from mtmbench.features.backbone import HuggingFaceBackbone
-from mtmbench.features.hooks import find_hook_point, reading
+from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.features.sae.backbone import HuggingFaceBackbone
+from mtmbench.features.sae.hooks import find_hook_point, reading
 from mtmbench.steering.hook import Push, steering
 from mtmbench.steering.language_model import CausalLM
 from mtmbench.steering.vector import Origin, SteeringVector

@@ -10,7 +10,8 @@ import pytest
 import torch
 from scipy.stats import ttest_ind
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import Corpus
 from mtmbench.steering.hook import Push, steering
 from mtmbench.steering.language_model import CausalLM
 from mtmbench.steering.likelihood import (
@@ -22,7 +23,6 @@ from mtmbench.steering.likelihood import (
     topic_documents,
 )
 from mtmbench.steering.vector import Origin, SteeringVector
-from mtmbench.types import Corpus
 
 HOOK = "blocks.1.hook_resid_post"
 

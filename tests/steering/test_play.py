@@ -7,17 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mtmbench.cards import JudgeCard, SteeringSpec
-from mtmbench.errors import InputError
-from mtmbench.judging.base import Completion, JudgeClient
-from mtmbench.results import TopicResult
+from mtmbench.core.cards import JudgeCard, SteeringSpec
+from mtmbench.core.errors import InputError
+from mtmbench.core.store import RunStore
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import Corpus, ItemSpace
+from mtmbench.judges.base import Completion, JudgeClient
 from mtmbench.steering import play as module
-from mtmbench.steering.bench import Bench, largest_topics
 from mtmbench.steering.evaluate import halves
+from mtmbench.steering.experiment import Bench, largest_topics
 from mtmbench.steering.language_model import CausalLM
 from mtmbench.steering.play import play_steering
-from mtmbench.store import RunStore
-from mtmbench.types import Corpus, ItemSpace
 
 HOOK = "blocks.2.hook_resid_post"
 CARD = JudgeCard(client="counting")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
 from mtmbench.steering.prompts import load_prompts
 
 

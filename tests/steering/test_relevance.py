@@ -7,18 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mtmbench.cards import JudgeCard
-from mtmbench.errors import InputError
-from mtmbench.judging.ask import JudgeError
-from mtmbench.judging.base import Completion, JudgeClient
-from mtmbench.judging.clients.embedding import EmbeddingJudge
-from mtmbench.judging.clients.lexical import LexicalJudge
-from mtmbench.judging.clients.regression import RegressionJudge
-from mtmbench.judging.clients.scripted import ScriptedJudge
-from mtmbench.results import TopicResult
+from mtmbench.core.cards import JudgeCard
+from mtmbench.core.errors import InputError
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import Corpus, ItemSpace
+from mtmbench.judges.asker import JudgeError
+from mtmbench.judges.base import Completion, JudgeClient
+from mtmbench.judges.clients.embedding import EmbeddingJudge
+from mtmbench.judges.clients.lexical import LexicalJudge
+from mtmbench.judges.clients.regression import RegressionJudge
+from mtmbench.judges.clients.scripted import ScriptedJudge
 from mtmbench.steering.relevance import TextPair, compare_texts, describe_topic
 from mtmbench.steering.win_rate import win_rate
-from mtmbench.types import Corpus, ItemSpace
 
 CARD = JudgeCard(client="some")
 SUBJECTS = (

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from mtmbench.cards import Suite, parse_card
-from mtmbench.cli import app
-from mtmbench.errors import InputError, UnknownNameError
-from mtmbench.features.sae import save_sae
-from mtmbench.harness import run_suite
-from mtmbench.judging.base import Completion, JudgeClient
-from mtmbench.registries import register_judge
+from mtmbench.cli.app import app
+from mtmbench.core.cards import Suite, parse_card
+from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.registries import register_judge
+from mtmbench.core.store import RunStore, read_records
+from mtmbench.features.sae.sae import save_sae
+from mtmbench.judges.base import Completion, JudgeClient
+from mtmbench.run.harness import run_suite
 from mtmbench.steering.suite import steer_suite
-from mtmbench.store import RunStore, read_records
 from mtmbench.studies.steering import run_steering_study
 
 NAMES = ("concept", "instruction", "fluency", "overall")
@@ -143,7 +143,7 @@ def test_a_table_with_features_of_its_own(data, tmp_path, monkeypatch):
     # The same again fits nothing; topics that are lost are fitted anew.
     before = (folder / "steering.json").read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr("mtmbench.workspace.Workspace._fit", None)
+        patch.setattr("mtmbench.run.workspace.Workspace._fit", None)
         steer_suite(suite, folder)
     for file in (folder / "steering" / "results").iterdir():
         file.unlink()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
 from mtmbench.steering.text_measures import distinct, repetition, semantic_drift
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from mtmbench.errors import InputError, UnknownNameError
+from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.types import Corpus
 from mtmbench.steering.hook import Push, steering
 from mtmbench.steering.units import (
     Reference,
@@ -18,7 +19,6 @@ from mtmbench.steering.units import (
     strength,
 )
 from mtmbench.steering.vector import Origin, SteeringVector
-from mtmbench.types import Corpus
 
 HOOK = "blocks.1.hook_resid_post"
 

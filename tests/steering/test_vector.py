@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import ItemSpace
 from mtmbench.steering.vector import (
     Origin,
     SteeringVector,
@@ -17,7 +18,6 @@ from mtmbench.steering.vector import (
     topic_vector,
     topic_weights,
 )
-from mtmbench.types import ItemSpace
 
 PLACE = Origin("m", "hash", "blocks.1.hook_resid_post")
 

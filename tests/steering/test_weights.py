@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import Counts
 from mtmbench.models.clustering import class_tfidf
 from mtmbench.steering.weights import with_frequencies
-from mtmbench.types import Counts
 
 
 @pytest.fixture

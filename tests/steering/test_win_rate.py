@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
 from mtmbench.steering.win_rate import win_rate
 
 

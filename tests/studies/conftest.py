@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
+from support import SUPPORT
 
 WORDS = {
     0: "match team goal season player coach league score final",
@@ -31,7 +32,7 @@ def unlabelled_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def plugin() -> str:
     """The feature source of these tests."""
-    return str(Path(__file__).with_name("planted_source.py"))
+    return str(SUPPORT / "planted_source.py")
 
 
 def write_corpus(path: Path, *, labels: bool) -> Path:

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mtmbench.errors import InputError, UnknownNameError
-from mtmbench.judging.ask import JudgeError
-from mtmbench.judging.base import Completion, JudgeClient, Question
-from mtmbench.registries import FEATURES, JUDGES
+from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.registries import FEATURES, JUDGES
+from mtmbench.judges.asker import JudgeError
+from mtmbench.judges.base import Completion, JudgeClient, Question
+from mtmbench.stats.share import clustered_share
 from mtmbench.studies.features import FeatureStudy, run_feature_study
 from mtmbench.studies.marks import parse_match
-from mtmbench.studies.share import clustered_share
 
 ASKED: list[Question] = []
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from mtmbench.core.types import Record
 from mtmbench.studies.design import Design, Point
 from mtmbench.studies.findings import findings
 from mtmbench.studies.tables import study_rows
-from mtmbench.types import Record
 
 SETTINGS = ("q0", "q0.5", "q0.9")
 DESIGN = Design(

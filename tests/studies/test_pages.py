@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mtmbench.board.plot import Axis, Mark
+from mtmbench.boards.plot import Axis, Mark
 from mtmbench.studies.pages import render_html, render_md
 
 EVIL = "<script>alert('x')</script>|\"`&"

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from mtmbench.errors import InputError, UnknownNameError
+from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.studies.run import StudyOutcome, run_study
 
 FILES = ("study.json", "study.csv", "study.md", "study.html")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import false_discovery_control, ttest_1samp
 
-from mtmbench.errors import InputError
-from mtmbench.json_files import read_json_lines
+from mtmbench.core.errors import InputError
+from mtmbench.core.files import read_json_lines
 from mtmbench.validation.alternative import (
     EPSILON,
     Duel,

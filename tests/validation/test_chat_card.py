@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.chat_server import ChatServer
 from typer.testing import CliRunner
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "judging"))
-from chat_server import ChatServer
-
-from mtmbench.cli import app
-from mtmbench.validation import agreement, alternative
+from mtmbench.cli.app import app
+from mtmbench.stats import correlation as agreement
+from mtmbench.validation import alternative
 
 CARD = """
 client = "openai"

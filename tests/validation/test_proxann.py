@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtmbench.errors import InputError
+from mtmbench.core.errors import InputError
 from mtmbench.validation.hoyle import read_hoyle
 from mtmbench.validation.proxann import failed_checks, read_proxann, stored_coherence
 

@@ -13,12 +13,13 @@ import pytest
 from scipy.stats import kendalltau
 from typer.testing import CliRunner
 
-from mtmbench.cli import app
-from mtmbench.errors import InputError
-from mtmbench.judging.ask import JudgeError
-from mtmbench.judging.base import Completion, JudgeClient, Question
-from mtmbench.registries import JUDGES
-from mtmbench.validation import agreement, alternative
+from mtmbench.cli.app import app
+from mtmbench.core.errors import InputError
+from mtmbench.core.registries import JUDGES
+from mtmbench.judges.asker import JudgeError
+from mtmbench.judges.base import Completion, JudgeClient, Question
+from mtmbench.stats import correlation as agreement
+from mtmbench.validation import alternative
 from mtmbench.validation.proxann import read_proxann
 from mtmbench.validation.published import published_rows
 from mtmbench.validation.run import validate

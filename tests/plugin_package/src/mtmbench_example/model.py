@@ -7,8 +7,8 @@ from sklearn.cluster import KMeans
 from sklearn.feature_extraction.text import TfidfTransformer
 
 from mtmbench import TopicModel, TopicResult, Views
-from mtmbench.errors import InputError
-from mtmbench.types import FloatArray
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import FloatArray
 
 
 class Clusters(TopicModel):

@@ -1,0 +1,1 @@
+"""Records become tables and pages; boards are compared."""

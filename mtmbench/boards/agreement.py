@@ -1,0 +1,198 @@
+"""How far the judges of a board agree: on single comparisons, and in the boards they make."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtmbench.boards.cells import ALL, BoardRecords, Competitor, k_order, rounded
+from mtmbench.boards.leagues import League
+from mtmbench.core.serialise import seed_from
+from mtmbench.matches.match import fold
+from mtmbench.stats.agreement import MISSING, Agreement, cohen_kappa, krippendorff_alpha
+
+SHOWN = 5
+"""Pairs of models, and documents, on which judges differ most that a board names."""
+
+Where = tuple[str, int | str, str]
+Item = tuple[str, str, Competitor, Competitor]
+"""Corpus, document, and the two competitors in order."""
+
+
+def agreement_rows(
+    board: BoardRecords, leagues: Sequence[League], confidence: float
+) -> list[dict[str, Any]]:
+    """Returns a row per league and pair of judges, and one of all judges where there are more.
+
+    Categories are the folded outcomes of a document: a win of either model, or a tie. ``opposed``
+    is the share of items on which two judges name opposite winners; ``pairs`` and ``documents``
+    are those where they differ most. Kendall's tau-b and Spearman's rho are of their Elo.
+    """
+    verdicts = _verdicts(board)
+    elo = {
+        (league.key.judge, league.key.corpus, league.key.k_spec, league.key.representation): {
+            Competitor.of(row): row["elo"] for row in league.rows if row["elo"] is not None
+        }
+        for league in leagues
+    }
+    ks = {
+        (league.key.corpus, league.key.k_spec, league.key.representation): league.k
+        for league in leagues
+    }
+    rows = []
+    for where in sorted(ks, key=lambda where: (where[0], *k_order(where[1]), where[2])):
+        judges = sorted(judge for judge, *place in elo if tuple(place) == where)
+        corpus, k_spec, representation = where
+        place = {
+            "corpus": corpus, "k": ks[where], "k_spec": k_spec, "representation": representation,
+        }  # fmt: skip
+        items = {judge: _items(verdicts, judge, where) for judge in judges}
+        for pair in combinations(judges, 2):
+            boards = [elo[judge, corpus, k_spec, representation] for judge in pair]
+            rows.append({"judges": list(pair), **place, **_pair(pair, items, boards, confidence)})
+        if len(judges) > 2:
+            rows.append({"judges": judges, **place, **_together(judges, items, confidence)})
+    return rows
+
+
+def _pair(
+    pair: tuple[str, str],
+    items: Mapping[str, Mapping[Item, float]],
+    boards: Sequence[Mapping[Competitor, float]],
+    confidence: float,
+) -> dict[str, Any]:
+    together = _together(pair, items, confidence)
+    first, second = (items[judge] for judge in pair)
+    both = sorted(set(first) & set(second))
+    codes, documents, corpora = _columns(pair, items)
+    kappa = cohen_kappa(codes, documents, corpora, seed=_seed(pair, items), confidence=confidence)
+    opposed = {item: float(abs(first[item] - second[item]) == 1) for item in both}
+    return {
+        **together,
+        **_shown("kappa", kappa),
+        "opposed": rounded(sum(opposed.values()) / len(both), 4) if both else None,
+        **_rank_correlation(boards),
+        "pairs": _pairs_apart(both, first, second),
+        "documents": _documents_apart(opposed),
+    }
+
+
+def _together(
+    judges: Sequence[str], items: Mapping[str, Mapping[Item, float]], confidence: float
+) -> dict[str, Any]:
+    codes, documents, corpora = _columns(judges, items)
+    alpha = krippendorff_alpha(
+        codes, documents, corpora, seed=_seed(judges, items), confidence=confidence
+    )
+    n_documents = len(set(zip(corpora, documents, strict=True)))
+    return {"n_items": alpha.n, "n_documents": n_documents, **_shown("alpha", alpha)}
+
+
+def _columns(
+    judges: Sequence[str], items: Mapping[str, Mapping[Item, float]]
+) -> tuple[NDArray[np.int64], list[str], list[str]]:
+    listed = sorted(set().union(*(items[judge] for judge in judges)))
+    codes = np.full((len(listed), len(judges)), MISSING, dtype=np.int64)
+    for column, judge in enumerate(judges):
+        for row, item in enumerate(listed):
+            if item in items[judge]:
+                codes[row, column] = int(2 * items[judge][item])
+    return codes, [item[1] for item in listed], [item[0] for item in listed]
+
+
+def _rank_correlation(boards: Sequence[Mapping[Competitor, float]]) -> dict[str, Any]:
+    from scipy.stats import kendalltau, spearmanr
+
+    common = sorted(set(boards[0]) & set(boards[1]))
+    columns = [[board[who] for who in common] for board in boards]
+    found: dict[str, Any] = {"n_models": len(common), "kendall_tau": None, "spearman": None}
+    if len(common) > 1 and all(len(set(column)) > 1 for column in columns):
+        found["kendall_tau"] = rounded(kendalltau(*columns).statistic, 4)
+        found["spearman"] = rounded(spearmanr(*columns).statistic, 4)
+    return found
+
+
+def _pairs_apart(
+    both: Sequence[Item], first: Mapping[Item, float], second: Mapping[Item, float]
+) -> list[dict[str, Any]]:
+    """Returns the pairs of models whose mean scores differ most between two judges."""
+    gaps: dict[tuple[Competitor, Competitor], list[float]] = defaultdict(list)
+    for item in both:
+        gaps[item[2], item[3]].append(first[item] - second[item])
+    means = {pair: sum(values) / len(values) for pair, values in gaps.items()}
+    widest = sorted(means, key=lambda pair: (-abs(means[pair]), pair))[:SHOWN]
+    return [
+        {"a": a.identity(), "b": b.identity(), "difference": rounded(means[a, b], 4)}
+        for a, b in widest
+        if means[a, b]
+    ]
+
+
+def _documents_apart(opposed: Mapping[Item, float]) -> list[dict[str, Any]]:
+    """Returns the documents on which two judges name opposite winners most often."""
+    by_document: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for (corpus, document, *_), value in opposed.items():
+        by_document[corpus, document].append(value)
+    most = sorted(by_document, key=lambda place: (-sum(by_document[place]), place))[:SHOWN]
+    return [
+        {
+            "corpus": corpus,
+            "document": document,
+            "opposed": int(sum(by_document[corpus, document])),
+            "n": len(by_document[corpus, document]),
+        }
+        for corpus, document in most
+        if sum(by_document[corpus, document])
+    ]
+
+
+def _verdicts(board: BoardRecords) -> dict[tuple[str, str, int | str, str], dict[Item, float]]:
+    """Returns folded scores of the first competitor, by judge, corpus, K and representation."""
+    found: dict[tuple[str, str, int | str, str], dict[Item, float]] = defaultdict(dict)
+    for match in board.matches:
+        payload = match.payload
+        if match.status != "ok":
+            continue
+        corpus = str(payload["corpus"])
+        a, b = Competitor.of(payload["a"]), Competitor.of(payload["b"])
+        low, high = min(a, b), max(a, b)
+        place = str(payload["judge"]), corpus, payload["k_spec"], str(payload["representation"])
+        orders = zip(payload["documents"], payload["forward"], payload["backward"], strict=True)
+        for document, forward, backward in orders:
+            score = fold(forward, backward)
+            if score is not None:
+                item = corpus, str(document), low, high
+                found[place][item] = score if a == low else 1 - score
+    return found
+
+
+def _items(
+    verdicts: Mapping[tuple[str, str, int | str, str], Mapping[Item, float]],
+    judge: str,
+    where: Where,
+) -> dict[Item, float]:
+    corpus, k_spec, representation = where
+    return {
+        item: score
+        for (who, of, k, shown), scores in verdicts.items()
+        if (who, k, shown) == (judge, k_spec, representation) and corpus in (of, ALL)
+        for item, score in scores.items()
+    }
+
+
+def _seed(judges: Sequence[str], items: Mapping[str, Mapping[Item, float]]) -> int:
+    return seed_from("agreement", list(judges), [len(items[judge]) for judge in judges])
+
+
+def _shown(name: str, agreement: Agreement) -> dict[str, Any]:
+    return {
+        name: rounded(agreement.value, 4),
+        f"{name}_lo": rounded(agreement.lo, 4),
+        f"{name}_hi": rounded(agreement.hi, 4),
+        f"{name}_reason": agreement.reason,
+    }

@@ -1,0 +1,144 @@
+"""What records say about cells: who competes, what belongs together, what contradicts itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mtmbench.core.cards import Suite
+from mtmbench.core.errors import InputError
+from mtmbench.core.serialise import canonical_json
+from mtmbench.core.types import Record
+
+ALL = "all"
+"""The name under which corpora are pooled."""
+
+
+@dataclass(frozen=True, order=True)
+class Competitor:
+    """A model under a feature setting; ``setting`` is "" for models that read no features."""
+
+    model: str
+    setting: str = ""
+
+    @classmethod
+    def of(cls, payload: Mapping[str, Any]) -> Competitor:
+        """Returns who a payload (or one side of a match) is about."""
+        return cls(str(payload["model"]), str(payload.get("setting") or ""))
+
+    def identity(self) -> dict[str, str | None]:
+        """Returns the fields by which a row names its competitor."""
+        return {"model": self.model, "setting": self.setting or None}
+
+
+@dataclass(frozen=True)
+class BoardRecords:
+    """The records of a board by kind, in the order of their cells, checked for contradictions."""
+
+    fits: Sequence[Record] = field(default_factory=list)
+    metrics: Sequence[Record] = field(default_factory=list)
+    matches: Sequence[Record] = field(default_factory=list)
+    nulls: Sequence[Record] = field(default_factory=list)
+    shown: Sequence[Record] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, records: Iterable[Record]) -> BoardRecords:
+        """Sorts records by kind.
+
+        Raises:
+            InputError: a corpus, metric or judge stands in two versions, or two records are about
+                one cell, so that a board would mix what is not comparable; the message names it.
+        """
+        by_kind: dict[str, dict[str, Record]] = {
+            "fit": {}, "metric": {}, "match": {}, "null": {}, "shown": {},
+        }  # fmt: skip
+        versions: dict[tuple[str, str], str] = {}
+        for record in records:
+            if record.kind not in by_kind:
+                continue
+            place = canonical_json(_place(record))
+            if place in by_kind[record.kind]:
+                raise InputError(f"two {record.kind} records are about one cell: {place}")
+            by_kind[record.kind][place] = record
+            for what, version in _versions(record).items():
+                if versions.setdefault(what, version) != version:
+                    raise InputError(
+                        f"{what[0]} {what[1]!r} stands in two versions on one board: "
+                        f"{versions[what]} and {version}"
+                    )
+        return cls(*([found[key] for key in sorted(found)] for found in by_kind.values()))
+
+
+def read_records(path: Path) -> list[Record]:
+    """Reads ``records.jsonl``.
+
+    Raises:
+        InputError: the file cannot be read or a line is no record; the message names the line.
+    """
+    try:
+        # Not splitlines: a label may hold U+2028, which JSON leaves as it is.
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}: {error}") from error
+    records = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                records.append(Record.from_json(line))
+            except InputError as error:
+                raise InputError(f"{path}, line {number}: {error}") from error
+    return records
+
+
+def display_names(suite: Suite, competitors: Iterable[Competitor]) -> dict[Competitor, str]:
+    """Returns display ids: "model", or "model:setting" where the suite plays several settings."""
+    several = len(suite.features.settings) > 1
+    return {
+        who: f"{who.model}:{who.setting}" if who.setting and several else who.model
+        for who in competitors
+    }
+
+
+def k_order(k_spec: int | str) -> tuple[bool, int]:
+    """Sorts numbers of topics by size, ``"labels"`` first."""
+    return (False, 0) if isinstance(k_spec, str) else (True, k_spec)
+
+
+def rounded(value: float | None, digits: int) -> float | None:
+    """Rounds a number that goes on a board; None stays None and -0.0 becomes 0.0."""
+    return None if value is None else round(float(value), digits) + 0.0
+
+
+def _place(record: Record) -> dict[str, Any]:
+    """Returns the fields that say which cell a record is about."""
+    payload = record.payload
+    where = {name: payload.get(name) for name in ("corpus", "k_spec", "seed")}
+    if record.kind in ("match", "null"):
+        sides = sorted([payload[side]["model"], payload[side]["setting"]] for side in "ab")
+        named = ("judge", "representation", "control", "start")
+        who = {name: payload[name] for name in named if name in payload}
+        return {**where, **who, "sides": sides}
+    who = {name: payload.get(name) for name in ("model", "setting")}
+    if record.kind == "fit":
+        return {**where, **who}
+    if record.kind == "shown":
+        return {**where, **who, "task": payload.get("task")}
+    what = {name: payload.get(name) for name in ("metric", "view", "params")}
+    return {**where, **who, **what}
+
+
+def _versions(record: Record) -> dict[tuple[str, str], str]:
+    """Returns what must not differ between the records of one board."""
+    payload = record.payload
+    found = {("corpus", str(payload["corpus"])): str(payload["corpus_revision"])}
+    if record.kind == "metric":
+        found["metric", str(payload["metric"])] = f"version {payload['version']}"
+    if record.kind in ("match", "null"):
+        parts = {name: payload.get(name) for name in ("judge_version", "prompt", "protocol")}
+        found["judge", str(payload["judge"])] = canonical_json(parts)
+    if record.kind == "shown":
+        parts = {name: payload.get(name) for name in ("judge", "facts", "prompt", "top_items")}
+        found["shown topics", str(payload["task"])] = canonical_json(parts)
+    return found

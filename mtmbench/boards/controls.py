@@ -1,0 +1,184 @@
+"""Null controls on a board: who picks the first slot, and whether known answers come out right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mtmbench.boards.cells import ALL, BoardRecords, Competitor, k_order, rounded
+from mtmbench.core.types import Record
+from mtmbench.matches.audit import Rate, clustered
+from mtmbench.matches.controls import LEAST_SCORE
+from mtmbench.matches.match import fold
+
+FIRST_SLOT = "first_slot"
+POOLED_CONTROLS = (FIRST_SLOT, "refit", "other_topic", "repeat")
+"""Every control, in the order in which pages show them."""
+
+Value = tuple[float, str, str]
+"""A value in [0, 1], and the corpus and document it comes from."""
+
+
+def control_rows(board: BoardRecords, confidence: float) -> list[dict[str, Any]]:
+    """Returns a row per judge, representation and control, pooled, then one per competitor.
+
+    ============  ==========================================================================
+    first_slot    share of the first slot among decisive answers of all matches, raw
+    refit         folded score of a model's first seed against its next
+    other_topic   folded score of the true topics against those of another document
+    repeat        share of answers that are the same when asked a second time
+    ============  ==========================================================================
+
+    Folded scores are over the documents that the judge was asked about: what a rule decides says
+    nothing of a judge. Intervals are over documents. ``passed`` is the verdict of "other_topic":
+    its lower bound exceeds :data:`mtmbench.matches.controls.LEAST_SCORE`.
+    """
+    rows = []
+    places = {_place(record) for record in (*board.matches, *board.nulls)}
+    for judge, representation in sorted(places):
+        where = {"judge": judge, "representation": representation}
+        own = [match for match in board.matches if _place(match) == (judge, representation)]
+        nulls = [null for null in board.nulls if _place(null) == (judge, representation)]
+        if own and not own[0].payload["order_free"]:
+            rate = _clustered([v for match in own for v in _first_slots(match)], confidence)
+            rows.append({**where, **_row(FIRST_SLOT, rate)})
+        for control in POOLED_CONTROLS[1:]:
+            records = [null for null in nulls if null.payload["control"] == control]
+            if records:
+                values = _values(control, records, own)
+                rows.append({**where, **_row(control, _rate(records, values, confidence))})
+        rows += _by_competitor(where, nulls, own, confidence)
+    return rows
+
+
+def reliability(rows: Sequence[Mapping[str, Any]], judge: str) -> bool | None:
+    """Returns whether a judge told topics of a document from another's; None if not tested."""
+    passed = [row["passed"] for row in rows if row["judge"] == judge and row["passed"] is not None]
+    return all(passed) if passed else None
+
+
+def _by_competitor(
+    where: Mapping[str, Any], nulls: Sequence[Record], own: Sequence[Record], confidence: float
+) -> list[dict[str, Any]]:
+    groups: dict[tuple[Any, ...], list[Record]] = {}
+    for null in nulls:
+        payload = null.payload
+        if payload["control"] != "repeat":
+            key = payload["control"], payload["corpus"], payload["k_spec"]
+            groups.setdefault((*key, Competitor.of(payload["a"])), []).append(null)
+    order = sorted(groups, key=lambda key: (key[0], key[1], *k_order(key[2]), key[3]))
+    return [
+        {
+            **where,
+            **_row(
+                control,
+                _rate(groups[key], _values(control, groups[key], own), confidence),
+                corpus=corpus, k_spec=k_spec, k=int(groups[key][0].payload["k"]), who=who,
+            ),
+        }
+        for key in order
+        for control, corpus, k_spec, who in [key]
+    ]  # fmt: skip
+
+
+def _row(
+    control: str,
+    rate: Rate,
+    *,
+    corpus: str = ALL,
+    k_spec: int | str | None = None,
+    k: int | None = None,
+    who: Competitor | None = None,
+) -> dict[str, Any]:
+    tested = control == "other_topic" and who is None and rate.value is not None
+    return {
+        "control": control,
+        "corpus": corpus,
+        "k": k,
+        "k_spec": k_spec,
+        "model": None if who is None else who.model,
+        "setting": None if who is None else who.setting or None,
+        "value": rounded(rate.value, 4),
+        "lo": rounded(rate.lo, 4),
+        "hi": rounded(rate.hi, 4),
+        "n": rate.n,
+        "passed": (rate.lo is not None and rate.lo > LEAST_SCORE) if tested else None,
+        "reason": rate.reason,
+    }
+
+
+def _rate(records: Sequence[Record], values: Sequence[Value], confidence: float) -> Rate:
+    if not values:
+        why = sorted({str(r.payload["reason"]) for r in records if r.payload.get("reason")})
+        return Rate(None, None, None, 0, "; ".join(why) or "the judge was asked about no document")
+    return _clustered(values, confidence)
+
+
+def _values(control: str, records: Sequence[Record], matches: Sequence[Record]) -> list[Value]:
+    if control == "repeat":
+        asked = {_pair(match): match for match in matches}
+        return [v for again in records for v in _repeats(asked.get(_pair(again)), again)]
+    return [value for record in records for value in _scores(record)]
+
+
+def _scores(record: Record) -> list[Value]:
+    """Returns the folded scores of side a over the documents that were put to the judge."""
+    found = []
+    for corpus, document, forward, backward in _documents(record):
+        score = fold(forward, backward)
+        if score is not None and forward not in "ABT":
+            found.append((score, corpus, document))
+    return found
+
+
+def _first_slots(record: Record) -> list[Value]:
+    """Returns, for each decisive answer, 1 if it names what stood first."""
+    found = []
+    for corpus, document, forward, backward in _documents(record):
+        found += [
+            (float(char == first), corpus, document)
+            for char, first in ((forward, "a"), (backward, "b"))
+            if char in "ab"
+        ]
+    return found
+
+
+def _repeats(first: Record | None, again: Record) -> list[Value]:
+    """Returns, for each answer parsed both times, 1 if the second is as the first."""
+    if first is None:
+        return []
+    before = {document: (f, b) for _, document, f, b in _documents(first)}
+    return [
+        (float(old == new), corpus, document)
+        for corpus, document, *answers in _documents(again)
+        for old, new in zip(before.get(document, ("u", "u")), answers, strict=True)
+        if old in "abt" and new in "abt"
+    ]
+
+
+def _documents(record: Record) -> list[tuple[str, str, str, str]]:
+    payload = record.payload
+    if record.status != "ok":
+        return []
+    orders = zip(payload["documents"], payload["forward"], payload["backward"], strict=True)
+    return [(str(payload["corpus"]), str(d), f, b) for d, f, b in orders]
+
+
+def _clustered(values: Sequence[Value], confidence: float) -> Rate:
+    return clustered(
+        [value for value, _, _ in values],
+        [document for _, _, document in values],
+        [corpus for _, corpus, _ in values],
+        confidence=confidence,
+        reason="no decisive answer",
+    )
+
+
+def _pair(record: Record) -> tuple[Any, ...]:
+    payload = record.payload
+    sides = Competitor.of(payload["a"]), Competitor.of(payload["b"])
+    return payload["corpus"], payload["k_spec"], *sides
+
+
+def _place(record: Record) -> tuple[str, str]:
+    return str(record.payload["judge"]), str(record.payload["representation"])

@@ -1,0 +1,105 @@
+"""Metric records to rows: the mean over seeds with its interval, or why there is none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean, stdev
+from typing import Any
+
+from mtmbench.boards.cells import BoardRecords, Competitor, k_order, rounded
+from mtmbench.core.serialise import canonical_json
+from mtmbench.core.types import Record
+
+Group = tuple[str, int | str, Competitor, str, str, str]
+
+
+def metric_rows(records: BoardRecords, confidence: float = 0.95) -> list[dict[str, Any]]:
+    """Returns one row per competitor, corpus, K, metric, view and parameters, sorted.
+
+    A value is the mean over seeds; its ends are the t-interval of that mean over seeds. A metric
+    over seeds (stability) has one value, no interval, and counts the fits it rests on.
+    """
+    groups: dict[Group, list[Record]] = {}
+    for record in records.metrics:
+        payload = record.payload
+        key = (
+            str(payload["corpus"]), payload["k_spec"], Competitor.of(payload),
+            str(payload["metric"]), str(payload["view"] or ""), canonical_json(payload["params"]),
+        )  # fmt: skip
+        groups.setdefault(key, []).append(record)
+    order = sorted(groups, key=lambda key: (key[0], k_order(key[1]), *key[2:]))
+    return [_row(key, groups[key], confidence) for key in order]
+
+
+def metric_versions(records: BoardRecords) -> dict[str, dict[str, Any]]:
+    """Returns version and direction of every metric on the board."""
+    found = {
+        str(record.payload["metric"]): {
+            "version": record.payload["version"],
+            "higher_is_better": record.payload["higher_is_better"],
+        }
+        for record in records.metrics
+    }
+    return {name: found[name] for name in sorted(found)}
+
+
+def mean_interval(
+    values: Sequence[float], confidence: float = 0.95
+) -> tuple[float, float | None, float | None]:
+    """Returns the mean and the ends of its t-interval.
+
+    The ends are None for a single value and for equal ones, whose spread says nothing.
+    """
+    from scipy.special import stdtrit
+
+    mean, n = fmean(values), len(values)
+    if n < 2 or min(values) == max(values):
+        return mean, None, None
+    half = float(stdtrit(n - 1, 0.5 + confidence / 2)) * stdev(values) / math.sqrt(n)
+    return mean, mean - half, mean + half
+
+
+def _row(key: Group, records: Sequence[Record], confidence: float) -> dict[str, Any]:
+    corpus, k_spec, who, metric, view, _ = key
+    had = [r for r in records if r.status == "ok" and r.payload.get("value") is not None]
+    lost = [r for r in records if r not in had]
+    over_seeds = any(r.payload["seed"] is None for r in records)
+    value = lo = hi = None
+    reasons = _reasons(lost, of_several=bool(had))
+    if had:
+        value, lo, hi = mean_interval([float(r.payload["value"]) for r in had], confidence)
+        if lo is None:
+            reasons.append(_no_interval(len(had), over_seeds=over_seeds))
+    n_seeds = len(had[0].payload["fits"]) if over_seeds and had else len(had)
+    return {
+        **who.identity(),
+        "corpus": corpus,
+        "k": int(records[0].payload["k"]),
+        "k_spec": k_spec,
+        "metric": metric,
+        "view": view or None,
+        "params": dict(records[0].payload["params"]),
+        "value": rounded(value, 4),
+        "lo": rounded(lo, 4),
+        "hi": rounded(hi, 4),
+        "n_seeds": n_seeds,
+        "reason": "; ".join(reasons) or None,
+    }
+
+
+def _no_interval(n: int, *, over_seeds: bool) -> str:
+    if over_seeds:
+        return "no interval: one value over all seeds"
+    return "no interval: one seed" if n == 1 else "no interval: all seeds give the same value"
+
+
+def _reasons(lost: Sequence[Record], *, of_several: bool) -> list[str]:
+    found: dict[str, list[str]] = {}
+    for record in lost:
+        what = "error: " if record.status == "error" else ""
+        reason = f"{what}{record.payload.get('reason') or 'no value'}"
+        found.setdefault(reason, []).append(str(record.payload["seed"]))
+    if not of_several:
+        return sorted(found)
+    return [f"seed {', '.join(sorted(found[reason]))}: {reason}" for reason in sorted(found)]

@@ -1,0 +1,316 @@
+"""The sentences that stand beside a board's tables, so that nobody reads more into them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from mtmbench.boards.cells import ALL
+from mtmbench.boards.shown import shown_notes
+from mtmbench.boards.spending import cost_text, total_note
+from mtmbench.boards.view import BoardView, LeagueView, k_text
+from mtmbench.matches.controls import LEAST_SCORE
+from mtmbench.stats.elo import SEQUENTIAL_K
+
+UNPARSED_LIMIT = 0.05
+
+STEERING_NOTE = "Text was steered by topics too, beside controls (mtmbench steer writes the table)."
+
+
+def judge_notes(judge: Mapping[str, Any]) -> list[str]:
+    """Returns what a reader must know about who ruled."""
+    notes = []
+    if judge["is_llm"]:
+        notes.append("A language model ruled.")
+        if "model" in judge:
+            where = urlsplit(judge.get("endpoint") or "").netloc
+            notes.append(f"It is {judge['model']}{f', asked at {where}' if where else ''}.")
+    else:
+        notes.append("This judge is a proxy, not a language model.")
+    if judge["encoder"]:
+        notes.append(f"It compares texts by the encoder {judge['encoder']}.")
+        if judge["shares_encoder_with"]:
+            shared = ", ".join(judge["shares_encoder_with"])
+            notes.append(
+                "These models were fitted on that encoder's own representations, which may "
+                f"favour them (marked †): {shared}."
+            )
+        else:
+            notes.append("No model here was fitted on that encoder.")
+    if judge["order_free"]:
+        notes.append(
+            "Its verdict cannot depend on the order of the options, so one call is recorded as "
+            "both orders; first-slot and flip rates do not apply."
+        )
+    return notes
+
+
+def judge_warnings(judge: Mapping[str, Any], leagues: list[LeagueView]) -> list[str]:
+    """Returns warnings: an unreliable judge; over 5 % of answers or comparisons removed."""
+    warnings = []
+    if judge["reliable"] is False:
+        warnings.append(
+            "Unreliable: this judge does not prefer a document's own topics to those of another "
+            f"document by a folded score whose lower bound exceeds {LEAST_SCORE:.2f}. Its ratings "
+            "should not be used."
+        )
+    for name, what in (("unparsed_rate", "could not be parsed"), ("refused_rate", "were refusals")):
+        rate = judge["audit"][name]["value"]
+        if rate is not None and rate > UNPARSED_LIMIT:
+            warnings.append(
+                f"{percent(rate)} of this judge's answers {what}; the ratings rest on the others, "
+                "which need not be a fair sample."
+            )
+    removed: dict[str, float] = {}
+    for league in leagues:
+        for name, row in zip(league.names, league.rows, strict=True):
+            gone = row["unparsed"] + row["refused"]
+            total = gone + row["wins"] + row["losses"] + row["ties"]
+            if total and gone / total > UNPARSED_LIMIT:
+                removed[name] = max(removed.get(name, 0.0), gone / total)
+    if removed:
+        listed = ", ".join(f"{name} {percent(removed[name])}" for name in sorted(removed))
+        warnings.append(
+            "In some table more than 5 % of these models' comparisons were removed, because an "
+            f"answer was unparsed or refused (at most): {listed}."
+        )
+    return warnings
+
+
+def control_table(
+    view: BoardView, controls: Sequence[Mapping[str, Any]]
+) -> tuple[list[str], list[list[str]]]:
+    """Returns header and rows of a judge's null controls, pooled and then by model."""
+    header = ["control", "corpus", "model", "value", "interval", "answers or documents"]
+    rows = []
+    for row in controls:
+        shown = _CONTROLS[row["control"]]
+        if row["representation"] != "items":
+            shown += f", {row['representation']}"
+        verdict = {True: " (passed)", False: " (FAILED)", None: ""}[row["passed"]]
+        rows.append(
+            [
+                shown,
+                "all" if row["model"] is None else f"{row['corpus']}, {k_text(row)}",
+                "all" if row["model"] is None else view.name(row),
+                (row["reason"] or "–" if row["value"] is None else percent(row["value"])) + verdict,
+                "–" if row["lo"] is None else f"{percent(row['lo'])} to {percent(row['hi'])}",
+                f"{row['n']:,}",
+            ]
+        )
+    return header, rows
+
+
+def league_notes(league: LeagueView) -> list[str]:
+    """Returns what a league's other fits say: sandwich widths, ties, lengths."""
+    notes = []
+    if league.sandwich is not None:
+        low, high = league.sandwich
+        notes.append(
+            f"Intervals by the sandwich estimator are {low:.2f} to {high:.2f} times as wide as "
+            "these by the bootstrap."
+        )
+    if league.nu is not None:
+        notes.append(
+            f"Davidson's ν = {league.nu:.3f}: the odds of a tie against either win between equals."
+        )
+    adaptive = league.adaptive
+    if adaptive is not None:
+        notes.append(
+            f"Adaptive schedule: {adaptive['comparisons']:,} comparisons of the "
+            f"{adaptive['uniform']:,} that every pair on every document would be; "
+            f"{adaptive['decided'] or 0} of {adaptive['neighbours']} neighbours are decided after "
+            f"look {adaptive['look']} of at most {adaptive['looks']}"
+            + ("." if adaptive["finished"] else "; the next look is not complete.")
+        )
+    if adaptive is not None and adaptive["level"] is not None:
+        notes.append(
+            "Ratings are fitted to the mean scores of pairs, all pairs weighing alike. Intervals "
+            f"are of level {percent(1 - adaptive['level'], 2)}, this look's part of the error that "
+            "all looks share, and hold whenever the schedule stops."
+        )
+    length = league.length
+    if length is not None and length["per_doubling"] is None:
+        notes.append(f"Lengths: {length['reason']}.")
+    elif length is not None:
+        interval = "" if length["lo"] is None else f" ({length['lo']:.1f} to {length['hi']:.1f})"
+        notes.append(
+            f"Twice the length of what is shown is worth {length['per_doubling']:.1f} "
+            f"Elo{interval} to this judge; adjusted ratings are those at equal lengths."
+        )
+    return notes
+
+
+CONTROL_NOTE = (
+    "Null controls, with intervals over documents. First slot: raw share among decisive answers, "
+    "50 % without bias. Against its refit: a model's score against its own fit under another seed, "
+    "over the documents put to the judge; it says how far a seed moves a score. Own topics: the "
+    "score of a document's topics against those of a document with another top topic; the lower "
+    f"bound must exceed {LEAST_SCORE:.2f}. Asked again: share of answers that stay the same."
+)
+_CONTROLS = {
+    "first_slot": "first slot",
+    "refit": "against its refit",
+    "other_topic": "own topics against another document's",
+    "repeat": "asked again",
+}
+
+
+def audit_line(judge: Mapping[str, Any]) -> str:
+    """Returns a judge's behaviour in one line."""
+    audit = judge["audit"]
+    parts = [f"{audit['documents']:,} comparisons", f"{judge['calls']:,} calls"]
+    if audit["ruled"]:
+        parts.append(f"{audit['ruled']:,} decided by rule")
+    for name, label in (
+        ("tie_rate", "ties"),
+        ("first_slot_rate", "first slot preferred"),
+        ("flip_rate", "verdict differs by order"),
+        ("unparsed_rate", "unparsed"),
+        ("refused_rate", "refused"),
+    ):
+        if audit[name]["value"] is not None:
+            parts.append(f"{label} {percent(audit[name]['value'])}")
+    if judge["usage"]:
+        parts += [f"{tokens:,} {kind} tokens" for kind, tokens in sorted(judge["usage"].items())]
+        parts.append(f"cost {cost_text(judge['cost'])}")
+    return " · ".join(parts)
+
+
+def agreement_tables(
+    view: BoardView,
+) -> tuple[tuple[list[str], list[list[str]]], tuple[list[str], list[list[str]]], list[str]]:
+    """Returns how judges behave, how far they agree, and where pairs of them differ most."""
+    rows, apart = [], []
+    for row in view.board["agreement"]:
+        where = f"{'all corpora' if row['corpus'] == ALL else row['corpus']}, {k_text(row)}"
+        where += "" if row["representation"] == "items" else f", {row['representation']}"
+        who = ", ".join(row["judges"])
+        rows.append(
+            [
+                who, where, f"{row['n_items']:,}", _coefficient(row, "kappa"),
+                _coefficient(row, "alpha"),
+                "–" if row.get("opposed") is None else percent(row["opposed"]),
+                *(_plain(row.get(name)) for name in ("kendall_tau", "spearman")),
+            ]
+        )  # fmt: skip
+        if row.get("pairs"):
+            listed = "; ".join(
+                f"{view.name(pair['a'])} against {view.name(pair['b'])} "
+                f"({pair['difference']:+.2f} by {row['judges'][0]})"
+                for pair in row["pairs"]
+            )
+            opposed = "; ".join(
+                f"{'' if row['corpus'] != ALL else one['corpus'] + ' '}{one['document']} "
+                f"({one['opposed']} of {one['n']})"
+                for one in row["documents"]
+            )
+            apart.append(
+                f"{who}, {where}: {listed}. Most opposite winners on the documents {opposed}."
+                if opposed
+                else f"{who}, {where}: {listed}."
+            )
+    behaviour = [
+        [
+            judge["id"],
+            *(_share(judge["audit"][n]) for n in ("first_slot_rate", "flip_rate", "tie_rate")),
+            _share(next((r for r in controls if r["control"] == "repeat"), {"value": None})),
+        ]
+        for judge, controls in ((entry.judge, entry.controls) for entry in view.judges())
+    ]
+    return (
+        (["judge", "first slot", "verdict differs by order", "ties", "same when asked again"],
+         behaviour),
+        (["judges", "where", "items", "Cohen's kappa", "Krippendorff's alpha",
+          "opposite winners", "Kendall's tau of Elo", "Spearman's rho"], rows),
+        apart,
+    )  # fmt: skip
+
+
+AGREEMENT_NOTE = (
+    "An item is one document and pair of models; its categories are a win of either or a tie, both "
+    "orders folded. Intervals resample documents. Kappa and alpha are 0 at chance and 1 at perfect "
+    "agreement; judges may agree on every ranking and yet not on single items."
+)
+
+
+def _coefficient(row: Mapping[str, Any], name: str) -> str:
+    if row.get(name) is None:
+        return "–"
+    if row[f"{name}_lo"] is None:
+        return f"{row[name]:.3f}"
+    return f"{row[name]:.3f} ({row[f'{name}_lo']:.3f} to {row[f'{name}_hi']:.3f})"
+
+
+def _plain(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _share(rate: Mapping[str, Any]) -> str:
+    if rate["value"] is None:
+        return "–"
+    ends = "" if rate["lo"] is None else f" ({percent(rate['lo'])} to {percent(rate['hi'])})"
+    return percent(rate["value"]) + ends
+
+
+def rating_notes(view: BoardView) -> list[str]:
+    """Returns how to read the ratings of this board."""
+    board = view.board
+    if not board["ratings"]:
+        return []
+    davidson = any(table.get("nu") is not None for table in board["win_rates"])
+    adaptive = any(table.get("adaptive") for table in board["win_rates"])
+    level = percent(board["win_rates"][0]["confidence"] or 0.95, 0)
+    drawn = "Intervals are over" if adaptive else f"Intervals ({level}) resample"
+    notes = [
+        "Each judge has a board of its own; ratings of different judges are not comparable.",
+        "Two models' topics are shown for the same document, in both orders. The same winner in "
+        f"both orders is a win, anything else a tie{_TIES[davidson]}",
+        f"{drawn} documents, with all comparisons of a "
+        "document together. They are conditional on the fits: each model plays with the fit of "
+        "its first seed, and another seed may score otherwise.",
+        "Rank is 1 + the number of models that are ahead by a difference whose interval excludes "
+        "zero; models may share a rank.",
+        f"Sequential Elo (K = {SEQUENTIAL_K:.0f}, in the order of documents, then pairs) depends "
+        "on that order and is given for reference only.",
+    ]
+    if any(row["corpus"] == ALL for row in board["ratings"]):
+        notes.append(
+            "Pooled ratings count every judged document alike, so a corpus with more of them "
+            "weighs more; documents are resampled within their corpus."
+        )
+    return [*notes, *shown_notes(board.get("shown", ())), *total_note(board)]
+
+
+_TIES = {
+    False: (
+        ", and a tie counts as half a win for each. Elo (Bradley-Terry, 400·log10, mean 1500) "
+        "therefore describes the expected score, not the probability of a win: 100 points ahead "
+        "means 64 % of the points."
+    ),
+    True: (
+        ". Ties have a parameter of their own (Davidson 1970). Elo (400·log10, mean 1500) "
+        "describes the comparisons that have a winner: 100 points ahead means winning 64 % of them."
+    ),
+}
+
+
+def metric_notes(view: BoardView) -> list[str]:
+    """Returns how to read the metrics of this board."""
+    if not view.board["metrics"]:
+        return []
+    return [
+        "A value is the mean over seeds, ± the half-width of its t-interval over seeds (none for "
+        "a single seed, for seeds that agree exactly, or for a metric over seeds). With two seeds "
+        "these intervals are wide.",
+        "Projected words are the words that a topic's documents use; on them, and on gold labels, "
+        "all models compare. Values over a model's own items do not compare between words and SAE "
+        "features, nor do perplexities.",
+        "Bold: the best value whose interval overlaps with no other's.",
+    ]
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """Returns a share as a percentage, with a space that does not break."""
+    return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"

@@ -1,0 +1,96 @@
+"""Who refined and summarised the topics of a board, and how it went."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mtmbench.boards.cells import Competitor, k_order
+from mtmbench.core.types import Record
+from mtmbench.judges.budget import total_cost
+
+UNREAD_LIMIT = 0.05
+
+
+def shown_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Returns a row a task, "refine" or "summary"; empty where topics are shown as they are.
+
+    A row says which card answered, as what revision, by which prompt, with what usage and cost, and
+    how many topics got an answer of each status, by competitor too.
+    """
+    rows = []
+    for task in sorted({str(record.payload["task"]) for record in records}):
+        own = [record for record in records if record.payload["task"] == task]
+        played = [record.payload for record in own if record.status == "ok"]
+        first = own[0].payload
+        asked = [payload["answers_by"] for payload in played]
+        rows.append(
+            {
+                "task": task,
+                "judge": first["judge"],
+                "facts": dict(first["facts"]),
+                "prompt": dict(first["prompt"]),
+                "top_items": first["top_items"],
+                "revisions": sorted({revision for by in asked for revision in by["revisions"]}),
+                "questions": sum(int(by["questions"]) for by in asked),
+                "usage": _sum(by["usage"] for by in asked),
+                "cost": total_cost(by.get("cost") for by in asked if by["questions"]),
+                "statuses": _sum(payload["statuses"] for payload in played),
+                "failed": len(own) - len(played),
+                "fits": [
+                    {
+                        **Competitor.of(payload).identity(),
+                        "corpus": payload["corpus"],
+                        "k_spec": payload["k_spec"],
+                        "statuses": dict(payload["statuses"]),
+                    }
+                    for payload in sorted(played, key=_place)
+                ],
+            }
+        )
+    return rows
+
+
+def shown_notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Returns what a reader must know about refined and summarised topics."""
+    notes = []
+    for row in rows:
+        statuses = row["statuses"]
+        asked = sum(n for status, n in statuses.items() if status != "empty")
+        unread = statuses.get("unparsed", 0) + statuses.get("refused", 0)
+        said = ", ".join(f"{n:,} {status}" for status, n in sorted(statuses.items()))
+        who = f"judge card {row['judge']}"
+        if row["revisions"]:
+            who += f" ({', '.join(row['revisions'])})"
+        by = f"prompt {row['prompt']['name']}, hash {row['prompt']['hash'][:8]}"
+        if row["task"] == "refine":
+            note = (
+                f"Up to two odd ones of every topic's {row['top_items']} top items were dropped by "
+                f"{who}, {by}, for all models alike: topics {said}. A topic whose reply was "
+                "unparsed or refused keeps all of its items."
+            )
+        else:
+            note = (
+                f"Summaries were written from the top items by {who}, {by}: topics {said}. A "
+                "document that would show a topic without a summary is removed from the pair and "
+                "counted as unparsed or refused."
+            )
+        if asked and unread / asked > UNREAD_LIMIT:
+            note += (
+                f" Warning: {unread:,} of {asked:,} replies gave nothing, more than 5 %; what is "
+                "shown need not be a fair sample."
+            )
+        notes.append(note)
+    return notes
+
+
+def _sum(counts: Any) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return dict(sorted(total.items()))
+
+
+def _place(payload: Mapping[str, Any]) -> tuple[Any, ...]:
+    return payload["corpus"], k_order(payload["k_spec"]), Competitor.of(payload)

@@ -1,0 +1,329 @@
+"""What the pages show, in the order in which they show it; shared by Markdown and HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mtmbench.boards.cells import ALL, k_order
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class LeagueView:
+    """One rating table: strongest first, the unrateable last.
+
+    Attributes:
+        title: corpus, K and representation in words.
+        rows: rating rows.
+        names: display ids, same order.
+        kinds: "words", "features" or None, same order.
+        sequential: sequential Elo, None where there is none, same order.
+        matrix: win rates in the order of ``names``, None on the diagonal and where two never met.
+        n_documents: documents that the intervals rest on.
+        n_unrateable: resamples without a rating, of ``n_bootstrap``.
+        n_bootstrap: resamples.
+        sandwich: smallest and largest ratio of a sandwich interval's width to the bootstrap's;
+            None without both.
+        nu: Davidson's tie parameter, None where ties are half wins.
+        length: what twice the length is worth in Elo, None where lengths were not asked for.
+        adaptive: how far an adaptive league has come, None for a uniform one.
+    """
+
+    title: str
+    rows: Sequence[Row]
+    names: Sequence[str]
+    kinds: Sequence[str | None]
+    sequential: Sequence[float | None]
+    matrix: Sequence[Sequence[float | None]]
+    n_documents: int
+    n_unrateable: int
+    n_bootstrap: int
+    sandwich: tuple[float, float] | None = None
+    nu: float | None = None
+    length: Row | None = None
+    adaptive: Row | None = None
+
+    @property
+    def removed(self) -> bool:
+        """Whether any comparison was removed, unparsed or refused."""
+        return any(row["unparsed"] + row["refused"] for row in self.rows)
+
+    @property
+    def reasons(self) -> list[tuple[str, str]]:
+        """(names, reason) of the rows with something missing, those of one reason together."""
+        named: dict[str, list[str]] = {}
+        for name, row in zip(self.names, self.rows, strict=True):
+            if row["reason"]:
+                named.setdefault(row["reason"], []).append(name)
+        return [(", ".join(names), reason) for reason, names in named.items()]
+
+
+@dataclass(frozen=True)
+class JudgeView:
+    """One judge with its leagues, the pooled ones first, and its null controls."""
+
+    judge: Row
+    leagues: Sequence[LeagueView]
+    controls: Sequence[Row]
+
+
+@dataclass(frozen=True)
+class MetricCell:
+    """A value with the half-width of its interval; ``note`` is the number of a reason."""
+
+    value: float | None
+    half: float | None
+    best: bool
+    note: int | None
+
+
+@dataclass(frozen=True)
+class MetricLine:
+    """One metric over all competitors of a table."""
+
+    metric: str
+    higher_is_better: bool
+    view: str | None
+    params: str
+    cells: Sequence[MetricCell | None]
+
+
+@dataclass
+class MetricTable:
+    """Metrics of one corpus and K, competitors as columns; ``notes`` are reasons, from 1."""
+
+    title: str
+    names: Sequence[str]
+    kinds: Sequence[str | None]
+    comparable: list[MetricLine] = field(default_factory=list)
+    own: list[MetricLine] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ErrorGroup:
+    """Failed cells of one competitor (or pair), kind and reason; ``what`` says how many."""
+
+    corpus: str
+    k: str
+    who: str
+    what: str
+    reason: str
+
+
+class BoardView:
+    """The tables of a board in the order in which pages show them."""
+
+    def __init__(self, board: Mapping[str, Any]) -> None:
+        self.board = board
+        self._name = {_who(row): str(row["name"]) for row in board["competitors"]}
+        self._kind = {_who(row): row["items"] for row in board["competitors"]}
+
+    def name(self, row: Row) -> str:
+        """Returns the display id of a row's competitor."""
+        return self._name[_who(row)]
+
+    def judges(self) -> list[JudgeView]:
+        """Returns every judge, language models first."""
+        order = sorted(self.board["judges"], key=lambda judge: (not judge["is_llm"], judge["id"]))
+        return [
+            JudgeView(
+                judge,
+                self._leagues(judge["id"]),
+                [row for row in self.board["controls"] if row["judge"] == judge["id"]],
+            )
+            for judge in order
+        ]
+
+    def metric_tables(self) -> list[MetricTable]:
+        """Returns one table per corpus and K."""
+        groups: dict[tuple[str, int | str], list[Row]] = {}
+        for row in self.board["metrics"]:
+            groups.setdefault((row["corpus"], row["k_spec"]), []).append(row)
+        return [self._metric_table(groups[key]) for key in sorted(groups, key=_corpus_and_k)]
+
+    def fits(self) -> list[Row]:
+        """Returns the rows of fits by corpus and K."""
+        return list(self.board["fits"])
+
+    def topics(self) -> list[tuple[str, list[Row]]]:
+        """Returns topic rows by corpus and K, with a title each."""
+        groups: dict[tuple[str, int | str], list[Row]] = {}
+        for row in self.board["topics"]:
+            groups.setdefault((row["corpus"], row["k_spec"]), []).append(row)
+        return [
+            (f"{corpus} · {k_text(groups[corpus, k][0])}", groups[corpus, k])
+            for corpus, k in sorted(groups, key=_corpus_and_k)
+        ]
+
+    def errors(self) -> list[ErrorGroup]:
+        """Returns the cells that failed, those of one competitor and reason together."""
+        groups: dict[tuple[str, str, str, str, str], int] = {}
+        for row in self.board["errors"]:
+            sides = [row["a"], row["b"]] if "a" in row else [row]
+            who = " against ".join(self.name({"setting": None, **side}) for side in sides)
+            key = row["corpus"], k_text(row), who, row["kind"], str(row["reason"])
+            groups[key] = groups.get(key, 0) + 1
+        kinds = {
+            "fit": "fit", "metric": "metric value", "match": "match", "null": "control",
+            "shown": "topic set",
+        }  # fmt: skip
+        return [
+            ErrorGroup(
+                corpus,
+                k,
+                who,
+                f"{n} {kinds[kind]}{'es' * (n > 1 and kind == 'match') or 's' * (n > 1)}",
+                reason,
+            )
+            for (corpus, k, who, kind, reason), n in sorted(groups.items())
+        ]
+
+    def _leagues(self, judge: str) -> list[LeagueView]:
+        groups: dict[tuple[str, int | str, str], list[Row]] = {}
+        for row in self.board["ratings"]:
+            if row["judge"] == judge:
+                key = row["corpus"], row["k_spec"], row["representation"]
+                groups.setdefault(key, []).append(row)
+        order = sorted(groups, key=lambda key: (key[2], key[0] != ALL, *_corpus_and_k(key[:2])))
+        return [self._league(judge, key, groups[key]) for key in order]
+
+    def _league(
+        self, judge: str, key: tuple[str, int | str, str], rows: Sequence[Row]
+    ) -> LeagueView:
+        ranked = sorted(
+            rows, key=lambda row: (row["elo"] is None, -(row["elo"] or 0.0), self.name(row))
+        )
+        names = [self.name(row) for row in ranked]
+        place = (judge, *key)
+        rates = next(table for table in self.board["win_rates"] if _league(table) == place)
+        elo = {
+            self.name(row): row["elo"]
+            for row in self.board["sequential_elo"]
+            if _league(row) == place
+        }
+        column = {name: i for i, name in enumerate(rates["names"])}
+        matrix = [
+            [
+                rates["rates"][column[a]][column[b]] if a in column and b in column else None
+                for b in names
+            ]
+            for a in names
+        ]
+        corpus, _, representation = key
+        where = "All corpora, pooled" if corpus == ALL else corpus
+        shown = "top items shown" if representation == "items" else "summaries shown"
+        return LeagueView(
+            title=f"{where} · {k_text(ranked[0])} · {shown}",
+            rows=ranked,
+            names=names,
+            kinds=[self._kind[_who(row)] for row in ranked],
+            sequential=[elo.get(name) for name in names],
+            matrix=matrix,
+            n_documents=rates["n_documents"],
+            n_unrateable=rates["n_unrateable"],
+            n_bootstrap=rates["n_bootstrap"],
+            sandwich=_sandwich_ratio(
+                ranked, dict(zip(rates["names"], rates["sandwich"], strict=True)), names
+            ),
+            nu=rates.get("nu"),
+            length=rates.get("length"),
+            adaptive=rates.get("adaptive"),
+        )
+
+    def _metric_table(self, rows: Sequence[Row]) -> MetricTable:
+        competitors = sorted({_who(row) for row in rows})
+        documents = {corpus["name"]: corpus["n_docs"] for corpus in self.board["corpora"]}
+        corpus = rows[0]["corpus"]
+        size = f" · {documents[corpus]:,} documents" if documents[corpus] else ""
+        table = MetricTable(
+            title=f"{corpus} · {k_text(rows[0])}{size}",
+            names=[self._name[who] for who in competitors],
+            kinds=[self._kind[who] for who in competitors],
+        )
+        lines: dict[tuple[str, str, str], dict[tuple[str, str], Row]] = {}
+        for row in rows:
+            key = row["metric"], row["view"] or "", params_text(row["params"])
+            lines.setdefault(key, {})[_who(row)] = row
+        for metric, view, params in sorted(lines, key=lambda key: (key[0], key[1], key[2])):
+            cells = [lines[metric, view, params].get(who) for who in competitors]
+            comparable = view != "own"
+            higher = bool(self.board["metric_versions"][metric]["higher_is_better"])
+            best = _clear_best(cells, higher) if comparable else None
+            line = MetricLine(
+                metric, higher, view or None, params,
+                [_cell(cell, i == best, table.notes) for i, cell in enumerate(cells)],
+            )  # fmt: skip
+            (table.comparable if comparable else table.own).append(line)
+        return table
+
+
+def k_text(row: Row) -> str:
+    """Returns the number of topics asked for, in words."""
+    if row["k_spec"] != "labels":
+        return f"K = {row['k']}"
+    return "K = number of labels" + (f" ({row['k']})" if row["k"] else "")
+
+
+def params_text(params: Mapping[str, Any]) -> str:
+    """Returns parameters in words."""
+    return ", ".join(f"{name} {params[name]}" for name in sorted(params))
+
+
+def _sandwich_ratio(
+    rows: Sequence[Row], sandwich: Mapping[str, float | None], names: Sequence[str]
+) -> tuple[float, float] | None:
+    ratios = [
+        2 * half / (row["hi"] - row["lo"])
+        for row, half in zip(rows, (sandwich.get(name) for name in names), strict=True)
+        if half is not None and row["lo"] is not None
+    ]
+    return (min(ratios), max(ratios)) if ratios else None
+
+
+def _clear_best(cells: Sequence[Row | None], higher: bool) -> int | None:
+    """Returns the column whose interval lies beyond everyone else's, if there is one."""
+    sign = 1 if higher else -1
+    ends: dict[int, tuple[float, float]] = {}
+    for i, cell in enumerate(cells):
+        if cell is None or cell["value"] is None:
+            continue
+        if cell["lo"] is None or cell["hi"] is None:
+            return None
+        ends[i] = (
+            min(sign * cell["lo"], sign * cell["hi"]),
+            max(sign * cell["lo"], sign * cell["hi"]),
+        )
+    if len(ends) < 2:
+        return None
+    best = max(ends, key=lambda i: ends[i][0])
+    clear = all(ends[best][0] > ends[i][1] for i in ends if i != best)
+    return best if clear else None
+
+
+def _cell(row: Row | None, best: bool, notes: list[str]) -> MetricCell | None:
+    if row is None:
+        return None
+    half = None if row["lo"] is None else (row["hi"] - row["lo"]) / 2
+    note = None
+    expected = row["value"] is not None and (row["reason"] or "").startswith("no interval: ")
+    if row["reason"] and not expected:
+        if row["reason"] not in notes:
+            notes.append(row["reason"])
+        note = notes.index(row["reason"]) + 1
+    return MetricCell(row["value"], half, best, note)
+
+
+def _corpus_and_k(key: Sequence[Any]) -> tuple[Any, ...]:
+    return key[0], *k_order(key[1])
+
+
+def _league(row: Row) -> tuple[str, str, int | str, str]:
+    return row["judge"], row["corpus"], row["k_spec"], row["representation"]
+
+
+def _who(row: Row) -> tuple[str, str]:
+    return row["model"], row["setting"] or ""

@@ -1,0 +1,87 @@
+"""The command ``mtmbench serve``; the page's server is in :mod:`mtmbench.voting.server`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    suite: Annotated[str, typer.Argument(help="A suite's name, its folder, or a .toml file.")],
+    judge: Annotated[str, typer.Option("--judge", help="A judge card of people.")] = "human",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The run's folder, with its fits; runs/SUITE by default."),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the suite (dotted)."),
+    ] = None,
+    models: Annotated[
+        str | None, typer.Option("--models", help="Compare these, separated by commas.")
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option("--data-dir", help="Folder of local corpora; MTMBENCH_DATA by default."),
+    ] = None,
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option("--plugin", help="A .py file or module that registers more; may be repeated."),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; others than this machine's can vote too.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.", min=0)] = 0,
+    export_csv: Annotated[
+        Path | None, typer.Option("--export", help="Write the votes to this CSV, and end.")
+    ] = None,
+    import_csv: Annotated[
+        Path | None, typer.Option("--import", help="Add the votes of this CSV, and end.")
+    ] = None,
+) -> None:
+    """Serves a page on which people judge a suite's matches, blind, in random order, by keyboard.
+
+    Play the suite first, so that its fits are there. Every vote is on disk before it is thanked
+    for; voters go on under their name where they stopped. Ctrl-C ends it. The board is then made
+    by `mtmbench run SUITE --set 'judging.judges=["human"]'`, from documents that have their votes.
+    """
+    from mtmbench.core.cards import load_judge_card, load_suite, parse_overrides
+    from mtmbench.core.errors import InputError
+    from mtmbench.core.registries import JUDGES
+    from mtmbench.core.serialise import write_atomically
+    from mtmbench.judges.clients.human import HumanJudge
+    from mtmbench.judges.clients.human_votes import VoteFile, votes_csv, votes_from_csv
+    from mtmbench.voting.ballot import suite_ballot
+    from mtmbench.voting.server import VotingServer
+
+    card = load_judge_card(judge)
+    client = JUDGES.get(card.client).from_card(card)
+    if not isinstance(client, HumanJudge):
+        raise InputError(f"judge {judge!r} is {card.client!r}, not people; name a card of `human`")
+    parsed = parse_overrides(overrides or [])
+    if models is not None:
+        parsed["models"] = [model.strip() for model in models.split(",") if model.strip()]
+    resolved = load_suite(suite, parsed)
+    with VoteFile(client.path) as votes:
+        if import_csv is not None:
+            added = votes_from_csv(import_csv)
+            votes.add(added)
+            typer.echo(f"added {len(added)} votes to {client.path}")
+        if export_csv is not None:
+            write_atomically(export_csv, votes_csv(votes.votes.values()))
+            typer.echo(f"wrote {len(votes.votes)} votes to {export_csv}")
+        if import_csv is not None or export_csv is not None:
+            return
+        ballot = suite_ballot(
+            resolved, out or Path("runs") / resolved.name, judge, card, data_dir=data_dir,
+            plugins=plugin or [],
+        )  # fmt: skip
+        with VotingServer(ballot, votes, host=host, port=port, title=resolved.name) as server:
+            typer.echo(f"{len(ballot)} questions; votes go to {client.path}")
+            typer.echo(f"vote on {server.url}  (Ctrl-C ends)")
+            try:
+                server.serve_forever()
+            except KeyboardInterrupt:
+                typer.echo(f"\n{len(votes.votes)} votes in {client.path}")

@@ -1,0 +1,58 @@
+"""The command ``mtmbench validate``; what it does is in :mod:`mtmbench.validation.run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXIT_INTERRUPTED = 130
+
+
+def validate(
+    judge: Annotated[str, typer.Argument(help="A judge card's name, or its .toml file.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="The board's folder; other judges' rows stay on it.")
+    ] = Path("runs") / "judges",
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder with the human data; MTMBENCH_DATA by default.")
+    ] = None,
+    stored: Annotated[
+        bool,
+        typer.Option("--stored", help="Also score the language models that ProxAnn published."),
+    ] = False,
+    concurrency: Annotated[int, typer.Option(help="Questions under way at one time.")] = 8,
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option("--plugin", help="A .py file or module that registers more; may be repeated."),
+    ] = None,
+) -> None:
+    """Runs a judge on human data and puts its agreement with people on the judges' board.
+
+    Documents and rankings of ProxAnn, topic ratings and intrusion of Hoyle et al. (2021), from the
+    data folder. A language model's answers are kept in OUT/answers at once: the same command again
+    goes on where this one stopped.
+    """
+    from mtmbench.cli.reports import ConsoleProgress
+    from mtmbench.core.plugins import load_plugins
+    from mtmbench.validation.run import validate as run_validation
+
+    load_plugins(plugin or [])
+    try:
+        with ConsoleProgress() as progress:
+
+            def tell(done: int, total: int) -> None:
+                if done == 1:
+                    progress.phase("questions", total)
+                progress.advance(1, judge)
+
+            report = run_validation(
+                judge, out, data_dir=data_dir, stored=stored, concurrency=concurrency,
+                progress=tell,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        typer.echo("interrupted; the same command again goes on from here", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    for path in report.files:
+        typer.echo(f"wrote {path}")

@@ -1,0 +1,440 @@
+"""The TOML files that users write: suites, model cards, judge cards; and where they are found."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from mtmbench.core.errors import InputError, UnknownNameError, did_you_mean
+
+CardKind = Literal["judges", "baselines", "suites"]
+Representation = Literal["items", "summary"]
+_CARD_NAMES = {"judges": "judge card", "baselines": "model card", "suites": "suite"}
+KSpec = Annotated[int, Field(ge=1)] | Literal["labels"]
+"""A number of topics, or ``"labels"``: the number of gold labels, at least 20."""
+
+
+class Card(BaseModel):
+    """Base of every card: unknown fields are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CorpusSpec(Card):
+    """One corpus of a suite; a bare string in the file is ``{name = …}``.
+
+    ``name`` is a registered corpus, a file, a folder or a hub id; the columns are for the latter
+    three. ``max_documents`` takes a seeded sample.
+    """
+
+    name: str
+    text: str | None = None
+    label: str | None = None
+    id: str | None = None
+    split: str | None = None
+    subset: str | None = None
+    max_documents: int | None = Field(default=None, ge=1)
+    sample_seed: int = 0
+
+
+class WordSpec(Card):
+    """The one word tokenisation of a suite."""
+
+    min_df: int = Field(default=2, ge=1)
+    max_df: float = Field(default=0.5, gt=0, le=1)
+    stop_words: bool = True
+    max_vocabulary: int | None = Field(default=None, ge=1)
+
+
+class FeatureSpec(Card):
+    """Where SAE features come from, under which settings, cut to how many tokens a document."""
+
+    source: str = "minilm"
+    settings: tuple[str, ...] = ("default",)
+    max_tokens: int | None = Field(default=None, ge=8)
+    params: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class JudgingSpec(Card):
+    """The matches of a suite (DESIGN: the topic judge).
+
+    ``nulls`` plays null controls beside them, on ``null_documents`` of the sampled documents.
+    ``ties`` says how they are rated. ``lengths`` records how long the descriptions shown were, and
+    puts ratings at equal lengths beside the raw ones. Under the "adaptive" ``schedule`` pairs play
+    only as many of the documents as it takes to separate each model from the next, or to know their
+    difference to within ``resolution`` Elo.
+
+    ``summariser`` names the judge card that writes the summaries of representation "summary"; it
+    must be another model than the judges' unless ``same_summariser`` is set. ``refiner`` names one
+    that drops up to two odd items among the top ones of every topic, for all models alike.
+    """
+
+    judges: tuple[str, ...] = ("embedding",)
+    documents: int = Field(default=100, ge=2)
+    representations: tuple[Representation, ...] = ("items",)
+    summariser: str | None = None
+    same_summariser: bool = False
+    refiner: str | None = None
+    max_topics: int = Field(default=2, ge=1)
+    share: float = Field(default=0.75, gt=0, le=1)
+    top_items: int = Field(default=10, ge=1)
+    seed: int = 0
+    bootstrap: int = Field(default=1000, ge=100)
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    nulls: bool = False
+    null_documents: int = Field(default=50, ge=10)
+    ties: Literal["half", "davidson"] = "half"
+    lengths: bool = False
+    schedule: Literal["uniform", "adaptive"] = "uniform"
+    resolution: float = Field(default=30.0, gt=0)
+
+    @model_validator(mode="after")
+    def _adaptive_goes_alone(self) -> JudgingSpec:
+        if self.schedule == "adaptive" and (self.ties != "half" or self.lengths):
+            raise ValueError(
+                "schedule = 'adaptive' rates mean scores of pairs: it goes with ties = 'half' and "
+                "without lengths"
+            )
+        return self
+
+
+class SteeringSpec(Card):
+    """The steering of a suite: topics of largest share, λ grid, text, judges, controls.
+
+    ``models`` are those whose topics steer, all over features if empty, and ``corpora`` those that
+    they are of, all if empty. With ``features`` of its own the models are fitted for steering
+    alone, which a suite needs whose features are no causal language model's. ``lambdas`` are in
+    ``unit``; ``prompts`` is a file, the built-in neutral set if not given; ``drawn`` directions are
+    drawn of each control that has several. With ``weights`` "frequencies" a topic's direction is
+    made of how often features occur in its documents, in place of the model's β. ``describe`` says
+    what stands for a topic before judges and in the prompt that names it: its items (its summary
+    where it has one), or the words of its documents, which read better where features have poor
+    labels. ``axbench`` names the judge card of a language model that gives AxBench's three scores.
+    """
+
+    models: tuple[str, ...] = ()
+    corpora: tuple[str, ...] = ()
+    features: FeatureSpec | None = None
+    topics: int = Field(default=10, ge=1)
+    lambdas: tuple[float, ...] = Field(default=(1.0, 2.0, 4.0), min_length=1)
+    unit: Literal["absolute", "mean_norm", "p99"] = "p99"
+    mode: Literal["project", "add"] = "project"
+    weights: Literal["model", "frequencies"] = "model"
+    positions: Literal["generated", "last", "all"] = "generated"
+    prompts: Path | None = None
+    n_prompts: int = Field(default=100, ge=2)
+    samples: int = Field(default=1, ge=1)
+    max_tokens: int = Field(default=40, ge=1)
+    temperature: float = Field(default=1.0, ge=0)
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    judges: tuple[str, ...] = Field(default=("embedding", "regression"), min_length=1)
+    describe: Literal["items", "words"] = "items"
+    axbench: str | None = None
+    drawn: int = Field(default=10, ge=1)
+    documents: int = Field(default=50, ge=1)
+    document_tokens: int = Field(default=256, ge=2)
+    reference_tokens: int = Field(default=10_000, ge=1)
+    batch_rows: int = Field(default=64, ge=1)
+    seed: int = 0
+    note: str = ""
+
+
+def _as_corpus(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class Suite(Card):
+    """A suite file: what is played. One cell per corpus, K, model, feature setting and seed.
+
+    ``params`` sets parameters of models, ``metric_params`` those of metrics, such as the judge card
+    of a metric that a judge answers.
+    """
+
+    name: str
+    title: str = ""
+    description: str = ""
+    corpora: tuple[Annotated[CorpusSpec, BeforeValidator(_as_corpus)], ...] = Field(min_length=1)
+    models: tuple[str, ...] = Field(min_length=1)
+    k: tuple[KSpec, ...] = Field(default=(20,), min_length=1)
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    seeds_per_model: Mapping[str, tuple[int, ...]] = Field(default_factory=dict)
+    metrics: tuple[str, ...] = ()
+    metric_params: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    params: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    words: WordSpec = WordSpec()
+    features: FeatureSpec = FeatureSpec()
+    judging: JudgingSpec | None = None
+    steering: SteeringSpec | None = None
+
+    def seeds_of(self, model: str) -> tuple[int, ...]:
+        """Returns the seeds under which ``model`` is fitted."""
+        return self.seeds_per_model.get(model, self.seeds)
+
+
+class ModelCard(Card):
+    """A model preset in ``baselines/NAME.toml``."""
+
+    model: str
+    description: str = ""
+    reference: str = ""
+    params: Mapping[str, Any] = Field(default_factory=dict)
+    search: Mapping[str, tuple[Any, ...]] = Field(default_factory=dict)
+    corpus: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+
+    def params_for(self, corpus: str) -> dict[str, Any]:
+        """Returns the parameters on ``corpus``: the card's, then its overrides for that corpus."""
+        return {**self.params, **self.corpus.get(corpus, {})}
+
+
+class EndpointSpec(Card):
+    """Where a chat model is asked.
+
+    ``api_key_env`` names an environment variable; the key itself stands nowhere else. With
+    ``structured`` verdicts are asked for by a JSON schema, for endpoints that take one.
+    """
+
+    base_url: str
+    api_key_env: str | None = None
+    structured: bool = False
+
+
+class PriceSpec(Card):
+    """What a million tokens costs, in the user's currency; without ``cached`` it is ``input``.
+
+    ``batch`` is the share of these prices that the Batch API takes.
+    """
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+    cached: float | None = Field(default=None, ge=0)
+    batch: float = Field(default=1.0, gt=0, le=1)
+
+
+class LimitSpec(Card):
+    """How fast an endpoint may be asked, how often again, and how long it may take, in seconds."""
+
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    tokens_per_minute: int | None = Field(default=None, ge=1)
+    concurrency: int = Field(default=8, ge=1)
+    retries: int = Field(default=6, ge=0)
+    timeout: float = Field(default=120.0, gt=0)
+
+
+class JudgeCard(Card):
+    """A judge in ``judges/NAME.toml``: a client, its parameters, and where it is asked.
+
+    ``revision`` pins what must answer: the model or system fingerprint that answers are said to
+    come from.
+    """
+
+    client: str
+    description: str = ""
+    prompt: str = "match"
+    params: Mapping[str, Any] = Field(default_factory=dict)
+    decoding: Mapping[str, Any] = Field(default_factory=dict)
+    model: str | None = None
+    revision: str | None = None
+    endpoint: EndpointSpec | None = None
+    prices: PriceSpec | None = None
+    limits: LimitSpec = LimitSpec()
+
+    def asked(self) -> dict[str, Any]:
+        """Returns who is asked where, as far as an answer can depend on it; empty if not given."""
+        found: dict[str, Any] = {"model": self.model, "revision": self.revision}
+        if self.endpoint is not None:
+            found["endpoint"] = self.endpoint.base_url
+            found["structured"] = self.endpoint.structured
+        return {name: value for name, value in found.items() if value is not None}
+
+    def identity(self) -> dict[str, Any]:
+        """Returns all that tells matches of one card from another's; no prices, limits or keys."""
+        told = {"client", "description", "prompt", "params", "decoding"}
+        return {**self.model_dump(include=told), **self.asked()}
+
+
+C = TypeVar("C", bound=Card)
+
+
+def read_card(path: Path, card_type: type[C], overrides: Mapping[str, Any] | None = None) -> C:
+    """Reads and checks one TOML file; ``overrides`` maps dotted keys to values.
+
+    Raises:
+        InputError: the file is missing, not TOML, or has a wrong or unknown field; the message
+            names the file, the field and the nearest valid one.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid TOML: {error}") from error
+    for key, value in (overrides or {}).items():
+        set_dotted(data, key, value)
+    return parse_card(data, card_type, str(path))
+
+
+def parse_card(data: Mapping[str, Any], card_type: type[C], where: str) -> C:
+    """Checks parsed TOML against ``card_type``; see :func:`read_card`."""
+    try:
+        return card_type.model_validate(data)
+    except ValidationError as error:
+        lines = [_explain(problem, card_type) for problem in error.errors()]
+        raise InputError(f"{where}: " + "; ".join(lines)) from error
+
+
+def parse_overrides(items: Sequence[str]) -> dict[str, Any]:
+    """Reads ``KEY=VALUE`` texts: a value is TOML; what is not TOML is a string, as typed.
+
+    Raises:
+        InputError: an item is not of that form.
+    """
+    parsed: dict[str, Any] = {}
+    for item in items:
+        key, separator, value = item.partition("=")
+        if not separator or not key.strip():
+            raise InputError(f"--set takes KEY=VALUE, not {item!r}")
+        parsed[key.strip()] = _toml_value(value.strip())
+    return parsed
+
+
+def set_dotted(data: dict[str, Any], key: str, value: Any) -> None:
+    """Sets a dotted key of nested tables, making tables on the way.
+
+    Raises:
+        InputError: a part of the key holds a value that is no table.
+    """
+    *parents, last = key.split(".")
+    for parent in parents:
+        data = data.setdefault(parent, {})
+        if not isinstance(data, dict):
+            raise InputError(f"--set {key}: {parent!r} is not a table")
+    data[last] = value
+
+
+def card_folders(kind: CardKind) -> list[Path]:
+    """Returns the folders that hold cards of a kind: the working directory's, then the installed.
+
+    A wheel carries the cards in ``mtmbench._cards``; a checkout has them beside the package.
+    """
+    import mtmbench
+
+    package = Path(mtmbench.__file__).parent
+    folder_name = "leaderboards" if kind == "suites" else kind
+    packed = package / "_cards" / kind
+    installed = packed if packed.is_dir() else package.parent / folder_name
+    folders = [Path.cwd() / folder_name, installed]
+    return [
+        folder for i, folder in enumerate(folders) if folder.is_dir() and folder not in folders[:i]
+    ]
+
+
+def card_path(kind: CardKind, name: str) -> Path:
+    """Finds a card by path or by name.
+
+    Raises:
+        UnknownNameError: no such card; the nearest name is given.
+        InputError: a path was given and there is no such file.
+    """
+    given = Path(name)
+    if kind == "suites" and given.is_dir() and (given / "suite.toml").is_file():
+        return given / "suite.toml"
+    if given.suffix == ".toml":
+        if not given.is_file():
+            raise InputError(f"there is no file {name}")
+        return given
+    available = card_names(kind)
+    if name not in available:
+        raise UnknownNameError(_CARD_NAMES[kind], name, available)
+    return available[name]
+
+
+def card_names(kind: CardKind) -> dict[str, Path]:
+    """Returns every card of a kind by name; the working directory's comes before the installed."""
+    pattern = "*/suite.toml" if kind == "suites" else "*.toml"
+    found: dict[str, Path] = {}
+    for folder in card_folders(kind):
+        for path in sorted(folder.glob(pattern)):
+            found.setdefault(path.parent.name if kind == "suites" else path.stem, path)
+    return found
+
+
+def load_suite(name: str, overrides: Mapping[str, Any] | None = None) -> Suite:
+    """Loads a suite by name or path, with ``--set`` overrides."""
+    return read_card(card_path("suites", name), Suite, overrides)
+
+
+def load_model_card(name: str) -> ModelCard:
+    """Loads a model card; a registered model without a card is a card without parameters."""
+    from mtmbench.core.registries import MODELS
+
+    if Path(name).suffix != ".toml" and name not in card_names("baselines"):
+        if name not in MODELS:
+            raise UnknownNameError("model", name, {*MODELS.names(), *card_names("baselines")})
+        return ModelCard(model=name)
+    card = read_card(card_path("baselines", name), ModelCard)
+    if card.model not in MODELS:
+        raise UnknownNameError("model", card.model, MODELS.names())
+    return card
+
+
+def load_judge_card(name: str) -> JudgeCard:
+    """Loads a judge card by name or path; a registered client needs no card."""
+    from mtmbench.core.registries import JUDGES
+
+    if Path(name).suffix != ".toml" and name not in card_names("judges"):
+        if name not in JUDGES:
+            raise UnknownNameError("judge", name, {*JUDGES.names(), *card_names("judges")})
+        return JudgeCard(client=name)
+    card = read_card(card_path("judges", name), JudgeCard)
+    if card.client not in JUDGES:
+        raise UnknownNameError("judge client", card.client, JUDGES.names())
+    return card
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _explain(problem: Any, card_type: type[Card]) -> str:
+    location = [str(part) for part in problem["loc"]]
+    where = ".".join(location)
+    if problem["type"] != "extra_forbidden":
+        return f"{where}: {problem['msg']}, not {problem['input']!r}"
+    owner: Any = card_type
+    for part in location[:-1]:
+        owner = _field_type(owner, part)
+    valid = list(getattr(owner, "model_fields", {}))
+    return f"unknown key {where!r}{did_you_mean(location[-1], valid)}"
+
+
+def _field_type(owner: Any, part: str) -> Any:
+    if part.isdigit() or not hasattr(owner, "model_fields"):
+        return owner
+    field = owner.model_fields.get(part)
+    if field is None:
+        return owner
+    return _card_in(field.annotation) or owner
+
+
+def _card_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, Card):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        found = _card_in(inner)
+        if found is not None:
+            return found
+    return None

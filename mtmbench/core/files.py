@@ -1,0 +1,52 @@
+"""Reading JSON lines and whole JSON from files, plain or gzipped; a wrong line is named."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mtmbench.core.errors import InputError
+
+
+def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yields the objects of a JSON-lines file.
+
+    Raises:
+        InputError: the file cannot be read, or a line is no JSON object; the line is named.
+    """
+    try:
+        for number, line in enumerate(_text(path).splitlines(), start=1):
+            row = json.loads(line)
+            if not isinstance(row, dict):
+                raise InputError(f"{path} line {number} is no JSON object")
+            yield row
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} line {number} is not JSON: {error}") from error
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Returns the object that a JSON file holds.
+
+    Raises:
+        InputError: the file cannot be read, or holds something else.
+    """
+    try:
+        content = json.loads(_text(path))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds no JSON object")
+    return content
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.suffix == ".gz":
+            with gzip.open(path, "rt", encoding="utf-8") as file:
+                return file.read()
+        return path.read_text(encoding="utf-8")
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}: {error}") from error

@@ -1,0 +1,264 @@
+"""The run store: one SQLite file under the run's folder, appended to by one process alone."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from mtmbench.core.errors import InputError, StoreInUseError
+from mtmbench.core.serialise import write_atomically
+from mtmbench.core.types import SCHEMA_VERSION, Record
+
+ORPHAN_WAIT_SECONDS = 15.0
+"""How long a new run waits for the workers of a killed one to end."""
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS records (
+  key TEXT PRIMARY KEY, kind TEXT NOT NULL, status TEXT NOT NULL, line TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS run_info (
+  id INTEGER PRIMARY KEY, key TEXT NOT NULL, finished REAL NOT NULL, seconds REAL,
+  peak_rss_mb REAL, host TEXT, traceback TEXT
+);
+CREATE TABLE IF NOT EXISTS workers (pid INTEGER PRIMARY KEY, started TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """How a record came about; kept beside the records and never exported.
+
+    Attributes:
+        seconds: wall time of the unit of work.
+        peak_rss_mb: peak resident memory of the process so far, MiB.
+        traceback: the whole traceback of an error record.
+    """
+
+    seconds: float | None = None
+    peak_rss_mb: float | None = None
+    traceback: str | None = None
+
+
+class RunStore:
+    """Append-only records of one run folder; a context manager that holds the folder's lock.
+
+    A record whose status is "error" may be replaced by a later attempt; any other is final.
+    Every :meth:`add` is durable when it returns.
+
+    Args:
+        folder: the run's ``--out``; made if it is not there.
+
+    Raises:
+        StoreInUseError: another live process holds the folder, or a killed run's workers do not
+            end within 15 s.
+        InputError: the store was written by a later schema or is damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock_fd = _take_lock(self.folder / "store.lock")
+        try:
+            self._db = _open(self.folder / "store.sqlite")
+            self._wait_for_orphans()
+        except BaseException:
+            os.close(self._lock_fd)
+            raise
+
+    def __enter__(self) -> RunStore:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the database and gives the lock back."""
+        self._db.close()
+        os.close(self._lock_fd)
+
+    def add(self, records: Sequence[tuple[Record, RunInfo]]) -> None:
+        """Appends records in one durable transaction: all of them or none.
+
+        Raises:
+            InputError: the store already holds another final record under one of the keys.
+        """
+        with self._db:
+            for record, info in records:
+                self._add_one(record, info)
+
+    def forget(self, key: str) -> None:
+        """Drops a record whose result file is gone, so that its cell is played again."""
+        with self._db:
+            self._db.execute("DELETE FROM records WHERE key = ?", (key,))
+
+    def finished(self) -> set[str]:
+        """Returns the keys that need no further work: every status but "error"."""
+        return {
+            row[0] for row in self._db.execute("SELECT key FROM records WHERE status != 'error'")
+        }
+
+    def records(self, keys: Iterable[str] | None = None) -> Iterator[Record]:
+        """Yields records sorted by kind and key; only those of ``keys`` if given."""
+        wanted = None if keys is None else set(keys)
+        query = "SELECT key, line FROM records ORDER BY kind, key"
+        for key, line in self._db.execute(query):
+            if wanted is None or key in wanted:
+                yield Record.from_json(line)
+
+    def tracebacks(self) -> dict[str, str]:
+        """Returns the last traceback of every record that is an error."""
+        query = (
+            "SELECT r.key, i.traceback FROM records r JOIN run_info i ON i.key = r.key "
+            "WHERE r.status = 'error' AND i.traceback IS NOT NULL ORDER BY i.id"
+        )
+        return dict(self._db.execute(query).fetchall())
+
+    def export(self, keys: Iterable[str] | None = None) -> Path:
+        """Writes ``records.jsonl``, sorted and without a clock; returns its path."""
+        path = self.folder / "records.jsonl"
+        write_atomically(path, "".join(record.to_json() + "\n" for record in self.records(keys)))
+        return path
+
+    def note_worker(self, pid: int) -> None:
+        """Remembers a worker, so that a later run can wait for it if this one is killed."""
+        with self._db:
+            self._db.execute(
+                "INSERT OR REPLACE INTO workers VALUES (?, ?)", (pid, process_start(pid) or "")
+            )
+
+    def drop_worker(self, pid: int) -> None:
+        """Forgets a worker that has ended."""
+        with self._db:
+            self._db.execute("DELETE FROM workers WHERE pid = ?", (pid,))
+
+    def _add_one(self, record: Record, info: RunInfo) -> None:
+        line = record.to_json()
+        held = self._db.execute(
+            "SELECT status, line FROM records WHERE key = ?", (record.key,)
+        ).fetchone()
+        if held is not None and held[0] != "error" and held[1] != line:
+            raise InputError(f"record {record.key} is final and would be overwritten")
+        self._db.execute(
+            "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)",
+            (record.key, record.kind, record.status, line),
+        )
+        self._db.execute(
+            "INSERT INTO run_info (key, finished, seconds, peak_rss_mb, host, traceback) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (record.key, time.time(), info.seconds, info.peak_rss_mb, platform.node(),
+             info.traceback),
+        )  # fmt: skip
+
+    def _wait_for_orphans(self) -> None:
+        deadline = time.monotonic() + ORPHAN_WAIT_SECONDS
+        left = self._db.execute("SELECT pid, started FROM workers").fetchall()
+        while left := [
+            (pid, start) for pid, start in left if start and process_start(pid) == start
+        ]:
+            if time.monotonic() > deadline:
+                pids = [pid for pid, _ in left]
+                raise StoreInUseError(f"workers of a killed run still live: {pids}; end them first")
+            time.sleep(0.1)
+        with self._db:
+            self._db.execute("DELETE FROM workers")
+
+
+def read_records(path: Path) -> list[Record]:
+    """Reads ``records.jsonl``.
+
+    Raises:
+        InputError: the file is missing, or a line is not a record; the message names the line.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    records = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            records.append(Record.from_json(line))
+        except InputError as error:
+            raise InputError(f"{path}:{number}: {error}") from error
+    return records
+
+
+def process_start(pid: int) -> str | None:
+    """Returns what tells a process from a later one of the same pid; None if there is none."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        if Path("/proc/self/stat").exists():
+            return None
+        try:
+            os.kill(pid, 0)
+        except OSError:
+            return None
+        return "alive"
+    return None if fields[0] == "Z" else fields[19]
+
+
+def _take_lock(path: Path) -> int:
+    # os.open gives a descriptor that children do not inherit: an orphan cannot keep the lock.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    deadline = time.monotonic() + ORPHAN_WAIT_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            holder = _read_holder(descriptor)
+            if (
+                holder is None
+                or process_start(holder[0]) == holder[1]
+                or time.monotonic() > deadline
+            ):
+                os.close(descriptor)
+                who = f"process {holder[0]}" if holder else "another process"
+                raise StoreInUseError(
+                    f"{path.parent} is in use by {who}; wait for it, or choose another --out"
+                ) from None
+            time.sleep(0.1)
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps([os.getpid(), process_start(os.getpid())]).encode(), 0)
+    return descriptor
+
+
+def _read_holder(descriptor: int) -> tuple[int, str] | None:
+    with contextlib.suppress(ValueError, TypeError):
+        pid, started = json.loads(os.pread(descriptor, 200, 0))
+        return int(pid), str(started)
+    return None
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    try:
+        db = sqlite3.connect(path)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.executescript(_TABLES)
+        row = db.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
+        if row is None:
+            with db:
+                db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
+        elif int(row[0]) > SCHEMA_VERSION:
+            raise InputError(
+                f"{path} has schema {row[0]}; this mtmbench reads up to {SCHEMA_VERSION}"
+            )
+    except sqlite3.DatabaseError as error:
+        raise InputError(f"{path} is not a run store or is damaged: {error}") from error
+    return db

@@ -1,0 +1,171 @@
+"""TopicResult: what a fitted topic model leaves behind, and all that the harness ever reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtmbench.core.errors import InputError
+from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
+from mtmbench.core.types import SCHEMA_VERSION, BoolArray, FloatArray, ItemSpace
+
+
+@dataclass(frozen=True)
+class TopicResult:
+    """Topics of one corpus by one model.
+
+    Attributes:
+        model: the registry name, or the name under which a result was imported.
+        params: every parameter as resolved; ``params_given``: those that the user set.
+        seed: the seed of the fit.
+        doc_topic: (D, K) f32 θ; rows sum to one, or are all zero where the document has no mass.
+        topic_item: (K, V) f32 β, non-negative, rows sum to one (all-zero for an empty topic).
+        items: the V items.
+        corpus: ``{"name", "revision"}`` of the corpus it was fitted on.
+        outlier: (D,) bool, documents that the model assigned to no topic; None if it has no such
+            notion.
+        shown_item: (K, V) f32 weights by which items are shown and steered where these differ from
+            ``topic_item`` (mETM: the excess over the mean topic); None otherwise.
+        summaries: K one-sentence summaries, or None.
+        info: JSON values learned or noticed in the fit (iterations, number of topics found,
+            learned scalars); never timings.
+    """
+
+    model: str
+    params: Mapping[str, Any]
+    params_given: Mapping[str, Any]
+    seed: int
+    doc_topic: FloatArray
+    topic_item: FloatArray
+    items: ItemSpace
+    corpus: Mapping[str, str]
+    outlier: BoolArray | None = None
+    shown_item: FloatArray | None = None
+    summaries: tuple[str, ...] | None = None
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n_docs, n_topics = self.doc_topic.shape
+        expected = (n_topics, len(self.items))
+        for name in ("topic_item", "shown_item"):
+            array = getattr(self, name)
+            if array is not None and array.shape != expected:
+                raise InputError(f"{name} has shape {array.shape}; expected (K, V) = {expected}")
+        for name in ("doc_topic", "topic_item", "shown_item"):
+            array = getattr(self, name)
+            if array is not None and not (np.isfinite(array).all() and (array >= 0).all()):
+                raise InputError(f"{name} holds negative or non-finite values")
+        if n_topics == 0:
+            raise InputError(f"model {self.model!r} found no topic")
+        for name in ("doc_topic", "topic_item"):
+            sums = getattr(self, name).sum(axis=1, dtype=np.float64)
+            if not ((np.abs(sums - 1) < 1e-3) | (sums == 0)).all():
+                worst = float(sums[np.argmax(np.abs(sums - 1))])
+                raise InputError(
+                    f"rows of {name} must sum to 1 or be all zero; one sums to {worst:.4g}"
+                )
+        if self.outlier is not None and self.outlier.shape != (n_docs,):
+            raise InputError(f"outlier has shape {self.outlier.shape}; expected ({n_docs},)")
+        if self.summaries is not None and len(self.summaries) != n_topics:
+            raise InputError(f"{len(self.summaries)} summaries for {n_topics} topics")
+
+    @property
+    def n_topics(self) -> int:
+        """K, the number of real topics (an outlier cluster is never one)."""
+        return int(self.doc_topic.shape[1])
+
+    @property
+    def item_weights(self) -> FloatArray:
+        """(K, V) weights by which items are shown: ``shown_item`` if given, else ``topic_item``."""
+        return self.topic_item if self.shown_item is None else self.shown_item
+
+    def top_items(self, n: int) -> list[list[int]]:
+        """Returns, per topic, the columns of its ``n`` strongest items of weight above zero.
+
+        Ties are broken by column, so the order is the same on every machine.
+        """
+        order = np.argsort(-self.item_weights, axis=1, kind="stable")[:, :n]
+        return [[int(i) for i in row if self.item_weights[k, i] > 0] for k, row in enumerate(order)]
+
+    def top_labels(self, n: int) -> list[list[str]]:
+        """Returns, per topic, the labels of :meth:`top_items`."""
+        return [[self.items.labels[i] for i in row] for row in self.top_items(n)]
+
+    @cached_property
+    def revision(self) -> str:
+        """Content hash of everything that metrics, judging and steering read."""
+        return content_hash(
+            self.model, self.doc_topic, self.topic_item, list(self.items.ids),
+            list(self.items.labels),
+            self.outlier if self.outlier is not None else None,
+            self.shown_item if self.shown_item is not None else None,
+            self.summaries,
+        )  # fmt: skip
+
+    def save(self, path: Path) -> None:
+        """Writes one safetensors file; JSON parts are in its metadata. Whole or not at all."""
+        from safetensors.numpy import save
+
+        tensors = {"doc_topic": self.doc_topic, "topic_item": self.topic_item}
+        if self.outlier is not None:
+            tensors["outlier"] = self.outlier.astype(np.uint8)
+        if self.shown_item is not None:
+            tensors["shown_item"] = self.shown_item
+        metadata = {
+            "schema": SCHEMA_VERSION,
+            "model": self.model,
+            "params": self.params,
+            "params_given": self.params_given,
+            "seed": self.seed,
+            "items": {
+                "kind": self.items.kind,
+                "ids": self.items.ids,
+                "labels": self.items.labels,
+                "source": self.items.source,
+            },
+            "corpus": self.corpus,
+            "summaries": self.summaries,
+            "info": self.info,
+        }
+        contiguous = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+        write_atomically(path, save(contiguous, metadata={"mtmbench": canonical_json(metadata)}))
+
+    @classmethod
+    def load(cls, path: Path) -> TopicResult:
+        """Reads what :meth:`save` wrote.
+
+        Raises:
+            InputError: the file is not a topic result or is damaged; the message names it.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(str(path), framework="numpy") as file:
+                metadata = json.loads((file.metadata() or {})["mtmbench"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise InputError(f"{path} is not a whole topic result: {error}") from error
+        items = metadata["items"]
+        outlier = tensors.get("outlier")
+        return cls(
+            model=metadata["model"],
+            params=metadata["params"],
+            params_given=metadata["params_given"],
+            seed=metadata["seed"],
+            doc_topic=tensors["doc_topic"],
+            topic_item=tensors["topic_item"],
+            items=ItemSpace(
+                items["kind"], tuple(items["ids"]), tuple(items["labels"]), items["source"]
+            ),
+            corpus=metadata["corpus"],
+            outlier=None if outlier is None else outlier.astype(bool),
+            shown_item=tensors.get("shown_item"),
+            summaries=None if metadata["summaries"] is None else tuple(metadata["summaries"]),
+            info=metadata["info"],
+        )

@@ -1,0 +1,334 @@
+"""The frozen values that flow from corpus to board; every other module speaks in these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtmbench.core.errors import InputError
+from mtmbench.core.serialise import canonical_json, content_hash
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+SCHEMA_VERSION = 1
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+ItemKind = Literal["words", "features"]
+RecordKind = Literal["fit", "metric", "shown", "match", "null", "generation", "steer"]
+Status = Literal["ok", "error", "unparsed", "refused", "skipped"]
+ViewName = Literal["words", "features", "embeddings"]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Texts with ids and, where there are any, gold labels.
+
+    Attributes:
+        name: the name it was asked for by ("lee", "20ng", a file's stem).
+        doc_ids: D unique ids.
+        texts: D non-empty texts.
+        labels: D gold labels, None for a document without a single label; None if there are none.
+        split: D split names ("train", "test"), or None.
+        pretokenised: the texts are tokens joined by single spaces and are split on them alone
+            (OCTIS corpora); no stop words or other word filters apply.
+        n_empty: documents dropped because they held no text.
+        n_duplicates: documents whose text repeats an earlier one; kept, and reported.
+        source: where it came from, as JSON values (path or package, columns, licence).
+    """
+
+    name: str
+    doc_ids: tuple[str, ...]
+    texts: tuple[str, ...]
+    labels: tuple[str | None, ...] | None = None
+    split: tuple[str, ...] | None = None
+    pretokenised: bool = False
+    n_empty: int = 0
+    n_duplicates: int = 0
+    source: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.texts:
+            raise InputError(f"corpus {self.name!r} has no documents")
+        for what in ("doc_ids", "labels", "split"):
+            column = getattr(self, what)
+            if column is not None and len(column) != len(self.texts):
+                raise InputError(
+                    f"corpus {self.name!r}: {len(column)} {what} for {len(self.texts)} texts"
+                )
+        if len(set(self.doc_ids)) != len(self.doc_ids):
+            raise InputError(f"corpus {self.name!r}: document ids are not unique")
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @cached_property
+    def revision(self) -> str:
+        """Content hash of ids, texts, labels and splits: 32 hex digits."""
+        return content_hash(
+            list(self.doc_ids),
+            list(self.texts),
+            None if self.labels is None else list(self.labels),
+            None if self.split is None else list(self.split),
+            self.pretokenised,
+        )
+
+    @property
+    def n_labels(self) -> int:
+        """Number of distinct gold labels; 0 if there are none."""
+        return len({label for label in self.labels or () if label is not None})
+
+    def select(self, rows: Sequence[int] | IntArray, name: str | None = None) -> Corpus:
+        """Returns the documents at ``rows``, in that order."""
+        index = [int(row) for row in rows]
+        return replace(
+            self,
+            name=name or self.name,
+            doc_ids=tuple(self.doc_ids[i] for i in index),
+            texts=tuple(self.texts[i] for i in index),
+            labels=None if self.labels is None else tuple(self.labels[i] for i in index),
+            split=None if self.split is None else tuple(self.split[i] for i in index),
+        )
+
+
+@dataclass(frozen=True)
+class EncoderParams:
+    """What a frozen SAE encoder computes for a set of features, before TopK or a threshold.
+
+    ``pre(a) = (input_scale · a − subtract) @ weight + bias``.
+
+    Attributes:
+        weight: (H, V) f32, encoder columns of the kept features.
+        bias: (V,) f32, ``b_enc`` of the kept features.
+        subtract: (H,) f32, ``b_dec`` where the SAE subtracts it from its input, else zeros.
+        input_scale: scalar by which the SAE scales its input; 1.0 for none.
+    """
+
+    weight: FloatArray
+    bias: FloatArray
+    subtract: FloatArray
+    input_scale: float = 1.0
+
+    def select(self, columns: IntArray) -> EncoderParams:
+        """Returns the parameters of the features at ``columns``."""
+        return replace(self, weight=self.weight[:, columns], bias=self.bias[columns])
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How often each item (word or SAE feature) occurs in each document.
+
+    Attributes:
+        kind: "words" or "features".
+        matrix: csr (D, V) int32, item occurrences; for features eq. 5's ``c_di``.
+        n_tokens: (D,) int64, tokens counted over; never the row sums of ``matrix``.
+        item_ids: V ids: the word itself, or the feature's index in its SAE as a string.
+        item_labels: V descriptions to show; the word itself, or the feature's label.
+        source: how it was made, as JSON values: tokenisation, or backbone, hook point, SAE hash,
+            thresholds; and under "filters" how many items each filter dropped.
+        directions: (V, H) f32 unit decoder rows, or None for words.
+        encoder: the SAE's pre-activation for these items, or None for words.
+        activation: csr (D, V) f32, mean over the document's tokens of the continuous activation,
+            or None.
+    """
+
+    kind: ItemKind
+    matrix: csr_matrix
+    n_tokens: IntArray
+    item_ids: tuple[str, ...]
+    item_labels: tuple[str, ...]
+    source: Mapping[str, Any] = field(default_factory=dict)
+    directions: FloatArray | None = None
+    encoder: EncoderParams | None = None
+    activation: csr_matrix | None = None
+
+    def __post_init__(self) -> None:
+        n_docs, n_items = self.matrix.shape
+        if len(self.item_ids) != n_items or len(self.item_labels) != n_items:
+            raise InputError(
+                f"{n_items} columns but {len(self.item_ids)} item ids and "
+                f"{len(self.item_labels)} item labels"
+            )
+        if len(self.n_tokens) != n_docs:
+            raise InputError(f"{n_docs} rows but {len(self.n_tokens)} token counts")
+
+    @property
+    def items(self) -> ItemSpace:
+        """The columns as an item space, without the counts."""
+        return ItemSpace(self.kind, self.item_ids, self.item_labels, self.source)
+
+    @cached_property
+    def revision(self) -> str:
+        """Content hash of the matrix, token counts, items and source."""
+        return content_hash(self.kind, self.matrix, self.n_tokens, list(self.item_ids), self.source)
+
+    def select_items(self, columns: IntArray, filters: Mapping[str, Any] | None = None) -> Counts:
+        """Returns the items at ``columns``; every column-wise part is filtered together.
+
+        ``filters`` is merged into ``source["filters"]``.
+        """
+        columns = np.asarray(columns, dtype=np.int64)
+        source = dict(self.source)
+        if filters is not None:
+            source["filters"] = {**source.get("filters", {}), **filters}
+        return replace(
+            self,
+            matrix=self.matrix[:, columns],
+            item_ids=tuple(self.item_ids[i] for i in columns),
+            item_labels=tuple(self.item_labels[i] for i in columns),
+            source=source,
+            directions=None if self.directions is None else self.directions[columns],
+            encoder=None if self.encoder is None else self.encoder.select(columns),
+            activation=None if self.activation is None else self.activation[:, columns],
+        )
+
+    def select_docs(self, rows: Sequence[int] | IntArray) -> Counts:
+        """Returns the documents at ``rows``, over the same items."""
+        index = np.asarray(rows, dtype=np.int64)
+        return replace(
+            self,
+            matrix=self.matrix[index],
+            n_tokens=self.n_tokens[index],
+            activation=None if self.activation is None else self.activation[index],
+        )
+
+
+@dataclass(frozen=True)
+class ItemSpace:
+    """The items that topics are distributions over.
+
+    ``source`` (for features: backbone, hook point, SAE hash) is how steering finds the
+    directions again.
+    """
+
+    kind: ItemKind
+    ids: tuple[str, ...]
+    labels: tuple[str, ...]
+    source: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class Views:
+    """What a model is given: the corpus and its views, made when first asked for.
+
+    Each of ``words``, ``features`` and ``embeddings`` is a value, None, or a function without
+    arguments that makes it. ``embeddings`` is (D, E) f32, unit rows.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        words: Counts | Callable[[], Counts | None] | None = None,
+        features: Counts | Callable[[], Counts | None] | None = None,
+        embeddings: FloatArray | Callable[[], FloatArray | None] | None = None,
+    ) -> None:
+        self.corpus = corpus
+        self._words = words
+        self._features = features
+        self._embeddings = embeddings
+
+    @cached_property
+    def words(self) -> Counts | None:
+        """Word counts, or None where the corpus was given without them."""
+        return self._words() if callable(self._words) else self._words
+
+    @cached_property
+    def features(self) -> Counts | None:
+        """SAE feature counts, or None."""
+        return self._features() if callable(self._features) else self._features
+
+    @cached_property
+    def embeddings(self) -> FloatArray | None:
+        """Document embeddings, (D, E) f32 with unit rows, or None."""
+        return self._embeddings() if callable(self._embeddings) else self._embeddings
+
+    def require(self, view: ViewName, model: str) -> Any:
+        """Returns a view that ``model`` cannot do without.
+
+        Raises:
+            InputError: the view is None; the message names model and view.
+        """
+        value = getattr(self, view)
+        if value is None:
+            raise InputError(
+                f"model {model!r} needs the {view} view of corpus {self.corpus.name!r}, "
+                "which was not given"
+            )
+        return value
+
+    def select_docs(self, rows: Sequence[int] | IntArray) -> Views:
+        """Returns the views of the documents at ``rows``, over the same items."""
+        index = np.asarray(rows, dtype=np.int64)
+        words, features, embeddings = self.words, self.features, self.embeddings
+        return Views(
+            self.corpus.select(index),
+            None if words is None else words.select_docs(index),
+            None if features is None else features.select_docs(index),
+            None if embeddings is None else embeddings[index],
+        )
+
+
+@dataclass(frozen=True)
+class Record:
+    """One append-only fact of a run.
+
+    Attributes:
+        kind: what it records.
+        key: hash of every input that can change the value; unique in a store.
+        status: "ok", or why there is no value.
+        payload: JSON values; the value, its parameters, and ``reason`` where it is missing.
+        versions: versions that the value depends on (mtmbench, metric, libraries).
+    """
+
+    kind: RecordKind
+    key: str
+    status: Status
+    payload: Mapping[str, Any]
+    versions: Mapping[str, str] = field(default_factory=dict)
+    schema: int = SCHEMA_VERSION
+
+    def to_json(self) -> str:
+        """Returns the record as one line of canonical JSON."""
+        return canonical_json(
+            {
+                "schema": self.schema,
+                "kind": self.kind,
+                "key": self.key,
+                "status": self.status,
+                "payload": self.payload,
+                "versions": self.versions,
+            }
+        )
+
+    @classmethod
+    def from_json(cls, line: str) -> Record:
+        """Reads one line of ``records.jsonl``.
+
+        Raises:
+            InputError: the line is not a record, or of a later schema.
+        """
+        import json
+
+        try:
+            data = json.loads(line)
+            record = cls(
+                data["kind"], data["key"], data["status"], data["payload"],
+                data["versions"], data["schema"],
+            )  # fmt: skip
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"not a record: {line[:80]!r} ({error})") from error
+        if record.schema > SCHEMA_VERSION:
+            raise InputError(
+                f"record of schema {record.schema}; this mtmbench reads up to {SCHEMA_VERSION}"
+            )
+        return record

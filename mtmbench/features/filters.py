@@ -1,0 +1,109 @@
+"""Filters over SAE features (DESIGN, "The method, exactly"): each switchable, each on record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import BoolArray, Counts, FloatArray
+from mtmbench.features.labels import class_name, in_class
+from mtmbench.features.sae.sae_folder import FeatureSetting, judged
+
+
+def apply_filters(
+    counts: Counts,
+    density: FloatArray | None,
+    setting: FeatureSetting,
+    *,
+    label_scores: FloatArray | None = None,
+    label_classes: Mapping[str, BoolArray] | None = None,
+) -> Counts:
+    """Drops features and records what each filter did under ``source["filters"]``.
+
+    Every filter looks at all features, so its numbers do not depend on the others: ``dropped`` is
+    how many it drops by itself, ``firings`` the share of the corpus's counts that lies in them.
+    Features without any count in the corpus are dropped as well ("absent").
+
+    Args:
+        counts: the counts of all F features of an SAE.
+        density: (F,) share of a reference text's tokens on which each feature fires; None where
+            it is not known.
+        setting: the filters; one that is None or empty is off.
+        label_scores: (F,) scores of the labels, NaN for one without, if there are any.
+        label_classes: for each class (F,) whether a judge put the label into it, if one has.
+
+    Raises:
+        InputError: no feature is left, or a filter needs what there is not (densities, a judge's
+            scores or classes); the message names the filter.
+    """
+    judged(setting, label_scores, label_classes)
+    n_features = len(counts.item_ids)
+    frequency = np.bincount(counts.matrix.indices, minlength=n_features)
+    totals = np.bincount(counts.matrix.indices, weights=counts.matrix.data, minlength=n_features)
+    dropped: dict[str, BoolArray] = {"absent": frequency == 0}
+    report: dict[str, dict[str, Any]] = {"absent": {}}
+    if setting.max_doc_share is not None:
+        dropped["max_doc_share"] = frequency > setting.max_doc_share * counts.matrix.shape[0]
+        report["max_doc_share"] = {"limit": setting.max_doc_share}
+    if setting.max_density_multiple is not None:
+        if density is None:
+            raise InputError(
+                f"max_density_multiple is {setting.max_density_multiple}, but no reference text "
+                "says how often the SAE's features fire; set it to false, or build a folder with "
+                "`mtmbench features`"
+            )
+        dropped["max_density_multiple"] = density > setting.max_density_multiple * density.mean()
+        report["max_density_multiple"] = {"limit": setting.max_density_multiple}
+    if setting.drop_label_classes:
+        classes = {
+            class_name(name): (
+                in_class(counts.item_labels, name)
+                if setting.label_classes_by == "words" or label_classes is None
+                else label_classes[class_name(name)]
+            )
+            for name in setting.drop_label_classes
+        }
+        dropped["label_classes"] = np.any(list(classes.values()), axis=0)
+        report["label_classes"] = {
+            "classes": {name: int(member.sum()) for name, member in sorted(classes.items())}
+        }
+        if setting.label_classes_by != "words":
+            report["label_classes"]["by"] = setting.label_classes_by
+    if setting.min_label_score is not None and label_scores is not None:
+        dropped["min_label_score"] = label_scores < np.float32(setting.min_label_score)
+        report["min_label_score"] = {
+            "limit": setting.min_label_score,
+            "unscored": int(np.isnan(label_scores).sum()),
+        }
+    everything = float(totals.sum())
+    for name, mask in dropped.items():
+        report[name]["dropped"] = int(mask.sum())
+        share = float(totals[mask].sum()) / everything if everything else 0.0
+        report[name]["firings"] = round(share, 6)
+    kept = np.flatnonzero(~np.any(list(dropped.values()), axis=0))
+    if not len(kept):
+        raise InputError(_nothing_left(report, n_features, counts.matrix.shape[0]))
+    share = float(totals[kept].sum()) / everything
+    return counts.select_items(
+        kept,
+        filters={
+            "items": n_features,
+            **report,
+            "kept": len(kept),
+            "firings_kept": round(share, 6),
+        },
+    )
+
+
+def _nothing_left(report: dict[str, dict[str, Any]], n_features: int, n_docs: int) -> str:
+    parts = []
+    for name, found in report.items():
+        limit = f"={found['limit']}" if "limit" in found else ""
+        parts.append(f"{name}{limit} drops {found['dropped']}")
+    return (
+        f"no SAE feature is left of {n_features} in a corpus of {n_docs} document(s): "
+        f"{', '.join(parts)}; loosen a filter or give more documents"
+    )

@@ -1,0 +1,1 @@
+"""SAE features: backbones and hook points, SAEs, activation stores, thresholds, contexts."""

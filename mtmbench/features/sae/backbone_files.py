@@ -1,0 +1,137 @@
+"""What a backbone consists of and where it is, without fetching it or reading its weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mtmbench.core.errors import InputError
+from mtmbench.features.sae.backbone import FETCHED
+from mtmbench.features.sae.hooks import FAMILIES
+
+
+@dataclass(frozen=True)
+class BackboneFile:
+    """A file of a model: its name, its size in bytes if that is known, whether it is here."""
+
+    name: str
+    size: int | None
+    here: bool
+
+
+@dataclass(frozen=True)
+class BackboneDescription:
+    """What is known of a model.
+
+    Attributes:
+        where: a folder, the hub's cache, or the hub.
+        files: what a run reads.
+        verdict: whether a run has to fetch something, in words.
+        hook_points: names of places that it can be read at, block numbers left out; empty where
+            its config is not here.
+    """
+
+    where: str
+    files: tuple[BackboneFile, ...]
+    verdict: str
+    hook_points: tuple[str, ...]
+
+
+def describe_backbone(source: str) -> BackboneDescription:
+    """Looks a model up: a folder, else the hub's local cache, else the hub's listing.
+
+    Raises:
+        InputError: ``source`` is no folder and cannot be a hub name.
+    """
+    folder = Path(source)
+    if folder.is_dir():
+        return _local(folder, f"the folder {folder}")
+    _check_name(source)
+    cached = _cached_snapshot(source)
+    if cached is not None:
+        return _local(cached, f"the hub's cache, {cached}")
+    listed, problem = _listing(source)
+    if listed is None:
+        files = ", ".join(FETCHED)
+        return BackboneDescription(
+            "not here",
+            (),
+            f"a run would fetch {files} of {source} from the Hugging Face hub, which does not "
+            f"answer from here ({problem})",
+            (),
+        )
+    wanted = tuple(BackboneFile(name, size, False) for name, size in sorted(listed.items()))
+    total = sum(file.size or 0 for file in wanted) / 2**20
+    return BackboneDescription(
+        "on the hub, not here", wanted, f"a run would fetch {total:.0f} MiB from the hub", ()
+    )
+
+
+def _local(folder: Path, where: str) -> BackboneDescription:
+    files = tuple(
+        BackboneFile(path.name, path.stat().st_size, True)
+        for path in sorted({path for pattern in FETCHED for path in folder.glob(pattern)})
+    )
+    names = {file.name for file in files}
+    lacking = [name for name in ("config.json",) if name not in names]
+    if not any(name.endswith(".safetensors") for name in names):
+        lacking.append("model*.safetensors")
+    if not names & {"tokenizer.json", "vocab.txt", "vocab.json"}:
+        lacking.append("tokenizer.json")
+    verdict = (
+        f"it lacks {', '.join(lacking)}; a run could not read it"
+        if lacking
+        else "complete; nothing is fetched"
+    )
+    return BackboneDescription(where, files, verdict, _hook_points(folder))
+
+
+def _hook_points(folder: Path) -> tuple[str, ...]:
+    try:
+        config: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return ()
+    family = FAMILIES.get(str(config.get("model_type")))
+    layers = config.get("num_hidden_layers", config.get("n_layer"))
+    if family is None or layers is None:
+        return ("the paths of its modules",)
+    return tuple(f"blocks.0 to {layers - 1}.{place}" for place in family.places)
+
+
+def _check_name(source: str) -> None:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    try:
+        validate_repo_id(source)
+    except HFValidationError as error:
+        raise InputError(
+            f"{source!r} is neither a folder nor a name of the Hugging Face hub: {error}"
+        ) from error
+
+
+def _cached_snapshot(source: str) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    config = try_to_load_from_cache(source, "config.json")
+    return Path(config).parent if isinstance(config, str) else None
+
+
+def _listing(source: str) -> tuple[Mapping[str, int | None] | None, str]:
+    from fnmatch import fnmatch
+
+    from huggingface_hub import HfApi
+
+    try:
+        found = HfApi().model_info(source, files_metadata=True, timeout=10)
+    except Exception as error:
+        return None, type(error).__name__
+    siblings = found.siblings or []
+    return {
+        file.rfilename: file.size
+        for file in siblings
+        if any(fnmatch(file.rfilename, pattern) for pattern in FETCHED)
+    }, ""

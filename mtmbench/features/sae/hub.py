@@ -1,0 +1,152 @@
+"""SAE features of any Hugging Face model: the feature source "sae"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mtmbench.core.errors import InputError, did_you_mean
+from mtmbench.features.sae.backbone import BATCH_TOKENS, HuggingFaceBackbone
+from mtmbench.features.sae.sae import SAE, load_sae
+from mtmbench.features.sae.sae_folder import SAEFolder, load_sae_folder, plain_folder
+from mtmbench.features.sae.source import StoredFeatures
+
+_KEYS = ("folder", "release", "id", "hook_point", "window", "centred", "context_size")
+_CENTRED_FAMILIES = ("gpt2", "gpt_neox")
+"""Models whose LayerNorm takes the mean away, so that centred weights compute the same."""
+_WRITES = ("hook_resid_pre", "hook_resid_mid", "hook_resid_post", "hook_attn_out", "hook_mlp_out")
+
+
+class ModelFeatures(StoredFeatures):
+    """SAE features of a model of the hub, or of a local folder, under named settings.
+
+    Each SAE is a table of ``saes`` by a name of the user's: ``folder`` (sae-lens's format, and
+    better one that ``mtmbench features`` has built: it has thresholds, densities and labels, and
+    with them the setting "paper"), or ``release`` and ``id`` as sae-lens knows them.
+    ``hook_point``, ``context_size`` (tokens of a chunk, BOS included), ``centred`` and ``window``
+    are what the SAE's own config says unless they are given.
+
+    Args:
+        backbone: a hub name, or a folder in the hub's format.
+        saes: the SAEs; the first is that of the setting "default".
+        prepend_bos: whether each chunk begins with BOS; what the SAEs say if not given.
+        dtype: of weights and forward pass: "float32", "bfloat16", "float16".
+        device: a torch device.
+        settings, batch_tokens, keep: see :class:`StoredFeatures`.
+    """
+
+    name = "sae"
+
+    def __init__(
+        self,
+        backbone: str = "",
+        saes: Mapping[str, Mapping[str, Any]] | None = None,
+        prepend_bos: bool | None = None,
+        dtype: str = "float32",
+        device: str = "cpu",
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
+        batch_tokens: int = BATCH_TOKENS,
+        keep: str = "activations",
+    ) -> None:
+        super().__init__(settings, batch_tokens, keep)
+        if not backbone or not saes:
+            raise InputError(
+                'feature source "sae" needs params: backbone = "gpt2" and [features.params.saes] '
+                'with NAME = {release = "…", id = "…"} or NAME = {folder = "…"}'
+            )
+        for name, given in saes.items():
+            _check(name, given)
+        self._given = dict(saes)
+        self._prepend_bos = prepend_bos
+        self._source, self._dtype, self._device = backbone, dtype, device
+
+    @cached_property
+    def backbone(self) -> HuggingFaceBackbone:
+        """The language model, with BOS as the SAEs were trained."""
+        wanted = {
+            name: bool(sae.metadata.get("prepend_bos", True)) for name, sae in self._saes.items()
+        }
+        prepend_bos = self._prepend_bos
+        if prepend_bos is None:
+            if len(set(wanted.values())) > 1:
+                raise InputError(
+                    "some of the SAEs were trained with BOS and some without: "
+                    f"{', '.join(f'{name}: {value}' for name, value in wanted.items())}; use them "
+                    "in sources of their own, or give prepend_bos"
+                )
+            prepend_bos = next(iter(wanted.values()))
+        return HuggingFaceBackbone(
+            self._source, prepend_bos=prepend_bos, dtype=self._dtype, device=self._device
+        )
+
+    def sae_names(self) -> list[str]:
+        """Returns the names of the SAEs, in the order given."""
+        return list(self._given)
+
+    def load_folder(self, name: str) -> SAEFolder:
+        """Makes the folder of an SAE from what is given and from what its config says."""
+        given, sae = self._given[name], self._saes[name]
+        hook_point = given.get("hook_point") or sae.metadata.get("hook_name")
+        if not hook_point:
+            raise InputError(f"the config of SAE {name!r} does not say its hook point; give one")
+        built = _built_folder(given)
+        if built is not None:
+            folder = replace(load_sae_folder(built), name=name)
+            for key in ("hook_point", "window", "centred"):
+                if key in given and given[key] != getattr(folder, key):
+                    raise InputError(
+                        f"SAE {name!r}: {key} = {given[key]!r}, but {built} was built with "
+                        f"{getattr(folder, key)!r}"
+                    )
+            return folder
+        return plain_folder(
+            name,
+            sae,
+            hook_point=str(hook_point),
+            window=int(given.get("window", 1)),
+            centred=bool(given.get("centred", self._trained_centred(sae, str(hook_point)))),
+            chunk_tokens=self._chunk_tokens(given, sae),
+        )
+
+    @cached_property
+    def _saes(self) -> dict[str, SAE]:
+        return {name: _load(given) for name, given in self._given.items()}
+
+    def _chunk_tokens(self, given: Mapping[str, Any], sae: SAE) -> int:
+        limit = self.backbone.max_chunk_tokens
+        context = given.get("context_size") or sae.metadata.get("context_size")
+        if context is None:
+            return limit
+        return max(1, min(limit, int(context) - self.backbone.n_specials))
+
+    def _trained_centred(self, sae: SAE, hook_point: str) -> bool:
+        loading = sae.metadata.get("model_from_pretrained_kwargs") or {}
+        return (
+            bool(loading.get("center_writing_weights", False))
+            and self.backbone.family in _CENTRED_FAMILIES
+            and hook_point.split(".")[-1] in _WRITES
+        )
+
+
+def _check(name: str, given: Mapping[str, Any]) -> None:
+    for key in given:
+        if key not in _KEYS:
+            raise InputError(f"SAE {name!r}: unknown key {key!r}{did_you_mean(key, _KEYS)}")
+    if ("folder" in given) == ("release" in given) or ("release" in given) != ("id" in given):
+        raise InputError(f"SAE {name!r}: give either folder, or release and id")
+
+
+def _load(given: Mapping[str, Any]) -> SAE:
+    if "folder" in given:
+        return load_sae(Path(given["folder"]))
+    from mtmbench.features.sae.sae_lens import load_release
+
+    return load_release(str(given["release"]), str(given["id"]))
+
+
+def _built_folder(given: Mapping[str, Any]) -> Path | None:
+    folder = Path(given.get("folder", ""))
+    return folder if "folder" in given and (folder / "settings.json").is_file() else None

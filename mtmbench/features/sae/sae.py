@@ -1,0 +1,295 @@
+"""Sparse autoencoders in sae-lens's own folder format, read without importing sae-lens.
+
+A folder holds ``cfg.json`` and ``sae_weights.safetensors``; ``SAE.load_from_disk`` reads it too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtmbench.core.errors import InputError, did_you_mean
+from mtmbench.core.serialise import content_hash, write_atomically
+from mtmbench.core.types import EncoderParams, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    import torch
+
+ARCHITECTURES = ("topk", "standard", "jumprelu", "gated")
+"""BatchTopK and Matryoshka SAEs are saved as "jumprelu", which they are outside training."""
+
+NORMALISATIONS = ("none", "layer_norm", "constant_norm_rescale")
+
+ENCODED_CELLS = 2**26
+"""Pre-activations that exist at a time: 256 MiB in f32."""
+
+
+@dataclass(frozen=True, eq=False)
+class SAE:
+    """An SAE's weights; decoder-norm rescaling, where the config asks for it, is folded in.
+
+    Attributes:
+        architecture: "topk", "standard" (ReLU), "jumprelu" or "gated".
+        w_enc: (H, F) f32.
+        b_enc: (F,) f32; a gated SAE's gate bias.
+        w_dec: (F, H) f32; its rows are the features' directions.
+        b_dec: (H,) f32.
+        subtract_b_dec: whether ``b_dec`` is subtracted from the input.
+        k: activations kept per token, for "topk".
+        threshold: (F,) f32, for "jumprelu".
+        metadata: what the config says of model, hook and training.
+        magnitude: r_mag and b_mag, each (F,) f32, for "gated": an open gate lets
+            ``ReLU(x @ (w_enc · exp(r_mag)) + b_mag)`` through.
+        normalisation: what is done to each input first: "none", "layer_norm" (mean 0, standard
+            deviation 1) or "constant_norm_rescale" (length √H).
+    """
+
+    architecture: str
+    w_enc: FloatArray
+    b_enc: FloatArray
+    w_dec: FloatArray
+    b_dec: FloatArray
+    subtract_b_dec: bool
+    k: int | None
+    threshold: FloatArray | None
+    metadata: Mapping[str, Any]
+    magnitude: tuple[FloatArray, FloatArray] | None = None
+    normalisation: str = "none"
+
+    @property
+    def n_features(self) -> int:
+        """F, the number of features."""
+        return int(self.w_enc.shape[1])
+
+    @property
+    def n_inputs(self) -> int:
+        """H, the width of the activations that it reads."""
+        return int(self.w_enc.shape[0])
+
+    @cached_property
+    def revision(self) -> str:
+        """Content hash of architecture and weights in f32, however they are stored."""
+        more: list[Any] = [] if self.magnitude is None else [*self.magnitude]
+        if self.normalisation != "none":
+            more = [*more, self.normalisation]
+        return content_hash(
+            self.architecture, self.k, self.subtract_b_dec, self.w_enc, self.b_enc, self.w_dec,
+            self.b_dec, None if self.threshold is None else self.threshold, *more,
+        )  # fmt: skip
+
+    @cached_property
+    def directions(self) -> FloatArray:
+        """(F, H) f32 decoder rows of length one (a zero row stays zero)."""
+        norms = np.linalg.norm(self.w_dec, axis=1, keepdims=True)
+        unit: FloatArray = np.divide(
+            self.w_dec, norms, out=np.zeros_like(self.w_dec), where=norms > 0
+        )
+        return unit
+
+    @cached_property
+    def encoder(self) -> EncoderParams:
+        """The pre-activation ``(a − subtract) @ weight + bias`` of all features.
+
+        For a gated SAE that of its gates; ``a`` is the normalised input where there is a
+        normalisation.
+        """
+        subtract = self.b_dec if self.subtract_b_dec else np.zeros_like(self.b_dec)
+        return EncoderParams(self.w_enc, self.b_enc, subtract)
+
+    def encode(self, activations: torch.Tensor) -> tuple[IntArray, NDArray[np.int32], FloatArray]:
+        """Encodes (N, H) f32 activations; returns row, feature and value of every one above zero.
+
+        Rows are rising. Dense pre-activations exist for at most ``ENCODED_CELLS`` (row, feature)
+        pairs at a time, however many rows come. On the device of the activations.
+        """
+        import torch
+
+        step = max(1, ENCODED_CELLS // self.n_features)
+        with torch.inference_mode():
+            parts = [
+                self._encode(activations[first : first + step], first)
+                for first in range(0, len(activations), step)
+            ]
+            rows, features, values = (torch.cat(part) for part in zip(*parts, strict=True))
+        return rows.numpy(), features.numpy(), values.numpy()
+
+    def _encode(
+        self, activations: torch.Tensor, first: int
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        import torch
+
+        w_enc, b_enc, subtract, threshold = self._tensors(activations.device)
+        # The product and then the bias, as sae-lens does: addmm would round differently.
+        pre = ((self.normalise(activations) - subtract) @ w_enc).add_(b_enc)
+        if self.architecture == "topk":
+            assert self.k is not None
+            values, features = torch.topk(pre, self.k, dim=1, sorted=False)
+            rows, slots = torch.nonzero(values > 0, as_tuple=True)
+            features, values = features[rows, slots], values[rows, slots]
+        else:
+            # Thresholds below zero do not let negative values through.
+            limit = 0.0 if threshold is None else threshold.clamp(min=0)
+            rows, features = torch.nonzero(pre > limit, as_tuple=True)
+            values = pre[rows, features]
+        if self.magnitude is not None:
+            r_mag, b_mag = (torch.from_numpy(part).to(pre.device) for part in self.magnitude)
+            linear = values - b_enc[features]
+            values = linear * r_mag.exp()[features] + b_mag[features]
+            positive = values > 0
+            rows, features, values = rows[positive], features[positive], values[positive]
+        return (rows + first).cpu(), features.to(torch.int32).cpu(), values.cpu()
+
+    def normalise(self, activations: torch.Tensor) -> torch.Tensor:
+        """Returns (N, H) inputs as the SAE was trained on them, before ``b_dec`` is subtracted."""
+        if self.normalisation == "layer_norm":
+            centred: torch.Tensor = activations - activations.mean(dim=-1, keepdim=True)
+            # sae-lens's, and with it the SAE's: the sample standard deviation, and this epsilon.
+            deviation: torch.Tensor = centred.std(dim=-1, keepdim=True)
+            return centred / (deviation + 1e-5)
+        if self.normalisation == "constant_norm_rescale":
+            scale: torch.Tensor = (self.n_inputs**0.5) / activations.norm(dim=-1, keepdim=True)
+            return activations * scale
+        return activations
+
+    def _tensors(self, device: torch.device) -> tuple[torch.Tensor, ...]:
+        """Weight, bias, what is subtracted, and threshold on a device."""
+        import torch
+
+        if device not in self._on_device:
+            parts = self.encoder
+            arrays = (parts.weight, parts.bias, parts.subtract, self.threshold)
+            self._on_device[device] = tuple(
+                None if array is None else torch.from_numpy(array).to(device)  # type: ignore[misc]
+                for array in arrays
+            )
+        return self._on_device[device]
+
+    @cached_property
+    def _on_device(self) -> dict[torch.device, tuple[torch.Tensor, ...]]:
+        return {}
+
+
+def load_sae(folder: Path) -> SAE:
+    """Reads ``cfg.json`` and ``sae_weights.safetensors``; weights come out as f32.
+
+    Raises:
+        InputError: a file is missing or damaged, the architecture or an option is not known here,
+            or shapes do not agree; the message names the folder.
+    """
+    cfg = read_json(folder / "cfg.json")
+    architecture = cfg.get("architecture")
+    if architecture not in ARCHITECTURES:
+        hint = did_you_mean(str(architecture), ARCHITECTURES)
+        raise InputError(f"{folder}: SAE architecture {architecture!r} is not known{hint}")
+    normalisation = cfg.get("normalize_activations", "none")
+    if normalisation not in NORMALISATIONS:
+        raise InputError(
+            f"{folder}: normalize_activations = {normalisation!r}; supported are "
+            f"{', '.join(NORMALISATIONS)} (fold a scaling factor or a whitening into the weights)"
+        )
+    tensors = {
+        name: np.ascontiguousarray(tensor, np.float32)
+        for name, tensor in read_tensors(folder / "sae_weights.safetensors").items()
+    }
+    n_inputs, n_features = int(cfg["d_in"]), int(cfg["d_sae"])
+    shapes: dict[str, tuple[int, ...]] = {
+        "W_enc": (n_inputs, n_features), "b_enc": (n_features,),
+        "W_dec": (n_features, n_inputs), "b_dec": (n_inputs,),
+    }  # fmt: skip
+    for name in _MORE_TENSORS.get(architecture, ()):
+        shapes[name] = (n_features,)
+    if architecture == "gated":
+        del shapes["b_enc"]
+    for name, shape in shapes.items():
+        if name not in tensors or tensors[name].shape != shape:
+            found = tensors[name].shape if name in tensors else "nothing"
+            raise InputError(f"{folder}: {name} should be of shape {shape}; found {found}")
+    k = int(cfg["k"]) if architecture == "topk" else None
+    if k is not None and not 1 <= k <= n_features:
+        raise InputError(f"{folder}: k is {k}; it must lie between 1 and {n_features}")
+    gated = architecture == "gated"
+    w_enc, b_enc = tensors["W_enc"], tensors["b_gate" if gated else "b_enc"]
+    if cfg.get("rescale_acts_by_decoder_norm", False):
+        norms = np.linalg.norm(tensors["W_dec"], axis=1)
+        w_enc, b_enc = w_enc * norms, b_enc * norms
+    return SAE(
+        architecture=architecture,
+        w_enc=w_enc,
+        b_enc=b_enc,
+        w_dec=tensors["W_dec"],
+        b_dec=tensors["b_dec"],
+        subtract_b_dec=bool(cfg.get("apply_b_dec_to_input", True)),
+        k=k,
+        threshold=tensors.get("threshold") if architecture == "jumprelu" else None,
+        metadata=cfg.get("metadata") or {},
+        magnitude=(tensors["r_mag"], tensors["b_mag"]) if gated else None,
+        normalisation=normalisation,
+    )
+
+
+def save_sae(sae: SAE, folder: Path, *, half: bool = False) -> None:
+    """Writes an SAE in sae-lens's format; a decoder-norm rescaling stays folded in.
+
+    Args:
+        sae: the SAE.
+        folder: made if need be.
+        half: whether weights are written in float16.
+    """
+    from safetensors.numpy import save
+
+    gated = sae.architecture == "gated"
+    tensors = {"W_enc": sae.w_enc, "W_dec": sae.w_dec, "b_dec": sae.b_dec}
+    tensors["b_gate" if gated else "b_enc"] = sae.b_enc
+    if sae.threshold is not None:
+        tensors["threshold"] = sae.threshold
+    if sae.magnitude is not None:
+        tensors["r_mag"], tensors["b_mag"] = sae.magnitude
+    kind = np.float16 if half else np.float32
+    cfg = {
+        "architecture": sae.architecture,
+        "d_in": sae.n_inputs,
+        "d_sae": sae.n_features,
+        "dtype": "float32",
+        "device": "cpu",
+        "apply_b_dec_to_input": sae.subtract_b_dec,
+        "normalize_activations": sae.normalisation,
+        "reshape_activations": "none",
+        # Without a version sae-lens takes the file for one of before its version 6.
+        "metadata": {"sae_lens_version": "6.0.0", **sae.metadata},
+    }
+    if sae.k is not None:
+        cfg.update(k=sae.k, rescale_acts_by_decoder_norm=False)
+    data = {name: np.ascontiguousarray(array, kind) for name, array in tensors.items()}
+    write_atomically(folder / "sae_weights.safetensors", save(data))
+    write_atomically(folder / "cfg.json", json.dumps(cfg, indent=2, sort_keys=True) + "\n")
+
+
+_MORE_TENSORS = {"jumprelu": ("threshold",), "gated": ("b_gate", "r_mag", "b_mag")}
+
+
+def read_json(path: Path) -> Any:
+    """Reads a JSON file; an InputError names it if it cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{path} is not valid JSON: {error}") from error
+
+
+def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
+    """Reads a safetensors file; an InputError names it if it cannot be read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"cannot read {path}: {error}") from error

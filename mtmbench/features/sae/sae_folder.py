@@ -1,0 +1,302 @@
+"""SAEs with what is known of their features: folders that the package ships or a user builds.
+
+Beside sae-lens's two files such a folder has ``features.safetensors`` (quantiles of each feature's
+non-zero activations over a reference text, density on it), ``labels.json`` and ``settings.json``;
+and maybe what a judge said of the labels (:mod:`mtmbench.features.label_files`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtmbench.core.errors import InputError, UnknownNameError, did_you_mean
+from mtmbench.core.serialise import content_hash
+from mtmbench.core.types import BoolArray, FloatArray
+from mtmbench.features.label_files import read_label_classes, read_label_scores
+from mtmbench.features.labels import class_name
+from mtmbench.features.sae.sae import SAE, load_sae, read_json, read_tensors
+
+
+@dataclass(frozen=True)
+class FeatureSetting:
+    """How firings become counts.
+
+    Attributes:
+        threshold_quantile: level of the thresholds q_i among a feature's non-zero activations.
+        max_doc_share: features in more than this share of the documents are dropped; None is off.
+        max_density_multiple: features that fire on the training text more than this many times
+            as often as the SAE's mean feature are dropped; None is off.
+        drop_label_classes: features whose label is of one of these classes are dropped
+            (:mod:`mtmbench.features.labels`).
+        label_classes_by: who says of what class a label is: stated "words" lists, or a "judge"
+            that sorted the labels (``mtmbench label --classes``).
+        min_label_score: features whose label's score is below this are dropped, those without a
+            score are not (:mod:`mtmbench.labelling.autointerp`); None is off.
+    """
+
+    threshold_quantile: float = 0.8
+    max_doc_share: float | None = 0.9
+    max_density_multiple: float | None = 2.7
+    drop_label_classes: tuple[str, ...] = ()
+    label_classes_by: str = "words"
+    min_label_score: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the fields as JSON values; the last two only where a judge has a say.
+
+        Records made before there were these two thereby keep their hashes.
+        """
+        known: dict[str, Any] = {
+            "threshold_quantile": self.threshold_quantile,
+            "max_doc_share": self.max_doc_share,
+            "max_density_multiple": self.max_density_multiple,
+            "drop_label_classes": list(self.drop_label_classes),
+        }
+        if self.label_classes_by != "words":
+            known["label_classes_by"] = self.label_classes_by
+        if self.min_label_score is not None:
+            known["min_label_score"] = self.min_label_score
+        return known
+
+
+@dataclass(frozen=True, eq=False)
+class SAEFolder:
+    """An SAE with what is known of its features.
+
+    Attributes:
+        name: the folder's name.
+        sae: the weights.
+        hook_point: where it reads, as the SAE's config names it.
+        window: tokens of the centred window whose mean activation is encoded; 1 is per token.
+        centred: whether the mean of each vector is subtracted first (:class:`Probe`).
+        chunk_tokens: tokens of a chunk of text, specials excluded.
+        quantiles: (F, Q) f32, quantiles of each feature's non-zero activations.
+        levels: Q quantile levels; level 0 stands for threshold 0.
+        density: (F,) f32, share of the reference text's tokens on which a feature fires; None
+            where no reference text was read.
+        labels: F labels; None where there are none.
+        settings: named feature settings.
+        estimated_on: the text from which quantiles and densities come; None for none.
+        label_scores: (F,) f32 scores of the labels, NaN for one without; None where none were
+            scored.
+        label_classes: for each class (F,) whether a judge put the label into it; None where none
+            were sorted.
+    """
+
+    name: str
+    sae: SAE
+    hook_point: str
+    window: int
+    centred: bool
+    chunk_tokens: int
+    quantiles: FloatArray
+    levels: tuple[float, ...]
+    density: FloatArray | None
+    labels: tuple[str, ...] | None
+    settings: Mapping[str, FeatureSetting]
+    estimated_on: str | None
+    label_scores: FloatArray | None = None
+    label_classes: Mapping[str, BoolArray] | None = None
+
+    @cached_property
+    def revision(self) -> str:
+        """Content hash of the weights and of all that filters and thresholds read.
+
+        What a judge said of the labels is not in it; see :meth:`revision_under`.
+        """
+        return content_hash(
+            self.sae.revision, self.window, self.hook_point, self.centred, self.chunk_tokens,
+            self.quantiles,
+            list(self.levels), self.density, None if self.labels is None else list(self.labels),
+        )  # fmt: skip
+
+    def revision_under(self, setting: FeatureSetting) -> str:
+        """Returns :attr:`revision`, with what a judge said of the labels if the setting reads it.
+
+        Raises:
+            InputError: the setting reads what this folder does not have.
+        """
+        said = judged(setting, self.label_scores, self.label_classes)
+        return content_hash(self.revision, *said) if said else self.revision
+
+    def setting(self, name: str) -> FeatureSetting:
+        """Returns a named setting.
+
+        Raises:
+            UnknownNameError: this SAE has no such setting.
+        """
+        if name not in self.settings:
+            raise UnknownNameError(f"setting of SAE {self.name!r}", name, self.settings)
+        return self.settings[name]
+
+    def thresholds(self, level: float) -> FloatArray:
+        """Returns q_i (F,) f32 at a quantile level.
+
+        Raises:
+            InputError: the folder has no such level.
+        """
+        for column, known in enumerate(self.levels):
+            if abs(known - level) < 1e-6:
+                return np.ascontiguousarray(self.quantiles[:, column])
+        if self.estimated_on is None:
+            raise InputError(
+                f"SAE {self.name!r} comes without thresholds; only threshold_quantile = 0 can be "
+                "had before `mtmbench features` has read a reference text for it"
+            )
+        raise InputError(
+            f"SAE {self.name!r} has no quantile level {level}; it has "
+            f"{', '.join(f'{known:g}' for known in self.levels)}"
+        )
+
+
+def setting_from(values: Mapping[str, Any], base: FeatureSetting, where: str) -> FeatureSetting:
+    """Returns ``base`` with some fields replaced; a filter given as false or null is off.
+
+    Args:
+        values: fields of :class:`FeatureSetting` by name.
+        base: the setting that is changed.
+        where: what the values come from, for error messages.
+
+    Raises:
+        InputError: a key is not known or a value is out of range.
+    """
+    known = {field.name: getattr(base, field.name) for field in fields(base)}
+    for name in values:
+        if name not in known:
+            raise InputError(f"{where}: unknown key {name!r}{did_you_mean(name, known)}")
+    merged = {**known, **values}
+    classes = merged["drop_label_classes"] or ()
+    if merged["label_classes_by"] not in ("words", "judge"):
+        raise InputError(
+            f"{where}: label_classes_by is {merged['label_classes_by']!r}; it is words or judge"
+        )
+    setting = FeatureSetting(
+        threshold_quantile=float(merged["threshold_quantile"]),
+        max_doc_share=_limit(merged["max_doc_share"]),
+        max_density_multiple=_limit(merged["max_density_multiple"]),
+        drop_label_classes=tuple(class_name(name) for name in classes),
+        label_classes_by=str(merged["label_classes_by"]),
+        min_label_score=_limit(merged["min_label_score"]),
+    )
+    for name in ("max_doc_share", "max_density_multiple", "min_label_score"):
+        limit = getattr(setting, name)
+        if limit is not None and limit <= 0:
+            raise InputError(f"{where}: {name} is {limit}; it must be above 0, or false for off")
+    if setting.min_label_score is not None and setting.min_label_score > 1:
+        raise InputError(f"{where}: min_label_score is {setting.min_label_score}; scores end at 1")
+    return setting
+
+
+def judged(
+    setting: FeatureSetting,
+    label_scores: FloatArray | None,
+    label_classes: Mapping[str, BoolArray] | None,
+) -> list[Any]:
+    """Returns what a setting reads of what a judge said of the labels, for hashes.
+
+    Raises:
+        InputError: there is no such thing; the message says how to come by it.
+    """
+    said: list[Any] = []
+    if setting.min_label_score is not None:
+        if label_scores is None:
+            raise InputError(
+                f"min_label_score is {setting.min_label_score}, but the SAE's labels have no "
+                "scores; `mtmbench label` writes them, or set it to false"
+            )
+        said += ["label scores", label_scores]
+    if setting.drop_label_classes and setting.label_classes_by == "judge":
+        if label_classes is None:
+            raise InputError(
+                "label_classes_by is judge, but no judge has sorted the SAE's labels; `mtmbench "
+                "label --classes` has one do it, or set it to words"
+            )
+        for name in setting.drop_label_classes:
+            said += ["label class", name, label_classes[name]]
+    return said
+
+
+def load_sae_folder(folder: Path) -> SAEFolder:
+    """Reads an SAE with its features' quantiles, densities, labels and settings.
+
+    Raises:
+        InputError: a file is missing or damaged, or the files disagree; the message names it.
+    """
+    sae = load_sae(folder)
+    hook_point = sae.metadata.get("hook_name")
+    if not hook_point:
+        raise InputError(f"{folder}/cfg.json: metadata has no hook_name")
+    features = read_tensors(folder / "features.safetensors")
+    labels = tuple(str(label) for label in read_json(folder / "labels.json"))
+    written = read_json(folder / "settings.json")
+    quantiles = np.ascontiguousarray(features["quantiles"], np.float32)
+    density = np.ascontiguousarray(features["density"], np.float32)
+    levels = tuple(round(float(level), 6) for level in features["quantile_levels"])
+    for what, found, right in (
+        ("labels", len(labels), sae.n_features),
+        ("densities", len(density), sae.n_features),
+        ("quantile rows", len(quantiles), sae.n_features),
+        ("quantile columns", quantiles.shape[1], len(levels)),
+    ):
+        if found != right:
+            raise InputError(f"{folder}: {found} {what}; expected {right}")
+    return SAEFolder(
+        name=folder.name,
+        sae=sae,
+        hook_point=str(hook_point),
+        window=int(written["window"]),
+        centred=bool(written.get("centred", False)),
+        chunk_tokens=int(written["chunk_tokens"]),
+        quantiles=quantiles,
+        levels=levels,
+        density=density,
+        labels=labels,
+        settings={
+            name: setting_from(written[name], FeatureSetting(), f"{folder}/settings.json")
+            for name in ("default", "paper")
+            if name in written
+        },
+        estimated_on=str((written.get("reference") or {}).get("corpus", "the SAE's training text")),
+        label_scores=read_label_scores(folder, labels),
+        label_classes=read_label_classes(folder, labels),
+    )
+
+
+def plain_folder(
+    name: str,
+    sae: SAE,
+    *,
+    hook_point: str,
+    chunk_tokens: int,
+    window: int = 1,
+    centred: bool = False,
+) -> SAEFolder:
+    """Returns an SAE of which nothing is known but its weights.
+
+    Its one setting, "default", counts every firing and drops features in more than 90 % of the
+    documents.
+    """
+    return SAEFolder(
+        name=name,
+        sae=sae,
+        hook_point=hook_point,
+        window=window,
+        centred=centred,
+        chunk_tokens=chunk_tokens,
+        quantiles=np.zeros((sae.n_features, 1), np.float32),
+        levels=(0.0,),
+        density=None,
+        labels=None,
+        settings={"default": FeatureSetting(0.0, 0.9, None)},
+        estimated_on=None,
+    )
+
+
+def _limit(value: Any) -> float | None:
+    return None if value is None or value is False else float(value)

@@ -1,0 +1,106 @@
+"""The embedded feature sources: MiniLM, and the small causal LM, with SAEs of this project's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+from mtmbench.core.errors import InputError
+from mtmbench.embedded import MINILM, TINYLM, TINYLM_MODEL, ShippedSAEs
+from mtmbench.features.sae.backbone import (
+    BATCH_TOKENS,
+    Backbone,
+    HuggingFaceBackbone,
+    minilm_backbone,
+)
+from mtmbench.features.sae.sae_folder import SAEFolder, load_sae_folder
+from mtmbench.features.sae.source import NamedSetting, StoredFeatures
+
+
+class ShippedFeatures(StoredFeatures):
+    """SAE features of an embedded backbone under named settings.
+
+    "default" is the shipped default SAE's chosen setting; "paper" is that of a per-token SAE with
+    the paper's (80th percentile, features in more than 90 % of documents dropped, density and label
+    filters).
+
+    Attributes:
+        shipped: the SAEs that come with the package.
+
+    Args:
+        saes: a folder of SAE folders; None for the shipped ones.
+        default: which of them "default" uses; None for the package's choice.
+        paper: which of them "paper" uses; None for the first that has such a setting, that of
+            "default" before the others.
+        settings, batch_tokens, keep: see :class:`StoredFeatures`.
+    """
+
+    shipped: ClassVar[ShippedSAEs]
+
+    def __init__(
+        self,
+        saes: str | Path | None = None,
+        default: str | None = None,
+        paper: str | None = None,
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
+        batch_tokens: int = BATCH_TOKENS,
+        keep: str = "activations",
+    ) -> None:
+        super().__init__(settings, batch_tokens, keep)
+        self._root = self.shipped.folder if saes is None else Path(saes)
+        self._default = default or self.shipped.default
+        self._paper = paper
+
+    def sae_names(self) -> list[str]:
+        """Returns the names of the SAE folders, that of "default" first."""
+        if not self._root.is_dir():
+            raise InputError(f"there is no folder of SAEs at {self._root}")
+        names = sorted(path.parent.name for path in self._root.glob("*/cfg.json"))
+        return sorted(names, key=lambda name: name != self._default)
+
+    def load_folder(self, name: str) -> SAEFolder:
+        """Loads an SAE folder."""
+        return load_sae_folder(self._root / name)
+
+    def first_settings(self) -> dict[str, NamedSetting]:
+        """Returns "default" and, where its SAE has one, "paper"."""
+        default = self.folder(self._default)
+        known = {"default": NamedSetting(default, default.setting("default"))}
+        for name in self.sae_names() if self._paper is None else [self._paper]:
+            folder = self.folder(name)
+            if "paper" in folder.settings:
+                known["paper"] = NamedSetting(folder, folder.setting("paper"))
+                break
+        return known
+
+
+class MiniLMFeatures(ShippedFeatures):
+    """SAE features of the sentence encoder MiniLM; see :class:`ShippedFeatures`."""
+
+    name = "minilm"
+    shipped = MINILM
+
+    @property
+    def backbone(self) -> Backbone:
+        """MiniLM, one for this process."""
+        return minilm_backbone()
+
+
+class TinyLMFeatures(ShippedFeatures):
+    """SAE features of the small causal LM that ships; see :class:`ShippedFeatures`."""
+
+    name = "tinylm"
+    shipped = TINYLM
+
+    @property
+    def backbone(self) -> Backbone:
+        """The small LM, one for this process."""
+        return tinylm_backbone()
+
+
+@cache
+def tinylm_backbone() -> HuggingFaceBackbone:
+    """Returns this process's small causal LM."""
+    return HuggingFaceBackbone(TINYLM_MODEL, name="mtmbench/tinylm")

@@ -1,0 +1,1 @@
+"""Questions become answers: clients, prompts, replies, the ledger, budgets and limits."""

@@ -1,0 +1,197 @@
+"""The interface of every judge: a question in, a completion out, one verdict parser for all."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from mtmbench.core.errors import MtmbenchError
+
+if TYPE_CHECKING:
+    from mtmbench.core.cards import JudgeCard
+    from mtmbench.core.types import Corpus, FloatArray
+
+QuestionKind = Literal[
+    "match", "steer", "rating", "intrusion", "label", "summary", "fit", "rank"
+]  # fmt: skip
+Verdict = Literal["A", "B", "tie", "unparsed", "refused"]
+
+NO_TOPIC = "(no topic)"
+"""Shown for a document on which a model has no mass."""
+EMPTY_TOPIC = "(empty topic)"
+"""Shown for a topic that has mass in the document but neither items nor a summary."""
+
+
+class JudgeError(MtmbenchError, RuntimeError):
+    """A judge failed on a question; the message names the judge and the question."""
+
+
+class JudgeStoppedError(JudgeError):
+    """A judge must be asked nothing more: its endpoint says no, or the budget is spent."""
+
+
+@dataclass(frozen=True)
+class ShownTopic:
+    """One topic as a judge sees it.
+
+    Attributes:
+        share: θ of the topic in the document, in [0, 1].
+        items: labels of the top items, strongest first.
+        item_weights: their weights, same order.
+        words: top projected words (words that the topic's documents use), strongest first.
+        word_weights: their weights, same order.
+        summary: a one-sentence summary where the board shows summaries.
+    """
+
+    share: float
+    items: tuple[str, ...]
+    item_weights: tuple[float, ...] = ()
+    words: tuple[str, ...] = ()
+    word_weights: tuple[float, ...] = ()
+    summary: str | None = None
+
+    @property
+    def description(self) -> str:
+        """The text that stands for the topic: its summary where there is one, else its items."""
+        text = ", ".join(self.items) if self.summary is None else self.summary
+        return " ".join(text.split()) or EMPTY_TOPIC
+
+
+@dataclass(frozen=True)
+class Option:
+    """The topics that one model shows for a document; empty means "(no topic)".
+
+    ``name`` is the competitor's id; it is never shown to a judge, only to scripted ones. ``text``
+    is the text itself in a question of kind "steer", which compares texts and shows no topics.
+    """
+
+    name: str
+    topics: tuple[ShownTopic, ...]
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a judge is asked.
+
+    Attributes:
+        kind: what sort of question it is.
+        context: fields that proxies, people and scripts read: "corpus", "doc_id", "text"; in a
+            question of kind "steer" ``text`` describes the topic, "topic" is its index, and
+            "doc_id" names the pair of texts.
+        options: the alternatives in the order shown; the first is "A".
+        messages: chat messages ``{"role", "content"}`` that chat clients read.
+    """
+
+    kind: QuestionKind
+    context: Mapping[str, Any]
+    options: tuple[Option, ...]
+    messages: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A judge's reply as it came; ``text`` goes through the verdict parser.
+
+    Attributes:
+        text: the reply.
+        usage: tokens by kind ("input", of which "cached", and "output"), empty for judges that
+            use none.
+        model_revision: what the endpoint says it is, or the client's own version.
+        refused: the judge declined to answer.
+        costs: what each part of the answer cost, None where that is not known, for judges that
+            consist of others; empty if the card's prices and ``usage`` say it.
+    """
+
+    text: str
+    usage: Mapping[str, int] = field(default_factory=dict)
+    model_revision: str = ""
+    refused: bool = False
+    costs: tuple[float | None, ...] = ()
+
+
+class JudgeClient(ABC):
+    """A judge. ``__init__`` takes the card's ``params`` as keyword arguments.
+
+    Attributes:
+        name: the registry name of the client.
+        version: raised whenever the same question may get another answer.
+        is_llm: whether a language model rules; boards say so.
+        free: its answers cost nothing by definition, so that its card needs no prices; so it is
+            with every judge that is no language model.
+        order_free: the verdict cannot depend on the order of the options, so one call is recorded
+            as both orders and a flip rate is not applicable.
+        encoder: name of the text encoder whose cosines rule, or None; boards flag models that
+            share it.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    is_llm: ClassVar[bool] = False
+    free: ClassVar[bool] = False
+    order_free: ClassVar[bool] = False
+    encoder: ClassVar[str | None] = None
+
+    @classmethod
+    def from_card(cls, card: JudgeCard) -> Self:
+        """Makes the judge of a card; a client that needs more than ``params`` overrides it."""
+        return cls(**card.params)
+
+    @classmethod  # noqa: B027
+    def check_card(cls, card: JudgeCard) -> None:
+        """Says what is missing here to ask the judge of a card, before anything else is done.
+
+        Raises:
+            InputError: the judge could not be asked.
+        """
+
+    @abstractmethod
+    async def answer(
+        self, question: Question, params: Mapping[str, Any], replicate: int
+    ) -> Completion:
+        """Answers one question. ``params`` are decoding settings; ``replicate`` counts repeats."""
+
+    def prepare(  # noqa: B027
+        self, corpus: Corpus, options: Sequence[Option], rows: Sequence[int]
+    ) -> None:
+        """Told what is coming before each match, so that proxies can encode texts in batches.
+
+        Args:
+            corpus: the whole corpus, for statistics such as document frequencies.
+            options: every option that the match shows.
+            rows: the rows of ``corpus`` that are judged.
+        """
+
+    def prepare_texts(  # noqa: B027
+        self, corpus: Corpus, doc_topic: FloatArray, options: Sequence[Option]
+    ) -> None:
+        """Told what is coming before texts are compared by how much they are about a topic.
+
+        Args:
+            corpus: the corpus that the topics were fitted on.
+            doc_topic: (D, K) θ of its documents.
+            options: every text that will be shown.
+        """
+
+    def sees(self, option: Option) -> Hashable:
+        """Returns all of an option that can reach the verdict; equal ones tie without a call."""
+        return tuple(topic.description for topic in option.topics)
+
+    @classmethod
+    def traits(cls, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG003
+        """Returns ``is_llm``, ``order_free`` and ``encoder`` with ``params``; nothing is loaded."""
+        return {"is_llm": cls.is_llm, "order_free": cls.order_free, "encoder": cls.encoder}
+
+    @classmethod
+    def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG003
+        """Returns, as JSON values, the judges of whom it consists, by card; most have none."""
+        return {}
+
+    def put_to(self, card: JudgeCard, question: Question) -> list[tuple[JudgeCard, Question]]:
+        """Returns whom a question goes to, and as what: what an answer can cost depends on it."""
+        return [(card, question)]
+
+    async def close(self) -> None:  # noqa: B027
+        """Releases what the client holds; called once, also after an error."""

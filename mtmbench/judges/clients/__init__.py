@@ -1,0 +1,1 @@
+"""The judge clients that come with mtmbench."""

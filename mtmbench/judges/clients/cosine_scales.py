@@ -1,0 +1,72 @@
+"""How cosines of sentence embeddings answer the questions that are not a choice of two.
+
+The scales are fixed, not fitted to people's answers: a cosine of 0 or less is the lowest level, 1
+the highest. Only the order of such answers means much; where their size counts, as in the
+alternative-annotator test, the proxy is at a disadvantage that is its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtmbench.core.errors import InputError
+from mtmbench.judges.base import Question
+
+Vector = NDArray[np.float64]
+
+
+def scale_reply(
+    question: Question,
+    described: Sequence[str],
+    encode: Callable[[Sequence[str]], Sequence[Vector]],
+) -> str:
+    """Returns a proxy's reply to a question on a scale.
+
+    =============  ==========================================================================
+    ``fit``        1 + 4 · cos(document, topic's description)
+    ``rank``       documents by that cosine
+    ``rating``     1 + 2 · mean cosine of the topic's items, over pairs
+    ``intrusion``  the option whose mean cosine with the others is the lowest
+    =============  ==========================================================================
+
+    Args:
+        question: the question; "fit" reads ``context["text"]``, "rank" ``context["texts"]``.
+        described: the description of each option.
+        encode: distinct texts → their unit vectors.
+
+    Raises:
+        InputError: the question is of another kind.
+    """
+    if question.kind == "fit":
+        return f"FIT: {1 + 4 * _cosines([question.context['text']], described[0], encode)[0]:.6f}"
+    if question.kind == "rank":
+        cosines = _cosines(question.context["texts"], described[0], encode)
+        best = np.argsort(-cosines, kind="stable") + 1
+        return "RANKING: " + ", ".join(map(str, best.tolist()))
+    if question.kind == "rating":
+        items = list(dict.fromkeys(question.options[0].topics[0].items))
+        pairs = _pairwise(encode(items))[np.triu_indices(len(items), 1)]
+        return f"RATING: {1 + 2 * max(0.0, float(pairs.mean()) if len(pairs) else 0.0):.6f}"
+    if question.kind == "intrusion":
+        distinct = list(dict.fromkeys(described))
+        vectors = dict(zip(distinct, encode(distinct), strict=True))
+        cosines = _pairwise([vectors[text] for text in described])
+        np.fill_diagonal(cosines, 0)
+        return f"INTRUDER: {int(cosines.sum(axis=1).argmin()) + 1}"
+    raise InputError(f"cosines answer no question of kind {question.kind!r}")
+
+
+def _cosines(
+    texts: Sequence[str], description: str, encode: Callable[[Sequence[str]], Sequence[Vector]]
+) -> Vector:
+    distinct = list(dict.fromkeys([*texts, description]))
+    vectors = dict(zip(distinct, encode(distinct), strict=True))
+    return np.array([max(0.0, float(vectors[text] @ vectors[description])) for text in texts])
+
+
+def _pairwise(vectors: Sequence[Vector]) -> Vector:
+    stacked = np.array(vectors)
+    return np.asarray(stacked @ stacked.T, dtype=np.float64)

@@ -1,0 +1,277 @@
+"""Several judges as one: every member is asked, and the majority of all members rules."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from mtmbench.core.cards import JudgeCard, load_judge_card
+from mtmbench.core.errors import InputError
+from mtmbench.core.registries import JUDGES
+from mtmbench.core.serialise import plain
+from mtmbench.core.types import Corpus
+from mtmbench.judges.asker import gather
+from mtmbench.judges.base import Completion, JudgeClient, Option, Question, Verdict
+from mtmbench.judges.budget import cost_of, prices_of
+from mtmbench.judges.parse import parse_verdict, verdict_line
+from mtmbench.judges.prompt import Prompt, load_prompt, prompt_hash
+
+NO_VERDICT = "No verdict: members without one could have decided it."
+"""The last line of a jury's reply that states none."""
+
+_BEFORE_VOTES = "The jury's members: "
+
+
+@dataclass(frozen=True)
+class Vote:
+    """What one member of a jury said.
+
+    Attributes:
+        card: its card.
+        verdict: as it was read.
+        reply: as it came.
+    """
+
+    card: str
+    verdict: Verdict
+    reply: str
+
+
+@dataclass(frozen=True)
+class _Member:
+    name: str
+    card: JudgeCard
+    client: JudgeClient
+    prompt: Prompt | None
+
+
+class Jury(JudgeClient):
+    """Combines judges by majority; where they disagree it is a tie.
+
+    Each member is asked as if it ruled alone: by its own card's prompt and decoding. A verdict of
+    more than half of **all** members is the jury's, and no such verdict is a tie. A member whose
+    reply is unparsed or refused counts among all members and for nothing: if it could have turned
+    the tie into a win, the jury's own reply is unparsed (refused where all such members refused),
+    so that a missing vote never passes for a tie. Members' replies stand in the jury's reply
+    (:func:`read_votes`).
+
+    Its answer costs what its members' answers cost, by the prices on their own cards.
+
+    A jury is a language model if any member is, and its verdict is free of the order only if every
+    member's is. It compares; it writes no labels, summaries or ratings.
+
+    Args:
+        members: names or paths of two or more judge cards, none twice; a member may be a jury.
+
+    Raises:
+        InputError: there are fewer members, one stands twice, or a jury is among its own members.
+    """
+
+    name: ClassVar[str] = "jury"
+    version: ClassVar[int] = 1
+
+    def __init__(self, members: Sequence[str] = ()) -> None:
+        self._members = [
+            _Member(
+                name, card, JUDGES.get(card.client).from_card(card),
+                load_prompt(card.prompt) if _reads_prompt(card) else None,
+            )
+            for name, card in member_cards(members).items()
+        ]  # fmt: skip
+        traits = self.traits({"members": members})
+        # What a jury is depends on who sits on it.
+        self.is_llm = traits["is_llm"]  # type: ignore[misc]
+        self.order_free = traits["order_free"]  # type: ignore[misc]
+        self.encoder = traits["encoder"]  # type: ignore[misc]
+
+    @classmethod
+    def check_card(cls, card: JudgeCard) -> None:
+        """Says what is missing to ask any of the members."""
+        for member in member_cards(card.params.get("members", ())).values():
+            JUDGES.get(member.client).check_card(member)
+
+    @classmethod
+    def traits(cls, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns what follows from the members; an encoder only if it is the only one."""
+        each = [
+            JUDGES.get(card.client).traits(card.params)
+            for card in member_cards(params.get("members", ())).values()
+        ]
+        encoders = {traits["encoder"] for traits in each} - {None}
+        return {
+            "is_llm": any(traits["is_llm"] for traits in each),
+            "order_free": all(traits["order_free"] for traits in each),
+            "encoder": encoders.pop() if len(encoders) == 1 else None,
+        }
+
+    @classmethod
+    def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns all of the members' cards that a verdict can depend on."""
+        return {
+            name: {
+                **card_facts(card),
+                **({"prompt": prompt_hash(card.prompt)} if _reads_prompt(card) else {}),
+            }
+            for name, card in member_cards(params.get("members", ())).items()
+        }
+
+    def prepare(self, corpus: Corpus, options: Sequence[Option], rows: Sequence[int]) -> None:
+        """Tells every member what is coming."""
+        for member in self._members:
+            member.client.prepare(corpus, options, rows)
+
+    def sees(self, option: Option) -> Hashable:
+        """Returns what any member sees."""
+        return tuple(member.client.sees(option) for member in self._members)
+
+    async def answer(
+        self,
+        question: Question,
+        params: Mapping[str, Any],  # noqa: ARG002
+        replicate: int,
+    ) -> Completion:
+        """Asks every member and combines their verdicts.
+
+        Raises:
+            InputError: the question is no comparison.
+        """
+        if question.kind not in ("match", "steer"):
+            raise InputError(f"a jury compares; a {question.kind} question needs one judge")
+        replies = await gather(
+            [
+                member.client.answer(_put_to(member, question), member.card.decoding, replicate)
+                for member in self._members
+            ]
+        )
+        votes = [
+            Vote(member.name, "refused" if reply.refused else parse_verdict(reply.text), reply.text)
+            for member, reply in zip(self._members, replies, strict=True)
+        ]
+        verdict = majority([vote.verdict for vote in votes])
+        usage: Counter[str] = Counter()
+        for reply in replies:
+            usage.update(reply.usage)
+        revisions = [
+            f"{member.name}: {reply.model_revision}"
+            for member, reply in zip(self._members, replies, strict=True)
+        ]
+        costs = [
+            cost
+            for member, reply in zip(self._members, replies, strict=True)
+            for cost in reply.costs
+            or (cost_of(reply.usage, prices_of(member.card, member.client)),)
+        ]
+        return Completion(
+            _reply(votes, verdict), dict(sorted(usage.items())), "; ".join(revisions),
+            refused=verdict == "refused", costs=tuple(costs),
+        )  # fmt: skip
+
+    def put_to(
+        self,
+        card: JudgeCard,  # noqa: ARG002
+        question: Question,
+    ) -> list[tuple[JudgeCard, Question]]:
+        """Returns every member's card with the question as it is asked."""
+        return [
+            part
+            for member in self._members
+            for part in member.client.put_to(member.card, _put_to(member, question))
+        ]
+
+    async def close(self) -> None:
+        """Closes every member."""
+        for member in self._members:
+            await member.client.close()
+
+
+def majority(verdicts: Sequence[Verdict]) -> Verdict:
+    """Returns the verdict of more than half of all, else a tie, else why there is none.
+
+    Without a majority it is a tie unless the unparsed and refused ones could have given one option
+    the majority; then it is "refused" if all of those are, else "unparsed".
+    """
+    counts = Counter(verdicts)
+    decided: tuple[Verdict, ...] = ("A", "B", "tie")
+    for verdict in decided:
+        if 2 * counts[verdict] > len(verdicts):
+            return verdict
+    missing = counts["unparsed"] + counts["refused"]
+    if all(2 * (counts[option] + missing) <= len(verdicts) for option in ("A", "B")):
+        return "tie"
+    return "refused" if counts["refused"] == missing else "unparsed"
+
+
+def read_votes(reply: str) -> list[Vote]:
+    """Returns what the members said, from a jury's reply.
+
+    Raises:
+        InputError: the text is not a jury's reply.
+    """
+    first = reply.split("\n", 1)[0]
+    try:
+        if not first.startswith(_BEFORE_VOTES):
+            raise ValueError("no line of its members")
+        rows = json.loads(first.removeprefix(_BEFORE_VOTES))
+        return [Vote(row["card"], row["says"], row["reply"]) for row in rows]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"not a jury's reply ({error}): {reply[:80]!r}") from error
+
+
+def member_cards(members: Sequence[str], _above: tuple[str, ...] = ()) -> dict[str, JudgeCard]:
+    """Returns the cards of a jury's members, those of juries among them looked into.
+
+    Raises:
+        InputError: see :class:`Jury`.
+        UnknownNameError: there is no such card.
+    """
+    if isinstance(members, str) or len(members) < 2:
+        raise InputError(f"a jury has two members or more, not {members!r}")
+    cards: dict[str, JudgeCard] = {}
+    for name in members:
+        if name in cards:
+            raise InputError(f"member {name!r} of a jury stands twice")
+        if name in _above:
+            raise InputError(f"a jury is its own member: {' > '.join((*_above, name))}")
+        cards[name] = load_judge_card(name)
+        if cards[name].client == Jury.name:
+            member_cards(cards[name].params.get("members", ()), (*_above, name))
+    return cards
+
+
+def card_facts(card: JudgeCard) -> dict[str, Any]:
+    """Returns, as JSON values, all of a card that an answer can depend on beside its question."""
+    client = JUDGES.get(card.client)
+    told = card.model_dump(include={"client", "params", "decoding"})
+    members = client.members(card.params)
+    facts: dict[str, Any] = plain({**told, **card.asked(), "version": client.version})
+    return {**facts, "members": members} if members else facts
+
+
+def _reads_prompt(card: JudgeCard) -> bool:
+    client = JUDGES.get(card.client)
+    return bool(client.traits(card.params)["is_llm"]) and not client.members(card.params)
+
+
+def _put_to(member: _Member, question: Question) -> Question:
+    if member.prompt is None or question.kind != "match":
+        return question
+    messages = member.prompt.messages(str(question.context["text"]), question.options)
+    return replace(question, messages=messages)
+
+
+def _reply(votes: Sequence[Vote], verdict: Verdict) -> str:
+    rows = ", ".join(
+        f'{{"card": {_quoted(vote.card)}, "says": "{vote.verdict}", '
+        f'"reply": {_quoted(vote.reply)}}}'
+        for vote in votes
+    )
+    last = verdict_line(verdict) if verdict in ("A", "B", "tie") else NO_VERDICT
+    return f"{_BEFORE_VOTES}[{rows}]\n{last}"
+
+
+def _quoted(text: str) -> str:
+    # A member's "VERDICT: B" must not be read as another verdict of the jury's.
+    return json.dumps(text, ensure_ascii=False).replace(":", "\\u003a")

@@ -1,1 +1,0 @@
-"""Questions to judges, their answers, and the matches made of them."""

@@ -1,1 +1,0 @@
-"""Judges, one file each; the registry names them."""

@@ -1,0 +1,91 @@
+"""Short names for the topics of a result, by a judge card: what ``mtmbench topics`` does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mtmbench.core.cards import load_judge_card
+from mtmbench.core.errors import InputError
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.judges.asker import Asker
+from mtmbench.judges.consult import consult
+from mtmbench.judges.topic_questions import (
+    TopicAnswer,
+    ask_about_topics,
+    counted,
+    parse_topic_label,
+    prompt_record,
+    topic_template,
+)
+
+SCHEMA = 1
+
+
+def label_topics(
+    topics: Sequence[Sequence[str]], judge: str, answers: Path, *, concurrency: int | None = None
+) -> dict[str, Any]:
+    """Has a judge name each topic in one to five words.
+
+    Args:
+        topics: the top items of each topic, strongest first.
+        judge: a judge card, by name or path.
+        answers: the ledger's file; the same call again asks nothing twice.
+        concurrency: questions under way at one time, at most; the card's limit by default.
+
+    Returns:
+        JSON values: "schema", "topics" (number, label or None, status, items, and the reply where
+        it gave no label), "statuses", "prompt" and "answers_by", the judge with what it took.
+
+    Raises:
+        UnknownNameError: there is no such card.
+        JudgeError: the judge failed; what was answered before is kept.
+    """
+    prompt = topic_template("topic_label")
+    limit = prompt.settings["label_characters"]
+
+    async def job(asker: Asker) -> tuple[list[TopicAnswer[str]], dict[str, Any]]:
+        labels = await ask_about_topics(
+            asker, topics, prompt, lambda reply, _: parse_topic_label(reply, limit), kind="label"
+        )
+        return labels, asker.record()
+
+    found, answered_by = consult(load_judge_card(judge), answers, job, concurrency=concurrency)
+    rows = [
+        {
+            "topic": k,
+            "label": answer.value,
+            "status": answer.status,
+            "items": list(items),
+            **({} if answer.status == "ok" else {"reply": answer.reply}),
+        }
+        for k, (answer, items) in enumerate(zip(found, topics, strict=True))
+    ]
+    return {
+        "schema": SCHEMA,
+        "topics": rows,
+        "statuses": counted(found),
+        "prompt": prompt_record(prompt),
+        "answers_by": answered_by,
+    }
+
+
+def read_topics(path: Path, top_items: int) -> list[list[str]]:
+    """Reads the top items of topics: a saved result (``.safetensors``) or JSON lists of words.
+
+    Raises:
+        InputError: the file cannot be read or holds no topics; the message names it.
+    """
+    if path.suffix == ".safetensors":
+        return TopicResult.load(path).top_labels(top_items)
+    try:
+        listed = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path}: {error}") from error
+    if not isinstance(listed, list) or not all(
+        isinstance(topic, list) and all(isinstance(item, str) for item in topic) for topic in listed
+    ):
+        raise InputError(f"{path} must hold a JSON list of lists of words")
+    return [topic[:top_items] for topic in listed]

@@ -1,0 +1,1 @@
+"""Two models before a judge: options, schedules, controls, rewritten topics, audit."""

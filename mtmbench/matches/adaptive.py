@@ -1,0 +1,183 @@
+"""Adaptive leagues as cells and records: a pair's matches in blocks of the shared sample.
+
+Which cells are played next is a function of the records so far, so a run that was stopped goes on
+with the very cells that it would have played.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtmbench.core.cards import JudgeCard, Representation, Suite
+from mtmbench.core.serialise import content_hash
+from mtmbench.core.types import Corpus, Record
+from mtmbench.matches.match import fold
+from mtmbench.matches.rewrites import ShownCell, cells_behind
+from mtmbench.matches.schedule import draw_documents
+from mtmbench.run.plan import FitCell, MatchCell
+from mtmbench.stats.adaptive import BLOCK, Progress, progress
+
+Side = tuple[str, str | None]
+"""A competitor: model and feature setting."""
+
+
+@dataclass(frozen=True)
+class BlockCell(MatchCell):
+    """One pair on one block of the shared sample.
+
+    ``start`` is the block's place in the sample's order and ``sample`` the sample's size.
+    """
+
+    start: int
+    sample: int
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the fields that say which cell a record belongs to."""
+        return {**super().identity(), "start": self.start, "sample": self.sample}
+
+
+@dataclass(frozen=True)
+class LeagueScores:
+    """The folded scores of one adaptive league.
+
+    Attributes:
+        players: the competitors, sorted.
+        first: (P,) index of the model whose score it is.
+        second: (P,) index of the other.
+        scores: (D, P), NaN where there is no readable answer.
+        recorded: (P,) documents from the first on that have a final record.
+    """
+
+    players: tuple[Side, ...]
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    recorded: NDArray[np.int64]
+
+    def progress(self, alpha: float, resolution: float) -> Progress:
+        """Returns how far the league has come."""
+        return progress(
+            self.scores, self.recorded, self.first, self.second, len(self.players), alpha=alpha,
+            resolution=resolution,
+        )  # fmt: skip
+
+
+def document_blocks(corpus: Corpus, n: int, seed: int) -> list[tuple[int, ...]]:
+    """Returns the sampled rows in blocks, fixed before any model is consulted.
+
+    The sample is that of :func:`mtmbench.matches.schedule.sample_documents`, in the random order in
+    which it is drawn, :data:`mtmbench.stats.adaptive.BLOCK` documents at a time.
+    """
+    rows = draw_documents(corpus, n, seed)
+    return [tuple(rows[begin : begin + BLOCK]) for begin in range(0, len(rows), BLOCK)]
+
+
+def block_cells(
+    suite: Suite,
+    corpus: Corpus,
+    players: Sequence[FitCell],
+    judge: str,
+    card: JudgeCard,
+    identity: Mapping[str, Any],
+    representation: Representation,
+    protocol: Mapping[str, Any],
+    shown: Sequence[ShownCell] = (),
+) -> Iterator[BlockCell]:
+    """Yields every block of every pair of a league, block by block; a run plays some of them."""
+    spec = suite.judging
+    assert spec is not None
+    blocks = document_blocks(corpus, spec.documents, spec.seed)
+    sample = sum(map(len, blocks))
+    start = 0
+    for rows in blocks:
+        doc_ids = tuple(corpus.doc_ids[row] for row in rows)
+        for a, b in combinations(players, 2):
+            behind = cells_behind(shown, representation, (a, b))
+            key = content_hash(
+                "block", identity, card.identity(), corpus.revision, start, sample,
+                list(doc_ids), protocol, suite.words.model_dump(), representation, a.key, b.key,
+                *([[cell.key for cell in behind]] if behind else []),
+            )  # fmt: skip
+            yield BlockCell(
+                key, judge, card, representation, a, b, rows, doc_ids, identity, protocol, start,
+                sample, shown=behind,
+            )  # fmt: skip
+        start += len(rows)
+
+
+def cells_to_play(
+    cells: Sequence[BlockCell], records: Mapping[str, Record], alpha: float, resolution: float
+) -> list[BlockCell]:
+    """Returns the cells of one league that its next look needs; none if it is finished.
+
+    Args:
+        cells: every block of every pair that can be played.
+        records: final records by key.
+        alpha: error of the whole schedule.
+        resolution: Elo; see :func:`mtmbench.stats.adaptive.neighbours`.
+    """
+    pairs = list(dict.fromkeys(sides(cell.identity()) for cell in cells))
+    known = [records[cell.key] for cell in cells if cell.key in records]
+    state = league_scores(pairs, cells[0].sample, known).progress(alpha, resolution)
+    wanted = dict(zip(pairs, state.wanted.tolist(), strict=True))
+    return [
+        cell
+        for cell in cells
+        if cell.key not in records and cell.start < wanted[sides(cell.identity())]
+    ]
+
+
+def sides(payload: Mapping[str, Any]) -> tuple[Side, Side]:
+    """Returns both competitors of a record or of a cell's identity."""
+    a, b = ((str(payload[side]["model"]), payload[side]["setting"]) for side in "ab")
+    return a, b
+
+
+def league_scores(
+    pairs: Sequence[tuple[Side, Side]], n_documents: int, records: Iterable[Record]
+) -> LeagueScores:
+    """Returns the scores of a league; an error record counts as none.
+
+    Args:
+        pairs: the competitors that meet.
+        n_documents: size of the sample.
+        records: records of the league's blocks.
+    """
+    players = sorted(
+        {side for pair in pairs for side in pair}, key=lambda side: (side[0], side[1] or "")
+    )
+    column = {pair: p for p, pair in enumerate(pairs)}
+    scores = np.full((n_documents, len(pairs)), np.nan)
+    blocks: list[dict[int, int]] = [{} for _ in pairs]
+    for record in records:
+        payload = record.payload
+        p, begin = column[sides(payload)], int(payload["start"])
+        if record.status == "error":
+            continue
+        blocks[p][begin] = len(payload["documents"])
+        if record.status == "ok":
+            for i, both in enumerate(zip(payload["forward"], payload["backward"], strict=True)):
+                score = fold(*both)
+                scores[begin + i, p] = np.nan if score is None else score
+    index = {side: i for i, side in enumerate(players)}
+    return LeagueScores(
+        tuple(players),
+        np.array([index[a] for a, _ in pairs], dtype=np.int64),
+        np.array([index[b] for _, b in pairs], dtype=np.int64),
+        scores,
+        np.array([_contiguous(own) for own in blocks], dtype=np.int64),
+    )
+
+
+def _contiguous(blocks: Mapping[int, int]) -> int:
+    """Returns how many documents from the first on are recorded, given blocks by their start."""
+    reached = 0
+    while reached in blocks:
+        reached += blocks[reached]
+    return reached

@@ -1,0 +1,162 @@
+"""Null controls: matches whose right answer is known, played beside those of a board.
+
+============  ====================================================================================
+refit         a model against its own fit under another seed: what another seed alone would move
+other_topic   a model against its own θ rows taken from documents with another top topic: a judge
+              that cannot tell a document's topics from those of another rates nothing
+repeat        a pair asked a second time, as a new replicate: how far the judge agrees with itself
+============  ====================================================================================
+
+A self-match would prove nothing: it folds to 50 % however biased the judge is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+
+from mtmbench.core.cards import JudgeCard, Representation, Suite
+from mtmbench.core.errors import InputError
+from mtmbench.core.serialise import content_hash, seed_from
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import Corpus
+from mtmbench.matches.rewrites import ShownCell, cells_behind
+from mtmbench.matches.schedule import sample_documents
+from mtmbench.run.plan import FitCell, MatchCell
+
+Control = Literal["refit", "other_topic", "repeat"]
+
+LEAST_SCORE = 0.60
+"""The lower bound of the true topics' folded score must exceed this, else a judge is unreliable."""
+
+
+@dataclass(frozen=True)
+class NullCell(MatchCell):
+    """A control of one fit (or, for "repeat", of one pair), played as any match is."""
+
+    control: Control
+    kind = "null"
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the fields that say which cell a record belongs to."""
+        return {**super().identity(), "control": self.control}
+
+
+def null_cells(
+    suite: Suite,
+    corpus: Corpus,
+    players: Sequence[FitCell],
+    fits: Sequence[FitCell],
+    judge: str,
+    card: JudgeCard,
+    identity: Mapping[str, Any],
+    representation: Representation,
+    protocol: Mapping[str, Any],
+    shown: Sequence[ShownCell] = (),
+) -> Iterator[NullCell]:
+    """Yields the controls of a league, on the first ``null_documents`` of its nested samples."""
+    spec = suite.judging
+    assert spec is not None
+    rows = tuple(sample_documents(corpus, min(spec.documents, spec.null_documents), spec.seed))
+    doc_ids = tuple(corpus.doc_ids[row] for row in rows)
+    for control, a, b in null_pairs(players, fits, order_free=bool(identity["order_free"])):
+        behind = cells_behind(shown, representation, (a, b))
+        key = content_hash(
+            "null", control, identity, card.identity(), corpus.revision, list(doc_ids),
+            protocol, suite.words.model_dump(), representation, a.key, b.key,
+            *([[cell.key for cell in behind]] if behind else []),
+        )  # fmt: skip
+        yield NullCell(
+            key, judge, card, representation, a, b, rows, doc_ids, identity, protocol, control,
+            shown=behind,
+        )  # fmt: skip
+
+
+def null_pairs(
+    players: Sequence[FitCell], fits: Sequence[FitCell], *, order_free: bool
+) -> Iterator[tuple[Control, FitCell, FitCell]]:
+    """Yields the controls of one league: what is controlled, and the fits of both sides.
+
+    A model that is fitted under one seed only has no refit. An order-free judge is not asked
+    again: its verdict is a function of the question.
+
+    Args:
+        players: the fits that play in the league.
+        fits: every fit of the suite.
+        order_free: whether the judge's verdict cannot depend on the order.
+    """
+    for player in players:
+        again = [
+            fit
+            for fit in fits
+            if (fit.corpus, fit.k_spec, fit.competitor)
+            == (player.corpus, player.k_spec, player.competitor)
+            and fit.seed != player.seed
+        ]
+        if again:
+            yield "refit", player, again[0]
+        yield "other_topic", player, player
+    if not order_free:
+        for a, b in pairwise(players):
+            yield "repeat", a, b
+
+
+def opponent(cell: MatchCell, b: TopicResult) -> TopicResult:
+    """Returns side b of a match or control, given the result of the cell's second fit.
+
+    Raises:
+        InputError: every document has the same top topic.
+    """
+    if isinstance(cell, NullCell) and cell.control == "other_topic":
+        fit = cell.b
+        drawn = seed_from("other topic", fit.corpus_revision, *fit.competitor, fit.k_spec, fit.seed)
+        return with_other_topics(b, cell.rows, drawn)
+    return b
+
+
+def with_other_topics(result: TopicResult, rows: Sequence[int], seed: int) -> TopicResult:
+    """Returns a result whose θ at ``rows`` comes from documents with another top topic.
+
+    Each row is drawn uniformly from those documents. A document without mass keeps its row, so
+    that both sides are alike there and a rule decides.
+
+    Raises:
+        InputError: every document has the same top topic, so there is none to draw from.
+    """
+    theta = result.doc_topic
+    top = np.where(theta.sum(axis=1) > 0, theta.argmax(axis=1), -1)
+    kinds = np.unique(top[top >= 0])
+    if len(kinds) < 2:
+        raise InputError("no document has another top topic")
+    others = {kind: np.flatnonzero((top >= 0) & (top != kind)) for kind in kinds}
+    # RandomState's stream is frozen by numpy's policy (NEP 19): a record must come out the same.
+    random = np.random.RandomState(seed)
+    drawn = theta.copy()
+    for row in rows:
+        if top[row] >= 0:
+            pool = others[top[row]]
+            drawn[row] = theta[pool[random.randint(len(pool))]]
+    return replace(result, doc_topic=drawn)
+
+
+def side_names(cell: MatchCell, name: Callable[[FitCell], str]) -> tuple[str, str]:
+    """Returns the names of both sides, which must differ and which scripted judges alone see."""
+    a, b = name(cell.a), name(cell.b)
+    if isinstance(cell, NullCell) and cell.control != "repeat":
+        b = f"{b}/{cell.control}"
+    return a, b
+
+
+def replicate_of(cell: MatchCell) -> int:
+    """Returns which replicate of its questions a cell asks; 0 for all but "repeat"."""
+    return int(isinstance(cell, NullCell) and cell.control == "repeat")
+
+
+def describe_control(payload: Mapping[str, Any]) -> str:
+    """Returns, for people, what kind of control a record is; "" for a match."""
+    control = payload.get("control")
+    return "" if control is None else f" (control: {str(control).replace('_', ' ')})"

@@ -1,0 +1,136 @@
+"""What a model shows for a document: its top topics there, as a judge will see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mtmbench.core.cards import JudgingSpec, Representation
+from mtmbench.core.errors import InputError
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import FloatArray
+from mtmbench.judges.base import Option, ShownTopic
+
+Projected = tuple[Sequence[Sequence[str]], Sequence[Sequence[float]]]
+"""Projected words of every topic and their weights, both strongest first."""
+
+_ROUNDING = 1e-6
+"""Shares are f32, so 0.45 + 0.30 may fall short of 0.75 by a rounding error."""
+
+
+def document_option(
+    result: TopicResult,
+    row: int,
+    name: str,
+    *,
+    spec: JudgingSpec,
+    representation: Representation,
+    projected: Projected | None = None,
+) -> Option:
+    """Returns what one model shows for one document; see :func:`document_options`."""
+    return document_options(
+        result, [row], name, spec=spec, representation=representation, projected=projected
+    )[0]
+
+
+def document_options(
+    result: TopicResult,
+    rows: Sequence[int],
+    name: str,
+    *,
+    spec: JudgingSpec,
+    representation: Representation,
+    projected: Projected | None = None,
+) -> list[Option]:
+    """Returns what one model shows for each document.
+
+    Args:
+        result: the topics.
+        rows: rows of ``result.doc_topic``.
+        name: the competitor's id, which no judge is shown.
+        spec: how many topics (``max_topics``, ``share``) of how many items (``top_items``).
+        representation: "items" or "summary".
+        projected: the topics' projected words, for judges that read them.
+
+    Raises:
+        InputError: a row is outside the result, the result has no summaries to show, or
+            ``projected`` is for another number of topics.
+    """
+    n_docs = result.doc_topic.shape[0]
+    for row in rows:
+        if not 0 <= row < n_docs:
+            raise InputError(f"{name}: row {row} of a result over {n_docs} documents")
+    topics = _topics(result, name, spec.top_items, representation, projected)
+    options = []
+    for row in rows:
+        shares = result.doc_topic[row]
+        chosen = top_topics(shares, max_topics=spec.max_topics, share=spec.share)
+        shown = tuple(_with_share(topics[k], float(shares[k])) for k in chosen)
+        options.append(Option(name, shown))
+    return options
+
+
+def option_lengths(options: Sequence[Option]) -> list[int]:
+    """Returns how many characters the descriptions of each option's topics have together."""
+    return [sum(len(topic.description) for topic in option.topics) for option in options]
+
+
+def top_topics(shares: FloatArray, *, max_topics: int, share: float) -> list[int]:
+    """Returns a document's strongest topics, strongest first, ties by topic index.
+
+    At most ``max_topics``, and no more once their cumulative share has reached ``share``; topics
+    without mass are never among them.
+
+    Args:
+        shares: (K,) θ of the document.
+        max_topics: how many at most.
+        share: cumulative share in (0, 1] at which to stop.
+    """
+    chosen: list[int] = []
+    total = 0.0
+    for k in np.argsort(-shares, kind="stable")[:max_topics]:
+        if shares[k] <= 0:
+            break
+        chosen.append(int(k))
+        total += float(shares[k])
+        if total >= share - _ROUNDING:
+            break
+    return chosen
+
+
+def _topics(
+    result: TopicResult,
+    name: str,
+    top_items: int,
+    representation: Representation,
+    projected: Projected | None,
+) -> list[ShownTopic]:
+    if representation == "summary" and result.summaries is None:
+        raise InputError(f"{name} has no topic summaries to show; write them, or show items")
+    words, word_weights = projected if projected is not None else ((), ())
+    if projected is not None and not len(words) == len(word_weights) == result.n_topics:
+        raise InputError(
+            f"{name}: projected words of {len(words)} topics and weights of {len(word_weights)} "
+            f"for a result of {result.n_topics}"
+        )
+    shown = []
+    for k, columns in enumerate(result.top_items(top_items)):
+        summaries = result.summaries if representation == "summary" else None
+        shown.append(
+            ShownTopic(
+                share=0.0,
+                items=tuple(result.items.labels[i] for i in columns),
+                item_weights=tuple(float(result.item_weights[k, i]) for i in columns),
+                words=tuple(words[k]) if words else (),
+                word_weights=tuple(float(w) for w in word_weights[k]) if words else (),
+                summary=None if summaries is None else summaries[k],
+            )
+        )
+    return shown
+
+
+def _with_share(topic: ShownTopic, share: float) -> ShownTopic:
+    return ShownTopic(
+        share, topic.items, topic.item_weights, topic.words, topic.word_weights, topic.summary
+    )

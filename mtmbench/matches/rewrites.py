@@ -1,0 +1,198 @@
+"""How a suite shows topics: cells that refine or summarise those of one fit, and what they leave.
+
+A fit is refined first and then summarised, so that a summary is of the items that a board shows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mtmbench.core.cards import JudgeCard, JudgingSpec, Representation, load_judge_card
+from mtmbench.core.errors import InputError
+from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.judges.asker import Asker
+from mtmbench.judges.clients.jury import card_facts
+from mtmbench.judges.consult import consult
+from mtmbench.judges.ledger import LEDGER
+from mtmbench.judges.topic_questions import (
+    TopicAnswer,
+    TopicStatus,
+    counted,
+    prompt_record,
+    topic_template,
+)
+from mtmbench.matches.refine import odd_items, without
+from mtmbench.matches.summaries import check_summariser, summarise, with_summaries
+
+if TYPE_CHECKING:
+    from mtmbench.run.plan import FitCell
+
+Task = Literal["refine", "summary"]
+
+
+@dataclass(frozen=True)
+class ShownCell:
+    """One fit's topics, refined or summarised by one judge card."""
+
+    key: str
+    task: Task
+    judge: str
+    card: JudgeCard
+    facts: Mapping[str, Any]
+    prompt: Mapping[str, str]
+    top_items: int
+    fit: FitCell
+    refined: ShownCell | None = None
+    kind = "shown"
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the fields that say which cell a record belongs to."""
+        fit = self.fit
+        return {
+            "corpus": fit.corpus,
+            "corpus_revision": fit.corpus_revision,
+            "model": fit.model,
+            "setting": fit.setting,
+            "k": fit.k,
+            "k_spec": fit.k_spec,
+            "seed": fit.seed,
+            "fits": [fit.key],
+            "task": self.task,
+            "judge": self.judge,
+            "facts": dict(self.facts),
+            "prompt": dict(self.prompt),
+            "top_items": self.top_items,
+            "refined": None if self.refined is None else self.refined.key,
+        }
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a cell left behind: a value a topic and its status.
+
+    Attributes:
+        values: columns dropped, or a summary; None without one.
+        statuses: "ok", or why there is no value.
+    """
+
+    values: tuple[Any, ...]
+    statuses: tuple[TopicStatus, ...]
+
+
+def shown_cells(spec: JudgingSpec | None, players: Sequence[FitCell]) -> list[ShownCell]:
+    """Lays out the cells that refine and summarise the fits that play; none without the options.
+
+    Raises:
+        InputError: judge and summariser are the same model (:func:`check_summariser`).
+        UnknownNameError: there is no such card.
+    """
+    if spec is None or (spec.refiner is None and spec.summariser is None):
+        return []
+    check_summariser(spec)
+    refined: dict[str, ShownCell] = {}
+    if spec.refiner is not None:
+        make = _maker("refine", spec.refiner, spec.top_items)
+        refined = {fit.key: make(fit, None) for fit in players}
+    cells = list(refined.values())
+    if spec.summariser is not None:
+        make = _maker("summary", spec.summariser, spec.top_items)
+        cells += [make(fit, refined.get(fit.key)) for fit in players]
+    return cells
+
+
+def cells_behind(
+    cells: Sequence[ShownCell], representation: Representation, fits: Sequence[FitCell]
+) -> tuple[ShownCell, ...]:
+    """Returns those of ``cells`` that stand between these fits and what a judge is shown."""
+    keys = {fit.key for fit in fits}
+    tasks = {"refine", "summary"} if representation == "summary" else {"refine"}
+    return tuple(cell for cell in cells if cell.fit.key in keys and cell.task in tasks)
+
+
+def play_shown(
+    cell: ShownCell, result: TopicResult, folder: Path, budget: float | None = None
+) -> dict[str, Any]:
+    """Has a judge refine or summarise the topics of a fit, and keeps the outcome in ``folder``.
+
+    Args:
+        cell: what to do.
+        result: the fit, as its cell ``refined`` shows it.
+        folder: the run's folder.
+        budget: what all answers of the run may cost together; None for no limit.
+
+    Returns:
+        The values of the cell's record: every topic, replies that gave no value as they came, and
+        the judge with what its answers took.
+    """
+    prompt = topic_template(cell.task)
+    write: Any = odd_items if cell.task == "refine" else summarise
+
+    async def job(asker: Asker) -> tuple[list[TopicAnswer[Any]], dict[str, Any]]:
+        return await write(asker, result, cell.top_items, prompt), asker.record()
+
+    answers, judge = consult(cell.card, folder / LEDGER, job, budget=budget, name=cell.judge)
+    _write(shown_path(folder, cell.key), answers)
+    topics = []
+    for answer in answers:
+        value = answer.value
+        if cell.task == "refine" and value is not None:
+            value = [result.items.labels[i] for i in value]
+        unread = {} if answer.status == "ok" else {"reply": answer.reply}
+        topics.append({"status": answer.status, "value": value, **unread})
+    return {"topics": topics, "statuses": counted(answers), "answers_by": judge}
+
+
+def show(result: TopicResult, cells: Sequence[ShownCell], folder: Path) -> TopicResult:
+    """Returns a fit's result as ``cells`` show it, refined before it is summarised."""
+    for cell in sorted(cells, key=lambda cell: cell.task):
+        shown = read_shown(folder, cell.key)
+        if cell.task == "refine":
+            dropped = [tuple(value or ()) for value in shown.values]
+            result = without(result, cell.top_items, dropped)
+        else:
+            result = with_summaries(result, shown.values)
+    return result
+
+
+def read_shown(folder: Path, key: str) -> Shown:
+    """Reads what a cell left behind.
+
+    Raises:
+        InputError: the file is missing or damaged; the message names it.
+    """
+    path = shown_path(folder, key)
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return Shown(tuple(data["values"]), tuple(data["statuses"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is not a whole file of shown topics: {error}") from error
+
+
+def shown_path(folder: Path, key: str) -> Path:
+    """Returns where the outcome of a cell lies."""
+    return folder / "shown" / f"{key}.json"
+
+
+def _write(path: Path, answers: Sequence[TopicAnswer[Any]]) -> None:
+    data = {
+        "values": [answer.value for answer in answers],
+        "statuses": [answer.status for answer in answers],
+    }
+    write_atomically(path, canonical_json(data) + "\n")
+
+
+def _maker(task: Task, name: str, top_items: int) -> Any:
+    card = load_judge_card(name)
+    facts, prompt = card_facts(card), prompt_record(topic_template(task))
+
+    def make(fit: FitCell, refined: ShownCell | None) -> ShownCell:
+        above = None if refined is None else refined.key
+        key = content_hash("shown", task, facts, prompt["hash"], top_items, fit.key, above)
+        return ShownCell(key, task, name, card, facts, prompt, top_items, fit, refined)
+
+    return make

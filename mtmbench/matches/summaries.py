@@ -1,0 +1,116 @@
+"""One-sentence summaries of topics, written by a judge card: the second way to show a topic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from mtmbench.core.cards import JudgingSpec, load_judge_card
+from mtmbench.core.errors import InputError
+from mtmbench.core.serialise import canonical_json
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.judges.asker import Asker
+from mtmbench.judges.clients.jury import card_facts
+from mtmbench.judges.prompt import Template
+from mtmbench.judges.topic_questions import (
+    TopicAnswer,
+    TopicStatus,
+    ask_about_topics,
+    parse_summary,
+)
+from mtmbench.matches.match import MatchOutcome
+from mtmbench.matches.options import top_topics
+
+
+async def summarise(
+    asker: Asker, result: TopicResult, top_items: int, prompt: Template
+) -> list[TopicAnswer[str]]:
+    """Returns a sentence for each topic, from its items; a topic without items has none."""
+    limit = prompt.settings["summary_characters"]
+    return await ask_about_topics(
+        asker, result.top_labels(top_items), prompt,
+        lambda reply, _: parse_summary(reply, limit), kind="summary",
+    )  # fmt: skip
+
+
+def with_summaries(result: TopicResult, summaries: Sequence[str | None]) -> TopicResult:
+    """Returns the result with these summaries; a missing one is empty."""
+    return replace(result, summaries=tuple(summary or "" for summary in summaries))
+
+
+def unshown_rows(
+    result: TopicResult, rows: Sequence[int], statuses: Sequence[TopicStatus], spec: JudgingSpec
+) -> dict[int, str]:
+    """Returns the documents that show a topic whose summary is missing, and why.
+
+    Args:
+        result: the topics.
+        rows: the documents judged.
+        statuses: of each topic's summary; one without items ("empty") is shown as an empty topic.
+        spec: which topics a document shows.
+
+    Returns:
+        Row to the outcome character of :mod:`mtmbench.matches.match`: "r" if a summary was refused,
+        "u" if one was unparsed.
+    """
+    found = {}
+    for row in rows:
+        shown = top_topics(result.doc_topic[row], max_topics=spec.max_topics, share=spec.share)
+        why = {statuses[k] for k in shown} & {"unparsed", "refused"}
+        if why:
+            found[row] = "u" if "unparsed" in why else "r"
+    return found
+
+
+def with_unshown(
+    outcome: MatchOutcome, rows: Sequence[int], unshown: Mapping[int, str]
+) -> MatchOutcome:
+    """Returns the outcome over all ``rows``, of which those in ``unshown`` were not played.
+
+    Their pair is removed, like one whose verdict could not be read.
+    """
+    played = iter(zip(outcome.forward, outcome.backward, outcome.replies, strict=True))
+    whole = [
+        (unshown[row], unshown[row], (None, None)) if row in unshown else next(played)
+        for row in rows
+    ]
+    return replace(
+        outcome,
+        forward="".join(forward for forward, _, _ in whole),
+        backward="".join(backward for _, backward, _ in whole),
+        replies=tuple(replies for _, _, replies in whole),
+    )
+
+
+def check_summariser(spec: JudgingSpec) -> None:
+    """Refuses a suite whose summaries would be judged by the model that wrote them.
+
+    Raises:
+        InputError: summariser and a judge (or a member of a jury) are one model and the suite does
+            not say ``same_summariser = true``; or a summariser is named and no board shows
+            summaries.
+        UnknownNameError: there is no such card.
+    """
+    if spec.summariser is None:
+        return
+    if "summary" not in spec.representations:
+        raise InputError(
+            f"summariser {spec.summariser!r} is named, but representations are "
+            f'{list(spec.representations)}; add "summary"'
+        )
+    author = _models(card_facts(load_judge_card(spec.summariser)))
+    for judge in spec.judges:
+        if not spec.same_summariser and author & _models(card_facts(load_judge_card(judge))):
+            raise InputError(
+                f"judge {judge!r} would rule on summaries that its own model wrote (summariser "
+                f"{spec.summariser!r}); name another, or set same_summariser = true"
+            )
+
+
+def _models(facts: Mapping[str, Any]) -> set[str]:
+    """The models behind a card, those of a jury's members among them."""
+    if facts.get("members"):
+        return set().union(*(_models(member) for member in facts["members"].values()))
+    model = facts.get("model") or facts["params"].get("model")
+    return {canonical_json([facts["client"], model or facts["params"]])}

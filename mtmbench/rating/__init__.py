@@ -1,1 +1,0 @@
-"""Ratings from pairwise outcomes, with intervals that know which outcomes belong together."""

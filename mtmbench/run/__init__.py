@@ -1,0 +1,1 @@
+"""Suites are planned, played and stored."""

@@ -1,0 +1,459 @@
+"""Plays a suite: plan the cells, play those that are missing, write records and board."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import tomli_w
+
+from mtmbench.core.cards import Suite, load_judge_card, parse_card, read_card
+from mtmbench.core.errors import InputError
+from mtmbench.core.registries import JUDGES, METRICS, MODELS
+from mtmbench.core.store import RunInfo, RunStore
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.judges.budget import Budget
+from mtmbench.matches.adaptive import BlockCell, cells_to_play
+from mtmbench.matches.controls import describe_control
+from mtmbench.matches.rewrites import ShownCell, read_shown
+from mtmbench.run.askers import in_rounds
+from mtmbench.run.plan import Cell, FitCell, MatchCell, MetricCell, Plan, cell_record, make_plan
+from mtmbench.run.ray.pool import RayOptions, RayPool
+from mtmbench.run.workers import ASKING, Executor, Notice, Task, TaskFailure, Underway, WorkerPool
+from mtmbench.run.workspace import WorkspaceSpec, result_path
+
+_FIT_FAILED = "a fit that it needs failed"
+_SHOWN_FAILED = "a refinement or summary that it needs failed"
+
+_CHARACTERS_PER_TOKEN, _EMBEDDED_TOKENS, _WORDS_ARE_FASTER = 4.5, 254, 50
+"""For estimates of the time left only."""
+
+_SHARD_CHARACTERS, _MOST_HELPERS = 300_000, 64
+
+
+class Progress(Protocol):
+    """Told what is happening; the command line draws bars from it."""
+
+    def phase(self, name: str, total: float) -> None:
+        """A phase of ``total`` units of work begins."""
+
+    def advance(self, units: float, what: str) -> None:
+        """``units`` more units of the phase are done; ``what`` names the last."""
+
+
+class NoProgress:
+    """Draws nothing."""
+
+    def phase(self, name: str, total: float) -> None:
+        """Ignores a phase."""
+
+    def advance(self, units: float, what: str) -> None:
+        """Ignores an advance."""
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What a run did.
+
+    Attributes:
+        folder: where ``records.jsonl`` and the board's files lie.
+        played: cells played by this run.
+        reused: cells that an earlier run had finished.
+        errors: (cell description, reason) of every error record on the board, without those
+            of values and matches that wait for a failed fit.
+    """
+
+    folder: Path
+    played: int
+    reused: int
+    errors: tuple[tuple[str, str], ...]
+
+
+def run_suite(
+    suite: Suite,
+    folder: Path,
+    *,
+    data_dir: Path | None = None,
+    plugins: Sequence[str] = (),
+    workers: int | None = None,
+    progress: Progress | None = None,
+    plan: Plan | None = None,
+    executor: RayOptions | None = None,
+    budget: float | None = None,
+    batch: bool = False,
+    fitted: bool = False,
+) -> RunOutcome:
+    """Plays every cell of a suite that ``folder`` does not hold yet and writes its board.
+
+    The board's files do not depend on how often the run was interrupted, nor on ``workers`` and
+    ``executor``.
+
+    Args:
+        suite: what to play.
+        folder: the run's folder; made if need be, resumed if it holds records.
+        data_dir: folder of local corpora; None reads ``MTMBENCH_DATA``.
+        plugins: files or modules that register more models, metrics or judges.
+        workers: processes, each on one thread; None takes the cores that are usable, 0 plays in
+            this process. On Ray: the most actors; None takes what the nodes can hold.
+        progress: told what is happening.
+        plan: the suite's plan if it was made already.
+        executor: a Ray cluster whose actors play the cells; None for processes of this machine.
+        budget: what the language models' answers in this folder may cost altogether, those of
+            earlier runs among them. Matches and values that it does not reach for are errors on the
+            board, and are played when the same suite is run with a larger one.
+        batch: hand the questions of matches to a Batch API, where language models rule. Matches
+            that wait for it are errors on the board until a later run has collected their answers.
+        fitted: every fit must be there already.
+
+    Raises:
+        StoreInUseError: another run holds the folder.
+        InputError: the suite names what does not exist, or the folder holds what is not a run.
+        ExecutorError: the Ray cluster has no actor left; what was played is kept.
+    """
+    from mtmbench.boards.write import write_board
+
+    progress = progress or NoProgress()
+    plan = plan or make_plan(suite, data_dir=data_dir, plugins=plugins)
+    with RunStore(folder) as store:
+        _drop_lost_results(store, plan)
+        if fitted:
+            _check_fitted(plan, store)
+        _write_suite(folder, plan.suite)
+        if executor is None:  # else the actors' environment counts
+            _check_judges(plan, store, budget)
+        before = store.finished() & plan.keys()
+        try:
+            pool = _pool(plan, store, workers, executor, budget=budget, batch=batch)
+            _play(plan, store, pool, progress)
+        finally:
+            store.export(plan.keys())
+        write_board(folder)
+        finished = store.finished() & plan.keys()
+        errors = tuple(
+            (describe(record.payload), str(record.payload.get("reason", "")))
+            for record in store.records(plan.keys())
+            if record.status == "error"
+            and record.payload.get("reason") not in (_FIT_FAILED, _SHOWN_FAILED)
+        )
+    return RunOutcome(folder, len(finished - before) + len(errors), len(before), errors)
+
+
+def describe(payload: Mapping[str, Any]) -> str:
+    """Returns a short name of the cell that a payload belongs to, for people."""
+    if "forward" in payload or "a" in payload:
+        a, b = (_name(payload[side]) for side in ("a", "b"))
+        where = f"on {payload['corpus']}, K = {payload['k']}{describe_control(payload)}"
+        return f"{payload['judge']}: {a} against {b} {where}"
+    where = f"{_name(payload)} on {payload['corpus']}, K = {payload['k']}"
+    where = f"{payload['task']} of {where}" if "task" in payload else where
+    seed = "" if payload.get("seed") is None else f", seed {payload['seed']}"
+    return f"{payload['metric']} of {where}{seed}" if "metric" in payload else f"{where}{seed}"
+
+
+def _name(payload: Mapping[str, Any]) -> str:
+    return str(payload["model"]) + (f":{payload['setting']}" if payload["setting"] else "")
+
+
+def _pool(
+    plan: Plan,
+    store: RunStore,
+    workers: int | None,
+    executor: RayOptions | None,
+    **asking: Any,
+) -> Executor:
+    modules = _registering_modules(plan)
+    plugins = (*plan.plugins, *sorted(modules - {"__main__"}))
+    spec = WorkspaceSpec(plan.suite, plan.specs, store.folder, plan.data_dir, plugins, **asking)
+    told = {"on_start": store.note_worker, "on_end": store.drop_worker}
+    if executor is not None:
+        if "__main__" in modules:
+            raise InputError(
+                "actors cannot import what a script or notebook defines: put the models, metrics "
+                "and judges into a .py file and name it as a plugin"
+            )
+        return RayPool(spec, executor, workers, **told)
+    if "__main__" in modules and workers is None:
+        workers = 0  # a spawned worker cannot import what a script or notebook defines
+    return WorkerPool(spec, _usable_cores() if workers is None else workers, **told)
+
+
+def _play(plan: Plan, store: RunStore, executor: Executor, progress: Progress) -> None:
+    with executor as pool:
+        for name, tasks in _phases(plan, store):
+            work = {task.prepare: _characters(plan, task) for task in tasks if task.prepare}
+            done = dict.fromkeys(work, 0.0)
+            progress.phase(name, sum(work.values()) + sum(len(task.cells) for task in tasks))
+            for event in pool.run(tasks):
+                if isinstance(event, list):
+                    store.add(event)
+                    progress.advance(len(event), describe(event[-1][0].payload))
+                    continue
+                if isinstance(event, TaskFailure | Notice):
+                    # Each cell that needs a view that failed meets the same error and records it.
+                    text = event.text if isinstance(event, Notice) else event.reason
+                    progress.advance(0, text)
+                    continue
+                task, share = (
+                    (event.task, event.share) if isinstance(event, Underway) else (event, 1.0)
+                )
+                if task.prepare is not None:
+                    # A helper, or a task played anew, may know of less than is done.
+                    more = work[task.prepare] * max(0.0, share - done[task.prepare])
+                    done[task.prepare] = max(share, done[task.prepare])
+                    progress.advance(more, f"{task.prepare[2]} of {task.prepare[0]}")
+
+
+def _phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
+    """Yields the phases in order; each looks at what the store holds by then."""
+    done = store.finished()
+    fits = [cell for cell in plan.fits if cell.key not in done]
+    if fits:
+        # The longest first, so that no worker is left alone with it.
+        views = _view_tasks(plan, fits)
+        yield "views", sorted(views, key=lambda task: -_characters(plan, task))
+        yield (
+            "fits",
+            [
+                Task((cell,), affinity=MODELS.get(cell.registry).warms or cell.registry)
+                for cell in fits
+            ],
+        )
+        done = store.finished()
+    yield from _shown_phases(plan, store)
+    done = store.finished()
+    fitted = {cell.key for cell in plan.fits} | {cell.key for cell in plan.shown}
+    fitted &= done
+    rest: list[MetricCell | MatchCell] = [*plan.metrics, *plan.matches]
+    missing = [cell for cell in rest if cell.key not in done]
+    lost = [cell for cell in missing if not set(_needed(cell)) <= fitted]
+    if lost:
+        store.add([_unplayable(cell, fitted) for cell in lost])
+    lost_keys = {cell.key for cell in lost}
+    playable = [cell for cell in missing if cell.key not in lost_keys]
+    metrics = [cell for cell in playable if isinstance(cell, MetricCell)]
+    if metrics:
+        yield "metrics", _metric_tasks(metrics)
+    matches = [cell for cell in playable if isinstance(cell, MatchCell)]
+    at_once = [cell for cell in matches if not isinstance(cell, BlockCell)]
+    if at_once:
+        yield "matches", _match_tasks(at_once)
+    yield from _looks(plan, store, fitted)
+
+
+def _looks(plan: Plan, store: RunStore, fitted: set[str]) -> Iterator[tuple[str, list[Task]]]:
+    """Yields the looks of adaptive leagues, each chosen by the records of those before it."""
+    leagues: dict[tuple[str, ...], list[BlockCell]] = {}
+    for cell in plan.matches:
+        if isinstance(cell, BlockCell) and set(_needed(cell)) <= fitted:
+            leagues.setdefault(cell.league, []).append(cell)
+    spec = plan.suite.judging
+    attempted: set[str] = set()
+    while leagues and spec is not None:
+        keys = {cell.key for cells in leagues.values() for cell in cells}
+        records = {r.key: r for r in store.records(keys) if r.status != "error"}
+        # A cell that failed in this run is not tried again in it; its league rests there.
+        chosen = [
+            cells_to_play(cells, records, 1 - spec.confidence, spec.resolution)
+            for cells in leagues.values()
+        ]
+        next_look = [
+            cell
+            for cells in chosen
+            for cell in cells
+            if attempted.isdisjoint(cell.key for cell in cells)
+        ]
+        if not next_look:
+            return
+        attempted.update(cell.key for cell in next_look)
+        yield "look", _match_tasks(next_look)
+
+
+def _shown_phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
+    """Yields refinements, then summaries, which are of refined topics; one task a judge."""
+    for task, name in (("refine", "refining"), ("summary", "summaries")):
+        done = store.finished()
+        missing = [cell for cell in plan.shown if cell.task == task and cell.key not in done]
+        lost = [cell for cell in missing if not set(_needed(cell)) <= done]
+        if lost:
+            store.add([_unplayable(cell, done) for cell in lost])
+        playable = tuple(cell for cell in missing if cell not in lost)
+        if playable:
+            yield name, [Task(playable, affinity=ASKING)]
+
+
+def _view_tasks(plan: Plan, fits: Sequence[FitCell]) -> list[Task]:
+    tasks: dict[tuple[str, str | None, str], list[Task]] = {}
+    for cell in fits:
+        for view in MODELS.get(cell.registry).needs:
+            setting = cell.setting if view == "features" else None
+            prepare = (cell.corpus, setting, str(view))
+            tasks.setdefault(prepare, [Task((), affinity=cell.corpus, prepare=prepare)])
+    for (corpus, setting, made), (task, *_) in list(tasks.items()):
+        if made == "features":
+            # Workers that find a shard missing help with it; the others are done at once.
+            helpers = min(int(_characters(plan, task) / _SHARD_CHARACTERS), _MOST_HELPERS)
+            shared = (corpus, setting, "activations")
+            tasks[shared] = [Task((), affinity=corpus, prepare=shared)] * helpers
+    return [task for its in tasks.values() for task in its]
+
+
+def _characters(plan: Plan, task: Task) -> float:
+    """Characters that a view's encoder reads: the measure of how long it takes."""
+    assert task.prepare is not None
+    corpus, _, view = task.prepare
+    texts = plan.corpora[corpus].texts
+    if view == "words":
+        return sum(map(len, texts)) / _WORDS_ARE_FASTER
+    tokens = _EMBEDDED_TOKENS if view == "embeddings" else plan.suite.features.max_tokens
+    limit = sys.maxsize if tokens is None else tokens * _CHARACTERS_PER_TOKEN
+    return float(sum(min(len(text), limit) for text in texts))
+
+
+def _metric_tasks(cells: Sequence[MetricCell]) -> list[Task]:
+    # Values over seeds come last: they read results that the others have loaded.
+    by_fit: dict[tuple[str, bool], list[Cell]] = {}
+    # Judges are asked from one process, so that limits and budget hold.
+    asked = tuple(cell for cell in cells if _named_judges([cell]))
+    for cell in cells:
+        if cell not in asked:
+            by_fit.setdefault((cell.fit.key, bool(cell.siblings)), []).append(cell)
+    tasks = [Task(asked, affinity=ASKING)] if asked else []
+    tasks += [Task(tuple(group), affinity=_corpus_of(group[0])) for group in by_fit.values()]
+    return tasks
+
+
+def _match_tasks(cells: Sequence[MatchCell]) -> list[Task]:
+    leagues: dict[tuple[str, ...], list[Cell]] = {}
+    # Language models are asked from one process, so that the limits of their endpoints hold.
+    asked = [cell for cell in cells if cell.identity_of_judge["judge_is_llm"]]
+    for cell in cells:
+        if not cell.identity_of_judge["judge_is_llm"]:
+            leagues.setdefault(cell.league, []).append(cell)
+    tasks = [Task(tuple(in_rounds(asked)), affinity=ASKING)] if asked else []
+    tasks += [Task(tuple(group), affinity=_corpus_of(group[0])) for group in leagues.values()]
+    return tasks
+
+
+def _corpus_of(cell: Cell) -> str:
+    if isinstance(cell, MatchCell):
+        return cell.a.corpus
+    return cell.corpus if isinstance(cell, FitCell) else cell.fit.corpus
+
+
+def _needed(cell: MetricCell | ShownCell | MatchCell) -> list[str]:
+    """Returns the keys of all that must be there before a cell can be played."""
+    fits = _fit_keys(cell)
+    if isinstance(cell, MatchCell):
+        return [*fits, *(shown.key for shown in cell.shown)]
+    if isinstance(cell, ShownCell) and cell.refined is not None:
+        return [*fits, cell.refined.key]
+    return fits
+
+
+def _fit_keys(cell: MetricCell | ShownCell | MatchCell) -> list[str]:
+    if isinstance(cell, MatchCell):
+        return [cell.a.key, cell.b.key]
+    if isinstance(cell, ShownCell):
+        return [cell.fit.key]
+    return [cell.fit.key, *(other.key for other in cell.siblings)]
+
+
+def _unplayable(
+    cell: MetricCell | ShownCell | MatchCell, done: Collection[str]
+) -> tuple[Any, RunInfo]:
+    reason = _SHOWN_FAILED if set(_fit_keys(cell)) <= set(done) else _FIT_FAILED
+    return cell_record(cell, "error", {"reason": reason}, {}), RunInfo()
+
+
+def _check_fitted(plan: Plan, store: RunStore) -> None:
+    done = store.finished()
+    missing = sum(cell.key not in done for cell in plan.fits)
+    if missing:
+        raise InputError(
+            f"{store.folder} lacks {missing} of {len(plan.fits)} fits; play the suite first "
+            f"(mtmbench run {store.folder / 'suite.toml'} --out {store.folder})"
+        )
+
+
+def _check_judges(plan: Plan, store: RunStore, budget: float | None) -> None:
+    """What stands in the way of asking a judge is said before anything is fitted."""
+    done = store.finished()
+    asking: list[ShownCell | MatchCell] = [*plan.shown, *plan.matches]
+    cards = {cell.judge: cell.card for cell in asking if cell.key not in done}
+    values = [cell for cell in plan.metrics if cell.key not in done]
+    cards |= {name: load_judge_card(name) for name in _named_judges(values)}
+    for name, card in cards.items():
+        client = JUDGES.get(card.client)
+        client.check_card(card)
+        if budget is not None:
+            Budget(budget).check(name, card)
+
+
+def _named_judges(cells: Sequence[MetricCell]) -> list[str]:
+    """Returns the judge cards that metrics ask."""
+    return sorted({str(name) for cell in cells if (name := cell.params.get("judge")) is not None})
+
+
+def _drop_lost_results(store: RunStore, plan: Plan) -> None:
+    """A fit whose result file is missing or damaged is played again."""
+    done = store.finished()
+    for cell in plan.fits:
+        if cell.key in done:
+            try:
+                TopicResult.load(result_path(store.folder, cell.key))
+            except InputError:
+                store.forget(cell.key)
+    for shown in plan.shown:
+        if shown.key in done:
+            try:
+                read_shown(store.folder, shown.key)
+            except InputError:
+                store.forget(shown.key)
+
+
+def _write_suite(folder: Path, suite: Suite) -> None:
+    """Writes ``suite.toml`` as resolved, unless the folder holds the same suite already."""
+    path = folder / "suite.toml"
+    if path.is_file() and read_card(path, Suite) == suite:
+        return
+    if path.is_file() and folder.parent.name == "leaderboards":
+        raise InputError(
+            f"{path} is another suite than the one asked for; choose another --out, or edit it"
+        )
+    from mtmbench.core.serialise import write_atomically
+
+    data = suite.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    data["name"] = suite.name
+    parse_card(data, Suite, "the resolved suite")
+    write_atomically(path, tomli_w.dumps(data))
+
+
+def _registering_modules(plan: Plan) -> set[str]:
+    """Returns the modules outside this package whose import registers what the plan uses."""
+    origins = {MODELS.origin(cell.registry) for cell in plan.fits}
+    origins |= {METRICS.origin(cell.metric) for cell in plan.metrics}
+    origins |= {JUDGES.origin(client) for client in _clients(plan)}
+    modules = {origin.partition(":")[0] for origin in origins}
+    return {module for module in modules if not module.startswith("mtmbench")}
+
+
+def _clients(plan: Plan) -> set[str]:
+    """Returns the clients of every judge that the plan asks, members of juries among them."""
+    cards = [cell.card for cell in plan.matches] + [cell.card for cell in plan.shown]
+    cards += [load_judge_card(name) for name in _named_judges(plan.metrics)]
+    clients = set()
+    while cards:
+        card = cards.pop()
+        clients.add(card.client)
+        cards += [load_judge_card(name) for name in JUDGES.get(card.client).members(card.params)]
+    return clients
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1

@@ -1,0 +1,402 @@
+"""What a suite will play: one cell per fit, metric value and match, each with its content key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from mtmbench.core.cards import (
+    CorpusSpec,
+    JudgeCard,
+    Representation,
+    Suite,
+    load_judge_card,
+    load_model_card,
+)
+from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.registries import FEATURES, JUDGES, METRICS, MODELS
+from mtmbench.core.serialise import content_hash
+from mtmbench.core.types import Corpus, Record, Status
+from mtmbench.matches.rewrites import ShownCell, cells_behind, shown_cells
+
+MIN_TOPICS_FOR_LABELS = 20
+"""``k = "labels"`` means the number of gold labels, but at least this."""
+
+_NOT_OF_A_MATCH = {"judges", "representations", "bootstrap", "confidence", "nulls",
+                   "null_documents", "ties", "lengths", "schedule", "resolution", "summariser",
+                   "same_summariser", "refiner"}  # fmt: skip
+"""Fields of a suite's judging that no answer depends on."""
+
+
+@dataclass(frozen=True)
+class FitCell:
+    """One model fitted once: corpus, feature setting, K and seed; ``version`` is the model's."""
+
+    key: str
+    corpus: str
+    corpus_revision: str
+    model: str
+    registry: str
+    setting: str | None
+    k: int
+    k_spec: int | str
+    seed: int
+    params: Mapping[str, Any]
+    version: int
+    kind = "fit"
+
+    @property
+    def competitor(self) -> tuple[str, str | None]:
+        """What plays on a board: the model card and the feature setting."""
+        return self.model, self.setting
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the fields that say which cell a record belongs to."""
+        return {
+            "corpus": self.corpus,
+            "corpus_revision": self.corpus_revision,
+            "model": self.model,
+            "registry": self.registry,
+            "setting": self.setting,
+            "k": self.k,
+            "k_spec": self.k_spec,
+            "seed": self.seed,
+            "params": dict(self.params),
+            "version": self.version,
+        }
+
+
+@dataclass(frozen=True)
+class MetricCell:
+    """One metric value of one fit, or of one model over its seeds (``seed`` None)."""
+
+    key: str
+    metric: str
+    version: int
+    higher_is_better: bool
+    view: str | None
+    params: Mapping[str, Any]
+    fit: FitCell
+    siblings: tuple[FitCell, ...] = ()
+    kind = "metric"
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the fields that say which cell a record belongs to."""
+        fit = self.fit
+        return {
+            "corpus": fit.corpus,
+            "corpus_revision": fit.corpus_revision,
+            "model": fit.model,
+            "setting": fit.setting,
+            "k": fit.k,
+            "k_spec": fit.k_spec,
+            "seed": None if self.siblings else fit.seed,
+            "fits": [fit.key, *(other.key for other in self.siblings)],
+            "metric": self.metric,
+            "version": self.version,
+            "higher_is_better": self.higher_is_better,
+            "view": self.view,
+            "params": dict(self.params),
+        }
+
+
+@dataclass(frozen=True)
+class MatchCell:
+    """All documents of one pair of fits under one judge and representation, both orders."""
+
+    key: str
+    judge: str
+    card: JudgeCard
+    representation: Representation
+    a: FitCell
+    b: FitCell
+    rows: tuple[int, ...]
+    doc_ids: tuple[str, ...]
+    identity_of_judge: Mapping[str, Any]
+    protocol: Mapping[str, Any]
+    shown: tuple[ShownCell, ...] = field(default=(), kw_only=True)
+    kind = "match"
+
+    @property
+    def league(self) -> tuple[str, str, str, str]:
+        """Cells of one league share judge, corpus, K and representation."""
+        return self.judge, self.a.corpus, str(self.a.k_spec), self.representation
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the fields that say which cell a record belongs to."""
+        return {
+            **self.identity_of_judge,
+            "corpus": self.a.corpus,
+            "corpus_revision": self.a.corpus_revision,
+            "k": self.a.k,
+            "k_spec": self.a.k_spec,
+            "representation": self.representation,
+            "a": {"model": self.a.model, "setting": self.a.setting, "fit": self.a.key},
+            "b": {"model": self.b.model, "setting": self.b.setting, "fit": self.b.key},
+            "seed": {"a": self.a.seed, "b": self.b.seed},
+            "documents": list(self.doc_ids),
+            "protocol": dict(self.protocol),
+            **{task: _shown_by(self.shown, task) for task in {cell.task for cell in self.shown}},
+        }
+
+
+Cell = FitCell | MetricCell | ShownCell | MatchCell
+
+
+def cell_record(
+    cell: Cell, status: Status, values: Mapping[str, Any], versions: Mapping[str, str]
+) -> Record:
+    """Returns the record of a cell: its identity with ``values`` added."""
+    kind: Any = cell.kind
+    return Record(kind, cell.key, status, {**cell.identity(), **values}, versions)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every cell of a suite, in the order in which they are played."""
+
+    suite: Suite
+    corpora: Mapping[str, Corpus]
+    fits: tuple[FitCell, ...]
+    metrics: tuple[MetricCell, ...]
+    matches: tuple[MatchCell, ...]
+    data_dir: Path | None = None
+    plugins: tuple[str, ...] = ()
+    specs: Mapping[str, CorpusSpec] = field(default_factory=dict)
+    shown: tuple[ShownCell, ...] = ()
+
+    def cells(self) -> Iterator[Cell]:
+        """Yields every cell."""
+        yield from self.fits
+        yield from self.metrics
+        yield from self.shown
+        yield from self.matches
+
+    def keys(self) -> set[str]:
+        """Returns the keys of every cell; a board shows these and no others."""
+        return {cell.key for cell in self.cells()}
+
+
+def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[str] = ()) -> Plan:
+    """Loads the corpora and lays out every cell; nothing is fitted, judged or extracted.
+
+    Args:
+        suite: what to play.
+        data_dir: folder of local corpora; None reads ``MTMBENCH_DATA``.
+        plugins: files or modules that register more models, metrics or judges.
+
+    Raises:
+        InputError: a corpus cannot be loaded, or a model, metric or judge is unknown; the message
+            names the nearest valid one.
+    """
+    from mtmbench.core.plugins import load_plugins
+    from mtmbench.corpora.load import load_spec
+
+    load_plugins(plugins)
+    corpora: dict[str, Corpus] = {}
+    specs: dict[str, CorpusSpec] = {}
+    for spec in suite.corpora:
+        corpus = load_spec(spec, data_dir)
+        if corpus.name in corpora:
+            raise InputError(f"corpus {corpus.name!r} stands twice in suite {suite.name!r}")
+        corpora[corpus.name], specs[corpus.name] = corpus, spec
+    fits = [cell for corpus in corpora.values() for cell in _fit_cells(suite, corpus)]
+    players = [
+        fit for name in corpora for k_spec in suite.k for fit in _first_seeds(fits, name, k_spec)
+    ]
+    shown = shown_cells(suite.judging, players)
+    return Plan(
+        suite,
+        corpora,
+        tuple(fits),
+        tuple(_metric_cells(suite, fits)),
+        tuple(_match_cells(suite, corpora, fits, shown)),
+        data_dir,
+        tuple(plugins),
+        specs,
+        tuple(shown),
+    )
+
+
+def _fit_cells(suite: Suite, corpus: Corpus) -> Iterator[FitCell]:
+    for k_spec in suite.k:
+        k = _resolve_k(k_spec, corpus)
+        for name in suite.models:
+            card = load_model_card(name)
+            shown = Path(name).stem if name.endswith(".toml") else name
+            model = MODELS.get(card.model)
+            settings = suite.features.settings if "features" in model.needs else (None,)
+            params = {**card.params_for(corpus.name), **suite.params.get(shown, {})}
+            if "n_topics" in _parameter_names(model):
+                params["n_topics"] = k
+            _check_params(name, model, params)
+            # Defaults are hashed too: a later release may have others.
+            resolved = model(**params).get_params(deep=False)
+            view_inputs = {s: _view_inputs(suite, model.needs, s) for s in settings}
+            for setting in settings:
+                for seed in suite.seeds_of(shown):
+                    key = content_hash(
+                        "fit", corpus.revision, card.model, model.version, resolved,
+                        view_inputs[setting], setting, k, k_spec, seed,
+                    )  # fmt: skip
+                    yield FitCell(
+                        key, corpus.name, corpus.revision, shown, card.model, setting, k,
+                        k_spec, seed, params, model.version,
+                    )  # fmt: skip
+
+
+def _metric_cells(suite: Suite, fits: Sequence[FitCell]) -> Iterator[MetricCell]:
+    from mtmbench.metrics.play import metric_cells
+
+    for named in suite.metric_params:
+        if named not in suite.metrics:
+            raise UnknownNameError("metric in metric_params", named, suite.metrics)
+    if not suite.metrics:
+        return
+    by_group: dict[tuple[Any, ...], list[FitCell]] = {}
+    for fit in fits:
+        by_group.setdefault((fit.corpus, fit.k_spec, *fit.competitor), []).append(fit)
+    for name, view, defaults in metric_cells(suite.metrics):
+        metric = METRICS.get(name)
+        params = {**defaults, **suite.metric_params.get(name, {})}
+        # What the parameters name counts with its content.
+        inputs = metric.inputs(params)
+        for group in by_group.values():
+            over_seeds = "siblings" in metric.needs
+            for fit in group[:1] if over_seeds else group:
+                siblings = tuple(group[1:]) if over_seeds else ()
+                key = content_hash(
+                    "metric", name, metric.version, view, params,
+                    fit.key, [other.key for other in siblings], suite.words.model_dump(),
+                    *([inputs] if inputs else []),
+                )  # fmt: skip
+                yield MetricCell(
+                    key, name, metric.version, metric.higher_is_better, view, params, fit, siblings
+                )
+
+
+def _match_cells(
+    suite: Suite,
+    corpora: Mapping[str, Corpus],
+    fits: Sequence[FitCell],
+    shown: Sequence[ShownCell],
+) -> Iterator[MatchCell]:
+    from mtmbench.matches.adaptive import block_cells
+    from mtmbench.matches.controls import null_cells
+    from mtmbench.matches.schedule import sample_documents
+
+    spec = suite.judging
+    if spec is None:
+        return
+    protocol = spec.model_dump(exclude=_NOT_OF_A_MATCH)
+    if spec.lengths:
+        # A record without them holds less, and is another record.
+        protocol["lengths"] = True
+    if spec.schedule == "adaptive":
+        protocol.update(schedule=spec.schedule, resolution=spec.resolution)
+    cards = {name: load_judge_card(name) for name in spec.judges}
+    judges = {name: _judge_identity(name, card) for name, card in cards.items()}
+    for corpus in corpora.values():
+        rows = tuple(sample_documents(corpus, spec.documents, spec.seed))
+        doc_ids = tuple(corpus.doc_ids[row] for row in rows)
+        for k_spec in suite.k:
+            players = _first_seeds(fits, corpus.name, k_spec)
+            for judge, card in cards.items():
+                for representation in spec.representations:
+                    if spec.schedule == "adaptive":
+                        yield from block_cells(
+                            suite, corpus, players, judge, card, judges[judge], representation,
+                            protocol, shown,
+                        )  # fmt: skip
+                    for a, b in combinations(players, 2) if spec.schedule == "uniform" else ():
+                        behind = cells_behind(shown, representation, (a, b))
+                        key = content_hash(
+                            "match", judges[judge], card.identity(), corpus.revision,
+                            list(doc_ids), protocol, suite.words.model_dump(),
+                            representation, a.key, b.key,
+                            *([[cell.key for cell in behind]] if behind else []),
+                        )  # fmt: skip
+                        yield MatchCell(
+                            key, judge, card, representation, a, b, rows, doc_ids,
+                            judges[judge], protocol, shown=behind,
+                        )  # fmt: skip
+                    if spec.nulls:
+                        yield from null_cells(
+                            suite, corpus, players, fits, judge, card, judges[judge],
+                            representation, protocol, shown,
+                        )  # fmt: skip
+
+
+def _shown_by(cells: Sequence[ShownCell], task: str) -> dict[str, Any]:
+    cell = next(cell for cell in cells if cell.task == task)
+    return {"judge": cell.judge, "facts": dict(cell.facts), "prompt": dict(cell.prompt)}
+
+
+def _first_seeds(fits: Sequence[FitCell], corpus: str, k_spec: int | str) -> list[FitCell]:
+    first: dict[tuple[str, str | None], FitCell] = {}
+    for fit in fits:
+        if fit.corpus == corpus and fit.k_spec == k_spec:
+            first.setdefault(fit.competitor, fit)
+    return list(first.values())
+
+
+def _judge_identity(name: str, card: JudgeCard) -> dict[str, Any]:
+    from mtmbench.judges.prompt import prompt_hash
+
+    client = JUDGES.get(card.client)
+    traits, members = client.traits(card.params), client.members(card.params)
+    return {
+        "judge": name,
+        "judge_is_llm": traits["is_llm"],
+        "order_free": traits["order_free"],
+        "encoder": traits["encoder"],
+        "judge_client": card.client,
+        "judge_version": client.version,
+        "judge_params": {**card.params, **card.decoding},
+        # A member of a jury is asked by the prompt of its own card.
+        "prompt": prompt_hash(card.prompt) if traits["is_llm"] and not members else None,
+        **{f"judge_{what}": value for what, value in card.asked().items()},
+        **({"judge_members": members} if members else {}),
+    }
+
+
+def _view_inputs(suite: Suite, needs: Sequence[str], setting: str | None) -> dict[str, Any]:
+    inputs: dict[str, Any] = {}
+    if "words" in needs:
+        inputs["words"] = suite.words.model_dump()
+    if "embeddings" in needs:
+        inputs["embeddings"] = "all-MiniLM-L6-v2"
+    if "features" in needs and setting is not None:
+        features = suite.features
+        source = FEATURES.get(features.source)(**features.params)
+        inputs["features"] = {
+            "source": features.source,
+            "max_tokens": features.max_tokens,
+            "setting": source.describe(setting),
+        }
+    return inputs
+
+
+def _resolve_k(k_spec: int | str, corpus: Corpus) -> int:
+    if isinstance(k_spec, int):
+        return k_spec
+    if corpus.n_labels == 0:
+        raise InputError(
+            f"k = 'labels', but corpus {corpus.name!r} has no gold labels; give a number of topics"
+        )
+    return max(MIN_TOPICS_FOR_LABELS, corpus.n_labels)
+
+
+def _parameter_names(model: Any) -> list[str]:
+    names = getattr(model, "_get_param_names", None)
+    return list(names()) if names else []
+
+
+def _check_params(name: str, model: Any, params: Mapping[str, Any]) -> None:
+    valid = _parameter_names(model)
+    for parameter in params:
+        if valid and parameter not in valid:
+            raise UnknownNameError(f"parameter of model {name!r}", parameter, valid)

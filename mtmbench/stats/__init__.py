@@ -1,0 +1,1 @@
+"""Pure numbers: Bradley-Terry ratings, bootstrap, intervals, agreement, paired tests."""

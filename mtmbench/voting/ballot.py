@@ -1,0 +1,190 @@
+"""What people are asked: the questions of a suite's matches, and attention checks among them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtmbench.core.cards import JudgeCard, JudgingSpec
+from mtmbench.core.errors import InputError
+from mtmbench.core.serialise import content_hash, seed_from
+from mtmbench.judges.base import Completion, Question
+from mtmbench.judges.clients.human import HumanJudge
+from mtmbench.judges.clients.human_votes import Vote, option_key, vote_key
+from mtmbench.judges.parse import Decision, verdict_line
+from mtmbench.judges.prompt import cut_at_sentence, load_prompt
+from mtmbench.matches.match import play_pair
+from mtmbench.run.plan import Plan, make_plan
+from mtmbench.run.workspace import Workspace, WorkspaceSpec, competitor_id, result_path
+
+CHECK_EVERY = 12
+"""One question in so many is an attention check."""
+CHECK_TEXT = "This is a check that you are reading: please choose this set"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question as a person sees it.
+
+    Attributes:
+        key: what the person's browser calls it; says neither what is asked nor whether it is a
+            check.
+        document: the text, cut.
+        sets: the topics of the two sets, A first.
+        vote: what a vote on it is, but for the verdict.
+    """
+
+    key: str
+    document: str
+    sets: tuple[tuple[str, ...], tuple[str, ...]]
+    vote: Mapping[str, str]
+
+    def voted(self, verdict: Decision) -> Vote:
+        """Returns the vote that a verdict makes."""
+        return Vote(verdict=verdict, **self.vote)
+
+
+class Ballot:
+    """The questions, and the order in which each voter meets them.
+
+    Args:
+        questions: the questions of the matches.
+        document_characters: length to which documents are cut, as for chat judges.
+        seed: seed of the orders.
+    """
+
+    def __init__(
+        self, questions: Sequence[Question], *, document_characters: int, seed: int = 0
+    ) -> None:
+        distinct = {vote_key(question): question for question in questions}
+        if not distinct:
+            raise InputError("there is nothing to vote on: rules decide every match of the suite")
+        self._questions = [distinct[key] for key in sorted(distinct)]
+        self._characters = document_characters
+        self._seed = seed
+
+    def __len__(self) -> int:
+        """The number of questions, without attention checks."""
+        return len(self._questions)
+
+    def items(self, voter: str) -> list[Item]:
+        """Returns a voter's questions in the voter's order, always the same; checks among them."""
+        generator = np.random.default_rng(seed_from("ballot", self._seed, voter))
+        items: list[Item] = []
+        for place, row in enumerate(generator.permutation(len(self._questions))):
+            question = self._questions[row]
+            if place % (CHECK_EVERY - 1) == (CHECK_EVERY - 1) // 2:
+                items.append(self._check(voter, question, place, bool(generator.integers(2))))
+            items.append(self._item(voter, question, bool(generator.integers(2))))
+        return items
+
+    def _item(self, voter: str, question: Question, swapped: bool) -> Item:
+        options = question.options[::-1] if swapped else question.options
+        key = vote_key(question)
+        vote = {
+            "voter": voter, "key": key, "corpus": str(question.context["corpus"]),
+            "doc_id": str(question.context["doc_id"]), "first": option_key(options[0]),
+        }  # fmt: skip
+        first, second = (tuple(topic.description for topic in o.topics) for o in options)
+        return Item(self._opaque(voter, key), self._cut(question), (first, second), vote)
+
+    def _check(self, voter: str, question: Question, place: int, swapped: bool) -> Item:
+        real = tuple(topic.description for topic in question.options[0].topics)
+        wanted = (CHECK_TEXT,)
+        key = content_hash("check", self._seed, voter, place)
+        vote = {
+            "voter": voter, "key": key, "corpus": str(question.context["corpus"]),
+            "doc_id": str(question.context["doc_id"]), "first": "",
+            "check": "B" if swapped else "A",
+        }  # fmt: skip
+        sets = (real, wanted) if swapped else (wanted, real)
+        return Item(self._opaque(voter, key), self._cut(question), sets, vote)
+
+    def _opaque(self, voter: str, key: str) -> str:
+        return content_hash("shown", self._seed, voter, key)
+
+    def _cut(self, question: Question) -> str:
+        return cut_at_sentence(str(question.context["text"]), self._characters)
+
+
+def suite_ballot(
+    suite: Any,
+    folder: Path,
+    judge: str,
+    card: JudgeCard,
+    *,
+    data_dir: Path | None = None,
+    plugins: Sequence[str] = (),
+) -> Ballot:
+    """Returns the ballot of a suite whose fits lie in a run's folder.
+
+    Args:
+        suite: the suite; ``judging`` says how many documents and in which representations.
+        folder: the run's folder.
+        judge: name of the judge's card.
+        card: the card.
+        data_dir: folder of local corpora; None reads ``MTMBENCH_DATA``.
+        plugins: files or modules that register more models.
+
+    Raises:
+        InputError: the suite has no matches, or a fit is not in the folder.
+    """
+    spec = (suite.judging or JudgingSpec()).model_copy(update={"judges": (judge,)})
+    plan = make_plan(suite.model_copy(update={"judging": spec}), data_dir=data_dir, plugins=plugins)
+    if not plan.matches:
+        raise InputError(f"suite {suite.name!r} has no matches: it needs two models")
+    _check_fits(plan, folder)
+    workspace = Workspace(
+        WorkspaceSpec(plan.suite, plan.specs, folder, plan.data_dir, plan.plugins)
+    )
+    collector = _Collector()
+    for cell in plan.matches:
+        a, b = workspace.result(cell.a.key), workspace.result(cell.b.key)
+        if cell.representation == "summary" and (a.summaries is None or b.summaries is None):
+            continue
+        play_pair(
+            collector, card, workspace.corpus(cell.a.corpus), cell.rows, a, b,
+            a_name=competitor_id(cell.a), b_name=competitor_id(cell.b), spec=spec,
+            representation=cell.representation,
+        )  # fmt: skip
+    return Ballot(
+        collector.questions,
+        document_characters=load_prompt(card.prompt).document_characters,
+        seed=spec.seed,
+    )
+
+
+class _Collector(HumanJudge):
+    """Keeps the questions that people would be asked, so that the protocol stays in one place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.questions: list[Question] = []
+
+    async def answer(
+        self,
+        question: Question,
+        params: Mapping[str, Any],  # noqa: ARG002
+        replicate: int,  # noqa: ARG002
+    ) -> Completion:
+        """Keeps the question."""
+        self.questions.append(question)
+        return Completion(verdict_line("tie"))
+
+
+def _check_fits(plan: Plan, folder: Path) -> None:
+    missing = {
+        fit.key
+        for cell in plan.matches
+        for fit in (cell.a, cell.b)
+        if not result_path(folder, fit.key).is_file()
+    }
+    if missing:
+        raise InputError(
+            f"{len(missing)} fits of suite {plan.suite.name!r} are not in {folder}; play it first: "
+            f"mtmbench run SUITE --out {folder}"
+        )

@@ -1,0 +1,226 @@
+"""The pages: nothing is lost, nothing is executed, nothing is fetched."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from mtmbench.boards.plot import Axis, heat
+from mtmbench.boards.render_csv import render_csv
+from mtmbench.boards.render_html import render_html
+from mtmbench.boards.render_md import render_md
+from mtmbench.boards.tables import build_board
+from mtmbench.boards.view import BoardView
+from mtmbench.core.cards import Suite
+from mtmbench.core.types import Record
+
+Make = Callable[..., tuple[Suite, list[Record]]]
+EVIL = "<script>alert('x')</script>|\"`&\n# <img src=x onerror=y>"
+VOID = {"meta", "circle", "line", "br", "wbr", "link", "img"}
+
+
+class Checker(HTMLParser):
+    """Collects tags and text, and sees that tags close in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def parse(page: str) -> Checker:
+    checker = Checker()
+    checker.feed(page)
+    checker.close()
+    assert checker.open == []
+    return checker
+
+
+@pytest.fixture
+def board(make_records: Make) -> dict[str, Any]:
+    return build_board(
+        *make_records(
+            judges=("embedding", "chat"), unparsed=0.06, failing=[("wiki", "etm")], k=("labels",),
+            ks={"lee": 20, "wiki": 21},
+        )
+    )  # fmt: skip
+
+
+def test_the_csv_holds_every_row_and_value(board: dict[str, Any]) -> None:
+    rows = list(csv.DictReader(io.StringIO(render_csv(board))))
+    ratings = [row for row in rows if row["table"] == "rating"]
+    metrics = [row for row in rows if row["table"] == "metric"]
+    assert (len(ratings), len(metrics)) == (len(board["ratings"]), len(board["metrics"]))
+    for row, source in zip(ratings, board["ratings"], strict=True):
+        assert row["value"] == ("" if source["elo"] is None else str(source["elo"]))
+        assert row["reason"] == (source["reason"] or "")
+    for row, source in zip(metrics, board["metrics"], strict=True):
+        assert json.loads(row["params"]) == source["params"]
+        assert row["lo"] == ("" if source["lo"] is None else str(source["lo"]))
+
+
+def test_the_page_is_well_formed_and_self_contained(board: dict[str, Any]) -> None:
+    page = render_html(board)
+    checker = parse(page)
+    assert "script" not in checker.tags
+    assert "svg" in checker.tags
+    assert not re.search(r"https?:|url\(|@import|//cdn", page)
+    links = {value for name, value in checker.attributes if name in ("href", "src")}
+    assert links <= {
+        "#ratings", "#agreement", "#metrics", "#topics", "#fits", "#errors", "board.json",
+        "board.csv", "records.jsonl",
+    }  # fmt: skip
+    assert 'name="viewport"' in page
+    assert "prefers-color-scheme: dark" in page
+
+
+def test_the_pages_say_who_ruled_and_what_the_numbers_mean(board: dict[str, Any]) -> None:
+    for page in (parse(render_html(board)).text, render_md(board)):
+        text = page.replace("\N{NO-BREAK SPACE}", " ").replace("\\", "")
+        assert "This judge is a proxy, not a language model." in text
+        assert "A language model ruled." in text
+        assert "all-MiniLM-L6-v2" in text
+        assert "(marked †): bertopic, mbertopic:default" in text
+        assert "describes the expected score, not the probability of a win" in text
+        assert "conditional on the fits" in text
+        assert "of this judge's answers could not be parsed" in text
+        assert "a clustering defines no likelihood" in text
+        assert "InputError: too few documents" in text
+        assert "mean over seeds" in text
+
+
+def test_every_rating_is_on_both_pages(board: dict[str, Any]) -> None:
+    page, text = parse(render_html(board)).text, render_md(board)
+    for row in board["ratings"]:
+        if row["elo"] is not None:
+            assert f"{row['elo']:.0f} {row['lo']:.0f}–{row['hi']:.0f}" in page
+            assert f"| {row['elo']:.1f} | {row['lo']:.1f} to {row['hi']:.1f} |" in text
+
+
+def test_leagues_go_from_strong_to_weak_and_the_pool_comes_first(board: dict[str, Any]) -> None:
+    judges = BoardView(board).judges()
+    assert [judge.judge["id"] for judge in judges] == ["chat", "embedding"]
+    for judge in judges:
+        assert [league.title for league in judge.leagues] == [
+            "All corpora, pooled · K = number of labels · top items shown",
+            "lee · K = number of labels (20) · top items shown",
+            "wiki · K = number of labels (21) · top items shown",
+        ]
+        for league in judge.leagues:
+            elos = [row["elo"] for row in league.rows if row["elo"] is not None]
+            assert elos == sorted(elos, reverse=True)
+            assert all(matrix[i] is None for i, matrix in enumerate(league.matrix))
+        assert judge.leagues[2].rows[-1]["model"] == "etm"
+
+
+def test_a_value_is_bold_only_if_its_interval_stands_clear(make_records: Make) -> None:
+    board = build_board(*make_records(models=("lda", "etm"), corpora={"lee": 10}))
+    rows = [row for row in board["metrics"] if row["metric"] == "nmi"]
+    for row, (value, half) in zip(rows, ((0.3, 0.04), (0.4, 0.05)), strict=True):
+        row.update(value=value, lo=value - half, hi=value + half)
+
+    def bold() -> list[bool]:
+        (table,) = BoardView(board).metric_tables()
+        line = next(line for line in table.comparable if line.metric == "nmi")
+        return [cell.best for cell in line.cells if cell is not None]
+
+    assert bold() == [False, True]
+    assert '<span class="value best">0.4000</span>' in render_html(board)
+    assert "**0.4000** ± 0.0500" in render_md(board)
+    rows[0]["hi"] = 0.36
+    assert bold() == [False, False]
+    rows[0].update(lo=None, hi=None)
+    assert bold() == [False, False]
+    rows[0].update(value=0.3, lo=0.26, hi=0.34)
+    board["metric_versions"]["nmi"]["higher_is_better"] = False
+    assert bold() == [True, False]
+
+
+def test_labels_may_hold_anything(make_records: Make) -> None:
+    board = build_board(
+        *make_records(models=("lda", "mlda"), title=EVIL, label=EVIL, corpora={"lee": 10})
+    )
+    board["description"] = EVIL
+    board["errors"] = [
+        {"kind": "fit", "corpus": EVIL, "k": 10, "k_spec": 10, "model": "lda", "reason": EVIL}
+    ]
+    page = parse(render_html(board))
+    assert not {"script", "img"} & set(page.tags)
+    assert EVIL in page.text
+    text = render_md(board)
+    assert "<script" not in text
+    assert "<img" not in text
+    tables = [line for line in text.splitlines() if line.startswith("| ")]
+    for line in tables:
+        cells = re.sub(r"\\.", "", line).count("|")
+        assert cells in (5 + 1, 6 + 1, 7 + 1, 3 + 1, 4 + 1, 8 + 1)
+    assert not re.search(r"^# <", text, re.MULTILINE)
+
+
+def test_marks_lie_where_the_axis_says() -> None:
+    rows = [{"elo": 1500.0, "lo": 1400.0, "hi": 1600.0}, {"elo": 1450.0, "lo": None, "hi": None}]
+    axis = Axis.over(rows)
+    assert axis.ticks == (1400, 1450, 1500, 1550, 1600)
+    assert axis.at(1500) == "50.00%"
+    assert float(axis.at(1400)[:-1]) + float(axis.at(1600)[:-1]) == pytest.approx(100)
+    assert axis.lo < 1400
+    assert axis.hi > 1600
+    assert 1500 in Axis.over([{"elo": None, "lo": None, "hi": None}]).ticks
+
+
+def test_heat_is_symmetric_about_a_half() -> None:
+    assert heat(None) == "transparent"
+    assert heat(0.5) == "rgba(37,99,235,0.00)"
+    assert heat(0.9).rpartition(",")[2] == heat(0.1).rpartition(",")[2] == "0.60)"
+
+
+def test_filters_are_told_in_words(board: dict[str, Any]) -> None:
+    for row in board["fits"]:
+        row["items"] = {
+            "kind": "features", "n": 1817,
+            "filters": {
+                "absent": {"dropped": 1, "firings": 0.0},
+                "firings_kept": 0.6813, "items": 2048, "kept": 1817,
+                "label_classes": {"classes": {"formatting": 45, "stop words": 89}, "dropped": 134},
+                "max_doc_share": {"dropped": 1129, "firings": 0.2717, "limit": 0.9},
+                "switch": True,
+            },
+        }  # fmt: skip
+    text = parse(render_html(board)).text.replace("\N{NO-BREAK SPACE}", " ")
+    assert (
+        "1,817 of 2,048 kept (68 % of firings); absent: 1 dropped, firings 0; label_classes: 134 "
+        "dropped, classes (formatting 45, stop words 89); max_doc_share 0.9: 1,129 dropped, "
+        "firings 0.272; switch True"
+    ) in text
+
+
+def test_a_board_without_matches_or_fits_still_renders(make_records: Make) -> None:
+    tiny, records = make_records(models=("lda",), corpora={"lee": 10})
+    board = build_board(tiny, [record for record in records if record.kind == "metric"])
+    assert "Ratings" not in parse(render_html(board)).text
+    assert "## Metrics" in render_md(board)
+    empty = build_board(tiny, [])
+    parse(render_html(empty))
+    assert render_md(empty).startswith("# A synthetic board")

@@ -1,0 +1,148 @@
+"""What is committed stands still: plans give the records' keys, and files follow from records.
+
+Nothing is played here. A change of layout, names or speed must leave every test of this file
+green; a change of a number's meaning raises a version, and then the board is played anew.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from mtmbench.boards.write import write_board
+from mtmbench.core.cards import Suite, load_suite, read_card
+from mtmbench.core.serialise import content_hash
+from mtmbench.core.store import read_records
+from mtmbench.core.types import Record
+from mtmbench.run.plan import Plan, make_plan
+from mtmbench.steering.suite import table_notes
+from mtmbench.steering.table import steering_files
+from mtmbench.studies.design import make_design
+from mtmbench.studies.firings import count_firings
+from mtmbench.studies.pages import study_files
+from mtmbench.studies.run import plan_study, source_maker
+from mtmbench.studies.steering_pages import steering_files as steering_study_files
+from mtmbench.studies.tables import study_json
+from mtmbench.validation.board import judges_board_files, read_board
+
+BOARDS = Path(__file__).parents[2] / "leaderboards"
+SUITES = ("quick", "steering", "tinylm", "studies/steering")
+PLAYED = ("labelled", "quick", "steering", "tinylm")
+STUDIES = ("layer", "threshold")
+
+LABELLED_PLAN = "d1470141afe9188978d7d40e04d9f80f"
+"""Hash of all keys of the plan of ``labelled``.
+
+Its cells over features were played before extraction and mETM came to their present versions, its
+matches by ``embedding`` before that judge did, so their keys are no plan's; that they are the same
+cells, and that the plan stands, is asserted.
+"""
+
+
+def planned(suite: Suite, data: Path) -> Plan:
+    return make_plan(suite, data_dir=data)
+
+
+def records_of(suite: str) -> list[Record]:
+    return list(read_records(BOARDS / suite / "records.jsonl"))
+
+
+def place(kind: str, payload: dict) -> str:
+    """What a cell is, without the keys and versions that its content hashes to."""
+    told = {
+        name: payload.get(name)
+        for name in (
+            "corpus", "model", "setting", "k_spec", "seed", "metric", "view", "params", "judge",
+            "representation", "control",
+        )
+        if kind != "fit" or name != "params"
+    }  # fmt: skip
+    for side in ("a", "b"):
+        if side in payload:
+            told[side] = [payload[side]["model"], payload[side]["setting"]]
+    return json.dumps([kind, told], sort_keys=True)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_plan_has_the_keys_of_the_committed_records(suite, shared_data):
+    plan = planned(load_suite(str(BOARDS / suite / "suite.toml")), shared_data)
+    assert plan.keys() == {record.key for record in records_of(suite)}
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_studys_plan_has_the_keys_of_its_records(study, shared_data):
+    suite = read_card(BOARDS / "studies" / study / "suite.toml", Suite)
+    plan = plan_study(suite, shared_data, ())
+    assert plan.keys() == {record.key for record in records_of(f"studies/{study}")}
+
+
+def test_the_plan_of_labelled_stands(shared_data):
+    plan = planned(load_suite(str(BOARDS / "labelled" / "suite.toml")), shared_data)
+    records = records_of("labelled")
+    held = {record.key for record in records}
+    cells = {cell.key: place(cell.kind, cell.identity()) for cell in plan.cells()}
+    stale = {
+        key
+        for key, told in cells.items()
+        if any(f'"{name}"' in told for name in ("default", "paper", "embedding"))
+    }
+    assert cells.keys() & held == cells.keys() - stale
+    assert len(stale) == 3294
+    assert Counter(cells.values()) == Counter(place(r.kind, dict(r.payload)) for r in records)
+    assert content_hash(sorted(plan.keys())) == LABELLED_PLAN
+
+
+@pytest.mark.parametrize("suite", PLAYED)
+def test_a_board_follows_from_its_records_byte_for_byte(suite, tmp_path):
+    committed = BOARDS / suite
+    folder = tmp_path / suite
+    shutil.copytree(committed, folder)
+    for path in write_board(folder):
+        assert path.read_bytes() == (committed / path.name).read_bytes(), path.name
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_study_follows_from_its_records_byte_for_byte(study, shared_data, tmp_path):
+    folder = BOARDS / "studies" / study
+    committed = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    suite = read_card(folder / "suite.toml", Suite)
+    plan = plan_study(suite, shared_data, ())
+    design = make_design(study, source_maker(suite))
+    shutil.copy(folder / "firings.json", tmp_path)
+    firings = count_firings(plan, design, tmp_path)
+    again = study_json(
+        design, plan, read_records(folder / "records.jsonl"), firings, committed["reference"]
+    )
+    for file, content in study_files(again).items():
+        assert content.encode() == (folder / file).read_bytes(), file
+
+
+def test_the_steering_studys_pages_follow_from_its_numbers():
+    folder = BOARDS / "studies" / "steering"
+    study = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    for file, content in steering_study_files(study).items():
+        assert content.encode() == (folder / file).read_bytes(), file
+
+
+@pytest.mark.parametrize("suite", ["quick", "steering"])
+def test_a_steering_table_follows_from_its_numbers(suite):
+    folder = BOARDS / suite
+    card = load_suite(str(folder / "suite.toml"))
+    table = json.loads((folder / "steering.json").read_text(encoding="utf-8"))
+    files = steering_files(table, title=f"Steering: {card.title}", notes=table_notes(card.steering))
+    assert set(files) == {"steering.json", "steering.csv", "steering.md"}
+    for file, content in files.items():
+        assert content.encode() == (folder / file).read_bytes(), file
+
+
+def test_the_judges_board_follows_from_its_numbers():
+    folder = BOARDS / "judges"
+    rows, judges = read_board(folder / "board.json")
+    files = judges_board_files(rows, judges)
+    assert set(files) == {"board.json", "board.csv", "board.md"}
+    for file, content in files.items():
+        assert content.encode() == (folder / file).read_bytes(), file

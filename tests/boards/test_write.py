@@ -1,0 +1,85 @@
+"""``mtmbench board FOLDER`` rebuilds a board byte for byte from its records."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import tomli_w
+
+from mtmbench.boards.tables import build_board
+from mtmbench.boards.write import board_json, write_board
+from mtmbench.core.cards import Suite
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import Record
+
+Make = Callable[..., tuple[Suite, list[Record]]]
+FILES = ("board.json", "board.csv", "board.md", "index.html")
+
+
+def lay_out(folder: Path, suite: Suite, records: list[Record]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    data = suite.model_dump(mode="json", exclude_none=True)
+    (folder / "suite.toml").write_text(tomli_w.dumps(data), encoding="utf-8")
+    lines = "".join(record.to_json() + "\n" for record in records)
+    (folder / "records.jsonl").write_text(lines, encoding="utf-8")
+    return folder
+
+
+def test_a_rebuilt_board_has_the_same_bytes(tmp_path: Path, make_records: Make) -> None:
+    suite, records = make_records(models=("lda", "bertopic", "mlda"))
+    folder = lay_out(tmp_path / "one", suite, records)
+    written = write_board(folder)
+    assert [path.name for path in written] == list(FILES)
+    first = {name: (folder / name).read_bytes() for name in FILES}
+    for name in FILES:
+        (folder / name).unlink()
+    write_board(folder)
+    assert {name: (folder / name).read_bytes() for name in FILES} == first
+    random.Random(0).shuffle(records)
+    other = lay_out(tmp_path / "two", suite, records)
+    write_board(other)
+    assert {name: (other / name).read_bytes() for name in FILES} == first
+    left = {path.name for path in folder.iterdir()}
+    assert left == {*FILES, "suite.toml", "records.jsonl"}
+
+
+def test_the_json_is_the_board_with_a_row_a_line(make_records: Make) -> None:
+    board = build_board(*make_records(models=("lda", "mlda")))
+    text = board_json(board)
+    assert json.loads(text) == board
+    row = json.dumps(board["ratings"][0], ensure_ascii=False)
+    assert f"    {row},\n" in text
+
+
+def test_a_damaged_line_is_named(tmp_path: Path, make_records: Make) -> None:
+    suite, records = make_records(models=("lda",), corpora={"lee": 5})
+    folder = lay_out(tmp_path, suite, records[:2])
+    with (folder / "records.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"schema": 1, "kind": "fit"\n')
+    with pytest.raises(InputError, match=r"records\.jsonl, line 3: not a record"):
+        write_board(folder)
+    assert not (folder / "board.json").exists()
+
+
+def test_labels_with_odd_line_breaks_stay_in_their_line(tmp_path: Path, make_records: Make) -> None:
+    suite, records = make_records(models=("mlda",), corpora={"lee": 5}, label="a\u2028b\x85c")
+    folder = lay_out(tmp_path, suite, records)
+    write_board(folder)
+    board = json.loads((folder / "board.json").read_text(encoding="utf-8"))
+    assert board["topics"][0]["topics"][0]["items"][0] == "a\u2028b\x85c 0.0"
+
+
+def test_a_folder_without_records_or_suite_is_an_input_error(
+    tmp_path: Path, make_records: Make
+) -> None:
+    with pytest.raises(InputError, match=r"suite\.toml"):
+        write_board(tmp_path)
+    suite, _ = make_records(models=("lda",), corpora={"lee": 5})
+    lay_out(tmp_path, suite, [])
+    (tmp_path / "records.jsonl").unlink()
+    with pytest.raises(InputError, match=r"records\.jsonl"):
+        write_board(tmp_path)

@@ -1,0 +1,60 @@
+"""What a plan says of its schedule, against the formulas it quotes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtmbench.cli.schedule_report import print_adaptive, print_power
+from mtmbench.core.cards import Suite, parse_card
+from mtmbench.core.errors import InputError
+from mtmbench.run.plan import Plan, make_plan
+from mtmbench.stats.power import detectable_difference
+
+
+def plan_of(folder: Path, judging: dict[str, Any] | None) -> Plan:
+    lines = [json.dumps({"id": f"d{i}", "text": f"word{i % 7} other{i % 5}"}) for i in range(400)]
+    (folder / "tiny.jsonl").write_text("\n".join(lines) + "\n")
+    data: dict[str, Any] = {
+        "name": "tiny", "corpora": [str(folder / "tiny.jsonl")],
+        "models": ["lda", "etm", "bertopic"], "k": [5],
+    }  # fmt: skip
+    if judging is not None:
+        data["judging"] = {"judges": ["lexical"], **judging}
+    return make_plan(parse_card(data, Suite, "test suite"))
+
+
+def test_power_is_that_of_the_leagues_size(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_power(plan_of(tmp_path, {"documents": 200}), tie_rate=0.3)
+    stated = detectable_difference(200, 3, tie_rate=0.3)
+    shown = capsys.readouterr().out
+    for number in ("200", f"{stated.independent:.0f}", f"{stated.ordered:.0f}"):
+        assert number in shown.split()
+    with pytest.raises(InputError, match="no matches"):
+        print_power(plan_of(tmp_path, None), tie_rate=0.0)
+
+
+@pytest.mark.parametrize(("resolution", "verdict"), [(80.0, "will pay"), (30.0, "will NOT pay")])
+def test_adaptive_says_when_it_will_not_pay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], resolution: float, verdict: str
+) -> None:
+    judging = {"documents": 300, "schedule": "adaptive", "resolution": resolution}
+    print_adaptive(plan_of(tmp_path, judging))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "from 30 to 900 matches" in shown
+    assert "10, 40, 120, 210, 300 documents" in shown
+    # Standard error 173.7 √(8 / 900) = 16.4 Elo, 2.23 of them at the last look's level.
+    assert "within about 37 Elo" in shown
+    assert verdict in shown
+
+
+def test_a_uniform_plan_has_nothing_to_say_of_looks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_adaptive(plan_of(tmp_path, {"documents": 50}))
+    assert capsys.readouterr().out == ""

@@ -1,0 +1,233 @@
+"""Suites and cards: what is read, where it is found, and that a slip is named with its remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtmbench.core.cards import (
+    JudgeCard,
+    ModelCard,
+    Suite,
+    card_names,
+    card_path,
+    load_judge_card,
+    load_model_card,
+    load_suite,
+    parse_card,
+    read_card,
+)
+from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.registries import FEATURES, METRICS, MODELS
+
+SUITE = """
+name = "mine"
+corpora = ["lee", { name = "my.csv", text = "body", max_documents = 50 }]
+models = ["lda"]
+
+[judging]
+judges = ["lexical"]
+"""
+
+
+@pytest.fixture
+def suite_file(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.toml"
+    path.write_text(SUITE)
+    return path
+
+
+def test_a_suite_is_read_with_its_defaults(suite_file: Path) -> None:
+    suite = load_suite(str(suite_file))
+    assert [corpus.name for corpus in suite.corpora] == ["lee", "my.csv"]
+    assert suite.corpora[1].text == "body"
+    assert suite.corpora[1].max_documents == 50
+    assert (suite.k, suite.seeds, suite.metrics) == ((20,), (0,), ())
+    assert suite.judging is not None
+    assert (suite.judging.max_topics, suite.judging.share) == (2, 0.75)
+    assert suite.words.min_df == 2
+
+
+def test_seeds_may_differ_by_model() -> None:
+    suite = parse_card(
+        {"name": "s", "corpora": ["lee"], "models": ["lda", "etm"],
+         "seeds": [0, 1], "seeds_per_model": {"lda": [0, 1, 2]}},
+        Suite, "here",
+    )  # fmt: skip
+    assert suite.seeds_of("lda") == (0, 1, 2)
+    assert suite.seeds_of("etm") == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('model = ["lda"]', "unknown key 'model'; did you mean 'models'"),
+        ("[judging]\njudge = ['lexical']", r"unknown key 'judging\.judge'; did you mean 'judges'"),
+        (
+            "[[corpora]]\nname = 'x'\ntxt = 'y'",
+            r"unknown key 'corpora\.0\.txt'; did you mean 'text'",
+        ),
+        ("k = [0]", r"k\.0.*greater than or equal to 1"),
+        ('k = ["label"]', r"k\.0"),
+        ("[words]\nmax_df = 2.0", r"words\.max_df: .*less than or equal to 1, not 2\.0"),
+        ("models = []", "models: .*at least 1 item"),
+        ('name = "unclosed', "is not valid TOML"),
+    ],
+)
+def test_a_slip_names_file_key_and_remedy(tmp_path: Path, line: str, message: str) -> None:
+    plain = {"name": "name = 's'", "corpora": "corpora = ['lee']", "models": "models = ['lda']"}
+    for key in plain:
+        if line.startswith((f"{key} =", f"[[{key}")):
+            plain[key] = ""
+    path = tmp_path / "slip.toml"
+    path.write_text("\n".join([*plain.values(), line]))
+    with pytest.raises(InputError, match=message) as caught:
+        read_card(path, Suite)
+    assert str(path) in str(caught.value)
+
+
+def test_overrides_are_dotted_keys(suite_file: Path) -> None:
+    changed = load_suite(str(suite_file), {"judging.documents": 7, "words.min_df": 1, "k": [5, 9]})
+    assert changed.judging is not None
+    assert (changed.judging.documents, changed.words.min_df, changed.k) == (7, 1, (5, 9))
+    with pytest.raises(InputError, match=r"judging\.document'; did you mean 'documents'"):
+        load_suite(str(suite_file), {"judging.document": 7})
+    with pytest.raises(InputError, match="'name' is not a table"):
+        load_suite(str(suite_file), {"name.first": 1})
+
+
+def test_a_card_is_found_by_path_then_here_then_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suite_file: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert card_path("suites", str(suite_file)) == suite_file
+    installed = card_path("suites", "quick")
+    assert installed.is_file()
+    assert not installed.is_relative_to(tmp_path)
+    here = tmp_path / "leaderboards" / "quick"
+    here.mkdir(parents=True)
+    (here / "suite.toml").write_text(SUITE)
+    assert card_path("suites", "quick") == here / "suite.toml"
+    assert card_path("suites", str(here)) == here / "suite.toml"
+    assert load_suite("quick").name == "mine"
+    assert set(card_names("suites")) > {"quick"}
+
+
+def test_what_cannot_be_found_gives_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="unknown suite 'quik'; did you mean 'quick'"):
+        load_suite("quik")
+    with pytest.raises(UnknownNameError, match="unknown judge 'lexicl'; did you mean 'lexical'"):
+        load_judge_card("lexicl")
+    with pytest.raises(UnknownNameError, match="unknown model 'ldaa'; did you mean"):
+        load_model_card("ldaa")
+    with pytest.raises(InputError, match=r"there is no file .*none\.toml"):
+        load_suite(str(tmp_path / "none.toml"))
+
+
+def test_cards_refer_to_what_is_registered(tmp_path: Path) -> None:
+    path = tmp_path / "card.toml"
+    path.write_text('model = "ldda"')
+    with pytest.raises(UnknownNameError, match="unknown model 'ldda'; did you mean 'lda'"):
+        load_model_card(str(path))
+    path.write_text('client = "lexicla"')
+    with pytest.raises(UnknownNameError, match="unknown judge client 'lexicla'; did you mean"):
+        load_judge_card(str(path))
+
+
+def test_a_registered_name_without_a_card_is_a_card_without_parameters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mtmbench.core.cards.card_names", lambda kind: {})
+    assert load_model_card("lda") == ModelCard(model="lda")
+    assert load_judge_card("lexical") == JudgeCard(client="lexical")
+
+
+def test_parameters_of_a_corpus_override_the_cards() -> None:
+    card = ModelCard(model="lda", params={"beta": 0.01, "alpha": 5}, corpus={"lee": {"beta": 0.1}})
+    assert card.params_for("lee") == {"beta": 0.1, "alpha": 5}
+    assert card.params_for("20ng") == {"beta": 0.01, "alpha": 5}
+
+
+@pytest.mark.parametrize("name", sorted(card_names("suites")))
+def test_every_shipped_suite_names_what_exists(name: str) -> None:
+    suite = load_suite(name)
+    assert suite.name == name
+    for model in suite.models:
+        assert load_model_card(model).model in MODELS
+    assert set(suite.metrics) <= set(METRICS)
+    assert suite.features.source in FEATURES
+    ruled = [part for part in (suite.judging, suite.steering) if part is not None]
+    assert ruled
+    for judge in (judge for part in ruled for judge in part.judges):
+        load_judge_card(judge)
+    if suite.steering is not None and suite.steering.features is not None:
+        assert suite.steering.features.source in FEATURES
+
+
+@pytest.mark.parametrize("name", sorted(card_names("baselines")))
+def test_every_shipped_model_card_fits_its_model(name: str) -> None:
+    card = load_model_card(name)
+    defaults = MODELS.get(card.model)().get_params(deep=False)
+    given = [card.params, *card.corpus.values()]
+    assert {key for params in given for key in params} <= set(defaults)
+    assert set(card.search) <= set(defaults)
+
+
+@pytest.mark.parametrize("name", sorted(card_names("judges")))
+def test_every_shipped_judge_card_makes_its_client(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mtmbench.core.registries import JUDGES
+
+    card = load_judge_card(name)
+    members = [load_judge_card(member) for member in card.params.get("members", ())]
+    for one in (card, *members):
+        if one.endpoint is not None and one.endpoint.api_key_env is not None:
+            monkeypatch.setenv(one.endpoint.api_key_env, "a key")
+    client = JUDGES.get(card.client).from_card(card)
+    assert client.name == card.client
+
+
+ENDPOINT = {"base_url": "http://h/v1", "api_key_env": "KEY"}
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"modell": "m"}, "unknown key 'modell'; did you mean 'model'"),
+        ({"endpoint": {**ENDPOINT, "api_key": "sk"}}, "'endpoint.api_key'; did you mean 'api_key_"),
+        ({"endpoint": {}}, "endpoint.base_url: Field required"),
+        (
+            {"prices": {"input": 1, "ouput": 2, "output": 2}},
+            "'prices.ouput'; did you mean 'output'",
+        ),
+        ({"prices": {"input": -1, "output": 2}}, "prices.input: "),
+        ({"limits": {"concurency": 2}}, "'limits.concurency'; did you mean 'concurrency'"),
+    ],
+)
+def test_slips_in_a_judge_card_are_named(more: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_card({"client": "openai", **more}, JudgeCard, "here")
+    assert message in str(caught.value)
+
+
+def test_what_tells_matches_of_two_cards_apart() -> None:
+    plain = JudgeCard(client="embedding", params={"tie_below": 0.01})
+    # As before there were endpoints: keys of existing records hold.
+    assert plain.identity() == {
+        "client": "embedding", "description": "", "prompt": "match",
+        "params": {"tie_below": 0.01}, "decoding": {},
+    }  # fmt: skip
+    chat = parse_card({"client": "openai", "model": "m", "endpoint": ENDPOINT}, JudgeCard, "here")
+    told = {**chat.identity()}
+    assert (told["model"], told["endpoint"], told["structured"]) == ("m", "http://h/v1", False)
+    for same in ({"prices": {"input": 1, "output": 2}}, {"limits": {"concurrency": 3}},
+                 {"endpoint": {**ENDPOINT, "api_key_env": "OTHER"}}):  # fmt: skip
+        other = JudgeCard.model_validate({**chat.model_dump(), **same})
+        assert other.identity() == told
+    for another in ({"model": "n"}, {"revision": "r"}, {"endpoint": {"base_url": "http://i/v1"}},
+                    {"endpoint": {**ENDPOINT, "structured": True}}):  # fmt: skip
+        other = JudgeCard.model_validate({**chat.model_dump(), **another})
+        assert other.identity() != told

@@ -1,0 +1,126 @@
+"""The run store: durable, append-only, held by one process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mtmbench.core.errors import InputError, StoreInUseError
+from mtmbench.core.store import RunInfo, RunStore, read_records
+from mtmbench.core.types import Record
+
+
+def record(key: str, status: str = "ok", value: float = 1.0) -> Record:
+    return Record("metric", key, status, {"value": value}, {"mtmbench": "0"})  # type: ignore[arg-type]
+
+
+def add(store: RunStore, *records: Record) -> None:
+    store.add([(item, RunInfo(seconds=0.1)) for item in records])
+
+
+def test_records_survive_reopening_and_export_sorted(tmp_path: Path) -> None:
+    with RunStore(tmp_path) as store:
+        add(store, record("b"), record("a"))
+        add(store, record("c", "error"))
+        assert store.finished() == {"a", "b"}
+    with RunStore(tmp_path) as store:
+        path = store.export()
+        assert [item.key for item in read_records(path)] == ["a", "b", "c"]
+        assert [item.key for item in read_records(store.export({"b"}))] == ["b"]
+
+
+def test_final_records_are_never_overwritten_but_errors_may_be(tmp_path: Path) -> None:
+    with RunStore(tmp_path) as store:
+        add(store, record("a", "error"))
+        add(store, record("a", "ok", 2.0))
+        add(store, record("a", "ok", 2.0))
+        with pytest.raises(InputError, match="final"):
+            add(store, record("a", "ok", 3.0))
+        assert [item.payload["value"] for item in store.records()] == [2.0]
+
+
+def test_a_batch_is_added_whole_or_not_at_all(tmp_path: Path) -> None:
+    with RunStore(tmp_path) as store:
+        add(store, record("a"))
+        with pytest.raises(InputError):
+            add(store, record("b"), record("a", value=9.0))
+        assert store.finished() == {"a"}
+
+
+def test_run_info_keeps_tracebacks_out_of_the_records(tmp_path: Path) -> None:
+    with RunStore(tmp_path) as store:
+        store.add([(record("a", "error"), RunInfo(1.0, 2.0, "Traceback: secret path"))])
+        assert store.tracebacks() == {"a": "Traceback: secret path"}
+        assert "secret" not in store.export().read_text()
+
+
+def test_a_second_process_is_turned_away_at_once(tmp_path: Path) -> None:
+    with RunStore(tmp_path):
+        script = (
+            "import sys; from pathlib import Path\n"
+            "from mtmbench.core.store import RunStore\n"
+            "RunStore(Path(sys.argv[1]))\n"
+        )
+        start = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True
+        )
+        assert done.returncode != 0
+        assert "StoreInUseError" in done.stderr
+        assert f"process {os.getpid()}" in done.stderr
+        assert time.monotonic() - start < 10
+
+
+def test_the_lock_is_free_after_kill_9(tmp_path: Path) -> None:
+    script = (
+        "import sys, time; from pathlib import Path\n"
+        "from mtmbench.core.store import RunStore\n"
+        "store = RunStore(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(StoreInUseError, match=str(holder.pid)):
+            RunStore(tmp_path)
+        holder.send_signal(signal.SIGKILL)
+    RunStore(tmp_path).close()
+
+
+def test_a_new_run_waits_for_a_killed_ones_workers(tmp_path: Path) -> None:
+    orphan = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(2)"])
+    with RunStore(tmp_path) as store:
+        store.note_worker(orphan.pid)
+    start = time.monotonic()
+    RunStore(tmp_path).close()
+    assert 0.5 < time.monotonic() - start < 12
+    orphan.wait()
+
+
+def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
+    (tmp_path / "store.sqlite").write_bytes(b"this is no database, not at all" * 100)
+    with pytest.raises(InputError, match=r"store\.sqlite"):
+        RunStore(tmp_path)
+
+
+def test_a_later_schema_is_refused(tmp_path: Path) -> None:
+    RunStore(tmp_path).close()
+    with sqlite3.connect(tmp_path / "store.sqlite") as db:
+        db.execute("UPDATE meta SET value = '99'")
+    with pytest.raises(InputError, match="schema 99"):
+        RunStore(tmp_path)
+
+
+def test_a_damaged_line_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "records.jsonl"
+    path.write_text(record("a").to_json() + "\n{half a rec\n")
+    with pytest.raises(InputError, match=r"records\.jsonl:2"):
+        read_records(path)

@@ -1,0 +1,175 @@
+"""MiniLM's activations against transformers itself, chunking, batching, hook points."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.features.sae.backbone import (
+    HuggingFaceBackbone,
+    cut,
+    length_batches,
+    minilm_backbone,
+)
+
+TinyModel = Callable[[str], tuple[Path, Any]]
+
+TEXTS = [
+    "The goalie made forty saves.",
+    "Congress passed the budget after a long debate about taxes and spending.",
+    "Photosynthesis turns light into sugar.",
+    "No.",
+]
+
+
+def test_activations_equal_the_hidden_states_of_transformers() -> None:
+    backbone = minilm_backbone()
+    chunks = backbone.tokenise(TEXTS)
+    hooks = ["encoder.layer.3", "encoder.layer.5"]
+    found: dict[tuple[int, str], np.ndarray] = {}
+    for batch in backbone.activations(chunks, hooks, batch_tokens=32):
+        for hook in hooks:
+            assert batch.values[hook].shape == (sum(batch.lengths), backbone.hidden_size)
+            parts = torch.split(batch.values[hook], list(batch.lengths))
+            found.update({(i, hook): p.numpy() for i, p in zip(batch.chunks, parts, strict=True)})
+    for i, text in enumerate(TEXTS):
+        inputs = backbone.tokenizer(text, return_tensors="pt")
+        assert inputs["input_ids"][0, 1:-1].tolist() == chunks[i].tolist()
+        with torch.no_grad():
+            states = backbone.model(**inputs, output_hidden_states=True).hidden_states
+        for hook, layer in zip(hooks, (4, 6), strict=True):
+            np.testing.assert_allclose(
+                found[i, hook], states[layer][0, 1:-1].numpy(), atol=2e-5, err_msg=f"{text} {hook}"
+            )
+
+
+def test_layers_beyond_the_hook_point_are_not_computed() -> None:
+    backbone = minilm_backbone()
+    ran: list[int] = []
+    hooks_before = sum(len(module._forward_hooks) for module in backbone.model.modules())
+    handles = [
+        layer.register_forward_hook(lambda *_, i=i: ran.append(i))
+        for i, layer in enumerate(backbone.model.encoder.layer)
+    ]
+    try:
+        list(backbone.activations(backbone.tokenise(TEXTS[:1]), ["encoder.layer.2"]))
+    finally:
+        for handle in handles:
+            handle.remove()
+    assert ran == [0, 1, 2]
+    hooks_after = sum(len(module._forward_hooks) for module in backbone.model.modules())
+    assert hooks_after == hooks_before
+
+
+def test_the_same_chunks_give_the_same_bits() -> None:
+    backbone = minilm_backbone()
+    chunks = backbone.tokenise(TEXTS * 3)
+    first, second = (
+        [batch.values["encoder.layer.5"] for batch in backbone.activations(chunks, [hook], 64)]
+        for hook in ["encoder.layer.5"] * 2
+    )
+    assert len(first) > 1
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_wrong_hook_points_and_chunks_are_named() -> None:
+    backbone = minilm_backbone()
+    chunk = np.ones(300, np.int32)
+    with pytest.raises(InputError, match=r"no hook point 'encoder\.layer\.6'.*encoder\.layer"):
+        next(backbone.activations([chunk[:3]], ["encoder.layer.6"]))
+    with pytest.raises(InputError, match="chunk 0 has 300 tokens"):
+        next(backbone.activations([chunk], ["encoder.layer.5"]))
+    with pytest.raises(InputError, match="chunk 1 has 0 tokens"):
+        next(backbone.activations([chunk[:3], chunk[:0]], ["encoder.layer.5"]))
+
+
+DECODERS = ("gpt2", "gemma2", "llama", "gpt_neox", "qwen2")
+
+
+@pytest.mark.parametrize("family", DECODERS)
+@pytest.mark.parametrize("prepend_bos", [True, False])
+def test_a_decoders_chunks_begin_with_bos_which_is_dropped(
+    tiny_model: TinyModel, family: str, prepend_bos: bool
+) -> None:
+    folder, model = tiny_model(family)
+    backbone = HuggingFaceBackbone(folder, prepend_bos=prepend_bos)
+    assert backbone.hidden_size == 16
+    assert backbone.max_chunk_tokens == 32 - prepend_bos
+    chunks = [np.array(ids, np.int32) for ids in ([1, 2, 3, 4, 5], [9], [7, 7, 8])]
+    hook = "blocks.1.hook_resid_post"
+    for batch in backbone.activations(chunks, [hook]):
+        parts = torch.split(batch.values[hook], list(batch.lengths))
+        for i, part in zip(batch.chunks, parts, strict=True):
+            ids = torch.tensor([[50] * prepend_bos + chunks[i].tolist()])
+            with torch.inference_mode():
+                states = model.base_model(input_ids=ids, output_hidden_states=True).hidden_states
+            torch.testing.assert_close(part, states[2][0, int(prepend_bos) :])
+
+
+def test_an_encoders_chunks_stand_between_its_specials(tiny_model: TinyModel) -> None:
+    folder, model = tiny_model("bert")
+    backbone = HuggingFaceBackbone(folder)
+    (batch,) = backbone.activations(backbone.tokenise(["w1 w2"]), ["blocks.0.hook_resid_post"])
+    with torch.inference_mode():
+        states = model.base_model(
+            input_ids=torch.tensor([[50, 1, 2, 51]]), output_hidden_states=True
+        ).hidden_states
+    torch.testing.assert_close(batch.values["blocks.0.hook_resid_post"], states[1][0, 1:-1])
+    assert backbone.max_chunk_tokens == 30
+
+
+def test_half_precision_is_near_and_comes_out_as_f32(tiny_model: TinyModel) -> None:
+    folder, _ = tiny_model("llama")
+    hook = "blocks.1.hook_resid_post"
+    values = {}
+    for dtype in ("float32", "bfloat16"):
+        backbone = HuggingFaceBackbone(folder, dtype=dtype)
+        assert next(backbone.model.parameters()).dtype == getattr(torch, dtype)
+        (batch,) = backbone.activations(backbone.tokenise(["w1 w2 w3"]), [hook])
+        values[dtype] = batch.values[hook]
+        assert values[dtype].dtype == torch.float32
+    error = (values["bfloat16"] - values["float32"]).norm() / values["float32"].norm()
+    assert 0 < error < 0.03
+
+
+def test_wrong_settings_are_named(tiny_model: TinyModel, tmp_path: Path) -> None:
+    folder, _ = tiny_model("gpt2")
+    with pytest.raises(UnknownNameError, match="did you mean 'bfloat16'"):
+        HuggingFaceBackbone(folder, dtype="bfloat")
+    bare = tmp_path / "bare"
+    shutil.copytree(folder, bare)
+    config = json.loads((bare / "config.json").read_text())
+    del config["n_positions"]
+    (bare / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match="has none of max_position_embeddings, n_positions"):
+        _ = HuggingFaceBackbone(bare).max_chunk_tokens
+
+
+def test_a_model_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone = HuggingFaceBackbone("nobody/no-such-model")
+    with pytest.raises(InputError, match="'nobody/no-such-model' is neither a folder"):
+        backbone.tokenise(["a"])
+
+
+def test_batches_cover_every_sequence_once_within_the_budget() -> None:
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(1, 255, 300).tolist()
+    batches = length_batches(lengths, 1000, extra=2)
+    assert sorted(i for batch in batches for i in batch) == list(range(300))
+    assert all(len(b) * (max(lengths[i] for i in b) + 2) <= 1000 for b in batches)
+    assert [lengths[i] for batch in batches for i in batch] == sorted(lengths)
+    assert length_batches([5000], 1000) == [[0]]
+    assert length_batches([], 1000) == []
+
+
+def test_cut() -> None:
+    assert [c.tolist() for c in cut(np.arange(5, dtype=np.int32), 2)] == [[0, 1], [2, 3], [4]]
+    assert cut(np.empty(0, np.int32), 2) == []

@@ -1,0 +1,58 @@
+"""The proxy's answers on scales, from vectors whose cosines are known."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mtmbench.core.errors import InputError
+from mtmbench.judges.base import Option, Question, QuestionKind, ShownTopic
+from mtmbench.judges.clients.embedding import EmbeddingJudge
+
+ANGLES = {"tax, cut": 0, "near": 30, "far": 80, "against": 150, "up": 10, "down": -10, "side": 95}
+
+
+def _embed(texts: Sequence[str]) -> NDArray[np.float64]:
+    radians = np.deg2rad([ANGLES[text] for text in texts])
+    return 3 * np.column_stack([np.cos(radians), np.sin(radians)])
+
+
+def _ask(kind: QuestionKind, words: Sequence[Sequence[str]], **context: object) -> str:
+    options = tuple(Option("topic", (ShownTopic(1.0, tuple(topic)),)) for topic in words)
+    question = Question(kind, {"corpus": "c", **context}, options)
+    return asyncio.run(EmbeddingJudge(embed=_embed).answer(question, {}, 0)).text
+
+
+def _value(reply: str) -> float:
+    return float(reply.partition(": ")[2])
+
+
+def test_a_fit_is_the_cosine_on_five_levels() -> None:
+    fits = {text: _value(_ask("fit", [["tax", "cut"]], text=text)) for text in ("near", "against")}
+    assert fits["near"] == pytest.approx(1 + 4 * np.cos(np.deg2rad(30)), abs=1e-6)
+    assert fits["against"] == 1
+
+
+def test_a_ranking_is_by_cosine_ties_in_order() -> None:
+    texts = ["far", "near", "against", "near"]
+    assert _ask("rank", [["tax", "cut"]], texts=texts) == "RANKING: 2, 4, 1, 3"
+
+
+def test_a_rating_is_the_mean_cosine_over_pairs_of_distinct_words() -> None:
+    cosines = [np.cos(np.deg2rad(angle)) for angle in (20, 20, 40)]
+    rating = _value(_ask("rating", [["up", "near", "down", "up"]]))
+    assert rating == pytest.approx(1 + 2 * np.mean(cosines), abs=1e-6)
+    assert _ask("rating", [["up"]]) == "RATING: 1.000000"
+
+
+def test_an_intruder_is_the_farthest_from_the_others() -> None:
+    assert _ask("intrusion", [["up"], ["down"], ["side"], ["near"]]) == "INTRUDER: 3"
+
+
+def test_other_questions_are_refused() -> None:
+    with pytest.raises(InputError, match="no question of kind 'label'"):
+        _ask("label", [["up"]])

@@ -1,0 +1,146 @@
+"""The ledger: shared by processes, taken over from dead ones, durable before it is used."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from mtmbench.core.errors import InputError
+from mtmbench.judges.ledger import Answer, Batch, Ledger
+
+PAYER = """
+import asyncio, os, sys
+from pathlib import Path
+from mtmbench.judges.ledger import Answer, Ledger
+
+path, log, first, n = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+
+async def pay(key):
+    with open(log, "a") as file:
+        file.write(key + "\\n")
+    await asyncio.sleep(0.01)
+    return Answer(key, f"to {key}", False, {"input": 3}, "r", 0.5)
+
+async def main():
+    slots = asyncio.Semaphore(4)
+    with Ledger(path) as ledger:
+        # Each begins elsewhere, so that they meet.
+        keys = [f"k{(i + first) % n}" for i in range(n)]
+        answers = await asyncio.gather(
+            *[ledger.obtain(key, "what", lambda key=key: pay(key), slots) for key in keys]
+        )
+        assert [answer.text for answer in answers] == [f"to {key}" for key in keys]
+
+asyncio.run(main())
+"""
+
+
+def payer(folder: Path, first: int, n: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", PAYER, str(folder / "ledger.sqlite"), str(folder / "log"),
+         str(first), str(n)],
+    )  # fmt: skip
+
+
+def paid(folder: Path) -> Counter[str]:
+    return Counter((folder / "log").read_text().split())
+
+
+def test_two_processes_pay_for_nothing_twice(tmp_path: Path) -> None:
+    n = 120
+    processes = [payer(tmp_path, first, n) for first in (0, 60)]
+    assert [process.wait(60) for process in processes] == [0, 0]
+    assert paid(tmp_path) == Counter({f"k{i}": 1 for i in range(n)})
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        assert ledger.spent() == 0.5 * n
+        assert ledger.get("k7") == Answer("k7", "to k7", False, {"input": 3}, "r", 0.5)
+        assert ledger.get("k120") is None
+
+
+def test_the_claims_of_a_killed_process_are_taken_over(tmp_path: Path) -> None:
+    n = 120
+    (tmp_path / "log").touch()
+    killed = payer(tmp_path, 0, n)
+    while len(paid(tmp_path)) < 30:
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as db:
+        kept = {key for (key,) in db.execute("SELECT key FROM answers")}
+        assert db.execute("SELECT count(*) FROM claims").fetchone()[0] > 0
+    before = paid(tmp_path)
+    assert payer(tmp_path, 0, n).wait(60) == 0
+    again = paid(tmp_path) - before
+    assert set(again) == {f"k{i}" for i in range(n)} - kept
+    # Four slots: no more than four were under way.
+    assert (paid(tmp_path).total() - n) <= 4
+
+
+def test_who_fails_gives_the_question_back(tmp_path: Path) -> None:
+    async def fail() -> Answer:
+        raise OSError("no")
+
+    async def succeed() -> Answer:
+        return Answer("k", "yes", False, {}, "")
+
+    async def main(ledger: Ledger) -> Answer:
+        slot = asyncio.Semaphore(1)
+        with pytest.raises(OSError, match="no"):
+            await ledger.obtain("k", "what", fail, slot)
+        return await ledger.obtain("k", "what", succeed, slot)
+
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        assert asyncio.run(main(ledger)).text == "yes"
+        assert ledger.get("k") == Answer("k", "yes", False, {}, "", None)
+
+
+def test_an_answer_that_is_there_stays(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        for text in ("first", "second"):
+            asyncio.run(ledger.keep([(Answer("k", text, True, {}, ""), "what")]))
+        kept = ledger.get("k")
+    assert kept is not None
+    assert (kept.text, kept.refused) == ("first", True)
+
+
+def test_batches_are_noted(tmp_path: Path) -> None:
+    batch = Batch("t", "judge", None, "submitting", {"k": "what"})
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        asyncio.run(ledger.note_batch(batch))
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        assert ledger.batches("judge") == [batch]
+        assert ledger.batches("another") == []
+        asyncio.run(ledger.note_batch(Batch("t", "judge", "b-1", "submitted", {"k": "what"})))
+        assert [found.id for found in ledger.batches("judge")] == ["b-1"]
+        asyncio.run(ledger.note_batch(Batch("t", "judge", "b-1", "collected", {})))
+        assert ledger.batches("judge") == []
+
+
+def test_a_later_schema_is_not_read(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l.sqlite"):
+        pass
+    with closing(sqlite3.connect(tmp_path / "l.sqlite")) as db, db:
+        db.execute("UPDATE meta SET value = '9'")
+    with pytest.raises(InputError, match="schema 9; this mtmbench reads up to 1"):
+        Ledger(tmp_path / "l.sqlite")
+
+
+def test_a_claim_of_another_life_of_the_pid_is_dead(tmp_path: Path) -> None:
+    async def succeed() -> Answer:
+        return Answer("k", "mine", False, {}, "")
+
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        with closing(sqlite3.connect(tmp_path / "l.sqlite")) as db, db:
+            db.execute("INSERT INTO claims VALUES ('k', 'o', ?, 'long ago')", (os.getpid(),))
+        obtained = ledger.obtain("k", "what", succeed, asyncio.Semaphore(1))
+        assert asyncio.run(asyncio.wait_for(obtained, 5)).text == "mine"

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from mtmbench.core.cards import JudgingSpec
+from mtmbench.core.errors import InputError
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.judges.base import EMPTY_TOPIC
+from mtmbench.matches.options import document_option, document_options, top_topics
+
+MakeResult = Callable[..., TopicResult]
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [
+        ([0.2, 0.5, 0.3], [1, 2]),
+        ([0.8, 0.1, 0.1], [0]),
+        ([0.75, 0.25, 0.0], [0]),
+        ([0.74, 0.26, 0.0], [0, 1]),
+        ([0.25, 0.25, 0.25, 0.25], [0, 1]),
+        ([0.1, 0.45, 0.45], [1, 2]),
+        ([0.0, 0.6, 0.0], [1]),
+        ([0.0, 0.0, 0.0], []),
+    ],
+)
+def test_top_topics(shares: list[float], expected: list[int]) -> None:
+    array = np.asarray(shares, dtype=np.float32)
+    assert top_topics(array, max_topics=2, share=0.75) == expected
+
+
+def test_rounding_of_f32_shares_does_not_add_a_topic() -> None:
+    shares = np.asarray([0.7, 0.2, 0.1], dtype=np.float32)
+    assert float(shares[0]) + float(shares[1]) < 0.9
+    assert top_topics(shares, max_topics=3, share=0.9) == [0, 1]
+
+
+def test_more_topics_until_the_share_is_reached() -> None:
+    shares = np.asarray([0.1, 0.2, 0.3, 0.4], dtype=np.float32)
+    assert top_topics(shares, max_topics=4, share=0.75) == [3, 2, 1]
+    assert top_topics(shares, max_topics=4, share=1.0) == [3, 2, 1, 0]
+
+
+def test_option_shows_items_weights_and_projected_words(
+    make_result: MakeResult, spec: JudgingSpec
+) -> None:
+    result = make_result([[0.6, 0.4], [1, 0], [0, 1], [0, 0]], [["a", "b"], ["c", "d", "e"]])
+    projected = ([["x", "y"], ["z"]], [[2.0, 1.0], [3.0]])
+    option = document_option(
+        result, 0, "me", spec=spec, representation="items", projected=projected
+    )
+    assert option.name == "me"
+    first, second = option.topics
+    assert first.share == pytest.approx(0.6)
+    assert first.items == ("a", "b")
+    assert first.item_weights == pytest.approx((2 / 3, 1 / 3))
+    assert (first.words, first.word_weights) == (("x", "y"), (2.0, 1.0))
+    assert second.items == ("c", "d", "e")
+    assert (second.words, second.word_weights) == (("z",), (3.0,))
+    assert first.description == "a, b"
+
+
+def test_no_mass_is_no_topic(make_result: MakeResult, spec: JudgingSpec) -> None:
+    result = make_result([[0.6, 0.4], [1, 0], [0, 1], [0, 0]], [["a"], ["b"]])
+    options = document_options(result, [3, 2], "me", spec=spec, representation="items")
+    assert options[0].topics == ()
+    assert [topic.items for topic in options[1].topics] == [("b",)]
+
+
+def test_items_are_cut_to_top_items(make_result: MakeResult) -> None:
+    result = make_result([[1.0]] * 4, [[f"w{i}" for i in range(30)]])
+    spec = JudgingSpec(top_items=3)
+    option = document_option(result, 0, "me", spec=spec, representation="items")
+    assert option.topics[0].items == ("w0", "w1", "w2")
+
+
+def test_a_topic_without_items_is_shown_as_empty(
+    make_result: MakeResult, spec: JudgingSpec
+) -> None:
+    result = make_result([[1.0, 0.0]] * 4, [[], ["a"]])
+    option = document_option(result, 0, "me", spec=spec, representation="items")
+    assert [topic.description for topic in option.topics] == [EMPTY_TOPIC]
+
+
+def test_summaries_are_shown_on_their_board_only(
+    make_result: MakeResult, spec: JudgingSpec
+) -> None:
+    result = make_result([[1.0]] * 4, [["a", "b"]], summaries=["Ice\n hockey."])
+    summary = document_option(result, 0, "me", spec=spec, representation="summary")
+    items = document_option(result, 0, "me", spec=spec, representation="items")
+    assert summary.topics[0].description == "Ice hockey."
+    assert items.topics[0].description == "a, b"
+
+
+def test_errors_name_what_is_wrong(make_result: MakeResult, spec: JudgingSpec) -> None:
+    result = make_result([[1.0]] * 4, [["a"]])
+    with pytest.raises(InputError, match="me has no topic summaries"):
+        document_option(result, 0, "me", spec=spec, representation="summary")
+    with pytest.raises(InputError, match="row 4 of a result over 4 documents"):
+        document_option(result, 4, "me", spec=spec, representation="items")
+    with pytest.raises(InputError, match="projected words of 2 topics"):
+        document_option(
+            result, 0, "me", spec=spec, representation="items",
+            projected=([["x"], ["y"]], [[1.0], [1.0]]),
+        )  # fmt: skip

@@ -1,0 +1,241 @@
+"""Suites whose topics are refined and summarised: cells, records, boards, resuming."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import SUPPORT
+
+from mtmbench.boards.cells import read_records
+from mtmbench.boards.write import write_board
+from mtmbench.core.cards import Suite
+from mtmbench.core.errors import InputError
+from mtmbench.core.plugins import load_plugins
+from mtmbench.core.registries import JUDGES
+from mtmbench.core.types import Record
+from mtmbench.matches.rewrites import read_shown, shown_path
+from mtmbench.run.harness import RunOutcome, run_suite
+from mtmbench.run.plan import make_plan
+
+PLUGINS = [
+    str(SUPPORT / "fast_plugin.py"),
+    str(SUPPORT / "topic_plugin.py"),
+]
+WORDS = ("bread", "soup", "oven", "butter", "orbit", "rocket", "moon", "planet", "goal", "team")
+
+
+@pytest.fixture
+def corpus_file(tmp_path: Path) -> Path:
+    rng = random.Random(0)
+    path = tmp_path / "tiny.jsonl"
+    rows = [{"id": f"d{i}", "text": " ".join(rng.choices(WORDS, k=30))} for i in range(30)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def suite_of(corpus_file: Path, **judging: Any) -> Suite:
+    return Suite.model_validate(
+        {
+            "name": "tiny", "corpora": [str(corpus_file)], "models": ["drawn", "drawn-sharp"],
+            "k": [4], "seeds": [0, 1], "words": {"max_df": 1.0},
+            "params": {"drawn-sharp": {"sharpness": 5.0}},
+            "judging": {"judges": ["topic-reader"], "documents": 20, **judging},
+        }
+    )  # fmt: skip
+
+
+def play(suite: Suite, folder: Path, **options: Any) -> RunOutcome:
+    return run_suite(suite, folder, plugins=PLUGINS, workers=0, **options)
+
+
+def records(folder: Path, kind: str) -> list[Record]:
+    return [r for r in read_records(folder / "records.jsonl") if r.kind == kind]
+
+
+def _judge(name: str) -> Any:
+    load_plugins(PLUGINS)
+    return JUDGES.get(name)
+
+
+BOTH = {"representations": ["items", "summary"], "summariser": "writer", "refiner": "writer"}
+
+
+def test_topics_are_refined_then_summarised_for_all_models_alike(
+    tmp_path: Path, corpus_file: Path
+) -> None:
+    reader: Any = _judge("topic-reader")
+    reader.seen.clear()
+    outcome = play(suite_of(corpus_file, **BOTH), tmp_path / "run")
+    assert outcome.errors == ()
+    shown = records(tmp_path / "run", "shown")
+    # Two models; the second seed plays no match and is not asked about.
+    assert sorted(r.payload["task"] for r in shown) == ["refine", "refine", "summary", "summary"]
+    fits = {r.key: r.payload["topics"] for r in records(tmp_path / "run", "fit")}
+    expected: set[str] = set()
+    for record in shown:
+        topics = fits[record.payload["fits"][0]]
+        assert len(record.payload["topics"]) == 4
+        for topic, row in zip(topics, record.payload["topics"], strict=True):
+            items = topic["items"]
+            if record.payload["task"] == "refine":
+                assert row == {"status": "ok", "value": [items[1]]}
+                expected.add(", ".join([items[0], *items[2:]]))
+            else:
+                assert row == {"status": "ok", "value": f"About {items[0]}."}
+                expected.add(row["value"])
+        assert record.payload["answers_by"]["revisions"] == ["writer-1"]
+        assert record.payload["answers_by"]["questions"] == 4
+    assert reader.seen <= expected
+    assert {text for text in reader.seen if text.startswith("About")}
+    matches = {r.payload["representation"]: r.payload for r in records(tmp_path / "run", "match")}
+    assert set(matches) == {"items", "summary"}
+    assert matches["items"]["refine"]["judge"] == matches["summary"]["summary"]["judge"] == "writer"
+    assert "summary" not in matches["items"]
+
+    board = json.loads((tmp_path / "run" / "board.json").read_text())
+    assert {row["representation"] for row in board["ratings"]} == {"items", "summary"}
+    refine, summary = board["shown"]
+    assert (refine["task"], refine["statuses"], refine["usage"]) == (
+        "refine", {"ok": 8}, {"input": 0, "output": 8},
+    )  # fmt: skip
+    assert (summary["judge"], summary["revisions"]) == ("writer", ["writer-1"])
+    assert [row["model"] for row in summary["fits"]] == ["drawn", "drawn-sharp"]
+    page = (tmp_path / "run" / "board.md").read_text()
+    assert "Summaries were written from the top items by judge card writer (writer-1)" in page
+    assert "Up to two odd ones of every topic's 10 top items" in page
+    assert "Warning: " not in page
+    before = (tmp_path / "run" / "board.json").read_bytes()
+    write_board(tmp_path / "run")
+    assert (tmp_path / "run" / "board.json").read_bytes() == before
+
+
+def test_a_second_run_asks_nothing_and_lost_files_are_made_from_the_answers(
+    tmp_path: Path, corpus_file: Path
+) -> None:
+    suite, folder = suite_of(corpus_file, **BOTH), tmp_path / "run"
+    writer: Any = _judge("writer")
+    writer.asked = 0
+    play(suite, folder)
+    first = writer.asked
+    assert first == 16
+    assert play(suite, folder).played == 0
+    summary = next(r for r in records(folder, "shown") if r.payload["task"] == "summary")
+    kept = read_shown(folder, summary.key)
+    shown_path(folder, summary.key).write_text("{")
+    with pytest.raises(InputError, match="not a whole file of shown topics"):
+        read_shown(folder, summary.key)
+    assert play(suite, folder).played == 1
+    assert read_shown(folder, summary.key) == kept
+    assert writer.asked == first
+
+
+def priced(tmp_path: Path) -> str:
+    """A card of which every answer costs 1."""
+    path = tmp_path / "priced.toml"
+    path.write_text(
+        "client = 'writer'\n[decoding]\nmax_tokens = 1\n[prices]\ninput = 0\noutput = 1_000_000\n"
+    )
+    return str(path)
+
+
+def test_a_budget_holds_for_refinements_and_summaries_together(
+    tmp_path: Path, corpus_file: Path
+) -> None:
+    card, folder = priced(tmp_path), tmp_path / "run"
+    suite = suite_of(corpus_file, **{**BOTH, "refiner": card, "summariser": card})
+    writer: Any = _judge("writer")
+    writer.asked = 0
+    outcome = play(suite, folder, budget=10)
+    # Eight topics are refined; two of eight summaries are what is left.
+    assert writer.asked == 10
+    assert [what.split(" of ")[0] for what, _ in outcome.errors] == ["summary", "summary"]
+    assert {reason.split(": ")[0] for _, reason in outcome.errors} == {"JudgeStoppedError"}
+    assert play(suite, folder, budget=16).errors == ()
+    assert writer.asked == 16
+    board = json.loads((folder / "board.json").read_text())
+    assert [row["cost"] for row in board["shown"]] == [8.0, 8.0]
+
+
+def test_a_budget_holds_for_values_that_a_judge_gives(tmp_path: Path, corpus_file: Path) -> None:
+    suite = suite_of(corpus_file).model_copy(
+        update={"metrics": ("rating",), "metric_params": {"rating": {"judge": priced(tmp_path)}}}
+    )
+    writer: Any = _judge("writer")
+    writer.asked = 0
+    outcome = play(suite, tmp_path / "run", budget=7)
+    # Four fits of four topics: the first is rated, the others want 12 where 3 are left.
+    assert writer.asked == 7
+    assert len(outcome.errors) == 3
+    assert all("the budget of 7.00 is used up" in reason for _, reason in outcome.errors)
+
+
+@pytest.mark.parametrize("where", ["summariser", "metric"])
+def test_a_budget_needs_prices_of_every_card(tmp_path: Path, corpus_file: Path, where: str) -> None:
+    suite = suite_of(corpus_file, **({} if where == "metric" else BOTH))
+    if where == "metric":
+        params = {"metrics": ("rating",), "metric_params": {"rating": {"judge": "writer"}}}
+        suite = suite.model_copy(update=params)
+    with pytest.raises(InputError, match="judge 'writer' has no prices"):
+        play(suite, tmp_path / "run", budget=1)
+
+
+@pytest.mark.parametrize("judge", ["topic-reader", "chat-topic-reader"])
+def test_missing_summaries_remove_documents_and_warn(
+    tmp_path: Path, corpus_file: Path, judge: str
+) -> None:
+    plain = tmp_path / "plain"
+    play(suite_of(corpus_file), plain)
+    fit = next(r for r in records(plain, "fit") if r.payload["seed"] == 0)
+    mute = fit.payload["topics"][0]["items"][0]
+    card = tmp_path / "mute.toml"
+    card.write_text(f"client = 'writer'\n[params]\nmute = '{mute}'\n")
+    suite = suite_of(corpus_file, representations=["summary"], summariser=str(card), judges=[judge])
+    play(suite, tmp_path / "run")
+    statuses: dict[str, int] = {}
+    for record in records(tmp_path / "run", "shown"):
+        for row in record.payload["topics"]:
+            statuses[row["status"]] = statuses.get(row["status"], 0) + 1
+            assert ("reply" in row) == (row["status"] == "unparsed")
+    assert statuses["unparsed"] >= 1
+    (match,) = records(tmp_path / "run", "match")
+    forward = match.payload["forward"]
+    assert len(forward) == 20
+    assert 0 < forward.count("u") < 20
+    asked = 20 - forward.count("u") - sum(c in "ABT" for c in forward)
+    assert match.payload["calls"] == (asked if judge == "topic-reader" else 2 * asked)
+    page = (tmp_path / "run" / "board.md").read_text()
+    assert f"Warning: {statuses['unparsed']} of 8 replies gave nothing, more than 5 %" in page
+
+
+def test_a_summariser_that_fails_costs_its_board_alone(tmp_path: Path, corpus_file: Path) -> None:
+    card = tmp_path / "dead.toml"
+    card.write_text("client = 'writer'\n[params]\nfails = true\n")
+    suite = suite_of(corpus_file, representations=["items", "summary"], summariser=str(card))
+    outcome = play(suite, tmp_path / "run")
+    assert sorted(what for what, _ in outcome.errors) == [
+        f"summary of {name} on tiny, K = 4, seed 0" for name in ("drawn", "drawn-sharp")
+    ]
+    assert all("OSError: the line is dead" in reason for _, reason in outcome.errors)
+    statuses = {r.payload["representation"]: r for r in records(tmp_path / "run", "match")}
+    assert statuses["items"].status == "ok"
+    assert statuses["summary"].payload["reason"] == "a refinement or summary that it needs failed"
+    assert "1 topic set" in (tmp_path / "run" / "board.md").read_text()
+
+
+def test_without_the_options_nothing_changes(corpus_file: Path) -> None:
+    plain = make_plan(suite_of(corpus_file), plugins=PLUGINS)
+    options = make_plan(suite_of(corpus_file, **BOTH), plugins=PLUGINS)
+    summaries = {**BOTH, "refiner": None}
+    unrefined = make_plan(suite_of(corpus_file, **summaries), plugins=PLUGINS)
+    assert plain.shown == ()
+    assert plain.matches[0].identity().keys() == unrefined.matches[0].identity().keys()
+    # A summariser changes no match of items; a refiner changes them all.
+    assert plain.keys() < unrefined.keys()
+    keys = {cell.key for cell in options.matches}
+    assert not keys & {cell.key for cell in unrefined.matches}
+    assert {cell.key for cell in options.fits} == {cell.key for cell in plain.fits}
+    assert len({cell.key for cell in options.shown}) == 4

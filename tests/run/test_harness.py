@@ -1,0 +1,279 @@
+"""Runs: complete, resumable after kill -9 at any moment, equal bytes however they were played."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import SUPPORT
+
+from mtmbench.core.cards import Suite, parse_card
+from mtmbench.core.errors import StoreInUseError
+from mtmbench.core.registries import METRICS, MODELS
+from mtmbench.core.store import RunStore, read_records
+from mtmbench.run.harness import run_suite
+from mtmbench.run.plan import make_plan
+from mtmbench.run.workspace import result_path
+
+PLUGIN = str(SUPPORT / "fast_plugin.py")
+BOARD_FILES = ("records.jsonl", "board.json", "board.csv", "board.md", "index.html")
+SUBJECTS = {
+    "sport": ("match", "team", "goal", "season", "player", "coach", "league", "score", "final"),
+    "food": ("bread", "soup", "oven", "butter", "flavour", "kitchen", "recipe", "salt", "meal"),
+    "space": ("orbit", "rocket", "moon", "planet", "star", "launch", "crew", "gravity", "comet"),
+}
+
+
+@pytest.fixture
+def corpus_file(tmp_path: Path) -> Path:
+    rng = random.Random(0)
+    path = tmp_path / "tiny.jsonl"
+    with path.open("w") as file:
+        for i in range(60):
+            subject = list(SUBJECTS)[i % 3]
+            text = " ".join(rng.choices(SUBJECTS[subject], k=30))
+            file.write(json.dumps({"id": f"d{i}", "text": text, "label": subject}) + "\n")
+    return path
+
+
+def suite_of(corpus_file: Path, **changes: Any) -> Suite:
+    data: dict[str, Any] = {
+        "name": "tiny",
+        "corpora": [str(corpus_file)],
+        "models": ["drawn", "drawn-sharp"],
+        "k": [5],
+        "seeds": [0, 1],
+        "metrics": ["diversity", "nmi", "stability", "coverage"],
+        "params": {"drawn-sharp": {"sharpness": 5.0}},
+        "judging": {"judges": ["scripted"], "documents": 40},
+    }
+    return parse_card({**data, **changes}, Suite, "test suite")
+
+
+def board_bytes(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in BOARD_FILES}
+
+
+def test_a_run_plays_every_cell_and_a_second_one_none(tmp_path: Path, corpus_file: Path) -> None:
+    suite = suite_of(corpus_file)
+    plan = make_plan(suite, plugins=[PLUGIN])
+    assert len(plan.fits) == 4
+    assert len(plan.matches) == 1
+    first = run_suite(suite, tmp_path / "out", plugins=[PLUGIN], workers=0)
+    assert first.errors == ()
+    assert first.played == len(plan.keys())
+    records = read_records(tmp_path / "out" / "records.jsonl")
+    assert {record.key for record in records} == plan.keys()
+    before = board_bytes(tmp_path / "out")
+    second = run_suite(suite, tmp_path / "out", plugins=[PLUGIN], workers=0)
+    assert (second.played, second.reused) == (0, first.played)
+    assert board_bytes(tmp_path / "out") == before
+
+
+def test_keys_hash_names_and_versions_and_not_where_the_code_lies(
+    corpus_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = suite_of(corpus_file)
+    plan = make_plan(suite, plugins=[PLUGIN])
+    for registry in (MODELS, METRICS):
+        monkeypatch.setattr(registry, "origin", lambda name: f"moved.elsewhere:{name}")
+    assert make_plan(suite, plugins=[PLUGIN]).keys() == plan.keys()
+    monkeypatch.setattr(MODELS.get("drawn"), "version", 2)
+    later = zip(plan.fits, make_plan(suite, plugins=[PLUGIN]).fits, strict=True)
+    assert {cell.registry for cell, now in later if cell.key != now.key} == {"drawn"}
+
+
+def test_workers_do_not_change_a_byte(tmp_path: Path, corpus_file: Path) -> None:
+    suite = suite_of(corpus_file)
+    for workers in (0, 2):
+        run_suite(suite, tmp_path / str(workers), plugins=[PLUGIN], workers=workers)
+    assert board_bytes(tmp_path / "0") == board_bytes(tmp_path / "2")
+
+
+def test_adding_a_model_plays_only_what_is_new(tmp_path: Path, corpus_file: Path) -> None:
+    folder = tmp_path / "out"
+    run_suite(suite_of(corpus_file, models=["drawn"]), folder, plugins=[PLUGIN], workers=0)
+    both = run_suite(suite_of(corpus_file), folder, plugins=[PLUGIN], workers=0)
+    n_drawn = len(make_plan(suite_of(corpus_file, models=["drawn"]), plugins=[PLUGIN]).keys())
+    assert both.reused == n_drawn
+
+
+def test_a_failing_cell_is_an_error_record_and_the_rest_goes_on(
+    tmp_path: Path, corpus_file: Path
+) -> None:
+    suite = suite_of(corpus_file, models=["drawn", "failing"])
+    outcome = run_suite(suite, tmp_path / "out", plugins=[PLUGIN], workers=0)
+    records = read_records(tmp_path / "out" / "records.jsonl")
+    failed = [record for record in records if record.status == "error" and record.kind == "fit"]
+    assert [record.payload["reason"] for record in failed] == [
+        "InputError: seed 1 is not to my liking"
+    ]
+    assert any("failing" in cell for cell, _ in outcome.errors)
+    ok = [record for record in records if record.kind == "fit" and record.status == "ok"]
+    assert len(ok) == 3
+    with RunStore(tmp_path / "out") as store:
+        assert "not to my liking" in store.tracebacks()[failed[0].key]
+
+
+def test_a_dead_worker_costs_its_cell_alone(tmp_path: Path, corpus_file: Path) -> None:
+    suite = suite_of(corpus_file, models=["drawn", "dying"], metrics=[])
+    outcome = run_suite(suite, tmp_path / "out", plugins=[PLUGIN], workers=1)
+    reasons = [reason for _, reason in outcome.errors]
+    assert len(reasons) == 1
+    assert "exit code 9" in reasons[0]
+
+
+def test_a_lost_result_file_is_fitted_again(tmp_path: Path, corpus_file: Path) -> None:
+    suite = suite_of(corpus_file)
+    folder = tmp_path / "out"
+    run_suite(suite, folder, plugins=[PLUGIN], workers=0)
+    before = board_bytes(folder)
+    key = make_plan(suite, plugins=[PLUGIN]).fits[0].key
+    result_path(folder, key).write_bytes(b"half a file")
+    again = run_suite(suite, folder, plugins=[PLUGIN], workers=0)
+    assert again.played == 1
+    assert board_bytes(folder) == before
+
+
+def test_two_runs_on_one_folder(tmp_path: Path, corpus_file: Path) -> None:
+    with RunStore(tmp_path / "out"), pytest.raises(StoreInUseError):
+        run_suite(suite_of(corpus_file), tmp_path / "out", plugins=[PLUGIN], workers=0)
+
+
+def command(*arguments: str) -> list[str]:
+    # A shell's background jobs, and what they start, are born with the signal ignored.
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{listen}; from mtmbench.cli.app import main; main()"
+    return [sys.executable, "-c", code, *arguments]
+
+
+def run_command(corpus_file: Path, folder: Path) -> list[str]:
+    suite = corpus_file.parent / "tiny.toml"
+    suite.write_text(
+        f'name = "tiny"\ncorpora = ["{corpus_file}"]\nmodels = ["drawn", "drawn-sharp"]\n'
+        'k = [4, 5, 6]\nseeds = [0, 1, 2, 3]\nmetrics = ["diversity", "nmi", "coverage"]\n'
+        "[params.drawn]\npause = 0.2\n[params.drawn-sharp]\nsharpness = 5.0\npause = 0.2\n"
+        '[judging]\njudges = ["scripted"]\ndocuments = 40\n'
+    )
+    return command(
+        "run", str(suite), "--out", str(folder), "--plugin", PLUGIN, "--workers", "2"
+    )  # fmt: skip
+
+
+def test_exit_codes(tmp_path: Path, corpus_file: Path) -> None:
+    arguments = run_command(corpus_file, tmp_path / "out")
+    wrong = subprocess.run([*arguments, "--set", "sedes=[1]"], capture_output=True, text=True)
+    assert wrong.returncode == 2
+    assert "did you mean 'seeds'" in wrong.stderr
+    with RunStore(tmp_path / "out"):
+        held = subprocess.run(arguments, capture_output=True, text=True)
+    assert held.returncode == 4
+    failing = subprocess.run(
+        [*arguments, "--models", "drawn,failing"], capture_output=True, text=True
+    )
+    assert failing.returncode == 1
+    assert "seed 1 is not to my liking" in failing.stdout
+
+
+def test_ctrl_c_stops_cleanly_and_the_same_command_resumes(
+    tmp_path: Path, corpus_file: Path
+) -> None:
+    # The fits after the first take seconds together, so that the signal finds them under way.
+    arguments = [*run_command(corpus_file, tmp_path / "out"), "--set", "params.drawn-sharp.pause=1"]
+    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    wait_for_records(tmp_path / "out", 1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    assert subprocess.run(arguments, capture_output=True).returncode == 0
+
+
+def wait_for_records(folder: Path, n: int, timeout: float = 180.0) -> None:
+    import sqlite3
+
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if (folder / "store.sqlite").exists():
+            try:
+                with sqlite3.connect(f"file:{folder / 'store.sqlite'}?mode=ro", uri=True) as db:
+                    if db.execute("SELECT count(*) FROM records").fetchone()[0] >= n:
+                        return
+            except sqlite3.OperationalError:
+                pass
+        time.sleep(0.05)
+    raise TimeoutError(f"no {n} records in {folder} after {timeout} s")
+
+
+def test_killed_at_twenty_random_moments_the_board_is_the_same(
+    tmp_path: Path, corpus_file: Path
+) -> None:
+    whole = run_command(corpus_file, tmp_path / "whole")
+    start = time.monotonic()
+    assert subprocess.run(whole, capture_output=True).returncode == 0
+    duration = time.monotonic() - start
+    arguments = run_command(corpus_file, tmp_path / "killed")
+    moments = random.Random(7)
+    finished_before: set[str] = set()
+    for _ in range(20):
+        process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(moments.uniform(0.05, 0.8) * duration)
+        process.kill()
+        process.wait()
+        with RunStore(tmp_path / "killed") as store:  # waits for the orphaned workers
+            finished = store.finished()
+        assert finished_before <= finished
+        finished_before = finished
+    done = subprocess.run(arguments, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert board_bytes(tmp_path / "killed") == board_bytes(tmp_path / "whole")
+
+
+class Heard:
+    """Progress that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.phases: list[tuple[str, float]] = []
+        self.units: list[list[float]] = []
+
+    def phase(self, name: str, total: float) -> None:
+        self.phases.append((name, total))
+        self.units.append([])
+
+    def advance(self, units: float, what: str) -> None:
+        self.units[-1].append(units)
+
+
+def test_progress_adds_up_and_views_report_while_they_are_made(
+    corpus_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MTMBENCH_CACHE", str(tmp_path / "cache"))
+    long = tmp_path / "long.jsonl"
+    with long.open("w") as file:
+        for i in range(200):
+            words = random.Random(i).choices(sorted({*SUBJECTS["food"], *SUBJECTS["space"]}), k=60)
+            file.write(json.dumps({"text": " ".join(words)}) + "\n")
+    suite = suite_of(
+        long,
+        models=["drawn", "drawn-embedded"],
+        params={},
+        metrics=["coverage"],
+        words={"max_df": 1.0},
+        judging=None,
+    )
+    heard = Heard()
+    outcome = run_suite(suite, tmp_path / "run", plugins=[PLUGIN], workers=1, progress=heard)
+    assert not outcome.errors
+    assert [name for name, _ in heard.phases] == ["views", "fits", "metrics"]
+    for (_, total), units in zip(heard.phases, heard.units, strict=True):
+        assert sum(units) == pytest.approx(total)
+        assert min(units) >= 0
+    assert len(heard.units[0]) > 2  # more often than once a view: embeddings take seconds

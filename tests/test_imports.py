@@ -1,0 +1,34 @@
+"""Importing stays cheap: heavy libraries come with first use, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import pkgutil
+import subprocess
+import sys
+
+import mtmbench
+
+HEAVY = (
+    "torch", "transformers", "sae_lens", "sklearn", "scipy", "numba", "pandas", "gensim", "plotly",
+    "sentence_transformers", "bertopic", "umap", "ray", "openai", "datasets",
+)  # fmt: skip
+OF_MODELS_AND_METRICS = (
+    "mtmbench.models.", "mtmbench.metrics.", "mtmbench.testing", "mtmbench.run.estimate",
+    "mtmbench.steering.suite", "mtmbench.steering.weights", "mtmbench.studies.steering",
+    "mtmbench.embedded.training.muon",
+)  # fmt: skip
+"""Modules that define models and metrics, or use them by name: numba, scikit-learn, torch."""
+
+
+def test_no_other_module_imports_a_heavy_library() -> None:
+    names = [found.name for found in pkgutil.walk_packages(mtmbench.__path__, "mtmbench.")]
+    light = [
+        name
+        for name in names
+        if not name.startswith(OF_MODELS_AND_METRICS) and not name.endswith("__main__")
+    ]
+    assert len(light) > 150
+    code = "import sys\n" + "".join(f"import {name}\n" for name in light)
+    code += f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
