@@ -68,10 +68,12 @@ endif
 	@touch $@
 	@echo "==> installed; the command is $(BIN)/mtmbench"
 
-lint: setup  ## ruff: rules and format
+lint: setup  ## ruff, and which room may import which (import-linter)
 	@echo "==> ruff"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@echo "==> import-linter"
+	@$(BIN)/lint-imports --no-logo || { $(BIN)/lint-imports --no-logo --verbose; exit 1; }
 
 format: setup  ## let ruff mend what it can
 	@$(BIN)/ruff check --fix .

@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mtmbench.api import Board, load_corpus, model, run, score, views
-    from mtmbench.core.registries import (
-        register_corpus,
-        register_features,
-        register_judge,
-        register_metric,
-        register_model,
-    )
     from mtmbench.core.topic_result import TopicResult
     from mtmbench.core.types import Corpus, Counts, ItemSpace, Record, Views
+    from mtmbench.corpora.registry import register_corpus
+    from mtmbench.features.registry import register_features
     from mtmbench.judges.base import Completion, JudgeClient, Option, Question
+    from mtmbench.judges.registry import register_judge
     from mtmbench.metrics.base import Metric, MetricValue
+    from mtmbench.metrics.registry import register_metric
     from mtmbench.models.base import TopicModel
+    from mtmbench.models.registry import register_model
 
 __version__ = "0.1.0"
 
@@ -30,13 +28,11 @@ _HOMES = {
     "mtmbench.judges.base": ("Completion", "JudgeClient", "Option", "Question"),
     "mtmbench.metrics.base": ("Metric", "MetricValue"),
     "mtmbench.models.base": ("TopicModel",),
-    "mtmbench.core.registries": (
-        "register_corpus",
-        "register_features",
-        "register_judge",
-        "register_metric",
-        "register_model",
-    ),
+    "mtmbench.corpora.registry": ("register_corpus",),
+    "mtmbench.features.registry": ("register_features",),
+    "mtmbench.judges.registry": ("register_judge",),
+    "mtmbench.metrics.registry": ("register_metric",),
+    "mtmbench.models.registry": ("register_model",),
     "mtmbench.core.topic_result": ("TopicResult",),
     "mtmbench.core.types": ("Corpus", "Counts", "ItemSpace", "Record", "Views"),
 }

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtmbench.core.cards import Suite, WordSpec, load_model_card, load_suite
-from mtmbench.core.registries import MODELS
+from mtmbench.core.card_files import load_suite
+from mtmbench.core.cards import Suite, WordSpec
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Views
 from mtmbench.corpora.load import load_corpus
 from mtmbench.features.views import make_views
+from mtmbench.models.registry import MODELS, load_model_card
 
 if TYPE_CHECKING:
     import pandas as pd

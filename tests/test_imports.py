@@ -1,4 +1,4 @@
-"""Importing stays cheap: heavy libraries come with first use, so that ``--help`` answers at once."""
+"""Importing stays cheap: heavy libraries come with first use."""
 
 from __future__ import annotations
 

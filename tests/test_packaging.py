@@ -104,7 +104,7 @@ def test_wheel_holds_every_card_prompt_and_suite_but_no_records(
 
 def test_wheel_reads_its_own_cards_from_any_directory(wheel: Path, tmp_path: Path) -> None:
     script = (
-        "import mtmbench; from mtmbench.core.cards import card_names, load_suite; "
+        "import mtmbench; from mtmbench.core.card_files import card_names, load_suite; "
         "print(mtmbench.__file__); "
         "print(*card_names('judges').values(), *card_names('suites').values()); "
         "print(load_suite('quick').name)"

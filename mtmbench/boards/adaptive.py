@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mtmbench.boards.cells import Competitor, rounded
 from mtmbench.core.cards import JudgingSpec
+from mtmbench.core.cells import Competitor
+from mtmbench.core.serialise import rounded
 from mtmbench.core.types import Record
-from mtmbench.matches.adaptive import league_scores, sides
+from mtmbench.matches.adaptive import league_scores, sides_of
 from mtmbench.stats.adaptive import LOOKS, Progress
 from mtmbench.stats.adaptive_table import adaptive_table
 from mtmbench.stats.rate import RatingTable
@@ -31,15 +32,13 @@ class AdaptiveLeague:
         played = [match for match in matches if match.status == "ok"]
         if not played:
             return None
-        heard = {side for match in played for side in sides(match.payload)}
-        pairs = sorted(
-            {sides(match.payload) for match in matches if heard.issuperset(sides(match.payload))},
-            key=lambda pair: [(model, setting or "") for model, setting in pair],
-        )
+        heard = {side for match in played for side in sides_of(match.payload)}
+        met = {sides_of(match.payload) for match in matches}
+        pairs = sorted(pair for pair in met if heard.issuperset(pair))
         n_documents = int(played[0].payload["sample"])
         league = league_scores(pairs, n_documents, played)
         state = league.progress(1 - spec.confidence, spec.resolution)
-        shown = [names[Competitor(model, setting or "")] for model, setting in league.players]
+        shown = [names[player] for player in league.players]
         table = adaptive_table(shown, league.first, league.second, league.scores, state)
         return cls(table, state, n_documents * len(pairs))
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.boards.cells import ALL, BoardRecords, Competitor, k_order, rounded
-from mtmbench.boards.leagues import League
-from mtmbench.core.serialise import seed_from
+from mtmbench.boards.cells import ALL, BoardRecords
+from mtmbench.boards.leagues import RatedLeague
+from mtmbench.core.cells import Competitor, k_order
+from mtmbench.core.serialise import rounded, seed_from
 from mtmbench.matches.match import fold
 from mtmbench.stats.agreement import MISSING, Agreement, cohen_kappa, krippendorff_alpha
 
@@ -25,7 +26,7 @@ Item = tuple[str, str, Competitor, Competitor]
 
 
 def agreement_rows(
-    board: BoardRecords, leagues: Sequence[League], confidence: float
+    board: BoardRecords, leagues: Sequence[RatedLeague], confidence: float
 ) -> list[dict[str, Any]]:
     """Returns a row per league and pair of judges, and one of all judges where there are more.
 

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mtmbench.core.cards import Suite
+from mtmbench.core.cells import Competitor
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import canonical_json
 from mtmbench.core.types import Record
 
 ALL = "all"
 """The name under which corpora are pooled."""
-
-
-@dataclass(frozen=True, order=True)
-class Competitor:
-    """A model under a feature setting; ``setting`` is "" for models that read no features."""
-
-    model: str
-    setting: str = ""
-
-    @classmethod
-    def of(cls, payload: Mapping[str, Any]) -> Competitor:
-        """Returns who a payload (or one side of a match) is about."""
-        return cls(str(payload["model"]), str(payload.get("setting") or ""))
-
-    def identity(self) -> dict[str, str | None]:
-        """Returns the fields by which a row names its competitor."""
-        return {"model": self.model, "setting": self.setting or None}
 
 
 @dataclass(frozen=True)
@@ -99,16 +83,6 @@ def display_names(suite: Suite, competitors: Iterable[Competitor]) -> dict[Compe
         who: f"{who.model}:{who.setting}" if who.setting and several else who.model
         for who in competitors
     }
-
-
-def k_order(k_spec: int | str) -> tuple[bool, int]:
-    """Sorts numbers of topics by size, ``"labels"`` first."""
-    return (False, 0) if isinstance(k_spec, str) else (True, k_spec)
-
-
-def rounded(value: float | None, digits: int) -> float | None:
-    """Rounds a number that goes on a board; None stays None and -0.0 becomes 0.0."""
-    return None if value is None else round(float(value), digits) + 0.0
 
 
 def _place(record: Record) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from mtmbench.boards.board_file import BoardFile, BoardValue, parse_board, read_board
-from mtmbench.core.cards import Card, card_folders, parse_card, read_card
+from mtmbench.core.card_files import card_folders
+from mtmbench.core.cards import Card, parse_card, read_card
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import canonical_json
 
@@ -250,7 +251,7 @@ def _overlap(old: BoardValue, new: BoardValue) -> bool:
 
 def _direction(metric: str, board: BoardFile) -> bool | None:
     """Returns whether more is better: what the board says, else the metric itself."""
-    from mtmbench.core.registries import METRICS
+    from mtmbench.metrics.registry import METRICS
 
     stated = board.metrics.get(metric, {}).get("higher_is_better")
     if isinstance(stated, bool):
@@ -299,7 +300,8 @@ def _depends_on(apart: Mapping[tuple[str, str], str], value: BoardValue | None) 
 
 
 def _check_names(tolerances: Tolerances, *boards: BoardFile) -> None:
-    from mtmbench.core.registries import METRICS, MODELS
+    from mtmbench.metrics.registry import METRICS
+    from mtmbench.models.registry import MODELS
 
     played = {v.name for board in boards for v in board.values.values() if v.kind == "metric"}
     known = {*METRICS.names(), *played}

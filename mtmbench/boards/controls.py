@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mtmbench.boards.cells import ALL, BoardRecords, Competitor, k_order, rounded
+from mtmbench.boards.cells import ALL, BoardRecords
+from mtmbench.core.cells import Competitor, k_order
+from mtmbench.core.serialise import rounded
 from mtmbench.core.types import Record
-from mtmbench.matches.audit import Rate, clustered
 from mtmbench.matches.controls import LEAST_SCORE
 from mtmbench.matches.match import fold
+from mtmbench.stats.intervals import Rate, clustered
 
 FIRST_SLOT = "first_slot"
 POOLED_CONTROLS = (FIRST_SLOT, "refit", "other_topic", "repeat")

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mtmbench.boards.adaptive import AdaptiveLeague
-from mtmbench.boards.cells import ALL, BoardRecords, Competitor, display_names, k_order, rounded
+from mtmbench.boards.cells import ALL, BoardRecords, display_names
 from mtmbench.boards.lengths import adjusted_ratings, log_ratios
 from mtmbench.core.cards import JudgingSpec, Suite
+from mtmbench.core.cells import Competitor, League
 from mtmbench.core.errors import InputError
-from mtmbench.core.serialise import seed_from
+from mtmbench.core.serialise import rounded, seed_from
 from mtmbench.core.types import Record
 from mtmbench.matches.match import fold
 from mtmbench.stats.elo import sequential_elo
@@ -21,17 +22,7 @@ from mtmbench.stats.rate import RatingRow, RatingTable, rate
 
 
 @dataclass(frozen=True)
-class LeagueKey:
-    """What makes comparisons belong together; ``corpus`` is "all" where corpora are pooled."""
-
-    judge: str
-    corpus: str
-    k_spec: int | str
-    representation: str
-
-
-@dataclass(frozen=True)
-class League:
+class RatedLeague:
     """One league, rated.
 
     Attributes:
@@ -42,7 +33,7 @@ class League:
         sequential: sequential Elo rows, as in ``board.json``.
     """
 
-    key: LeagueKey
+    key: League
     k: int | None
     rows: list[dict[str, Any]]
     win_rates: dict[str, Any]
@@ -65,7 +56,7 @@ class _Comparison:
     log_ratio: float | None = None
 
 
-def rate_leagues(suite: Suite, records: BoardRecords) -> list[League]:
+def rate_leagues(suite: Suite, records: BoardRecords) -> list[RatedLeague]:
     """Rates every league of the records, sorted; corpora are pooled where there are several.
 
     Adaptive leagues are not pooled: their pairs were played on other documents in each corpus.
@@ -74,14 +65,14 @@ def rate_leagues(suite: Suite, records: BoardRecords) -> list[League]:
         InputError: a corpus bears the name of the pooled rating.
     """
     adaptive = suite.judging is not None and suite.judging.schedule == "adaptive"
-    groups: dict[LeagueKey, list[Record]] = {}
+    groups: dict[League, list[Record]] = {}
     for match in records.matches:
         if match.payload["corpus"] == ALL:
             raise InputError(f"a corpus cannot be called {ALL!r}, the name of the pooled rating")
-        groups.setdefault(_key_of(match.payload), []).append(match)
-    pooled: dict[LeagueKey, list[Record]] = {}
+        groups.setdefault(League.of(match.payload), []).append(match)
+    pooled: dict[League, list[Record]] = {}
     for key, matches in groups.items():
-        together = LeagueKey(key.judge, ALL, key.k_spec, key.representation)
+        together = League(key.judge, ALL, key.k_spec, key.representation)
         pooled.setdefault(together, []).extend(matches)
     groups.update(
         (key, matches)
@@ -90,19 +81,16 @@ def rate_leagues(suite: Suite, records: BoardRecords) -> list[League]:
     )
     reasons = _fit_failures(records)
     return [
-        _rate_league(suite, key, groups[key], reasons)
-        for key in sorted(
-            groups, key=lambda key: (key.judge, key.corpus, k_order(key.k_spec), key.representation)
-        )
+        _rate_league(suite, key, groups[key], reasons) for key in sorted(groups, key=League.order)
     ]
 
 
 def _rate_league(
     suite: Suite,
-    key: LeagueKey,
+    key: League,
     matches: Sequence[Record],
     failures: Mapping[tuple[str, int | str, Competitor], str],
-) -> League:
+) -> RatedLeague:
     spec = suite.judging or JudgingSpec()
     competitors = sorted({Competitor.of(match.payload[side]) for match in matches for side in "ab"})
     names = display_names(suite, competitors)
@@ -145,7 +133,7 @@ def _rate_league(
     ]
     order = sorted(kept, key=lambda comparison: comparison.order)
     points = sequential_elo(len(players), [(index[c.a], index[c.b], c.score) for c in order])
-    return League(
+    return RatedLeague(
         key=key,
         k=k,
         rows=rows,
@@ -177,7 +165,7 @@ def _columns(
     )
 
 
-def _rate(key: LeagueKey, columns: tuple[Any, ...], spec: JudgingSpec) -> RatingTable:
+def _rate(key: League, columns: tuple[Any, ...], spec: JudgingSpec) -> RatingTable:
     return rate(
         *columns,
         # Of the league alone: new versions of models and records move ratings, not their resamples.
@@ -290,10 +278,3 @@ def _win_rates(table: RatingTable | None) -> dict[str, Any]:
         "sandwich": [None if math.isnan(half) else rounded(half, 1) for half in table.sandwich],
         **({} if table.tie_parameter is None else {"nu": rounded(table.tie_parameter, 4)}),
     }
-
-
-def _key_of(payload: Mapping[str, Any]) -> LeagueKey:
-    return LeagueKey(
-        str(payload["judge"]), str(payload["corpus"]), payload["k_spec"],
-        str(payload["representation"]),
-    )  # fmt: skip

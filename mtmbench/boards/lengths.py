@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mtmbench.boards.cells import rounded
+from mtmbench.core.serialise import rounded
 from mtmbench.stats.length import LengthFit, fit_length
 from mtmbench.stats.outcomes import checked_outcomes
 from mtmbench.stats.rate import RatingTable

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from statistics import fmean, stdev
 from typing import Any
 
-from mtmbench.boards.cells import BoardRecords, Competitor, k_order, rounded
-from mtmbench.core.serialise import canonical_json
+from mtmbench.boards.cells import BoardRecords
+from mtmbench.core.cells import Competitor, k_order
+from mtmbench.core.serialise import canonical_json, rounded
 from mtmbench.core.types import Record
+from mtmbench.stats.intervals import mean_interval
 
 Group = tuple[str, int | str, Competitor, str, str, str]
 
@@ -42,22 +42,6 @@ def metric_versions(records: BoardRecords) -> dict[str, dict[str, Any]]:
         for record in records.metrics
     }
     return {name: found[name] for name in sorted(found)}
-
-
-def mean_interval(
-    values: Sequence[float], confidence: float = 0.95
-) -> tuple[float, float | None, float | None]:
-    """Returns the mean and the ends of its t-interval.
-
-    The ends are None for a single value and for equal ones, whose spread says nothing.
-    """
-    from scipy.special import stdtrit
-
-    mean, n = fmean(values), len(values)
-    if n < 2 or min(values) == max(values):
-        return mean, None, None
-    half = float(stdtrit(n - 1, 0.5 + confidence / 2)) * stdev(values) / math.sqrt(n)
-    return mean, mean - half, mean + half
 
 
 def _row(key: Group, records: Sequence[Record], confidence: float) -> dict[str, Any]:

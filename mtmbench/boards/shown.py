@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mtmbench.boards.cells import Competitor, k_order
+from mtmbench.core.cells import Competitor, k_order
 from mtmbench.core.types import Record
 from mtmbench.judges.budget import total_cost
 

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mtmbench.boards.cells import BoardRecords, Competitor
+from mtmbench.boards.cells import BoardRecords
+from mtmbench.core.cells import Competitor
 from mtmbench.core.types import Record
 from mtmbench.judges.budget import total_cost
 

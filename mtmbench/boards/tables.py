@@ -6,15 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mtmbench.boards.agreement import agreement_rows
-from mtmbench.boards.cells import BoardRecords, Competitor, display_names, k_order, rounded
+from mtmbench.boards.cells import BoardRecords, display_names
 from mtmbench.boards.controls import control_rows, reliability
 from mtmbench.boards.leagues import rate_leagues
 from mtmbench.boards.metric_rows import metric_rows, metric_versions
 from mtmbench.boards.shown import shown_rows
 from mtmbench.boards.spending import judge_spending, spending_rows, total_spending
 from mtmbench.core.cards import Suite
+from mtmbench.core.cells import Competitor, k_order
+from mtmbench.core.serialise import rounded
 from mtmbench.core.types import SCHEMA_VERSION, Record
-from mtmbench.matches.audit import ORDER_FREE, Rate, audit
+from mtmbench.matches.audit import ORDER_FREE, audit
+from mtmbench.stats.intervals import Rate
 
 VIEW_ENCODER = "all-MiniLM-L6-v2"
 """The sentence encoder behind the embeddings view."""

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mtmbench.boards.cells import ALL, k_order
+from mtmbench.boards.cells import ALL
+from mtmbench.core.cells import k_order
 
 Row = Mapping[str, Any]
 

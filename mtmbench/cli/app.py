@@ -243,7 +243,7 @@ def rate(
     """Rates any pairwise file by Bradley-Terry, with intervals; `cluster` groups its rows."""
     from mtmbench.cli.reports import print_ratings
     from mtmbench.core.serialise import write_atomically
-    from mtmbench.stats.file import rate_file, rating_json
+    from mtmbench.stats.pairwise_file import rate_file, rating_json
 
     table = rate_file(file, ties=ties.value)
     print_ratings(table)
@@ -444,7 +444,8 @@ def _cluster(
 
 
 def _suite(name: str, overrides: list[str] | None, models: str | None) -> Any:
-    from mtmbench.core.cards import load_suite, parse_overrides
+    from mtmbench.core.card_files import load_suite
+    from mtmbench.core.cards import parse_overrides
 
     parsed = parse_overrides(overrides or [])
     if models is not None:

@@ -11,9 +11,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mtmbench.core.cards import card_names, load_judge_card
+from mtmbench.core.card_files import card_names
 from mtmbench.core.errors import InputError
-from mtmbench.core.registries import CORPORA, FEATURES, JUDGES
+from mtmbench.corpora.registry import CORPORA
+from mtmbench.features.registry import FEATURES
+from mtmbench.judges.registry import JUDGES, load_judge_card
 
 PACKAGES = (
     "mtmbench", "torch", "transformers", "sae-lens", "bertopic", "umap-learn", "hdbscan",

@@ -13,8 +13,12 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 
-from mtmbench.core.cards import JudgeCard, ModelCard, card_names, read_card
-from mtmbench.core.registries import CORPORA, FEATURES, METRICS, MODELS
+from mtmbench.core.card_files import card_names
+from mtmbench.core.cards import JudgeCard, ModelCard, read_card
+from mtmbench.corpora.registry import CORPORA
+from mtmbench.features.registry import FEATURES
+from mtmbench.metrics.registry import METRICS
+from mtmbench.models.registry import MODELS
 
 if TYPE_CHECKING:
     import pandas as pd

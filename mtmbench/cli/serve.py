@@ -47,12 +47,13 @@ def serve(
     for; voters go on under their name where they stopped. Ctrl-C ends it. The board is then made
     by `mtmbench run SUITE --set 'judging.judges=["human"]'`, from documents that have their votes.
     """
-    from mtmbench.core.cards import load_judge_card, load_suite, parse_overrides
+    from mtmbench.core.card_files import load_suite
+    from mtmbench.core.cards import parse_overrides
     from mtmbench.core.errors import InputError
-    from mtmbench.core.registries import JUDGES
     from mtmbench.core.serialise import write_atomically
     from mtmbench.judges.clients.human import HumanJudge
     from mtmbench.judges.clients.human_votes import VoteFile, votes_csv, votes_from_csv
+    from mtmbench.judges.registry import JUDGES, load_judge_card
     from mtmbench.voting.ballot import suite_ballot
     from mtmbench.voting.server import VotingServer
 

@@ -38,7 +38,8 @@ def steer(
     one stopped.
     """
     from mtmbench.cli.reports import ConsoleProgress
-    from mtmbench.core.cards import load_suite, parse_overrides
+    from mtmbench.core.card_files import load_suite
+    from mtmbench.core.cards import parse_overrides
     from mtmbench.steering.suite import steer_suite
 
     resolved = load_suite(suite, parse_overrides(overrides or []))

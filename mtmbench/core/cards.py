@@ -16,11 +16,9 @@ from pydantic import (
     model_validator,
 )
 
-from mtmbench.core.errors import InputError, UnknownNameError, did_you_mean
+from mtmbench.core.errors import InputError, did_you_mean
 
-CardKind = Literal["judges", "baselines", "suites"]
 Representation = Literal["items", "summary"]
-_CARD_NAMES = {"judges": "judge card", "baselines": "model card", "suites": "suite"}
 KSpec = Annotated[int, Field(ge=1)] | Literal["labels"]
 """A number of topics, or ``"labels"``: the number of gold labels, at least 20."""
 
@@ -320,86 +318,6 @@ def set_dotted(data: dict[str, Any], key: str, value: Any) -> None:
         if not isinstance(data, dict):
             raise InputError(f"--set {key}: {parent!r} is not a table")
     data[last] = value
-
-
-def card_folders(kind: CardKind) -> list[Path]:
-    """Returns the folders that hold cards of a kind: the working directory's, then the installed.
-
-    A wheel carries the cards in ``mtmbench._cards``; a checkout has them beside the package.
-    """
-    import mtmbench
-
-    package = Path(mtmbench.__file__).parent
-    folder_name = "leaderboards" if kind == "suites" else kind
-    packed = package / "_cards" / kind
-    installed = packed if packed.is_dir() else package.parent / folder_name
-    folders = [Path.cwd() / folder_name, installed]
-    return [
-        folder for i, folder in enumerate(folders) if folder.is_dir() and folder not in folders[:i]
-    ]
-
-
-def card_path(kind: CardKind, name: str) -> Path:
-    """Finds a card by path or by name.
-
-    Raises:
-        UnknownNameError: no such card; the nearest name is given.
-        InputError: a path was given and there is no such file.
-    """
-    given = Path(name)
-    if kind == "suites" and given.is_dir() and (given / "suite.toml").is_file():
-        return given / "suite.toml"
-    if given.suffix == ".toml":
-        if not given.is_file():
-            raise InputError(f"there is no file {name}")
-        return given
-    available = card_names(kind)
-    if name not in available:
-        raise UnknownNameError(_CARD_NAMES[kind], name, available)
-    return available[name]
-
-
-def card_names(kind: CardKind) -> dict[str, Path]:
-    """Returns every card of a kind by name; the working directory's comes before the installed."""
-    pattern = "*/suite.toml" if kind == "suites" else "*.toml"
-    found: dict[str, Path] = {}
-    for folder in card_folders(kind):
-        for path in sorted(folder.glob(pattern)):
-            found.setdefault(path.parent.name if kind == "suites" else path.stem, path)
-    return found
-
-
-def load_suite(name: str, overrides: Mapping[str, Any] | None = None) -> Suite:
-    """Loads a suite by name or path, with ``--set`` overrides."""
-    return read_card(card_path("suites", name), Suite, overrides)
-
-
-def load_model_card(name: str) -> ModelCard:
-    """Loads a model card; a registered model without a card is a card without parameters."""
-    from mtmbench.core.registries import MODELS
-
-    if Path(name).suffix != ".toml" and name not in card_names("baselines"):
-        if name not in MODELS:
-            raise UnknownNameError("model", name, {*MODELS.names(), *card_names("baselines")})
-        return ModelCard(model=name)
-    card = read_card(card_path("baselines", name), ModelCard)
-    if card.model not in MODELS:
-        raise UnknownNameError("model", card.model, MODELS.names())
-    return card
-
-
-def load_judge_card(name: str) -> JudgeCard:
-    """Loads a judge card by name or path; a registered client needs no card."""
-    from mtmbench.core.registries import JUDGES
-
-    if Path(name).suffix != ".toml" and name not in card_names("judges"):
-        if name not in JUDGES:
-            raise UnknownNameError("judge", name, {*JUDGES.names(), *card_names("judges")})
-        return JudgeCard(client=name)
-    card = read_card(card_path("judges", name), JudgeCard)
-    if card.client not in JUDGES:
-        raise UnknownNameError("judge client", card.client, JUDGES.names())
-    return card
 
 
 def _toml_value(text: str) -> Any:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from mtmbench.core.errors import InputError
 
 
@@ -49,4 +51,25 @@ def _text(path: Path) -> str:
                 return file.read()
         return path.read_text(encoding="utf-8")
     except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}: {error}") from error
+
+
+def read_json(path: Path) -> Any:
+    """Reads a JSON file; an InputError names it if it cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{path} is not valid JSON: {error}") from error
+
+
+def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
+    """Reads a safetensors file; an InputError names it if it cannot be read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
         raise InputError(f"cannot read {path}: {error}") from error

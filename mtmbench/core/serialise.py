@@ -109,3 +109,8 @@ def _chunks(part: Any) -> list[bytes]:
             chunks.extend(_chunks(np.asarray(array)))
         return chunks
     return [b"json", canonical_json(part).encode("utf-8")]
+
+
+def rounded(value: float | None, digits: int) -> float | None:
+    """Rounds a number that goes on a board; None stays None and -0.0 becomes 0.0."""
+    return None if value is None else round(float(value), digits) + 0.0

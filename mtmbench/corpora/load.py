@@ -11,7 +11,6 @@ import numpy as np
 
 from mtmbench.core.cards import CorpusSpec
 from mtmbench.core.errors import InputError, UnknownNameError
-from mtmbench.core.registries import CORPORA
 from mtmbench.core.types import Corpus
 from mtmbench.corpora.files import (
     is_octis_folder,
@@ -21,6 +20,7 @@ from mtmbench.corpora.files import (
     table_suffix,
 )
 from mtmbench.corpora.hub import is_hub_folder, is_hub_id, is_saved_dataset, load_hub
+from mtmbench.corpora.registry import CORPORA
 from mtmbench.corpora.rows import Columns, Row, build_corpus, count_duplicates
 
 

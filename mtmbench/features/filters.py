@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,6 @@ import numpy as np
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import BoolArray, Counts, FloatArray
 from mtmbench.features.labels import class_name, in_class
-from mtmbench.features.sae.sae_folder import FeatureSetting, judged
 
 
 def apply_filters(
@@ -107,3 +107,74 @@ def _nothing_left(report: dict[str, dict[str, Any]], n_features: int, n_docs: in
         f"no SAE feature is left of {n_features} in a corpus of {n_docs} document(s): "
         f"{', '.join(parts)}; loosen a filter or give more documents"
     )
+
+
+@dataclass(frozen=True)
+class FeatureSetting:
+    """How firings become counts.
+
+    Attributes:
+        threshold_quantile: level of the thresholds q_i among a feature's non-zero activations.
+        max_doc_share: features in more than this share of the documents are dropped; None is off.
+        max_density_multiple: features that fire on the training text more than this many times
+            as often as the SAE's mean feature are dropped; None is off.
+        drop_label_classes: features whose label is of one of these classes are dropped
+            (:mod:`mtmbench.features.labels`).
+        label_classes_by: who says of what class a label is: stated "words" lists, or a "judge"
+            that sorted the labels (``mtmbench label --classes``).
+        min_label_score: features whose label's score is below this are dropped, those without a
+            score are not (:mod:`mtmbench.labelling.autointerp`); None is off.
+    """
+
+    threshold_quantile: float = 0.8
+    max_doc_share: float | None = 0.9
+    max_density_multiple: float | None = 2.7
+    drop_label_classes: tuple[str, ...] = ()
+    label_classes_by: str = "words"
+    min_label_score: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the fields as JSON values; the last two only where a judge has a say.
+
+        Records made before there were these two thereby keep their hashes.
+        """
+        known: dict[str, Any] = {
+            "threshold_quantile": self.threshold_quantile,
+            "max_doc_share": self.max_doc_share,
+            "max_density_multiple": self.max_density_multiple,
+            "drop_label_classes": list(self.drop_label_classes),
+        }
+        if self.label_classes_by != "words":
+            known["label_classes_by"] = self.label_classes_by
+        if self.min_label_score is not None:
+            known["min_label_score"] = self.min_label_score
+        return known
+
+
+def judged(
+    setting: FeatureSetting,
+    label_scores: FloatArray | None,
+    label_classes: Mapping[str, BoolArray] | None,
+) -> list[Any]:
+    """Returns what a setting reads of what a judge said of the labels, for hashes.
+
+    Raises:
+        InputError: there is no such thing; the message says how to come by it.
+    """
+    said: list[Any] = []
+    if setting.min_label_score is not None:
+        if label_scores is None:
+            raise InputError(
+                f"min_label_score is {setting.min_label_score}, but the SAE's labels have no "
+                "scores; `mtmbench label` writes them, or set it to false"
+            )
+        said += ["label scores", label_scores]
+    if setting.drop_label_classes and setting.label_classes_by == "judge":
+        if label_classes is None:
+            raise InputError(
+                "label_classes_by is judge, but no judge has sorted the SAE's labels; `mtmbench "
+                "label --classes` has one do it, or set it to words"
+            )
+        for name in setting.drop_label_classes:
+            said += ["label class", name, label_classes[name]]
+    return said

@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.files import read_json
 from mtmbench.core.serialise import canonical_json, content_hash, plain, write_atomically
 from mtmbench.core.types import BoolArray, FloatArray
-from mtmbench.features.labels import CLASSES
-from mtmbench.features.sae.sae import read_json
-from mtmbench.judges.label_replies import NO_CLASS
+from mtmbench.features.labels import CLASSES, NO_CLASS
 
 if TYPE_CHECKING:
     from mtmbench.labelling.autointerp import Interpretation

@@ -151,3 +151,7 @@ def _belongs(label: str, marks: frozenset[str], words: frozenset[str]) -> bool:
     if mark is not None:
         return mark.group(1) in marks and not (found and _NO_STOP_WORDS.issuperset(found))
     return bool(found) and 2 * sum(word in words for word in found) >= len(found)
+
+
+NO_CLASS = "none"
+"""The class of labels that belong to no class of the filter."""

@@ -62,7 +62,7 @@ def _features(
 ) -> Callable[[], Counts] | None:
     if source is None:
         return None
-    from mtmbench.core.registries import FEATURES
+    from mtmbench.features.registry import FEATURES
 
     origin = FEATURES.get(source)(**(params or {}))
     if setting not in origin.settings():

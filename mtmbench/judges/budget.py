@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mtmbench.core.cards import JudgeCard, PriceSpec, load_judge_card
+from mtmbench.core.cards import JudgeCard, PriceSpec
 from mtmbench.core.errors import InputError
-from mtmbench.core.registries import JUDGES
 from mtmbench.judges.base import JudgeClient, JudgeStoppedError, Question
+from mtmbench.judges.registry import JUDGES, load_judge_card
 
 PER = 1_000_000
 """Prices are for so many tokens."""

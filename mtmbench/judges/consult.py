@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from mtmbench.core.cards import JudgeCard
-from mtmbench.core.registries import JUDGES
 from mtmbench.judges.asker import Asker, run_async
 from mtmbench.judges.budget import Budget
 from mtmbench.judges.ledger import Ledger
+from mtmbench.judges.registry import JUDGES
 
 T = TypeVar("T")
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import re
 
-from mtmbench.features.labels import CLASSES
+from mtmbench.features.labels import CLASSES, NO_CLASS
 from mtmbench.judges.replies import in_json, on_last_line
 
 NO_LABEL = "(none)"
 """A judge's word for contexts that share nothing it can name."""
 
-NO_CLASS = "none"
-"""The class of labels that belong to no class of the filter."""
 
 _LABEL = re.compile(r"LABEL:[ \t]*(\S.*)")
 _ACTIVE = re.compile(r"ACTIVE:[ \t]*(none|[0-9]{1,4}(?:[ \t]*,[ \t]*[0-9]{1,4})*)")

@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtmbench.core.cards import card_folders
+from mtmbench.core.card_files import card_folders
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import content_hash
 from mtmbench.judges.base import NO_TOPIC, Option

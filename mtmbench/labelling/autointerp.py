@@ -20,17 +20,11 @@ import numpy as np
 from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import seed_from
-from mtmbench.features.labels import CLASSES, in_class
+from mtmbench.features.labels import CLASSES, NO_CLASS, in_class
 from mtmbench.features.sae.contexts import Context, FeatureContexts, RandomContext
 from mtmbench.judges.asker import Asker, gather, run_async
 from mtmbench.judges.base import JudgeClient, Question
-from mtmbench.judges.label_replies import (
-    NO_CLASS,
-    NO_LABEL,
-    parse_active,
-    parse_classes,
-    parse_label,
-)
+from mtmbench.judges.label_replies import NO_LABEL, parse_active, parse_classes, parse_label
 from mtmbench.judges.prompt import Template, load_template
 from mtmbench.labelling.context_text import marked, marks, numbered, plain
 

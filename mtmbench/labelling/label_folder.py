@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mtmbench.core.cards import load_judge_card
 from mtmbench.core.errors import InputError
-from mtmbench.core.registries import JUDGES
+from mtmbench.core.files import read_json
 from mtmbench.core.serialise import seed_from
 from mtmbench.features.label_files import (
     LABELS,
@@ -22,8 +21,9 @@ from mtmbench.features.label_files import (
     write_scores,
 )
 from mtmbench.features.sae.contexts import FeatureContexts, load_contexts
-from mtmbench.features.sae.sae import load_sae, read_json
+from mtmbench.features.sae.sae import load_sae
 from mtmbench.judges.ledger import LEDGER
+from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.labelling.autointerp import (
     Interpretation,
     InterpretSpec,

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mtmbench.core.cards import load_judge_card
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.consult import consult
+from mtmbench.judges.registry import load_judge_card
 from mtmbench.judges.topic_questions import (
     TopicAnswer,
     ask_about_topics,

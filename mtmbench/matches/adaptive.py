@@ -15,31 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtmbench.core.cards import JudgeCard, Representation, Suite
+from mtmbench.core.cells import AdaptiveCell, Competitor, FitCell, RewriteCell
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus, Record
 from mtmbench.matches.match import fold
-from mtmbench.matches.rewrites import ShownCell, cells_behind
+from mtmbench.matches.rewrites import cells_behind
 from mtmbench.matches.schedule import draw_documents
-from mtmbench.run.plan import FitCell, MatchCell
 from mtmbench.stats.adaptive import BLOCK, Progress, progress
-
-Side = tuple[str, str | None]
-"""A competitor: model and feature setting."""
-
-
-@dataclass(frozen=True)
-class BlockCell(MatchCell):
-    """One pair on one block of the shared sample.
-
-    ``start`` is the block's place in the sample's order and ``sample`` the sample's size.
-    """
-
-    start: int
-    sample: int
-
-    def identity(self) -> dict[str, Any]:
-        """Returns the fields that say which cell a record belongs to."""
-        return {**super().identity(), "start": self.start, "sample": self.sample}
 
 
 @dataclass(frozen=True)
@@ -54,7 +36,7 @@ class LeagueScores:
         recorded: (P,) documents from the first on that have a final record.
     """
 
-    players: tuple[Side, ...]
+    players: tuple[Competitor, ...]
     first: NDArray[np.int64]
     second: NDArray[np.int64]
     scores: NDArray[np.float64]
@@ -78,7 +60,7 @@ def document_blocks(corpus: Corpus, n: int, seed: int) -> list[tuple[int, ...]]:
     return [tuple(rows[begin : begin + BLOCK]) for begin in range(0, len(rows), BLOCK)]
 
 
-def block_cells(
+def adaptive_cells(
     suite: Suite,
     corpus: Corpus,
     players: Sequence[FitCell],
@@ -87,8 +69,8 @@ def block_cells(
     identity: Mapping[str, Any],
     representation: Representation,
     protocol: Mapping[str, Any],
-    shown: Sequence[ShownCell] = (),
-) -> Iterator[BlockCell]:
+    rewrites: Sequence[RewriteCell] = (),
+) -> Iterator[AdaptiveCell]:
     """Yields every block of every pair of a league, block by block; a run plays some of them."""
     spec = suite.judging
     assert spec is not None
@@ -98,22 +80,22 @@ def block_cells(
     for rows in blocks:
         doc_ids = tuple(corpus.doc_ids[row] for row in rows)
         for a, b in combinations(players, 2):
-            behind = cells_behind(shown, representation, (a, b))
+            behind = cells_behind(rewrites, representation, (a, b))
             key = content_hash(
                 "block", identity, card.identity(), corpus.revision, start, sample,
                 list(doc_ids), protocol, suite.words.model_dump(), representation, a.key, b.key,
                 *([[cell.key for cell in behind]] if behind else []),
             )  # fmt: skip
-            yield BlockCell(
+            yield AdaptiveCell(
                 key, judge, card, representation, a, b, rows, doc_ids, identity, protocol, start,
-                sample, shown=behind,
+                sample, rewrites=behind,
             )  # fmt: skip
         start += len(rows)
 
 
 def cells_to_play(
-    cells: Sequence[BlockCell], records: Mapping[str, Record], alpha: float, resolution: float
-) -> list[BlockCell]:
+    cells: Sequence[AdaptiveCell], records: Mapping[str, Record], alpha: float, resolution: float
+) -> list[AdaptiveCell]:
     """Returns the cells of one league that its next look needs; none if it is finished.
 
     Args:
@@ -122,25 +104,24 @@ def cells_to_play(
         alpha: error of the whole schedule.
         resolution: Elo; see :func:`mtmbench.stats.adaptive.neighbours`.
     """
-    pairs = list(dict.fromkeys(sides(cell.identity()) for cell in cells))
+    pairs = list(dict.fromkeys(sides_of(cell.identity()) for cell in cells))
     known = [records[cell.key] for cell in cells if cell.key in records]
     state = league_scores(pairs, cells[0].sample, known).progress(alpha, resolution)
     wanted = dict(zip(pairs, state.wanted.tolist(), strict=True))
     return [
         cell
         for cell in cells
-        if cell.key not in records and cell.start < wanted[sides(cell.identity())]
+        if cell.key not in records and cell.start < wanted[sides_of(cell.identity())]
     ]
 
 
-def sides(payload: Mapping[str, Any]) -> tuple[Side, Side]:
+def sides_of(payload: Mapping[str, Any]) -> tuple[Competitor, Competitor]:
     """Returns both competitors of a record or of a cell's identity."""
-    a, b = ((str(payload[side]["model"]), payload[side]["setting"]) for side in "ab")
-    return a, b
+    return Competitor.of(payload["a"]), Competitor.of(payload["b"])
 
 
 def league_scores(
-    pairs: Sequence[tuple[Side, Side]], n_documents: int, records: Iterable[Record]
+    pairs: Sequence[tuple[Competitor, Competitor]], n_documents: int, records: Iterable[Record]
 ) -> LeagueScores:
     """Returns the scores of a league; an error record counts as none.
 
@@ -149,15 +130,13 @@ def league_scores(
         n_documents: size of the sample.
         records: records of the league's blocks.
     """
-    players = sorted(
-        {side for pair in pairs for side in pair}, key=lambda side: (side[0], side[1] or "")
-    )
+    players = sorted({side for pair in pairs for side in pair})
     column = {pair: p for p, pair in enumerate(pairs)}
     scores = np.full((n_documents, len(pairs)), np.nan)
     blocks: list[dict[int, int]] = [{} for _ in pairs]
     for record in records:
         payload = record.payload
-        p, begin = column[sides(payload)], int(payload["start"])
+        p, begin = column[sides_of(payload)], int(payload["start"])
         if record.status == "error":
             continue
         blocks[p][begin] = len(payload["documents"])

@@ -1,4 +1,4 @@
-"""Null controls: matches whose right answer is known, played beside those of a board.
+"""Controls: matches whose right answer is known, played beside those of a board.
 
 ============  ====================================================================================
 refit         a model against its own fit under another seed: what another seed alone would move
@@ -12,41 +12,27 @@ A self-match would prove nothing: it folds to 50 % however biased the judge is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from mtmbench.core.cards import JudgeCard, Representation, Suite
+from mtmbench.core.cells import Control, ControlCell, FitCell, MatchCell, RewriteCell
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import content_hash, seed_from
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
-from mtmbench.matches.rewrites import ShownCell, cells_behind
+from mtmbench.matches.rewrites import cells_behind
 from mtmbench.matches.schedule import sample_documents
-from mtmbench.run.plan import FitCell, MatchCell
-
-Control = Literal["refit", "other_topic", "repeat"]
 
 LEAST_SCORE = 0.60
 """The lower bound of the true topics' folded score must exceed this, else a judge is unreliable."""
 
 
-@dataclass(frozen=True)
-class NullCell(MatchCell):
-    """A control of one fit (or, for "repeat", of one pair), played as any match is."""
-
-    control: Control
-    kind = "null"
-
-    def identity(self) -> dict[str, Any]:
-        """Returns the fields that say which cell a record belongs to."""
-        return {**super().identity(), "control": self.control}
-
-
-def null_cells(
+def control_cells(
     suite: Suite,
     corpus: Corpus,
     players: Sequence[FitCell],
@@ -56,27 +42,27 @@ def null_cells(
     identity: Mapping[str, Any],
     representation: Representation,
     protocol: Mapping[str, Any],
-    shown: Sequence[ShownCell] = (),
-) -> Iterator[NullCell]:
+    rewrites: Sequence[RewriteCell] = (),
+) -> Iterator[ControlCell]:
     """Yields the controls of a league, on the first ``null_documents`` of its nested samples."""
     spec = suite.judging
     assert spec is not None
     rows = tuple(sample_documents(corpus, min(spec.documents, spec.null_documents), spec.seed))
     doc_ids = tuple(corpus.doc_ids[row] for row in rows)
-    for control, a, b in null_pairs(players, fits, order_free=bool(identity["order_free"])):
-        behind = cells_behind(shown, representation, (a, b))
+    for control, a, b in control_pairs(players, fits, order_free=bool(identity["order_free"])):
+        behind = cells_behind(rewrites, representation, (a, b))
         key = content_hash(
             "null", control, identity, card.identity(), corpus.revision, list(doc_ids),
             protocol, suite.words.model_dump(), representation, a.key, b.key,
             *([[cell.key for cell in behind]] if behind else []),
         )  # fmt: skip
-        yield NullCell(
+        yield ControlCell(
             key, judge, card, representation, a, b, rows, doc_ids, identity, protocol, control,
-            shown=behind,
+            rewrites=behind,
         )  # fmt: skip
 
 
-def null_pairs(
+def control_pairs(
     players: Sequence[FitCell], fits: Sequence[FitCell], *, order_free: bool
 ) -> Iterator[tuple[Control, FitCell, FitCell]]:
     """Yields the controls of one league: what is controlled, and the fits of both sides.
@@ -111,9 +97,11 @@ def opponent(cell: MatchCell, b: TopicResult) -> TopicResult:
     Raises:
         InputError: every document has the same top topic.
     """
-    if isinstance(cell, NullCell) and cell.control == "other_topic":
+    if isinstance(cell, ControlCell) and cell.control == "other_topic":
         fit = cell.b
-        drawn = seed_from("other topic", fit.corpus_revision, *fit.competitor, fit.k_spec, fit.seed)
+        drawn = seed_from(
+            "other topic", fit.corpus_revision, fit.model, fit.setting, fit.k_spec, fit.seed
+        )
         return with_other_topics(b, cell.rows, drawn)
     return b
 
@@ -141,22 +129,3 @@ def with_other_topics(result: TopicResult, rows: Sequence[int], seed: int) -> To
             pool = others[top[row]]
             drawn[row] = theta[pool[random.randint(len(pool))]]
     return replace(result, doc_topic=drawn)
-
-
-def side_names(cell: MatchCell, name: Callable[[FitCell], str]) -> tuple[str, str]:
-    """Returns the names of both sides, which must differ and which scripted judges alone see."""
-    a, b = name(cell.a), name(cell.b)
-    if isinstance(cell, NullCell) and cell.control != "repeat":
-        b = f"{b}/{cell.control}"
-    return a, b
-
-
-def replicate_of(cell: MatchCell) -> int:
-    """Returns which replicate of its questions a cell asks; 0 for all but "repeat"."""
-    return int(isinstance(cell, NullCell) and cell.control == "repeat")
-
-
-def describe_control(payload: Mapping[str, Any]) -> str:
-    """Returns, for people, what kind of control a record is; "" for a match."""
-    control = payload.get("control")
-    return "" if control is None else f" (control: {str(control).replace('_', ' ')})"

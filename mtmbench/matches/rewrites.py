@@ -6,12 +6,13 @@ A fit is refined first and then summarised, so that a summary is of the items th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from mtmbench.core.cards import JudgeCard, JudgingSpec, Representation, load_judge_card
+from mtmbench.core.cards import JudgingSpec, Representation
+from mtmbench.core.cells import RewriteCell, RewriteTask
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
 from mtmbench.core.topic_result import TopicResult
@@ -19,6 +20,7 @@ from mtmbench.judges.asker import Asker
 from mtmbench.judges.clients.jury import card_facts
 from mtmbench.judges.consult import consult
 from mtmbench.judges.ledger import LEDGER
+from mtmbench.judges.registry import load_judge_card
 from mtmbench.judges.topic_questions import (
     TopicAnswer,
     TopicStatus,
@@ -30,49 +32,11 @@ from mtmbench.matches.refine import odd_items, without
 from mtmbench.matches.summaries import check_summariser, summarise, with_summaries
 
 if TYPE_CHECKING:
-    from mtmbench.run.plan import FitCell
-
-Task = Literal["refine", "summary"]
+    from mtmbench.core.cells import FitCell
 
 
 @dataclass(frozen=True)
-class ShownCell:
-    """One fit's topics, refined or summarised by one judge card."""
-
-    key: str
-    task: Task
-    judge: str
-    card: JudgeCard
-    facts: Mapping[str, Any]
-    prompt: Mapping[str, str]
-    top_items: int
-    fit: FitCell
-    refined: ShownCell | None = None
-    kind = "shown"
-
-    def identity(self) -> dict[str, Any]:
-        """Returns the fields that say which cell a record belongs to."""
-        fit = self.fit
-        return {
-            "corpus": fit.corpus,
-            "corpus_revision": fit.corpus_revision,
-            "model": fit.model,
-            "setting": fit.setting,
-            "k": fit.k,
-            "k_spec": fit.k_spec,
-            "seed": fit.seed,
-            "fits": [fit.key],
-            "task": self.task,
-            "judge": self.judge,
-            "facts": dict(self.facts),
-            "prompt": dict(self.prompt),
-            "top_items": self.top_items,
-            "refined": None if self.refined is None else self.refined.key,
-        }
-
-
-@dataclass(frozen=True)
-class Shown:
+class Rewrites:
     """What a cell left behind: a value a topic and its status.
 
     Attributes:
@@ -84,7 +48,7 @@ class Shown:
     statuses: tuple[TopicStatus, ...]
 
 
-def shown_cells(spec: JudgingSpec | None, players: Sequence[FitCell]) -> list[ShownCell]:
+def rewrite_cells(spec: JudgingSpec | None, players: Sequence[FitCell]) -> list[RewriteCell]:
     """Lays out the cells that refine and summarise the fits that play; none without the options.
 
     Raises:
@@ -94,7 +58,7 @@ def shown_cells(spec: JudgingSpec | None, players: Sequence[FitCell]) -> list[Sh
     if spec is None or (spec.refiner is None and spec.summariser is None):
         return []
     check_summariser(spec)
-    refined: dict[str, ShownCell] = {}
+    refined: dict[str, RewriteCell] = {}
     if spec.refiner is not None:
         make = _maker("refine", spec.refiner, spec.top_items)
         refined = {fit.key: make(fit, None) for fit in players}
@@ -106,16 +70,16 @@ def shown_cells(spec: JudgingSpec | None, players: Sequence[FitCell]) -> list[Sh
 
 
 def cells_behind(
-    cells: Sequence[ShownCell], representation: Representation, fits: Sequence[FitCell]
-) -> tuple[ShownCell, ...]:
+    cells: Sequence[RewriteCell], representation: Representation, fits: Sequence[FitCell]
+) -> tuple[RewriteCell, ...]:
     """Returns those of ``cells`` that stand between these fits and what a judge is shown."""
     keys = {fit.key for fit in fits}
     tasks = {"refine", "summary"} if representation == "summary" else {"refine"}
     return tuple(cell for cell in cells if cell.fit.key in keys and cell.task in tasks)
 
 
-def play_shown(
-    cell: ShownCell, result: TopicResult, folder: Path, budget: float | None = None
+def rewrite_topics(
+    cell: RewriteCell, result: TopicResult, folder: Path, budget: float | None = None
 ) -> dict[str, Any]:
     """Has a judge refine or summarise the topics of a fit, and keeps the outcome in ``folder``.
 
@@ -136,7 +100,7 @@ def play_shown(
         return await write(asker, result, cell.top_items, prompt), asker.record()
 
     answers, judge = consult(cell.card, folder / LEDGER, job, budget=budget, name=cell.judge)
-    _write(shown_path(folder, cell.key), answers)
+    _write(rewrites_path(folder, cell.key), answers)
     topics = []
     for answer in answers:
         value = answer.value
@@ -147,10 +111,10 @@ def play_shown(
     return {"topics": topics, "statuses": counted(answers), "answers_by": judge}
 
 
-def show(result: TopicResult, cells: Sequence[ShownCell], folder: Path) -> TopicResult:
+def show(result: TopicResult, cells: Sequence[RewriteCell], folder: Path) -> TopicResult:
     """Returns a fit's result as ``cells`` show it, refined before it is summarised."""
     for cell in sorted(cells, key=lambda cell: cell.task):
-        shown = read_shown(folder, cell.key)
+        shown = read_rewrites(folder, cell.key)
         if cell.task == "refine":
             dropped = [tuple(value or ()) for value in shown.values]
             result = without(result, cell.top_items, dropped)
@@ -159,21 +123,21 @@ def show(result: TopicResult, cells: Sequence[ShownCell], folder: Path) -> Topic
     return result
 
 
-def read_shown(folder: Path, key: str) -> Shown:
+def read_rewrites(folder: Path, key: str) -> Rewrites:
     """Reads what a cell left behind.
 
     Raises:
         InputError: the file is missing or damaged; the message names it.
     """
-    path = shown_path(folder, key)
+    path = rewrites_path(folder, key)
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        return Shown(tuple(data["values"]), tuple(data["statuses"]))
+        return Rewrites(tuple(data["values"]), tuple(data["statuses"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is not a whole file of shown topics: {error}") from error
+        raise InputError(f"{path} is not a whole file of rewritten topics: {error}") from error
 
 
-def shown_path(folder: Path, key: str) -> Path:
+def rewrites_path(folder: Path, key: str) -> Path:
     """Returns where the outcome of a cell lies."""
     return folder / "shown" / f"{key}.json"
 
@@ -186,13 +150,13 @@ def _write(path: Path, answers: Sequence[TopicAnswer[Any]]) -> None:
     write_atomically(path, canonical_json(data) + "\n")
 
 
-def _maker(task: Task, name: str, top_items: int) -> Any:
+def _maker(task: RewriteTask, name: str, top_items: int) -> Any:
     card = load_judge_card(name)
     facts, prompt = card_facts(card), prompt_record(topic_template(task))
 
-    def make(fit: FitCell, refined: ShownCell | None) -> ShownCell:
+    def make(fit: FitCell, refined: RewriteCell | None) -> RewriteCell:
         above = None if refined is None else refined.key
         key = content_hash("shown", task, facts, prompt["hash"], top_items, fit.key, above)
-        return ShownCell(key, task, name, card, facts, prompt, top_items, fit, refined)
+        return RewriteCell(key, task, name, card, facts, prompt, top_items, fit, refined)
 
     return make

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mtmbench.core.cards import JudgingSpec, load_judge_card
+from mtmbench.core.cards import JudgingSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import canonical_json
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.clients.jury import card_facts
 from mtmbench.judges.prompt import Template
+from mtmbench.judges.registry import load_judge_card
 from mtmbench.judges.topic_questions import (
     TopicAnswer,
     TopicStatus,

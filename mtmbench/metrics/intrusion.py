@@ -11,11 +11,11 @@ import numpy as np
 from mtmbench.core.serialise import seed_from
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.judges.topic_questions import parse_intruder
-from mtmbench.matches.audit import wilson
 from mtmbench.metrics.base import ItemView, MetricValue
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.judged import NO_JUDGE, JudgedMetric
 from mtmbench.metrics.params import read_params, whole_number
+from mtmbench.stats.intervals import wilson
 
 BELONGING = 5
 """Top items shown beside the intruder."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
-from mtmbench.core.cards import load_judge_card
 from mtmbench.core.errors import InputError
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.base import QuestionKind
 from mtmbench.judges.clients.jury import card_facts
+from mtmbench.judges.registry import load_judge_card
 from mtmbench.judges.topic_questions import (
     TopicAnswer,
     ask_about_topics,

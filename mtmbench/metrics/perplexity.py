@@ -9,12 +9,12 @@ from typing import Any, ClassVar, cast
 import numpy as np
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.registries import MODELS
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Counts, FloatArray, IntArray, Views
 from mtmbench.metrics.base import ItemView, Metric, MetricValue
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.params import read_params, share, whole_number
+from mtmbench.models.registry import MODELS
 
 UNIFORM_SHARE = 1e-6
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.registries import METRICS
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.metrics.base import ItemView, Metric, MetricValue
 from mtmbench.metrics.context import MetricContext
+from mtmbench.metrics.registry import METRICS
 
 Cell = tuple[str, ItemView | None, Mapping[str, Any]]
 """A metric's name, the item view it is played on, and its parameters."""

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.registries import METRICS
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Counts, FloatArray, ItemSpace, ViewName, Views
 from mtmbench.metrics.base import ItemView, MetricValue
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.play import metric_cells, play_cell
+from mtmbench.metrics.registry import METRICS
 
 if TYPE_CHECKING:
     import pandas

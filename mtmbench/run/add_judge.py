@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mtmbench.core.cards import JudgingSpec, Suite, load_judge_card, read_card
+from mtmbench.core.cards import JudgingSpec, Suite, read_card
 from mtmbench.core.errors import InputError
+from mtmbench.judges.registry import load_judge_card
 
 
 def with_judge(suite: str, judge: str, out: Path | None) -> tuple[Path, Suite]:

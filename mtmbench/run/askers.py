@@ -9,12 +9,12 @@ from pathlib import Path
 from types import TracebackType
 
 from mtmbench.core.cards import JudgeCard
-from mtmbench.core.registries import JUDGES
+from mtmbench.core.cells import League, MatchCell
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.batch import BatchAsker
 from mtmbench.judges.budget import Budget
 from mtmbench.judges.ledger import LEDGER, Ledger
-from mtmbench.run.plan import MatchCell
+from mtmbench.judges.registry import JUDGES
 
 
 def in_rounds(cells: Sequence[MatchCell]) -> list[MatchCell]:
@@ -23,7 +23,7 @@ def in_rounds(cells: Sequence[MatchCell]) -> list[MatchCell]:
     Pairs come in the rounds of the circle method, the leagues taking turns, so that the board of
     a run that stops halfway compares everybody.
     """
-    players: dict[tuple[str, ...], dict[str, int]] = {}
+    players: dict[League, dict[str, int]] = {}
     for cell in cells:
         known = players.setdefault(cell.league, {})
         for fit in (cell.a, cell.b):

@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from mtmbench.core.cards import JudgeCard, load_judge_card
-from mtmbench.core.registries import JUDGES, METRICS
+from mtmbench.core.cards import JudgeCard
+from mtmbench.core.cells import MatchCell
 from mtmbench.judges.budget import cost_of, members_of, output_limit, prices_of, total_cost
 from mtmbench.judges.prompt import Prompt, cut_at_sentence, load_prompt
+from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.judges.topic_questions import topic_template
 from mtmbench.metrics.judged import JudgedMetric
-from mtmbench.run.plan import MatchCell, Plan
+from mtmbench.metrics.registry import METRICS
+from mtmbench.run.plan import Plan
 
 CHARACTERS_PER_TOKEN = 4
 ITEM_CHARACTERS = 12
@@ -99,7 +101,7 @@ def batch_notice(plan: Plan) -> str:
 def _of_topics(plan: Plan) -> Iterator[Estimate]:
     """Yields estimates of questions about topics by themselves, one a topic of a fit."""
     asked: list[tuple[tuple[str, str, int], int]] = [
-        ((cell.judge, cell.task, cell.top_items), cell.fit.k) for cell in plan.shown
+        ((cell.judge, cell.task, cell.top_items), cell.fit.k) for cell in plan.rewrites
     ]
     for value in plan.metrics:
         metric = METRICS.get(value.metric)

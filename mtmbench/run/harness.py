@@ -4,30 +4,41 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import tomli_w
 
-from mtmbench.core.cards import Suite, load_judge_card, parse_card, read_card
+from mtmbench.core.cards import Suite, parse_card, read_card
+from mtmbench.core.cells import (
+    AdaptiveCell,
+    Cell,
+    FitCell,
+    League,
+    MatchCell,
+    MetricCell,
+    RewriteCell,
+    cell_record,
+)
 from mtmbench.core.errors import InputError
-from mtmbench.core.registries import JUDGES, METRICS, MODELS
 from mtmbench.core.store import RunInfo, RunStore
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.judges.budget import Budget
-from mtmbench.matches.adaptive import BlockCell, cells_to_play
-from mtmbench.matches.controls import describe_control
-from mtmbench.matches.rewrites import ShownCell, read_shown
+from mtmbench.judges.registry import JUDGES, load_judge_card
+from mtmbench.matches.adaptive import cells_to_play
+from mtmbench.matches.rewrites import read_rewrites
+from mtmbench.metrics.registry import METRICS
+from mtmbench.models.registry import MODELS
 from mtmbench.run.askers import in_rounds
-from mtmbench.run.plan import Cell, FitCell, MatchCell, MetricCell, Plan, cell_record, make_plan
+from mtmbench.run.plan import Plan, make_plan
 from mtmbench.run.ray.pool import RayOptions, RayPool
 from mtmbench.run.workers import ASKING, Executor, Notice, Task, TaskFailure, Underway, WorkerPool
 from mtmbench.run.workspace import WorkspaceSpec, result_path
 
 _FIT_FAILED = "a fit that it needs failed"
-_SHOWN_FAILED = "a refinement or summary that it needs failed"
+_REWRITE_FAILED = "a refinement or summary that it needs failed"
 
 _CHARACTERS_PER_TOKEN, _EMBEDDED_TOKENS, _WORDS_ARE_FASTER = 4.5, 254, 50
 """For estimates of the time left only."""
@@ -133,29 +144,14 @@ def run_suite(
             store.export(plan.keys())
         write_board(folder)
         finished = store.finished() & plan.keys()
+        cells = {cell.key: cell for cell in plan.cells()}
         errors = tuple(
-            (describe(record.payload), str(record.payload.get("reason", "")))
-            for record in store.records(plan.keys())
+            (cells[record.key].describe(), str(record.payload.get("reason", "")))
+            for record in store.records(cells)
             if record.status == "error"
-            and record.payload.get("reason") not in (_FIT_FAILED, _SHOWN_FAILED)
+            and record.payload.get("reason") not in (_FIT_FAILED, _REWRITE_FAILED)
         )
     return RunOutcome(folder, len(finished - before) + len(errors), len(before), errors)
-
-
-def describe(payload: Mapping[str, Any]) -> str:
-    """Returns a short name of the cell that a payload belongs to, for people."""
-    if "forward" in payload or "a" in payload:
-        a, b = (_name(payload[side]) for side in ("a", "b"))
-        where = f"on {payload['corpus']}, K = {payload['k']}{describe_control(payload)}"
-        return f"{payload['judge']}: {a} against {b} {where}"
-    where = f"{_name(payload)} on {payload['corpus']}, K = {payload['k']}"
-    where = f"{payload['task']} of {where}" if "task" in payload else where
-    seed = "" if payload.get("seed") is None else f", seed {payload['seed']}"
-    return f"{payload['metric']} of {where}{seed}" if "metric" in payload else f"{where}{seed}"
-
-
-def _name(payload: Mapping[str, Any]) -> str:
-    return str(payload["model"]) + (f":{payload['setting']}" if payload["setting"] else "")
 
 
 def _pool(
@@ -182,6 +178,7 @@ def _pool(
 
 
 def _play(plan: Plan, store: RunStore, executor: Executor, progress: Progress) -> None:
+    cells = {cell.key: cell for cell in plan.cells()}
     with executor as pool:
         for name, tasks in _phases(plan, store):
             work = {task.prepare: _characters(plan, task) for task in tasks if task.prepare}
@@ -190,7 +187,7 @@ def _play(plan: Plan, store: RunStore, executor: Executor, progress: Progress) -
             for event in pool.run(tasks):
                 if isinstance(event, list):
                     store.add(event)
-                    progress.advance(len(event), describe(event[-1][0].payload))
+                    progress.advance(len(event), cells[event[-1][0].key].describe())
                     continue
                 if isinstance(event, TaskFailure | Notice):
                     # Each cell that needs a view that failed meets the same error and records it.
@@ -223,22 +220,22 @@ def _phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
             ],
         )
         done = store.finished()
-    yield from _shown_phases(plan, store)
+    yield from _rewrite_phases(plan, store)
     done = store.finished()
-    fitted = {cell.key for cell in plan.fits} | {cell.key for cell in plan.shown}
+    fitted = {cell.key for cell in plan.fits} | {cell.key for cell in plan.rewrites}
     fitted &= done
     rest: list[MetricCell | MatchCell] = [*plan.metrics, *plan.matches]
     missing = [cell for cell in rest if cell.key not in done]
-    lost = [cell for cell in missing if not set(_needed(cell)) <= fitted]
+    lost = [cell for cell in missing if not set(cell.needs) <= fitted]
     if lost:
-        store.add([_unplayable(cell, fitted) for cell in lost])
+        store.add([_unplayable(plan, cell, fitted) for cell in lost])
     lost_keys = {cell.key for cell in lost}
     playable = [cell for cell in missing if cell.key not in lost_keys]
     metrics = [cell for cell in playable if isinstance(cell, MetricCell)]
     if metrics:
         yield "metrics", _metric_tasks(metrics)
     matches = [cell for cell in playable if isinstance(cell, MatchCell)]
-    at_once = [cell for cell in matches if not isinstance(cell, BlockCell)]
+    at_once = [cell for cell in matches if not isinstance(cell, AdaptiveCell)]
     if at_once:
         yield "matches", _match_tasks(at_once)
     yield from _looks(plan, store, fitted)
@@ -246,9 +243,9 @@ def _phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
 
 def _looks(plan: Plan, store: RunStore, fitted: set[str]) -> Iterator[tuple[str, list[Task]]]:
     """Yields the looks of adaptive leagues, each chosen by the records of those before it."""
-    leagues: dict[tuple[str, ...], list[BlockCell]] = {}
+    leagues: dict[League, list[AdaptiveCell]] = {}
     for cell in plan.matches:
-        if isinstance(cell, BlockCell) and set(_needed(cell)) <= fitted:
+        if isinstance(cell, AdaptiveCell) and set(cell.needs) <= fitted:
             leagues.setdefault(cell.league, []).append(cell)
     spec = plan.suite.judging
     attempted: set[str] = set()
@@ -272,14 +269,14 @@ def _looks(plan: Plan, store: RunStore, fitted: set[str]) -> Iterator[tuple[str,
         yield "look", _match_tasks(next_look)
 
 
-def _shown_phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
+def _rewrite_phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
     """Yields refinements, then summaries, which are of refined topics; one task a judge."""
     for task, name in (("refine", "refining"), ("summary", "summaries")):
         done = store.finished()
-        missing = [cell for cell in plan.shown if cell.task == task and cell.key not in done]
-        lost = [cell for cell in missing if not set(_needed(cell)) <= done]
+        missing = [cell for cell in plan.rewrites if cell.task == task and cell.key not in done]
+        lost = [cell for cell in missing if not set(cell.needs) <= done]
         if lost:
-            store.add([_unplayable(cell, done) for cell in lost])
+            store.add([_unplayable(plan, cell, done) for cell in lost])
         playable = tuple(cell for cell in missing if cell not in lost)
         if playable:
             yield name, [Task(playable, affinity=ASKING)]
@@ -322,50 +319,27 @@ def _metric_tasks(cells: Sequence[MetricCell]) -> list[Task]:
         if cell not in asked:
             by_fit.setdefault((cell.fit.key, bool(cell.siblings)), []).append(cell)
     tasks = [Task(asked, affinity=ASKING)] if asked else []
-    tasks += [Task(tuple(group), affinity=_corpus_of(group[0])) for group in by_fit.values()]
+    tasks += [Task(tuple(group), affinity=group[0].corpus) for group in by_fit.values()]
     return tasks
 
 
 def _match_tasks(cells: Sequence[MatchCell]) -> list[Task]:
-    leagues: dict[tuple[str, ...], list[Cell]] = {}
+    leagues: dict[League, list[Cell]] = {}
     # Language models are asked from one process, so that the limits of their endpoints hold.
-    asked = [cell for cell in cells if cell.identity_of_judge["judge_is_llm"]]
+    asked = [cell for cell in cells if cell.is_llm]
     for cell in cells:
-        if not cell.identity_of_judge["judge_is_llm"]:
+        if not cell.is_llm:
             leagues.setdefault(cell.league, []).append(cell)
     tasks = [Task(tuple(in_rounds(asked)), affinity=ASKING)] if asked else []
-    tasks += [Task(tuple(group), affinity=_corpus_of(group[0])) for group in leagues.values()]
+    tasks += [Task(tuple(group), affinity=group[0].corpus) for group in leagues.values()]
     return tasks
 
 
-def _corpus_of(cell: Cell) -> str:
-    if isinstance(cell, MatchCell):
-        return cell.a.corpus
-    return cell.corpus if isinstance(cell, FitCell) else cell.fit.corpus
-
-
-def _needed(cell: MetricCell | ShownCell | MatchCell) -> list[str]:
-    """Returns the keys of all that must be there before a cell can be played."""
-    fits = _fit_keys(cell)
-    if isinstance(cell, MatchCell):
-        return [*fits, *(shown.key for shown in cell.shown)]
-    if isinstance(cell, ShownCell) and cell.refined is not None:
-        return [*fits, cell.refined.key]
-    return fits
-
-
-def _fit_keys(cell: MetricCell | ShownCell | MatchCell) -> list[str]:
-    if isinstance(cell, MatchCell):
-        return [cell.a.key, cell.b.key]
-    if isinstance(cell, ShownCell):
-        return [cell.fit.key]
-    return [cell.fit.key, *(other.key for other in cell.siblings)]
-
-
 def _unplayable(
-    cell: MetricCell | ShownCell | MatchCell, done: Collection[str]
+    plan: Plan, cell: MetricCell | RewriteCell | MatchCell, done: Collection[str]
 ) -> tuple[Any, RunInfo]:
-    reason = _SHOWN_FAILED if set(_fit_keys(cell)) <= set(done) else _FIT_FAILED
+    lost = set(cell.needs).difference(done)
+    reason = _REWRITE_FAILED if lost <= {other.key for other in plan.rewrites} else _FIT_FAILED
     return cell_record(cell, "error", {"reason": reason}, {}), RunInfo()
 
 
@@ -382,7 +356,7 @@ def _check_fitted(plan: Plan, store: RunStore) -> None:
 def _check_judges(plan: Plan, store: RunStore, budget: float | None) -> None:
     """What stands in the way of asking a judge is said before anything is fitted."""
     done = store.finished()
-    asking: list[ShownCell | MatchCell] = [*plan.shown, *plan.matches]
+    asking: list[RewriteCell | MatchCell] = [*plan.rewrites, *plan.matches]
     cards = {cell.judge: cell.card for cell in asking if cell.key not in done}
     values = [cell for cell in plan.metrics if cell.key not in done]
     cards |= {name: load_judge_card(name) for name in _named_judges(values)}
@@ -407,12 +381,12 @@ def _drop_lost_results(store: RunStore, plan: Plan) -> None:
                 TopicResult.load(result_path(store.folder, cell.key))
             except InputError:
                 store.forget(cell.key)
-    for shown in plan.shown:
-        if shown.key in done:
+    for rewrite in plan.rewrites:
+        if rewrite.key in done:
             try:
-                read_shown(store.folder, shown.key)
+                read_rewrites(store.folder, rewrite.key)
             except InputError:
-                store.forget(shown.key)
+                store.forget(rewrite.key)
 
 
 def _write_suite(folder: Path, suite: Suite) -> None:
@@ -443,7 +417,7 @@ def _registering_modules(plan: Plan) -> set[str]:
 
 def _clients(plan: Plan) -> set[str]:
     """Returns the clients of every judge that the plan asks, members of juries among them."""
-    cards = [cell.card for cell in plan.matches] + [cell.card for cell in plan.shown]
+    cards = [cell.card for cell in plan.matches] + [cell.card for cell in plan.rewrites]
     cards += [load_judge_card(name) for name in _named_judges(plan.metrics)]
     clients = set()
     while cards:

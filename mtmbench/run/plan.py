@@ -8,19 +8,16 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from mtmbench.core.cards import (
-    CorpusSpec,
-    JudgeCard,
-    Representation,
-    Suite,
-    load_judge_card,
-    load_model_card,
-)
+from mtmbench.core.cards import CorpusSpec, JudgeCard, Suite
+from mtmbench.core.cells import Cell, Competitor, FitCell, MatchCell, MetricCell, RewriteCell
 from mtmbench.core.errors import InputError, UnknownNameError
-from mtmbench.core.registries import FEATURES, JUDGES, METRICS, MODELS
 from mtmbench.core.serialise import content_hash
-from mtmbench.core.types import Corpus, Record, Status
-from mtmbench.matches.rewrites import ShownCell, cells_behind, shown_cells
+from mtmbench.core.types import Corpus
+from mtmbench.features.registry import FEATURES
+from mtmbench.judges.registry import JUDGES, load_judge_card
+from mtmbench.matches.rewrites import cells_behind, rewrite_cells
+from mtmbench.metrics.registry import METRICS
+from mtmbench.models.registry import MODELS, load_model_card
 
 MIN_TOPICS_FOR_LABELS = 20
 """``k = "labels"`` means the number of gold labels, but at least this."""
@@ -29,129 +26,6 @@ _NOT_OF_A_MATCH = {"judges", "representations", "bootstrap", "confidence", "null
                    "null_documents", "ties", "lengths", "schedule", "resolution", "summariser",
                    "same_summariser", "refiner"}  # fmt: skip
 """Fields of a suite's judging that no answer depends on."""
-
-
-@dataclass(frozen=True)
-class FitCell:
-    """One model fitted once: corpus, feature setting, K and seed; ``version`` is the model's."""
-
-    key: str
-    corpus: str
-    corpus_revision: str
-    model: str
-    registry: str
-    setting: str | None
-    k: int
-    k_spec: int | str
-    seed: int
-    params: Mapping[str, Any]
-    version: int
-    kind = "fit"
-
-    @property
-    def competitor(self) -> tuple[str, str | None]:
-        """What plays on a board: the model card and the feature setting."""
-        return self.model, self.setting
-
-    def identity(self) -> dict[str, Any]:
-        """Returns the fields that say which cell a record belongs to."""
-        return {
-            "corpus": self.corpus,
-            "corpus_revision": self.corpus_revision,
-            "model": self.model,
-            "registry": self.registry,
-            "setting": self.setting,
-            "k": self.k,
-            "k_spec": self.k_spec,
-            "seed": self.seed,
-            "params": dict(self.params),
-            "version": self.version,
-        }
-
-
-@dataclass(frozen=True)
-class MetricCell:
-    """One metric value of one fit, or of one model over its seeds (``seed`` None)."""
-
-    key: str
-    metric: str
-    version: int
-    higher_is_better: bool
-    view: str | None
-    params: Mapping[str, Any]
-    fit: FitCell
-    siblings: tuple[FitCell, ...] = ()
-    kind = "metric"
-
-    def identity(self) -> dict[str, Any]:
-        """Returns the fields that say which cell a record belongs to."""
-        fit = self.fit
-        return {
-            "corpus": fit.corpus,
-            "corpus_revision": fit.corpus_revision,
-            "model": fit.model,
-            "setting": fit.setting,
-            "k": fit.k,
-            "k_spec": fit.k_spec,
-            "seed": None if self.siblings else fit.seed,
-            "fits": [fit.key, *(other.key for other in self.siblings)],
-            "metric": self.metric,
-            "version": self.version,
-            "higher_is_better": self.higher_is_better,
-            "view": self.view,
-            "params": dict(self.params),
-        }
-
-
-@dataclass(frozen=True)
-class MatchCell:
-    """All documents of one pair of fits under one judge and representation, both orders."""
-
-    key: str
-    judge: str
-    card: JudgeCard
-    representation: Representation
-    a: FitCell
-    b: FitCell
-    rows: tuple[int, ...]
-    doc_ids: tuple[str, ...]
-    identity_of_judge: Mapping[str, Any]
-    protocol: Mapping[str, Any]
-    shown: tuple[ShownCell, ...] = field(default=(), kw_only=True)
-    kind = "match"
-
-    @property
-    def league(self) -> tuple[str, str, str, str]:
-        """Cells of one league share judge, corpus, K and representation."""
-        return self.judge, self.a.corpus, str(self.a.k_spec), self.representation
-
-    def identity(self) -> dict[str, Any]:
-        """Returns the fields that say which cell a record belongs to."""
-        return {
-            **self.identity_of_judge,
-            "corpus": self.a.corpus,
-            "corpus_revision": self.a.corpus_revision,
-            "k": self.a.k,
-            "k_spec": self.a.k_spec,
-            "representation": self.representation,
-            "a": {"model": self.a.model, "setting": self.a.setting, "fit": self.a.key},
-            "b": {"model": self.b.model, "setting": self.b.setting, "fit": self.b.key},
-            "seed": {"a": self.a.seed, "b": self.b.seed},
-            "documents": list(self.doc_ids),
-            "protocol": dict(self.protocol),
-            **{task: _shown_by(self.shown, task) for task in {cell.task for cell in self.shown}},
-        }
-
-
-Cell = FitCell | MetricCell | ShownCell | MatchCell
-
-
-def cell_record(
-    cell: Cell, status: Status, values: Mapping[str, Any], versions: Mapping[str, str]
-) -> Record:
-    """Returns the record of a cell: its identity with ``values`` added."""
-    kind: Any = cell.kind
-    return Record(kind, cell.key, status, {**cell.identity(), **values}, versions)
 
 
 @dataclass(frozen=True)
@@ -166,13 +40,13 @@ class Plan:
     data_dir: Path | None = None
     plugins: tuple[str, ...] = ()
     specs: Mapping[str, CorpusSpec] = field(default_factory=dict)
-    shown: tuple[ShownCell, ...] = ()
+    rewrites: tuple[RewriteCell, ...] = ()
 
     def cells(self) -> Iterator[Cell]:
         """Yields every cell."""
         yield from self.fits
         yield from self.metrics
-        yield from self.shown
+        yield from self.rewrites
         yield from self.matches
 
     def keys(self) -> set[str]:
@@ -207,17 +81,17 @@ def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[s
     players = [
         fit for name in corpora for k_spec in suite.k for fit in _first_seeds(fits, name, k_spec)
     ]
-    shown = shown_cells(suite.judging, players)
+    rewrites = rewrite_cells(suite.judging, players)
     return Plan(
         suite,
         corpora,
         tuple(fits),
         tuple(_metric_cells(suite, fits)),
-        tuple(_match_cells(suite, corpora, fits, shown)),
+        tuple(_match_cells(suite, corpora, fits, rewrites)),
         data_dir,
         tuple(plugins),
         specs,
-        tuple(shown),
+        tuple(rewrites),
     )
 
 
@@ -258,7 +132,7 @@ def _metric_cells(suite: Suite, fits: Sequence[FitCell]) -> Iterator[MetricCell]
         return
     by_group: dict[tuple[Any, ...], list[FitCell]] = {}
     for fit in fits:
-        by_group.setdefault((fit.corpus, fit.k_spec, *fit.competitor), []).append(fit)
+        by_group.setdefault((fit.corpus, fit.k_spec, fit.competitor), []).append(fit)
     for name, view, defaults in metric_cells(suite.metrics):
         metric = METRICS.get(name)
         params = {**defaults, **suite.metric_params.get(name, {})}
@@ -282,10 +156,10 @@ def _match_cells(
     suite: Suite,
     corpora: Mapping[str, Corpus],
     fits: Sequence[FitCell],
-    shown: Sequence[ShownCell],
+    rewrites: Sequence[RewriteCell],
 ) -> Iterator[MatchCell]:
-    from mtmbench.matches.adaptive import block_cells
-    from mtmbench.matches.controls import null_cells
+    from mtmbench.matches.adaptive import adaptive_cells
+    from mtmbench.matches.controls import control_cells
     from mtmbench.matches.schedule import sample_documents
 
     spec = suite.judging
@@ -307,12 +181,12 @@ def _match_cells(
             for judge, card in cards.items():
                 for representation in spec.representations:
                     if spec.schedule == "adaptive":
-                        yield from block_cells(
+                        yield from adaptive_cells(
                             suite, corpus, players, judge, card, judges[judge], representation,
-                            protocol, shown,
+                            protocol, rewrites,
                         )  # fmt: skip
                     for a, b in combinations(players, 2) if spec.schedule == "uniform" else ():
-                        behind = cells_behind(shown, representation, (a, b))
+                        behind = cells_behind(rewrites, representation, (a, b))
                         key = content_hash(
                             "match", judges[judge], card.identity(), corpus.revision,
                             list(doc_ids), protocol, suite.words.model_dump(),
@@ -321,22 +195,17 @@ def _match_cells(
                         )  # fmt: skip
                         yield MatchCell(
                             key, judge, card, representation, a, b, rows, doc_ids,
-                            judges[judge], protocol, shown=behind,
+                            judges[judge], protocol, rewrites=behind,
                         )  # fmt: skip
                     if spec.nulls:
-                        yield from null_cells(
+                        yield from control_cells(
                             suite, corpus, players, fits, judge, card, judges[judge],
-                            representation, protocol, shown,
+                            representation, protocol, rewrites,
                         )  # fmt: skip
-
-
-def _shown_by(cells: Sequence[ShownCell], task: str) -> dict[str, Any]:
-    cell = next(cell for cell in cells if cell.task == task)
-    return {"judge": cell.judge, "facts": dict(cell.facts), "prompt": dict(cell.prompt)}
 
 
 def _first_seeds(fits: Sequence[FitCell], corpus: str, k_spec: int | str) -> list[FitCell]:
-    first: dict[tuple[str, str | None], FitCell] = {}
+    first: dict[Competitor, FitCell] = {}
     for fit in fits:
         if fit.corpus == corpus and fit.k_spec == k_spec:
             first.setdefault(fit.competitor, fit)

@@ -16,8 +16,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
+from mtmbench.core.cells import Cell, cell_record
 from mtmbench.core.store import RunInfo
-from mtmbench.run.plan import Cell, cell_record
 from mtmbench.run.workspace import Produced, Workspace, WorkspaceSpec
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS",

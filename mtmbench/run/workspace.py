@@ -13,19 +13,28 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mtmbench.core.cards import CorpusSpec, JudgeCard, Suite, load_judge_card
+from mtmbench.core.cards import CorpusSpec, JudgeCard, Suite
+from mtmbench.core.cells import (
+    Cell,
+    FitCell,
+    MatchCell,
+    MetricCell,
+    RewriteCell,
+    behind,
+    cell_record,
+)
 from mtmbench.core.errors import InputError
-from mtmbench.core.registries import JUDGES, MODELS
 from mtmbench.core.store import RunInfo
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Record, Status, Views
 from mtmbench.judges.consult import Job, consult
 from mtmbench.judges.ledger import LEDGER
-from mtmbench.matches.controls import opponent, replicate_of, side_names
+from mtmbench.judges.registry import JUDGES, load_judge_card
+from mtmbench.matches.controls import opponent
 from mtmbench.matches.match import MatchOutcome, judge_pair, play_pair
-from mtmbench.matches.rewrites import ShownCell, play_shown, read_shown, show
+from mtmbench.matches.rewrites import read_rewrites, rewrite_topics, show
 from mtmbench.matches.summaries import unshown_rows, with_unshown
-from mtmbench.run.plan import Cell, FitCell, MatchCell, MetricCell, cell_record
+from mtmbench.models.registry import MODELS
 
 if TYPE_CHECKING:
     from mtmbench.features.words import Tokens
@@ -86,12 +95,12 @@ class Workspace:
                 yield [self._guard(cell, self._fit)]
         elif isinstance(cells[0], MetricCell):
             yield [self._guard(cell, self._metric) for cell in cells]
-        elif isinstance(cells[0], ShownCell):
+        elif isinstance(cells[0], RewriteCell):
             for cell in cells:
-                yield [self._guard(cell, self._word)]
+                yield [self._guard(cell, self._rewrite)]
         else:
             matches = [cell for cell in cells if isinstance(cell, MatchCell)]
-            asked = matches[0].identity_of_judge["judge_is_llm"]
+            asked = matches[0].is_llm
             yield from self._play_asked(matches) if asked else self._play_league(matches)
 
     def prepare(
@@ -106,7 +115,7 @@ class Workspace:
         The view "activations" is what "features" is made from; several workers share its making.
         ``report`` is told how much of how much is done, where that takes long.
         """
-        from mtmbench.core.registries import FEATURES
+        from mtmbench.features.registry import FEATURES
 
         self._report = report
         features = self.suite.features
@@ -273,10 +282,10 @@ class Workspace:
             self._projected[key] = projected_words(result.doc_topic, words, _TOPIC_ITEMS)
         return self._projected[key]
 
-    def _word(self, cell: ShownCell) -> tuple[Status, dict[str, Any]]:
+    def _rewrite(self, cell: RewriteCell) -> tuple[Status, dict[str, Any]]:
         above = () if cell.refined is None else (cell.refined,)
         result = show(self.result(cell.fit.key), above, self.folder)
-        return "ok", play_shown(cell, result, self.folder, self._budget)
+        return "ok", rewrite_topics(cell, result, self.folder, self._budget)
 
     def _play_league(self, cells: Sequence[MatchCell]) -> Iterator[list[Produced]]:
         """Plays the pairs of one league with one client that has seen all that is coming."""
@@ -350,9 +359,9 @@ class Workspace:
         return (cell.card, self.corpus(cell.a.corpus), rows, *self._pair(cell))
 
     def _showing(self, cell: MatchCell) -> dict[str, Any]:
-        a_name, b_name = side_names(cell, competitor_id)
+        a_name, b_name = cell.sides
         return {
-            "a_name": a_name, "b_name": b_name, "replicate": replicate_of(cell),
+            "a_name": a_name, "b_name": b_name, "replicate": cell.replicate,
             "spec": self._judging(), "representation": cell.representation,
             "projected_a": self._projected_of(cell.a), "projected_b": self._projected_of(cell.b),
         }  # fmt: skip
@@ -376,16 +385,15 @@ class Workspace:
         return {"lengths": lengths}
 
     def _as_shown(self, cell: MatchCell, fit: FitCell) -> TopicResult:
-        behind = [shown for shown in cell.shown if shown.fit.key == fit.key]
-        return show(self.result(fit.key), behind, self.folder)
+        return show(self.result(fit.key), behind(cell.rewrites, fit), self.folder)
 
     def _unshown(self, cell: MatchCell) -> dict[int, str]:
         """Returns documents of a match that would show a topic whose summary is missing."""
         found: dict[int, str] = {}
         for fit, result in zip((cell.a, cell.b), self._pair(cell), strict=True):
-            for shown in cell.shown:
-                if shown.task == "summary" and shown.fit.key == fit.key:
-                    statuses = read_shown(self.folder, shown.key).statuses
+            for rewrite in behind(cell.rewrites, fit):
+                if rewrite.task == "summary":
+                    statuses = read_rewrites(self.folder, rewrite.key).statuses
                     found |= unshown_rows(result, cell.rows, statuses, self._judging())
         return found
 
@@ -395,11 +403,6 @@ class Workspace:
     def _judging(self) -> Any:
         assert self.suite.judging is not None
         return self.suite.judging
-
-
-def competitor_id(fit: FitCell) -> str:
-    """Returns "model" or "model:setting", the name under which a fit plays."""
-    return fit.model if fit.setting is None else f"{fit.model}:{fit.setting}"
 
 
 def result_path(folder: Path, key: str) -> Path:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
 from mtmbench.stats.bradley_terry import ELO_PER_NAT, Abilities, batch_newton
+from mtmbench.stats.intervals import t_quantile
 
 Scores = NDArray[np.float64]
 """(D, P) folded score of each pair's first model by document, NaN where it was not played."""
@@ -164,8 +165,6 @@ def neighbours(state: Standing, level: float, resolution: float) -> Neighbours:
         level: α_k of this look.
         resolution: Elo; a difference whose half-width is below it is decided, whatever its sign.
     """
-    from scipy.special import stdtrit
-
     order = np.argsort(-state.abilities, kind="stable")
     above, below = order[:-1], order[1:]
     difference = ELO_PER_NAT * (state.abilities[above] - state.abilities[below])
@@ -174,7 +173,7 @@ def neighbours(state: Standing, level: float, resolution: float) -> Neighbours:
         + state.covariance[below, below]
         - 2 * state.covariance[above, below]
     )
-    quantile = float(stdtrit(state.played.max() - 1, 1 - level / 2))
+    quantile = t_quantile(int(state.played.max()) - 1, 1 - level)
     half_width = ELO_PER_NAT * quantile * np.sqrt(np.maximum(variance, 0))
     decided = state.rateable & ((difference > half_width) | (half_width < resolution))
     return Neighbours(order, difference, half_width, decided)

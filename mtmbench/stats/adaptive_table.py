@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mtmbench.stats.adaptive import Progress, Scores
 from mtmbench.stats.bradley_terry import ELO_PER_NAT, fit_wins, to_elo, unrateable_reason
+from mtmbench.stats.intervals import t_quantile
 from mtmbench.stats.rate import RatingRow, RatingTable
 
 
@@ -91,11 +92,9 @@ def adaptive_table(
 
 def quantile_of(state: Progress) -> float:
     """Returns the half-width of a look's intervals in standard errors."""
-    from scipy.special import stdtrit
-
     assert state.state is not None
     assert state.level is not None
-    return float(stdtrit(state.state.played.max() - 1, 1 - state.level / 2))
+    return t_quantile(int(state.state.played.max()) - 1, 1 - state.level)
 
 
 def _reason(state: Progress) -> str | None:

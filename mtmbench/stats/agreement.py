@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtmbench.core.errors import InputError
-from mtmbench.stats.outcomes import resampled_counts
-from mtmbench.stats.sandwich import interval_factor
+from mtmbench.stats.intervals import interval_factor, resampled_counts
 
 MISSING = -1
 """The code of a unit that a judge gave no verdict on."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtmbench.stats.intervals import bootstrap_half
+
 Scores = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
@@ -63,8 +65,6 @@ def bootstrap(
         seed: seed of the resamples.
         resamples: how many; None takes :data:`RESAMPLES`.
     """
-    from scipy.stats import t
-
     value = float(statistic(np.arange(n)))
     if not np.isfinite(value):
         return Estimate(None, None, None, n)
@@ -76,7 +76,7 @@ def bootstrap(
     known = drawn[np.isfinite(drawn)]
     if len(known) < (1 - _MOST_UNDEFINED) * resamples:
         return Estimate(value, None, None, n)
-    half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1) * np.sqrt(n / (n - 1)) * known.std())
+    half = bootstrap_half(float(known.std()), n, CONFIDENCE)
     return Estimate(value, value - half, value + half, n)
 
 
@@ -106,7 +106,7 @@ def spearman(x: ArrayLike, y: ArrayLike) -> float:
         return float(spearmanr(x, y).statistic)
 
 
-def cohen_kappa(x: ArrayLike, y: ArrayLike, *, levels: int) -> float:
+def weighted_kappa(x: ArrayLike, y: ArrayLike, *, levels: int) -> float:
     """Returns Cohen's κ of two lists of levels 0, 1, …, with quadratic weights above two levels.
 
     κ = 1 − Σ w_ij o_ij / Σ w_ij e_ij with w_ij = (i − j)²; with two levels that is the plain κ.

@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtmbench.core.errors import InputError
 from mtmbench.stats.bradley_terry import ELO_PER_NAT, Abilities, to_elo
+from mtmbench.stats.intervals import interval_factor
 from mtmbench.stats.outcomes import Outcomes
-from mtmbench.stats.sandwich import clustered_covariance, interval_factor
+from mtmbench.stats.sandwich import clustered_covariance
 
 _MAX_STEPS = 200
 _STEP_TOLERANCE = 1e-8

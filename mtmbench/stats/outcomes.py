@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtmbench.core.errors import InputError
 from mtmbench.stats.bradley_terry import Abilities, Wins
+from mtmbench.stats.intervals import resampled_counts
 
 _CHUNK_DRAWS = 4_000_000
 
@@ -128,13 +129,6 @@ def checked_outcomes(
             raise InputError(f"comparison {int(np.argmax(wrong))} has {what}")
     groups, strata = _clusters(cluster, stratum, len(first))
     return Outcomes(tuple(names), first, second, points, groups, strata)
-
-
-def resampled_counts(random: np.random.RandomState, size: int, n: int) -> NDArray[np.int64]:
-    """Returns (size, n): how often each of n clusters is drawn in n draws with replacement."""
-    drawn = random.randint(0, n, size=(size, n), dtype=np.int64)
-    flat = drawn + n * np.arange(size)[:, None]
-    return np.bincount(flat.ravel(), minlength=size * n).reshape(size, n)
 
 
 def _clusters(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from mtmbench.core.errors import InputError
+from mtmbench.stats.intervals import t_quantile
 
 ALPHA = 0.05
 """Two-sided level at which a corrected difference counts as one."""
@@ -52,7 +53,7 @@ def paired_difference(
     Raises:
         InputError: ``confidence`` is not in (0, 1).
     """
-    from scipy.special import stdtr, stdtrit
+    from scipy.special import stdtr
 
     if not 0 < confidence < 1:
         raise InputError(f"confidence must lie between 0 and 1, not {confidence!r}")
@@ -66,7 +67,7 @@ def paired_difference(
     if max(differences) - min(differences) < NO_SPREAD:
         return Paired(mean, None, None, None, n, "every seed gives the same difference")
     error = stdev(differences) / math.sqrt(n)
-    half = float(stdtrit(n - 1, 0.5 + confidence / 2)) * error
+    half = t_quantile(n - 1, confidence) * error
     p = 2 * float(stdtr(n - 1, -abs(mean) / error))
     return Paired(mean, mean - half, mean + half, p, n)
 

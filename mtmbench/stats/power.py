@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from mtmbench.core.errors import InputError
 from mtmbench.stats.bradley_terry import ELO_PER_NAT
+from mtmbench.stats.intervals import t_quantile
 
 POWER = 0.8
 
@@ -56,8 +57,6 @@ def detectable_difference(
     Raises:
         InputError: fewer than two documents or models, or a share out of range.
     """
-    from scipy.special import stdtrit
-
     for what, value, least in (("documents", n_documents, 2), ("models", n_models, 2)):
         if value < least:
             raise InputError(f"at least {least} {what} are needed, not {value}")
@@ -69,7 +68,7 @@ def detectable_difference(
     freedom = n_documents - 1
     error = ELO_PER_NAT * math.sqrt(8 * (1 - tie_rate) / (n_models * n_documents))
     error *= math.sqrt(n_documents / freedom)
-    width = float(stdtrit(freedom, (1 + confidence) / 2)) * error
-    least = width + float(stdtrit(freedom, power)) * error
+    width = t_quantile(freedom, confidence) * error
+    least = width + t_quantile(freedom, 2 * power - 1) * error
     spread = math.sqrt((n_models + 1) / 3)
     return Detectable(least, least * spread, (width, width * spread))

@@ -18,8 +18,9 @@ from mtmbench.stats.bradley_terry import (
     fit_wins,
     to_elo,
 )
+from mtmbench.stats.intervals import interval_factor
 from mtmbench.stats.outcomes import Outcomes, checked_outcomes
-from mtmbench.stats.sandwich import interval_factor, sandwich_half_widths
+from mtmbench.stats.sandwich import sandwich_half_widths
 from mtmbench.stats.ties import batch_davidson, fit_davidson
 
 TieModel = Literal["half", "davidson"]

@@ -8,12 +8,11 @@ the comparisons of a document depend on each other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from mtmbench.stats.bradley_terry import ELO_PER_NAT, Abilities
+from mtmbench.stats.intervals import interval_factor
 from mtmbench.stats.outcomes import Outcomes
 
 
@@ -62,14 +61,3 @@ def sandwich_half_widths(
     between = np.maximum(variance[:, None] + variance[None, :] - 2 * covariance, 0)
     scale = ELO_PER_NAT * factor
     return scale * np.sqrt(np.maximum(variance, 0)), scale * np.sqrt(between)
-
-
-def interval_factor(strata: NDArray[np.int64] | Sequence[int], confidence: float) -> float:
-    """Returns ``t(n − S) · √(n / (n − S))`` for n clusters in S strata; NaN if one has only one."""
-    from scipy.special import stdtrit
-
-    sizes = np.bincount(np.asarray(strata, dtype=np.int64))
-    if sizes.min() < 2:
-        return float("nan")
-    n, freedom = int(sizes.sum()), int(sizes.sum()) - len(sizes)
-    return float(stdtrit(freedom, 0.5 + confidence / 2) * np.sqrt(n / freedom))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, variance
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from mtmbench.core.serialise import seed_from
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
 from mtmbench.features.sae.backbone import TokenIds, length_batches
+from mtmbench.stats.intervals import welch
 from mtmbench.steering.generate import check_model
 from mtmbench.steering.hook import Mode, Row, steering
 from mtmbench.steering.language_model import CausalLM
@@ -199,7 +199,7 @@ def delta_l(
             ]
             for side in sides
         }
-        found.append(_welch(gains["on"], gains["off"], confidence))
+        found.append(DeltaL(*welch(gains["on"], gains["off"], confidence)))
     return found
 
 
@@ -236,20 +236,3 @@ def _begun(
 
 def _per_token(likelihoods: Sequence[Likelihood]) -> list[float]:
     return [each.total / each.n_tokens for each in likelihoods]
-
-
-def _welch(on: Sequence[float], off: Sequence[float], confidence: float) -> DeltaL:
-    from scipy.special import stdtrit
-
-    value = fmean(on) - fmean(off)
-    if min(len(on), len(off)) < 2:
-        return DeltaL(value, None, None)
-    parts = [variance(side) / len(side) for side in (on, off)]
-    spread = sum(parts)
-    if spread == 0:
-        return DeltaL(value, value, value)
-    freedom = spread**2 / sum(
-        part**2 / (len(side) - 1) for part, side in zip(parts, (on, off), strict=True)
-    )
-    half = float(stdtrit(freedom, 0.5 + confidence / 2)) * math.sqrt(spread)
-    return DeltaL(value, value - half, value + half)

@@ -10,19 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from mtmbench.core.cards import SteeringSpec, Suite, load_judge_card
+from mtmbench.core.cards import FeatureSpec, SteeringSpec, Suite
+from mtmbench.core.cells import FitCell
 from mtmbench.core.errors import InputError, UnknownNameError
-from mtmbench.core.registries import FEATURES, JUDGES, MODELS
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Views
+from mtmbench.features.registry import FEATURES
 from mtmbench.features.sae.backbone import HuggingFaceBackbone
 from mtmbench.features.sae.source import StoredFeatures
 from mtmbench.judges.base import EMPTY_TOPIC
 from mtmbench.judges.ledger import LEDGER
+from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.metrics.projected import projected_words
-from mtmbench.run.plan import FitCell, Plan, make_plan
-from mtmbench.run.workspace import Workspace, WorkspaceSpec, competitor_id, result_path
+from mtmbench.models.registry import MODELS
+from mtmbench.run.plan import Plan, make_plan
+from mtmbench.run.workspace import Workspace, WorkspaceSpec, result_path
 from mtmbench.steering.axbench import Ratings, SteeredText, rate_texts
 from mtmbench.steering.experiment import Bench
 from mtmbench.steering.generate import Progress
@@ -97,8 +100,7 @@ def steered_rows(
     steered = _steered(suite, spec)
     plan = make_plan(steered, data_dir=data_dir, plugins=plugins)
     cells = _cells(plan, spec)
-    source = FEATURES.get(steered.features.source)(**steered.features.params)
-    lm = _language_model(source, steered.features.source)
+    source, lm = _language_model(steered.features)
     place = folder if spec.features is None else folder / STORE
     workspace = Workspace(WorkspaceSpec(steered, plan.specs, place, plan.data_dir, plan.plugins))
     cards = {name: load_judge_card(name) for name in spec.judges}
@@ -112,7 +114,7 @@ def steered_rows(
                 views = workspace.views(cell.corpus, cell.setting)
                 counts = views.require("features", cell.model)
                 result = _result(place, cell)
-                name = competitor_id(cell)
+                name = cell.competitor.name
                 if spec.weights == "frequencies":
                     result, name = with_frequencies(result, counts), f"{name}, frequencies"
                 described = source.describe(cell.setting or "default")
@@ -175,17 +177,17 @@ def _cells(plan: Plan, spec: SteeringSpec) -> list[FitCell]:
     chosen: dict[tuple[Any, ...], FitCell] = {}
     for cell in over_features:
         if cell.model in (spec.models or names) and cell.corpus in (spec.corpora or plan.corpora):
-            chosen.setdefault((cell.corpus, cell.k_spec, *cell.competitor), cell)
+            chosen.setdefault((cell.corpus, cell.k_spec, cell.competitor), cell)
     if not chosen:
         raise InputError(f"suite {plan.suite.name!r} has no model over features to steer by")
     return list(chosen.values())
 
 
-def _language_model(source: Any, name: str) -> CausalLM:
-    backbone = source.backbone if isinstance(source, StoredFeatures) else None
-    if not isinstance(backbone, HuggingFaceBackbone):
-        raise InputError(f"feature source {name!r} has no language model that can be steered")
-    return CausalLM(backbone)
+def _language_model(spec: FeatureSpec) -> tuple[StoredFeatures, CausalLM]:
+    source = FEATURES.get(spec.source)(**spec.params)
+    if isinstance(source, StoredFeatures) and isinstance(source.backbone, HuggingFaceBackbone):
+        return source, CausalLM(source.backbone)
+    raise InputError(f"feature source {spec.source!r} has no language model that can be steered")
 
 
 def _words(result: TopicResult, views: Views) -> list[str]:
@@ -212,8 +214,7 @@ def _fit(workspace: Workspace, store: RunStore, cell: FitCell) -> None:
         for record, _ in produced:
             if record.status != "ok":
                 raise InputError(
-                    f"{competitor_id(cell)} could not be fitted on {cell.corpus}, K = {cell.k}: "
-                    f"{record.payload['reason']}"
+                    f"{cell.describe(seed=False)}: the fit failed: {record.payload['reason']}"
                 )
 
 
@@ -221,7 +222,7 @@ def _result(folder: Path, cell: FitCell) -> TopicResult:
     path = result_path(folder, cell.key)
     if not path.is_file():
         raise InputError(
-            f"{folder} has no topics of {competitor_id(cell)} on {cell.corpus}, K = {cell.k}; play "
-            "the suite first: mtmbench run"
+            f"{folder} has no topics of {cell.describe(seed=False)}; play the suite first: "
+            "mtmbench run"
         )
     return TopicResult.load(path)

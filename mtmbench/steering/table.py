@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mtmbench.boards.cells import rounded
 from mtmbench.boards.markdown import markdown_bullets, markdown_table, markdown_text
 from mtmbench.boards.write import board_json
-from mtmbench.core.serialise import write_atomically
+from mtmbench.core.serialise import rounded, write_atomically
 from mtmbench.steering.axbench import ASPECTS
 from mtmbench.steering.evaluate import BEATEN
 from mtmbench.steering.summary import in_words, summary_rows, topic_rows

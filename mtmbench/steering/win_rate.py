@@ -8,11 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtmbench.core.errors import InputError
-from mtmbench.matches.audit import wilson
 from mtmbench.matches.match import fold
-from mtmbench.stats.outcomes import resampled_counts
-
-N_BOOTSTRAP = 2000
+from mtmbench.stats.intervals import N_BOOTSTRAP, resampled_share, wilson
 
 
 @dataclass(frozen=True)
@@ -70,8 +67,6 @@ def win_rate(
     Raises:
         InputError: the three differ in length, or a character is no outcome.
     """
-    from scipy.special import stdtrit
-
     if not len(forward) == len(backward) == len(prompts):
         raise InputError(
             f"{len(forward)} outcomes forward, {len(backward)} backward, {len(prompts)} prompts"
@@ -86,23 +81,11 @@ def win_rate(
     distinct, index = np.unique([prompt for prompt, _ in kept], return_inverse=True)
     won = np.bincount(index, weights=[score for _, score in kept], minlength=len(distinct))
     played = np.bincount(index, minlength=len(distinct))
-    n, n_prompts = len(kept), len(distinct)
-    value = float(won.sum()) / n
-    ends = wilson(float(won.sum()), n, confidence)
-    if n_prompts < 2:
-        return WinRate(
-            value, None, None, ends.lo, ends.hi, n, n_prompts, n_removed,
-            "no interval over prompts: there is one",
-        )  # fmt: skip
-    if np.ptp(won / played) == 0:
-        once = wilson(value * n_prompts, n_prompts, confidence)
-        return WinRate(
-            value, once.lo, once.hi, ends.lo, ends.hi, n, n_prompts, n_removed,
-            "every prompt has the same score: Wilson's interval, each prompt counted once",
-        )  # fmt: skip
-    drawn = resampled_counts(np.random.RandomState(seed), n_bootstrap, n_prompts)
-    rates = (drawn @ won) / (drawn @ played)
-    factor = float(stdtrit(n_prompts - 1, 0.5 + confidence / 2))
-    half = factor * np.sqrt(n_prompts / (n_prompts - 1)) * float(np.std(rates, ddof=1))
-    lo, hi = max(0.0, value - half), min(1.0, value + half)
-    return WinRate(value, lo, hi, ends.lo, ends.hi, n, n_prompts, n_removed)
+    ends = wilson(float(won.sum()), len(kept), confidence)
+    rate = resampled_share(
+        won, played, seed=seed, of="prompt", n_bootstrap=n_bootstrap, confidence=confidence
+    )
+    return WinRate(
+        rate.value, rate.lo, rate.hi, ends.lo, ends.hi, rate.n, len(distinct), n_removed,
+        rate.reason,
+    )  # fmt: skip

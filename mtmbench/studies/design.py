@@ -328,3 +328,29 @@ def _limit_text(field: str, value: Any) -> str:
     if field == "min_label_score":
         return f"label score at least {value:g}"
     return f"no labels of {', '.join(value)}"
+
+
+@dataclass(frozen=True)
+class StudyMetric:
+    """A metric of every study: its name, the items it reads, and how it is told.
+
+    Attributes:
+        name: registry name.
+        view: "projected", or None for a metric that reads no items.
+        title: for tables.
+        needs_labels: whether it is played on labelled corpora alone.
+    """
+
+    name: str
+    view: str | None
+    title: str
+    needs_labels: bool = False
+
+
+STUDY_METRICS = (
+    StudyMetric("nmi", None, "NMI with the labels", needs_labels=True),
+    StudyMetric("purity", None, "purity", needs_labels=True),
+    StudyMetric("npmi", "projected", "NPMI of the projected words"),
+    StudyMetric("diversity", "projected", "topic diversity of the projected words"),
+)
+"""In this order; the first that a corpus has heads its findings."""

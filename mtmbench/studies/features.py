@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mtmbench.core.cards import FeatureSpec, parse_card, set_dotted
 from mtmbench.core.errors import InputError
-from mtmbench.core.serialise import write_atomically
+from mtmbench.core.serialise import rounded, write_atomically
 from mtmbench.core.types import SCHEMA_VERSION, Corpus
-from mtmbench.features.base import LocatingSource, TokenContext
-from mtmbench.stats.share import Share, clustered_share
+from mtmbench.features.base import LocatingSource
+from mtmbench.stats.intervals import N_BOOTSTRAP, resampled_share
 from mtmbench.studies.marks import (
     MARK_VALUES,
+    N_CONTEXTS,
+    Case,
     Marks,
     judge_cases,
     marks_csv,
@@ -24,34 +28,8 @@ from mtmbench.studies.marks import (
 )
 
 N_FEATURES = 5
-N_CONTEXTS = 3
 MAX_TOKENS = 512
 TO_MARK = "features.csv"
-
-
-@dataclass(frozen=True)
-class Case:
-    """A feature of a document, to be judged.
-
-    Attributes:
-        row: row of the document in its corpus.
-        doc_id: its id.
-        text: its text.
-        rank: place among the document's features, from 1.
-        feature: index of the feature in its SAE.
-        label: what it is said to be about.
-        count: how often it counts in the document.
-        contexts: where it is strongest, strongest first.
-    """
-
-    row: int
-    doc_id: str
-    text: str
-    rank: int
-    feature: int
-    label: str
-    count: int
-    contexts: tuple[TokenContext, ...]
 
 
 @dataclass(frozen=True)
@@ -166,7 +144,7 @@ def _spec(source: str, overrides: Mapping[str, Any]) -> FeatureSpec:
 
 
 def _source(spec: FeatureSpec) -> LocatingSource:
-    from mtmbench.core.registries import FEATURES
+    from mtmbench.features.registry import FEATURES
 
     source = FEATURES.get(spec.source)(**spec.params)
     if not isinstance(source, LocatingSource):
@@ -188,11 +166,14 @@ def _study(
     found: Marks | None,
 ) -> dict[str, Any]:
     values = [None if found is None else found.values[i] for i in range(len(cases))]
-    share = clustered_share(
-        [(case.row, value == "yes") for case, value in zip(cases, values, strict=True)
-         if value in ("yes", "no")],
+    share = share_of_yes(
+        [
+            (case.row, value == "yes")
+            for case, value in zip(cases, values, strict=True)
+            if value in ("yes", "no")
+        ],
         seed=seed,
-    )  # fmt: skip
+    )
     tally = Counter("not marked" if value is None else value for value in values)
     return {
         "schema": SCHEMA_VERSION,
@@ -291,6 +272,52 @@ def _pages(study: Mapping[str, Any], to_mark: Path) -> dict[str, str]:
         header = ["label", "count", "strongest context", "matches"]
         parts += [f"## {text(doc_id)}", markdown_table(header, rows)]
     return {"features.json": board_json(study), "features.md": "\n\n".join(parts) + "\n"}
+
+
+@dataclass(frozen=True)
+class Share:
+    """The share of yes among labels marked yes or no.
+
+    Attributes:
+        value: yes over n; None where n is 0.
+        lo: lower end of the interval over documents; None where it cannot be had.
+        hi: upper end.
+        yes: how many are yes.
+        n: how many are yes or no.
+        n_documents: documents that these lie in.
+        reason: why the interval is missing or of another kind, or None.
+    """
+
+    value: float | None
+    lo: float | None
+    hi: float | None
+    yes: int
+    n: int
+    n_documents: int
+    reason: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the fields as JSON values, numbers rounded to 4 decimals."""
+        values = asdict(self)
+        return {**values, **{name: rounded(values[name], 4) for name in ("value", "lo", "hi")}}
+
+
+def share_of_yes(
+    marked: Sequence[tuple[int, bool]], *, seed: int, n_bootstrap: int = N_BOOTSTRAP
+) -> Share:
+    """Returns the share of yes with an interval that resamples whole documents.
+
+    Args:
+        marked: (document, whether yes) of everything marked.
+        seed: seed of the bootstrap.
+        n_bootstrap: number of resamples.
+    """
+    documents, index = np.unique([document for document, _ in marked], return_inverse=True)
+    yes = np.bincount(index, weights=[value for _, value in marked], minlength=len(documents))
+    total = np.bincount(index, minlength=len(documents))
+    rate = resampled_share(yes, total, seed=seed, n_bootstrap=n_bootstrap)
+    reason = "nothing is marked yes or no" if rate.value is None else rate.reason
+    return Share(rate.value, rate.lo, rate.hi, int(yes.sum()), rate.n, len(documents), reason)
 
 
 def shown_context(contexts: Sequence[Mapping[str, Any]]) -> str | None:

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mtmbench.stats.paired import ALPHA
-from mtmbench.studies.design import Design, Point
-from mtmbench.studies.tables import METRICS
+from mtmbench.studies.design import STUDY_METRICS, Design, Point
 
 Row = Mapping[str, Any]
 
@@ -27,8 +26,8 @@ def findings(design: Design, rows: Sequence[Row]) -> list[dict[str, Any]]:
     for corpus, model, series, metric in groups:
         leading.setdefault((corpus, model, series), metric)
     points = {point.name: point for point in design.points}
-    titles = {metric.name: metric.title for metric in METRICS}
-    order = {metric.name: i for i, metric in enumerate(METRICS)}
+    titles = {metric.name: metric.title for metric in STUDY_METRICS}
+    order = {metric.name: i for i, metric in enumerate(STUDY_METRICS)}
     return [
         {
             "corpus": key[0],

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mtmbench.boards.cells import rounded
 from mtmbench.core.errors import InputError
-from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
+from mtmbench.core.serialise import canonical_json, content_hash, rounded, write_atomically
 from mtmbench.core.types import Corpus, Counts
 from mtmbench.features.views import make_views
 from mtmbench.run.plan import Plan
@@ -80,7 +79,7 @@ def _row(corpus: Corpus, setting: str, facts: dict[str, Any]) -> dict[str, Any]:
 
 def _key(plan: Plan, corpus: Corpus, setting: str) -> str:
     features = plan.suite.features
-    from mtmbench.core.registries import FEATURES
+    from mtmbench.features.registry import FEATURES
 
     source = FEATURES.get(features.source)(**features.params)
     described = source.describe(setting)

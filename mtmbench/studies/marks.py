@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from mtmbench.core.errors import InputError, did_you_mean
 from mtmbench.core.serialise import write_atomically
+from mtmbench.features.base import TokenContext
 
 if TYPE_CHECKING:
     from mtmbench.judges.prompt import Template
-    from mtmbench.studies.features import Case
+
 
 MARK_VALUES = ("yes", "no", "unsure", "unparsed", "refused")
 """What a case may be marked; a person writes one of the first three."""
@@ -42,7 +43,6 @@ class Marks:
 def marks_csv(cases: Sequence[Case]) -> str:
     """Returns the file to be marked: a row per case, with contexts and the document's beginning."""
     from mtmbench.judges.prompt import cut_at_sentence
-    from mtmbench.studies.features import N_CONTEXTS
 
     contexts = [f"context_{i + 1}" for i in range(N_CONTEXTS)]
     text = io.StringIO()
@@ -119,10 +119,9 @@ def judge_cases(judge: str, corpus: str, cases: Sequence[Case], answers: Path) -
         InputError: there is no such card, or its judge reads no messages.
         JudgeError: the judge failed; what it had answered is kept.
     """
-    from mtmbench.core.cards import load_judge_card
-    from mtmbench.core.registries import JUDGES
     from mtmbench.judges.asker import Asker, run_async
     from mtmbench.judges.prompt import load_template
+    from mtmbench.judges.registry import JUDGES, load_judge_card
 
     card = load_judge_card(judge)
     client = JUDGES.get(card.client).from_card(card)
@@ -237,3 +236,31 @@ def _identities(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, str, str]]
 def _plain(record: Mapping[str, Any]) -> dict[str, Any]:
     """The judge's record; its card's fields go under another name than the card's own."""
     return {("card_fields" if name == "card" else name): value for name, value in record.items()}
+
+
+N_CONTEXTS = 3
+
+
+@dataclass(frozen=True)
+class Case:
+    """A feature of a document, to be judged.
+
+    Attributes:
+        row: row of the document in its corpus.
+        doc_id: its id.
+        text: its text.
+        rank: place among the document's features, from 1.
+        feature: index of the feature in its SAE.
+        label: what it is said to be about.
+        count: how often it counts in the document.
+        contexts: where it is strongest, strongest first.
+    """
+
+    row: int
+    doc_id: str
+    text: str
+    rank: int
+    feature: int
+    label: str
+    count: int
+    contexts: tuple[TokenContext, ...]

@@ -9,14 +9,14 @@ from typing import Any
 
 from mtmbench.core.cards import KSpec, Suite, parse_card, set_dotted
 from mtmbench.core.errors import InputError
-from mtmbench.core.registries import FEATURES, METRICS
 from mtmbench.core.serialise import write_atomically
 from mtmbench.core.store import read_records
+from mtmbench.features.registry import FEATURES
+from mtmbench.metrics.registry import METRICS
 from mtmbench.run.harness import Progress, RunOutcome, run_suite
 from mtmbench.run.plan import Plan, make_plan
-from mtmbench.studies.design import Design, make_design
+from mtmbench.studies.design import STUDY_METRICS, Design, make_design
 from mtmbench.studies.firings import count_firings
-from mtmbench.studies.tables import METRICS as STUDY_METRICS
 from mtmbench.studies.tables import study_json
 
 DEFAULT_CORPORA = ("20ng", "bills")
@@ -138,8 +138,7 @@ def _suite(
 
 
 def _check_models(suite: Suite, models: Sequence[str], reference: str | None) -> None:
-    from mtmbench.core.cards import load_model_card
-    from mtmbench.core.registries import MODELS
+    from mtmbench.models.registry import MODELS, load_model_card
 
     if not models:
         raise InputError("a study needs at least one model over features, such as mlda")

@@ -8,28 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mtmbench.boards.cells import rounded
-from mtmbench.boards.metric_rows import mean_interval
 from mtmbench.core.cards import Suite, parse_card, set_dotted
 from mtmbench.core.errors import InputError
-from mtmbench.core.serialise import write_atomically
+from mtmbench.core.serialise import rounded, write_atomically
 from mtmbench.core.types import SCHEMA_VERSION
 from mtmbench.run.harness import Progress, run_suite
+from mtmbench.stats.intervals import mean_interval
 from mtmbench.stats.paired import paired_difference
 from mtmbench.steering.generate import Progress as TextProgress
 from mtmbench.steering.suite import steered_rows
 from mtmbench.steering.summary import summary_rows, topic_rows
+from mtmbench.studies.steering_pages import MEASURES
 
 DEFAULT_CORPORA = ("bills",)
 DEFAULT_MODELS = ("mlda", "metm", "mbertopic")
 WEIGHED = "mbertopic"
 """The model that is also steered by frequencies, without its TF-IDF weights."""
 
-MEASURES = {
-    "relevance": "relevance: share of pairs whose steered text is found more about the topic",
-    "perplexity": "perplexity, as a multiple of the unsteered text's",
-    "drift": "semantic drift from the unsteered text",
-}
 _CONFIDENCE, _DIGITS = 0.95, 4
 
 Row = Mapping[str, Any]

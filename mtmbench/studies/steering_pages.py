@@ -13,7 +13,6 @@ from typing import Any
 from mtmbench.boards.markdown import markdown_bullets, markdown_table, markdown_text
 from mtmbench.boards.plot import Axis, Mark
 from mtmbench.boards.write import board_json
-from mtmbench.studies.steering import MEASURES
 
 Row = Mapping[str, Any]
 
@@ -173,3 +172,10 @@ def _template() -> Any:
         keep_trailing_newline=True,
     )
     return environment.get_template("steering.html.j2")
+
+
+MEASURES = {
+    "relevance": "relevance: share of pairs whose steered text is found more about the topic",
+    "perplexity": "perplexity, as a multiple of the unsteered text's",
+    "drift": "semantic drift from the unsteered text",
+}

@@ -3,44 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from mtmbench.boards.cells import rounded
-from mtmbench.boards.metric_rows import mean_interval
+from mtmbench.core.serialise import rounded
 from mtmbench.core.types import SCHEMA_VERSION, Record
 from mtmbench.run.plan import Plan
+from mtmbench.stats.intervals import mean_interval
 from mtmbench.stats.paired import NO_SPREAD, Paired, holm, paired_difference
-from mtmbench.studies.design import Design, Point
+from mtmbench.studies.design import STUDY_METRICS, Design, Point
 
 CONFIDENCE = 0.95
 _DIGITS = 4
 
-
-@dataclass(frozen=True)
-class StudyMetric:
-    """A metric of every study: its name, the items it reads, and how it is told.
-
-    Attributes:
-        name: registry name.
-        view: "projected", or None for a metric that reads no items.
-        title: for tables.
-        needs_labels: whether it is played on labelled corpora alone.
-    """
-
-    name: str
-    view: str | None
-    title: str
-    needs_labels: bool = False
-
-
-METRICS = (
-    StudyMetric("nmi", None, "NMI with the labels", needs_labels=True),
-    StudyMetric("purity", None, "purity", needs_labels=True),
-    StudyMetric("npmi", "projected", "NPMI of the projected words"),
-    StudyMetric("diversity", "projected", "topic diversity of the projected words"),
-)
-"""In this order; the first that a corpus has heads its findings."""
 
 FIRINGS = {
     "features": "features",
@@ -65,7 +39,7 @@ def study_rows(
     values, reasons, models = _collect(records)
     rows: list[dict[str, Any]] = []
     for corpus in corpora:
-        for metric in METRICS:
+        for metric in STUDY_METRICS:
             for model, reads_features in models.items():
                 key = (corpus, metric.name, model)
                 if not any(known[:3] == key for known in (*values, *reasons)):
@@ -113,7 +87,7 @@ def study_json(
         "settings": [_setting(point) for point in design.points],
         "metrics": [
             {"name": metric.name, "view": metric.view, "title": metric.title}
-            for metric in METRICS
+            for metric in STUDY_METRICS
             if any(row["metric"] == metric.name for row in rows)
         ],
         "firings": [dict(row) for row in firings],

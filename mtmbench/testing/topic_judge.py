@@ -10,10 +10,10 @@ from typing import Any, ClassVar, TypeVar
 
 from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
-from mtmbench.core.registries import JUDGES
 from mtmbench.judges.base import Completion, JudgeClient, Question
 from mtmbench.judges.consult import Job, consult
 from mtmbench.judges.ledger import LEDGER
+from mtmbench.judges.registry import JUDGES
 from mtmbench.testing.themes import THEMES
 
 T = TypeVar("T")

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from mtmbench.core.cards import JudgeCard, load_judge_card
-from mtmbench.core.registries import JUDGES
+from mtmbench.core.cards import JudgeCard
 from mtmbench.core.serialise import content_hash
 from mtmbench.judges.asker import Asker, JudgeError, card_identity, gather
 from mtmbench.judges.base import JudgeClient
 from mtmbench.judges.prompt import prompt_names
+from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.stats.correlation import Scores
 from mtmbench.validation import proxann
 from mtmbench.validation.board import write_board

@@ -14,10 +14,10 @@ from mtmbench.stats.correlation import (
     Indices,
     Scores,
     bootstrap,
-    cohen_kappa,
     kendall_tau,
     mean_over_topics,
     spearman,
+    weighted_kappa,
 )
 from mtmbench.validation import hoyle, proxann
 from mtmbench.validation.alternative import Level, alternative_test, duel
@@ -196,7 +196,7 @@ def _fit_rows(name: _Namer, ours: Sequence[Scores], means: Sequence[Scores]) -> 
 
     def kappa(rows: Indices) -> float:
         x, y = (np.concatenate([side[i] for i in rows]) for side in (judge, people))
-        return cohen_kappa(x, y, levels=2)
+        return weighted_kappa(x, y, levels=2)
 
     estimate = bootstrap(kappa, len(ours), seed=name.seed("kappa"))
     return [name.row("agreement", agreement), name.row("kappa", estimate.within(-1, 1))]
@@ -246,7 +246,9 @@ def _correlation(
 
 def _kappa(x: Indices, y: Indices, levels: int, name: _Namer) -> Estimate:
     return bootstrap(
-        lambda rows: cohen_kappa(x[rows], y[rows], levels=levels), len(x), seed=name.seed("kappa")
+        lambda rows: weighted_kappa(x[rows], y[rows], levels=levels),
+        len(x),
+        seed=name.seed("kappa"),
     ).within(-1, 1)
 
 

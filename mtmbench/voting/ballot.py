@@ -19,7 +19,7 @@ from mtmbench.judges.parse import Decision, verdict_line
 from mtmbench.judges.prompt import cut_at_sentence, load_prompt
 from mtmbench.matches.match import play_pair
 from mtmbench.run.plan import Plan, make_plan
-from mtmbench.run.workspace import Workspace, WorkspaceSpec, competitor_id, result_path
+from mtmbench.run.workspace import Workspace, WorkspaceSpec, result_path
 
 CHECK_EVERY = 12
 """One question in so many is an attention check."""
@@ -148,7 +148,7 @@ def suite_ballot(
             continue
         play_pair(
             collector, card, workspace.corpus(cell.a.corpus), cell.rows, a, b,
-            a_name=competitor_id(cell.a), b_name=competitor_id(cell.b), spec=spec,
+            a_name=cell.a.competitor.name, b_name=cell.b.competitor.name, spec=spec,
             representation=cell.representation,
         )  # fmt: skip
     return Ballot(

@@ -22,8 +22,8 @@ LEAST_TOPIC = 0.7
 def planted_corpus(model: str, seed: int, **sizes: int) -> Planted:
     """Returns the generated corpus that ``model`` is asked to recover."""
     if model == "metm":
-        from mtmbench.embedded import MINILM
         from mtmbench.features.sae.sae import load_sae
+        from mtmbench.features.sae.shipped import MINILM
 
         return plant_metm(seed, load_sae(MINILM.path()).encoder, **sizes)
     return plant_lda(seed, kind="features" if model == "mlda" else "words", **sizes)
@@ -31,7 +31,7 @@ def planted_corpus(model: str, seed: int, **sizes: int) -> Planted:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the table; returns 1 if a bar is missed."""
-    from mtmbench.core.registries import MODELS
+    from mtmbench.models.registry import MODELS
 
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--models", nargs="+", choices=sorted(LEAST_MEAN), default=[*LEAST_MEAN])

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.chat_server import ChatServer
 from support.readers import MODELS, lay_out_two_cards
 
-from mtmbench.core.cards import load_suite
+from mtmbench.core.card_files import load_suite
 from mtmbench.run.harness import run_suite
 
 N_BOARDS = 4

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from mtmbench.boards.write import write_board
-from mtmbench.core.cards import Suite, load_suite, read_card
+from mtmbench.core.card_files import load_suite
+from mtmbench.core.cards import Suite, read_card
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.store import read_records
 from mtmbench.core.types import Record

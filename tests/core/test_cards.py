@@ -7,20 +7,13 @@ from typing import Any
 
 import pytest
 
-from mtmbench.core.cards import (
-    JudgeCard,
-    ModelCard,
-    Suite,
-    card_names,
-    card_path,
-    load_judge_card,
-    load_model_card,
-    load_suite,
-    parse_card,
-    read_card,
-)
+from mtmbench.core.card_files import card_names, card_path, load_suite
+from mtmbench.core.cards import JudgeCard, ModelCard, Suite, parse_card, read_card
 from mtmbench.core.errors import InputError, UnknownNameError
-from mtmbench.core.registries import FEATURES, METRICS, MODELS
+from mtmbench.features.registry import FEATURES
+from mtmbench.judges.registry import load_judge_card
+from mtmbench.metrics.registry import METRICS
+from mtmbench.models.registry import MODELS, load_model_card
 
 SUITE = """
 name = "mine"
@@ -139,7 +132,8 @@ def test_cards_refer_to_what_is_registered(tmp_path: Path) -> None:
 def test_a_registered_name_without_a_card_is_a_card_without_parameters(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mtmbench.core.cards.card_names", lambda kind: {})
+    for room in ("models", "judges"):
+        monkeypatch.setattr(f"mtmbench.{room}.registry.card_names", lambda kind: {})
     assert load_model_card("lda") == ModelCard(model="lda")
     assert load_judge_card("lexical") == JudgeCard(client="lexical")
 
@@ -179,7 +173,7 @@ def test_every_shipped_model_card_fits_its_model(name: str) -> None:
 def test_every_shipped_judge_card_makes_its_client(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mtmbench.core.registries import JUDGES
+    from mtmbench.judges.registry import JUDGES
 
     card = load_judge_card(name)
     members = [load_judge_card(member) for member in card.params.get("members", ())]

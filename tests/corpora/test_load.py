@@ -8,9 +8,9 @@ import pytest
 
 from mtmbench.core.cards import CorpusSpec
 from mtmbench.core.errors import InputError, UnknownNameError
-from mtmbench.core.registries import CORPORA
 from mtmbench.core.types import Corpus
 from mtmbench.corpora.load import load_corpus, load_spec
+from mtmbench.corpora.registry import CORPORA
 
 
 def test_a_list_of_texts_is_a_corpus() -> None:

@@ -12,10 +12,9 @@ import pytest
 import torch
 
 import mtmbench as mb
-from mtmbench.embedded import TINYLM_MODEL
 from mtmbench.embedded.training.activations import held_out, read_documents
 from mtmbench.embedded.training.tinylm import LMPlan, negative_log_likelihood
-from mtmbench.features.sae.shipped import TinyLMFeatures
+from mtmbench.features.sae.shipped import TINYLM_MODEL, TinyLMFeatures
 
 TRAINING = json.loads((TINYLM_MODEL / "training.json").read_text())
 

@@ -10,8 +10,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from mtmbench.core.errors import UnknownNameError
-from mtmbench.embedded import MINILM, TINYLM, TINYLM_MODEL
 from mtmbench.embedded.training.topk import TopK
+from mtmbench.features.sae.shipped import MINILM, TINYLM, TINYLM_MODEL
 
 FOLDERS = [shipped.path(name) for shipped in (MINILM, TINYLM) for name in shipped.names]
 each = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)

@@ -10,8 +10,7 @@ from scipy.sparse import csr_matrix
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Counts, EncoderParams
-from mtmbench.features.filters import apply_filters
-from mtmbench.features.sae.sae_folder import FeatureSetting
+from mtmbench.features.filters import FeatureSetting, apply_filters
 
 OFF = FeatureSetting(0.0, None, None, ())
 DENSITY = np.array([0.01, 0.01, 0.01, 0.09, 0.01, 0.01], np.float32)

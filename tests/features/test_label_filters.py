@@ -14,16 +14,11 @@ from scipy.sparse import csr_matrix
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import BoolArray, Counts
-from mtmbench.embedded import MINILM
-from mtmbench.features.filters import apply_filters
+from mtmbench.features.filters import FeatureSetting, apply_filters
 from mtmbench.features.label_files import write_classes, write_scores
 from mtmbench.features.labels import CLASSES
-from mtmbench.features.sae.sae_folder import (
-    FeatureSetting,
-    SAEFolder,
-    load_sae_folder,
-    setting_from,
-)
+from mtmbench.features.sae.sae_folder import SAEFolder, load_sae_folder, setting_from
+from mtmbench.features.sae.shipped import MINILM
 from mtmbench.labelling.autointerp import Detection, FeatureLabel, Interpretation
 
 OFF = FeatureSetting(0.0, None, None, ())

@@ -11,10 +11,11 @@ import pytest
 from support import SUPPORT
 
 from mtmbench.core.cards import Suite, parse_card
+from mtmbench.core.cells import AdaptiveCell
 from mtmbench.core.errors import InputError
 from mtmbench.core.store import RunInfo, RunStore, read_records
 from mtmbench.core.types import Corpus
-from mtmbench.matches.adaptive import BlockCell, cells_to_play, document_blocks
+from mtmbench.matches.adaptive import cells_to_play, document_blocks
 from mtmbench.matches.schedule import sample_documents
 from mtmbench.run.harness import run_suite
 from mtmbench.run.plan import make_plan
@@ -92,7 +93,7 @@ def test_a_run_plays_looks_until_it_is_decided_and_goes_on_where_it_stopped(
 
 def test_the_first_look_is_of_every_pair_and_later_ones_wait_for_it(tmp_path: Path) -> None:
     plan = make_plan(suite_of(tmp_path), plugins=[FAST])
-    cells = [cell for cell in plan.matches if isinstance(cell, BlockCell)]
+    cells = [cell for cell in plan.matches if isinstance(cell, AdaptiveCell)]
     assert len(cells) == len(plan.matches) == 3 * 10
     first = cells_to_play(cells, {}, 0.05, 40.0)
     assert [cell.start for cell in first] == [0, 0, 0]

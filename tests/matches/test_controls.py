@@ -11,12 +11,13 @@ import pytest
 from support import SUPPORT
 
 from mtmbench.core.cards import Suite, parse_card
+from mtmbench.core.cells import ControlCell, FitCell
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import ItemSpace
-from mtmbench.matches.controls import NullCell, null_pairs, with_other_topics
-from mtmbench.run.harness import describe, run_suite
-from mtmbench.run.plan import FitCell, make_plan
+from mtmbench.matches.controls import control_pairs, with_other_topics
+from mtmbench.run.harness import run_suite
+from mtmbench.run.plan import make_plan
 
 PLUGIN = str(SUPPORT / "fast_plugin.py")
 
@@ -61,7 +62,7 @@ def test_one_top_topic_for_all_leaves_nothing_to_draw() -> None:
 def test_a_model_of_one_seed_has_no_refit_and_an_order_free_judge_is_not_asked_again() -> None:
     fits = [fit("a", 0), fit("a", 1), fit("a", 2), fit("b", 0), fit("c", 0)]
     players = [fits[0], fits[3], fits[4]]
-    found = [(c, a.key, b.key) for c, a, b in null_pairs(players, fits, order_free=False)]
+    found = [(c, a.key, b.key) for c, a, b in control_pairs(players, fits, order_free=False)]
     assert found == [
         ("refit", "a-0", "a-1"),
         ("other_topic", "a-0", "a-0"),
@@ -70,7 +71,7 @@ def test_a_model_of_one_seed_has_no_refit_and_an_order_free_judge_is_not_asked_a
         ("repeat", "a-0", "b-0"),
         ("repeat", "b-0", "c-0"),
     ]
-    free = [c for c, _, _ in null_pairs(players, fits, order_free=True)]
+    free = [c for c, _, _ in control_pairs(players, fits, order_free=True)]
     assert free == ["refit", "other_topic", "other_topic", "other_topic"]
 
 
@@ -158,11 +159,11 @@ def test_a_judge_that_tosses_a_coin_is_unreliable_and_does_not_repeat_itself(
 def test_controls_change_no_match_and_come_only_when_asked_for(tmp_path: Path) -> None:
     without = make_plan(suite_of(tmp_path, KNOWN), plugins=[PLUGIN])
     asked = make_plan(suite_of(tmp_path, KNOWN, nulls=True), plugins=[PLUGIN])
-    assert not any(isinstance(cell, NullCell) for cell in without.matches)
-    nulls = [cell for cell in asked.matches if isinstance(cell, NullCell)]
+    assert not any(isinstance(cell, ControlCell) for cell in without.matches)
+    nulls = [cell for cell in asked.matches if isinstance(cell, ControlCell)]
     assert [cell.control for cell in nulls] == [
         "refit", "other_topic", "refit", "other_topic", "repeat",
     ]  # fmt: skip
     assert asked.keys() - without.keys() == {cell.key for cell in nulls}
     assert set(nulls[0].rows) <= set(without.matches[0].rows)
-    assert describe(nulls[1].identity()).endswith("(control: other topic)")
+    assert nulls[1].describe().endswith("(control: other topic)")

@@ -15,9 +15,9 @@ from mtmbench.boards.write import write_board
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
 from mtmbench.core.plugins import load_plugins
-from mtmbench.core.registries import JUDGES
 from mtmbench.core.types import Record
-from mtmbench.matches.rewrites import read_shown, shown_path
+from mtmbench.judges.registry import JUDGES
+from mtmbench.matches.rewrites import read_rewrites, rewrites_path
 from mtmbench.run.harness import RunOutcome, run_suite
 from mtmbench.run.plan import make_plan
 
@@ -124,12 +124,12 @@ def test_a_second_run_asks_nothing_and_lost_files_are_made_from_the_answers(
     assert first == 16
     assert play(suite, folder).played == 0
     summary = next(r for r in records(folder, "shown") if r.payload["task"] == "summary")
-    kept = read_shown(folder, summary.key)
-    shown_path(folder, summary.key).write_text("{")
-    with pytest.raises(InputError, match="not a whole file of shown topics"):
-        read_shown(folder, summary.key)
+    kept = read_rewrites(folder, summary.key)
+    rewrites_path(folder, summary.key).write_text("{")
+    with pytest.raises(InputError, match="not a whole file of rewritten topics"):
+        read_rewrites(folder, summary.key)
     assert play(suite, folder).played == 1
-    assert read_shown(folder, summary.key) == kept
+    assert read_rewrites(folder, summary.key) == kept
     assert writer.asked == first
 
 
@@ -231,11 +231,11 @@ def test_without_the_options_nothing_changes(corpus_file: Path) -> None:
     options = make_plan(suite_of(corpus_file, **BOTH), plugins=PLUGINS)
     summaries = {**BOTH, "refiner": None}
     unrefined = make_plan(suite_of(corpus_file, **summaries), plugins=PLUGINS)
-    assert plain.shown == ()
+    assert plain.rewrites == ()
     assert plain.matches[0].identity().keys() == unrefined.matches[0].identity().keys()
     # A summariser changes no match of items; a refiner changes them all.
     assert plain.keys() < unrefined.keys()
     keys = {cell.key for cell in options.matches}
     assert not keys & {cell.key for cell in unrefined.matches}
     assert {cell.key for cell in options.fits} == {cell.key for cell in plain.fits}
-    assert len({cell.key for cell in options.shown}) == 4
+    assert len({cell.key for cell in options.rewrites}) == 4

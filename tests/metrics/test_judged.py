@@ -10,11 +10,11 @@ from scipy.stats import binomtest
 
 from mtmbench.core.cards import JudgeCard, Suite
 from mtmbench.core.errors import InputError, UnknownNameError
-from mtmbench.core.registries import JUDGES
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import ItemSpace
 from mtmbench.judges.base import Completion, JudgeClient, Question
 from mtmbench.judges.consult import consult
+from mtmbench.judges.registry import JUDGES
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.intrusion import Intrusion, intrusion_sets
 from mtmbench.metrics.judged import NO_JUDGE

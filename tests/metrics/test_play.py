@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from mtmbench.core.errors import InputError, UnknownNameError
-from mtmbench.core.registries import METRICS
 from mtmbench.core.serialise import canonical_json
 from mtmbench.metrics.play import metric_cells, play_cell, play_metrics
+from mtmbench.metrics.registry import METRICS
 
 BUILT_IN = {
     "npmi", "c_v", "uci", "u_mass", "embedding_coherence", "diversity", "inverted_rbo", "purity",

@@ -11,8 +11,8 @@ from scipy.stats import binom
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import EncoderParams, Views
-from mtmbench.embedded import MINILM
 from mtmbench.features.sae.sae import load_sae
+from mtmbench.features.sae.shipped import MINILM
 from mtmbench.models.metm import METM, _FiringTopics, binomial_log_likelihood
 from mtmbench.models.neural import Batch
 from mtmbench.models.planted import counts_to_views, matched_cosine, plant_metm, random_encoder

@@ -12,7 +12,7 @@ import pytest
 from support.chat_server import ChatServer
 from support.killing import PLUGIN, lay_out
 
-from mtmbench.core.cards import load_suite
+from mtmbench.core.card_files import load_suite
 from mtmbench.judges.ledger import LEDGER, Ledger
 from mtmbench.run.estimate import batch_notice, estimates, total
 from mtmbench.run.harness import run_suite

@@ -14,7 +14,7 @@ from support.killing import CONCURRENCY, PLUGIN, board_bytes, kept, kill_and_res
 from typer.testing import CliRunner
 
 from mtmbench.cli.app import app
-from mtmbench.core.cards import load_suite
+from mtmbench.core.card_files import load_suite
 from mtmbench.core.errors import InputError
 from mtmbench.core.store import read_records
 from mtmbench.judges import limits

@@ -12,7 +12,7 @@ from support.chat_server import ChatServer
 from support.killing import PLUGIN, lay_out
 from support.readers import MODELS, lay_out_two_cards, long, overlap
 
-from mtmbench.core.cards import load_suite
+from mtmbench.core.card_files import load_suite
 from mtmbench.judges.base import Option, ShownTopic
 from mtmbench.judges.ledger import LEDGER, Ledger
 from mtmbench.judges.prompt import load_prompt

@@ -11,10 +11,10 @@ from sklearn.metrics import cohen_kappa_score
 from mtmbench.stats.correlation import (
     Estimate,
     bootstrap,
-    cohen_kappa,
     kendall_tau,
     mean_over_topics,
     spearman,
+    weighted_kappa,
 )
 
 
@@ -51,10 +51,10 @@ def test_kappa_is_that_of_scikit_learn(levels: int, weights: str | None) -> None
     generator = np.random.default_rng(1)
     x = generator.integers(levels, size=50)
     y = np.where(generator.random(50) < 0.6, x, generator.integers(levels, size=50))
-    ours = cohen_kappa(x, y, levels=levels)
+    ours = weighted_kappa(x, y, levels=levels)
     assert ours == pytest.approx(cohen_kappa_score(x, y, weights=weights))
     assert 0.2 < ours < 1
-    assert np.isnan(cohen_kappa([1, 1], [1, 1], levels=2))
+    assert np.isnan(weighted_kappa([1, 1], [1, 1], levels=2))
 
 
 def test_the_interval_of_a_mean_is_that_of_the_t_test() -> None:

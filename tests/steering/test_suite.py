@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 from mtmbench.cli.app import app
 from mtmbench.core.cards import Suite, parse_card
 from mtmbench.core.errors import InputError, UnknownNameError
-from mtmbench.core.registries import register_judge
 from mtmbench.core.store import RunStore, read_records
 from mtmbench.features.sae.sae import save_sae
 from mtmbench.judges.base import Completion, JudgeClient
+from mtmbench.judges.registry import register_judge
 from mtmbench.run.harness import run_suite
 from mtmbench.steering.suite import steer_suite
 from mtmbench.studies.steering import run_steering_study

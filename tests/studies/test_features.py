@@ -13,11 +13,11 @@ import pytest
 from scipy import stats
 
 from mtmbench.core.errors import InputError, UnknownNameError
-from mtmbench.core.registries import FEATURES, JUDGES
+from mtmbench.features.registry import FEATURES
 from mtmbench.judges.asker import JudgeError
 from mtmbench.judges.base import Completion, JudgeClient, Question
-from mtmbench.stats.share import clustered_share
-from mtmbench.studies.features import FeatureStudy, run_feature_study
+from mtmbench.judges.registry import JUDGES
+from mtmbench.studies.features import FeatureStudy, run_feature_study, share_of_yes
 from mtmbench.studies.marks import parse_match
 
 ASKED: list[Question] = []
@@ -249,7 +249,7 @@ def test_replies(reply: str, expected: str) -> None:
 def test_the_interval_of_one_mark_a_document_is_that_of_a_mean() -> None:
     """With clusters of one the bootstrap's standard error is the binomial one."""
     n, n_yes = 40, 26
-    found = clustered_share([(i, i < n_yes) for i in range(n)], seed=0, n_bootstrap=40000)
+    found = share_of_yes([(i, i < n_yes) for i in range(n)], seed=0, n_bootstrap=40000)
     share = n_yes / n
     error = np.sqrt(share * (1 - share) / n) * np.sqrt(n / (n - 1))
     half = stats.t.ppf(0.975, n - 1) * error
@@ -260,8 +260,8 @@ def test_the_interval_of_one_mark_a_document_is_that_of_a_mean() -> None:
 
 def test_documents_are_resampled_as_a_whole() -> None:
     """Five copies of a document's mark say no more than one, however many they seem."""
-    once = clustered_share([(i, i % 3 > 0) for i in range(30)], seed=1)
-    five = clustered_share([(i, i % 3 > 0) for i in range(30) for _ in range(5)], seed=1)
+    once = share_of_yes([(i, i % 3 > 0) for i in range(30)], seed=1)
+    five = share_of_yes([(i, i % 3 > 0) for i in range(30) for _ in range(5)], seed=1)
     assert five.n == 150
     assert (five.lo, five.hi) == pytest.approx((once.lo, once.hi))
 
@@ -273,7 +273,7 @@ def test_the_interval_covers() -> None:
     for trial in range(400):
         matches = rng.beta(3.0, 2.0, size=50)
         marks = [(i, bool(rng.random() < p)) for i, p in enumerate(matches) for _ in range(5)]
-        found = clustered_share(marks, seed=trial, n_bootstrap=400)
+        found = share_of_yes(marks, seed=trial, n_bootstrap=400)
         assert found.lo is not None
         assert found.hi is not None
         covered += found.lo <= 0.6 <= found.hi
@@ -281,9 +281,12 @@ def test_the_interval_covers() -> None:
 
 
 def test_what_has_no_interval_says_why() -> None:
-    assert clustered_share([], seed=0).reason == "nothing is marked yes or no"
-    assert clustered_share([(0, True), (0, False)], seed=0).reason == "no interval: one document"
-    alike = clustered_share([(i, True) for i in range(20) for _ in range(5)], seed=0)
+    assert share_of_yes([], seed=0).reason == "nothing is marked yes or no"
+    assert (
+        share_of_yes([(0, True), (0, False)], seed=0).reason
+        == "no interval over documents: there is one"
+    )
+    alike = share_of_yes([(i, True) for i in range(20) for _ in range(5)], seed=0)
     # Wilson's lower end for 20 of 20: n / (n + z²).
     assert (alike.value, alike.hi) == (1.0, 1.0)
     assert alike.lo == pytest.approx(20 / (20 + stats.norm.ppf(0.975) ** 2))

@@ -9,8 +9,8 @@ import math
 
 import pytest
 
-from mtmbench.boards.metric_rows import mean_interval
 from mtmbench.core.cards import Suite, parse_card
+from mtmbench.stats.intervals import mean_interval
 from mtmbench.steering.summary import topic_rows
 from mtmbench.studies.steering import study_json, study_points
 from mtmbench.studies.steering_pages import steering_files

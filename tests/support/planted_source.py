@@ -15,11 +15,12 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from mtmbench.core.errors import InputError, UnknownNameError
-from mtmbench.core.registries import register_features, register_model
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Counts, Views
 from mtmbench.features.base import LocatingSource, TokenContext, TopFeature
+from mtmbench.features.registry import register_features
 from mtmbench.models.lda import MLDA
+from mtmbench.models.registry import register_model
 
 N_LABELS = 4
 OWN = 10

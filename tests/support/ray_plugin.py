@@ -19,8 +19,8 @@ import numpy as np
 from mtmbench_plugin_fast_plugin import Drawn  # loaded under this name before this file
 
 import mtmbench as mb
-from mtmbench.core.registries import register_features
 from mtmbench.core.serialise import content_hash
+from mtmbench.features.registry import register_features
 from mtmbench.features.sae.backbone import ActivationBatch, Backbone, length_batches
 from mtmbench.features.sae.sae import SAE
 from mtmbench.features.sae.sae_folder import SAEFolder, plain_folder

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.registries import METRICS, MODELS
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import FloatArray, Views
 from mtmbench.judges.base import Completion, JudgeClient, Option, Question
@@ -18,7 +17,9 @@ from mtmbench.judges.clients.lexical import LexicalJudge
 from mtmbench.judges.clients.scripted import ScriptedJudge
 from mtmbench.metrics.base import ItemView, Metric, MetricValue
 from mtmbench.metrics.context import MetricContext
+from mtmbench.metrics.registry import METRICS
 from mtmbench.models.base import TopicModel
+from mtmbench.models.registry import MODELS
 from mtmbench.testing import ContractError, check_judge, check_metric, check_topic_model
 from mtmbench.testing.planted import THEMES, planted_corpus, planted_views
 

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from mtmbench.cli.app import app
 from mtmbench.core.errors import InputError
-from mtmbench.core.registries import JUDGES
 from mtmbench.judges.asker import JudgeError
 from mtmbench.judges.base import Completion, JudgeClient, Question
+from mtmbench.judges.registry import JUDGES
 from mtmbench.stats import correlation as agreement
 from mtmbench.validation import alternative
 from mtmbench.validation.proxann import read_proxann

@@ -15,11 +15,12 @@ from support import SUPPORT
 from typer.testing import CliRunner
 
 from mtmbench.cli.app import app
-from mtmbench.core.cards import JudgeCard, Suite, load_judge_card, parse_card
+from mtmbench.core.cards import JudgeCard, Suite, parse_card
 from mtmbench.core.errors import InputError
 from mtmbench.core.store import read_records
 from mtmbench.judges.base import Option, Question, ShownTopic
 from mtmbench.judges.clients.human_votes import VoteFile, read_votes
+from mtmbench.judges.registry import load_judge_card
 from mtmbench.run.harness import run_suite
 from mtmbench.voting.ballot import CHECK_TEXT, Ballot, suite_ballot
 from mtmbench.voting.server import VotingServer

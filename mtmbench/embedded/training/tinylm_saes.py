@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 
 from mtmbench.core.serialise import write_atomically
 from mtmbench.core.types import Corpus, IntArray
-from mtmbench.embedded import TINYLM_MODEL
 from mtmbench.embedded.training.activations import HalfArray, held_out, read_documents, window_means
 from mtmbench.embedded.training.lm_text import EOS_ID, TokenArray, read_tokens
 from mtmbench.embedded.training.tinylm import negative_log_likelihood
@@ -34,6 +33,7 @@ from mtmbench.features.sae.backbone import HuggingFaceBackbone, TokenIds
 from mtmbench.features.sae.contexts import CONTEXTS_FILE
 from mtmbench.features.sae.hooks import HookPoint, find_hook_point
 from mtmbench.features.sae.sae import SAE, save_sae
+from mtmbench.features.sae.shipped import TINYLM_MODEL
 
 if TYPE_CHECKING:
     import torch

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError, did_you_mean
+from mtmbench.core.files import read_json, read_tensors
 from mtmbench.core.serialise import content_hash, write_atomically
 from mtmbench.core.types import EncoderParams, FloatArray, IntArray
 
@@ -272,24 +273,3 @@ def save_sae(sae: SAE, folder: Path, *, half: bool = False) -> None:
 
 
 _MORE_TENSORS = {"jumprelu": ("threshold",), "gated": ("b_gate", "r_mag", "b_mag")}
-
-
-def read_json(path: Path) -> Any:
-    """Reads a JSON file; an InputError names it if it cannot be read."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{path} is not valid JSON: {error}") from error
-
-
-def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
-    """Reads a safetensors file; an InputError names it if it cannot be read."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(str(path), framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mtmbench.core.errors import InputError
-from mtmbench.embedded import MINILM, TINYLM, TINYLM_MODEL, ShippedSAEs
+import mtmbench
+from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.features.sae.backbone import (
     BATCH_TOKENS,
     Backbone,
@@ -17,6 +18,45 @@ from mtmbench.features.sae.backbone import (
 )
 from mtmbench.features.sae.sae_folder import SAEFolder, load_sae_folder
 from mtmbench.features.sae.source import NamedSetting, StoredFeatures
+
+_EMBEDDED = Path(mtmbench.__file__).parent / "embedded"
+
+TINYLM_MODEL = _EMBEDDED / "tinylm"
+"""The small causal LM, in transformers' format; ``CARD.md`` in it says what it is."""
+
+
+@dataclass(frozen=True)
+class ShippedSAEs:
+    """The SAEs that ship for one backbone.
+
+    Attributes:
+        folder: where their folders lie (weights, features, labels, settings).
+        names: their names, that of the default first.
+    """
+
+    folder: Path
+    names: tuple[str, ...]
+
+    @property
+    def default(self) -> str:
+        """Name of the SAE that the setting "default" uses."""
+        return self.names[0]
+
+    def path(self, name: str | None = None) -> Path:
+        """Returns the folder of a shipped SAE, of the default one if no name is given.
+
+        Raises:
+            UnknownNameError: no SAE of that name is shipped.
+        """
+        if name is not None and name not in self.names:
+            raise UnknownNameError("embedded SAE", name, self.names)
+        return self.folder / (name or self.default)
+
+
+MINILM = ShippedSAEs(_EMBEDDED / "minilm", ("token",))
+
+
+TINYLM = ShippedSAEs(TINYLM_MODEL / "saes", ("block1", "block2"))
 
 
 class ShippedFeatures(StoredFeatures):

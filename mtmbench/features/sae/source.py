@@ -15,7 +15,7 @@ from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus, Counts, FloatArray
 from mtmbench.features.base import LocatingSource, TokenContext, TopFeature
 from mtmbench.features.cache import cache_dir, cached
-from mtmbench.features.filters import apply_filters
+from mtmbench.features.filters import FeatureSetting, apply_filters
 from mtmbench.features.labels import CLASSES, class_words
 from mtmbench.features.sae.activation_store import (
     ActivationStore,
@@ -35,7 +35,7 @@ from mtmbench.features.sae.extract import (
     fill_stores,
     tokenise,
 )
-from mtmbench.features.sae.sae_folder import FeatureSetting, SAEFolder, setting_from
+from mtmbench.features.sae.sae_folder import SAEFolder, setting_from
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

@@ -8,9 +8,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from mtmbench.core.cards import JudgeCard, load_judge_card
+from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
-from mtmbench.core.registries import JUDGES
 from mtmbench.core.serialise import plain
 from mtmbench.core.types import Corpus
 from mtmbench.judges.asker import gather
@@ -18,6 +17,7 @@ from mtmbench.judges.base import Completion, JudgeClient, Option, Question, Verd
 from mtmbench.judges.budget import cost_of, prices_of
 from mtmbench.judges.parse import parse_verdict, verdict_line
 from mtmbench.judges.prompt import Prompt, load_prompt, prompt_hash
+from mtmbench.judges.registry import JUDGES, load_judge_card
 
 NO_VERDICT = "No verdict: members without one could have decided it."
 """The last line of a jury's reply that states none."""

@@ -11,8 +11,9 @@ import pytest
 
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.types import FloatArray
+from mtmbench.features.filters import FeatureSetting
 from mtmbench.features.sae.sae import load_sae
-from mtmbench.features.sae.sae_folder import FeatureSetting, load_sae_folder
+from mtmbench.features.sae.sae_folder import load_sae_folder
 
 H, F, K = 24, 96, 6
 
@@ -189,7 +190,7 @@ def test_missing_and_damaged_files_are_named(tmp_path: Path) -> None:
 
 
 def test_the_shipped_folder_agrees_with_itself() -> None:
-    from mtmbench.embedded import MINILM
+    from mtmbench.features.sae.shipped import MINILM
 
     shipped = load_sae_folder(MINILM.path())
     n = shipped.sae.n_features

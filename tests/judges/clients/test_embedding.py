@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mtmbench.core.cards import JudgeCard, JudgingSpec, load_judge_card
+from mtmbench.core.cards import JudgeCard, JudgingSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import seed_from
 from mtmbench.core.topic_result import TopicResult
@@ -15,6 +15,7 @@ from mtmbench.core.types import Corpus
 from mtmbench.judges.base import NO_TOPIC, Option, Question
 from mtmbench.judges.clients.embedding import EmbeddingJudge
 from mtmbench.judges.parse import parse_verdict
+from mtmbench.judges.registry import load_judge_card
 from mtmbench.matches.match import play_pair
 
 MakeResult = Callable[..., TopicResult]

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from mtmbench.core.cards import load_judge_card
 from mtmbench.core.errors import InputError, StoreInUseError
 from mtmbench.judges.base import Option, Question, ShownTopic
 from mtmbench.judges.clients.human import HumanJudge, careless_voters
@@ -21,6 +20,7 @@ from mtmbench.judges.clients.human_votes import (
     votes_csv,
     votes_from_csv,
 )
+from mtmbench.judges.registry import load_judge_card
 
 OPTIONS = tuple(Option(n, (ShownTopic(1.0, (word,)),)) for n, word in (("a", "tax"), ("b", "ice")))
 QUESTION = Question("match", {"corpus": "c", "doc_id": "7", "text": "t"}, OPTIONS)

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from mtmbench.core.cards import Suite, load_judge_card
+from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
-from mtmbench.core.registries import JUDGES
 from mtmbench.judges.asker import card_identity
 from mtmbench.judges.base import Completion, JudgeClient, Option, Question, Verdict
 from mtmbench.judges.clients.jury import Jury, majority, read_votes
 from mtmbench.judges.parse import parse_verdict
+from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.run.plan import make_plan
 from mtmbench.testing import check_judge
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from mtmbench.core.cards import JudgeCard, JudgingSpec, load_judge_card
+from mtmbench.core.cards import JudgeCard, JudgingSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
@@ -15,6 +15,7 @@ from mtmbench.features.words import tokenise
 from mtmbench.judges.base import Option, Question
 from mtmbench.judges.clients.lexical import LexicalJudge
 from mtmbench.judges.parse import parse_verdict
+from mtmbench.judges.registry import load_judge_card
 from mtmbench.matches.match import play_pair
 
 MakeResult = Callable[..., TopicResult]

@@ -7,12 +7,12 @@ import asyncio
 import numpy as np
 import pytest
 
-from mtmbench.core.cards import load_judge_card
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Corpus
 from mtmbench.judges.base import Option, Question
 from mtmbench.judges.clients.regression import RegressionJudge
 from mtmbench.judges.parse import parse_verdict
+from mtmbench.judges.registry import load_judge_card
 
 SUBJECTS = (
     ("hockey", "game", "team", "season", "puck", "goal", "coach", "ice"),

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from mtmbench.core.cards import load_judge_card
 from mtmbench.core.errors import InputError
 from mtmbench.judges.base import Completion, Option, Question, ShownTopic
 from mtmbench.judges.clients.replay import ReplayJudge, messages_hash, question_fields
+from mtmbench.judges.registry import load_judge_card
 
 MESSAGES = ({"role": "user", "content": "which?"},)
 

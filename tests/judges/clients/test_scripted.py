@@ -9,13 +9,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mtmbench.core.cards import JudgeCard, JudgingSpec, load_judge_card
+from mtmbench.core.cards import JudgeCard, JudgingSpec
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
 from mtmbench.judges.base import Completion, Option, Question
 from mtmbench.judges.clients.scripted import ScriptedJudge, expected_scores
 from mtmbench.judges.parse import parse_verdict
+from mtmbench.judges.registry import load_judge_card
 from mtmbench.matches.audit import audit
 from mtmbench.matches.match import fold, play_pair
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.serialise import seed_from
+from mtmbench.core.serialise import rounded, seed_from
 from mtmbench.stats.rate import RatingTable, TieModel, rate
 
 REQUIRED = ("a", "b", "outcome")
@@ -62,7 +62,7 @@ def rating_json(table: RatingTable) -> str:
     """
     model: dict[str, Any] = {}
     if table.tie_parameter is not None:
-        model = {"ties": "davidson", "tie_parameter": _rounded(table.tie_parameter, 6)}
+        model = {"ties": "davidson", "tie_parameter": rounded(table.tie_parameter, 6)}
     return json.dumps({"schema": 1, **model, "ratings": rating_rows(table)}, indent=2) + "\n"
 
 
@@ -71,10 +71,10 @@ def rating_rows(table: RatingTable) -> list[dict[str, Any]]:
     return [
         {
             "name": row.name,
-            "ability": _rounded(row.ability, 6),
-            "elo": _rounded(row.elo, 1),
-            "lo": _rounded(row.lo, 1),
-            "hi": _rounded(row.hi, 1),
+            "ability": rounded(row.ability, 6),
+            "elo": rounded(row.elo, 1),
+            "lo": rounded(row.lo, 1),
+            "hi": rounded(row.hi, 1),
             "rank": row.rank,
             "wins": row.wins,
             "losses": row.losses,
@@ -146,8 +146,3 @@ def _row(path: Path, line: int, columns: list[str], cells: list[str]) -> dict[st
     if row["a"] == row["b"]:
         raise InputError(f"{path}, line {line}: {row['a']!r} is compared with itself")
     return row
-
-
-def _rounded(value: float | None, digits: int) -> float | None:
-    # Adding zero turns -0.0 into 0.0.
-    return None if value is None else round(value, digits) + 0.0

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mtmbench.core.errors import InputError, NotRateableError
-from mtmbench.stats.file import rate_file, rating_json
+from mtmbench.stats.pairwise_file import rate_file, rating_json
 
 SMALL = "a,b,outcome\nx,y,a\nx,y,a\nx,y,tie\ny,x,a\nx,y,b\n"
 

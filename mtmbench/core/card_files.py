@@ -1,0 +1,66 @@
+"""Where suites, model cards and judge cards are found: by path, or by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from mtmbench.core.cards import Suite, read_card
+from mtmbench.core.errors import InputError, UnknownNameError
+
+CardKind = Literal["judges", "baselines", "suites"]
+
+_CARD_NAMES = {"judges": "judge card", "baselines": "model card", "suites": "suite"}
+
+
+def card_folders(kind: CardKind) -> list[Path]:
+    """Returns the folders that hold cards of a kind: the working directory's, then the installed.
+
+    A wheel carries the cards in ``mtmbench._cards``; a checkout has them beside the package.
+    """
+    import mtmbench
+
+    package = Path(mtmbench.__file__).parent
+    folder_name = "leaderboards" if kind == "suites" else kind
+    packed = package / "_cards" / kind
+    installed = packed if packed.is_dir() else package.parent / folder_name
+    folders = [Path.cwd() / folder_name, installed]
+    return [
+        folder for i, folder in enumerate(folders) if folder.is_dir() and folder not in folders[:i]
+    ]
+
+
+def card_path(kind: CardKind, name: str) -> Path:
+    """Finds a card by path or by name.
+
+    Raises:
+        UnknownNameError: no such card; the nearest name is given.
+        InputError: a path was given and there is no such file.
+    """
+    given = Path(name)
+    if kind == "suites" and given.is_dir() and (given / "suite.toml").is_file():
+        return given / "suite.toml"
+    if given.suffix == ".toml":
+        if not given.is_file():
+            raise InputError(f"there is no file {name}")
+        return given
+    available = card_names(kind)
+    if name not in available:
+        raise UnknownNameError(_CARD_NAMES[kind], name, available)
+    return available[name]
+
+
+def card_names(kind: CardKind) -> dict[str, Path]:
+    """Returns every card of a kind by name; the working directory's comes before the installed."""
+    pattern = "*/suite.toml" if kind == "suites" else "*.toml"
+    found: dict[str, Path] = {}
+    for folder in card_folders(kind):
+        for path in sorted(folder.glob(pattern)):
+            found.setdefault(path.parent.name if kind == "suites" else path.stem, path)
+    return found
+
+
+def load_suite(name: str, overrides: Mapping[str, Any] | None = None) -> Suite:
+    """Loads a suite by name or path, with ``--set`` overrides."""
+    return read_card(card_path("suites", name), Suite, overrides)

@@ -1,0 +1,332 @@
+"""Cells: the units of a suite's work, each with the content key of its record.
+
+A cell knows what a record of it says (``identity``), what must be there before it can be played
+(``needs``), and what people call it (``describe``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from mtmbench.core.cards import JudgeCard, Representation
+from mtmbench.core.types import Record, RecordKind, Status
+
+RewriteTask = Literal["refine", "summary"]
+Control = Literal["refit", "other_topic", "repeat"]
+
+
+@dataclass(frozen=True, order=True)
+class Competitor:
+    """What plays on a board: a model, and its feature setting; "" for models that read none."""
+
+    model: str
+    setting: str = ""
+
+    @classmethod
+    def of(cls, payload: Mapping[str, Any]) -> Competitor:
+        """Returns who a payload (or one side of a match) is about."""
+        return cls(str(payload["model"]), str(payload.get("setting") or ""))
+
+    @property
+    def name(self) -> str:
+        """The name under which it plays: "model", or "model:setting"."""
+        return f"{self.model}:{self.setting}" if self.setting else self.model
+
+    def identity(self) -> dict[str, str | None]:
+        """Returns the fields by which a row names its competitor."""
+        return {"model": self.model, "setting": self.setting or None}
+
+
+@dataclass(frozen=True)
+class League:
+    """What makes comparisons belong together; ``corpus`` is "all" where corpora are pooled."""
+
+    judge: str
+    corpus: str
+    k_spec: int | str
+    representation: str
+
+    @classmethod
+    def of(cls, payload: Mapping[str, Any]) -> League:
+        """Returns the league of a match's payload."""
+        return cls(
+            str(payload["judge"]), str(payload["corpus"]), payload["k_spec"],
+            str(payload["representation"]),
+        )  # fmt: skip
+
+    def order(self) -> tuple[Any, ...]:
+        """Sorts leagues by judge, corpus, size of K and representation."""
+        return self.judge, self.corpus, k_order(self.k_spec), self.representation
+
+
+@dataclass(frozen=True)
+class FitCell:
+    """One model fitted once: corpus, feature setting, K and seed; ``version`` is the model's."""
+
+    key: str
+    corpus: str
+    corpus_revision: str
+    model: str
+    registry: str
+    setting: str | None
+    k: int
+    k_spec: int | str
+    seed: int
+    params: Mapping[str, Any]
+    version: int
+    kind: ClassVar[RecordKind] = "fit"
+
+    @property
+    def competitor(self) -> Competitor:
+        """What the fit plays as."""
+        return Competitor(self.model, self.setting or "")
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Keys of what must be there first: nothing."""
+        return ()
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the fields that say which cell a record belongs to."""
+        return {
+            **self.place(),
+            "registry": self.registry,
+            "params": dict(self.params),
+            "version": self.version,
+        }
+
+    def place(self) -> dict[str, Any]:
+        """Returns the fields that records of and about a fit have in common."""
+        return {
+            "corpus": self.corpus,
+            "corpus_revision": self.corpus_revision,
+            "model": self.model,
+            "setting": self.setting,
+            "k": self.k,
+            "k_spec": self.k_spec,
+            "seed": self.seed,
+        }
+
+    def describe(self, *, seed: bool = True) -> str:
+        """Returns what people call it."""
+        told = f", seed {self.seed}" if seed else ""
+        return f"{self.competitor.name} on {self.corpus}, K = {self.k}{told}"
+
+
+@dataclass(frozen=True)
+class MetricCell:
+    """One metric value of one fit, or of one model over its seeds (with ``siblings``)."""
+
+    key: str
+    metric: str
+    version: int
+    higher_is_better: bool
+    view: str | None
+    params: Mapping[str, Any]
+    fit: FitCell
+    siblings: tuple[FitCell, ...] = ()
+    kind: ClassVar[RecordKind] = "metric"
+
+    @property
+    def corpus(self) -> str:
+        """Name of the corpus."""
+        return self.fit.corpus
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Keys of the fits."""
+        return self.fit.key, *(other.key for other in self.siblings)
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the fields that say which cell a record belongs to."""
+        return {
+            **self.fit.place(),
+            "seed": None if self.siblings else self.fit.seed,
+            "fits": list(self.needs),
+            "metric": self.metric,
+            "version": self.version,
+            "higher_is_better": self.higher_is_better,
+            "view": self.view,
+            "params": dict(self.params),
+        }
+
+    def describe(self) -> str:
+        """Returns what people call it."""
+        return f"{self.metric} of {self.fit.describe(seed=not self.siblings)}"
+
+
+@dataclass(frozen=True)
+class RewriteCell:
+    """One fit's topics, refined or summarised by one judge card."""
+
+    key: str
+    task: RewriteTask
+    judge: str
+    card: JudgeCard
+    facts: Mapping[str, Any]
+    prompt: Mapping[str, str]
+    top_items: int
+    fit: FitCell
+    refined: RewriteCell | None = None
+    kind: ClassVar[RecordKind] = "shown"
+
+    @property
+    def corpus(self) -> str:
+        """Name of the corpus."""
+        return self.fit.corpus
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Keys of the fit, and of the refinement that is summarised."""
+        return self.fit.key, *(() if self.refined is None else (self.refined.key,))
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the fields that say which cell a record belongs to."""
+        return {
+            **self.fit.place(),
+            "fits": [self.fit.key],
+            "task": self.task,
+            "judge": self.judge,
+            "facts": dict(self.facts),
+            "prompt": dict(self.prompt),
+            "top_items": self.top_items,
+            "refined": None if self.refined is None else self.refined.key,
+        }
+
+    def describe(self) -> str:
+        """Returns what people call it."""
+        return f"{self.task} of {self.fit.describe()}"
+
+
+@dataclass(frozen=True)
+class MatchCell:
+    """All documents of one pair of fits under one judge and representation, both orders."""
+
+    key: str
+    judge: str
+    card: JudgeCard
+    representation: Representation
+    a: FitCell
+    b: FitCell
+    rows: tuple[int, ...]
+    doc_ids: tuple[str, ...]
+    identity_of_judge: Mapping[str, Any]
+    protocol: Mapping[str, Any]
+    rewrites: tuple[RewriteCell, ...] = field(default=(), kw_only=True)
+    kind: ClassVar[RecordKind] = "match"
+    replicate: ClassVar[int] = 0
+
+    @property
+    def corpus(self) -> str:
+        """Name of the corpus."""
+        return self.a.corpus
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Keys of both fits, and of what rewrites their topics."""
+        return self.a.key, self.b.key, *(cell.key for cell in self.rewrites)
+
+    @property
+    def league(self) -> League:
+        """Cells of one league are rated together."""
+        return League(self.judge, self.corpus, self.a.k_spec, self.representation)
+
+    @property
+    def sides(self) -> tuple[str, str]:
+        """The names of both sides, which differ and which scripted judges alone see."""
+        return self.a.competitor.name, self.b.competitor.name
+
+    @property
+    def is_llm(self) -> bool:
+        """Whether a language model rules."""
+        return bool(self.identity_of_judge["judge_is_llm"])
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the fields that say which cell a record belongs to."""
+        return {
+            **self.identity_of_judge,
+            "corpus": self.corpus,
+            "corpus_revision": self.a.corpus_revision,
+            "k": self.a.k,
+            "k_spec": self.a.k_spec,
+            "representation": self.representation,
+            "a": {**self.a.competitor.identity(), "fit": self.a.key},
+            "b": {**self.b.competitor.identity(), "fit": self.b.key},
+            "seed": {"a": self.a.seed, "b": self.b.seed},
+            "documents": list(self.doc_ids),
+            "protocol": dict(self.protocol),
+            **{cell.task: _written_by(cell) for cell in reversed(self.rewrites)},
+        }
+
+    def describe(self) -> str:
+        """Returns what people call it."""
+        a, b = self.a.competitor.name, self.b.competitor.name
+        return f"{self.judge}: {a} against {b} on {self.corpus}, K = {self.a.k}"
+
+
+@dataclass(frozen=True)
+class AdaptiveCell(MatchCell):
+    """One pair on one block of the shared sample.
+
+    ``start`` is the block's place in the sample's order and ``sample`` the sample's size.
+    """
+
+    start: int
+    sample: int
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the fields that say which cell a record belongs to."""
+        return {**super().identity(), "start": self.start, "sample": self.sample}
+
+
+@dataclass(frozen=True)
+class ControlCell(MatchCell):
+    """A control of one fit (or, for "repeat", of one pair), played as any match is."""
+
+    control: Control
+    kind: ClassVar[RecordKind] = "null"
+
+    @property
+    def sides(self) -> tuple[str, str]:
+        """The names of both sides; a fit's own control is named so, since names must differ."""
+        a, b = super().sides
+        return a, b if self.control == "repeat" else f"{b}/{self.control}"
+
+    @property
+    def replicate(self) -> int:  # type: ignore[override]
+        """Which replicate of its questions the cell asks."""
+        return int(self.control == "repeat")
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the fields that say which cell a record belongs to."""
+        return {**super().identity(), "control": self.control}
+
+    def describe(self) -> str:
+        """Returns what people call it."""
+        return f"{super().describe()} (control: {self.control.replace('_', ' ')})"
+
+
+Cell = FitCell | MetricCell | RewriteCell | MatchCell
+
+
+def cell_record(
+    cell: Cell, status: Status, values: Mapping[str, Any], versions: Mapping[str, str]
+) -> Record:
+    """Returns the record of a cell: its identity with ``values`` added."""
+    return Record(cell.kind, cell.key, status, {**cell.identity(), **values}, versions)
+
+
+def k_order(k_spec: int | str) -> tuple[bool, int]:
+    """Sorts numbers of topics by size, ``"labels"`` first."""
+    return (False, 0) if isinstance(k_spec, str) else (True, k_spec)
+
+
+def behind(cells: Sequence[RewriteCell], fit: FitCell) -> tuple[RewriteCell, ...]:
+    """Returns those of ``cells`` that rewrite the topics of ``fit``."""
+    return tuple(cell for cell in cells if cell.fit.key == fit.key)
+
+
+def _written_by(cell: RewriteCell) -> dict[str, Any]:
+    return {"judge": cell.judge, "facts": dict(cell.facts), "prompt": dict(cell.prompt)}

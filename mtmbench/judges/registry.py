@@ -1,0 +1,34 @@
+"""The judge clients by name, and judges' cards; nothing is imported until a name is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mtmbench.core.card_files import card_names, card_path
+from mtmbench.core.cards import JudgeCard, read_card
+from mtmbench.core.errors import UnknownNameError
+from mtmbench.core.registry import Registry
+
+if TYPE_CHECKING:
+    from mtmbench.judges.base import JudgeClient
+
+JUDGES: Registry[type[JudgeClient]] = Registry("judge client", "mtmbench.judges")
+
+register_judge = JUDGES.register
+
+
+def load_judge_card(name: str) -> JudgeCard:
+    """Loads a judge card by name or path; a registered client needs no card.
+
+    Raises:
+        UnknownNameError: there is no such judge or client; the nearest is named.
+    """
+    if Path(name).suffix != ".toml" and name not in card_names("judges"):
+        if name not in JUDGES:
+            raise UnknownNameError("judge", name, {*JUDGES.names(), *card_names("judges")})
+        return JudgeCard(client=name)
+    card = read_card(card_path("judges", name), JudgeCard)
+    if card.client not in JUDGES:
+        raise UnknownNameError("judge client", card.client, JUDGES.names())
+    return card

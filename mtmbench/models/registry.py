@@ -1,0 +1,34 @@
+"""The models by name, and their cards; nothing is imported until a name is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mtmbench.core.card_files import card_names, card_path
+from mtmbench.core.cards import ModelCard, read_card
+from mtmbench.core.errors import UnknownNameError
+from mtmbench.core.registry import Registry
+
+if TYPE_CHECKING:
+    from mtmbench.models.base import TopicModel
+
+MODELS: Registry[type[TopicModel]] = Registry("model", "mtmbench.models")
+
+register_model = MODELS.register
+
+
+def load_model_card(name: str) -> ModelCard:
+    """Loads a model card; a registered model without a card is a card without parameters.
+
+    Raises:
+        UnknownNameError: there is no such model or card; the nearest is named.
+    """
+    if Path(name).suffix != ".toml" and name not in card_names("baselines"):
+        if name not in MODELS:
+            raise UnknownNameError("model", name, {*MODELS.names(), *card_names("baselines")})
+        return ModelCard(model=name)
+    card = read_card(card_path("baselines", name), ModelCard)
+    if card.model not in MODELS:
+        raise UnknownNameError("model", card.model, MODELS.names())
+    return card

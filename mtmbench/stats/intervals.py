@@ -1,0 +1,239 @@
+"""Intervals: Student's t, Wilson's, over clusters, and by resampling whole clusters.
+
+Every interval of a small sample is ``estimate ± t · √(n / (n − 1)) · error`` with n independent
+units: plain percentiles and normal quantiles under-cover there (.91 at 20 documents).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist, fmean, stdev, variance
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mtmbench.core.errors import InputError
+
+N_BOOTSTRAP = 2000
+"""Resamples of a share; a board's ratings take as many as its suite says."""
+
+_NO_SPREAD = 1e-12
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share with its interval.
+
+    Attributes:
+        value: the share, None with ``reason``.
+        lo: lower end of the interval, None with ``reason``.
+        hi: upper end.
+        n: what it is a share of.
+        reason: why a value or an interval is missing, or of another kind; None if neither.
+    """
+
+    value: float | None
+    lo: float | None
+    hi: float | None
+    n: int
+    reason: str | None = None
+
+
+def t_quantile(freedom: float, confidence: float = 0.95) -> float:
+    """Returns the quantile of Student's t that a two-sided interval takes."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, 0.5 + confidence / 2))
+
+
+def interval_factor(strata: NDArray[np.int64] | Sequence[int], confidence: float = 0.95) -> float:
+    """Returns ``t(n − S) · √(n / (n − S))`` for n clusters in S strata; NaN if one has only one."""
+    sizes = np.bincount(np.asarray(strata, dtype=np.int64))
+    if sizes.min() < 2:
+        return float("nan")
+    n, freedom = int(sizes.sum()), int(sizes.sum()) - len(sizes)
+    return t_quantile(freedom, confidence) * math.sqrt(n / freedom)
+
+
+def bootstrap_half(error: float, n: int, confidence: float = 0.95) -> float:
+    """Returns the half-width ``t(n − 1) · √(n / (n − 1)) · error`` over n resampled units.
+
+    Args:
+        error: standard deviation of the statistic over the resamples.
+        n: independent units that are resampled, at least 2.
+        confidence: of the interval, in (0, 1).
+    """
+    return t_quantile(n - 1, confidence) * math.sqrt(n / (n - 1)) * error
+
+
+def mean_interval(
+    values: Sequence[float], confidence: float = 0.95
+) -> tuple[float, float | None, float | None]:
+    """Returns the mean and the ends of its t-interval.
+
+    The ends are None for a single value and for equal ones, whose spread says nothing.
+    """
+    mean, n = fmean(values), len(values)
+    if n < 2 or min(values) == max(values):
+        return mean, None, None
+    half = t_quantile(n - 1, confidence) * stdev(values) / math.sqrt(n)
+    return mean, mean - half, mean + half
+
+
+def welch(
+    on: Sequence[float], off: Sequence[float], confidence: float = 0.95
+) -> tuple[float, float | None, float | None]:
+    """Returns the difference of two means and the ends of Welch's interval (1947).
+
+    The ends are None where a side has a single value; without spread they are the difference.
+    """
+    value = fmean(on) - fmean(off)
+    if min(len(on), len(off)) < 2:
+        return value, None, None
+    parts = [variance(side) / len(side) for side in (on, off)]
+    spread = sum(parts)
+    if spread == 0:
+        return value, value, value
+    freedom = spread**2 / sum(
+        part**2 / (len(side) - 1) for part, side in zip(parts, (on, off), strict=True)
+    )
+    half = t_quantile(freedom, confidence) * math.sqrt(spread)
+    return value, value - half, value + half
+
+
+def wilson(
+    part: float, whole: int, confidence: float = 0.95, *, reason: str = "nothing to count"
+) -> Rate:
+    """Returns ``part / whole`` with its Wilson score interval (Wilson 1927).
+
+    Args:
+        part: successes; a half counts half, which makes the interval a little too wide.
+        whole: trials; 0 gives a missing value with ``reason``.
+        confidence: of the interval, in (0, 1).
+        reason: why there is no value when ``whole`` is 0.
+
+    Raises:
+        InputError: ``part`` is not between 0 and ``whole``, or ``confidence`` not in (0, 1).
+    """
+    if not 0 <= part <= whole:
+        raise InputError(f"{part} of {whole} is not a share")
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence must lie between 0 and 1, not {confidence!r}")
+    if whole == 0:
+        return Rate(None, None, None, 0, reason)
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share = part / whole
+    scale = 1 + z * z / whole
+    centre = (share + z * z / (2 * whole)) / scale
+    half = z / scale * math.sqrt(share * (1 - share) / whole + z * z / (4 * whole * whole))
+    # At 0 and at 1 the end is exact, and rounding must not carry it outside.
+    lo = 0.0 if part == 0 else max(0.0, centre - half)
+    hi = 1.0 if part == whole else min(1.0, centre + half)
+    return Rate(share, lo, hi, whole)
+
+
+def clustered(
+    values: Sequence[float],
+    clusters: Sequence[Hashable],
+    strata: Sequence[Hashable] | None = None,
+    *,
+    confidence: float = 0.95,
+    reason: str = "nothing to count",
+) -> Rate:
+    """Returns the mean of values in [0, 1] with an interval over clusters (documents).
+
+    ``mean ± t(n − S) · √(n / (n − S)) · error`` for n clusters in S strata, with the linearised
+    error of a ratio, ``√Σ_s Σ_c (e_c − ē_s)² / Σ_c m_c`` where ``e_c = Σ_c value − m_c · mean`` and
+    m_c values are in cluster c (Cochran 1977, 6.13): what resampling whole documents within their
+    corpora tends to. Where no cluster differs from the others that error is zero, and the interval
+    is Wilson's with the clusters as trials.
+
+    Args:
+        values: M values.
+        clusters: M clusters; a cluster may repeat in another stratum.
+        strata: M strata (corpora); None for one.
+        confidence: of the interval, in (0, 1).
+        reason: why there is no value when there are no values.
+
+    Raises:
+        InputError: the columns differ in length, or a value is not in [0, 1].
+    """
+    groups = ["" for _ in values] if strata is None else list(strata)
+    if not len(values) == len(clusters) == len(groups):
+        raise InputError(f"{len(values)} values, {len(clusters)} clusters, {len(groups)} strata")
+    if not all(0 <= value <= 1 for value in values):
+        raise InputError("a value is not between 0 and 1")
+    if not values:
+        return Rate(None, None, None, 0, reason)
+    mean = math.fsum(values) / len(values)
+    excess: dict[tuple[Hashable, Hashable], float] = {}
+    for value, cluster, stratum in zip(values, clusters, groups, strict=True):
+        key = stratum, cluster
+        excess[key] = excess.get(key, 0.0) + value - mean
+    by_stratum: dict[Hashable, list[float]] = {}
+    for (stratum, _), e in excess.items():
+        by_stratum.setdefault(stratum, []).append(e)
+    n, freedom = len(excess), len(excess) - len(by_stratum)
+    if min(map(len, by_stratum.values())) < 2:
+        return Rate(mean, None, None, len(values), "no interval: a corpus has only one document")
+    squares = math.fsum((e - fmean(own)) ** 2 for own in by_stratum.values() for e in own)
+    if squares < _NO_SPREAD:
+        exact = wilson(round(mean * n), n, confidence)
+        return Rate(mean, exact.lo, exact.hi, len(values))
+    error = math.sqrt(squares * n / freedom) / len(values)
+    half = t_quantile(freedom, confidence) * error
+    return Rate(mean, max(0.0, mean - half), min(1.0, mean + half), len(values))
+
+
+def resampled_share(
+    part: ArrayLike,
+    whole: ArrayLike,
+    *,
+    seed: int,
+    of: str = "document",
+    n_bootstrap: int = N_BOOTSTRAP,
+    confidence: float = 0.95,
+) -> Rate:
+    """Returns ``Σ part / Σ whole`` with an interval that resamples whole clusters.
+
+    As for ratings: ``share ± t(n − 1) · √(n / (n − 1)) · bootstrap standard error`` with n
+    clusters, kept within 0 and 1. Where every cluster has the same share the bootstrap shows no
+    spread, and the interval is Wilson's with each cluster counted once.
+
+    Args:
+        part: (C,) successes in each cluster; a half counts half.
+        whole: (C,) trials in each, at least 1.
+        seed: seed of the bootstrap.
+        of: what a cluster is, for reasons.
+        n_bootstrap: number of resamples.
+        confidence: of the interval.
+    """
+    won = np.asarray(part, dtype=np.float64)
+    played = np.asarray(whole, dtype=np.int64)
+    n_clusters, n = len(played), int(played.sum())
+    if n == 0:
+        return Rate(None, None, None, 0, "nothing to count")
+    value = float(won.sum()) / n
+    if n_clusters < 2:
+        return Rate(value, None, None, n, f"no interval over {of}s: there is one")
+    if np.ptp(won / played) == 0:
+        once = wilson(value * n_clusters, n_clusters, confidence)
+        told = f"every {of} has the same share: Wilson's interval, each {of} counted once"
+        return Rate(value, once.lo, once.hi, n, told)
+    drawn = resampled_counts(np.random.RandomState(seed), n_bootstrap, n_clusters)
+    error = float(np.std((drawn @ won) / (drawn @ played), ddof=1))
+    half = bootstrap_half(error, n_clusters, confidence)
+    return Rate(value, max(0.0, value - half), min(1.0, value + half), n)
+
+
+def resampled_counts(random: np.random.RandomState, size: int, n: int) -> NDArray[np.int64]:
+    """Returns (size, n): how often each of n clusters is drawn in n draws with replacement.
+
+    RandomState's stream is frozen by numpy's policy (NEP 19), Generator's is not, and a board must
+    rebuild to the same bytes under any numpy.
+    """
+    drawn = random.randint(0, n, size=(size, n), dtype=np.int64)
+    flat = drawn + n * np.arange(size)[:, None]
+    return np.bincount(flat.ravel(), minlength=size * n).reshape(size, n)
