@@ -73,7 +73,7 @@ lint: setup  ## ruff, and which room may import which (import-linter)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@echo "==> import-linter"
-	@$(BIN)/lint-imports --no-logo || { $(BIN)/lint-imports --no-logo --verbose; exit 1; }
+	@$(BIN)/lint-imports --no-logo
 
 format: setup  ## let ruff mend what it can
 	@$(BIN)/ruff check --fix .
@@ -104,4 +104,4 @@ hooks: setup  ## run ruff and mypy before every commit
 	@$(BIN)/pre-commit install
 
 clean:  ## remove what the other commands made, but no runs
-	@rm -rf $(VENV) .wheel-venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) .wheel-venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
