@@ -33,14 +33,13 @@ def topics(
     """
     from mtmbench.core.plugins import load_plugins
     from mtmbench.core.serialise import canonical_json, write_atomically
+    from mtmbench.judges.panel import Panel
     from mtmbench.labelling.topic_labels import label_topics, read_topics
 
     load_plugins(plugin or [])
     path = out or result.with_suffix(".labels.json")
-    labels = label_topics(
-        read_topics(result, top_items), judge, path.with_suffix(".answers.sqlite"),
-        concurrency=concurrency,
-    )  # fmt: skip
+    with Panel(path.with_suffix(".answers.sqlite"), concurrency=concurrency) as panel:
+        labels = label_topics(read_topics(result, top_items), judge, panel)
     write_atomically(path, canonical_json(labels) + "\n")
     for row in labels["topics"]:
         name = row["label"] or f"({row['status']})"

@@ -9,17 +9,24 @@ import os
 import platform
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
+from typing import Any, TypeVar
 
 from mtmbench.core.errors import InputError, StoreInUseError
-from mtmbench.core.serialise import write_atomically
-from mtmbench.core.types import SCHEMA_VERSION, Record
+from mtmbench.core.serialise import content_hash, write_atomically
+from mtmbench.core.types import SCHEMA_VERSION, Record, RecordKind
+
+T = TypeVar("T")
 
 ORPHAN_WAIT_SECONDS = 15.0
 """How long a new run waits for the workers of a killed one to end."""
+
+_FEW = 500
+"""So many records are looked up by their keys; for more of them the table is read through."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -115,10 +122,37 @@ class RunStore:
     def records(self, keys: Iterable[str] | None = None) -> Iterator[Record]:
         """Yields records sorted by kind and key; only those of ``keys`` if given."""
         wanted = None if keys is None else set(keys)
-        query = "SELECT key, line FROM records ORDER BY kind, key"
-        for key, line in self._db.execute(query):
+        few = wanted is not None and len(wanted) <= _FEW
+        chosen = f"WHERE key IN ({','.join('?' * len(wanted))})" if wanted and few else ""
+        query = f"SELECT key, line FROM records {chosen} ORDER BY kind, key"
+        for key, line in self._db.execute(query, tuple(wanted) if wanted and few else ()):
             if wanted is None or key in wanted:
                 yield Record.from_json(line)
+
+    def memo(
+        self,
+        kind: RecordKind,
+        wanted: Mapping[T, Mapping[str, Any]],
+        make: Callable[[list[T]], Iterable[Mapping[str, Any]]],
+        tag: str,
+    ) -> dict[T, Mapping[str, Any]]:
+        """Returns a payload for each of ``wanted``: from its record, or made now and recorded.
+
+        Args:
+            kind: of the records.
+            wanted: all that each value depends on, as JSON values; its hash is the record's key.
+            make: makes the values of those that have no record, in order.
+            tag: what the values are; it tells them from others of the same identity.
+        """
+        keys = {item: content_hash(tag, identity) for item, identity in wanted.items()}
+        held = {record.key: record.payload for record in self.records(keys.values())}
+        missing = [item for item, key in keys.items() if key not in held]
+        versions = {"mtmbench": version("mtmbench")}
+        for item, values in zip(missing, make(missing) if missing else (), strict=True):
+            payload = {**wanted[item], **values}
+            self.add([(Record(kind, keys[item], "ok", payload, versions), RunInfo())])
+            held[keys[item]] = payload
+        return {item: held[key] for item, key in keys.items()}
 
     def tracebacks(self) -> dict[str, str]:
         """Returns the last traceback of every record that is an error."""

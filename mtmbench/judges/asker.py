@@ -9,18 +9,16 @@ under way: :func:`most_lost`, at most.
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections import Counter
 from collections.abc import Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
-from mtmbench.core.serialise import content_hash, plain
+from mtmbench.core.serialise import content_hash
 from mtmbench.judges.base import (
     Completion,
     JudgeClient,
@@ -29,10 +27,10 @@ from mtmbench.judges.base import (
     Question,
 )
 from mtmbench.judges.budget import Budget, cost_of, prices_of, total_cost
+from mtmbench.judges.identity import judge_identity
 from mtmbench.judges.ledger import Answer, Ledger
 
-__all__ = ["Answer", "Asker", "JudgeError", "card_identity", "gather", "mark", "most_lost",
-           "run_async"]  # fmt: skip
+__all__ = ["Answer", "Asker", "JudgeError", "gather", "mark", "most_lost"]
 
 T = TypeVar("T")
 
@@ -55,44 +53,27 @@ def mark(key: str) -> str:
     return key[:12]
 
 
-def card_identity(card: JudgeCard, client: JudgeClient) -> dict[str, Any]:
-    """Returns all of a card that an answer can depend on, as JSON values."""
-    identity: dict[str, Any] = plain(
-        {
-            "client": card.client,
-            "version": client.version,
-            "params": card.params,
-            "decoding": card.decoding,
-            **card.asked(),
-        }
-    )
-    members = client.members(card.params)
-    return {**identity, "members": members} if members else identity
-
-
 class Asker:
-    """Puts questions to one judge and keeps the answers; a context manager.
-
-    The client is closed by whoever made it.
+    """Puts questions to one judge and keeps the answers; a :class:`~mtmbench.judges.panel.Panel`
+    makes them.
 
     Args:
-        client: the judge.
+        client: the judge; closed by whoever made it.
         card: its card; ``decoding`` goes with every question.
-        answers: the ledger, or the file of one, which is then made if it is not there and closed
-            at the end; None keeps nothing, for judges whose answers cost nothing.
+        ledger: where answers are kept; None keeps nothing, for judges whose answers cost nothing.
         concurrency: questions under way at one time, at most; the card's limit by default. While
             answers are being written, others are under way in their place (:func:`most_lost`).
         budget: what may be spent.
 
     Raises:
-        InputError: the file is no ledger, or it cannot be written to.
+        InputError: the concurrency is below 1.
     """
 
     def __init__(
         self,
         client: JudgeClient,
         card: JudgeCard,
-        answers: Path | Ledger | None,
+        ledger: Ledger | None,
         *,
         concurrency: int | None = None,
         budget: Budget | None = None,
@@ -109,25 +90,18 @@ class Asker:
         self._slots: dict[asyncio.AbstractEventLoop, _Slots] = {}
         self._under_way: dict[str, _UnderWay] = {}
         self._used = bytearray()  # keys one after the other: a tenth of the memory of a set
-        self._owned = Ledger(answers) if isinstance(answers, Path) else None
-        self.ledger = self._owned if isinstance(answers, Path) else answers
+        self.ledger = ledger
 
-    def __enter__(self) -> Asker:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._owned is not None:
-            self._owned.close()
+    def anew(self) -> Asker:
+        """Returns an asker of the same judge, in the same slots, with a record of its own."""
+        other = copy.copy(self)
+        other.asked, other._used = 0, bytearray()
+        return other
 
     @cached_property
     def identity(self) -> dict[str, Any]:
         """All of the judge that an answer can depend on; not needed where nothing is kept."""
-        return card_identity(self.card, self.client)
+        return judge_identity(self.card, self.client)
 
     def key(self, question: Question, replicate: int = 0) -> str:
         """Returns the key under which the answer to a question is kept."""
@@ -307,14 +281,3 @@ async def gather(jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         raise
-
-
-def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine to its end, also where a loop is running in this thread (a notebook)."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(coroutine)
-    # Loops do not nest.
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        return pool.submit(asyncio.run, coroutine).result()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from queue import SimpleQueue
@@ -16,9 +16,9 @@ T = TypeVar("T")
 def completed(
     jobs: Sequence[Callable[[], Coroutine[Any, Any, T]]],
     at_once: int,
-    close: Callable[[], Awaitable[None]],
+    run: Callable[[Coroutine[Any, Any, None]], None] = asyncio.run,
 ) -> Iterator[T]:
-    """Runs jobs in a loop of their own thread and yields what they return as it comes.
+    """Runs jobs in a loop of another thread and yields what they return as it comes.
 
     Jobs begin in the order given. Answers go on coming while the caller keeps what was yielded,
     and where a loop runs in the caller's thread (a notebook) this works too. If the caller ends
@@ -27,7 +27,7 @@ def completed(
     Args:
         jobs: what makes each job; a job that raises ends all.
         at_once: jobs under way at one time, at most.
-        close: awaited in the same loop at the end, however it ends.
+        run: runs a coroutine to its end; by default in a loop made for it.
     """
     results: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
     running: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = Future()
@@ -36,15 +36,12 @@ def completed(
         task = asyncio.current_task()
         assert task is not None
         running.set_result((asyncio.get_running_loop(), task))
-        try:
-            await _run(jobs, at_once, lambda result: results.put((True, result)))
-        finally:
-            await close()
+        await _run(jobs, at_once, lambda result: results.put((True, result)))
 
     def main() -> None:
         end: BaseException | None = None
         try:
-            asyncio.run(play())
+            run(play())
         except BaseException as error:
             end = error
         results.put((False, end))

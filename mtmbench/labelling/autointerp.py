@@ -12,18 +12,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import seed_from
 from mtmbench.features.labels import CLASSES, NO_CLASS, in_class
 from mtmbench.features.sae.contexts import Context, FeatureContexts, RandomContext
-from mtmbench.judges.asker import Asker, gather, run_async
-from mtmbench.judges.base import JudgeClient, Question
+from mtmbench.judges.asker import Asker, gather
+from mtmbench.judges.base import Question
 from mtmbench.judges.label_replies import NO_LABEL, parse_active, parse_classes, parse_label
 from mtmbench.judges.prompt import Template, load_template
 from mtmbench.labelling.context_text import marked, marks, numbered, plain
@@ -146,18 +144,15 @@ class Interpretation:
     asked: int
 
 
-def interpret(
-    client: JudgeClient,
-    card: JudgeCard,
+async def interpret(
+    asker: Asker,
     contexts: FeatureContexts,
-    answers: Path,
     *,
     features: Sequence[int] | None = None,
     labels: Sequence[str] | None = None,
     spec: InterpretSpec | None = None,
     score: bool = True,
     classes: bool = False,
-    concurrency: int = 8,
     progress: Progress | None = None,
 ) -> Interpretation:
     """Has a judge label features, score the labels and sort them, as asked for.
@@ -167,18 +162,15 @@ def interpret(
     "class" (with "labels"), and "feature" the feature's number.
 
     Args:
-        client: the judge; closed at the end, in the loop that asked it.
-        card: its card.
+        asker: puts the questions and keeps the answers; with the same ledger, work that was
+            interrupted goes on where it stopped.
         contexts: contexts of all F features.
-        answers: the ledger's file (:class:`~mtmbench.judges.asker.Asker`); with the same file, work
-            that was interrupted goes on where it stopped.
         features: which features, all by default.
         labels: F labels made elsewhere, to be scored or sorted instead of being written; marks in
             brackets that say there is none (:data:`MARKS`) count as none.
         spec: how many contexts, by which prompts.
         score: whether labels are scored.
         classes: whether labels are sorted into classes.
-        concurrency: questions under way at one time, at most.
         progress: told how many of how many features are done.
 
     Raises:
@@ -193,16 +185,8 @@ def interpret(
         )
     if labels is not None and len(labels) != contexts.n_features:
         raise InputError(f"{len(labels)} labels for the contexts of {contexts.n_features} features")
-
-    async def play() -> Interpretation:
-        try:
-            with Asker(client, card, answers, concurrency=concurrency) as asker:
-                judge = _Interpreter(asker, contexts, spec)
-                return await judge.interpret(chosen, labels, score, classes, progress)
-        finally:
-            await client.close()
-
-    return run_async(play())
+    interpreter = _Interpreter(asker, contexts, spec)
+    return await interpreter.interpret(chosen, labels, score, classes, progress)
 
 
 @dataclass(eq=False)

@@ -23,7 +23,7 @@ from mtmbench.features.label_files import (
 from mtmbench.features.sae.contexts import FeatureContexts, load_contexts
 from mtmbench.features.sae.sae import load_sae
 from mtmbench.judges.ledger import LEDGER
-from mtmbench.judges.registry import JUDGES, load_judge_card
+from mtmbench.judges.panel import Panel
 from mtmbench.labelling.autointerp import (
     Interpretation,
     InterpretSpec,
@@ -60,6 +60,7 @@ def label_folder(
     partial: bool = False,
     spec: InterpretSpec | None = None,
     concurrency: int = 8,
+    budget: float | None = None,
     progress: Progress | None = None,
 ) -> LabelReport:
     """Labels the features of an SAE and writes the label files into ``out``.
@@ -82,6 +83,7 @@ def label_folder(
         partial: accept an export that leaves more than half of the features unexplained.
         spec: how many contexts a judge sees, by which prompts.
         concurrency: questions under way at one time, at most.
+        budget: what all answers in ``out`` may cost together; None for no limit.
         progress: told how many of how many features are done.
 
     Raises:
@@ -113,12 +115,13 @@ def label_folder(
         return LabelReport(tuple(files), (_exported_line(source, width),))
     contexts = _contexts(folder, width)
     features = None if n_features is None else sample_features(width, n_features, spec.seed)
-    card = load_judge_card(judge)
-    client = JUDGES.get(card.client).from_card(card)
-    found = interpret(
-        client, card, contexts, out / LEDGER, features=features, labels=labels, spec=spec,
-        score=score, classes=classes, concurrency=concurrency, progress=progress,
-    )  # fmt: skip
+    with Panel(out / LEDGER, budget=budget, concurrency=concurrency) as panel:
+        found = panel.run(
+            interpret(
+                panel.seat(judge), contexts, features=features, labels=labels, spec=spec,
+                score=score, classes=classes, progress=progress,
+            )
+        )  # fmt: skip
     if labels is None:
         statuses = Counter(label.status for label in found.labels)
         source = {

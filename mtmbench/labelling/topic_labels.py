@@ -10,8 +10,7 @@ from typing import Any
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.judges.asker import Asker
-from mtmbench.judges.consult import consult
-from mtmbench.judges.registry import load_judge_card
+from mtmbench.judges.panel import Panel
 from mtmbench.judges.topic_questions import (
     TopicAnswer,
     ask_about_topics,
@@ -24,16 +23,13 @@ from mtmbench.judges.topic_questions import (
 SCHEMA = 1
 
 
-def label_topics(
-    topics: Sequence[Sequence[str]], judge: str, answers: Path, *, concurrency: int | None = None
-) -> dict[str, Any]:
+def label_topics(topics: Sequence[Sequence[str]], judge: str, panel: Panel) -> dict[str, Any]:
     """Has a judge name each topic in one to five words.
 
     Args:
         topics: the top items of each topic, strongest first.
         judge: a judge card, by name or path.
-        answers: the ledger's file; the same call again asks nothing twice.
-        concurrency: questions under way at one time, at most; the card's limit by default.
+        panel: whom to ask; with the same ledger the same call again asks nothing twice.
 
     Returns:
         JSON values: "schema", "topics" (number, label or None, status, items, and the reply where
@@ -52,7 +48,7 @@ def label_topics(
         )
         return labels, asker.record()
 
-    found, answered_by = consult(load_judge_card(judge), answers, job, concurrency=concurrency)
+    found, answered_by = panel.consult(judge, job)
     rows = [
         {
             "topic": k,

@@ -14,12 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.core.cards import JudgeCard, Representation, Suite
-from mtmbench.core.cells import AdaptiveCell, Competitor, FitCell, RewriteCell
-from mtmbench.core.serialise import content_hash
+from mtmbench.core.cells import AdaptiveCell, Competitor
 from mtmbench.core.types import Corpus, Record
+from mtmbench.matches.league import LeaguePlan
 from mtmbench.matches.match import fold
-from mtmbench.matches.rewrites import cells_behind
 from mtmbench.matches.schedule import draw_documents
 from mtmbench.stats.adaptive import BLOCK, Progress, progress
 
@@ -60,36 +58,15 @@ def document_blocks(corpus: Corpus, n: int, seed: int) -> list[tuple[int, ...]]:
     return [tuple(rows[begin : begin + BLOCK]) for begin in range(0, len(rows), BLOCK)]
 
 
-def adaptive_cells(
-    suite: Suite,
-    corpus: Corpus,
-    players: Sequence[FitCell],
-    judge: str,
-    card: JudgeCard,
-    identity: Mapping[str, Any],
-    representation: Representation,
-    protocol: Mapping[str, Any],
-    rewrites: Sequence[RewriteCell] = (),
-) -> Iterator[AdaptiveCell]:
+def adaptive_cells(league: LeaguePlan) -> Iterator[AdaptiveCell]:
     """Yields every block of every pair of a league, block by block; a run plays some of them."""
-    spec = suite.judging
-    assert spec is not None
-    blocks = document_blocks(corpus, spec.documents, spec.seed)
+    blocks = document_blocks(league.corpus, league.spec.documents, league.spec.seed)
     sample = sum(map(len, blocks))
     start = 0
     for rows in blocks:
-        doc_ids = tuple(corpus.doc_ids[row] for row in rows)
-        for a, b in combinations(players, 2):
-            behind = cells_behind(rewrites, representation, (a, b))
-            key = content_hash(
-                "block", identity, card.identity(), corpus.revision, start, sample,
-                list(doc_ids), protocol, suite.words.model_dump(), representation, a.key, b.key,
-                *([[cell.key for cell in behind]] if behind else []),
-            )  # fmt: skip
-            yield AdaptiveCell(
-                key, judge, card, representation, a, b, rows, doc_ids, identity, protocol, start,
-                sample, rewrites=behind,
-            )  # fmt: skip
+        for a, b in combinations(league.players, 2):
+            fields = league.match(rows, a, b, "block", place=(start, sample))
+            yield AdaptiveCell(**fields, start=start, sample=sample)
         start += len(rows)
 
 

@@ -12,54 +12,35 @@ A self-match would prove nothing: it folds to 50 % however biased the judge is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
-from mtmbench.core.cards import JudgeCard, Representation, Suite
-from mtmbench.core.cells import Control, ControlCell, FitCell, MatchCell, RewriteCell
+from mtmbench.core.cells import Control, ControlCell, FitCell, MatchCell
 from mtmbench.core.errors import InputError
-from mtmbench.core.serialise import content_hash, seed_from
+from mtmbench.core.serialise import seed_from
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Corpus
-from mtmbench.matches.rewrites import cells_behind
+from mtmbench.matches.league import LeaguePlan
 from mtmbench.matches.schedule import sample_documents
 
 LEAST_SCORE = 0.60
 """The lower bound of the true topics' folded score must exceed this, else a judge is unreliable."""
 
 
-def control_cells(
-    suite: Suite,
-    corpus: Corpus,
-    players: Sequence[FitCell],
-    fits: Sequence[FitCell],
-    judge: str,
-    card: JudgeCard,
-    identity: Mapping[str, Any],
-    representation: Representation,
-    protocol: Mapping[str, Any],
-    rewrites: Sequence[RewriteCell] = (),
-) -> Iterator[ControlCell]:
-    """Yields the controls of a league, on the first ``null_documents`` of its nested samples."""
-    spec = suite.judging
-    assert spec is not None
-    rows = tuple(sample_documents(corpus, min(spec.documents, spec.null_documents), spec.seed))
-    doc_ids = tuple(corpus.doc_ids[row] for row in rows)
-    for control, a, b in control_pairs(players, fits, order_free=bool(identity["order_free"])):
-        behind = cells_behind(rewrites, representation, (a, b))
-        key = content_hash(
-            "null", control, identity, card.identity(), corpus.revision, list(doc_ids),
-            protocol, suite.words.model_dump(), representation, a.key, b.key,
-            *([[cell.key for cell in behind]] if behind else []),
-        )  # fmt: skip
-        yield ControlCell(
-            key, judge, card, representation, a, b, rows, doc_ids, identity, protocol, control,
-            rewrites=behind,
-        )  # fmt: skip
+def control_cells(league: LeaguePlan, fits: Sequence[FitCell]) -> Iterator[ControlCell]:
+    """Yields the controls of a league, on the first ``null_documents`` of its nested samples.
+
+    Args:
+        league: the league.
+        fits: every fit of the suite, for those under another seed.
+    """
+    spec = league.spec
+    rows = sample_documents(league.corpus, min(spec.documents, spec.null_documents), spec.seed)
+    order_free = bool(league.identity["order_free"])
+    for control, a, b in control_pairs(league.players, fits, order_free=order_free):
+        yield ControlCell(**league.match(rows, a, b, "null", control), control=control)
 
 
 def control_pairs(

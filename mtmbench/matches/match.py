@@ -14,21 +14,21 @@ in the forward order model a is shown first, in the backward order model b.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
-from mtmbench.core.cards import JudgeCard, JudgingSpec, Representation
+from mtmbench.core.cards import JudgingSpec, Representation
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
-from mtmbench.judges.asker import Answer, Asker, JudgeError, gather, mark, run_async
+from mtmbench.judges.asker import Answer, Asker, gather, mark
 from mtmbench.judges.base import JudgeClient, Option, Question
 from mtmbench.judges.budget import total_cost
 from mtmbench.judges.parse import parse_verdict
 from mtmbench.judges.prompt import Prompt, load_prompt
 from mtmbench.matches.options import Projected, document_options
-
-__all__ = ["JudgeError", "MatchOutcome", "fold", "judge_pair", "play_pair"]
 
 _JUDGED = "abt"
 _RULED = "ABT"
@@ -63,6 +63,18 @@ class MatchOutcome:
     cost: float | None = None
     paid: Mapping[str, float] = field(default_factory=dict)
 
+    def values(self) -> dict[str, Any]:
+        """Returns what a record says of the outcome; replies that were no verdict are not in it."""
+        return {
+            "forward": self.forward,
+            "backward": self.backward,
+            "calls": self.calls,
+            "usage": self.usage,
+            # Judges that use no tokens cost nothing, and their records say nothing of it.
+            **({"cost": self.cost, "paid": dict(self.paid)} if self.usage else {}),
+            "judge_revisions": self.revisions,
+        }
+
 
 def fold(forward: str, backward: str) -> float | None:
     """Folds the two orders of a document into the score of a; None removes the document's pair.
@@ -87,101 +99,178 @@ def fold(forward: str, backward: str) -> float | None:
     return 1.0 if forward in "aA" else 0.0
 
 
-def play_pair(
-    client: JudgeClient,
-    card: JudgeCard,
-    corpus: Corpus,
-    rows: Sequence[int],
-    a: TopicResult,
-    b: TopicResult,
-    *,
-    a_name: str,
-    b_name: str,
-    spec: JudgingSpec,
-    representation: Representation,
-    projected_a: Projected | None = None,
-    projected_b: Projected | None = None,
-    replicate: int = 0,
-    concurrency: int = 8,
-) -> MatchOutcome:
-    """Plays one match; the synchronous edge of :func:`judge_pair`, usable in notebooks too."""
-    return run_async(
-        judge_pair(
-            client, card, corpus, rows, a, b, a_name=a_name, b_name=b_name, spec=spec,
-            representation=representation, projected_a=projected_a, projected_b=projected_b,
-            replicate=replicate, concurrency=concurrency,
-        )
-    )  # fmt: skip
+@dataclass(frozen=True)
+class Player:
+    """Who plays: its name, which scripted judges alone see, and its topics.
+
+    ``projected`` are the topics' projected words, for judges that read them.
+    """
+
+    name: str
+    result: TopicResult
+    projected: Projected | None = None
 
 
-async def judge_pair(
-    client: JudgeClient,
-    card: JudgeCard,
-    corpus: Corpus,
-    rows: Sequence[int],
-    a: TopicResult,
-    b: TopicResult,
-    *,
-    a_name: str,
-    b_name: str,
-    spec: JudgingSpec,
-    representation: Representation,
-    projected_a: Projected | None = None,
-    projected_b: Projected | None = None,
-    replicate: int = 0,
-    concurrency: int = 8,
-    asker: Asker | None = None,
-) -> MatchOutcome:
-    """Has a judge compare two results on the documents at ``rows``, in both orders.
+@dataclass(frozen=True)
+class Pair:
+    """Two players on the same documents, as every judge sees them.
 
-    The outcome does not depend on the order in which replies arrive. The client is prepared here
-    and closed by whoever made it.
-
-    Args:
-        client: the judge.
-        card: its card; ``decoding`` goes with every question, ``prompt`` is for chat clients.
-        corpus: the corpus both results are about.
+    Attributes:
+        corpus: the corpus that both results are about.
         rows: the documents judged, none skipped.
-        a: first competitor's topics.
-        b: second competitor's topics.
-        a_name: its id, seen by scripted judges only.
-        b_name: the other's id.
+        a: first player.
+        b: second player.
         spec: how many topics of how many items are shown.
         representation: "items" or "summary".
-        projected_a: projected words of a's topics, for judges that read them.
-        projected_b: those of b's topics.
         replicate: counts repeats of the same questions, from 0.
-        concurrency: questions under way at one time, at most.
-        asker: puts the questions, several matches' together, and keeps the answers; by default
-            nothing is kept. Its own concurrency holds.
+    """
+
+    corpus: Corpus
+    rows: Sequence[int]
+    a: Player
+    b: Player
+    spec: JudgingSpec = field(default_factory=JudgingSpec)
+    representation: Representation = "items"
+    replicate: int = 0
+
+    def over(self, rows: Sequence[int]) -> Pair:
+        """Returns the same players on other documents."""
+        return replace(self, rows=rows)
+
+    def options(self) -> tuple[list[Option], list[Option]]:
+        """Returns what each player shows for each document.
+
+        Raises:
+            InputError: the players have one name, or a result is not of this corpus or cannot be
+                shown in this way.
+        """
+        if self.a.name == self.b.name:
+            raise InputError(f"{self.a.name!r} cannot play against itself")
+        for player in (self.a, self.b):
+            of = player.result.corpus
+            if of.get("revision") != self.corpus.revision:
+                raise InputError(
+                    f"{player.name!r} was fitted on corpus {of.get('name')!r} of revision "
+                    f"{of.get('revision')!r}, not on {self.corpus.name!r} of "
+                    f"{self.corpus.revision!r}"
+                )
+        left, right = (
+            document_options(
+                player.result, self.rows, player.name, spec=self.spec,
+                representation=self.representation, projected=player.projected,
+            )
+            for player in (self.a, self.b)
+        )  # fmt: skip
+        return left, right
+
+    def question(
+        self, row: int, first: Option, second: Option, prompt: Prompt | None = None
+    ) -> Question:
+        """Returns what is asked of one document in one order; chat judges are asked by a prompt."""
+        text = self.corpus.texts[row]
+        context = {"corpus": self.corpus.name, "doc_id": self.corpus.doc_ids[row], "text": text}
+        messages = () if prompt is None else prompt.messages(text, (first, second))
+        return Question("match", context, (first, second), messages)
+
+
+def by_rule(client: JudgeClient, a: Option, b: Option) -> str | None:
+    """Returns the outcome of a document that a rule decides; None where the judge is asked.
+
+    A set of topics beats none, and sets that the judge cannot tell apart tie.
+    """
+    if not a.topics or not b.topics:
+        return "A" if a.topics else "B" if b.topics else "T"
+    return "T" if client.sees(a) == client.sees(b) else None
+
+
+def questions(client: JudgeClient, pair: Pair) -> list[Question]:
+    """Returns what a judge is asked of a pair in the forward order, where no rule decides.
 
     Raises:
-        InputError: the results are not of this corpus or cannot be shown in this way.
+        InputError: see :meth:`Pair.options`.
+    """
+    return [
+        pair.question(row, first, second)
+        for row, first, second in zip(pair.rows, *pair.options(), strict=True)
+        if by_rule(client, first, second) is None
+    ]
+
+
+async def judge_pair(asker: Asker, pair: Pair) -> MatchOutcome:
+    """Has a judge compare two players on every document of a pair, in both orders.
+
+    The outcome does not depend on the order in which replies arrive. The client is prepared here.
+
+    Args:
+        asker: puts the questions and keeps the answers; ``prompt`` of its card is for chat judges.
+        pair: who plays, and on what.
+
+    Raises:
+        InputError: see :meth:`Pair.options`.
         JudgeError: the client raised; the cause is chained.
     """
-    _check(corpus, ((a_name, a), (b_name, b)), concurrency)
-    left = document_options(
-        a, rows, a_name, spec=spec, representation=representation, projected=projected_a
-    )
-    right = document_options(
-        b, rows, b_name, spec=spec, representation=representation, projected=projected_b
-    )
-    client.prepare(corpus, [*left, *right], rows)
-    prompt = load_prompt(card.prompt) if client.is_llm else None
-    asker = asker or Asker(client, card, None, concurrency=concurrency)
-    table = _Table(asker, corpus, prompt, replicate)
+    client = asker.client
+    left, right = pair.options()
+    client.prepare(pair.corpus, [*left, *right], pair.rows)
+    prompt = load_prompt(asker.card.prompt) if client.is_llm else None
+    contests = [
+        Contest(
+            first,
+            second,
+            by_rule(client, first, second),
+            partial(pair.question, row, prompt=prompt),
+            f"match of {first.name!r} against {second.name!r}, document "
+            f"{pair.corpus.doc_ids[row]!r} of {pair.corpus.name!r}",
+        )
+        for row, first, second in zip(pair.rows, left, right, strict=True)
+    ]
+    return await judge_contests(asker, contests, pair.replicate)
 
-    async def judge(row: int, first: Option, second: Option) -> tuple[_Answer, _Answer]:
-        ruled = _by_rule(client, first, second)
-        if ruled is not None:
-            return _Answer(ruled), _Answer(ruled)
-        forward = await table.ask(row, first, second, _IN_FORWARD)
-        if client.order_free:
+
+@dataclass(frozen=True)
+class Contest:
+    """Two options before a judge, on one document or prompt.
+
+    Attributes:
+        first: a's option.
+        second: b's.
+        ruled: the outcome where a rule decides; None where the judge is asked.
+        question: makes the question of options in the order given.
+        what: what it is about, for messages of errors and the ledger.
+    """
+
+    first: Option
+    second: Option
+    ruled: str | None
+    question: Callable[[Option, Option], Question]
+    what: str
+
+
+async def judge_contests(
+    asker: Asker, contests: Sequence[Contest], replicate: int = 0
+) -> MatchOutcome:
+    """Has a judge decide each contest in both orders; the outcome names a's and b's wins.
+
+    Raises:
+        JudgeError: the client raised; the cause is chained.
+    """
+
+    async def ask(
+        contest: Contest, first: Option, second: Option, names: Mapping[str, str]
+    ) -> _Answer:
+        answer = await asker.ask(contest.question(first, second), contest.what, replicate)
+        return _Answer(names["refused" if answer.refused else parse_verdict(answer.text)], answer)
+
+    async def judge(contest: Contest) -> tuple[_Answer, _Answer]:
+        if contest.ruled is not None:
+            return _Answer(contest.ruled), _Answer(contest.ruled)
+        a, b = contest.first, contest.second
+        forward = await ask(contest, a, b, _IN_FORWARD)
+        if asker.client.order_free:
             return forward, _Answer(forward.char)
-        return forward, await table.ask(row, second, first, _IN_BACKWARD)
+        return forward, await ask(contest, b, a, _IN_BACKWARD)
 
-    answers = await gather([judge(*job) for job in zip(rows, left, right, strict=True)])
-    return _outcome(answers)
+    return _outcome(await gather([judge(contest) for contest in contests]))
 
 
 @dataclass(frozen=True)
@@ -194,37 +283,6 @@ class _Answer:
     @property
     def reply(self) -> str | None:
         return None if self.told is None else self.told.text
-
-
-@dataclass(frozen=True)
-class _Table:
-    asker: Asker
-    corpus: Corpus
-    prompt: Prompt | None
-    replicate: int
-
-    async def ask(
-        self, row: int, first: Option, second: Option, names: Mapping[str, str]
-    ) -> _Answer:
-        text, doc_id = self.corpus.texts[row], self.corpus.doc_ids[row]
-        question = Question(
-            "match",
-            {"corpus": self.corpus.name, "doc_id": doc_id, "text": text},
-            (first, second),
-            () if self.prompt is None else self.prompt.messages(text, (first, second)),
-        )
-        what = (
-            f"match of {first.name!r} against {second.name!r}, document {doc_id!r} of "
-            f"{self.corpus.name!r}"
-        )
-        answer = await self.asker.ask(question, what, self.replicate)
-        return _Answer(names["refused" if answer.refused else parse_verdict(answer.text)], answer)
-
-
-def _by_rule(client: JudgeClient, a: Option, b: Option) -> str | None:
-    if not a.topics or not b.topics:
-        return "A" if a.topics else "B" if b.topics else "T"
-    return "T" if client.sees(a) == client.sees(b) else None
 
 
 def _outcome(answers: Sequence[tuple[_Answer, _Answer]]) -> MatchOutcome:
@@ -242,19 +300,3 @@ def _outcome(answers: Sequence[tuple[_Answer, _Answer]]) -> MatchOutcome:
         cost=total_cost([answer.cost for answer in asked]),
         paid={mark(a.key): a.cost for a in asked if a.key and a.cost is not None},
     )
-
-
-def _check(
-    corpus: Corpus, competitors: Sequence[tuple[str, TopicResult]], concurrency: int
-) -> None:
-    (a_name, _), (b_name, _) = competitors
-    if a_name == b_name:
-        raise InputError(f"{a_name!r} cannot play against itself")
-    if concurrency < 1:
-        raise InputError(f"concurrency must be at least 1, not {concurrency!r}")
-    for name, result in competitors:
-        if result.corpus.get("revision") != corpus.revision:
-            raise InputError(
-                f"{name!r} was fitted on corpus {result.corpus.get('name')!r} of revision "
-                f"{result.corpus.get('revision')!r}, not on {corpus.name!r} of {corpus.revision!r}"
-            )

@@ -17,9 +17,8 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.judges.asker import Asker
-from mtmbench.judges.clients.jury import card_facts
-from mtmbench.judges.consult import consult
-from mtmbench.judges.ledger import LEDGER
+from mtmbench.judges.identity import judge_identity
+from mtmbench.judges.panel import Panel
 from mtmbench.judges.registry import load_judge_card
 from mtmbench.judges.topic_questions import (
     TopicAnswer,
@@ -79,7 +78,7 @@ def cells_behind(
 
 
 def rewrite_topics(
-    cell: RewriteCell, result: TopicResult, folder: Path, budget: float | None = None
+    cell: RewriteCell, result: TopicResult, folder: Path, panel: Panel
 ) -> dict[str, Any]:
     """Has a judge refine or summarise the topics of a fit, and keeps the outcome in ``folder``.
 
@@ -87,7 +86,7 @@ def rewrite_topics(
         cell: what to do.
         result: the fit, as its cell ``refined`` shows it.
         folder: the run's folder.
-        budget: what all answers of the run may cost together; None for no limit.
+        panel: whom to ask.
 
     Returns:
         The values of the cell's record: every topic, replies that gave no value as they came, and
@@ -99,7 +98,7 @@ def rewrite_topics(
     async def job(asker: Asker) -> tuple[list[TopicAnswer[Any]], dict[str, Any]]:
         return await write(asker, result, cell.top_items, prompt), asker.record()
 
-    answers, judge = consult(cell.card, folder / LEDGER, job, budget=budget, name=cell.judge)
+    answers, judge = panel.consult(cell.judge, job, cell.card)
     _write(rewrites_path(folder, cell.key), answers)
     topics = []
     for answer in answers:
@@ -152,7 +151,7 @@ def _write(path: Path, answers: Sequence[TopicAnswer[Any]]) -> None:
 
 def _maker(task: RewriteTask, name: str, top_items: int) -> Any:
     card = load_judge_card(name)
-    facts, prompt = card_facts(card), prompt_record(topic_template(task))
+    facts, prompt = judge_identity(card), prompt_record(topic_template(task))
 
     def make(fit: FitCell, refined: RewriteCell | None) -> RewriteCell:
         above = None if refined is None else refined.key

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from mtmbench.core.cells import League, MatchCell
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import seed_from
 from mtmbench.core.types import Corpus
@@ -53,3 +54,25 @@ def pairs(competitors: Sequence[T]) -> list[tuple[T, T]]:
     if twice:
         raise InputError(f"competitor {twice[0]!r} stands {competitors.count(twice[0])} times")
     return list(combinations(competitors, 2))
+
+
+def in_rounds(cells: Sequence[MatchCell]) -> list[MatchCell]:
+    """Orders matches so that every competitor of every league plays about as often at any time.
+
+    Pairs come in the rounds of the circle method, the leagues taking turns, so that the board of
+    a run that stops halfway compares everybody.
+    """
+    players: dict[League, dict[str, int]] = {}
+    for cell in cells:
+        known = players.setdefault(cell.league, {})
+        for fit in (cell.a, cell.b):
+            known.setdefault(fit.key, len(known))
+
+    def turn(cell: MatchCell) -> int:
+        known = players[cell.league]
+        i, j = sorted((known[cell.a.key], known[cell.b.key]))
+        # Of an even number the last sits outside the circle.
+        n = len(known) - 1 + len(known) % 2
+        return (2 * i if j == n else i + j) % n
+
+    return sorted(cells, key=turn)

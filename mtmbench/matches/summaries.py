@@ -11,7 +11,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import canonical_json
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.judges.asker import Asker
-from mtmbench.judges.clients.jury import card_facts
+from mtmbench.judges.identity import judge_identity
 from mtmbench.judges.prompt import Template
 from mtmbench.judges.registry import load_judge_card
 from mtmbench.judges.topic_questions import (
@@ -100,9 +100,9 @@ def check_summariser(spec: JudgingSpec) -> None:
             f"summariser {spec.summariser!r} is named, but representations are "
             f'{list(spec.representations)}; add "summary"'
         )
-    author = _models(card_facts(load_judge_card(spec.summariser)))
+    author = _models(judge_identity(load_judge_card(spec.summariser)))
     for judge in spec.judges:
-        if not spec.same_summariser and author & _models(card_facts(load_judge_card(judge))):
+        if not spec.same_summariser and author & _models(judge_identity(load_judge_card(judge))):
             raise InputError(
                 f"judge {judge!r} would rule on summaries that its own model wrote (summariser "
                 f"{spec.summariser!r}); name another, or set same_summariser = true"

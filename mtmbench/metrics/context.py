@@ -28,7 +28,7 @@ from mtmbench.metrics.projected import projected_words
 
 if TYPE_CHECKING:
     from mtmbench.features.words import Tokens
-    from mtmbench.judges.consult import Consult
+    from mtmbench.judges.panel import Consult
     from mtmbench.models.base import TopicModel
 
 Refit = Callable[[Views, int], "tuple[TopicModel, TopicResult]"]

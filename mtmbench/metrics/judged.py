@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar
 from mtmbench.core.errors import InputError
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.base import QuestionKind
-from mtmbench.judges.clients.jury import card_facts
+from mtmbench.judges.identity import judge_identity
 from mtmbench.judges.registry import load_judge_card
 from mtmbench.judges.topic_questions import (
     TopicAnswer,
@@ -43,7 +43,7 @@ class JudgedMetric(Metric):
             return {}
         if not isinstance(name, str):
             raise InputError(f"judge of metric {cls.name!r} must be a card's name, not {name!r}")
-        facts = card_facts(load_judge_card(name))
+        facts = judge_identity(load_judge_card(name))
         return {"judge": facts, "prompt": topic_template(cls.name).hash}
 
     @classmethod

@@ -29,9 +29,9 @@ from mtmbench.judges.budget import Budget
 from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.matches.adaptive import cells_to_play
 from mtmbench.matches.rewrites import read_rewrites
+from mtmbench.matches.schedule import in_rounds
 from mtmbench.metrics.registry import METRICS
 from mtmbench.models.registry import MODELS
-from mtmbench.run.askers import in_rounds
 from mtmbench.run.plan import Plan, make_plan
 from mtmbench.run.ray.pool import RayOptions, RayPool
 from mtmbench.run.workers import ASKING, Executor, Notice, Task, TaskFailure, Underway, WorkerPool

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
-from mtmbench.core.cards import CorpusSpec, JudgeCard, Suite
+from mtmbench.core.cards import CorpusSpec, Suite
 from mtmbench.core.cells import Cell, Competitor, FitCell, MatchCell, MetricCell, RewriteCell
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus
 from mtmbench.features.registry import FEATURES
-from mtmbench.judges.registry import JUDGES, load_judge_card
-from mtmbench.matches.rewrites import cells_behind, rewrite_cells
+from mtmbench.judges.registry import load_judge_card
+from mtmbench.matches.rewrites import rewrite_cells
 from mtmbench.metrics.registry import METRICS
 from mtmbench.models.registry import MODELS, load_model_card
 
 MIN_TOPICS_FOR_LABELS = 20
 """``k = "labels"`` means the number of gold labels, but at least this."""
-
-_NOT_OF_A_MATCH = {"judges", "representations", "bootstrap", "confidence", "nulls",
-                   "null_documents", "ties", "lengths", "schedule", "resolution", "summariser",
-                   "same_summariser", "refiner"}  # fmt: skip
-"""Fields of a suite's judging that no answer depends on."""
 
 
 @dataclass(frozen=True)
@@ -160,48 +155,27 @@ def _match_cells(
 ) -> Iterator[MatchCell]:
     from mtmbench.matches.adaptive import adaptive_cells
     from mtmbench.matches.controls import control_cells
+    from mtmbench.matches.league import LeaguePlan
     from mtmbench.matches.schedule import sample_documents
 
     spec = suite.judging
     if spec is None:
         return
-    protocol = spec.model_dump(exclude=_NOT_OF_A_MATCH)
-    if spec.lengths:
-        # A record without them holds less, and is another record.
-        protocol["lengths"] = True
-    if spec.schedule == "adaptive":
-        protocol.update(schedule=spec.schedule, resolution=spec.resolution)
     cards = {name: load_judge_card(name) for name in spec.judges}
-    judges = {name: _judge_identity(name, card) for name, card in cards.items()}
-    for corpus in corpora.values():
-        rows = tuple(sample_documents(corpus, spec.documents, spec.seed))
-        doc_ids = tuple(corpus.doc_ids[row] for row in rows)
-        for k_spec in suite.k:
-            players = _first_seeds(fits, corpus.name, k_spec)
-            for judge, card in cards.items():
-                for representation in spec.representations:
-                    if spec.schedule == "adaptive":
-                        yield from adaptive_cells(
-                            suite, corpus, players, judge, card, judges[judge], representation,
-                            protocol, rewrites,
-                        )  # fmt: skip
-                    for a, b in combinations(players, 2) if spec.schedule == "uniform" else ():
-                        behind = cells_behind(rewrites, representation, (a, b))
-                        key = content_hash(
-                            "match", judges[judge], card.identity(), corpus.revision,
-                            list(doc_ids), protocol, suite.words.model_dump(),
-                            representation, a.key, b.key,
-                            *([[cell.key for cell in behind]] if behind else []),
-                        )  # fmt: skip
-                        yield MatchCell(
-                            key, judge, card, representation, a, b, rows, doc_ids,
-                            judges[judge], protocol, rewrites=behind,
-                        )  # fmt: skip
-                    if spec.nulls:
-                        yield from control_cells(
-                            suite, corpus, players, fits, judge, card, judges[judge],
-                            representation, protocol, rewrites,
-                        )  # fmt: skip
+    for corpus, k_spec in product(corpora.values(), suite.k):
+        players = _first_seeds(fits, corpus.name, k_spec)
+        for (judge, card), representation in product(cards.items(), spec.representations):
+            league = LeaguePlan(
+                spec, suite.words, corpus, players, judge, card, representation, rewrites
+            )
+            if spec.schedule == "adaptive":
+                yield from adaptive_cells(league)
+            else:
+                rows = sample_documents(corpus, spec.documents, spec.seed)
+                for a, b in combinations(players, 2):
+                    yield MatchCell(**league.match(rows, a, b, "match"))
+            if spec.nulls:
+                yield from control_cells(league, fits)
 
 
 def _first_seeds(fits: Sequence[FitCell], corpus: str, k_spec: int | str) -> list[FitCell]:
@@ -210,26 +184,6 @@ def _first_seeds(fits: Sequence[FitCell], corpus: str, k_spec: int | str) -> lis
         if fit.corpus == corpus and fit.k_spec == k_spec:
             first.setdefault(fit.competitor, fit)
     return list(first.values())
-
-
-def _judge_identity(name: str, card: JudgeCard) -> dict[str, Any]:
-    from mtmbench.judges.prompt import prompt_hash
-
-    client = JUDGES.get(card.client)
-    traits, members = client.traits(card.params), client.members(card.params)
-    return {
-        "judge": name,
-        "judge_is_llm": traits["is_llm"],
-        "order_free": traits["order_free"],
-        "encoder": traits["encoder"],
-        "judge_client": card.client,
-        "judge_version": client.version,
-        "judge_params": {**card.params, **card.decoding},
-        # A member of a jury is asked by the prompt of its own card.
-        "prompt": prompt_hash(card.prompt) if traits["is_llm"] and not members else None,
-        **{f"judge_{what}": value for what, value in card.asked().items()},
-        **({"judge_members": members} if members else {}),
-    }
 
 
 def _view_inputs(suite: Suite, needs: Sequence[str], setting: str | None) -> dict[str, Any]:

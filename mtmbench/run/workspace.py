@@ -6,40 +6,38 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.metadata import version as package_version
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mtmbench.core.cards import CorpusSpec, JudgeCard, Suite
+from mtmbench.core.cards import CorpusSpec, JudgingSpec, Suite
 from mtmbench.core.cells import (
     Cell,
     FitCell,
     MatchCell,
     MetricCell,
     RewriteCell,
-    behind,
     cell_record,
 )
-from mtmbench.core.errors import InputError
 from mtmbench.core.store import RunInfo
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Record, Status, Views
-from mtmbench.judges.consult import Job, consult
 from mtmbench.judges.ledger import LEDGER
-from mtmbench.judges.registry import JUDGES, load_judge_card
-from mtmbench.matches.controls import opponent
-from mtmbench.matches.match import MatchOutcome, judge_pair, play_pair
-from mtmbench.matches.rewrites import read_rewrites, rewrite_topics, show
-from mtmbench.matches.summaries import unshown_rows, with_unshown
+from mtmbench.judges.panel import Consult, Job, Panel
+from mtmbench.matches.match import judge_pair
+from mtmbench.matches.options import Projected
+from mtmbench.matches.rewrites import rewrite_topics, show
 from mtmbench.models.registry import MODELS
+from mtmbench.run.exhibits import Exhibits, NothingToShowError
 
 if TYPE_CHECKING:
     from mtmbench.features.words import Tokens
     from mtmbench.judges.asker import Asker
-    from mtmbench.judges.base import JudgeClient
     from mtmbench.metrics.context import MetricContext
     from mtmbench.models.base import TopicModel
 
@@ -94,14 +92,15 @@ class Workspace:
             for cell in cells:
                 yield [self._guard(cell, self._fit)]
         elif isinstance(cells[0], MetricCell):
-            yield [self._guard(cell, self._metric) for cell in cells]
+            with ExitStack() as undo:
+                consult = self._consult(undo)
+                yield [self._guard(cell, partial(self._metric, consult)) for cell in cells]
         elif isinstance(cells[0], RewriteCell):
-            for cell in cells:
-                yield [self._guard(cell, self._rewrite)]
+            with self._panel() as panel:
+                for cell in cells:
+                    yield [self._guard(cell, partial(self._rewrite, panel))]
         else:
-            matches = [cell for cell in cells if isinstance(cell, MatchCell)]
-            asked = matches[0].is_llm
-            yield from self._play_asked(matches) if asked else self._play_league(matches)
+            yield from self._play_matches([cell for cell in cells if isinstance(cell, MatchCell)])
 
     def prepare(
         self,
@@ -217,12 +216,25 @@ class Workspace:
             "topics": topics,
         }
 
-    def _metric(self, cell: MetricCell) -> tuple[Status, dict[str, Any]]:
+    def _consult(self, undo: ExitStack) -> Consult:
+        """Returns what asks the judges of metrics; the panel is made when one is first asked."""
+        panel = lru_cache(maxsize=None)(lambda: undo.enter_context(self._panel()))
+
+        def consult(card: str, job: Job[T]) -> T:
+            return panel().consult(card, job)
+
+        return consult
+
+    def _metric(self, consult: Consult, cell: MetricCell) -> tuple[Status, dict[str, Any]]:
         from mtmbench.metrics.play import play_cell
 
         view: Any = cell.view
         value = play_cell(
-            self.result(cell.fit.key), self._context(cell), cell.metric, view, dict(cell.params)
+            self.result(cell.fit.key),
+            self._context(consult, cell),
+            cell.metric,
+            view,
+            dict(cell.params),
         )
         return ("ok" if value.value is not None else "skipped"), {
             "value": value.value,
@@ -231,18 +243,13 @@ class Workspace:
             "details": value.details,
         }
 
-    def _context(self, cell: MetricCell) -> MetricContext:
+    def _context(self, consult: Consult, cell: MetricCell) -> MetricContext:
         from mtmbench.features.embeddings import embed_texts
         from mtmbench.metrics.context import MetricContext
 
         fit = cell.fit
         views = self.views(fit.corpus, fit.setting)
         model = self._model(fit)
-
-        def ask(card: str, job: Job[T]) -> T:
-            return consult(
-                load_judge_card(card), self.folder / LEDGER, job, budget=self._budget, name=card
-            )
 
         def refit(train: Views, seed: int) -> tuple[TopicModel, TopicResult]:
             fresh = self._model(fit)
@@ -258,7 +265,7 @@ class Workspace:
             refit=refit if model.needs else None,
             views=views,
             embed=embed_texts,
-            consult=ask,
+            consult=consult,
             cache=self._shared.setdefault(fit.corpus, {}),
         )
 
@@ -282,127 +289,67 @@ class Workspace:
             self._projected[key] = projected_words(result.doc_topic, words, _TOPIC_ITEMS)
         return self._projected[key]
 
-    def _rewrite(self, cell: RewriteCell) -> tuple[Status, dict[str, Any]]:
+    def _rewrite(self, panel: Panel, cell: RewriteCell) -> tuple[Status, dict[str, Any]]:
         above = () if cell.refined is None else (cell.refined,)
         result = show(self.result(cell.fit.key), above, self.folder)
-        return "ok", rewrite_topics(cell, result, self.folder, self._budget)
+        return "ok", rewrite_topics(cell, result, self.folder, panel)
 
-    def _play_league(self, cells: Sequence[MatchCell]) -> Iterator[list[Produced]]:
-        """Plays the pairs of one league with one client that has seen all that is coming."""
-        client = JUDGES.get(cells[0].card.client).from_card(cells[0].card)
-        try:
-            for cell in cells:
-                yield [self._guard(cell, lambda cell: self._match(client, cell))]
-        finally:
-            _close(client)
+    def _play_matches(self, cells: Sequence[MatchCell]) -> Iterator[list[Produced]]:
+        """Plays matches with judges that have seen all that is coming.
 
-    def _match(self, client: JudgeClient, cell: MatchCell) -> tuple[Status, dict[str, Any]]:
-        missing = self._not_shown(cell)
-        if missing is not None:
-            return missing
-        unshown = self._unshown(cell)
-        outcome = play_pair(client, *self._sides(cell, unshown), **self._showing(cell))
-        return "ok", self._match_values(cell, with_unshown(outcome, cell.rows, unshown))
-
-    def _play_asked(self, cells: Sequence[MatchCell]) -> Iterator[list[Produced]]:
-        """Plays the matches of language models, whose answers lie in the run's ledger."""
-        from mtmbench.judges.session import completed
-        from mtmbench.run.askers import Askers
-
-        for fit in {fit.key: fit for cell in cells for fit in (cell.a, cell.b)}.values():
-            self._projected_of(fit)  # else the loop would stand still for it
-        cards = {cell.judge: cell.card for cell in cells}
-        with Askers(self.folder, cards, self._budget, self._batch) as askers:
+        Language models are asked about several matches at one time, and their answers lie in the
+        run's ledger.
+        """
+        llm = cells[0].is_llm
+        if llm:
+            for fit in {fit.key: fit for cell in cells for fit in (cell.a, cell.b)}.values():
+                self.projected(fit)  # else the loop would stand still for it
+        with self._panel(keep=llm) as panel:
+            cards = {cell.judge: cell.card for cell in cells}
+            askers = {judge: panel.seat(judge, card) for judge, card in cards.items()}
 
             async def play(cell: MatchCell) -> Produced:
                 start = time.monotonic()
                 try:
-                    return self._produced(cell, start, *await self._ask(askers[cell.judge], cell))
+                    played = await self._match(askers[cell.judge], cell)
+                    return self._produced(cell, start, *played)
                 except Exception as error:
                     return self._failed(cell, start, error)
 
-            jobs: list[Callable[[], Coroutine[Any, Any, Produced | None]]]
-            jobs = [askers.collect, *(partial(play, cell) for cell in cells), askers.submit]
-            at_once = askers.matches_at_once(min(len(cell.rows) for cell in cells))
-            for produced in completed(jobs, at_once, askers.close_clients):
-                if produced is not None:
-                    yield [produced]
+            if not llm:
+                for cell in cells:
+                    yield [panel.run(play(cell))]
+                return
+            jobs = [partial(play, cell) for cell in cells]
+            # Of matches that are under way when a budget is used up or the run is killed none
+            # counts, so there are no more than keep every judge busy.
+            fewest = min(len(cell.rows) for cell in cells)
+            for produced in panel.completed(jobs, 1 + ceil(2 * panel.questions_at_once() / fewest)):
+                yield [produced]
 
-    async def _ask(self, asker: Asker, cell: MatchCell) -> tuple[Status, dict[str, Any]]:
-        missing = self._not_shown(cell)
-        if missing is not None:
-            return missing
-        unshown = self._unshown(cell)
-        outcome = await judge_pair(
-            asker.client, *self._sides(cell, unshown), **self._showing(cell), asker=asker
-        )
-        asker.check_complete()
-        return "ok", self._match_values(cell, with_unshown(outcome, cell.rows, unshown))
-
-    def _not_shown(self, cell: MatchCell) -> tuple[Status, dict[str, Any]] | None:
+    async def _match(self, asker: Asker, cell: MatchCell) -> tuple[Status, dict[str, Any]]:
         try:
-            a, b = self._pair(cell)
-        except InputError as error:
+            exhibit = self.exhibits.of(cell)
+        except NothingToShowError as error:
             return "skipped", {"reason": str(error)}
-        if cell.representation == "summary" and (a.summaries is None or b.summaries is None):
-            return "skipped", {"reason": "a model of the pair has no summaries"}
-        return None
+        outcome = await judge_pair(asker, exhibit.pair)
+        asker.check_complete()
+        return "ok", exhibit.values(outcome)
 
-    def _pair(self, cell: MatchCell) -> tuple[TopicResult, TopicResult]:
-        a, b = (self._as_shown(cell, fit) for fit in (cell.a, cell.b))
-        return a, opponent(cell, b)
+    @property
+    def exhibits(self) -> Exhibits:
+        """What judges are shown of the suite's matches."""
+        spec = self.suite.judging or JudgingSpec()
+        return Exhibits(spec, self.folder, self.corpus, self.result, self.projected)
 
-    def _sides(
-        self, cell: MatchCell, unshown: Collection[int]
-    ) -> tuple[JudgeCard, Corpus, Sequence[int], TopicResult, TopicResult]:
-        rows = [row for row in cell.rows if row not in unshown]
-        return (cell.card, self.corpus(cell.a.corpus), rows, *self._pair(cell))
+    def _panel(self, *, keep: bool = True) -> Panel:
+        if not keep:
+            return Panel()
+        return Panel(self.folder / LEDGER, budget=self._budget, batch=self._batch)
 
-    def _showing(self, cell: MatchCell) -> dict[str, Any]:
-        a_name, b_name = cell.sides
-        return {
-            "a_name": a_name, "b_name": b_name, "replicate": cell.replicate,
-            "spec": self._judging(), "representation": cell.representation,
-            "projected_a": self._projected_of(cell.a), "projected_b": self._projected_of(cell.b),
-        }  # fmt: skip
-
-    def _match_values(self, cell: MatchCell, outcome: MatchOutcome) -> dict[str, Any]:
-        lengths = self._lengths(cell, *self._pair(cell)) if self._judging().lengths else {}
-        return {**_match_values(cell, outcome), **lengths}
-
-    def _lengths(self, cell: MatchCell, a: TopicResult, b: TopicResult) -> dict[str, Any]:
-        from mtmbench.matches.options import document_options, option_lengths
-
-        spec = self._judging()
-        lengths = {
-            side: option_lengths(
-                document_options(
-                    result, cell.rows, side, spec=spec, representation=cell.representation
-                )
-            )
-            for side, result in (("a", a), ("b", b))
-        }
-        return {"lengths": lengths}
-
-    def _as_shown(self, cell: MatchCell, fit: FitCell) -> TopicResult:
-        return show(self.result(fit.key), behind(cell.rewrites, fit), self.folder)
-
-    def _unshown(self, cell: MatchCell) -> dict[int, str]:
-        """Returns documents of a match that would show a topic whose summary is missing."""
-        found: dict[int, str] = {}
-        for fit, result in zip((cell.a, cell.b), self._pair(cell), strict=True):
-            for rewrite in behind(cell.rewrites, fit):
-                if rewrite.task == "summary":
-                    statuses = read_rewrites(self.folder, rewrite.key).statuses
-                    found |= unshown_rows(result, cell.rows, statuses, self._judging())
-        return found
-
-    def _projected_of(self, fit: FitCell) -> tuple[list[list[str]], list[list[float]]]:
+    def projected(self, fit: FitCell) -> Projected:
+        """Returns the projected words of a fit's topics, made once."""
         return self._projection(fit.key, fit.corpus, self.result(fit.key))
-
-    def _judging(self) -> Any:
-        assert self.suite.judging is not None
-        return self.suite.judging
 
 
 def result_path(folder: Path, key: str) -> Path:
@@ -414,36 +361,3 @@ def peak_rss_mb() -> float:
     """Returns the peak resident memory of this process in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
-
-
-def _match_values(cell: MatchCell, outcome: MatchOutcome) -> dict[str, Any]:
-    return {
-        "forward": outcome.forward,
-        "backward": outcome.backward,
-        "calls": outcome.calls,
-        "usage": outcome.usage,
-        # Judges that use no tokens cost nothing, and their records say nothing of it.
-        **({"cost": outcome.cost, "paid": dict(outcome.paid)} if outcome.usage else {}),
-        "judge_revisions": outcome.revisions,
-        "unread": _unread(cell, outcome),
-    }
-
-
-def _unread(cell: MatchCell, outcome: MatchOutcome) -> dict[str, Any]:
-    """Returns unparsed and refused replies by document id, both orders as they came."""
-    return {
-        doc_id: list(replies)
-        for doc_id, replies, chars in zip(
-            cell.doc_ids,
-            outcome.replies,
-            zip(outcome.forward, outcome.backward, strict=True),
-            strict=True,
-        )
-        if set(chars) & {"u", "r"}
-    }
-
-
-def _close(client: JudgeClient) -> None:
-    import asyncio
-
-    asyncio.run(client.close())

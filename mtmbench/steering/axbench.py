@@ -10,15 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
-from mtmbench.judges.asker import Asker, gather, run_async
-from mtmbench.judges.base import JudgeClient, Question
+from mtmbench.judges.asker import Asker, gather
+from mtmbench.judges.base import Question
 from mtmbench.judges.prompt import Template, cut_at_sentence, load_template
+from mtmbench.judges.topic_questions import prompt_record
 
 ASPECTS = ("concept", "instruction", "fluency")
 _SHOWN = {
@@ -86,53 +85,32 @@ def mean_scores(scores: Sequence[Scores]) -> dict[str, float | None]:
     return {name: fmean(values) if values else None for name, values in known.items()}
 
 
-def rate_texts(
-    client: JudgeClient,
-    card: JudgeCard,
-    texts: Sequence[SteeredText],
-    *,
-    answers: Path,
-    concurrency: int = 8,
-) -> Ratings:
+async def rate_texts(asker: Asker, texts: Sequence[SteeredText]) -> Ratings:
     """Has a chat model give each text the three scores.
 
     Args:
-        client: the judge; closed at the end, in the loop that asked it.
-        card: its card; ``decoding`` goes with every question.
+        asker: puts the questions and keeps the answers.
         texts: what is rated.
-        answers: file of answers (:class:`~mtmbench.judges.asker.Asker`); with the same file, work
-            that was interrupted goes on where it stopped.
-        concurrency: questions under way at one time, at most.
 
     Raises:
         InputError: the judge is no language model.
         JudgeError: the client raised; what was answered before is kept.
-        StoreInUseError: another process holds the file of answers.
     """
-    if not client.is_llm:
-        raise InputError(f"judge {card.client!r} is no language model; AxBench's scores need one")
+    if not asker.client.is_llm:
+        raise InputError(
+            f"judge {asker.card.client!r} is no language model; AxBench's scores need one"
+        )
     templates = {
         aspect: load_template(
             f"axbench_{aspect}", {"fence", *_SHOWN[aspect]}, {"text_characters": 100}
         )
         for aspect in ASPECTS
     }
-
-    async def play() -> Ratings:
-        try:
-            with Asker(client, card, answers, concurrency=concurrency) as asker:
-                scores = await gather(
-                    [_rate(asker, templates, number, text) for number, text in enumerate(texts)]
-                )
-                prompts = {
-                    aspect: {"name": template.name, "hash": template.hash}
-                    for aspect, template in templates.items()
-                }
-                return Ratings(tuple(scores), asker.record(), prompts)
-        finally:
-            await client.close()
-
-    return run_async(play())
+    scores = await gather(
+        [_rate(asker, templates, number, text) for number, text in enumerate(texts)]
+    )
+    prompts = {aspect: prompt_record(template) for aspect, template in templates.items()}
+    return Ratings(tuple(scores), asker.record(), prompts)
 
 
 def parse_rating(text: str) -> int | None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from mtmbench.core.cards import JudgeCard, SteeringSpec
+from mtmbench.core.cards import SteeringSpec
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, IntArray
 from mtmbench.features.sae.sae import SAE
-from mtmbench.judges.base import JudgeClient
-from mtmbench.steering.axbench import Ratings, SteeredText
+from mtmbench.judges.asker import Asker
+from mtmbench.judges.panel import Panel
 from mtmbench.steering.controls import Condition
 from mtmbench.steering.generate import Generation, Progress
 from mtmbench.steering.language_model import CausalLM
@@ -23,7 +23,7 @@ from mtmbench.steering.units import Strength
 
 
 @dataclass(frozen=True, eq=False)
-class Bench:
+class Experiment:
     """All that the experiment needs.
 
     Attributes:
@@ -33,12 +33,13 @@ class Bench:
         result: the topics, over features of ``sae``.
         sae: the SAE.
         frequency: (V,) occurrences of each item in the corpus.
-        judges: cards and clients by name; the first chooses λ.
+        panel: whose judges are asked.
+        judges: those that compare texts, by name; the first chooses λ.
         spec: what is played.
         store: where texts and rows are kept.
         descriptions: what stands for each topic before judges and in the control that names it;
             None for the topics' summaries or items.
-        rate: has a language model give texts AxBench's scores; None for no such scores.
+        rater: the language model that gives texts AxBench's scores; None for no such scores.
         embed: texts → embeddings, for the drift; all-MiniLM-L6-v2 by default.
         progress: told how many of how many texts are there.
     """
@@ -49,11 +50,12 @@ class Bench:
     result: TopicResult
     sae: SAE
     frequency: IntArray
-    judges: Mapping[str, tuple[JudgeCard, JudgeClient]]
+    panel: Panel
+    judges: Mapping[str, Asker]
     spec: SteeringSpec
     store: RunStore
     descriptions: Sequence[str] | None = None
-    rate: Callable[[Sequence[SteeredText]], Ratings] | None = None
+    rater: Asker | None = None
     embed: Embed | None = None
     progress: Progress | None = None
 

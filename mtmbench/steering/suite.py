@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,16 +20,16 @@ from mtmbench.features.sae.backbone import HuggingFaceBackbone
 from mtmbench.features.sae.source import StoredFeatures
 from mtmbench.judges.base import EMPTY_TOPIC
 from mtmbench.judges.ledger import LEDGER
+from mtmbench.judges.panel import Panel
 from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.metrics.projected import projected_words
 from mtmbench.models.registry import MODELS
 from mtmbench.run.plan import Plan, make_plan
 from mtmbench.run.workspace import Workspace, WorkspaceSpec, result_path
-from mtmbench.steering.axbench import Ratings, SteeredText, rate_texts
-from mtmbench.steering.experiment import Bench
+from mtmbench.steering.experiment import Experiment
 from mtmbench.steering.generate import Progress
 from mtmbench.steering.language_model import CausalLM
-from mtmbench.steering.play import play_steering
+from mtmbench.steering.rows import experiment_rows
 from mtmbench.steering.table import write_table
 from mtmbench.steering.weights import with_frequencies
 
@@ -45,6 +44,7 @@ def steer_suite(
     data_dir: Path | None = None,
     plugins: Sequence[str] = (),
     progress: Progress | None = None,
+    budget: float | None = None,
 ) -> list[Path]:
     """Steers by the topics of a suite that was played, and writes the table beside its board.
 
@@ -58,6 +58,7 @@ def steer_suite(
         data_dir: folder of local corpora; None reads ``MTMBENCH_DATA``.
         plugins: files or modules that register more models, judges or feature sources.
         progress: told how many of how many texts are there.
+        budget: what language models' answers about texts of this folder may cost altogether.
 
     Returns:
         The files written.
@@ -67,7 +68,9 @@ def steer_suite(
             folder or failed, or its features are not those of a causal language model.
         StoreInUseError: another process steers in this folder.
     """
-    rows = steered_rows(suite, folder, data_dir=data_dir, plugins=plugins, progress=progress)
+    rows = steered_rows(
+        suite, folder, data_dir=data_dir, plugins=plugins, progress=progress, budget=budget
+    )
     assert suite.steering is not None
     return write_table(
         folder, rows, title=f"Steering: {suite.title or suite.name}",
@@ -92,6 +95,7 @@ def steered_rows(
     data_dir: Path | None = None,
     plugins: Sequence[str] = (),
     progress: Progress | None = None,
+    budget: float | None = None,
 ) -> list[dict[str, Any]]:
     """Returns the rows of the table of :func:`steer_suite`, which see."""
     if suite.steering is None:
@@ -103,40 +107,41 @@ def steered_rows(
     source, lm = _language_model(steered.features)
     place = folder if spec.features is None else folder / STORE
     workspace = Workspace(WorkspaceSpec(steered, plan.specs, place, plan.data_dir, plan.plugins))
-    cards = {name: load_judge_card(name) for name in spec.judges}
-    judges = {name: (card, JUDGES.get(card.client).from_card(card)) for name, card in cards.items()}
+    names = [*spec.judges, *([] if spec.axbench is None else [spec.axbench])]
+    paid = any(JUDGES.get(load_judge_card(name).client).is_llm for name in names)
     rows: list[dict[str, Any]] = []
-    try:
-        with RunStore(folder / STORE) as store, one_thread():
-            for cell in cells:
-                if spec.features is not None:
-                    _fit(workspace, store, cell)
-                views = workspace.views(cell.corpus, cell.setting)
-                counts = views.require("features", cell.model)
-                result = _result(place, cell)
-                name = cell.competitor.name
-                if spec.weights == "frequencies":
-                    result, name = with_frequencies(result, counts), f"{name}, frequencies"
-                described = source.describe(cell.setting or "default")
-                bench = Bench(
-                    name=name,
-                    lm=lm,
-                    corpus=plan.corpora[cell.corpus],
-                    result=result,
-                    sae=source.folder(described["sae"]).sae,
-                    frequency=np.asarray(counts.matrix.sum(axis=0), np.int64).ravel(),
-                    judges=judges,
-                    spec=spec,
-                    store=store,
-                    descriptions=None if spec.describe == "items" else _words(result, views),
-                    rate=None if spec.axbench is None else _rater(spec.axbench, folder / STORE),
-                    progress=progress,
-                )
-                rows += [{**row, "k": cell.k} for row in play_steering(bench)]
-            store.export()
-    finally:
-        for _, client in judges.values():
-            asyncio.run(client.close())
+    with (
+        RunStore(folder / STORE) as store,
+        Panel(folder / STORE / LEDGER if paid else None, budget=budget) as panel,
+        one_thread(),
+    ):
+        for cell in cells:
+            if spec.features is not None:
+                _fit(workspace, store, cell)
+            views = workspace.views(cell.corpus, cell.setting)
+            counts = views.require("features", cell.model)
+            result = _result(place, cell)
+            name = cell.competitor.name
+            if spec.weights == "frequencies":
+                result, name = with_frequencies(result, counts), f"{name}, frequencies"
+            described = source.describe(cell.setting or "default")
+            experiment = Experiment(
+                name=name,
+                lm=lm,
+                corpus=plan.corpora[cell.corpus],
+                result=result,
+                sae=source.folder(described["sae"]).sae,
+                frequency=np.asarray(counts.matrix.sum(axis=0), np.int64).ravel(),
+                panel=panel,
+                judges={name: panel.seat(name) for name in spec.judges},
+                spec=spec,
+                store=store,
+                descriptions=None if spec.describe == "items" else _words(result, views),
+                rater=None if spec.axbench is None else panel.seat(spec.axbench),
+                progress=progress,
+            )
+            rows += [{**row, "k": cell.k} for row in experiment_rows(experiment)]
+        store.export()
     return rows
 
 
@@ -194,13 +199,6 @@ def _words(result: TopicResult, views: Views) -> list[str]:
     """Returns each topic's ten projected words."""
     words, _ = projected_words(result.doc_topic, views.require("words", result.model))
     return [", ".join(each) or EMPTY_TOPIC for each in words]
-
-
-def _rater(name: str, folder: Path) -> Callable[[Sequence[SteeredText]], Ratings]:
-    card = load_judge_card(name)
-    return lambda texts: rate_texts(
-        JUDGES.get(card.client).from_card(card), card, texts, answers=folder / LEDGER
-    )
 
 
 def _fit(workspace: Workspace, store: RunStore, cell: FitCell) -> None:

@@ -45,7 +45,7 @@ def write_table(
 
     Args:
         folder: where they go.
-        rows: rows of :func:`~mtmbench.steering.play.play_steering`.
+        rows: rows of :func:`~mtmbench.steering.rows.experiment_rows`.
         title: of the page.
         notes: what else a reader must know.
     """

@@ -112,38 +112,30 @@ def read_marks(path: Path, cases: Sequence[Case]) -> Marks:
     return Marks(values, {"kind": "person"})
 
 
-def judge_cases(judge: str, corpus: str, cases: Sequence[Case], answers: Path) -> Marks:
+def judge_cases(
+    judge: str, corpus: str, cases: Sequence[Case], answers: Path, budget: float | None = None
+) -> Marks:
     """Asks a judge about every case; each answer is on disk before the next is asked for.
 
     Raises:
         InputError: there is no such card, or its judge reads no messages.
-        JudgeError: the judge failed; what it had answered is kept.
+        JudgeError: the judge failed, or the budget is used up; what it had answered is kept.
     """
-    from mtmbench.judges.asker import Asker, run_async
+    from mtmbench.judges.panel import Panel
     from mtmbench.judges.prompt import load_template
-    from mtmbench.judges.registry import JUDGES, load_judge_card
+    from mtmbench.judges.topic_questions import prompt_record
 
-    card = load_judge_card(judge)
-    client = JUDGES.get(card.client).from_card(card)
-    if not client.is_llm:
-        raise InputError(
-            f"judge {judge!r} is no language model, and cannot say whether a label matches a "
-            "document; name a card of a chat model"
-        )
     template = load_template(PROMPT, _PLACEHOLDERS, _SETTINGS)
-
-    async def ask_all() -> list[str | None]:
-        try:
-            return await _ask(asker, template, corpus, cases)
-        finally:
-            await client.close()
-
-    with Asker(client, card, answers) as asker:
-        values = run_async(ask_all())
-        prompt = {"name": template.name, "hash": template.hash}
-        return Marks(
-            values, {"kind": "judge", "card": judge, "prompt": prompt, **_plain(asker.record())}
-        )
+    with Panel(answers, budget=budget) as panel:
+        asker = panel.seat(judge)
+        if not asker.client.is_llm:
+            raise InputError(
+                f"judge {judge!r} is no language model, and cannot say whether a label matches a "
+                "document; name a card of a chat model"
+            )
+        values = panel.run(_ask(asker, template, corpus, cases))
+        marked_by = {"kind": "judge", "card": judge, "prompt": prompt_record(template)}
+        return Marks(values, {**marked_by, **_plain(asker.record())})
 
 
 def parse_match(text: str) -> str:

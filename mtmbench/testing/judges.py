@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from mtmbench.core.cards import JudgeCard, JudgingSpec
+from mtmbench.judges.asker import Asker
 from mtmbench.judges.base import Completion, JudgeClient, Option, Question
 from mtmbench.judges.parse import parse_verdict
 from mtmbench.judges.prompt import load_prompt
-from mtmbench.matches.match import MatchOutcome, judge_pair
+from mtmbench.matches.match import MatchOutcome, Pair, Player, judge_pair
 from mtmbench.matches.options import Projected, document_options
 from mtmbench.testing.contract import ContractError, check_identity, made, require
 from mtmbench.testing.planted import N_DOCUMENTS, planted_corpus, planted_result
@@ -130,13 +131,13 @@ async def _check_matches(client: JudgeClient, decoding: dict[str, Any], name: st
 async def _match(
     client: JudgeClient, decoding: dict[str, Any], name: str, *, concurrency: int
 ) -> MatchOutcome:
+    whole, halves = (
+        Player(name, planted_result(shift=shift), _projected(shift))
+        for name, shift in zip(("whole", "halves"), _SHIFTS, strict=True)
+    )
+    asker = Asker(client, JudgeCard(client=name, decoding=decoding), None, concurrency=concurrency)
     try:
-        return await judge_pair(
-            client, JudgeCard(client=name, decoding=decoding), planted_corpus(), _ROWS,
-            *(planted_result(shift=shift) for shift in _SHIFTS), a_name="whole", b_name="halves",
-            spec=JudgingSpec(), representation="items", projected_a=_projected(_SHIFTS[0]),
-            projected_b=_projected(_SHIFTS[1]), concurrency=concurrency,
-        )  # fmt: skip
+        return await judge_pair(asker, Pair(planted_corpus(), _ROWS, whole, halves))
     except Exception as error:
         raise ContractError(f"{name}: a match fails: {type(error).__name__}: {error}") from error
 

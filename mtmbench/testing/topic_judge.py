@@ -11,8 +11,8 @@ from typing import Any, ClassVar, TypeVar
 from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
 from mtmbench.judges.base import Completion, JudgeClient, Question
-from mtmbench.judges.consult import Job, consult
 from mtmbench.judges.ledger import LEDGER
+from mtmbench.judges.panel import Job, Panel
 from mtmbench.judges.registry import JUDGES
 from mtmbench.testing.themes import THEMES
 
@@ -57,9 +57,8 @@ class PlantedJudge(JudgeClient):
 
 def consult_planted(card: str, job: Job[T]) -> T:
     """Asks the planted judge, whatever card is named; no answer is kept."""
-    del card
-    with tempfile.TemporaryDirectory() as folder:
-        return consult(JudgeCard(client=PLANTED_JUDGE), Path(folder) / LEDGER, job)
+    with tempfile.TemporaryDirectory() as folder, Panel(Path(folder) / LEDGER) as panel:
+        return panel.consult(card, job, JudgeCard(client=PLANTED_JUDGE))
 
 
 def _main_theme(items: Sequence[str]) -> tuple[str, list[int]]:

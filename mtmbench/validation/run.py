@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,9 @@ import numpy as np
 
 from mtmbench.core.cards import JudgeCard
 from mtmbench.core.serialise import content_hash
-from mtmbench.judges.asker import Asker, JudgeError, card_identity, gather
-from mtmbench.judges.base import JudgeClient
+from mtmbench.judges.asker import Asker, gather
+from mtmbench.judges.base import Question
+from mtmbench.judges.panel import Panel
 from mtmbench.judges.prompt import prompt_names
 from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.stats.correlation import Scores
@@ -95,6 +94,7 @@ def validate(
     data_dir: Path | None = None,
     stored: bool = False,
     concurrency: int = 8,
+    budget: float | None = None,
     progress: Progress | None = None,
 ) -> Validation:
     """Runs a judge on ProxAnn's bills and the topics of Hoyle et al. (2021).
@@ -108,6 +108,7 @@ def validate(
         data_dir: the data folder; None reads ``MTMBENCH_DATA``.
         stored: also score the language models whose answers ProxAnn published.
         concurrency: questions under way at one time, at most.
+        budget: what this judge's answers in ``out`` may cost altogether; None for no limit.
         progress: told how many questions are answered.
 
     Raises:
@@ -117,24 +118,18 @@ def validate(
     card = load_judge_card(judge)
     data = _HumanData(read_proxann(data_dir), read_hoyle(data_dir), stored_coherence(data_dir))
     name = Path(judge).stem
-    client = JUDGES.get(card.client).from_card(card)
-    try:
-        with ExitStack() as stack:
-            asker = None
-            if client.is_llm:
-                path = out / "answers" / f"{name}.sqlite"
-                asker = stack.enter_context(Asker(client, card, path, concurrency=concurrency))
-            interview = _Interview(client, card, asker, progress)
-            rows, revisions = asyncio.run(_validate(name, data, interview))
-    finally:
-        asyncio.run(client.close())
-    judges = [{"judge": name, "is_llm": client.is_llm, **_identity(card, client), **revisions}]
+    is_llm = JUDGES.get(card.client).is_llm
+    answers = out / "answers" / f"{name}.sqlite" if is_llm else None
+    with Panel(answers, budget=budget, concurrency=concurrency) as panel:
+        interview = _Interview(panel.seat(name, card), progress)
+        rows, revisions = panel.run(_validate(name, data, interview))
+        judges = [{"judge": name, "is_llm": is_llm, **_identity(interview.asker), **revisions}]
     if stored:
-        more_rows, more_judges = asyncio.run(_validate_stored(data, data_dir))
+        more_rows, more_judges = _validate_stored(data, data_dir)
         rows += more_rows
         judges += more_judges
     files, all_rows = write_board(out, rows, judges, data.references())
-    return Validation(files, tuple(all_rows), interview.asked)
+    return Validation(files, tuple(all_rows), interview.asker.asked)
 
 
 class _Interview:
@@ -142,23 +137,15 @@ class _Interview:
 
     def __init__(
         self,
-        client: JudgeClient,
-        card: JudgeCard,
-        asker: Asker | None = None,
+        asker: Asker,
         progress: Progress | None = None,
         *,
         fit_bounds: tuple[float, float] = (1, FIT_LEVELS),
     ) -> None:
         self.fit_bounds = fit_bounds
-        self._client, self._card, self._asker = client, card, asker
+        self.asker = asker
         self._progress = progress
-        self._made = 0
         self.revisions: set[str] = set()
-
-    @property
-    def asked(self) -> int:
-        """Questions put to the judge."""
-        return self._made if self._asker is None else self._asker.asked
 
     async def replies(self, asked: Sequence[Asked]) -> list[str | None]:
         """Returns the replies in order; None for a refusal."""
@@ -174,21 +161,11 @@ class _Interview:
 
         return await gather([reply(item) for item in asked])
 
-    async def _reply(self, question: Any, what: str) -> str | None:
-        if self._asker is not None:
-            answer: Any = await self._asker.ask(question, what)
-        else:
-            self._made += 1
-            try:
-                answer = await self._client.answer(question, self._card.decoding, 0)
-            except Exception as error:
-                raise JudgeError(
-                    f"judge {self._card.client!r} failed on the {what}: "
-                    f"{type(error).__name__}: {error}"
-                ) from error
+    async def _reply(self, question: Question, what: str) -> str | None:
+        answer = await self.asker.ask(question, what)
         if answer.model_revision:
             self.revisions.add(answer.model_revision)
-        return None if answer.refused else str(answer.text)
+        return None if answer.refused else answer.text
 
 
 async def _validate(
@@ -217,21 +194,20 @@ async def _validate(
     return rows, {"revisions": sorted(interview.revisions)}
 
 
-async def _validate_stored(
+def _validate_stored(
     data: _HumanData, data_dir: Path | None
 ) -> tuple[list[Row], list[dict[str, Any]]]:
     rows: list[Row] = []
     judges: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, Panel() as panel:
         path = Path(folder) / "answers.jsonl"
         for judge, runs in write_stored_answers(data_dir, path).items():
             interviews = []
             for run in runs:
                 params = {"path": str(path), "where": {"judge": judge, "run": run}}
-                client = JUDGES.get("replay")(**params)
-                replayed = JudgeCard(client="replay", params=params)
-                interviews.append(_Interview(client, replayed, fit_bounds=FIT_BOUNDS))
-            answers, unanswered = await _proxann_answers(judge, data.proxann, interviews)
+                asker = panel.seat(f"{judge} {run}", JudgeCard(client="replay", params=params))
+                interviews.append(_Interview(asker, fit_bounds=FIT_BOUNDS))
+            answers, unanswered = panel.run(_proxann_answers(judge, data.proxann, interviews))
             rows += proxann_rows(judge, data.proxann, answers) + unanswered
             judges.append(
                 {"judge": judge, "is_llm": True, "client": "replay", "runs": len(runs),
@@ -284,9 +260,9 @@ def _level(text: str | None, name: str, highest: float, lowest: float = 1) -> fl
     return None if text is None else parse_level(text, name, highest, lowest)
 
 
-def _identity(card: JudgeCard, client: JudgeClient) -> dict[str, Any]:
-    identity = card_identity(card, client)
-    if client.is_llm:
+def _identity(asker: Asker) -> dict[str, Any]:
+    identity = dict(asker.identity)
+    if asker.client.is_llm:
         paths = prompt_names()
         identity["prompts"] = {
             name: content_hash(paths[name].read_text(encoding="utf-8"))

@@ -12,12 +12,14 @@ import numpy as np
 from mtmbench.core.cards import JudgeCard, JudgingSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import content_hash, seed_from
-from mtmbench.judges.base import Completion, Question
+from mtmbench.judges.base import Question
 from mtmbench.judges.clients.human import HumanJudge
 from mtmbench.judges.clients.human_votes import Vote, option_key, vote_key
-from mtmbench.judges.parse import Decision, verdict_line
+from mtmbench.judges.parse import Decision
 from mtmbench.judges.prompt import cut_at_sentence, load_prompt
-from mtmbench.matches.match import play_pair
+from mtmbench.matches.match import questions
+from mtmbench.matches.rewrites import rewrites_path
+from mtmbench.run.exhibits import NothingToShowError
 from mtmbench.run.plan import Plan, make_plan
 from mtmbench.run.workspace import Workspace, WorkspaceSpec, result_path
 
@@ -122,6 +124,9 @@ def suite_ballot(
 ) -> Ballot:
     """Returns the ballot of a suite whose fits lie in a run's folder.
 
+    People are asked what other judges are: about topics as they were refined and summarised, and
+    about null controls where the suite plays them.
+
     Args:
         suite: the suite; ``judging`` says how many documents and in which representations.
         folder: the run's folder.
@@ -131,7 +136,8 @@ def suite_ballot(
         plugins: files or modules that register more models.
 
     Raises:
-        InputError: the suite has no matches, or a fit is not in the folder.
+        InputError: the suite has no matches, or a fit, a refinement or a summary is not in the
+            folder.
     """
     spec = (suite.judging or JudgingSpec()).model_copy(update={"judges": (judge,)})
     plan = make_plan(suite.model_copy(update={"judging": spec}), data_dir=data_dir, plugins=plugins)
@@ -141,50 +147,32 @@ def suite_ballot(
     workspace = Workspace(
         WorkspaceSpec(plan.suite, plan.specs, folder, plan.data_dir, plan.plugins)
     )
-    collector = _Collector()
+    people = HumanJudge()
+    asked: list[Question] = []
     for cell in plan.matches:
-        a, b = workspace.result(cell.a.key), workspace.result(cell.b.key)
-        if cell.representation == "summary" and (a.summaries is None or b.summaries is None):
-            continue
-        play_pair(
-            collector, card, workspace.corpus(cell.a.corpus), cell.rows, a, b,
-            a_name=cell.a.competitor.name, b_name=cell.b.competitor.name, spec=spec,
-            representation=cell.representation,
-        )  # fmt: skip
+        try:
+            asked += questions(people, workspace.exhibits.of(cell).pair)
+        except NothingToShowError:
+            continue  # as in a run, where its record says why
     return Ballot(
-        collector.questions,
+        asked,
         document_characters=load_prompt(card.prompt).document_characters,
         seed=spec.seed,
     )
 
 
-class _Collector(HumanJudge):
-    """Keeps the questions that people would be asked, so that the protocol stays in one place."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.questions: list[Question] = []
-
-    async def answer(
-        self,
-        question: Question,
-        params: Mapping[str, Any],  # noqa: ARG002
-        replicate: int,  # noqa: ARG002
-    ) -> Completion:
-        """Keeps the question."""
-        self.questions.append(question)
-        return Completion(verdict_line("tie"))
-
-
 def _check_fits(plan: Plan, folder: Path) -> None:
-    missing = {
-        fit.key
-        for cell in plan.matches
-        for fit in (cell.a, cell.b)
-        if not result_path(folder, fit.key).is_file()
+    fits = {fit.key for cell in plan.matches for fit in (cell.a, cell.b)}
+    rewrites = {rewrite.key for cell in plan.matches for rewrite in cell.rewrites}
+    lost = {
+        "fits": [key for key in fits if not result_path(folder, key).is_file()],
+        "refinements and summaries": [
+            key for key in rewrites if not rewrites_path(folder, key).is_file()
+        ],
     }
-    if missing:
-        raise InputError(
-            f"{len(missing)} fits of suite {plan.suite.name!r} are not in {folder}; play it first: "
-            f"mtmbench run SUITE --out {folder}"
-        )
+    for what, missing in lost.items():
+        if missing:
+            raise InputError(
+                f"{len(missing)} {what} of suite {plan.suite.name!r} are not in {folder}; play it "
+                f"first: mtmbench run SUITE --out {folder}"
+            )

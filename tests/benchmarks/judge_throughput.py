@@ -25,6 +25,7 @@ from mtmbench.core.cards import EndpointSpec, JudgeCard, LimitSpec, PriceSpec
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.base import Question
 from mtmbench.judges.clients.openai_chat import OpenAIJudge
+from mtmbench.judges.ledger import Ledger
 
 SERVER = Path(__file__).parents[1] / "support" / "chat_server.py"
 DOCUMENT = "The senate passed the budget bill after a long debate about roads and schools. " * 12
@@ -94,8 +95,9 @@ async def measure(url: str, calls: int, concurrency: int) -> Measured:
     memory: list[float] = []
     with (
         tempfile.TemporaryDirectory() as folder,
-        Asker(client, card, Path(folder) / "answers.sqlite") as asker,
+        Ledger(Path(folder) / "answers.sqlite") as ledger,
     ):
+        asker = Asker(client, card, ledger)
 
         async def ask_on(until: int) -> None:
             while (number := next(numbers, None)) is not None:

@@ -13,10 +13,11 @@ import pytest
 
 from mtmbench.core.cards import JudgeCard, PriceSpec
 from mtmbench.core.errors import InputError
-from mtmbench.judges.asker import Answer, Asker, JudgeError, gather, most_lost, run_async
-from mtmbench.judges.base import Completion, JudgeClient, JudgeStoppedError, Question
+from mtmbench.judges.asker import Answer, Asker, gather, most_lost
+from mtmbench.judges.base import Completion, JudgeClient, JudgeError, JudgeStoppedError, Question
 from mtmbench.judges.budget import Budget
 from mtmbench.judges.ledger import Ledger
+from mtmbench.judges.panel import Panel
 
 CARD = JudgeCard(client="echo", decoding={"temperature": 0})
 
@@ -51,10 +52,11 @@ def question(text: str) -> Question:
 
 def ask_all(path: Path, client: Echo, *texts: str, card: JudgeCard = CARD) -> list[Answer]:
     async def play() -> list[Answer]:
-        with Asker(client, card, path, concurrency=2) as asker:
+        with Ledger(path) as ledger:
+            asker = Asker(client, card, ledger, concurrency=2)
             return await gather([asker.ask(question(text), f"text {text!r}") for text in texts])
 
-    return run_async(play())
+    return asyncio.run(play())
 
 
 def test_an_answer_is_kept_and_not_asked_for_again(tmp_path: Path) -> None:
@@ -86,7 +88,8 @@ def test_the_key_is_of_the_card_and_the_messages(tmp_path: Path) -> None:
 
 def test_the_record_counts_each_question_once(tmp_path: Path) -> None:
     async def play() -> tuple[int, dict[str, Any]]:
-        with Asker(Echo(), CARD, tmp_path / "a.sqlite") as asker:
+        with Ledger(tmp_path / "a.sqlite") as ledger:
+            asker = Asker(Echo(), CARD, ledger)
             await gather([asker.ask(question(text), "text") for text in ("abc", "abc", "de")])
             return asker.asked, asker.record()
 
@@ -96,9 +99,9 @@ def test_the_record_counts_each_question_once(tmp_path: Path) -> None:
         "questions": 2,
         "usage": {"input": 5, "output": 2},
     }
-    assert run_async(play()) == (2, expected)
+    assert asyncio.run(play()) == (2, expected)
     # Read back from the file it is the same, with nothing asked.
-    assert run_async(play()) == (0, expected)
+    assert asyncio.run(play()) == (0, expected)
 
 
 def test_concurrency_is_bounded(tmp_path: Path) -> None:
@@ -121,7 +124,8 @@ def test_while_answers_are_written_others_are_asked_but_not_many_more(
             await keep(ledger, answers)
 
         monkeypatch.setattr(Ledger, "keep", keep_late)
-        with Asker(client, CARD, tmp_path / "a.sqlite", concurrency=8) as asker:
+        with Ledger(tmp_path / "a.sqlite") as ledger:
+            asker = Asker(client, CARD, ledger, concurrency=8)
             jobs = [asyncio.ensure_future(asker.ask(question(str(n)), "n")) for n in range(40)]
             while len(client.heard) < 10 or client.at_once:
                 await asyncio.sleep(0.001)
@@ -132,20 +136,21 @@ def test_while_answers_are_written_others_are_asked_but_not_many_more(
             disk.set()
             await asyncio.gather(*jobs)
 
-    run_async(play())
+    asyncio.run(play())
     assert len(client.heard) == 40
     assert client.most_at_once == 8
 
 
 def test_replicates_are_other_answers(tmp_path: Path) -> None:
     async def play() -> int:
-        with Asker(Echo(), CARD, tmp_path / "a.sqlite") as asker:
+        with Ledger(tmp_path / "a.sqlite") as ledger:
+            asker = Asker(Echo(), CARD, ledger)
             jobs = [asker.ask(question("abc"), "text", n) for n in (0, 1, 1, 2)]
             assert len({answer.key for answer in await gather(jobs)}) == 3
             return asker.asked
 
-    assert run_async(play()) == 3
-    assert run_async(play()) == 0
+    assert asyncio.run(play()) == 3
+    assert asyncio.run(play()) == 0
 
 
 def test_a_failure_is_named_and_what_was_answered_stays(tmp_path: Path) -> None:
@@ -199,11 +204,12 @@ def test_a_judge_that_is_stopped_is_asked_nothing_more(tmp_path: Path) -> None:
     client = Barred()
 
     async def play() -> list[Any]:
-        with Asker(client, CARD, tmp_path / "a.sqlite", concurrency=1) as asker:
+        with Ledger(tmp_path / "a.sqlite") as ledger:
+            asker = Asker(client, CARD, ledger, concurrency=1)
             jobs = [asker.ask(question(text), text) for text in ("a", "b", "c", "d", "a")]
             return await asyncio.gather(*jobs, return_exceptions=True)
 
-    a, b, c, d, again = run_async(play())
+    a, b, c, d, again = asyncio.run(play())
     assert (a.text, b.text, again) == ("a", "b", a)
     assert [type(c), type(d)] == [JudgeStoppedError, JudgeStoppedError]
     assert str(c) == str(d) == "judge 'echo' stopped: 401: who are you?"
@@ -227,11 +233,12 @@ def test_a_budget_holds_whatever_is_under_way(tmp_path: Path) -> None:
     budget = Budget(200.0)
 
     async def play() -> list[Any]:
-        with Asker(client, card, tmp_path / "a.sqlite", budget=budget) as asker:
+        with Ledger(tmp_path / "a.sqlite") as ledger:
+            asker = Asker(client, card, ledger, budget=budget)
             jobs = [asker.ask(question(f"{n:03}"), "text") for n in range(40)]
             return await asyncio.gather(*jobs, return_exceptions=True)
 
-    told = run_async(play())
+    told = asyncio.run(play())
     answers = [answer for answer in told if isinstance(answer, Answer)]
     # The next may cost 87: with 23 answers 115 is spent, with 22 it was 110.
     assert len(answers) == len(client.heard) == 23
@@ -249,10 +256,10 @@ def test_no_ledger_keeps_nothing() -> None:
     client = Echo()
 
     async def play() -> list[Answer]:
-        with Asker(client, CARD, None) as asker:
-            return await gather([asker.ask(question("abc"), "text") for _ in range(2)])
+        asker = Asker(client, CARD, None)
+        return await gather([asker.ask(question("abc"), "text") for _ in range(2)])
 
-    assert [answer.text for answer in run_async(play())] == ["cba", "cba"]
+    assert [answer.text for answer in asyncio.run(play())] == ["cba", "cba"]
     assert client.heard == ["abc", "abc"]
 
 
@@ -260,9 +267,9 @@ def test_wrong_files_and_settings_are_named(tmp_path: Path) -> None:
     path = tmp_path / "answers.sqlite"
     path.write_text("no database, but long enough to be looked at as one, and found wanting" * 20)
     with pytest.raises(InputError, match=r"answers\.sqlite is not a file of answers"):
-        Asker(Echo(), CARD, path)
+        Panel(path)
     with pytest.raises(InputError, match="concurrency must be at least 1, not 0"):
-        Asker(Echo(), CARD, tmp_path / "b.sqlite", concurrency=0)
+        Asker(Echo(), CARD, None, concurrency=0)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot keep answers"):
-        Asker(Echo(), CARD, tmp_path / "file" / "answers.sqlite")
+        Panel(tmp_path / "file" / "answers.sqlite")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,6 @@ from support.chat_server import ChatServer, Fail, Say
 
 from mtmbench.core.cards import EndpointSpec, JudgeCard, PriceSpec
 from mtmbench.core.errors import InputError
-from mtmbench.judges.asker import run_async
 from mtmbench.judges.base import JudgeStoppedError, Question
 from mtmbench.judges.batch import BatchAsker, BatchedError
 from mtmbench.judges.budget import Budget
@@ -63,7 +63,7 @@ def visit(
                 await client.close()
         return answers, missing
 
-    return run_async(play())
+    return asyncio.run(play())
 
 
 def test_submitted_left_and_collected(server: ChatServer, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from mtmbench.core.cards import JudgeCard
-from mtmbench.judges.asker import Asker, run_async
 from mtmbench.judges.base import Completion, JudgeClient, Question
+from mtmbench.judges.panel import Panel
 from mtmbench.judges.topic_questions import (
     TopicAnswer,
     ask_about_topics,
@@ -143,14 +143,14 @@ class Scripted(JudgeClient):
 
 
 def ask(path: Path, client: Scripted, topics: list[list[str]]) -> list[TopicAnswer[int]]:
-    async def play() -> list[TopicAnswer[int]]:
-        with Asker(client, JudgeCard(client=client.name), path) as asker:
-            return await ask_about_topics(
+    with Panel(path) as panel:
+        asker = panel.seat("scripted", JudgeCard(client=client.name), client)
+        return panel.run(
+            ask_about_topics(
                 asker, topics, topic_template("rating"), lambda text, _: parse_rating(text),
                 kind="rating", least=2,
-            )  # fmt: skip
-
-    return run_async(play())
+            )
+        )  # fmt: skip
 
 
 def test_each_topic_is_asked_about_once_and_what_gave_nothing_is_kept(tmp_path: Path) -> None:

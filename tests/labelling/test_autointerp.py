@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 from support import SUPPORT
+from support.judged import asked
 
-from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import canonical_json
 from mtmbench.features.label_files import (
@@ -106,8 +106,9 @@ EXPECTED = {
 
 
 def play(client: Any, answers: Path, **options: Any) -> Interpretation:
-    card = JudgeCard(client=client.name)
-    return interpret(client, card, planted(), answers, **{"spec": SPEC, **options})
+    kept = {"answers": answers, "concurrency": options.pop("concurrency", 8)}
+    given = {"spec": SPEC, **options}
+    return asked(client, lambda asker: interpret(asker, planted(), **given), **kept)
 
 
 def test_scores_are_what_they_must_be(judges: ModuleType, tmp_path: Path) -> None:

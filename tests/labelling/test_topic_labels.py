@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from mtmbench.cli.app import app
 from mtmbench.core.errors import InputError
+from mtmbench.judges.panel import Panel
 from mtmbench.labelling.topic_labels import label_topics, read_topics
 from mtmbench.testing.planted import planted_result
 from mtmbench.testing.topic_judge import PLANTED_JUDGE, PlantedJudge
@@ -16,7 +17,8 @@ TOPICS = [["oven", "butter", "orbit"], ["comet", "rocket"], []]
 
 
 def test_topics_are_named_and_what_has_no_name_says_why(tmp_path: Path) -> None:
-    labels = label_topics(TOPICS, PLANTED_JUDGE, tmp_path / "answers")
+    with Panel(tmp_path / "answers") as panel:
+        labels = label_topics(TOPICS, PLANTED_JUDGE, panel)
     assert [(row["label"], row["status"]) for row in labels["topics"]] == [
         ("The kitchen", "ok"), ("The space", "ok"), (None, "empty"),
     ]  # fmt: skip

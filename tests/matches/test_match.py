@@ -7,13 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from support.judged import judged
 
-from mtmbench.core.cards import JudgeCard, JudgingSpec
+from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
-from mtmbench.judges.base import Completion, JudgeClient, Option, Question
-from mtmbench.matches.match import JudgeError, MatchOutcome, fold, judge_pair, play_pair
+from mtmbench.judges.asker import Asker
+from mtmbench.judges.base import Completion, JudgeClient, JudgeError, Option, Question
+from mtmbench.matches.match import MatchOutcome, Pair, Player, fold, judge_pair
 
 MakeResult = Callable[..., TopicResult]
 
@@ -112,11 +114,17 @@ def _play(
     rows: Sequence[int] = (0, 1, 2, 3),
     **more: Any,
 ) -> MatchOutcome:
-    a, b = models
-    return play_pair(
-        client, CARD, corpus, rows, a, b, a_name="first", b_name="second", spec=JudgingSpec(),
-        representation="items", **more,
-    )  # fmt: skip
+    return judged(client, pair_of(corpus, models, rows), CARD, **more)
+
+
+def pair_of(
+    corpus: Corpus,
+    models: tuple[TopicResult, TopicResult],
+    rows: Sequence[int] = (0, 1, 2, 3),
+    names: tuple[str, str] = ("first", "second"),
+) -> Pair:
+    a, b = (Player(name, result) for name, result in zip(names, models, strict=True))
+    return Pair(corpus, rows, a, b)
 
 
 REPLIES = {
@@ -270,11 +278,7 @@ def test_it_plays_where_a_loop_is_running(
 ) -> None:
     async def notebook() -> tuple[MatchOutcome, MatchOutcome]:
         outer = _play(Told(REPLIES), corpus, models)
-        a, b = models
-        inner = await judge_pair(
-            Told(REPLIES), CARD, corpus, (0, 1, 2, 3), a, b, a_name="first", b_name="second",
-            spec=JudgingSpec(), representation="items",
-        )  # fmt: skip
+        inner = await judge_pair(Asker(Told(REPLIES), CARD, None), pair_of(corpus, models))
         return outer, inner
 
     outer, inner = asyncio.run(notebook())
@@ -287,7 +291,4 @@ def test_wrong_input_is_named(corpus: Corpus, models: tuple[TopicResult, TopicRe
     with pytest.raises(InputError, match="'first' was fitted on corpus 'lee'"):
         _play(Told(REPLIES), corpus, (elsewhere, b))
     with pytest.raises(InputError, match="'x' cannot play against itself"):
-        play_pair(
-            Told(REPLIES), CARD, corpus, [0], a, b, a_name="x", b_name="x", spec=JudgingSpec(),
-            representation="items",
-        )  # fmt: skip
+        judged(Told(REPLIES), pair_of(corpus, models, [0], ("x", "x")), CARD)

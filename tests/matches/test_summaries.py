@@ -10,7 +10,7 @@ import pytest
 from mtmbench.core.cards import JudgeCard, JudgingSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.judges.consult import consult
+from mtmbench.judges.panel import Panel
 from mtmbench.judges.topic_questions import topic_template
 from mtmbench.matches.match import MatchOutcome
 from mtmbench.matches.options import document_options
@@ -41,9 +41,9 @@ def result(make_result: MakeResult) -> TopicResult:
 
 
 def test_odd_items_are_dropped_and_not_filled_up(result: TopicResult, tmp_path: Path) -> None:
-    found = consult(
-        CARD, tmp_path / "a", lambda asker: odd_items(asker, result, 6, topic_template("refine"))
-    )
+    with Panel(tmp_path / "a") as panel:
+        prompt = topic_template("refine")
+        found = panel.run(odd_items(panel.seat("planted", CARD), result, 6, prompt))
     labels = result.items.labels
     named = [None if a.value is None else [labels[i] for i in a.value] for a in found]
     assert named == [["orbit", "comet"], [], None]
@@ -59,7 +59,8 @@ def test_odd_items_are_dropped_and_not_filled_up(result: TopicResult, tmp_path: 
 
 def test_summaries_are_of_the_refined_items(result: TopicResult, tmp_path: Path) -> None:
     prompt = topic_template("summary")
-    found = consult(CARD, tmp_path / "a", lambda asker: summarise(asker, result, 6, prompt))
+    with Panel(tmp_path / "a") as panel:
+        found = panel.run(summarise(panel.seat("planted", CARD), result, 6, prompt))
     values = [answer.value for answer in found]
     assert values == ["Texts about the kitchen.", "Texts about the space.", None]
     options = document_options(

@@ -13,7 +13,7 @@ from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import ItemSpace
 from mtmbench.judges.base import Completion, JudgeClient, Question
-from mtmbench.judges.consult import consult
+from mtmbench.judges.panel import Panel
 from mtmbench.judges.registry import JUDGES
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.intrusion import Intrusion, intrusion_sets
@@ -48,8 +48,8 @@ def context_of(folder: Path, says: list[str]) -> MetricContext:
     context = planted_context(())
 
     def ask(card: str, job: Any) -> Any:
-        given = JudgeCard(client=card, params={"says": says})
-        return consult(given, folder / "answers.sqlite", job)
+        with Panel(folder / "answers.sqlite") as panel:
+            return panel.consult(card, job, JudgeCard(client=card, params={"says": says}))
 
     context.consult = ask
     return context

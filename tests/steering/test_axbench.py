@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support.judged import asked
 
 from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
@@ -44,9 +45,15 @@ class Rater(JudgeClient):
         self.closed += 1
 
 
+def rated(judge, folder, texts, **options):
+    return asked(
+        judge, lambda asker: rate_texts(asker, texts), CARD, answers=folder / "a.sqlite", **options
+    )
+
+
 def test_scores_and_their_means(tmp_path):
     judge = Rater()
-    found = rate_texts(judge, CARD, TEXTS, answers=tmp_path / "a.sqlite")
+    found = rated(judge, tmp_path, TEXTS)
     assert found.scores == (
         Scores(2, 1, 2), Scores(0, 1, 2), Scores(2, 1, 0), Scores(None, None, None),
     )  # fmt: skip
@@ -64,7 +71,7 @@ def test_scores_and_their_means(tmp_path):
 
 def test_each_aspect_shows_what_it_is_about(tmp_path):
     judge = Rater()
-    rate_texts(judge, CARD, TEXTS[:1], answers=tmp_path / "a.sqlite")
+    rated(judge, tmp_path, TEXTS[:1])
     shown = {q.context["task"]: q.messages[1]["content"] for q in judge.asked}
     for aspect, parts in {
         "concept": (True, False), "instruction": (False, True), "fluency": (False, False),
@@ -76,10 +83,10 @@ def test_each_aspect_shows_what_it_is_about(tmp_path):
 def test_answers_are_kept(tmp_path):
     dying = Rater(fail_after=5)
     with pytest.raises(RuntimeError, match=r"judge 'rater' failed on the .* of text"):
-        rate_texts(dying, CARD, TEXTS, answers=tmp_path / "a.sqlite", concurrency=1)
+        rated(dying, tmp_path, TEXTS, concurrency=1)
     assert dying.closed == 1
     judge = Rater()
-    found = rate_texts(judge, CARD, TEXTS, answers=tmp_path / "a.sqlite")
+    found = rated(judge, tmp_path, TEXTS)
     assert len(judge.asked) == 12 - 5
     assert found.scores[0] == Scores(2, 1, 2)
 
@@ -99,6 +106,4 @@ def test_the_grammar(reply, rating):
 
 def test_a_proxy_gives_no_such_scores(tmp_path):
     with pytest.raises(InputError, match="judge 'embedding' is no language model"):
-        rate_texts(
-            EmbeddingJudge(), JudgeCard(client="embedding"), TEXTS, answers=tmp_path / "a.sqlite"
-        )
+        asked(EmbeddingJudge(), lambda asker: rate_texts(asker, TEXTS))

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 
-from mtmbench.core.cards import JudgingSpec
+from mtmbench.core.cards import JudgeCard, JudgingSpec
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, ItemSpace
-from mtmbench.judges.base import Option, ShownTopic
+from mtmbench.judges.base import JudgeClient, Option, ShownTopic
+from mtmbench.judges.panel import Job, Panel
+from mtmbench.matches.match import MatchOutcome, Pair, judge_pair
+
+T = TypeVar("T")
 
 MakeResult = Callable[..., TopicResult]
 MakeOption = Callable[..., Option]
+
+
+def asked(client: JudgeClient, job: Job[T], card: JudgeCard | None = None, **options: Any) -> T:
+    """What a job returns that asks a judge as everywhere, through a panel."""
+    with Panel(**options) as panel:
+        return panel.run(job(panel.seat("judge", card or JudgeCard(client=client.name), client)))
+
+
+def judged(
+    client: JudgeClient, pair: Pair, card: JudgeCard | None = None, **options: Any
+) -> MatchOutcome:
+    """What a judge says of a pair."""
+    return asked(client, lambda asker: judge_pair(asker, pair), card, **options)
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 
 from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
-from mtmbench.core.serialise import plain
 from mtmbench.core.types import Corpus
 from mtmbench.judges.asker import gather
 from mtmbench.judges.base import Completion, JudgeClient, Option, Question, Verdict
 from mtmbench.judges.budget import cost_of, prices_of
+from mtmbench.judges.identity import judge_identity
 from mtmbench.judges.parse import parse_verdict, verdict_line
 from mtmbench.judges.prompt import Prompt, load_prompt, prompt_hash
 from mtmbench.judges.registry import JUDGES, load_judge_card
@@ -112,7 +112,7 @@ class Jury(JudgeClient):
         """Returns all of the members' cards that a verdict can depend on."""
         return {
             name: {
-                **card_facts(card),
+                **judge_identity(card),
                 **({"prompt": prompt_hash(card.prompt)} if _reads_prompt(card) else {}),
             }
             for name, card in member_cards(params.get("members", ())).items()
@@ -239,15 +239,6 @@ def member_cards(members: Sequence[str], _above: tuple[str, ...] = ()) -> dict[s
         if cards[name].client == Jury.name:
             member_cards(cards[name].params.get("members", ()), (*_above, name))
     return cards
-
-
-def card_facts(card: JudgeCard) -> dict[str, Any]:
-    """Returns, as JSON values, all of a card that an answer can depend on beside its question."""
-    client = JUDGES.get(card.client)
-    told = card.model_dump(include={"client", "params", "decoding"})
-    members = client.members(card.params)
-    facts: dict[str, Any] = plain({**told, **card.asked(), "version": client.version})
-    return {**facts, "members": members} if members else facts
 
 
 def _reads_prompt(card: JudgeCard) -> bool:

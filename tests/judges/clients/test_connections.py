@@ -9,7 +9,6 @@ import pytest
 from openai import AsyncOpenAI
 from support.chat_server import ChatServer
 
-from mtmbench.judges.asker import run_async
 from mtmbench.judges.clients.connections import MOST_A_CLIENT, Connections
 
 
@@ -40,6 +39,6 @@ def test_clients_are_made_as_they_are_needed_and_used_again(
         assert all(client.is_closed() for client in made)
 
     with ChatServer(delay=0.05) as server:
-        run_async(play(server.url))
+        asyncio.run(play(server.url))
         assert server.most_at_once == 2 * MOST_A_CLIENT + 1
         assert {request.body["not of openai's"] for request in server.completions} == {1}

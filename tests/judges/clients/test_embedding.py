@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from support.judged import judged
 
-from mtmbench.core.cards import JudgeCard, JudgingSpec
+from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import seed_from
 from mtmbench.core.topic_result import TopicResult
@@ -16,7 +17,7 @@ from mtmbench.judges.base import NO_TOPIC, Option, Question
 from mtmbench.judges.clients.embedding import EmbeddingJudge
 from mtmbench.judges.parse import parse_verdict
 from mtmbench.judges.registry import load_judge_card
-from mtmbench.matches.match import play_pair
+from mtmbench.matches.match import Pair, Player
 
 MakeResult = Callable[..., TopicResult]
 MakeOption = Callable[..., Option]
@@ -57,10 +58,7 @@ def test_verdicts_by_brute_force(make_result: MakeResult) -> None:
     labels = [[[f"w{m}{t}{i}" for i in range(4)] for t in range(k)] for m in range(2)]
     a, b = (make_result(theta[m], labels[m], of=corpus) for m in range(2))
     judge = EmbeddingJudge(tie_below=0.05, embed=Encoder())
-    outcome = play_pair(
-        judge, CARD, corpus, range(n), a, b, a_name="a", b_name="b", spec=JudgingSpec(),
-        representation="items",
-    )  # fmt: skip
+    outcome = judged(judge, Pair(corpus, range(n), Player("a", a), Player("b", b)), CARD)
     expected = ""
     for row in range(n):
         scores = []
@@ -87,10 +85,8 @@ def test_documents_are_encoded_once_and_topics_once_a_competitor(
     models = {name: make_result(theta, [[name], ["other", name]]) for name in "abc"}
     rows = [0, 1, 3]
     for first, second in (("a", "b"), ("a", "c"), ("b", "c")):
-        play_pair(
-            judge, CARD, corpus, rows, models[first], models[second], a_name=first,
-            b_name=second, spec=JudgingSpec(), representation="items",
-        )  # fmt: skip
+        a, b = (Player(name, models[name]) for name in (first, second))
+        judged(judge, Pair(corpus, rows, a, b), CARD)
     assert sorted(encoder.calls) == sorted(
         [tuple(corpus.texts[row] for row in rows)] + [(name, f"other, {name}") for name in "abc"]
     )
@@ -182,9 +178,7 @@ def test_the_real_encoder_knows_hockey_from_taxes(corpus: Corpus, make_result: M
     theta = [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]
     right = make_result(theta, [["sport", "hockey", "skiing"], ["politics", "music"]])
     wrong = make_result(theta, [["politics", "music"], ["sport", "hockey", "skiing"]])
-    outcome = play_pair(
-        EmbeddingJudge(), CARD, corpus, range(4), right, wrong, a_name="right", b_name="wrong",
-        spec=JudgingSpec(), representation="items",
-    )  # fmt: skip
+    pair = Pair(corpus, range(4), Player("right", right), Player("wrong", wrong))
+    outcome = judged(EmbeddingJudge(), pair, CARD)
     assert outcome.forward == "aaaa"
     assert outcome.revisions == ("all-MiniLM-L6-v2, version 1",)

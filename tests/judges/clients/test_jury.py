@@ -10,9 +10,9 @@ import pytest
 
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
-from mtmbench.judges.asker import card_identity
 from mtmbench.judges.base import Completion, JudgeClient, Option, Question, Verdict
 from mtmbench.judges.clients.jury import Jury, majority, read_votes
+from mtmbench.judges.identity import judge_identity
 from mtmbench.judges.parse import parse_verdict
 from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.run.plan import make_plan
@@ -169,7 +169,7 @@ def test_what_members_cards_say_is_part_of_every_key(
     def keys() -> tuple[str, Any, Any]:
         (cell,) = make_plan(suite).matches
         loaded = load_judge_card(jury)
-        return cell.key, cell.identity(), card_identity(loaded, Jury(names))
+        return cell.key, cell.identity(), judge_identity(loaded, Jury(names))
 
     key, identity, asked = keys()
     assert keys()[0] == key

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
+from support.judged import judged
 
-from mtmbench.core.cards import JudgeCard, JudgingSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
@@ -16,7 +16,7 @@ from mtmbench.judges.base import Option, Question
 from mtmbench.judges.clients.lexical import LexicalJudge
 from mtmbench.judges.parse import parse_verdict
 from mtmbench.judges.registry import load_judge_card
-from mtmbench.matches.match import play_pair
+from mtmbench.matches.match import Pair, Player
 
 MakeResult = Callable[..., TopicResult]
 MakeOption = Callable[..., Option]
@@ -51,11 +51,8 @@ def test_verdicts_equal_those_of_sklearn_tfidf(make_result: MakeResult) -> None:
     weights = [generator.uniform(0.1, 3, size=(k, 6)).tolist() for _ in range(2)]
     a, b = (make_result(theta[m], words[m], of=corpus) for m in range(2))
     judge = LexicalJudge(tie_below=0.02)
-    outcome = play_pair(
-        judge, JudgeCard(client="lexical"), corpus, range(n), a, b, a_name="a", b_name="b",
-        spec=JudgingSpec(), representation="items", projected_a=(words[0], weights[0]),
-        projected_b=(words[1], weights[1]),
-    )  # fmt: skip
+    players = (Player("a", a, (words[0], weights[0])), Player("b", b, (words[1], weights[1])))
+    outcome = judged(judge, Pair(corpus, range(n), *players))
 
     vectorizer = TfidfVectorizer(norm="l2")
     documents = vectorizer.fit_transform(corpus.texts).toarray()

@@ -15,9 +15,10 @@ from support.chat_server import ChatServer, Drop, Fail, Garble, Say
 from mtmbench.core.cards import EndpointSpec, JudgeCard, LimitSpec
 from mtmbench.core.errors import InputError
 from mtmbench.judges import limits
-from mtmbench.judges.asker import Asker, run_async
+from mtmbench.judges.asker import Asker
 from mtmbench.judges.base import Completion, JudgeError, JudgeStoppedError, Question
 from mtmbench.judges.clients.openai_chat import LONGEST_REPLY, OpenAIJudge
+from mtmbench.judges.ledger import Ledger
 from mtmbench.judges.parse import parse_verdict
 
 KEY = "sk-very-secret-0123456789"
@@ -60,7 +61,7 @@ def ask(card: JudgeCard, *questions: Question) -> list[Any]:
         finally:
             await client.close()
 
-    return run_async(play())
+    return asyncio.run(play())
 
 
 def test_a_question_goes_out_and_an_answer_comes_back(server: ChatServer) -> None:
@@ -165,7 +166,7 @@ def test_one_question_without_an_answer_is_that_question_s_own(
         finally:
             await client.close()
 
-    good, (bad,) = run_async(play())
+    good, (bad,) = asyncio.run(play())
     assert good.text == "VERDICT: A"
     assert type(bad) is JudgeError
 
@@ -187,7 +188,7 @@ def test_retry_after_is_honoured_by_all(server: ChatServer) -> None:
         finally:
             await client.close()
 
-    assert len(run_async(play())) == 3
+    assert len(asyncio.run(play())) == 3
     first, *rest = [request.at for request in server.completions]
     assert len(rest) == 3
     assert min(rest) - first >= 0.35
@@ -260,13 +261,14 @@ def test_the_key_is_nowhere_to_be_seen(server: ChatServer, tmp_path: Path) -> No
 
     async def play() -> list[Any]:
         client = OpenAIJudge.from_card(card)
-        with Asker(client, card, tmp_path / "a.sqlite", concurrency=1) as asker:
+        with Ledger(tmp_path / "a.sqlite") as ledger:
+            asker = Asker(client, card, ledger, concurrency=1)
             jobs = [asker.ask(question(text), "text") for text in "abc"]
             found = await asyncio.gather(*jobs, return_exceptions=True)
             await client.close()
             return [*found, asker.record(), client.name]
 
-    found = run_async(play())
+    found = asyncio.run(play())
     errors = [error for error in found if isinstance(error, JudgeStoppedError)]
     assert len(errors) == 2
     import traceback

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from support.judged import judged
 
-from mtmbench.core.cards import JudgeCard, JudgingSpec
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
@@ -18,7 +18,7 @@ from mtmbench.judges.clients.scripted import ScriptedJudge, expected_scores
 from mtmbench.judges.parse import parse_verdict
 from mtmbench.judges.registry import load_judge_card
 from mtmbench.matches.audit import audit
-from mtmbench.matches.match import fold, play_pair
+from mtmbench.matches.match import Pair, Player, fold
 
 MakeResult = Callable[..., TopicResult]
 STRENGTHS = {"strong": 0.9, "weak": -0.3}
@@ -128,10 +128,7 @@ def test_expected_scores_are_those_of_played_matches(make_result: MakeResult) ->
     corpus = Corpus("big", tuple(map(str, range(n))), tuple(f"text {i}" for i in range(n)))
     a, b = (make_result([[1.0]] * n, [[word]], of=corpus) for word in ("x", "y"))
     judge = ScriptedJudge(STRENGTHS, seed=2, tie_rate=0.15, position_bias=0.3, failure_rate=0.1)
-    outcome = play_pair(
-        judge, JudgeCard(client="scripted"), corpus, range(n), a, b, a_name="strong",
-        b_name="weak", spec=JudgingSpec(), representation="items",
-    )  # fmt: skip
+    outcome = judged(judge, Pair(corpus, range(n), Player("strong", a), Player("weak", b)))
     scores = [fold(*pair) for pair in zip(outcome.forward, outcome.backward, strict=True)]
     kept = np.array([score for score in scores if score is not None])
     expected = expected_scores(list(STRENGTHS.values()), 0.15, 0.3, 0.1)[0, 1]
@@ -146,11 +143,8 @@ def test_expected_scores_are_those_of_played_matches(make_result: MakeResult) ->
 def test_pure_position_bias_folds_to_ties(corpus: Corpus, make_result: MakeResult) -> None:
     a, b = (make_result([[1.0]] * 4, [[word]]) for word in ("x", "y"))
     for bias, forward, backward in ((1.0, "aaaa", "bbbb"), (-1.0, "bbbb", "aaaa")):
-        outcome = play_pair(
-            ScriptedJudge(STRENGTHS, position_bias=bias), JudgeCard(client="scripted"), corpus,
-            range(4), a, b, a_name="strong", b_name="weak", spec=JudgingSpec(),
-            representation="items",
-        )  # fmt: skip
+        pair = Pair(corpus, range(4), Player("strong", a), Player("weak", b))
+        outcome = judged(ScriptedJudge(STRENGTHS, position_bias=bias), pair)
         assert (outcome.forward, outcome.backward) == (forward, backward)
         assert [fold(*p) for p in zip(forward, backward, strict=True)] == [0.5] * 4
 

@@ -7,17 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mtmbench.core.cards import JudgeCard, SteeringSpec
+from mtmbench.core.cards import JudgeCard, LimitSpec, PriceSpec, SteeringSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, ItemSpace
-from mtmbench.judges.base import Completion, JudgeClient
-from mtmbench.steering import play as module
+from mtmbench.judges.base import Completion, JudgeClient, JudgeStoppedError
+from mtmbench.judges.ledger import Ledger
+from mtmbench.judges.panel import Panel
+from mtmbench.judges.registry import JUDGES
+from mtmbench.steering import rows as module
 from mtmbench.steering.evaluate import halves
-from mtmbench.steering.experiment import Bench, largest_topics
+from mtmbench.steering.experiment import Experiment, largest_topics
 from mtmbench.steering.language_model import CausalLM
-from mtmbench.steering.play import play_steering
+from mtmbench.steering.rows import experiment_rows
 
 HOOK = "blocks.2.hook_resid_post"
 CARD = JudgeCard(client="counting")
@@ -64,7 +67,7 @@ def planted(sae, backbone, tokens):
 
 
 @pytest.fixture
-def bench(backbone, planted, tokens, tmp_path):
+def experiment(backbone, planted, tokens, tmp_path):
     chosen = tokens[0]
     generator = np.random.default_rng(1)
     theta = np.full((48, 6), 0.04, np.float32)
@@ -94,10 +97,10 @@ def bench(backbone, planted, tokens, tmp_path):
         topics=2, lambdas=(0.01, 20.0), unit="absolute", prompts=prompts, max_tokens=12, top_p=1.0,
         positions="last", judges=("counting",), drawn=3, documents=8, document_tokens=20,
     )  # fmt: skip
-    with RunStore(tmp_path / "run") as store:
-        yield Bench(
-            "mlda", CausalLM(backbone), corpus, result, planted, np.arange(12),
-            {"counting": (CARD, Counting())}, spec, store, embed=embed,
+    with RunStore(tmp_path / "run") as store, Panel() as panel:
+        yield Experiment(
+            "mlda", CausalLM(backbone), corpus, result, planted, np.arange(12), panel,
+            {"counting": panel.seat("counting", CARD, Counting())}, spec, store, embed=embed,
         )  # fmt: skip
 
 
@@ -106,12 +109,12 @@ def by_method(rows, topic):
         None, True)}  # fmt: skip
 
 
-def test_the_experiment(bench, monkeypatch):
+def test_the_experiment(experiment, monkeypatch):
     # A random model's text is not fluent to begin with: any λ may be chosen.
     monkeypatch.setattr("mtmbench.steering.evaluate.MAX_PERPLEXITY_RATIO", np.inf)
     monkeypatch.setattr("mtmbench.steering.evaluate.MIN_DISTINCT_RATIO", 0.0)
-    rows = play_steering(bench)
-    topics = largest_topics(bench.result, 2)
+    rows = experiment_rows(experiment)
+    topics = largest_topics(experiment.result, 2)
     assert len(rows) == 2 * (2 + 8)
     for topic in topics:
         found = by_method(rows, topic)
@@ -135,18 +138,18 @@ def test_the_experiment(bench, monkeypatch):
         assert found["none"]["mean_change"] == found["prompt"]["mean_change"] == 0
         assert (found["none"]["lambda"], found["random"]["delta_l"]) == (None, None)
     # The same again makes no text, asks nothing, and finds the same.
-    asked = bench.judges["counting"][1].asked
+    asked = experiment.judges["counting"].client.asked
     monkeypatch.setattr("mtmbench.steering.generate.sample_batch", None)
     monkeypatch.setattr(module, "delta_l", None)
-    assert play_steering(bench) == rows
-    assert bench.judges["counting"][1].asked == asked
+    assert experiment_rows(experiment) == rows
+    assert experiment.judges["counting"].client.asked == asked
 
 
-def test_each_half_has_its_part(bench, monkeypatch):
+def test_each_half_has_its_part(experiment, monkeypatch):
     """λ is chosen on texts of the first half alone; rows are of the second."""
     monkeypatch.setattr("mtmbench.steering.evaluate.MAX_PERPLEXITY_RATIO", np.inf)
     monkeypatch.setattr("mtmbench.steering.evaluate.MIN_DISTINCT_RATIO", 0.0)
-    spec = bench.spec.model_copy(update={"topics": 1, "drawn": 1})
+    spec = experiment.spec.model_copy(update={"topics": 1, "drawn": 1})
     seen = {}
     original = module.choose_lambda
 
@@ -155,11 +158,11 @@ def test_each_half_has_its_part(bench, monkeypatch):
         return original(tried)
 
     monkeypatch.setattr(module, "choose_lambda", choose)
-    play_steering(replace(bench, spec=spec))
+    experiment_rows(replace(experiment, spec=spec))
     assert list(seen) == [0.01, 20.0]
     first, second = halves([f"w{i} w{i + 1}" for i in range(0, 40, 2)])
-    texts = {r.key: r.payload for r in bench.store.records() if r.kind == "generation"}
-    for record in bench.store.records():
+    texts = {r.key: r.payload for r in experiment.store.records() if r.kind == "generation"}
+    for record in experiment.store.records():
         if record.kind == "steer" and "conditions" in record.payload:
             prompts = {texts[key]["prompt"] for key in record.payload["texts"]}
             assert prompts in (set(first), set(second))
@@ -173,10 +176,10 @@ def test_each_half_has_its_part(bench, monkeypatch):
                 assert (record.payload["strength"] is None) == unsteered
 
 
-def test_where_no_lambda_leaves_the_text_fluent(bench, monkeypatch):
+def test_where_no_lambda_leaves_the_text_fluent(experiment, monkeypatch):
     monkeypatch.setattr("mtmbench.steering.evaluate.MAX_PERPLEXITY_RATIO", 0.0)
-    spec = bench.spec.model_copy(update={"topics": 1, "drawn": 1})
-    rows = play_steering(replace(bench, spec=spec))
+    spec = experiment.spec.model_copy(update={"topics": 1, "drawn": 1})
+    rows = experiment_rows(replace(experiment, spec=spec))
     grid = [row for row in rows if row["method"] == "topic"]
     assert [(row["chosen"], row["steered"]) for row in grid] == [(False, None)] * 2
     # The controls are those of the weakest λ.
@@ -185,13 +188,13 @@ def test_where_no_lambda_leaves_the_text_fluent(bench, monkeypatch):
     assert best["expected_change"] == pytest.approx(weakest["expected_change"], rel=1e-4)
 
 
-def test_a_topic_that_every_document_shares_in(bench):
+def test_a_topic_that_every_document_shares_in(experiment):
     """There are no documents off the topic: no Δℓ, no difference of means, the rest as ever."""
-    theta = bench.result.doc_topic.copy()
+    theta = experiment.result.doc_topic.copy()
     theta[:, 2] = 0.9
-    result = replace(bench.result, doc_topic=theta / theta.sum(axis=1, keepdims=True))
-    spec = bench.spec.model_copy(update={"topics": 1, "drawn": 1})
-    rows = play_steering(replace(bench, result=result, spec=spec))
+    result = replace(experiment.result, doc_topic=theta / theta.sum(axis=1, keepdims=True))
+    spec = experiment.spec.model_copy(update={"topics": 1, "drawn": 1})
+    rows = experiment_rows(replace(experiment, result=result, spec=spec))
     assert {row["topic"] for row in rows} == {2}
     assert {row["delta_l"] for row in rows} == {None}
     methods = {row["method"] for row in rows}
@@ -199,6 +202,65 @@ def test_a_topic_that_every_document_shares_in(bench):
     assert len(methods) == 8
 
 
-def test_a_judge_is_needed(bench):
+def test_a_judge_is_needed(experiment):
     with pytest.raises(InputError, match="needs a judge"):
-        play_steering(replace(bench, judges={}))
+        experiment_rows(replace(experiment, judges={}))
+
+
+@JUDGES.register("dear")
+class Dear(JudgeClient):
+    """A language model that prefers the first text; it dies, as a process would, when told to."""
+
+    name = "dear"
+    is_llm = True
+
+    def __init__(self, dies_after=None):
+        self.dies_after = dies_after
+        self.asked = []
+
+    async def answer(self, question, params, replicate):
+        if self.dies_after is not None and len(self.asked) >= self.dies_after:
+            raise KeyboardInterrupt
+        self.asked.append(question.messages[-1]["content"])
+        return Completion("VERDICT: A", {"input": 50, "output": 8}, "dear-1")
+
+
+DEAR = JudgeCard(
+    client="dear", prices=PriceSpec(input=0.0, output=125_000.0), limits=LimitSpec(concurrency=1),
+    decoding={"max_tokens": 8},
+)  # fmt: skip
+
+
+def asked_by(experiment, client, answers, budget=None):
+    with Panel(answers, budget=budget) as panel:
+        judges = {"dear": panel.seat("dear", DEAR, client)}
+        return experiment_rows(replace(experiment, panel=panel, judges=judges))
+
+
+def test_a_language_models_verdicts_on_texts_are_paid_once(experiment, tmp_path, monkeypatch):
+    """A run that dies between two verdicts asks only for the rest when it is taken up again."""
+    monkeypatch.setattr("mtmbench.steering.evaluate.MAX_PERPLEXITY_RATIO", np.inf)
+    monkeypatch.setattr("mtmbench.steering.evaluate.MIN_DISTINCT_RATIO", 0.0)
+    answers = tmp_path / "answers.sqlite"
+    killed = Dear(dies_after=30)
+    with pytest.raises(KeyboardInterrupt):
+        asked_by(experiment, killed, answers)
+    rest = Dear()
+    rows = asked_by(experiment, rest, answers)
+    assert len(killed.asked) == 30
+    assert not set(killed.asked) & set(rest.asked)
+    assert len(set(rest.asked)) == len(rest.asked)
+    again = Dear()
+    assert asked_by(experiment, again, answers) == rows
+    assert again.asked == []
+    with Ledger(answers) as ledger:
+        assert ledger.spent() == pytest.approx(len(killed.asked) + len(rest.asked))
+
+
+def test_steering_keeps_to_a_budget(experiment, tmp_path):
+    client = Dear()
+    with Panel(tmp_path / "answers.sqlite", budget=5.5) as panel:
+        judges = {"dear": panel.seat("dear", DEAR, client)}
+        with pytest.raises(JudgeStoppedError, match=r"the budget of 5\.50 is used up"):
+            experiment_rows(replace(experiment, panel=panel, judges=judges))
+    assert len(client.asked) == 5

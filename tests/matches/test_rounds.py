@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mtmbench.run.askers import in_rounds
+from mtmbench.matches.schedule import in_rounds
 
 
 def cells(n: int, leagues: int) -> list[Any]:

@@ -7,22 +7,17 @@ much as the topic does at the chosen λ, or at the weakest λ where none leaves 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache, cached_property
-from importlib.metadata import version as package_version
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.serialise import content_hash
-from mtmbench.core.store import RunInfo
-from mtmbench.core.types import Record
-from mtmbench.judges.asker import card_identity
 from mtmbench.judges.prompt import load_template
-from mtmbench.steering.axbench import ASPECTS, SteeredText, mean_scores
+from mtmbench.steering.axbench import ASPECTS, SteeredText, mean_scores, rate_texts
 from mtmbench.steering.controls import (
     Condition,
     control_vectors,
@@ -42,7 +37,7 @@ from mtmbench.steering.evaluate import (
     table_row,
     text_pairs,
 )
-from mtmbench.steering.experiment import Bench, Made, largest_topics
+from mtmbench.steering.experiment import Experiment, Made, largest_topics
 from mtmbench.steering.generate import Job, Sampling, generate
 from mtmbench.steering.hook import Push
 from mtmbench.steering.likelihood import (
@@ -58,7 +53,13 @@ from mtmbench.steering.relevance import (
     SETTINGS,
     compare_texts,
 )
-from mtmbench.steering.units import Reference, Strength, expected_change, read_reference, strength
+from mtmbench.steering.units import (
+    Reference,
+    Strength,
+    expected_change,
+    read_reference,
+    strength,
+)
 from mtmbench.steering.vector import SteeringVector, topic_vector
 from mtmbench.steering.win_rate import WinRate
 
@@ -66,25 +67,26 @@ STEERING_VERSION = 1
 """Raised whenever the same texts may give another row."""
 
 
-def play_steering(bench: Bench) -> list[dict[str, Any]]:
-    """Plays the experiment, or what the store lacks of it, and returns the rows of the table.
+def experiment_rows(experiment: Experiment) -> list[dict[str, Any]]:
+    """Runs the experiment, or what the store lacks of it, and returns the rows of the table.
 
     Raises:
         InputError: there is no judge, no topic, or a λ, prompt or hook point that is wrong.
+        JudgeError: a judge failed, or the budget is used up; what was made and paid is kept.
     """
-    return _Play(bench).rows()
+    return _Rows(experiment).rows()
 
 
 _Asked = tuple[tuple[Condition, ...], Strength | None, Sequence[str]]
 """Conditions of one row, their λ, and the prompts that their texts go on from."""
 
 
-class _Play:
-    def __init__(self, bench: Bench) -> None:
-        if not bench.judges:
+class _Rows:
+    def __init__(self, experiment: Experiment) -> None:
+        if not experiment.judges:
             raise InputError("steering needs a judge")
-        self.bench = bench
-        self.spec = bench.spec
+        self.experiment = experiment
+        self.spec = experiment.spec
         self.sampling = Sampling(
             max_tokens=self.spec.max_tokens, temperature=self.spec.temperature,
             top_p=self.spec.top_p, seed=self.spec.seed, mode=self.spec.mode,
@@ -92,12 +94,9 @@ class _Play:
         )  # fmt: skip
         prompts = load_prompts(self.spec.prompts)[: self.spec.n_prompts]
         self.first, self.second = halves(prompts, self.spec.seed)
-        self.hook_point = str(bench.result.items.source.get("hook_point"))
-        self.topics = largest_topics(bench.result, self.spec.topics)
+        self.hook_point = str(experiment.result.items.source.get("hook_point"))
+        self.topics = largest_topics(experiment.result, self.spec.topics)
         self.scores = cache(self._scores)
-        self.held: dict[str, Mapping[str, Any]] = {
-            record.key: record.payload for record in bench.store.records() if record.kind == "steer"
-        }
 
     def rows(self) -> list[dict[str, Any]]:
         """Returns the rows of every topic and judge."""
@@ -113,7 +112,7 @@ class _Play:
             gains = self._delta_l([*scored.values(), *controls[topic]])
             own = [made for level, made in scored.items() if level == chosen[topic]]
             ratings = self._ratings([*own, *controls[topic]])
-            for judge in self.bench.judges:
+            for judge in self.experiment.judges:
                 grid = [
                     {**self._row(made, judge, gains, ratings), "chosen": level == chosen[topic]}
                     for level, made in scored.items()
@@ -129,7 +128,7 @@ class _Play:
     def reference(self) -> Reference:
         """Activations that units and matched changes are measured on."""
         return read_reference(
-            self.bench.lm.backbone, self.bench.corpus, self.hook_point,
+            self.experiment.lm.backbone, self.experiment.corpus, self.hook_point,
             n_tokens=self.spec.reference_tokens, seed=self.spec.seed,
         )  # fmt: skip
 
@@ -141,7 +140,7 @@ class _Play:
         """Returns each topic's texts at every λ, of the first and of the second half."""
         wanted = []
         for topic in self.topics:
-            vector = topic_vector(self.bench.result, topic, self.bench.sae)
+            vector = topic_vector(self.experiment.result, topic, self.experiment.sae)
             for level in self.spec.lambdas:
                 push, measured = self._push(vector, level)
                 change = expected_change(push, self.reference, self.spec.mode)
@@ -158,7 +157,7 @@ class _Play:
         return found
 
     def _choice(self, tried: Mapping[float, tuple[Made, Made]]) -> float | None:
-        judge = next(iter(self.bench.judges))
+        judge = next(iter(self.experiment.judges))
         return choose_lambda(
             {
                 level: (self._rate(made[0], judge), self.scores(made[0]))
@@ -169,16 +168,19 @@ class _Play:
     def _controls(self, levels: Mapping[int, float]) -> dict[int, list[Made]]:
         """Returns what each topic is held against, at its λ, on the second half."""
         asked: list[_Asked] = []
-        bench = self.bench
+        experiment = self.experiment
         for topic in self.topics:
-            like, _ = self._push(topic_vector(bench.result, topic, bench.sae), levels[topic])
+            like, _ = self._push(
+                topic_vector(experiment.result, topic, experiment.sae), levels[topic]
+            )
             asked.append(((no_steering(topic),), None, self.second))
-            named = named_in_prompt(topic, bench.description(topic))
+            named = named_in_prompt(topic, experiment.description(topic))
             asked.append(((named,), None, self.second))
+            raw = topic_vector(experiment.result, topic, experiment.sae, relative=False)
             vectors: dict[str, list[SteeringVector]] = {
-                "topic_raw": [topic_vector(bench.result, topic, bench.sae, relative=False)],
+                "topic_raw": [raw],
                 **control_vectors(
-                    bench.result, topic, bench.sae, frequency=bench.frequency,
+                    experiment.result, topic, experiment.sae, frequency=experiment.frequency,
                     difference=self._difference(topic), n_drawn=self.spec.drawn,
                     seed=self.spec.seed,
                 ),
@@ -197,7 +199,7 @@ class _Play:
         """None where every document, or none, has a share of the topic."""
         try:
             return topic_documents(
-                self.bench.result, topic, n=self.spec.documents, seed=self.spec.seed
+                self.experiment.result, topic, n=self.spec.documents, seed=self.spec.seed
             )
         except NoContrastError:
             return None
@@ -208,7 +210,7 @@ class _Play:
         if documents is None:
             return None
         return difference_of_means(
-            self.bench.lm.backbone, self.bench.corpus, documents, self.hook_point,
+            self.experiment.lm.backbone, self.experiment.corpus, documents, self.hook_point,
             topic=topic, max_tokens=self.spec.document_tokens,
         )  # fmt: skip
 
@@ -230,8 +232,8 @@ class _Play:
             ends.append(len(jobs))
         plain = [Job(job.prompt, job.sample % n) for job in jobs]
         texts = generate(
-            self.bench.lm, [*jobs, *plain], self.sampling, self.bench.store,
-            batch_rows=self.spec.batch_rows, progress=self.bench.progress,
+            self.experiment.lm, [*jobs, *plain], self.sampling, self.experiment.store,
+            batch_rows=self.spec.batch_rows, progress=self.experiment.progress,
         )  # fmt: skip
         made, start = [], 0
         for (conditions, measured, prompts), end in zip(asked, ends, strict=True):
@@ -243,26 +245,30 @@ class _Play:
 
     def _scores(self, made: Made) -> TextScores:
         """Returns the scores of texts from their record, which is made once."""
-        bench = self.bench
+        experiment = self.experiment
         identity = {
             "steering_version": STEERING_VERSION,
-            **bench.lm.backbone.describe(),
+            **experiment.lm.backbone.describe(),
             "texts": [each.key for each in made.texts],
             "plain": [each.key for each in made.plain],
             "replicates": made.replicates,
         }
-        key = content_hash("text scores", identity)
-        if key not in self.held:
-            found = score_texts(bench.lm, made.texts, made.plain, bench.embed, made.replicates)
-            self._keep(key, {**identity, "scores": asdict(found)})
-        return TextScores(**self.held[key]["scores"])
+
+        def score(_: list[Made]) -> Iterator[dict[str, Any]]:
+            found = score_texts(
+                experiment.lm, made.texts, made.plain, experiment.embed, made.replicates
+            )
+            yield {"scores": asdict(found)}
+
+        held = experiment.store.memo("steer", {made: identity}, score, tag="text scores")
+        return TextScores(**held[made]["scores"])
 
     def _delta_l(self, several: Sequence[Made]) -> dict[Condition, float]:
         """Returns Δℓ of a topic's single directions, from their records or measured now.
 
         The several directions of a control would take as many passes each, and have none.
         """
-        bench, spec = self.bench, self.spec
+        experiment, spec = self.experiment, self.spec
         pushes: dict[Condition, Push] = {}
         for made in several:
             condition = made.conditions[0]
@@ -273,83 +279,80 @@ class _Play:
             return {}
         place = {
             "steering_version": STEERING_VERSION,
-            **bench.lm.backbone.describe(),
-            "corpus": bench.corpus.revision,
+            **experiment.lm.backbone.describe(),
+            "corpus": experiment.corpus.revision,
             "on": documents.on,
             "off": documents.off,
             "mode": spec.mode,
             "max_tokens": spec.document_tokens,
         }
-        keys = {
-            condition: content_hash("delta_l", place, push.vector.revision, push.strength)
+        wanted = {
+            condition: {**place, "vector": push.vector.revision, "strength": push.strength}
             for condition, push in pushes.items()
         }
-        missing = [condition for condition, key in keys.items() if key not in self.held]
-        if missing:
+
+        def measure(missing: list[Condition]) -> Iterator[dict[str, Any]]:
             found = delta_l(
-                bench.lm, bench.corpus, documents, [[pushes[c]] for c in missing], mode=spec.mode,
-                max_tokens=spec.document_tokens,
+                experiment.lm, experiment.corpus, documents, [[pushes[c]] for c in missing],
+                mode=spec.mode, max_tokens=spec.document_tokens,
             )  # fmt: skip
             for condition, each in zip(missing, found, strict=True):
-                told = {**place, "condition": condition.describe(), **asdict(each)}
-                self._keep(keys[condition], told)
-        return {condition: float(self.held[key]["value"]) for condition, key in keys.items()}
+                yield {"condition": condition.describe(), **asdict(each)}
+
+        held = experiment.store.memo("steer", wanted, measure, tag="delta_l")
+        return {condition: float(payload["value"]) for condition, payload in held.items()}
 
     def _rate(self, made: Made, judge: str) -> WinRate:
         """Returns the win rate from the judge's record of these texts, which is made once."""
-        card, client = self.bench.judges[judge]
+        experiment, asker = self.experiment, self.experiment.judges[judge]
         topic = made.conditions[0].topic
         pairs, prompts = text_pairs(made.texts, made.plain)
-        described = self.bench.description(topic)
+        described = experiment.description(topic)
+        llm = asker.client.is_llm
         identity = {
             "judge": judge,
-            **card_identity(card, client),
-            "prompt": load_template(PROMPT, PLACEHOLDERS, SETTINGS).hash if client.is_llm else None,
+            **asker.identity,
+            "prompt": load_template(PROMPT, PLACEHOLDERS, SETTINGS).hash if llm else None,
             "steering_version": STEERING_VERSION,
-            "corpus": self.bench.corpus.revision,
-            "result": self.bench.result.revision,
+            "corpus": experiment.corpus.revision,
+            "result": experiment.result.revision,
             "topic": topic,
             "description": described,
             "texts": [each.key for each in made.texts],
             "plain": [each.key for each in made.plain],
         }
-        key = content_hash("steer", identity)
-        if key not in self.held:
-            outcome = compare_texts(
-                client, card, self.bench.corpus, self.bench.result, topic, pairs,
-                description=described,
+
+        def compare(_: list[Made]) -> Iterator[dict[str, Any]]:
+            outcome = experiment.panel.run(
+                compare_texts(
+                    asker, experiment.corpus, experiment.result, topic, pairs,
+                    description=described,
+                )
             )  # fmt: skip
-            told = {
-                **identity,
+            yield {
                 "conditions": [condition.describe() for condition in made.conditions],
                 "strength": None if made.strength is None else made.strength.describe(),
-                "forward": outcome.forward,
-                "backward": outcome.backward,
-                "calls": outcome.calls,
-                "usage": outcome.usage,
-                "judge_revisions": outcome.revisions,
+                **outcome.values(),
             }
-            self._keep(key, told)
-        said = self.held[key]
+
+        said = experiment.store.memo("steer", {made: identity}, compare, tag="steer")[made]
         return relevance(
             said["forward"], said["backward"], prompts, made.replicates, seed=self.spec.seed
         )
 
-    def _keep(self, key: str, payload: Mapping[str, Any]) -> None:
-        record = Record("steer", key, "ok", payload, {"mtmbench": package_version("mtmbench")})
-        self.bench.store.add([(record, RunInfo())])
-        self.held[key] = payload
-
     def _ratings(self, several: Sequence[Made]) -> dict[Made, dict[str, float | None]]:
         """Returns the mean AxBench scores of the texts of each, where there is a rater."""
-        if self.bench.rate is None:
+        rater = self.experiment.rater
+        if rater is None:
             return {}
         texts = [
-            SteeredText(self.bench.description(made.conditions[0].topic), each.prompt, each.text)
+            SteeredText(
+                self.experiment.description(made.conditions[0].topic), each.prompt, each.text
+            )
             for made in several
             for each in made.texts
         ]
-        scores = iter(self.bench.rate(texts).scores)
+        scores = iter(self.experiment.panel.run(rate_texts(rater, texts)).scores)
         return {made: mean_scores(list(islice(scores, len(made.texts)))) for made in several}
 
     def _row(
@@ -361,7 +364,7 @@ class _Play:
     ) -> dict[str, Any]:
         condition = made.conditions[0]
         row = table_row(
-            corpus=self.bench.corpus.name, model=self.bench.name, topic=condition.topic,
+            corpus=self.experiment.corpus.name, model=self.experiment.name, topic=condition.topic,
             method=condition.method,
             strength=None if made.strength is None else made.strength.describe(),
             judge=judge, rate=self._rate(made, judge), scores=self.scores(made),

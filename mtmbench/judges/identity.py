@@ -1,0 +1,57 @@
+"""What tells one judge's answers from another's, for the keys of answers and for records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mtmbench.core.cards import JudgeCard
+from mtmbench.core.serialise import plain
+from mtmbench.judges.base import JudgeClient
+from mtmbench.judges.prompt import prompt_hash
+from mtmbench.judges.registry import JUDGES
+
+
+def judge_identity(card: JudgeCard, client: JudgeClient | None = None) -> dict[str, Any]:
+    """Returns, as JSON values, all of a card that an answer can depend on beside its question.
+
+    Args:
+        card: the judge's.
+        client: the judge, where it is there already; a jury's members are then its own.
+    """
+    kind = client or JUDGES.get(card.client)
+    identity: dict[str, Any] = plain(
+        {
+            "client": card.client,
+            "version": kind.version,
+            "params": card.params,
+            "decoding": card.decoding,
+            **card.asked(),
+        }
+    )
+    members = kind.members(card.params)
+    return {**identity, "members": members} if members else identity
+
+
+def match_identity(name: str, card: JudgeCard) -> dict[str, Any]:
+    """Returns the fields that records of matches have of their judge.
+
+    They are :func:`judge_identity` under names of their own, the judge's traits, and the hash of
+    the prompt that it reads; a member of a jury reads the prompt of its own card.
+    """
+    told = judge_identity(card)
+    traits = JUDGES.get(card.client).traits(card.params)
+    reads = traits["is_llm"] and "members" not in told
+    return {
+        "judge": name,
+        "judge_is_llm": traits["is_llm"],
+        "order_free": traits["order_free"],
+        "encoder": traits["encoder"],
+        "judge_client": told.pop("client"),
+        "judge_version": told.pop("version"),
+        "judge_params": {**card.params, **card.decoding},
+        "prompt": prompt_hash(card.prompt) if reads else None,
+        **{f"judge_{what}": value for what, value in told.items() if what not in _IN_PARAMS},
+    }
+
+
+_IN_PARAMS = ("params", "decoding")

@@ -1,0 +1,87 @@
+"""The matches of a league as cells: who meets whom before which judge, each with its key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from mtmbench.core.cards import JudgeCard, JudgingSpec, Representation, WordSpec
+from mtmbench.core.cells import FitCell, RewriteCell
+from mtmbench.core.serialise import content_hash
+from mtmbench.core.types import Corpus
+from mtmbench.judges.identity import match_identity
+from mtmbench.matches.rewrites import cells_behind
+
+_NOT_OF_A_MATCH = {"judges", "representations", "bootstrap", "confidence", "nulls",
+                   "null_documents", "ties", "lengths", "schedule", "resolution", "summariser",
+                   "same_summariser", "refiner"}  # fmt: skip
+"""Fields of a suite's judging that no answer depends on."""
+
+
+@dataclass(frozen=True)
+class LeaguePlan:
+    """One league to be laid out: what its matches have in common.
+
+    Attributes:
+        spec: the suite's judging.
+        words: its tokenisation, which projected words depend on.
+        corpus: the corpus.
+        players: the fits that meet.
+        judge: name of the judge's card.
+        card: the card.
+        representation: "items" or "summary".
+        rewrites: the cells that refine and summarise topics of the suite.
+    """
+
+    spec: JudgingSpec
+    words: WordSpec
+    corpus: Corpus
+    players: Sequence[FitCell]
+    judge: str
+    card: JudgeCard
+    representation: Representation
+    rewrites: Sequence[RewriteCell]
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What records say of the judge."""
+        return match_identity(self.judge, self.card)
+
+    @cached_property
+    def protocol(self) -> dict[str, Any]:
+        """What records say of the protocol: the fields of the suite that an answer depends on."""
+        protocol = self.spec.model_dump(exclude=_NOT_OF_A_MATCH)
+        if self.spec.lengths:
+            # A record without them holds less, and is another record.
+            protocol["lengths"] = True
+        if self.spec.schedule == "adaptive":
+            protocol.update(schedule=self.spec.schedule, resolution=self.spec.resolution)
+        return protocol
+
+    def match(
+        self, rows: Sequence[int], a: FitCell, b: FitCell, *kind: Any, place: Sequence[Any] = ()
+    ) -> Mapping[str, Any]:
+        """Returns the fields of a match's cell, its key among them.
+
+        Args:
+            rows: the documents.
+            a: first fit.
+            b: second fit.
+            kind: what kind of match it is, hashed first.
+            place: its place among others of the pair, hashed before the documents.
+        """
+        doc_ids = tuple(self.corpus.doc_ids[row] for row in rows)
+        behind = cells_behind(self.rewrites, self.representation, (a, b))
+        key = content_hash(
+            *kind, self.identity, self.card.identity(), self.corpus.revision, *place,
+            list(doc_ids), self.protocol, self.words.model_dump(), self.representation,
+            a.key, b.key, *([[cell.key for cell in behind]] if behind else []),
+        )  # fmt: skip
+        return {
+            "key": key, "judge": self.judge, "card": self.card,
+            "representation": self.representation, "a": a, "b": b, "rows": tuple(rows),
+            "doc_ids": doc_ids, "identity_of_judge": self.identity, "protocol": self.protocol,
+            "rewrites": behind,
+        }  # fmt: skip

@@ -1,0 +1,118 @@
+"""What a judge is shown of a match of a suite, and what becomes of its record.
+
+Judges in a run and people on the voting page see the very same: topics as they were refined and
+summarised, a control's opponent, no document whose summary is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mtmbench.core.cards import JudgingSpec
+from mtmbench.core.cells import FitCell, MatchCell, behind
+from mtmbench.core.errors import InputError
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import Corpus
+from mtmbench.matches.controls import opponent
+from mtmbench.matches.match import MatchOutcome, Pair, Player
+from mtmbench.matches.options import Projected, option_lengths
+from mtmbench.matches.rewrites import read_rewrites, show
+from mtmbench.matches.summaries import unshown_rows, with_unshown
+
+
+class NothingToShowError(InputError):
+    """A match cannot be put to a judge; the message says why."""
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A match as a judge sees it.
+
+    Attributes:
+        cell: the match.
+        pair: both players on the documents that are shown.
+        unshown: the other rows of the match, and the outcome that stands for each: a topic of
+            theirs has no summary that could be read ("u"), or one was refused ("r").
+    """
+
+    cell: MatchCell
+    pair: Pair
+    unshown: Mapping[int, str]
+
+    def values(self, outcome: MatchOutcome) -> dict[str, Any]:
+        """Returns what the record says of the outcome over all documents of the match."""
+        whole = with_unshown(outcome, self.cell.rows, self.unshown)
+        lengths = {"lengths": self._lengths()} if self.pair.spec.lengths else {}
+        return {**whole.values(), "unread": self._unread(whole), **lengths}
+
+    def _unread(self, outcome: MatchOutcome) -> dict[str, list[str | None]]:
+        """Returns unparsed and refused replies by document id, both orders as they came."""
+        orders = zip(outcome.forward, outcome.backward, strict=True)
+        return {
+            doc_id: list(replies)
+            for doc_id, replies, chars in zip(
+                self.cell.doc_ids, outcome.replies, orders, strict=True
+            )
+            if set(chars) & {"u", "r"}
+        }
+
+    def _lengths(self) -> dict[str, list[int]]:
+        left, right = self.pair.over(self.cell.rows).options()
+        return {"a": option_lengths(left), "b": option_lengths(right)}
+
+
+@dataclass(frozen=True)
+class Exhibits:
+    """Makes the exhibits of a run.
+
+    Attributes:
+        spec: how many topics of how many items are shown.
+        folder: the run's folder, with what rewrites topics.
+        corpus: returns a corpus by name.
+        result: returns the result of a fit by the fit's key.
+        projected: returns the projected words of a fit's topics.
+    """
+
+    spec: JudgingSpec
+    folder: Path
+    corpus: Callable[[str], Corpus]
+    result: Callable[[str], TopicResult]
+    projected: Callable[[FitCell], Projected]
+
+    def of(self, cell: MatchCell) -> Exhibit:
+        """Returns a match as a judge sees it.
+
+        Raises:
+            NothingToShowError: a control has no other topic to draw, or a model has no summaries.
+            InputError: a refinement or summary that it needs is missing; the message names it.
+        """
+        a, b = (
+            show(self.result(fit.key), behind(cell.rewrites, fit), self.folder)
+            for fit in (cell.a, cell.b)
+        )
+        try:
+            b = opponent(cell, b)
+        except InputError as error:
+            raise NothingToShowError(str(error)) from error
+        if cell.representation == "summary" and None in (a.summaries, b.summaries):
+            raise NothingToShowError("a model of the pair has no summaries")
+        unshown: dict[int, str] = {}
+        for fit, result in ((cell.a, a), (cell.b, b)):
+            for rewrite in behind(cell.rewrites, fit):
+                if rewrite.task == "summary":
+                    statuses = read_rewrites(self.folder, rewrite.key).statuses
+                    unshown |= unshown_rows(result, cell.rows, statuses, self.spec)
+        name_a, name_b = cell.sides
+        pair = Pair(
+            self.corpus(cell.corpus),
+            [row for row in cell.rows if row not in unshown],
+            Player(name_a, a, self.projected(cell.a)),
+            Player(name_b, b, self.projected(cell.b)),
+            self.spec,
+            cell.representation,
+            cell.replicate,
+        )
+        return Exhibit(cell, pair, unshown)
