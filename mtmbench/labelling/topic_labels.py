@@ -12,11 +12,11 @@ from mtmbench.core.topic_result import TopicResult
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.consult import consult
 from mtmbench.judges.registry import load_judge_card
+from mtmbench.judges.replies import parse_topic_label
 from mtmbench.judges.topic_questions import (
     TopicAnswer,
     ask_about_topics,
     counted,
-    parse_topic_label,
     prompt_record,
     topic_template,
 )

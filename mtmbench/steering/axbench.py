@@ -7,7 +7,6 @@ without an overall score; they are counted.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.judges.asker import Asker, gather, run_async
 from mtmbench.judges.base import JudgeClient, Question
 from mtmbench.judges.prompt import Template, cut_at_sentence, load_template
+from mtmbench.judges.replies import parse_axbench_rating
 
 ASPECTS = ("concept", "instruction", "fluency")
 _SHOWN = {
@@ -26,8 +26,6 @@ _SHOWN = {
     "instruction": ("opening", "text"),
     "fluency": ("text",),
 }
-_RATING = re.compile(r"RATING:[ \t]*([012])")
-_STATED = re.compile(r"(?i:rating):[ \t]*([0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -135,19 +133,6 @@ def rate_texts(
     return run_async(play())
 
 
-def parse_rating(text: str) -> int | None:
-    """Returns the rating that a reply ends in, or None if it is unparsed.
-
-    The last line is ``RATING: 0``, ``RATING: 1`` or ``RATING: 2``; a reply that states another
-    rating elsewhere is unparsed.
-    """
-    lines = text.strip().splitlines()
-    match = _RATING.fullmatch(lines[-1].strip()) if lines else None
-    if match is None or set(_STATED.findall(text)) != {match.group(1)}:
-        return None
-    return int(match.group(1))
-
-
 def _known(scores: Sequence[Scores], name: str) -> list[float]:
     return [value for value in (getattr(each, name) for each in scores) if value is not None]
 
@@ -172,4 +157,4 @@ async def _ask(
     values = {name: known[name] for name in _SHOWN[aspect]}
     question = Question("rating", {"task": aspect, **known}, (), template.messages(values))
     answer = await asker.ask(question, f"{aspect} of text {number}")
-    return None if answer.refused else parse_rating(answer.text)
+    return None if answer.refused else parse_axbench_rating(answer.text)

@@ -13,8 +13,8 @@ from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
 from mtmbench.judges.asker import JudgeError, gather, run_async
 from mtmbench.judges.base import EMPTY_TOPIC, Completion, JudgeClient, Option, Question
-from mtmbench.judges.parse import parse_verdict
 from mtmbench.judges.prompt import Template, cut_at_sentence, load_template
+from mtmbench.judges.replies import parse_verdict
 from mtmbench.matches.match import MatchOutcome
 from mtmbench.steering.vector import check_topic
 

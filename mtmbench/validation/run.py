@@ -18,6 +18,7 @@ from mtmbench.judges.asker import Asker, JudgeError, card_identity, gather
 from mtmbench.judges.base import JudgeClient
 from mtmbench.judges.prompt import prompt_names
 from mtmbench.judges.registry import JUDGES, load_judge_card
+from mtmbench.judges.replies import parse_hoyle_intruder, parse_level, parse_ranking
 from mtmbench.stats.correlation import Scores
 from mtmbench.validation import proxann
 from mtmbench.validation.board import write_board
@@ -34,9 +35,6 @@ from mtmbench.validation.questions import (
     Asked,
     fit_questions,
     intrusion_questions,
-    parse_intruder,
-    parse_level,
-    parse_ranking,
     rank_questions,
     rating_questions,
 )
@@ -205,7 +203,7 @@ async def _validate(
     }
     tasks = intrusion_tasks(data.hoyle, DRAWS)
     texts = await interview.replies(intrusion_questions(tasks))
-    places = [None if text is None else parse_intruder(text, N_SHOWN + 1) for text in texts]
+    places = [None if text is None else parse_hoyle_intruder(text, N_SHOWN + 1) for text in texts]
     found: dict[str, list[bool]] = {}
     for task, place in zip(tasks, places, strict=True):
         if place is not None:

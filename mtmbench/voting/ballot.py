@@ -15,8 +15,8 @@ from mtmbench.core.serialise import content_hash, seed_from
 from mtmbench.judges.base import Completion, Question
 from mtmbench.judges.clients.human import HumanJudge
 from mtmbench.judges.clients.human_votes import Vote, option_key, vote_key
-from mtmbench.judges.parse import Decision, verdict_line
 from mtmbench.judges.prompt import cut_at_sentence, load_prompt
+from mtmbench.judges.replies import Decision, verdict_line
 from mtmbench.matches.match import play_pair
 from mtmbench.run.plan import Plan, make_plan
 from mtmbench.run.workspace import Workspace, WorkspaceSpec, result_path

@@ -18,7 +18,6 @@ from mtmbench.judges.asker import JudgeError
 from mtmbench.judges.base import Completion, JudgeClient, Question
 from mtmbench.judges.registry import JUDGES
 from mtmbench.studies.features import FeatureStudy, run_feature_study, share_of_yes
-from mtmbench.studies.marks import parse_match
 
 ASKED: list[Question] = []
 
@@ -223,27 +222,6 @@ def test_sources_and_judges_that_cannot_do_it(corpus_file: Path, plugin: str) ->
         play(corpus_file, plugin, setting="nope")
     with pytest.raises(InputError, match="keys below features alone"):
         play(corpus_file, plugin, overrides={"words.min_df": 3})
-
-
-@pytest.mark.parametrize(
-    ("reply", "expected"),
-    [
-        ("MATCH: yes", "yes"),
-        ("It is about tax.\n\nMATCH: no\n", "no"),
-        ('{"match": "unsure", "reason": "too short"}', "unsure"),
-        ("MATCH: yes\nMATCH: no", "unparsed"),
-        ("MATCH: yes\nthat is all", "unparsed"),
-        ("match: yes", "unparsed"),
-        ("yes", "unparsed"),
-        ('{"match": "maybe"}', "unparsed"),
-        ('{"match": ["yes"]}', "unparsed"),
-        ('{"match": "yes", "label": "x"}', "unparsed"),
-        ("{", "unparsed"),
-        ("", "unparsed"),
-    ],
-)
-def test_replies(reply: str, expected: str) -> None:
-    assert parse_match(reply) == expected
 
 
 def test_the_interval_of_one_mark_a_document_is_that_of_a_mean() -> None:

@@ -22,9 +22,8 @@ from mtmbench.core.errors import InputError, StoreInUseError
 from mtmbench.core.files import read_json_lines
 from mtmbench.core.serialise import canonical_json, content_hash
 from mtmbench.judges.base import Option, Question
-from mtmbench.judges.parse import Decision
+from mtmbench.judges.replies import DECISIONS, Decision
 
-VERDICTS: tuple[Decision, ...] = ("A", "B", "tie")
 _UNDONE = "undone"
 MAX_VOTER = 60
 """Characters of a voter's name, at most."""
@@ -62,8 +61,8 @@ class Vote:
             raise InputError(
                 f"a voter's name is 1 to {MAX_VOTER} printable characters, not {self.voter!r:.80}"
             )
-        if self.verdict not in VERDICTS:
-            raise InputError(f"a verdict is one of {', '.join(VERDICTS)}, not {self.verdict!r}")
+        if self.verdict not in DECISIONS:
+            raise InputError(f"a verdict is one of {', '.join(DECISIONS)}, not {self.verdict!r}")
         if self.check not in ("", "A", "B"):
             raise InputError(f"an attention check asks for A or B, not {self.check!r}")
 

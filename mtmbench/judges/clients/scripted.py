@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import canonical_json
 from mtmbench.judges.base import Completion, JudgeClient, Option, Question
-from mtmbench.judges.parse import Decision, verdict_line
+from mtmbench.judges.replies import Decision, verdict_line
 
 UNPARSABLE = "I would rather not commit to one of them."
 """What the scripted judge says when it fails: words, and no verdict."""

@@ -15,8 +15,8 @@ from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
 from mtmbench.judges.base import Completion, Option, Question
 from mtmbench.judges.clients.scripted import ScriptedJudge, expected_scores
-from mtmbench.judges.parse import parse_verdict
 from mtmbench.judges.registry import load_judge_card
+from mtmbench.judges.replies import parse_verdict
 from mtmbench.matches.audit import audit
 from mtmbench.matches.match import fold, play_pair
 
