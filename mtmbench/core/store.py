@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from mtmbench.core.errors import InputError, StoreInUseError
+from mtmbench.core.files import lines_of
 from mtmbench.core.serialise import write_atomically
 from mtmbench.core.types import SCHEMA_VERSION, Record
 
@@ -182,18 +183,19 @@ def read_records(path: Path) -> list[Record]:
     """Reads ``records.jsonl``.
 
     Raises:
-        InputError: the file is missing, or a line is not a record; the message names the line.
+        InputError: the file cannot be read or a line is no record; the message names the line.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
+        lines = lines_of(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}: {error}") from error
     records = []
     for number, line in enumerate(lines, start=1):
-        try:
-            records.append(Record.from_json(line))
-        except InputError as error:
-            raise InputError(f"{path}:{number}: {error}") from error
+        if line.strip():
+            try:
+                records.append(Record.from_json(line))
+            except InputError as error:
+                raise InputError(f"{path}, line {number}: {error}") from error
     return records
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mtmbench.core.errors import InputError, did_you_mean
+from mtmbench.core.files import csv_text
 from mtmbench.core.serialise import write_atomically
 from mtmbench.features.base import TokenContext
 from mtmbench.judges.replies import MATCHES, parse_match
@@ -42,12 +43,10 @@ def marks_csv(cases: Sequence[Case]) -> str:
     from mtmbench.judges.prompt import cut_at_sentence
 
     contexts = [f"context_{i + 1}" for i in range(N_CONTEXTS)]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [*_COLUMNS, *contexts, "text"], lineterminator="\n")
-    writer.writeheader()
+    rows = []
     for case in cases:
         shown = [" ".join(f"{c.before}⟦{c.token}⟧{c.after}".split()) for c in case.contexts]
-        writer.writerow(
+        rows.append(
             {
                 "doc_id": case.doc_id,
                 "rank": case.rank,
@@ -59,7 +58,7 @@ def marks_csv(cases: Sequence[Case]) -> str:
                 "text": cut_at_sentence(case.text, _EXCERPT),
             }
         )
-    return text.getvalue()
+    return csv_text([*_COLUMNS, *contexts, "text"], rows)
 
 
 def write_cases(path: Path, content: str) -> None:

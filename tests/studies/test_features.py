@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
+from support.odd_text import ODD_TEXT
 
 from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.features.base import TokenContext
 from mtmbench.features.registry import FEATURES
 from mtmbench.judges.asker import JudgeError
 from mtmbench.judges.base import Completion, JudgeClient, Question
 from mtmbench.judges.registry import JUDGES
 from mtmbench.studies.features import FeatureStudy, run_feature_study, share_of_yes
+from mtmbench.studies.marks import Case, marks_csv, read_marks, write_cases
 
 ASKED: list[Question] = []
 
@@ -155,6 +158,21 @@ def test_wrong_marks_are_named(corpus_file: Path, plugin: str, tmp_path: Path) -
         play(corpus_file, plugin, marks=tmp_path / "none.csv")
     with pytest.raises(InputError, match="not both"):
         play(corpus_file, plugin, marks=path, judge="reads-labels")
+
+
+@pytest.mark.parametrize("odd", [ODD_TEXT, "bare\rreturn", "both\r\nof them"])
+def test_marks_on_odd_characters_are_read_back(tmp_path: Path, odd: str) -> None:
+    cases = [
+        Case(i, doc_id, odd, 1, 7, label, 2, (TokenContext("a ", "b", odd, 1.0),))
+        for i, (doc_id, label) in enumerate([(odd, "tax"), ("d1", odd)])
+    ]
+    path = tmp_path / "features.csv"
+    content = marks_csv(cases)
+    for _ in range(2):
+        write_cases(path, content)
+    # After the count of 2 comes the mark, which is still empty.
+    path.write_bytes(path.read_bytes().replace(b",2,,", b",2,yes,"))
+    assert read_marks(path, cases).values == ["yes", "yes"]
 
 
 def test_a_judge_marks_and_its_answers_are_kept(corpus_file: Path, plugin: str) -> None:

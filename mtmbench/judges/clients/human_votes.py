@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import fcntl
-import io
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -19,7 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from mtmbench.core.errors import InputError, StoreInUseError
-from mtmbench.core.files import read_json_lines
+from mtmbench.core.files import csv_text, read_json_lines
 from mtmbench.core.serialise import canonical_json, content_hash
 from mtmbench.judges.base import Option, Question
 from mtmbench.judges.replies import DECISIONS, Decision
@@ -152,12 +151,8 @@ def read_votes(path: Path) -> dict[tuple[str, str], Vote]:
 
 def votes_csv(votes: Iterable[Vote]) -> str:
     """Returns votes as CSV, sorted by voter and question."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Vote)], lineterminator="\n")
-    writer.writeheader()
-    for vote in sorted(votes, key=lambda vote: (vote.voter, vote.key)):
-        writer.writerow(asdict(vote))
-    return text.getvalue()
+    rows = map(asdict, sorted(votes, key=lambda vote: (vote.voter, vote.key)))
+    return csv_text([field.name for field in fields(Vote)], rows)
 
 
 def votes_from_csv(path: Path) -> list[Vote]:
