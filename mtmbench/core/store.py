@@ -121,14 +121,6 @@ class RunStore:
             if wanted is None or key in wanted:
                 yield Record.from_json(line)
 
-    def tracebacks(self) -> dict[str, str]:
-        """Returns the last traceback of every record that is an error."""
-        query = (
-            "SELECT r.key, i.traceback FROM records r JOIN run_info i ON i.key = r.key "
-            "WHERE r.status = 'error' AND i.traceback IS NOT NULL ORDER BY i.id"
-        )
-        return dict(self._db.execute(query).fetchall())
-
     def export(self, keys: Iterable[str] | None = None) -> Path:
         """Writes ``records.jsonl``, sorted and without a clock; returns its path."""
         path = self.folder / "records.jsonl"

@@ -1,19 +1,12 @@
-"""Which documents are judged and who meets whom, both settled before any model is consulted."""
+"""Which documents are judged, settled before any model is consulted."""
 
 from __future__ import annotations
-
-from collections import Counter
-from collections.abc import Hashable, Sequence
-from itertools import combinations
-from typing import TypeVar
 
 import numpy as np
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import seed_from
 from mtmbench.core.types import Corpus
-
-T = TypeVar("T", bound=Hashable)
 
 
 def sample_documents(corpus: Corpus, n: int, seed: int) -> list[int]:
@@ -41,15 +34,3 @@ def draw_documents(corpus: Corpus, n: int, seed: int) -> list[int]:
         raise InputError(f"documents to judge must be at least 1, not {n!r}")
     generator = np.random.default_rng(seed_from("judged documents", corpus.revision, seed))
     return [int(row) for row in generator.permutation(len(corpus))[:n]]
-
-
-def pairs(competitors: Sequence[T]) -> list[tuple[T, T]]:
-    """Returns every unordered pair of competitors once, in the order given.
-
-    Raises:
-        InputError: a competitor stands twice.
-    """
-    twice = [name for name, count in Counter(competitors).items() if count > 1]
-    if twice:
-        raise InputError(f"competitor {twice[0]!r} stands {competitors.count(twice[0])} times")
-    return list(combinations(competitors, 2))

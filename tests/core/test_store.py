@@ -58,7 +58,9 @@ def test_a_batch_is_added_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_run_info_keeps_tracebacks_out_of_the_records(tmp_path: Path) -> None:
     with RunStore(tmp_path) as store:
         store.add([(record("a", "error"), RunInfo(1.0, 2.0, "Traceback: secret path"))])
-        assert store.tracebacks() == {"a": "Traceback: secret path"}
+        with sqlite3.connect(tmp_path / "store.sqlite") as db:
+            kept = db.execute("SELECT key, traceback FROM run_info").fetchall()
+        assert kept == [("a", "Traceback: secret path")]
         assert "secret" not in store.export().read_text()
 
 
