@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from mtmbench.core.cards import Suite
@@ -53,27 +52,6 @@ class BoardRecords:
                         f"{versions[what]} and {version}"
                     )
         return cls(*([found[key] for key in sorted(found)] for found in by_kind.values()))
-
-
-def read_records(path: Path) -> list[Record]:
-    """Reads ``records.jsonl``.
-
-    Raises:
-        InputError: the file cannot be read or a line is no record; the message names the line.
-    """
-    try:
-        # Not splitlines: a label may hold U+2028, which JSON leaves as it is.
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
-    records = []
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            try:
-                records.append(Record.from_json(line))
-            except InputError as error:
-                raise InputError(f"{path}, line {number}: {error}") from error
-    return records
 
 
 def display_names(suite: Suite, competitors: Iterable[Competitor]) -> dict[Competitor, str]:

@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from mtmbench.boards.board_file import BoardFile, BoardValue, parse_board, read_board
+from mtmbench.boards.board_file import BoardFile, BoardValue, read_board
 from mtmbench.core.card_files import card_folders
-from mtmbench.core.cards import Card, parse_card, read_card
+from mtmbench.core.cards import Card, read_card
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import canonical_json
 
@@ -149,18 +149,6 @@ def compare_files(
     """
     tolerances = read_card(Path(tolerances_path or _default_tolerances()), Tolerances)
     return _compare(read_board(Path(old_path)), read_board(Path(new_path)), tolerances)
-
-
-def compare_boards(
-    old: Mapping[str, Any], new: Mapping[str, Any], tolerances: Mapping[str, Any]
-) -> Comparison:
-    """Compares two boards as parsed from ``board.json``, under tolerances as parsed from TOML.
-
-    Raises:
-        InputError: one of the three is not what it should be.
-    """
-    checked = parse_card(tolerances, Tolerances, "tolerances")
-    return _compare(parse_board(old, "the old board"), parse_board(new, "the new board"), checked)
 
 
 def _compare(old: BoardFile, new: BoardFile, tolerances: Tolerances) -> Comparison:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mtmbench.boards.cells import read_records
 from mtmbench.boards.render_csv import render_csv
 from mtmbench.boards.render_html import render_html
 from mtmbench.boards.render_md import render_md
 from mtmbench.boards.tables import build_board
 from mtmbench.core.cards import Suite, read_card
 from mtmbench.core.serialise import plain, write_atomically
+from mtmbench.core.store import read_records
 
 
 def write_board(folder: Path) -> list[Path]:

@@ -1,16 +1,30 @@
-"""Reading JSON lines and whole JSON from files, plain or gzipped; a wrong line is named."""
+"""Lines, JSON lines, JSON and CSV in files, plain or gzipped; a wrong line is named."""
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
+
+
+def lines_of(text: str) -> list[str]:
+    r"""Returns the lines of a text: they end at ``\n``, before which ``\r`` may stand.
+
+    ``str.splitlines`` ends lines at U+2028, U+2029, U+0085, ``\x1c`` and others as well. Texts,
+    labels and replies may hold those, and JSON and CSV leave them as they are.
+    """
+    lines = text.split("\n")
+    if not lines[-1]:
+        lines.pop()
+    return [line.rstrip("\r") for line in lines]
 
 
 def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -20,7 +34,7 @@ def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
         InputError: the file cannot be read, or a line is no JSON object; the line is named.
     """
     try:
-        for number, line in enumerate(_text(path).splitlines(), start=1):
+        for number, line in enumerate(lines_of(_text(path)), start=1):
             row = json.loads(line)
             if not isinstance(row, dict):
                 raise InputError(f"{path} line {number} is no JSON object")
@@ -62,6 +76,20 @@ def read_json(path: Path) -> Any:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
         raise InputError(f"{path} is not valid JSON: {error}") from error
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    r"""Returns rows as CSV below a header, each line ended by ``\n``.
+
+    A cell that holds a line break of either kind is quoted, so that it is read back as it was.
+    """
+    lines = []
+    # Before Python 3.13 a bare \r is quoted only where lines end in one.
+    for cells in (dict(zip(columns, columns, strict=True)), *rows):
+        line = io.StringIO()
+        csv.DictWriter(line, columns, lineterminator="\r\n").writerow(cells)
+        lines.append(line.getvalue().removesuffix("\r\n") + "\n")
+    return "".join(lines)
 
 
 def read_tensors(path: Path) -> dict[str, NDArray[Any]]:

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from mtmbench.core.errors import InputError, StoreInUseError
+from mtmbench.core.files import lines_of
 from mtmbench.core.serialise import content_hash, write_atomically
 from mtmbench.core.types import SCHEMA_VERSION, Record, RecordKind
 
@@ -154,14 +155,6 @@ class RunStore:
             held[keys[item]] = payload
         return {item: held[key] for item, key in keys.items()}
 
-    def tracebacks(self) -> dict[str, str]:
-        """Returns the last traceback of every record that is an error."""
-        query = (
-            "SELECT r.key, i.traceback FROM records r JOIN run_info i ON i.key = r.key "
-            "WHERE r.status = 'error' AND i.traceback IS NOT NULL ORDER BY i.id"
-        )
-        return dict(self._db.execute(query).fetchall())
-
     def export(self, keys: Iterable[str] | None = None) -> Path:
         """Writes ``records.jsonl``, sorted and without a clock; returns its path."""
         path = self.folder / "records.jsonl"
@@ -216,18 +209,19 @@ def read_records(path: Path) -> list[Record]:
     """Reads ``records.jsonl``.
 
     Raises:
-        InputError: the file is missing, or a line is not a record; the message names the line.
+        InputError: the file cannot be read or a line is no record; the message names the line.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
+        lines = lines_of(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}: {error}") from error
     records = []
     for number, line in enumerate(lines, start=1):
-        try:
-            records.append(Record.from_json(line))
-        except InputError as error:
-            raise InputError(f"{path}:{number}: {error}") from error
+        if line.strip():
+            try:
+                records.append(Record.from_json(line))
+            except InputError as error:
+                raise InputError(f"{path}, line {number}: {error}") from error
     return records
 
 

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.files import lines_of
 from mtmbench.core.types import Corpus
 from mtmbench.corpora.files import read_text
 from mtmbench.corpora.rows import Columns, Row, build_corpus
@@ -38,7 +39,7 @@ def load_lee(data_dir: Path | None = None, subset: str | None = None) -> Corpus:
     """
     del data_dir
     path = _gensim_file(LEE_FILE, "lee", subset)
-    lines = read_text(path).splitlines()
+    lines = lines_of(read_text(path))
     return build_corpus(
         "lee",
         [Row(number, {"text": line}) for number, line in enumerate(lines, start=1)],

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.files import lines_of
 from mtmbench.core.types import Corpus
 from mtmbench.corpora.rows import Columns, Row, build_corpus
 
@@ -215,6 +216,6 @@ def _parquet_rows(path: Path, columns: Columns) -> list[Row]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    for number, line in enumerate(lines_of(read_text(path)), start=1):
         if line.strip():
-            yield number, line.rstrip("\r")
+            yield number, line

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
+from mtmbench.core.files import lines_of
 from mtmbench.core.serialise import canonical_json
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.base import JudgeError, JudgeStoppedError, Question
@@ -182,7 +183,7 @@ class BatchAsker(Asker):
         kept = []
         if found.output_file_id:
             response = await self._judge.connected().files.content(found.output_file_id)
-            for line in response.text.splitlines():
+            for line in lines_of(response.text):
                 answer = self._answer(json.loads(line))
                 if answer is not None and answer.key in batch.questions:
                     kept.append((answer, batch.questions[answer.key]))

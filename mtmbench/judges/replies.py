@@ -1,36 +1,90 @@
-"""How a reply states something: on its last line, or as a JSON object; nothing else counts.
+r"""How a judge's reply states its answer: one engine, and every grammar that is built on it.
 
-A reply may reason before its last line. One that states two different things is unparsed.
+A reply may reason, and ends in a line ``NAME: value``. Where a grammar says so it may also be, as a
+whole, a JSON object ``{"name": value}``; beside the value a string ``"reason"`` may stand, other
+keys may not. Nothing else counts, and a reply that states two different things is unparsed: never
+a tie, a zero or a guess.
+
+Lines end at ``\n``, ``\r\n`` and ``\r`` alone: a model may write U+2028 inside a sentence.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from mtmbench.features.labels import CLASSES, NO_CLASS
+from mtmbench.judges.base import QuestionKind, Verdict
+
+Decision = Literal["A", "B", "tie"]
+DECISIONS: tuple[Decision, ...] = ("A", "B", "tie")
+"""What a judge may decide between two options."""
+
+Match = Literal["yes", "no", "unsure"]
+MATCHES: tuple[Match, ...] = ("yes", "no", "unsure")
+"""Whether a label matches a document."""
+
+RATINGS = (1, 3)
+"""Least and highest rating of coherence (as in Newman et al. 2010 and Hoyle et al. 2021)."""
+
+MOST_ODD = 2
+"""So many items may a refinement drop."""
+
+NO_LABEL = "(none)"
+"""A judge's word for contexts that share nothing it can name."""
 
 
-def on_last_line(text: str, pattern: re.Pattern[str]) -> str | None:
-    """Returns the first group of ``pattern`` on the last line.
+@dataclass(frozen=True)
+class _Form:
+    """How one kind of thing is stated.
 
-    None if the last line is not of that form, or another line is of it and says something else.
+    Attributes:
+        name: what stands before the colon; in small letters it is the key of the JSON object.
+        value: regular expression of what stands after it.
+        read: makes of that what the JSON object would hold.
+        elsewhere: regular expressions whose one group is a value that is stated as well, wherever
+            in the reply it stands; without any, only whole lines of this form state one.
+        json: may the reply be the JSON object? "alone": one that opens a brace is read as nothing
+            else.
+        keys_twice: a key of the object may stand twice, and its last value counts.
     """
-    lines = [line.strip() for line in text.strip().splitlines()]
-    found = [match.group(1).strip() for line in lines if (match := pattern.fullmatch(line))]
-    if not found or len(set(found)) > 1 or not pattern.fullmatch(lines[-1]):
-        return None
-    return found[-1]
+
+    name: str
+    value: str
+    read: Callable[[str], object] = str
+    elsewhere: tuple[str, ...] = ()
+    json: Literal["never", "also", "alone"] = "also"
+    keys_twice: bool = False
 
 
-def in_json(text: str, key: str) -> object:
-    """Returns the value of ``key`` where the whole reply is a JSON object with it, else None.
-
-    A string ``"reason"`` may stand beside it, other keys may not, and none may stand twice.
-    """
+def _stated(text: str, form: _Form) -> Any:
+    """Returns the value that a reply states, None if it is unparsed."""
     reply = text.strip()
-    if not reply.startswith("{"):
-        return None
+    lines = _lines(reply)
+    line = re.compile(rf"{form.name}:[ \t]*({form.value})")
+    said = {found[1] for each in lines if (found := line.fullmatch(each))}
+    for pattern in form.elsewhere:
+        said.update(re.findall(pattern, reply))
+    if form.json != "never" and reply.startswith("{"):
+        value = _in_object(reply, form)
+        if value is not None or form.json == "alone":
+            return value if all(other == value for other in said) else None
+    last = line.fullmatch(lines[-1])
+    return form.read(last[1]) if last is not None and said == {last[1]} else None
+
+
+def _in_object(reply: str, form: _Form) -> object:
+    def keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        if len(dict(pairs)) < len(pairs) and not form.keys_twice:
+            raise ValueError("a key stands twice")
+        return dict(pairs)
+
+    key = form.name.lower()
     try:
-        stated = json.loads(reply, object_pairs_hook=_unique_keys)
+        stated = json.loads(reply, object_pairs_hook=keys)
     except (ValueError, RecursionError):
         return None
     if not set(stated) <= {key, "reason"} or not isinstance(stated.get("reason", ""), str):
@@ -39,8 +93,241 @@ def in_json(text: str, key: str) -> object:
     return value
 
 
-def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    keys = dict(pairs)
-    if len(keys) != len(pairs):
-        raise ValueError("a key stands twice")
-    return keys
+def _lines(reply: str) -> list[str]:
+    return [line.strip() for line in re.split(r"\r\n|\r|\n", reply)]
+
+
+# Verdicts: which of two options, for matches, juries and steered texts.
+
+_DECIDED = "|".join(DECISIONS)
+_VERDICT = _Form(
+    "VERDICT",
+    _DECIDED,
+    elsewhere=(rf"(?i:verdict):[ \t]*({_DECIDED})\b", rf'"verdict"\s*:\s*"({_DECIDED})"'),
+    json="alone",
+)
+_VERDICT_SCHEMA = {
+    "type": "object",
+    # The reason first: a model writes in this order, and a verdict without one comes unconsidered.
+    "properties": {
+        "reason": {"type": "string", "description": "At most two sentences."},
+        "verdict": {"type": "string", "enum": list(DECISIONS)},
+    },
+    "required": ["reason", "verdict"],
+    "additionalProperties": False,
+}
+
+
+def parse_verdict(text: str) -> Verdict:
+    """Returns the verdict that a reply states, or "unparsed".
+
+    What every judge replies, model or proxy, goes through this. Two forms are a verdict:
+
+    * the whole reply is a JSON object ``{"verdict": "A" | "B" | "tie"}``, beside which a string
+      ``"reason"`` may stand;
+    * the last line of the reply is ``VERDICT: A``, ``VERDICT: B`` or ``VERDICT: tie``.
+
+    A reply that states another verdict anywhere, in either form, is unparsed.
+    """
+    stated = _stated(text, _VERDICT)
+    return cast(Verdict, stated) if stated in DECISIONS else "unparsed"
+
+
+def verdict_line(verdict: Decision) -> str:
+    """Returns the reply of a judge that has nothing else to say."""
+    return f"VERDICT: {verdict}"
+
+
+def response_format(kind: QuestionKind) -> dict[str, Any] | None:
+    """Returns the ``response_format`` of a chat completion, for endpoints that hold a model to one.
+
+    None for questions whose replies have other forms.
+    """
+    if kind not in ("match", "steer"):
+        return None
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": "verdict", "strict": True, "schema": _VERDICT_SCHEMA},
+    }
+
+
+# Labels of features: their words, the contexts that they fit, their classes.
+
+
+def parse_label(text: str, max_characters: int) -> str | None:
+    """Returns the label that a reply ends in, :data:`NO_LABEL`, or None if it is unparsed.
+
+    The last line is ``LABEL: words``, or the reply is a JSON object ``{"label": "words"}``, beside
+    which a string ``"reason"`` may stand. White space is made single and one pair of quotation
+    marks around the whole is taken off. Another label on a line of its own, one without a
+    letter, one longer than ``max_characters``, and one that begins with a bracket (as marks of
+    label files do) are none.
+    """
+    label = _words(text, "LABEL")
+    return label if label == NO_LABEL else _proper(label, max_characters)
+
+
+def parse_active(text: str, n: int) -> frozenset[int] | None:
+    """Returns which of ``n`` contexts a reply names, counted from 0, or None if it is unparsed.
+
+    The last line is ``ACTIVE: 2, 5`` or ``ACTIVE: none``, or the reply is a JSON object
+    ``{"active": [2, 5]}``, beside which a string ``"reason"`` may stand. Numbers run from 1 to
+    ``n``, none twice.
+    """
+    places = _places(text, "ACTIVE", n)
+    return None if places is None else frozenset(places)
+
+
+def parse_classes(text: str, n: int) -> list[str] | None:
+    """Returns the classes of ``n`` labels in order, or None if the reply is unparsed.
+
+    The last ``n`` lines are ``1: class`` to ``n: class``, each of
+    :data:`~mtmbench.features.labels.CLASSES` or :data:`NO_CLASS`; no line before them is of that
+    form.
+    """
+    lines = [line for line in _lines(text) if line]
+    pattern = re.compile(r"([0-9]{1,4}):[ \t]*(" + "|".join((*CLASSES, NO_CLASS)) + ")")
+    found = [pattern.fullmatch(line) for line in lines]
+    stated = [match for match in found if match is not None]
+    if len(stated) != n or any(match is None for match in found[len(found) - n :]):
+        return None
+    if [int(match[1]) for match in stated] != list(range(1, n + 1)):
+        return None
+    return [match[2] for match in stated]
+
+
+# Topics by themselves: ratings, intruders, odd items, summaries, names.
+
+
+def parse_rating(text: str) -> int | None:
+    """Returns the rating that a reply ends in: ``RATING: 2``, or ``{"rating": 2}``."""
+    return _whole(text, "RATING", *RATINGS)
+
+
+def parse_intruder(text: str, n: int) -> int | None:
+    """Returns which of ``n`` items a reply names, from 0: ``INTRUDER: 4``, ``{"intruder": 4}``."""
+    number = _whole(text, "INTRUDER", 1, n)
+    return None if number is None else number - 1
+
+
+def parse_odd(text: str, n: int) -> tuple[int, ...] | None:
+    """Returns which of ``n`` items are odd, from 0 and rising, at most :data:`MOST_ODD` of them.
+
+    The last line is ``ODD: 3, 7`` or ``ODD: none``, or the reply is ``{"odd": [3, 7]}``.
+    """
+    places = _places(text, "ODD", n)
+    return None if places is None or len(places) > MOST_ODD else tuple(sorted(places))
+
+
+def parse_summary(text: str, max_characters: int) -> str | None:
+    """Returns the sentence of ``SUMMARY: …`` on the last line, or of ``{"summary": "…"}``."""
+    return _proper(_words(text, "SUMMARY"), max_characters)
+
+
+def parse_topic_label(text: str, max_characters: int) -> str | None:
+    """Returns the words of ``LABEL: …`` on the last line, or of ``{"label": "…"}``."""
+    return _proper(_words(text, "LABEL"), max_characters)
+
+
+# Does a feature's label match a document?
+
+_MATCH = _Form("MATCH", "|".join(MATCHES), json="alone", keys_twice=True)
+
+
+def parse_match(text: str) -> Match | Literal["unparsed"]:
+    """Returns what a reply says, "unparsed" if it says nothing clear.
+
+    Its last line is ``MATCH: yes``, ``no`` or ``unsure``, or it is a JSON object ``{"match": …}``,
+    beside which a string ``"reason"`` may stand; no other line says another thing.
+    """
+    stated = _stated(text, _MATCH)
+    return cast(Match, stated) if stated in MATCHES else "unparsed"
+
+
+# What published studies asked people (ProxAnn, Hoyle et al. 2021) and models (AxBench).
+
+# int() refuses numbers of more than 4300 digits.
+_DIGITS = r"\d{1,99}"
+_AXBENCH = _Form("RATING", "[012]", int, (r"(?i:rating):[ \t]*([0-9]+)",), json="never")
+
+
+def parse_level(text: str, name: str, highest: float, lowest: float = 1) -> float | None:
+    """Returns the level that a reply's last line states, ``NAME: 3``, or None.
+
+    A fraction is a level too: judges that weigh their answers state one. A level outside
+    ``lowest`` to ``highest``, and a reply that states another level elsewhere, is no answer.
+    """
+    level = _stated(text, _line_alone(name, r"\d+(?:\.\d+)?", float))
+    return level if level is not None and lowest <= level <= highest else None
+
+
+def parse_ranking(text: str, n: int) -> tuple[int, ...] | None:
+    """Returns the rank of each of n documents, the best highest (n to 1), or None.
+
+    The last line must name every document once, ``RANKING: 2, 1, 3``, the best first.
+    """
+    form = _line_alone("RANKING", rf"{_DIGITS}(?:\s*,\s*{_DIGITS})*", _numbers)
+    places = _stated(text, form)
+    if places is None or sorted(places) != list(range(1, n + 1)):
+        return None
+    return tuple(n - places.index(document) for document in range(1, n + 1))
+
+
+def parse_hoyle_intruder(text: str, n: int) -> int | None:
+    """Returns the place, from 0, that a reply's last line names, ``INTRUDER: 4``, or None."""
+    place = _stated(text, _line_alone("INTRUDER", _DIGITS, int))
+    return place - 1 if place is not None and 1 <= place <= n else None
+
+
+def parse_axbench_rating(text: str) -> int | None:
+    """Returns the rating that a reply ends in, or None if it is unparsed.
+
+    The last line is ``RATING: 0``, ``RATING: 1`` or ``RATING: 2``; a reply that states another
+    rating elsewhere is unparsed.
+    """
+    rating: int | None = _stated(text, _AXBENCH)
+    return rating
+
+
+# What the grammars share.
+
+
+def _line_alone(name: str, value: str, read: Callable[[str], object]) -> _Form:
+    """A form for last lines alone; what begins like it anywhere is another statement."""
+    return _Form(name, value, read, (rf"\b{name}:[ \t]*({value})",), json="never")
+
+
+def _whole(text: str, name: str, lowest: int, highest: int) -> int | None:
+    number = _stated(text, _Form(name, "[0-9]{1,4}", int))
+    return number if type(number) is int and lowest <= number <= highest else None
+
+
+def _places(text: str, name: str, n: int) -> list[int] | None:
+    """The places, from 0, of ``NAME: 2, 5`` or ``NAME: none``: of 1 to ``n``, none twice."""
+    value = r"none|[0-9]{1,4}(?:[ \t]*,[ \t]*[0-9]{1,4})*"
+    numbers = _stated(text, _Form(name, value, _numbers))
+    if not isinstance(numbers, list) or not all(type(number) is int for number in numbers):
+        return None
+    if len(set(numbers)) != len(numbers) or not all(1 <= number <= n for number in numbers):
+        return None
+    return [number - 1 for number in numbers]
+
+
+def _numbers(listed: str) -> list[int]:
+    return [] if listed == "none" else [int(part) for part in listed.split(",")]
+
+
+def _words(text: str, name: str) -> str:
+    """The words after ``NAME:``, single-spaced and without quotation marks; "" if none are."""
+    stated = _stated(text, _Form(name, r"\S.*"))
+    words = " ".join(stated.split()) if isinstance(stated, str) else ""
+    if len(words) > 1 and words[0] in "\"'“" and words[-1] in "\"'”":
+        words = words[1:-1].strip()
+    return words
+
+
+def _proper(words: str, max_characters: int) -> str | None:
+    # A placeholder copied from the prompt is no answer, nor is a mark of label files a label.
+    if len(words) > max_characters or not re.search(r"\w", words) or words.startswith("("):
+        return None
+    return words

@@ -1,4 +1,4 @@
-"""Questions about topics by themselves, one a topic, and how their replies are read.
+"""Questions about topics by themselves, one a topic.
 
 A topic is shown as its items, numbered, one a line, between fences. A reply that cannot be read and
 a refusal are kept as such and never become a value.
@@ -6,7 +6,6 @@ a refusal are kept as such and never become a value.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,28 +14,16 @@ from typing import Any, Generic, Literal, TypeVar
 from mtmbench.judges.asker import Asker, gather
 from mtmbench.judges.base import Question, QuestionKind
 from mtmbench.judges.prompt import Template, load_template
-from mtmbench.judges.replies import in_json, on_last_line
 
 T = TypeVar("T")
 
 TopicStatus = Literal["ok", "unparsed", "refused", "empty"]
 """``empty``: there was too little to ask about, and nothing was asked."""
 
-RATINGS = (1, 3)
-"""Least and highest rating of coherence (as in Newman et al. 2010 and Hoyle et al. 2021)."""
-
-MOST_ODD = 2
-"""So many items may a refinement drop."""
-
 _LEAST_SETTINGS: Mapping[str, Mapping[str, int]] = {
     "summary": {"summary_characters": 40},
     "topic_label": {"label_characters": 10},
 }
-_RATING = re.compile(r"RATING:[ \t]*([0-9]{1,4})")
-_INTRUDER = re.compile(r"INTRUDER:[ \t]*([0-9]{1,4})")
-_ODD = re.compile(r"ODD:[ \t]*(none|[0-9]{1,4}(?:[ \t]*,[ \t]*[0-9]{1,4})*)")
-_SUMMARY = re.compile(r"SUMMARY:[ \t]*(\S.*)")
-_LABEL = re.compile(r"LABEL:[ \t]*(\S.*)")
 
 
 @dataclass(frozen=True)
@@ -103,68 +90,3 @@ def prompt_record(prompt: Template) -> dict[str, str]:
 def counted(answers: Sequence[TopicAnswer[Any]]) -> dict[str, int]:
     """Returns how many topics got an answer of each status."""
     return dict(sorted(Counter(answer.status for answer in answers).items()))
-
-
-def parse_rating(text: str) -> int | None:
-    """Returns the rating that a reply ends in: ``RATING: 2``, or ``{"rating": 2}``."""
-    stated = _number(text, "rating", _RATING)
-    return stated if stated is not None and RATINGS[0] <= stated <= RATINGS[1] else None
-
-
-def parse_intruder(text: str, n: int) -> int | None:
-    """Returns which of ``n`` items a reply names, from 0: ``INTRUDER: 4``, ``{"intruder": 4}``."""
-    stated = _number(text, "intruder", _INTRUDER)
-    return stated - 1 if stated is not None and 1 <= stated <= n else None
-
-
-def parse_odd(text: str, n: int) -> tuple[int, ...] | None:
-    """Returns which of ``n`` items are odd, from 0 and rising, at most :data:`MOST_ODD` of them.
-
-    The last line is ``ODD: 3, 7`` or ``ODD: none``, or the reply is ``{"odd": [3, 7]}``.
-    """
-    stated = in_json(text, "odd")
-    if isinstance(stated, list) and all(type(number) is int for number in stated):
-        numbers = stated
-    else:
-        line = on_last_line(text, _ODD)
-        if line is None:
-            return None
-        numbers = [] if line == "none" else [int(part) for part in line.split(",")]
-    if len(set(numbers)) != len(numbers) or len(numbers) > MOST_ODD:
-        return None
-    if not all(1 <= number <= n for number in numbers):
-        return None
-    return tuple(sorted(number - 1 for number in numbers))
-
-
-def parse_summary(text: str, max_characters: int) -> str | None:
-    """Returns the sentence of ``SUMMARY: …`` on the last line, or of ``{"summary": "…"}``."""
-    return _words(text, "summary", _SUMMARY, max_characters)
-
-
-def parse_topic_label(text: str, max_characters: int) -> str | None:
-    """Returns the words of ``LABEL: …`` on the last line, or of ``{"label": "…"}``."""
-    return _words(text, "label", _LABEL, max_characters)
-
-
-def _number(text: str, key: str, pattern: re.Pattern[str]) -> int | None:
-    stated = in_json(text, key)
-    if type(stated) is int:
-        return stated
-    line = on_last_line(text, pattern)
-    return None if line is None else int(line)
-
-
-def _words(text: str, key: str, pattern: re.Pattern[str], max_characters: int) -> str | None:
-    stated = in_json(text, key)
-    if stated is None:
-        stated = on_last_line(text, pattern)
-    if not isinstance(stated, str):
-        return None
-    words = " ".join(stated.split())
-    if len(words) > 1 and words[0] in "\"'“" and words[-1] in "\"'”":
-        words = words[1:-1].strip()
-    # A placeholder copied from the prompt is no answer.
-    if len(words) > max_characters or not re.search(r"\w", words) or words.startswith("("):
-        return None
-    return words

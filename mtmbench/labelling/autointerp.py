@@ -22,8 +22,8 @@ from mtmbench.features.labels import CLASSES, NO_CLASS, in_class
 from mtmbench.features.sae.contexts import Context, FeatureContexts, RandomContext
 from mtmbench.judges.asker import Asker, gather
 from mtmbench.judges.base import Question
-from mtmbench.judges.label_replies import NO_LABEL, parse_active, parse_classes, parse_label
 from mtmbench.judges.prompt import Template, load_template
+from mtmbench.judges.replies import NO_LABEL, parse_active, parse_classes, parse_label
 from mtmbench.labelling.context_text import marked, marks, numbered, plain
 
 LabelStatus = Literal["ok", "none", "unparsed", "refused", "no contexts", "not asked"]

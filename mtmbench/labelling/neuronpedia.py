@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.files import lines_of
 from mtmbench.core.serialise import content_hash
 
 UNLABELLED = "(unlabelled)"
@@ -230,8 +231,7 @@ def _rows(content: str, path: Path) -> Iterable[tuple[str, Any]]:
 
 
 def _lines(content: str, path: Path) -> Iterable[tuple[str, Any]]:
-    # JSON strings may hold other line ends, so only this one parts records.
-    for number, line in enumerate(content.split("\n"), start=1):
+    for number, line in enumerate(lines_of(content), start=1):
         if not line.strip():
             continue
         try:

@@ -11,11 +11,11 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.panel import Panel
+from mtmbench.judges.replies import parse_topic_label
 from mtmbench.judges.topic_questions import (
     TopicAnswer,
     ask_about_topics,
     counted,
-    parse_topic_label,
     prompt_record,
     topic_template,
 )

@@ -26,8 +26,8 @@ from mtmbench.core.types import Corpus
 from mtmbench.judges.asker import Answer, Asker, gather, mark
 from mtmbench.judges.base import JudgeClient, Option, Question
 from mtmbench.judges.budget import total_cost
-from mtmbench.judges.parse import parse_verdict
 from mtmbench.judges.prompt import Prompt, load_prompt
+from mtmbench.judges.replies import parse_verdict
 from mtmbench.matches.options import Projected, document_options
 
 _JUDGED = "abt"

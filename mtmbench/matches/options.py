@@ -19,21 +19,6 @@ _ROUNDING = 1e-6
 """Shares are f32, so 0.45 + 0.30 may fall short of 0.75 by a rounding error."""
 
 
-def document_option(
-    result: TopicResult,
-    row: int,
-    name: str,
-    *,
-    spec: JudgingSpec,
-    representation: Representation,
-    projected: Projected | None = None,
-) -> Option:
-    """Returns what one model shows for one document; see :func:`document_options`."""
-    return document_options(
-        result, [row], name, spec=spec, representation=representation, projected=projected
-    )[0]
-
-
 def document_options(
     result: TopicResult,
     rows: Sequence[int],

@@ -14,7 +14,8 @@ import numpy as np
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.prompt import Template
-from mtmbench.judges.topic_questions import MOST_ODD, TopicAnswer, ask_about_topics, parse_odd
+from mtmbench.judges.replies import MOST_ODD, parse_odd
+from mtmbench.judges.topic_questions import TopicAnswer, ask_about_topics
 
 Columns = tuple[int, ...]
 

@@ -1,11 +1,8 @@
-"""Which documents are judged and who meets whom, both settled before any model is consulted."""
+"""Which documents are judged, settled before any model is consulted."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Hashable, Sequence
-from itertools import combinations
-from typing import TypeVar
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,8 +10,6 @@ from mtmbench.core.cells import League, MatchCell
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import seed_from
 from mtmbench.core.types import Corpus
-
-T = TypeVar("T", bound=Hashable)
 
 
 def sample_documents(corpus: Corpus, n: int, seed: int) -> list[int]:
@@ -42,18 +37,6 @@ def draw_documents(corpus: Corpus, n: int, seed: int) -> list[int]:
         raise InputError(f"documents to judge must be at least 1, not {n!r}")
     generator = np.random.default_rng(seed_from("judged documents", corpus.revision, seed))
     return [int(row) for row in generator.permutation(len(corpus))[:n]]
-
-
-def pairs(competitors: Sequence[T]) -> list[tuple[T, T]]:
-    """Returns every unordered pair of competitors once, in the order given.
-
-    Raises:
-        InputError: a competitor stands twice.
-    """
-    twice = [name for name, count in Counter(competitors).items() if count > 1]
-    if twice:
-        raise InputError(f"competitor {twice[0]!r} stands {competitors.count(twice[0])} times")
-    return list(combinations(competitors, 2))
 
 
 def in_rounds(cells: Sequence[MatchCell]) -> list[MatchCell]:

@@ -14,12 +14,8 @@ from mtmbench.judges.asker import Asker
 from mtmbench.judges.identity import judge_identity
 from mtmbench.judges.prompt import Template
 from mtmbench.judges.registry import load_judge_card
-from mtmbench.judges.topic_questions import (
-    TopicAnswer,
-    TopicStatus,
-    ask_about_topics,
-    parse_summary,
-)
+from mtmbench.judges.replies import parse_summary
+from mtmbench.judges.topic_questions import TopicAnswer, TopicStatus, ask_about_topics
 from mtmbench.matches.match import MatchOutcome
 from mtmbench.matches.options import top_topics
 

@@ -117,11 +117,16 @@ class MetricContext:
         Raises:
             InputError: the context has no word counts, or the result is of other documents.
         """
-        return [words[:n] for words in self._projection(result, n)[0]]
-
-    def projected_weights(self, result: TopicResult, n: int = 10) -> list[list[float]]:
-        """Returns the weights of :meth:`projected_words`."""
-        return [weights[:n] for weights in self._projection(result, n)[1]]
+        self.check(result)
+        counts = self.counts.get("words")
+        if counts is None:
+            raise InputError("projected words need the word counts of the corpus")
+        size = max(n, _PROJECTED)
+        words, _ = self.memo(
+            ("projected", result.revision, counts.revision, size),
+            lambda: projected_words(result.doc_topic, counts, size),
+        )
+        return [row[:n] for row in words]
 
     def top_keys(self, result: TopicResult, view: ItemView | None, n: int) -> list[list[str]]:
         """Returns up to ``n`` items per topic as ids; an item is listed once per topic."""
@@ -181,17 +186,6 @@ class MetricContext:
             self._cache[key] = make()
         value: T = self._cache[key]
         return value
-
-    def _projection(self, result: TopicResult, n: int) -> tuple[list[list[str]], list[list[float]]]:
-        self.check(result)
-        words = self.counts.get("words")
-        if words is None:
-            raise InputError("projected words need the word counts of the corpus")
-        size = max(n, _PROJECTED)
-        return self.memo(
-            ("projected", result.revision, words.revision, size),
-            lambda: projected_words(result.doc_topic, words, size),
-        )
 
     def _reference(
         self, result: TopicResult, view: ItemView | None, window: Window

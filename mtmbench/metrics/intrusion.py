@@ -10,7 +10,7 @@ import numpy as np
 
 from mtmbench.core.serialise import seed_from
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.judges.topic_questions import parse_intruder
+from mtmbench.judges.replies import parse_intruder
 from mtmbench.metrics.base import ItemView, MetricValue
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.judged import NO_JUDGE, JudgedMetric

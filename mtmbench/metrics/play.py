@@ -53,16 +53,6 @@ def play_cell(
     return metric().compute(result, context, view=view, **params)
 
 
-def play_metrics(
-    result: TopicResult, context: MetricContext, names: Sequence[str] = ()
-) -> list[tuple[str, ItemView | None, Mapping[str, Any], MetricValue]]:
-    """Computes every cell of the named metrics, in the order of :func:`metric_cells`."""
-    return [
-        (name, view, params, play_cell(result, context, name, view, params))
-        for name, view, params in metric_cells(names)
-    ]
-
-
 def _unmet(metric: type[Metric], context: MetricContext, view: ItemView | None) -> str | None:
     if view == "projected" and context.counts.get("words") is None:
         return "projected words need the word counts of the corpus, which were not given"

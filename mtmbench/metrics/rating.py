@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any, ClassVar
 
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.judges.topic_questions import parse_rating
+from mtmbench.judges.replies import parse_rating
 from mtmbench.metrics.base import ItemView, MetricValue
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.judged import NO_JUDGE, JudgedMetric

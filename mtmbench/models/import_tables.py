@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.files import lines_of
 
 ARRAY_SUFFIXES = (".npy", ".csv")
 NAME_SUFFIXES = (".txt", ".json", ".npy")
@@ -109,7 +111,7 @@ def read_names(path: Path) -> tuple[str, ...]:
         return tuple(str(name) for name in read_table(path).values.ravel())
     text = _text(path)
     if path.suffix != ".json":
-        return tuple(text.removesuffix("\n").split("\n")) if text else ()
+        return tuple(lines_of(text))
     try:
         data = json.loads(text)
     except ValueError as error:
@@ -151,7 +153,7 @@ def _array(file: Any, name: str, path: Path) -> NDArray[Any]:
 
 
 def _csv_lines(path: Path) -> list[tuple[int, list[str]]]:
-    reader = csv.reader(_text(path).splitlines())
+    reader = csv.reader(io.StringIO(_text(path, newline=""), newline=""))
     try:
         lines = [(reader.line_num, cells) for cells in reader if any(c.strip() for c in cells)]
     except csv.Error as error:
@@ -161,9 +163,10 @@ def _csv_lines(path: Path) -> list[tuple[int, list[str]]]:
     return lines
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, newline: str | None = None) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig", newline=newline) as file:
+            return file.read()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:

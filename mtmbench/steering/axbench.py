@@ -7,7 +7,6 @@ without an overall score; they are counted.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -17,6 +16,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.judges.asker import Asker, gather
 from mtmbench.judges.base import Question
 from mtmbench.judges.prompt import Template, cut_at_sentence, load_template
+from mtmbench.judges.replies import parse_axbench_rating
 from mtmbench.judges.topic_questions import prompt_record
 
 ASPECTS = ("concept", "instruction", "fluency")
@@ -25,8 +25,6 @@ _SHOWN = {
     "instruction": ("opening", "text"),
     "fluency": ("text",),
 }
-_RATING = re.compile(r"RATING:[ \t]*([012])")
-_STATED = re.compile(r"(?i:rating):[ \t]*([0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -113,19 +111,6 @@ async def rate_texts(asker: Asker, texts: Sequence[SteeredText]) -> Ratings:
     return Ratings(tuple(scores), asker.record(), prompts)
 
 
-def parse_rating(text: str) -> int | None:
-    """Returns the rating that a reply ends in, or None if it is unparsed.
-
-    The last line is ``RATING: 0``, ``RATING: 1`` or ``RATING: 2``; a reply that states another
-    rating elsewhere is unparsed.
-    """
-    lines = text.strip().splitlines()
-    match = _RATING.fullmatch(lines[-1].strip()) if lines else None
-    if match is None or set(_STATED.findall(text)) != {match.group(1)}:
-        return None
-    return int(match.group(1))
-
-
 def _known(scores: Sequence[Scores], name: str) -> list[float]:
     return [value for value in (getattr(each, name) for each in scores) if value is not None]
 
@@ -150,4 +135,4 @@ async def _ask(
     values = {name: known[name] for name in _SHOWN[aspect]}
     question = Question("rating", {"task": aspect, **known}, (), template.messages(values))
     answer = await asker.ask(question, f"{aspect} of text {number}")
-    return None if answer.refused else parse_rating(answer.text)
+    return None if answer.refused else parse_axbench_rating(answer.text)

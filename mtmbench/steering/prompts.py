@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.files import lines_of
 
 BUILT_IN = Path(__file__).with_name("prompts.txt")
 """A hundred openings that name no subject."""
@@ -21,7 +22,7 @@ def load_prompts(path: Path | None = None) -> tuple[str, ...]:
     """
     file = path or BUILT_IN
     try:
-        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in lines_of(file.read_text(encoding="utf-8"))]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read prompts from {file}: {error}") from error
     prompts = [line for line in lines if line and not line.startswith("#")]

@@ -264,22 +264,6 @@ def check_topic(result: TopicResult, topic: int) -> None:
         )
 
 
-def mean_pairwise_cosine(vectors: Sequence[SteeringVector]) -> float:
-    """Returns the mean cosine over all pairs of different vectors.
-
-    Raises:
-        InputError: there are fewer than two, or they are of different places.
-    """
-    if len(vectors) < 2:
-        raise InputError(f"a pairwise cosine needs two vectors, not {len(vectors)}")
-    for other in vectors[1:]:
-        _check_same_space(vectors[0], other)
-    stacked = np.stack([vector.direction.astype(np.float64) for vector in vectors])
-    n = len(vectors)
-    total = float(np.square(stacked.sum(axis=0)).sum() - np.square(stacked).sum())
-    return total / (n * (n - 1))
-
-
 def _sum(terms: Sequence[tuple[float, SteeringVector]]) -> SteeringVector:
     first = terms[0][1]
     for factor, vector in terms:

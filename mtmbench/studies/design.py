@@ -79,10 +79,6 @@ class Design:
         """Returns the feature settings by name, as ``features.params.settings`` holds them."""
         return {point.name: dict(point.values) for point in self.points}
 
-    def baseline_of(self, point: Point) -> Point:
-        """Returns the setting that ``point`` is held against; itself for a baseline."""
-        return next(p for p in self.points if p.series == point.series and p.baseline)
-
 
 def make_design(name: str, make_source: Callable[[Mapping[str, Any]], Any]) -> Design:
     """Lays out a study over a feature source.
@@ -104,11 +100,6 @@ def make_design(name: str, make_source: Callable[[Mapping[str, Any]], Any]) -> D
     for point in design.points:
         source.describe(point.name)
     return design
-
-
-def study_names() -> list[str]:
-    """Returns the names of the studies that vary a feature setting."""
-    return sorted(_MAKERS)
 
 
 def _threshold(make_source: Callable[[Mapping[str, Any]], Any]) -> Design:

@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mtmbench.core.errors import InputError, did_you_mean
+from mtmbench.core.files import csv_text
 from mtmbench.core.serialise import write_atomically
 from mtmbench.features.base import TokenContext
+from mtmbench.judges.replies import MATCHES, parse_match
 
 if TYPE_CHECKING:
     from mtmbench.judges.prompt import Template
 
 
-MARK_VALUES = ("yes", "no", "unsure", "unparsed", "refused")
+MARK_VALUES = (*MATCHES, "unparsed", "refused")
 """What a case may be marked; a person writes one of the first three."""
 
 PROMPT = "feature_match"
 
-_BY_HAND = MARK_VALUES[:3]
 _COLUMNS = ("doc_id", "rank", "feature", "label", "count", "matches")
 _EXCERPT = 1500
 _PLACEHOLDERS = ("fence", "open", "close", "document", "passages", "label")
 _SETTINGS = {"document_characters": 100, "context_characters": 40}
-_LAST_LINE = re.compile(r"MATCH:[ \t]*(yes|no|unsure)")
 
 
 @dataclass(frozen=True)
@@ -45,12 +43,10 @@ def marks_csv(cases: Sequence[Case]) -> str:
     from mtmbench.judges.prompt import cut_at_sentence
 
     contexts = [f"context_{i + 1}" for i in range(N_CONTEXTS)]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [*_COLUMNS, *contexts, "text"], lineterminator="\n")
-    writer.writeheader()
+    rows = []
     for case in cases:
         shown = [" ".join(f"{c.before}⟦{c.token}⟧{c.after}".split()) for c in case.contexts]
-        writer.writerow(
+        rows.append(
             {
                 "doc_id": case.doc_id,
                 "rank": case.rank,
@@ -62,7 +58,7 @@ def marks_csv(cases: Sequence[Case]) -> str:
                 "text": cut_at_sentence(case.text, _EXCERPT),
             }
         )
-    return text.getvalue()
+    return csv_text([*_COLUMNS, *contexts, "text"], rows)
 
 
 def write_cases(path: Path, content: str) -> None:
@@ -101,9 +97,9 @@ def read_marks(path: Path, cases: Sequence[Case]) -> Marks:
                 f"labelled {row['label']!r} in this study; mark the file that it wrote"
             )
         mark = (row["matches"] or "").strip().lower()
-        if mark and mark not in _BY_HAND:
+        if mark and mark not in MATCHES:
             raise InputError(
-                f"{path}, row {number}: matches is {row['matches']!r}{did_you_mean(mark, _BY_HAND)}"
+                f"{path}, row {number}: matches is {row['matches']!r}{did_you_mean(mark, MATCHES)}"
             )
         if identity in seen:
             raise InputError(f"{path}, row {number}: the same case stands there twice")
@@ -136,28 +132,6 @@ def judge_cases(
         values = panel.run(_ask(asker, template, corpus, cases))
         marked_by = {"kind": "judge", "card": judge, "prompt": prompt_record(template)}
         return Marks(values, {**marked_by, **_plain(asker.record())})
-
-
-def parse_match(text: str) -> str:
-    """Returns what a reply says, "unparsed" if it says nothing clear.
-
-    Its last line is ``MATCH: yes``, ``no`` or ``unsure``, or it is a JSON object ``{"match": …}``,
-    beside which a string ``"reason"`` may stand; no other line says another thing.
-    """
-    reply = text.strip()
-    if reply.startswith("{"):
-        try:
-            stated = json.loads(reply)
-        except (ValueError, RecursionError):
-            return "unparsed"
-        known = set(stated) <= {"match", "reason"} and isinstance(stated.get("reason", ""), str)
-        value = stated.get("match")
-        return value if known and value in _BY_HAND else "unparsed"
-    lines = [line.strip() for line in reply.splitlines()]
-    said = {match.group(1) for line in lines if (match := _LAST_LINE.fullmatch(line))}
-    if len(said) != 1 or not _LAST_LINE.fullmatch(lines[-1]):
-        return "unparsed"
-    return said.pop()
 
 
 async def _ask(

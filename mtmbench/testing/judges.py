@@ -10,8 +10,8 @@ from typing import Any
 from mtmbench.core.cards import JudgeCard, JudgingSpec
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.base import Completion, JudgeClient, Option, Question
-from mtmbench.judges.parse import parse_verdict
 from mtmbench.judges.prompt import load_prompt
+from mtmbench.judges.replies import DECISIONS, parse_verdict
 from mtmbench.matches.match import MatchOutcome, Pair, Player, judge_pair
 from mtmbench.matches.options import Projected, document_options
 from mtmbench.testing.contract import ContractError, check_identity, made, require
@@ -81,8 +81,8 @@ async def _check_replies(client: JudgeClient, decoding: dict[str, Any], name: st
         )
         verdicts.append(verdict)
     require(
-        any(verdict in ("A", "B", "tie") for verdict in verdicts),
-        f"{name}: none of {len(verdicts)} replies states a verdict; see mtmbench.judges.parse",
+        any(verdict in DECISIONS for verdict in verdicts),
+        f"{name}: none of {len(verdicts)} replies states a verdict; see mtmbench.judges.replies",
     )
 
 

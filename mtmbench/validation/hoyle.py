@@ -11,7 +11,6 @@ import numpy as np
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json_lines
 from mtmbench.core.serialise import seed_from
-from mtmbench.metrics.human import STORED_SCORES
 from mtmbench.validation.folder import human_folder
 
 FOLDER = "human_hoyle2021"
@@ -21,6 +20,12 @@ N_WORDS = 10
 RATING_LEVELS = 3
 N_SHOWN = 5
 """Topic words beside the intruder."""
+_COHERENCE = {
+    "npmi": "c_npmi_10_full",
+    "c_v": "c_v_full",
+    "uci": "c_uci_full",
+    "u_mass": "u_mass_full",
+}
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ def read_hoyle(data_dir: Path | None) -> list[HoyleTopic]:
                 row["dataset"], row["model"], int(row["topic_idx"]), tuple(row["words"]),
                 float(np.mean(row["ratings_scores_raw"])),
                 float(np.mean(row["intrusion_scores_raw"])),
-                {name: float(row[stored]) for name, stored in STORED_SCORES.items()},
+                {name: float(row[stored]) for name, stored in _COHERENCE.items()},
             )
             for row in read_json_lines(path)
         ]  # fmt: skip

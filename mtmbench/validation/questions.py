@@ -1,8 +1,7 @@
-"""The questions of ``mtmbench validate``, and what a reply to each must look like."""
+"""The questions of ``mtmbench validate``."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from mtmbench.judges.base import Option, Question, ShownTopic
@@ -15,7 +14,6 @@ Asked = tuple[Question, str]
 """A question, and what it is about."""
 
 _DOCUMENTS = {"exemplar_characters": 50, "document_characters": 100}
-_NUMBER = r"(\d+(?:\.\d+)?)"
 
 
 def fit_questions(topics: Sequence[ProxannTopic]) -> list[Asked]:
@@ -82,48 +80,6 @@ def intrusion_questions(tasks: Sequence[IntrusionTask]) -> list[Asked]:
         question = Question("intrusion", context, options, messages)
         asked.append((question, f"intruder {task.draw} of topic {task.topic}"))
     return asked
-
-
-def parse_level(text: str, name: str, highest: float, lowest: float = 1) -> float | None:
-    """Returns the level that a reply's last line states, ``NAME: 3``, or None.
-
-    A fraction is a level too: judges that weigh their answers state one. A level outside
-    ``lowest`` to ``highest``, and a reply that states another level elsewhere, is no answer.
-    """
-    found = _last_line(text, name, _NUMBER)
-    if found is None:
-        return None
-    level = float(found)
-    return level if lowest <= level <= highest else None
-
-
-def parse_intruder(text: str, n: int) -> int | None:
-    """Returns the place, from 0, that a reply's last line names, ``INTRUDER: 4``, or None."""
-    found = _last_line(text, "INTRUDER", r"(\d+)")
-    return int(found) - 1 if found is not None and 1 <= int(found) <= n else None
-
-
-def parse_ranking(text: str, n: int) -> tuple[int, ...] | None:
-    """Returns the rank of each of n documents, the best highest (n to 1), or None.
-
-    The last line must name every document once, ``RANKING: 2, 1, 3``, the best first.
-    """
-    found = _last_line(text, "RANKING", r"(\d+(?:\s*,\s*\d+)*)")
-    if found is None:
-        return None
-    places = [int(place) for place in found.split(",")]
-    if sorted(places) != list(range(1, n + 1)):
-        return None
-    return tuple(n - places.index(document) for document in range(1, n + 1))
-
-
-def _last_line(text: str, name: str, value: str) -> str | None:
-    lines = text.strip().splitlines()
-    found = re.fullmatch(rf"{name}:[ \t]*{value}", lines[-1].strip()) if lines else None
-    if found is None:
-        return None
-    stated = set(re.findall(rf"\b{name}:[ \t]*{value}", text))
-    return found[1] if stated <= {found[1]} else None
 
 
 def _group(topic: ProxannTopic, template: Template) -> dict[str, str]:

@@ -17,6 +17,7 @@ from mtmbench.judges.base import Question
 from mtmbench.judges.panel import Panel
 from mtmbench.judges.prompt import prompt_names
 from mtmbench.judges.registry import JUDGES, load_judge_card
+from mtmbench.judges.replies import parse_hoyle_intruder, parse_level, parse_ranking
 from mtmbench.stats.correlation import Scores
 from mtmbench.validation import proxann
 from mtmbench.validation.board import write_board
@@ -33,9 +34,6 @@ from mtmbench.validation.questions import (
     Asked,
     fit_questions,
     intrusion_questions,
-    parse_intruder,
-    parse_level,
-    parse_ranking,
     rank_questions,
     rating_questions,
 )
@@ -182,7 +180,7 @@ async def _validate(
     }
     tasks = intrusion_tasks(data.hoyle, DRAWS)
     texts = await interview.replies(intrusion_questions(tasks))
-    places = [None if text is None else parse_intruder(text, N_SHOWN + 1) for text in texts]
+    places = [None if text is None else parse_hoyle_intruder(text, N_SHOWN + 1) for text in texts]
     found: dict[str, list[bool]] = {}
     for task, place in zip(tasks, places, strict=True):
         if place is not None:

@@ -15,8 +15,8 @@ from mtmbench.core.serialise import content_hash, seed_from
 from mtmbench.judges.base import Question
 from mtmbench.judges.clients.human import HumanJudge
 from mtmbench.judges.clients.human_votes import Vote, option_key, vote_key
-from mtmbench.judges.parse import Decision
 from mtmbench.judges.prompt import cut_at_sentence, load_prompt
+from mtmbench.judges.replies import Decision
 from mtmbench.matches.match import questions
 from mtmbench.matches.rewrites import rewrites_path
 from mtmbench.run.exhibits import NothingToShowError

@@ -23,7 +23,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from mtmbench.core.errors import InputError
-from mtmbench.judges.clients.human_votes import VERDICTS, Vote, VoteFile, votes_csv
+from mtmbench.judges.clients.human_votes import Vote, VoteFile, votes_csv
+from mtmbench.judges.replies import DECISIONS
 from mtmbench.voting.ballot import Ballot, Item
 
 _MOST_BYTES = 10_000
@@ -94,11 +95,11 @@ class VotingServer(ThreadingHTTPServer):
             item = self._of(voter).get(question)
             if item is None:
                 raise InputError("there is no such question for this voter")
-            for known in VERDICTS:
+            for known in DECISIONS:
                 if verdict == known:
                     self._votes.add([item.voted(known)])
                     return self._next(voter)
-            raise InputError(f"a verdict is one of {', '.join(VERDICTS)}, not {verdict!r:.40}")
+            raise InputError(f"a verdict is one of {', '.join(DECISIONS)}, not {verdict!r:.40}")
 
     def undo(self, voter: str) -> dict[str, Any]:
         """Takes a voter's last vote back and returns its question, or the next if there is none.

@@ -14,11 +14,14 @@ import itertools
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.judges.clients.scripted import expected_scores
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from support.expected_scores import expected_scores
+
 from mtmbench.stats.bradley_terry import fit_wins, to_elo
 from mtmbench.stats.rate import rate
 
@@ -111,9 +114,7 @@ def true_elo(scenario: Scenario) -> NDArray[np.float64]:
         for node, weight in zip(nodes, weights, strict=True):
             # The difference of two documents' likings has √2 times their deviation.
             lead = STRENGTHS[i] - STRENGTHS[j] + np.sqrt(2) * scenario.document_effect * node
-            scores = expected_scores(
-                [lead, 0.0], scenario.tie_rate, scenario.position_bias, scenario.failure_rate
-            )
+            scores = expected_scores([lead, 0.0], scenario.tie_rate, scenario.position_bias)
             expected[i, j] += weight * scores[0, 1]
             expected[j, i] += weight * scores[1, 0]
     return to_elo(fit_wins(expected))

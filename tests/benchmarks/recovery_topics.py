@@ -10,10 +10,13 @@ shipped SAE's encoder. Found and planted topics are matched one to one (Hungaria
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
-from mtmbench.models.planted import Planted, matched_cosine, plant_lda, plant_metm
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from support.planted import Planted, matched_cosine, plant_lda, plant_metm
 
 LEAST_MEAN = {"lda": 0.9, "mlda": 0.9, "etm": 0.8, "metm": 0.85}
 LEAST_TOPIC = 0.7

@@ -4,11 +4,13 @@ import copy
 import json
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+import tomli_w
 
-from mtmbench.boards.compare import Change, Comparison, Tolerances, compare_boards, compare_files
+from mtmbench.boards.compare import Change, Comparison, Tolerances, compare_files
 from mtmbench.cli.app import main
 from mtmbench.core.errors import InputError, UnknownNameError
 
@@ -60,6 +62,18 @@ def board() -> dict[str, Any]:
             "npmi": {"version": 1, "higher_is_better": True},
         },
     }
+
+
+def compare_boards(
+    old: dict[str, Any], new: dict[str, Any], tolerances: dict[str, Any]
+) -> Comparison:
+    """Compares boards as the command does, from files."""
+    with TemporaryDirectory() as name:
+        paths = [Path(name) / file for file in ("old.json", "new.json", "tolerances.toml")]
+        paths[0].write_text(json.dumps(old), encoding="utf-8")
+        paths[1].write_text(json.dumps(new), encoding="utf-8")
+        paths[2].write_text(tomli_w.dumps(tolerances), encoding="utf-8")
+        return compare_files(*paths)
 
 
 def _against(board: dict[str, Any], change: Any) -> Comparison:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support.odd_text import ODD_TEXT
 
 from mtmbench.core.errors import InputError, StoreInUseError
 from mtmbench.core.store import RunInfo, RunStore, read_records
@@ -57,7 +58,9 @@ def test_a_batch_is_added_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_run_info_keeps_tracebacks_out_of_the_records(tmp_path: Path) -> None:
     with RunStore(tmp_path) as store:
         store.add([(record("a", "error"), RunInfo(1.0, 2.0, "Traceback: secret path"))])
-        assert store.tracebacks() == {"a": "Traceback: secret path"}
+        with sqlite3.connect(tmp_path / "store.sqlite") as db:
+            kept = db.execute("SELECT key, traceback FROM run_info").fetchall()
+        assert kept == [("a", "Traceback: secret path")]
         assert "secret" not in store.export().read_text()
 
 
@@ -122,5 +125,27 @@ def test_a_later_schema_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "records.jsonl"
     path.write_text(record("a").to_json() + "\n{half a rec\n")
-    with pytest.raises(InputError, match=r"records\.jsonl:2"):
+    with pytest.raises(InputError, match=r"records\.jsonl, line 2: not a record"):
         read_records(path)
+
+
+def test_records_with_odd_characters_are_read_back_and_blank_lines_are_none(tmp_path: Path) -> None:
+    made = [
+        Record("metric", key, "ok", {"topic": [ODD_TEXT], "value": 1.0}, {"mtmbench": "0"})
+        for key in ("a", "b")
+    ]
+    with RunStore(tmp_path) as store:
+        add(store, *made)
+        assert list(store.records()) == made
+        path = store.export()
+    assert read_records(path) == made
+    path.write_text(path.read_text(encoding="utf-8") + "\n  \n", encoding="utf-8")
+    assert read_records(path) == made
+
+
+def test_records_that_are_no_text_or_not_there_are_an_input_error(tmp_path: Path) -> None:
+    path = tmp_path / "records.jsonl"
+    path.write_bytes(b"\xff\n")
+    for missing in (path, tmp_path / "none.jsonl"):
+        with pytest.raises(InputError, match=f"cannot read .*{missing.name}"):
+            read_records(missing)

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from support.odd_text import ODD_TEXT
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Corpus
@@ -96,3 +97,12 @@ def test_no_subsets_and_a_clear_error_where_gensim_lacks_its_test_data(
     monkeypatch.setattr(embedded, "find_spec", lambda name: spec)
     with pytest.raises(InputError, match=r"lacks test/test_data/lee_background\.cor"):
         load_corpus("lee")
+
+
+def test_a_document_of_lee_may_hold_odd_characters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "lee.cor"
+    file.write_text(f"{ODD_TEXT}\nSecond.\n", encoding="utf-8")
+    monkeypatch.setattr(embedded, "_gensim_file", lambda *_: file)
+    assert embedded.load_lee().texts == (ODD_TEXT, "Second.")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from support.odd_text import ODD_TEXT
 
 from mtmbench.core.errors import InputError
 from mtmbench.corpora.load import load_corpus
@@ -233,3 +234,34 @@ def test_octis_folders_of_the_shared_data(shared_data: Path, name: str, document
     assert corpus.source["tokens_out_of_vocabulary"] == 0
     words = sum(len(text.split(" ")) for text in corpus.texts) / documents
     assert words == pytest.approx(metadata["words_document_mean"], abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["c.jsonl", "c.jsonl.gz", "c.csv", "c.tsv", "texts"])
+def test_odd_characters_are_read_back(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    rows = [
+        {"id": "a", "text": ODD_TEXT, "label": ODD_TEXT},
+        {"id": "b", "text": "t", "label": "l"},
+    ]
+    if name == "texts":
+        for row in rows:
+            file = path / row["label"] / f"{row['id']}.txt"
+            file.parent.mkdir(parents=True)
+            file.write_text(row["text"], encoding="utf-8")
+        rows.reverse()
+    elif "jsonl" in name:
+        data = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+        path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    else:
+        write_csv(path, rows, "\t" if path.suffix == ".tsv" else ",")
+    corpus = load_corpus(path)
+    assert corpus.texts == tuple(row["text"] for row in rows)
+    assert corpus.labels == tuple(row["label"] for row in rows)
+
+
+def test_an_octis_document_may_hold_odd_characters(tmp_path: Path) -> None:
+    (tmp_path / "vocabulary.txt").write_text("one\n")
+    (tmp_path / "corpus.tsv").write_text(f"{ODD_TEXT}\ttrain\tl\r\nb\ttest\tm\n", encoding="utf-8")
+    corpus = load_corpus(tmp_path)
+    assert corpus.texts == (ODD_TEXT, "b")
+    assert corpus.labels == ("l", "m")

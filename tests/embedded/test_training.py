@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtmbench.core.errors import InputError
-from mtmbench.embedded.training.activations import CHUNK_TOKENS, Passage, cut, window_means
+from mtmbench.embedded.training.activations import Passage, window_means
 from mtmbench.embedded.training.minilm import LEVELS, firings
 from mtmbench.embedded.training.topk import TopK, TrainingPlan, explained_variance, train
 from mtmbench.features.sae.keyless_labels import DEAD, PIECES, STOP_WORDS, Context, Labeller
@@ -35,12 +35,6 @@ def test_a_window_of_one_is_the_token_itself_and_of_zero_an_error() -> None:
     assert window_means(values, np.array([3]), 1) is values
     with pytest.raises(InputError, match="window is 0"):
         window_means(values, np.array([3]), 0)
-
-
-def test_chunks_hold_every_token_once() -> None:
-    chunks = cut(range(600))
-    assert [len(c) for c in chunks] == [CHUNK_TOKENS, CHUNK_TOKENS, 600 - 2 * CHUNK_TOKENS]
-    assert [token for chunk in chunks for token in chunk] == list(range(600))
 
 
 def test_training_finds_planted_directions() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.chat_server import ChatServer, Fail, Say
+from support.odd_text import ODD_TEXT
 
 from mtmbench.core.cards import EndpointSpec, JudgeCard, PriceSpec
 from mtmbench.core.errors import InputError
@@ -159,3 +160,9 @@ def test_a_budget_bounds_what_is_submitted(server: ChatServer, tmp_path: Path) -
 def test_other_clients_have_no_batches(tmp_path: Path) -> None:
     with Ledger(tmp_path / "l.sqlite") as ledger, pytest.raises(InputError, match="no Batch API"):
         BatchAsker(ScriptedJudge(), JudgeCard(client="scripted"), ledger)
+
+
+def test_odd_characters_of_a_reply_are_collected(server: ChatServer, tmp_path: Path) -> None:
+    visit(server, tmp_path, "ab")
+    server.then(Say(ODD_TEXT), Say("VERDICT: B"))
+    assert visit(server, tmp_path, "ab") == ([ODD_TEXT, "VERDICT: B"], None)

@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from support.odd_text import ODD_TEXT
 
 from mtmbench.core.errors import InputError
 from mtmbench.judges.ledger import Answer, Batch, Ledger
@@ -144,3 +145,12 @@ def test_a_claim_of_another_life_of_the_pid_is_dead(tmp_path: Path) -> None:
             db.execute("INSERT INTO claims VALUES ('k', 'o', ?, 'long ago')", (os.getpid(),))
         obtained = ledger.obtain("k", "what", succeed, asyncio.Semaphore(1))
         assert asyncio.run(asyncio.wait_for(obtained, 5)).text == "mine"
+
+
+def test_odd_characters_of_a_reply_are_kept(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        asyncio.run(ledger.keep([(Answer("k", ODD_TEXT, False, {}, ODD_TEXT), "what")]))
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        found = ledger.get("k")
+    assert found is not None
+    assert (found.text, found.model_revision) == (ODD_TEXT, ODD_TEXT)

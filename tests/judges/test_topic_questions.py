@@ -11,100 +11,13 @@ import pytest
 from mtmbench.core.cards import JudgeCard
 from mtmbench.judges.base import Completion, JudgeClient, Question
 from mtmbench.judges.panel import Panel
+from mtmbench.judges.replies import parse_rating
 from mtmbench.judges.topic_questions import (
     TopicAnswer,
     ask_about_topics,
     counted,
-    parse_intruder,
-    parse_odd,
-    parse_rating,
-    parse_summary,
-    parse_topic_label,
     topic_template,
 )
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("RATING: 2", 2),
-        ("They share a subject.\n\n RATING:3 ", 3),
-        ('{"rating": 1, "reason": "RATING: 3"}', 1),
-        ("RATING: 4", None),
-        ("RATING: 0", None),
-        ("RATING: 2.5", None),
-        ("RATING: 2 or 3", None),
-        ("RATING: 2\nRATING: 3", None),
-        ("RATING: 3\nI hope this helps.", None),
-        ('{"rating": true}', None),
-        ('{"rating": "2"}', None),
-        ('{"rating": 2, "rating": 3}', None),
-        ("2", None),
-        ("rating: 2", None),
-        ("", None),
-    ],
-)
-def test_rating(text: str, expected: int | None) -> None:
-    assert parse_rating(text) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("INTRUDER: 6", 5),
-        ("It is the fourth.\nINTRUDER: 1", 0),
-        ('{"intruder": 2}', 1),
-        ("INTRUDER: 7", None),
-        ("INTRUDER: 0", None),
-        ("INTRUDER: soup", None),
-        ("INTRUDER: 2\nINTRUDER: 3", None),
-    ],
-)
-def test_intruder(text: str, expected: int | None) -> None:
-    assert parse_intruder(text, 6) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("ODD: none", ()),
-        ("ODD: 9, 4", (3, 8)),
-        ("ODD: 4", (3,)),
-        ('{"odd": [2]}', (1,)),
-        ('{"odd": []}', ()),
-        ("ODD: 1, 2, 3", None),
-        ("ODD: 2, 2", None),
-        ("ODD: 11", None),
-        ("ODD: 0", None),
-        ("ODD:", None),
-        ("ODD: soup", None),
-        ("ODD: none\nODD: 1", None),
-        ('{"odd": [true]}', None),
-    ],
-)
-def test_odd(text: str, expected: tuple[int, ...] | None) -> None:
-    assert parse_odd(text, 10) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("SUMMARY: Texts  about cooking.", "Texts about cooking."),
-        ('Well.\nSUMMARY: "Texts about cooking."', "Texts about cooking."),
-        ('{"summary": "Cooking,\\nat home."}', "Cooking, at home."),
-        ("SUMMARY: one\nSUMMARY: two", None),
-        ("SUMMARY: " + "x" * 41, None),
-        ("SUMMARY: (none)", None),
-        ("SUMMARY: ...", None),
-        ("SUMMARY:", None),
-        ("Texts about cooking.", None),
-    ],
-)
-def test_summary_and_label(text: str, expected: str | None) -> None:
-    assert parse_summary(text, 40) == expected
-    label = text.replace("SUMMARY", "LABEL").replace("summary", "label")
-    assert parse_topic_label(label, 40) == expected
-
 
 TASKS = ("summary", "topic_label", "refine", "rating", "intrusion")
 

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 import pytest
+from support.odd_text import ODD_TEXT
 
 from mtmbench.core.errors import InputError
 from mtmbench.labelling import neuronpedia_fetch
@@ -81,6 +82,12 @@ def source_hash(path: Path) -> str:
 
     data = path.read_bytes()
     return content_hash((gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode())
+
+
+def test_odd_characters_of_an_explanation_part_no_records(tmp_path: Path) -> None:
+    path = write(tmp_path / "export", [record(0, ODD_TEXT), record(1, "rivers")], "jsonl")
+    # A label is one line: white space in it is single spaces.
+    assert neuronpedia_labels(str(path), 2).labels == ("one two three four five", "rivers")
 
 
 def test_one_explainer_may_be_asked_for(tmp_path: Path) -> None:

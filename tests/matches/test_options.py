@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,8 +9,8 @@ import pytest
 from mtmbench.core.cards import JudgingSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.judges.base import EMPTY_TOPIC
-from mtmbench.matches.options import document_option, document_options, top_topics
+from mtmbench.judges.base import EMPTY_TOPIC, Option
+from mtmbench.matches.options import document_options, top_topics
 
 MakeResult = Callable[..., TopicResult]
 
@@ -44,14 +45,16 @@ def test_more_topics_until_the_share_is_reached() -> None:
     assert top_topics(shares, max_topics=4, share=1.0) == [3, 2, 1, 0]
 
 
+def document_option(result: TopicResult, row: int, **options: Any) -> Option:
+    return document_options(result, [row], "me", **options)[0]
+
+
 def test_option_shows_items_weights_and_projected_words(
     make_result: MakeResult, spec: JudgingSpec
 ) -> None:
     result = make_result([[0.6, 0.4], [1, 0], [0, 1], [0, 0]], [["a", "b"], ["c", "d", "e"]])
     projected = ([["x", "y"], ["z"]], [[2.0, 1.0], [3.0]])
-    option = document_option(
-        result, 0, "me", spec=spec, representation="items", projected=projected
-    )
+    option = document_option(result, 0, spec=spec, representation="items", projected=projected)
     assert option.name == "me"
     first, second = option.topics
     assert first.share == pytest.approx(0.6)
@@ -73,7 +76,7 @@ def test_no_mass_is_no_topic(make_result: MakeResult, spec: JudgingSpec) -> None
 def test_items_are_cut_to_top_items(make_result: MakeResult) -> None:
     result = make_result([[1.0]] * 4, [[f"w{i}" for i in range(30)]])
     spec = JudgingSpec(top_items=3)
-    option = document_option(result, 0, "me", spec=spec, representation="items")
+    option = document_option(result, 0, spec=spec, representation="items")
     assert option.topics[0].items == ("w0", "w1", "w2")
 
 
@@ -81,7 +84,7 @@ def test_a_topic_without_items_is_shown_as_empty(
     make_result: MakeResult, spec: JudgingSpec
 ) -> None:
     result = make_result([[1.0, 0.0]] * 4, [[], ["a"]])
-    option = document_option(result, 0, "me", spec=spec, representation="items")
+    option = document_option(result, 0, spec=spec, representation="items")
     assert [topic.description for topic in option.topics] == [EMPTY_TOPIC]
 
 
@@ -89,8 +92,8 @@ def test_summaries_are_shown_on_their_board_only(
     make_result: MakeResult, spec: JudgingSpec
 ) -> None:
     result = make_result([[1.0]] * 4, [["a", "b"]], summaries=["Ice\n hockey."])
-    summary = document_option(result, 0, "me", spec=spec, representation="summary")
-    items = document_option(result, 0, "me", spec=spec, representation="items")
+    summary = document_option(result, 0, spec=spec, representation="summary")
+    items = document_option(result, 0, spec=spec, representation="items")
     assert summary.topics[0].description == "Ice hockey."
     assert items.topics[0].description == "a, b"
 
@@ -98,11 +101,11 @@ def test_summaries_are_shown_on_their_board_only(
 def test_errors_name_what_is_wrong(make_result: MakeResult, spec: JudgingSpec) -> None:
     result = make_result([[1.0]] * 4, [["a"]])
     with pytest.raises(InputError, match="me has no topic summaries"):
-        document_option(result, 0, "me", spec=spec, representation="summary")
+        document_option(result, 0, spec=spec, representation="summary")
     with pytest.raises(InputError, match="row 4 of a result over 4 documents"):
-        document_option(result, 4, "me", spec=spec, representation="items")
+        document_option(result, 4, spec=spec, representation="items")
     with pytest.raises(InputError, match="projected words of 2 topics"):
         document_option(
-            result, 0, "me", spec=spec, representation="items",
+            result, 0, spec=spec, representation="items",
             projected=([["x"], ["y"]], [[1.0], [1.0]]),
         )  # fmt: skip

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from support import SUPPORT
 
-from mtmbench.boards.cells import read_records
 from mtmbench.boards.write import write_board
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
 from mtmbench.core.plugins import load_plugins
+from mtmbench.core.store import read_records
 from mtmbench.core.types import Record
 from mtmbench.judges.registry import JUDGES
 from mtmbench.matches.rewrites import read_rewrites, rewrites_path

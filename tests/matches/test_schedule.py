@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from math import comb
 
 import pytest
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Corpus
-from mtmbench.matches.schedule import pairs, sample_documents
+from mtmbench.matches.schedule import sample_documents
 
 
 def _corpus(n: int, word: str = "text") -> Corpus:
@@ -44,18 +43,3 @@ def test_every_row_is_equally_likely() -> None:
 def test_no_documents_is_an_error() -> None:
     with pytest.raises(InputError, match="at least 1, not 0"):
         sample_documents(_corpus(5), 0, seed=0)
-
-
-def test_every_pair_meets_once() -> None:
-    names = ["lda", "mlda", "etm", "metm"]
-    met = pairs(names)
-    assert len(met) == comb(4, 2)
-    assert {frozenset(pair) for pair in met} == {
-        frozenset({a, b}) for a in names for b in names if a != b
-    }
-    assert met[0] == ("lda", "mlda")
-
-
-def test_a_competitor_standing_twice_is_an_error() -> None:
-    with pytest.raises(InputError, match="'lda' stands 2 times"):
-        pairs(["lda", "mlda", "lda"])

@@ -11,7 +11,9 @@ import pytest
 
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import canonical_json
-from mtmbench.metrics.play import metric_cells, play_cell, play_metrics
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.metrics.context import MetricContext
+from mtmbench.metrics.play import metric_cells, play_cell
 from mtmbench.metrics.registry import METRICS
 
 BUILT_IN = {
@@ -19,6 +21,11 @@ BUILT_IN = {
     "inverse_purity", "purity_f1", "nmi", "ari", "v_measure", "probe_f1", "stability", "perplexity",
     "coverage",
 }  # fmt: skip
+
+
+def play_metrics(result: TopicResult, context: MetricContext) -> list[tuple[Any, ...]]:
+    """Every cell of the registered metrics, with its value."""
+    return [(*cell, play_cell(result, context, *cell)) for cell in metric_cells()]
 
 
 def test_every_built_in_metric_is_registered_under_its_own_name() -> None:

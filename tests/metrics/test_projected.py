@@ -80,9 +80,8 @@ def test_context_gives_prefixes_of_one_projection(
     theta = np.random.default_rng(0).dirichlet([1, 1], 15)
     result = result_of([["a"], ["b"]], theta)
     context = context_of(corpus_of(texts))
-    words, weights = projected_words(result.doc_topic, context.counts["words"], 3, 5)
+    words, _ = projected_words(result.doc_topic, context.counts["words"], 3, 5)
     assert context.projected_words(result, 3) == words
-    assert context.projected_weights(result, 3) == weights
     assert context.projected_words(result, 1) == [row[:1] for row in words]
     with pytest.raises(InputError, match="1 documents but corpus 'made' has 15"):
         context.projected_words(result_of([["a"]], [[1]]), 3)

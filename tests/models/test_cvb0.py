@@ -7,10 +7,10 @@ import pytest
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 from scipy.special import gammaln
+from support.planted import plant_lda
 
 from mtmbench.core.errors import InputError
 from mtmbench.models import cvb0
-from mtmbench.models.planted import plant_lda
 
 
 def small_counts(seed: int = 0, n_docs: int = 12, n_items: int = 15) -> csr_matrix:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from support.planted import counts_to_views, matched_cosine, plant_lda
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Views
 from mtmbench.models.etm import ETM
 from mtmbench.models.neural import Batch, Encoder, Training, logistic_normal_kl
-from mtmbench.models.planted import counts_to_views, matched_cosine, plant_lda
 
 
 def small(**params) -> ETM:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from support.odd_text import ODD_TEXT
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
@@ -446,3 +448,26 @@ def test_external_without_a_usable_path(corpus: Corpus) -> None:
         External(path="{model}.npz").fit(Views(corpus), seed=0)
     with pytest.raises(InputError, match="not fitted"):
         External(path="x").transform(Views(corpus))
+
+
+@pytest.mark.parametrize("odd", [ODD_TEXT, "of two\r\nlines", 'with "marks", and\ra return'])
+def test_words_and_ids_of_odd_characters_are_read_back(tmp_path: Path, odd: str) -> None:
+    words, ids = (odd, *WORDS[1:]), (odd, "d1", "d2", "d3")
+    theta = [[doc_id, *row] for doc_id, row in zip(ids, THETA, strict=True)]
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name, rows in (("theta", [["doc_id", 0, 1], *theta]), ("beta", [words, *BETA])):
+        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(rows)
+    corpus = Corpus("made", ids, make_corpus().texts)
+    result = import_result(folder, corpus=corpus, name="mine")
+    np.testing.assert_allclose(result.doc_topic, THETA, atol=1e-7)
+    assert result.items.ids == words
+
+
+def test_a_list_of_words_may_hold_odd_characters(tmp_path: Path, corpus: Corpus) -> None:
+    np.save(tmp_path / "theta.npy", THETA)
+    np.save(tmp_path / "beta.npy", BETA)
+    words = (ODD_TEXT, *WORDS[1:])
+    (tmp_path / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
+    assert import_result(tmp_path, corpus=corpus, name="mine").items.ids == words

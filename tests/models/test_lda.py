@@ -7,11 +7,11 @@ import sys
 import numpy as np
 import pytest
 from sklearn.base import clone
+from support.planted import counts_to_views, matched_cosine, plant_lda
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Views
 from mtmbench.models.lda import LDA, MLDA
-from mtmbench.models.planted import counts_to_views, matched_cosine, plant_lda
 
 
 @pytest.mark.parametrize("model", [LDA, MLDA])

@@ -8,6 +8,7 @@ import torch
 from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import binom
+from support.planted import counts_to_views, matched_cosine, plant_metm, random_encoder
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import EncoderParams, Views
@@ -15,7 +16,6 @@ from mtmbench.features.sae.sae import load_sae
 from mtmbench.features.sae.shipped import MINILM
 from mtmbench.models.metm import METM, _FiringTopics, binomial_log_likelihood
 from mtmbench.models.neural import Batch
-from mtmbench.models.planted import counts_to_views, matched_cosine, plant_metm, random_encoder
 
 
 def small(**params) -> METM:

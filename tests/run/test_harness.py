@@ -6,9 +6,11 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +122,12 @@ def test_a_failing_cell_is_an_error_record_and_the_rest_goes_on(
     assert any("failing" in cell for cell, _ in outcome.errors)
     ok = [record for record in records if record.kind == "fit" and record.status == "ok"]
     assert len(ok) == 3
-    with RunStore(tmp_path / "out") as store:
-        assert "not to my liking" in store.tracebacks()[failed[0].key]
+    with closing(sqlite3.connect(tmp_path / "out" / "store.sqlite")) as db:
+        (trace,) = db.execute(
+            "SELECT traceback FROM run_info WHERE key = ?", (failed[0].key,)
+        ).fetchone()
+    assert "Traceback (most recent call last)" in trace
+    assert "not to my liking" in trace
 
 
 def test_a_dead_worker_costs_its_cell_alone(tmp_path: Path, corpus_file: Path) -> None:

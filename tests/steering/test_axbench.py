@@ -1,4 +1,4 @@
-"""AxBench's scores from a chat model with known answers; the grammar; what a kill leaves."""
+"""AxBench's scores from a chat model with known answers; what a kill leaves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
 from mtmbench.judges.base import Completion, JudgeClient
 from mtmbench.judges.clients.embedding import EmbeddingJudge
-from mtmbench.steering.axbench import Scores, SteeredText, parse_rating, rate_texts
+from mtmbench.steering.axbench import Scores, SteeredText, rate_texts
 
 CARD = JudgeCard(client="rater")
 TEXTS = [
@@ -89,19 +89,6 @@ def test_answers_are_kept(tmp_path):
     found = rated(judge, tmp_path, TEXTS)
     assert len(judge.asked) == 12 - 5
     assert found.scores[0] == Scores(2, 1, 2)
-
-
-@pytest.mark.parametrize(
-    ("reply", "rating"),
-    [
-        ("RATING: 2", 2), ("It is.\nRATING:  0 \n", 0), ("RATING: 1\nRATING: 1", 1),
-        ("", None), ("2", None), ("RATING: 3", None), ("RATING: 1.5", None),
-        ("rating: 0, I thought\nRATING: 2", None), ("RATING: 2\nThat is all.", None),
-        ("**RATING:** 2", None),
-    ],
-)  # fmt: skip
-def test_the_grammar(reply, rating):
-    assert parse_rating(reply) == rating
 
 
 def test_a_proxy_gives_no_such_scores(tmp_path):

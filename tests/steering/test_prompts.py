@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from support.odd_text import ODD_TEXT
 
 from mtmbench.core.errors import InputError
 from mtmbench.steering.prompts import load_prompts
@@ -30,3 +31,9 @@ def test_what_is_wrong_with_a_file(tmp_path, text, message):
         load_prompts(path)
     with pytest.raises(InputError, match="cannot read prompts from"):
         load_prompts(tmp_path / "none.txt")
+
+
+def test_a_prompt_may_hold_odd_characters(tmp_path):
+    path = tmp_path / "p.txt"
+    path.write_text(f"{ODD_TEXT}\r\nThe\n", encoding="utf-8", newline="")
+    assert load_prompts(path) == (ODD_TEXT, "The")

@@ -14,7 +14,6 @@ from mtmbench.core.types import ItemSpace
 from mtmbench.steering.vector import (
     Origin,
     SteeringVector,
-    mean_pairwise_cosine,
     topic_vector,
     topic_weights,
 )
@@ -83,15 +82,6 @@ def test_arithmetic():
     assert both.cosine(a) == pytest.approx(0.6)
     weights = [weight for weight, _ in both.origin.params["terms"]]
     assert weights == pytest.approx([3, -4])
-
-
-def test_mean_pairwise_cosine_by_brute_force():
-    rows = np.random.default_rng(0).standard_normal((6, 5))
-    vectors = [vector(*row) for row in rows]
-    expected = np.mean([vectors[i].cosine(vectors[j]) for i in range(6) for j in range(i)])
-    assert mean_pairwise_cosine(vectors) == pytest.approx(expected, abs=1e-6)
-    with pytest.raises(InputError, match="needs two vectors, not 1"):
-        mean_pairwise_cosine(vectors[:1])
 
 
 def test_saved_and_loaded(tmp_path, result, sae):

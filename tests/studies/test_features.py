@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
+from support.odd_text import ODD_TEXT
 
 from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.features.base import TokenContext
 from mtmbench.features.registry import FEATURES
 from mtmbench.judges.asker import JudgeError
 from mtmbench.judges.base import Completion, JudgeClient, Question
 from mtmbench.judges.registry import JUDGES
 from mtmbench.studies.features import FeatureStudy, run_feature_study, share_of_yes
-from mtmbench.studies.marks import parse_match
+from mtmbench.studies.marks import Case, marks_csv, read_marks, write_cases
 
 ASKED: list[Question] = []
 
@@ -158,6 +160,21 @@ def test_wrong_marks_are_named(corpus_file: Path, plugin: str, tmp_path: Path) -
         play(corpus_file, plugin, marks=path, judge="reads-labels")
 
 
+@pytest.mark.parametrize("odd", [ODD_TEXT, "bare\rreturn", "both\r\nof them"])
+def test_marks_on_odd_characters_are_read_back(tmp_path: Path, odd: str) -> None:
+    cases = [
+        Case(i, doc_id, odd, 1, 7, label, 2, (TokenContext("a ", "b", odd, 1.0),))
+        for i, (doc_id, label) in enumerate([(odd, "tax"), ("d1", odd)])
+    ]
+    path = tmp_path / "features.csv"
+    content = marks_csv(cases)
+    for _ in range(2):
+        write_cases(path, content)
+    # After the count of 2 comes the mark, which is still empty.
+    path.write_bytes(path.read_bytes().replace(b",2,,", b",2,yes,"))
+    assert read_marks(path, cases).values == ["yes", "yes"]
+
+
 def test_a_judge_marks_and_its_answers_are_kept(corpus_file: Path, plugin: str) -> None:
     study = play(corpus_file, plugin, judge="reads-labels").study
     assert len(ASKED) == 60
@@ -223,27 +240,6 @@ def test_sources_and_judges_that_cannot_do_it(corpus_file: Path, plugin: str) ->
         play(corpus_file, plugin, setting="nope")
     with pytest.raises(InputError, match="keys below features alone"):
         play(corpus_file, plugin, overrides={"words.min_df": 3})
-
-
-@pytest.mark.parametrize(
-    ("reply", "expected"),
-    [
-        ("MATCH: yes", "yes"),
-        ("It is about tax.\n\nMATCH: no\n", "no"),
-        ('{"match": "unsure", "reason": "too short"}', "unsure"),
-        ("MATCH: yes\nMATCH: no", "unparsed"),
-        ("MATCH: yes\nthat is all", "unparsed"),
-        ("match: yes", "unparsed"),
-        ("yes", "unparsed"),
-        ('{"match": "maybe"}', "unparsed"),
-        ('{"match": ["yes"]}', "unparsed"),
-        ('{"match": "yes", "label": "x"}', "unparsed"),
-        ("{", "unparsed"),
-        ("", "unparsed"),
-    ],
-)
-def test_replies(reply: str, expected: str) -> None:
-    assert parse_match(reply) == expected
 
 
 def test_the_interval_of_one_mark_a_document_is_that_of_a_mean() -> None:

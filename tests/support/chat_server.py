@@ -288,7 +288,9 @@ class ChatServer:
             for field_name, rows in (("output_file_id", lines), ("error_file_id", failed)):
                 if rows:
                     file = f"file-{len(self.files)}"
-                    self.files[file] = "".join(json.dumps(row) + "\n" for row in rows).encode()
+                    self.files[file] = "".join(
+                        json.dumps(row, ensure_ascii=False) + "\n" for row in rows
+                    ).encode()
                     batch[field_name] = file
             batch["status"] = "completed"
         return batch

@@ -12,6 +12,7 @@ import pytest
 from mtmbench.core.errors import InputError
 from mtmbench.validation.hoyle import read_hoyle
 from mtmbench.validation.proxann import failed_checks, read_proxann, stored_coherence
+from mtmbench.validation.scores import hoyle_coherence_rows
 
 GOOD: dict[str, str] = {
     "Duration (in seconds)": "600",
@@ -64,6 +65,25 @@ def test_hoyles_topics(shared_data: Path) -> None:
     assert topics[0].id == "wikitext/mallet/0"
     assert topics[0].rating == pytest.approx(7 / 3)
     assert topics[0].intrusion == pytest.approx(21 / 26)
+
+
+def test_published_correlations_of_coherence_with_people_come_out(shared_data: Path) -> None:
+    found = {
+        (row.dataset, row.judge, row.task): row
+        for row in hoyle_coherence_rows(read_hoyle(shared_data))
+        if row.statistic == "spearman"
+    }
+    published = {
+        ("hoyle-wikitext", "npmi", "rating"): 0.430,
+        ("hoyle-nytimes", "npmi", "rating"): 0.378,
+        ("hoyle-wikitext", "npmi", "intrusion"): 0.381,
+        ("hoyle-nytimes", "npmi", "intrusion"): 0.284,
+        ("hoyle-wikitext", "c_v", "rating"): 0.415,
+        ("hoyle-nytimes", "c_v", "rating"): 0.415,
+    }
+    for key, rho in published.items():
+        assert found[key].value == pytest.approx(rho, abs=5e-4)
+        assert found[key].n == 150
 
 
 def test_missing_data_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

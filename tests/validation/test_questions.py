@@ -1,18 +1,14 @@
-"""What validate asks, and which replies are answers."""
+"""What validate asks."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from mtmbench.validation.hoyle import HoyleTopic, intrusion_tasks
 from mtmbench.validation.proxann import ProxannTopic
 from mtmbench.validation.questions import (
     fit_questions,
     intrusion_questions,
-    parse_intruder,
-    parse_level,
-    parse_ranking,
     rank_questions,
     rating_questions,
 )
@@ -30,45 +26,6 @@ def _proxann() -> ProxannTopic:
 
 def _hoyle(index: int, words: list[str], model: str = "etm") -> HoyleTopic:
     return HoyleTopic("wikitext", model, index, tuple(words), 2.0, 0.5, {})
-
-
-@pytest.mark.parametrize(
-    ("text", "level"),
-    [
-        ("FIT: 4", 4.0),
-        ("Taxes.\n\nFIT: 2.25\n", 2.25),
-        ("FIT: 3 as I said.\nFIT: 3", 3.0),
-        ("FIT: 6", None),
-        ("FIT: 0", None),
-        ("FIT: 0.5", None),
-        ("FIT: four", None),
-        ("fit: 4", None),
-        ("FIT: 4 of 5", None),
-        ("FIT: 4\nThat is all.", None),
-        ("FIT: 2\nor rather\nFIT: 4", None),
-        ("", None),
-    ],
-)
-def test_levels(text: str, level: float | None) -> None:
-    assert parse_level(text, "FIT", 5) == level
-
-
-def test_a_weighted_level_may_lie_below_the_lowest() -> None:
-    assert parse_level("FIT: 0.5", "FIT", 5, lowest=0) == 0.5
-    assert parse_level("FIT: -0.5", "FIT", 5, lowest=0) is None
-
-
-def test_rankings_name_every_document_once() -> None:
-    # Document 3 is the best and gets the highest rank.
-    assert parse_ranking("because\nRANKING: 3, 1,2", 3) == (2, 1, 3)
-    for wrong in ("RANKING: 3, 1", "RANKING: 1, 1, 2", "RANKING: 0, 1, 2", "RANKING: 4, 1, 2"):
-        assert parse_ranking(wrong, 3) is None
-
-
-def test_intruders_are_places() -> None:
-    assert parse_intruder("INTRUDER: 6", 6) == 5
-    for wrong in ("INTRUDER: 7", "INTRUDER: 0", "INTRUDER: word", "6"):
-        assert parse_intruder(wrong, 6) is None
 
 
 def test_material_stays_behind_its_fence_on_one_line_each() -> None:

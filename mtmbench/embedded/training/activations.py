@@ -122,11 +122,6 @@ class MiniLM:
         return found
 
 
-def cut(tokens: Sequence[int], size: int = CHUNK_TOKENS) -> list[list[int]]:
-    """Cuts a text's tokens into consecutive chunks of at most ``size``."""
-    return [list(tokens[i : i + size]) for i in range(0, len(tokens), size)]
-
-
 def window_means(values: HalfArray, lengths: NDArray[np.int64], window: int) -> HalfArray:
     """Means over a centred window inside each chunk (definition at the top of this module).
 

@@ -14,9 +14,6 @@ of the compaction, so that the same text gives the same thresholds.
 
 from __future__ import annotations
 
-from pathlib import Path
-from zipfile import BadZipFile
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -68,23 +65,6 @@ class QuantileSketch:
             self.n[feature] += len(part)
             self._add(feature, 0, part)
 
-    def merge(self, other: QuantileSketch) -> None:
-        """Adds what another sketch has seen; the order of merges is part of the result.
-
-        Raises:
-            InputError: the other one has other features, k or seed.
-        """
-        mine, theirs = ((s.n_features, s.k, s.seed) for s in (self, other))
-        if mine != theirs:
-            raise InputError(
-                f"sketches of (features, k, seed) {mine} and {theirs} cannot be merged"
-            )
-        self.n += other.n
-        for feature, levels in enumerate(other._levels):
-            for height, part in enumerate(levels):
-                if len(part):
-                    self._add(feature, height, part)
-
     def quantiles(self, levels: ArrayLike) -> FloatArray:
         """Returns (F, Q) f32: the smallest value whose rank is at least ``level`` · n.
 
@@ -108,44 +88,6 @@ class QuantileSketch:
             at = np.searchsorted(ranks, (wanted - 1e-12) * ranks[-1])
             found[feature] = values[order][np.minimum(at, len(values) - 1)]
         return found
-
-    def save(self, path: Path) -> None:
-        """Writes the sketch as npz, whole or not at all."""
-        heights = [len(levels) for levels in self._levels]
-        parts = [part for levels in self._levels for part in levels]
-        partial = path.with_suffix(".partial.npz")
-        np.savez(
-            partial,
-            header=np.array([self.n_features, self.k, self.seed], np.int64),
-            n=self.n,
-            heights=np.array(heights, np.int64),
-            lengths=np.array([len(part) for part in parts], np.int64),
-            values=np.concatenate([np.empty(0, np.float32), *parts]),
-            compactions=np.array([c for counts in self._compactions for c in counts], np.int64),
-        )
-        partial.replace(path)
-
-    @classmethod
-    def load(cls, path: Path) -> QuantileSketch:
-        """Reads what :meth:`save` wrote.
-
-        Raises:
-            InputError: the file is not a sketch's.
-        """
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                n_features, k, seed = arrays["header"].tolist()
-                sketch = cls(n_features, k, seed)
-                sketch.n = arrays["n"]
-                ends = np.cumsum(arrays["lengths"])[:-1].tolist()
-                parts = iter(np.split(arrays["values"], ends))
-                counts = iter(arrays["compactions"].tolist())
-                for feature, height in enumerate(arrays["heights"].tolist()):
-                    sketch._levels[feature] = [next(parts) for _ in range(height)]
-                    sketch._compactions[feature] = [next(counts) for _ in range(height)]
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
-            raise InputError(f"{path} is not a quantile sketch: {error}") from error
-        return sketch
 
     def _add(self, feature: int, height: int, part: FloatArray) -> None:
         levels, compactions = self._levels[feature], self._compactions[feature]

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -40,7 +40,6 @@ from mtmbench.features.sae.sae_folder import SAEFolder, setting_from
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-Keep = Literal["activations", "counts"]
 _CONTEXT_TOKENS = 12
 
 

@@ -18,7 +18,7 @@ from mtmbench.core.types import Corpus, FloatArray
 from mtmbench.judges.base import EMPTY_TOPIC, Completion, JudgeClient, Option, Question
 from mtmbench.judges.clients.cosine_scales import scale_reply
 from mtmbench.judges.clients.scores import renormalised_shares, score_verdict
-from mtmbench.judges.parse import verdict_line
+from mtmbench.judges.replies import verdict_line
 
 Vector = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from mtmbench.core.errors import InputError
 from mtmbench.judges.base import Completion, JudgeClient, Question
 from mtmbench.judges.clients.human_votes import Vote, option_key, read_votes, vote_key
-from mtmbench.judges.parse import Decision, verdict_line
+from mtmbench.judges.replies import Decision, verdict_line
 
 
 class HumanJudge(JudgeClient):

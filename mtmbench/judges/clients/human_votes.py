@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import fcntl
-import io
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -19,12 +18,11 @@ from types import TracebackType
 from typing import Any
 
 from mtmbench.core.errors import InputError, StoreInUseError
-from mtmbench.core.files import read_json_lines
+from mtmbench.core.files import csv_text, read_json_lines
 from mtmbench.core.serialise import canonical_json, content_hash
 from mtmbench.judges.base import Option, Question
-from mtmbench.judges.parse import Decision
+from mtmbench.judges.replies import DECISIONS, Decision
 
-VERDICTS: tuple[Decision, ...] = ("A", "B", "tie")
 _UNDONE = "undone"
 MAX_VOTER = 60
 """Characters of a voter's name, at most."""
@@ -62,8 +60,8 @@ class Vote:
             raise InputError(
                 f"a voter's name is 1 to {MAX_VOTER} printable characters, not {self.voter!r:.80}"
             )
-        if self.verdict not in VERDICTS:
-            raise InputError(f"a verdict is one of {', '.join(VERDICTS)}, not {self.verdict!r}")
+        if self.verdict not in DECISIONS:
+            raise InputError(f"a verdict is one of {', '.join(DECISIONS)}, not {self.verdict!r}")
         if self.check not in ("", "A", "B"):
             raise InputError(f"an attention check asks for A or B, not {self.check!r}")
 
@@ -153,12 +151,8 @@ def read_votes(path: Path) -> dict[tuple[str, str], Vote]:
 
 def votes_csv(votes: Iterable[Vote]) -> str:
     """Returns votes as CSV, sorted by voter and question."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Vote)], lineterminator="\n")
-    writer.writeheader()
-    for vote in sorted(votes, key=lambda vote: (vote.voter, vote.key)):
-        writer.writerow(asdict(vote))
-    return text.getvalue()
+    rows = map(asdict, sorted(votes, key=lambda vote: (vote.voter, vote.key)))
+    return csv_text([field.name for field in fields(Vote)], rows)
 
 
 def votes_from_csv(path: Path) -> list[Vote]:

@@ -15,9 +15,9 @@ from mtmbench.judges.asker import gather
 from mtmbench.judges.base import Completion, JudgeClient, Option, Question, Verdict
 from mtmbench.judges.budget import cost_of, prices_of
 from mtmbench.judges.identity import judge_identity
-from mtmbench.judges.parse import parse_verdict, verdict_line
 from mtmbench.judges.prompt import Prompt, load_prompt, prompt_hash
 from mtmbench.judges.registry import JUDGES, load_judge_card
+from mtmbench.judges.replies import DECISIONS, parse_verdict, verdict_line
 
 NO_VERDICT = "No verdict: members without one could have decided it."
 """The last line of a jury's reply that states none."""
@@ -194,8 +194,7 @@ def majority(verdicts: Sequence[Verdict]) -> Verdict:
     the majority; then it is "refused" if all of those are, else "unparsed".
     """
     counts = Counter(verdicts)
-    decided: tuple[Verdict, ...] = ("A", "B", "tie")
-    for verdict in decided:
+    for verdict in DECISIONS:
         if 2 * counts[verdict] > len(verdicts):
             return verdict
     missing = counts["unparsed"] + counts["refused"]
@@ -259,7 +258,7 @@ def _reply(votes: Sequence[Vote], verdict: Verdict) -> str:
         f'"reply": {_quoted(vote.reply)}}}'
         for vote in votes
     )
-    last = verdict_line(verdict) if verdict in ("A", "B", "tie") else NO_VERDICT
+    last = verdict_line(verdict) if verdict in DECISIONS else NO_VERDICT
     return f"{_BEFORE_VOTES}[{rows}]\n{last}"
 
 

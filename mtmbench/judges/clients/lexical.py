@@ -17,7 +17,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.types import Corpus
 from mtmbench.judges.base import Completion, JudgeClient, Option, Question
 from mtmbench.judges.clients.scores import renormalised_shares, score_verdict
-from mtmbench.judges.parse import verdict_line
+from mtmbench.judges.replies import verdict_line
 
 if TYPE_CHECKING:
     from mtmbench.features.words import Tokens

@@ -22,7 +22,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.judges.base import Completion, JudgeClient, JudgeError, JudgeStoppedError, Question
 from mtmbench.judges.clients.connections import Connections
 from mtmbench.judges.limits import LONGEST_WAIT, backoff, limiter_of, retry_after
-from mtmbench.judges.schema import response_format
+from mtmbench.judges.replies import response_format
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

@@ -18,7 +18,7 @@ from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus, FloatArray
 from mtmbench.judges.base import Completion, JudgeClient, Option, Question
 from mtmbench.judges.clients.scores import score_verdict
-from mtmbench.judges.parse import verdict_line
+from mtmbench.judges.replies import verdict_line
 
 _FOLDS = 5
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mtmbench.core.errors import InputError
 from mtmbench.judges.base import Option
-from mtmbench.judges.parse import Decision
+from mtmbench.judges.replies import Decision
 
 
 def renormalised_shares(option: Option) -> list[float]:

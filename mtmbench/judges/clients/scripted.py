@@ -7,13 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import canonical_json
 from mtmbench.judges.base import Completion, JudgeClient, Option, Question
-from mtmbench.judges.parse import Decision, verdict_line
+from mtmbench.judges.replies import Decision, verdict_line
 
 UNPARSABLE = "I would rather not commit to one of them."
 """What the scripted judge says when it fails: words, and no verdict."""
@@ -116,45 +113,6 @@ class ScriptedJudge(JudgeClient):
         words = [digest[8 * i : 8 * i + 8] for i in range(_DRAWS)]
         # 53 bits of each word: a float holds them exactly, and the draw stays below 1.
         return [(int.from_bytes(word, "little") >> 11) / 2**53 for word in words]
-
-
-def expected_scores(
-    strengths: Sequence[float] | NDArray[np.float64],
-    tie_rate: float = 0.0,
-    position_bias: float = 0.0,
-    failure_rate: float = 0.0,
-) -> NDArray[np.float64]:
-    """Returns the exact expected folded score of every competitor against every other.
-
-    With ``w(x, y) = (1 − tie_rate)(max(0, ±position_bias) + (1 − |position_bias|) σ(s_x − s_y))``
-    the probability that x is named (plus where x stands first), a wins its pair with probability
-    ``P_aa = w₊(a, b) w₋(a, b)``, the two orders being independent, and the expected score is
-    ``½ + ½ (P_aa − P_bb)``: only the same competitor in both orders is a win.
-
-    Args:
-        strengths: (n,) natural-log abilities.
-        tie_rate: as in :class:`ScriptedJudge`.
-        position_bias: likewise.
-        failure_rate: likewise. The score is given that both orders were parsed, and failures are
-            independent of verdicts, so it changes nothing; it is checked to leave something.
-
-    Returns:
-        (n, n); row a, column b: score of a; ½ on the diagonal.
-
-    Raises:
-        InputError: a rate is out of range, or every reply fails.
-    """
-    _check_rates(tie_rate=tie_rate, failure_rate=failure_rate, position_bias=abs(position_bias))
-    if failure_rate == 1:
-        raise InputError("failure_rate is 1: no reply is ever parsed, and there is no score")
-    ability = np.asarray(strengths, dtype=np.float64)
-    wins = 1 / (1 + np.exp(ability[None, :] - ability[:, None]))
-    read = (1 - abs(position_bias)) * wins
-    first = (1 - tie_rate) * (max(0.0, position_bias) + read)
-    second = (1 - tie_rate) * (max(0.0, -position_bias) + read)
-    both: NDArray[np.float64] = first * second
-    scores: NDArray[np.float64] = 0.5 + 0.5 * (both - both.T)
-    return scores
 
 
 def _check_rates(**rates: float) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -98,38 +96,6 @@ def test_the_same_stream_gives_the_same_bits_however_features_are_mixed_in():
     other = QuantileSketch(4, k=100, seed=1)
     fill(other, features, values, 5000)
     assert not np.array_equal(together.quantiles(LEVELS), other.quantiles(LEVELS))
-
-
-def test_merged_sketches_have_seen_both(tmp_path: Path):
-    features, values = stream(2, 200_000, 3)
-    parts = [QuantileSketch(3) for _ in range(4)]
-    for part, rows in zip(parts, np.array_split(np.arange(len(features)), 4), strict=True):
-        fill(part, features[rows], values[rows], 10_000)
-    whole = QuantileSketch(3)
-    for part in parts:
-        whole.merge(part)
-    np.testing.assert_array_equal(whole.n, np.bincount(features, minlength=3))
-    for feature in range(3):
-        own = np.sort(values[features == feature])
-        for level, value in zip(LEVELS, whole.quantiles(LEVELS)[feature], strict=True):
-            low, high = (np.searchsorted(own, value, side) / len(own) for side in ("left", "right"))
-            assert low - 0.005 <= level <= high + 0.005
-    with pytest.raises(InputError, match="cannot be merged"):
-        whole.merge(QuantileSketch(3, k=10))
-
-
-def test_a_saved_sketch_goes_on_where_it_was(tmp_path: Path):
-    features, values = stream(3, 50_000, 6)
-    whole, first = QuantileSketch(6, k=100), QuantileSketch(6, k=100)
-    fill(whole, features, values, 1000)
-    fill(first, features[:20_000], values[:20_000], 1000)
-    first.save(tmp_path / "sketch.npz")
-    again = QuantileSketch.load(tmp_path / "sketch.npz")
-    fill(again, features[20_000:], values[20_000:], 1000)
-    np.testing.assert_array_equal(whole.quantiles(LEVELS), again.quantiles(LEVELS))
-    (tmp_path / "cut.npz").write_bytes((tmp_path / "sketch.npz").read_bytes()[:200])
-    with pytest.raises(InputError, match="not a quantile sketch"):
-        QuantileSketch.load(tmp_path / "cut.npz")
 
 
 def test_wrong_input_is_named():

@@ -15,8 +15,8 @@ from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
 from mtmbench.judges.base import NO_TOPIC, Option, Question
 from mtmbench.judges.clients.embedding import EmbeddingJudge
-from mtmbench.judges.parse import parse_verdict
 from mtmbench.judges.registry import load_judge_card
+from mtmbench.judges.replies import parse_verdict
 from mtmbench.matches.match import Pair, Player
 
 MakeResult = Callable[..., TopicResult]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.odd_text import ODD_TEXT
 
 from mtmbench.core.errors import InputError, StoreInUseError
 from mtmbench.judges.base import Option, Question, ShownTopic
@@ -139,3 +140,16 @@ def test_the_card_and_wrong_parameters() -> None:
         HumanJudge(max_failed=2)
     with pytest.raises(InputError, match="min_votes must be at least 1, not 0"):
         HumanJudge(min_votes=0)
+
+
+def test_votes_on_documents_with_odd_ids_are_read_back(tmp_path: Path) -> None:
+    votes = [
+        replace(_vote("ann", "A", key="k1"), doc_id=ODD_TEXT, corpus="a\rb"),
+        replace(_vote("ann", "B", key="k2"), doc_id="8"),
+    ]
+    with VoteFile(tmp_path / "votes.jsonl") as file:
+        file.add(votes)
+    assert list(read_votes(tmp_path / "votes.jsonl").values()) == votes
+    table = tmp_path / "votes.csv"
+    table.write_text(votes_csv(votes), encoding="utf-8", newline="")
+    assert votes_from_csv(table) == votes

@@ -14,8 +14,8 @@ from mtmbench.core.types import Corpus
 from mtmbench.features.words import tokenise
 from mtmbench.judges.base import Option, Question
 from mtmbench.judges.clients.lexical import LexicalJudge
-from mtmbench.judges.parse import parse_verdict
 from mtmbench.judges.registry import load_judge_card
+from mtmbench.judges.replies import parse_verdict
 from mtmbench.matches.match import Pair, Player
 
 MakeResult = Callable[..., TopicResult]

@@ -19,7 +19,7 @@ from mtmbench.judges.asker import Asker
 from mtmbench.judges.base import Completion, JudgeError, JudgeStoppedError, Question
 from mtmbench.judges.clients.openai_chat import LONGEST_REPLY, OpenAIJudge
 from mtmbench.judges.ledger import Ledger
-from mtmbench.judges.parse import parse_verdict
+from mtmbench.judges.replies import parse_verdict
 
 KEY = "sk-very-secret-0123456789"
 

@@ -11,8 +11,8 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.types import Corpus
 from mtmbench.judges.base import Option, Question
 from mtmbench.judges.clients.regression import RegressionJudge
-from mtmbench.judges.parse import parse_verdict
 from mtmbench.judges.registry import load_judge_card
+from mtmbench.judges.replies import parse_verdict
 
 SUBJECTS = (
     ("hockey", "game", "team", "season", "puck", "goal", "coach", "ice"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.odd_text import ODD_TEXT
 
 from mtmbench.core.errors import InputError
 from mtmbench.judges.base import Completion, Option, Question, ShownTopic
@@ -108,3 +109,16 @@ def test_the_fields_of_a_match() -> None:
     assert question_fields(_question()) == {
         "kind": "match", "corpus": "c", "doc_id": "7", "text": "t", "options": [["tax"], ["x"]],
     }  # fmt: skip
+
+
+def test_odd_characters_are_read_back(tmp_path: Path) -> None:
+    lines = [
+        {"fields": {"doc_id": ODD_TEXT}, "text": ODD_TEXT},
+        {"fields": {"doc_id": "8"}, "text": "b"},
+    ]
+    path = tmp_path / "a.jsonl"
+    path.write_text(
+        "".join(json.dumps(x, ensure_ascii=False) + "\n" for x in lines), encoding="utf-8"
+    )
+    assert _ask(ReplayJudge(str(path)), _question(ODD_TEXT)).text == ODD_TEXT
+    assert _ask(ReplayJudge(str(path)), _question("8")).text == "b"

@@ -8,15 +8,16 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from support.expected_scores import expected_scores
 from support.judged import judged
 
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
 from mtmbench.judges.base import Completion, Option, Question
-from mtmbench.judges.clients.scripted import ScriptedJudge, expected_scores
-from mtmbench.judges.parse import parse_verdict
+from mtmbench.judges.clients.scripted import ScriptedJudge
 from mtmbench.judges.registry import load_judge_card
+from mtmbench.judges.replies import parse_verdict
 from mtmbench.matches.audit import audit
 from mtmbench.matches.match import Pair, Player, fold
 
@@ -116,7 +117,7 @@ def _by_enumeration(gap: float, tie_rate: float, bias: float, failure: float) ->
 @pytest.mark.parametrize("failure", [0.0, 0.5])
 def test_expected_scores_by_enumeration(tie_rate: float, bias: float, failure: float) -> None:
     strengths = np.array([1.3, 0.0, -0.7, 0.0])
-    scores = expected_scores(strengths, tie_rate, bias, failure)
+    scores = expected_scores(strengths, tie_rate, bias)
     for i, j in itertools.product(range(4), repeat=2):
         gap = float(strengths[i] - strengths[j])
         expected = 0.5 if i == j else _by_enumeration(gap, tie_rate, bias, failure)
@@ -131,7 +132,7 @@ def test_expected_scores_are_those_of_played_matches(make_result: MakeResult) ->
     outcome = judged(judge, Pair(corpus, range(n), Player("strong", a), Player("weak", b)))
     scores = [fold(*pair) for pair in zip(outcome.forward, outcome.backward, strict=True)]
     kept = np.array([score for score in scores if score is not None])
-    expected = expected_scores(list(STRENGTHS.values()), 0.15, 0.3, 0.1)[0, 1]
+    expected = expected_scores(list(STRENGTHS.values()), 0.15, 0.3)[0, 1]
     assert abs(kept.mean() - expected) < 5 * kept.std() / math.sqrt(len(kept))
     assert abs(len(kept) - n * 0.81) < 5 * math.sqrt(n * 0.81 * 0.19)
     seen = audit(outcome.forward, outcome.backward)
@@ -164,7 +165,5 @@ def test_wrong_input_is_named() -> None:
         ScriptedJudge(position_bias=-1.1)
     with pytest.raises(UnknownNameError, match="'stron'; did you mean 'strong'"):
         asyncio.run(ScriptedJudge(STRENGTHS).answer(_question(0, "stron"), {}, 0))
-    with pytest.raises(InputError, match="no reply is ever parsed"):
-        expected_scores([0.0, 1.0], failure_rate=1.0)
     with pytest.raises(InputError, match="failure_rate must lie"):
-        expected_scores([0.0, 1.0], failure_rate=-0.1)
+        ScriptedJudge(failure_rate=-0.1)

@@ -1,4 +1,4 @@
-"""Generated corpora with known topics, for recovery tests of topic models and of plugins."""
+"""Generated corpora with known topics, for recovery tests of topic models."""
 
 from __future__ import annotations
 

@@ -1,0 +1,367 @@
+"""The grammars of replies: what each takes for an answer, and that nothing else is one."""
+
+from __future__ import annotations
+
+import pytest
+
+from mtmbench.judges.replies import (
+    NO_LABEL,
+    parse_active,
+    parse_axbench_rating,
+    parse_classes,
+    parse_hoyle_intruder,
+    parse_intruder,
+    parse_label,
+    parse_level,
+    parse_match,
+    parse_odd,
+    parse_ranking,
+    parse_rating,
+    parse_summary,
+    parse_topic_label,
+    parse_verdict,
+    verdict_line,
+)
+
+
+@pytest.mark.parametrize(
+    ("reply", "verdict"),
+    [
+        ('{"verdict": "A"}', "A"),
+        ('  {"verdict":"B"}\n', "B"),
+        ('{"verdict": "tie"}', "tie"),
+        ('{"reason": "It names the subject.", "verdict": "A"}', "A"),
+        ('{\n  "verdict": "B",\n  "reason": "ice hockey"\n}', "B"),
+        ('{"verdict": "\\u0041"}', "A"),
+        ("VERDICT: A", "A"),
+        ("VERDICT:B", "B"),
+        ("VERDICT:\ttie", "tie"),
+        ("A is about hockey, and B is not.\n\nVERDICT: A\n\n", "A"),
+        ("The verdict is clear.\r\nVERDICT: B\r\n", "B"),
+        ("VERDICT: A\nOn reflection I stay with it.\nVERDICT: A", "A"),
+    ],
+)
+def test_what_is_a_verdict(reply: str, verdict: str) -> None:
+    assert parse_verdict(reply) == verdict
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "",
+        "   \n",
+        "A",
+        "tie",
+        "The answer is A.",
+        "VERDICT: C",
+        "VERDICT: a",
+        "VERDICT: TIE",
+        "Verdict: A",
+        "VERDICT: A.",
+        "VERDICT: A B",
+        "VERDICT: A or B",
+        "VERDICT:\nA",
+        "**VERDICT: A**",
+        "My VERDICT: A",
+        "VERDICT: A\nI hope this helps.",
+        '{"verdict": "a"}',
+        '{"verdict": "A or B"}',
+        '{"verdict": null}',
+        '{"verdict": ["A"]}',
+        '{"Verdict": "A"}',
+        '{"verdict": "A", "confidence": 0.9}',
+        '{"verdict": "A", "reason": 3}',
+        '{"verdict": "A"',
+        '{"verdict": "A"} {"verdict": "A"}',
+        '["A"]',
+        '"A"',
+        "{}",
+        '```json\n{"verdict": "A"}\n```',
+        'Here it is: {"verdict": "A"}',
+        "{" * 5000,
+        '{"a":' * 100_000,
+    ],
+)
+def test_what_is_no_verdict(reply: str) -> None:
+    assert parse_verdict(reply) == "unparsed"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "VERDICT: B\nNo, wait.\nVERDICT: A",
+        "At first my verdict: B.\nVERDICT: A",
+        "VERDICT: tie\nVERDICT: B",
+        '{"verdict": "A"}\nVERDICT: B',
+        'I would say {"verdict": "B"}.\nVERDICT: A',
+        '{"verdict": "A", "verdict": "B"}',
+        '{"verdict": "A", "verdict": "A"}',
+        '{"verdict": "A", "reason": "VERDICT: B"}',
+    ],
+)
+def test_contradictory_verdicts_are_unparsed(reply: str) -> None:
+    assert parse_verdict(reply) == "unparsed"
+
+
+def test_verdict_lines_parse_back() -> None:
+    for verdict in ("A", "B", "tie"):
+        assert parse_verdict(verdict_line(verdict)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
+        ("LABEL: ice hockey", "ice hockey"),
+        ("They share it.\nLABEL:   ice\t hockey  \n\n", "ice hockey"),
+        ('LABEL: "ice hockey"', "ice hockey"),
+        ("LABEL: “ice hockey”", "ice hockey"),
+        ("LABEL: the word “of”", "the word “of”"),
+        ('{"label": "ice hockey", "reason": "they share it"}', "ice hockey"),
+        ("LABEL: same\nLABEL: same", "same"),
+        ("LABEL: (none)", NO_LABEL),
+        ("LABEL: " + "x" * 20, "x" * 20),
+    ],
+)
+def test_labels(reply: str, label: str) -> None:
+    assert parse_label(reply, 20) == label
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "", "ice hockey", "LABEL:", "LABEL:   ", "label: ice", "**LABEL:** ice",
+        "LABEL: " + "x" * 21, "LABEL: ice\nThat is all.", "LABEL: ice\nLABEL: fire",
+        "LABEL: (dead)", "LABEL: (stop words) a", '{"label": ""}', '{"label": 3}',
+        '{"label": "a", "more": 1}', '{"label": "a", "label": "b"}', '{"label": "a"',
+        "My LABEL: ice", 'LABEL: ""', "LABEL: ...",
+    ],
+)  # fmt: skip
+def test_what_is_no_label(reply: str) -> None:
+    assert parse_label(reply, 20) is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "named"),
+    [
+        ("ACTIVE: 2, 5", {1, 4}),
+        ("ACTIVE: 5,2", {1, 4}),
+        ("Well.\nACTIVE: 1", {0}),
+        ("ACTIVE: none", set()),
+        ('{"active": [6, 1]}', {5, 0}),
+        ('{"active": [], "reason": "no"}', set()),
+    ],
+)
+def test_active(reply: str, named: set[int]) -> None:
+    assert parse_active(reply, 6) == named
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "", "2, 5", "ACTIVE:", "ACTIVE: 0", "ACTIVE: 7", "ACTIVE: 2, 2", "ACTIVE: 2 5",
+        "ACTIVE: 2,",
+        "ACTIVE: all", "ACTIVE: 1\nACTIVE: 2", "ACTIVE: 1\nI think.", '{"active": "none"}',
+        '{"active": [true]}', '{"active": [1.0]}', '{"active": [7]}', "ACTIVE: " + "9" * 6000,
+        "ACTIVE: none, 2",
+    ],
+)  # fmt: skip
+def test_what_names_nothing(reply: str) -> None:
+    assert parse_active(reply, 6) is None
+
+
+def test_classes() -> None:
+    assert parse_classes("1: none\n2: stop words", 2) == ["none", "stop words"]
+    assert parse_classes("These are:\n\n 1:grammar\n2: numbers \n", 2) == ["grammar", "numbers"]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "", "1: none", "1: none\n2: none\n3: none", "2: none\n1: none", "1: none\n2: sports",
+        "1: none\n2: Grammar", "1: none\n2: none\nDone.", "1: none\n1: none", "1. none\n2. none",
+    ],
+)  # fmt: skip
+def test_what_is_no_list_of_classes(reply: str) -> None:
+    assert parse_classes(reply, 2) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("RATING: 2", 2),
+        ("They share a subject.\n\n RATING:3 ", 3),
+        ('{"rating": 1, "reason": "RATING: 3"}', 1),
+        ("RATING: 4", None),
+        ("RATING: 0", None),
+        ("RATING: 2.5", None),
+        ("RATING: 2 or 3", None),
+        ("RATING: 2\nRATING: 3", None),
+        ("RATING: 3\nI hope this helps.", None),
+        ('{"rating": true}', None),
+        ('{"rating": "2"}', None),
+        ('{"rating": 2, "rating": 3}', None),
+        ("2", None),
+        ("rating: 2", None),
+        ("", None),
+    ],
+)
+def test_rating(text: str, expected: int | None) -> None:
+    assert parse_rating(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("INTRUDER: 6", 5),
+        ("It is the fourth.\nINTRUDER: 1", 0),
+        ('{"intruder": 2}', 1),
+        ("INTRUDER: 7", None),
+        ("INTRUDER: 0", None),
+        ("INTRUDER: soup", None),
+        ("INTRUDER: 2\nINTRUDER: 3", None),
+    ],
+)
+def test_intruder(text: str, expected: int | None) -> None:
+    assert parse_intruder(text, 6) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ODD: none", ()),
+        ("ODD: 9, 4", (3, 8)),
+        ("ODD: 4", (3,)),
+        ('{"odd": [2]}', (1,)),
+        ('{"odd": []}', ()),
+        ("ODD: 1, 2, 3", None),
+        ("ODD: 2, 2", None),
+        ("ODD: 11", None),
+        ("ODD: 0", None),
+        ("ODD:", None),
+        ("ODD: soup", None),
+        ("ODD: none\nODD: 1", None),
+        ('{"odd": [true]}', None),
+    ],
+)
+def test_odd(text: str, expected: tuple[int, ...] | None) -> None:
+    assert parse_odd(text, 10) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SUMMARY: Texts  about cooking.", "Texts about cooking."),
+        ('Well.\nSUMMARY: "Texts about cooking."', "Texts about cooking."),
+        ('{"summary": "Cooking,\\nat home."}', "Cooking, at home."),
+        ("SUMMARY: one\nSUMMARY: two", None),
+        ("SUMMARY: " + "x" * 41, None),
+        ("SUMMARY: (none)", None),
+        ("SUMMARY: ...", None),
+        ("SUMMARY:", None),
+        ("Texts about cooking.", None),
+    ],
+)
+def test_summary_and_label(text: str, expected: str | None) -> None:
+    assert parse_summary(text, 40) == expected
+    label = text.replace("SUMMARY", "LABEL").replace("summary", "label")
+    assert parse_topic_label(label, 40) == expected
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("MATCH: yes", "yes"),
+        ("It is about tax.\n\nMATCH: no\n", "no"),
+        ('{"match": "unsure", "reason": "too short"}', "unsure"),
+        ("MATCH: yes\nMATCH: no", "unparsed"),
+        ("MATCH: yes\nthat is all", "unparsed"),
+        ("match: yes", "unparsed"),
+        ("yes", "unparsed"),
+        ('{"match": "maybe"}', "unparsed"),
+        ('{"match": ["yes"]}', "unparsed"),
+        ('{"match": "yes", "label": "x"}', "unparsed"),
+        ("{", "unparsed"),
+        ("", "unparsed"),
+    ],
+)
+def test_does_a_label_match(reply: str, expected: str) -> None:
+    assert parse_match(reply) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [
+        ("FIT: 4", 4.0),
+        ("Taxes.\n\nFIT: 2.25\n", 2.25),
+        ("FIT: 3 as I said.\nFIT: 3", 3.0),
+        ("FIT: 6", None),
+        ("FIT: 0", None),
+        ("FIT: 0.5", None),
+        ("FIT: four", None),
+        ("fit: 4", None),
+        ("FIT: 4 of 5", None),
+        ("FIT: 4\nThat is all.", None),
+        ("FIT: 2\nor rather\nFIT: 4", None),
+        ("", None),
+    ],
+)
+def test_levels(text: str, level: float | None) -> None:
+    assert parse_level(text, "FIT", 5) == level
+
+
+def test_a_weighted_level_may_lie_below_the_lowest() -> None:
+    assert parse_level("FIT: 0.5", "FIT", 5, lowest=0) == 0.5
+    assert parse_level("FIT: -0.5", "FIT", 5, lowest=0) is None
+
+
+def test_rankings_name_every_document_once() -> None:
+    # Document 3 is the best and gets the highest rank.
+    assert parse_ranking("because\nRANKING: 3, 1,2", 3) == (2, 1, 3)
+    for wrong in ("RANKING: 3, 1", "RANKING: 1, 1, 2", "RANKING: 0, 1, 2", "RANKING: 4, 1, 2"):
+        assert parse_ranking(wrong, 3) is None
+
+
+def test_hoyle_intruders_are_places() -> None:
+    assert parse_hoyle_intruder("INTRUDER: 6", 6) == 5
+    for wrong in ("INTRUDER: 7", "INTRUDER: 0", "INTRUDER: word", "6"):
+        assert parse_hoyle_intruder(wrong, 6) is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "rating"),
+    [
+        ("RATING: 2", 2), ("It is.\nRATING:  0 \n", 0), ("RATING: 1\nRATING: 1", 1),
+        ("", None), ("2", None), ("RATING: 3", None), ("RATING: 1.5", None),
+        ("rating: 0, I thought\nRATING: 2", None), ("RATING: 2\nThat is all.", None),
+        ("**RATING:** 2", None),
+    ],
+)  # fmt: skip
+def test_axbench_ratings(reply: str, rating: int | None) -> None:
+    assert parse_axbench_rating(reply) == rating
+
+
+def test_a_number_too_long_for_an_integer_is_no_place() -> None:
+    nines = "9" * 5000
+    assert parse_hoyle_intruder(f"INTRUDER: {nines}", 6) is None
+    assert parse_ranking(f"RANKING: 1, {nines}", 2) is None
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_end_at_line_feeds_and_carriage_returns(end: str) -> None:
+    assert parse_verdict(f"A, I think.{end}VERDICT: B{end}") == "B"
+    assert parse_rating(f"Fine.{end}RATING: 2{end}") == 2
+    assert parse_classes(f"1: none{end}2: grammar", 2) == ["none", "grammar"]
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\x1c", "\v", "\f"])
+def test_no_other_character_ends_a_line(mark: str) -> None:
+    assert parse_label(f"LABEL: ice{mark}hockey", 20) == "ice hockey"
+    assert parse_summary(f"Well.\nSUMMARY: about ice{mark}and fire", 40) == "about ice and fire"
+    # What is said of another topic inside a sentence is no second statement, and no answer.
+    assert parse_rating(f"She wrote{mark}RATING: 1{mark}and left.\nRATING: 3") == 3
+    assert parse_match(f"It says{mark}MATCH: no{mark}twice.\nMATCH: yes") == "yes"
+    for parse in (parse_rating, parse_axbench_rating):
+        assert parse(f"The topic is clear.{mark}RATING: 2") is None
+    assert parse_verdict(f"It is clear.{mark}VERDICT: A") == "unparsed"
+    assert parse_level(f"It is clear.{mark}FIT: 3", "FIT", 5) is None
+    assert parse_classes(f"1: none{mark}2: grammar", 2) is None
