@@ -14,8 +14,8 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Counts, FloatArray, ItemSpace, ViewName, Views
 from mtmbench.metrics.base import ItemView, MetricValue
+from mtmbench.metrics.compute import compute_value, metric_variants
 from mtmbench.metrics.context import MetricContext
-from mtmbench.metrics.play import metric_cells, play_cell
 from mtmbench.metrics.registry import METRICS
 
 if TYPE_CHECKING:
@@ -209,9 +209,9 @@ def _table(
     import pandas
 
     rows = []
-    for name, view, params in metric_cells(metrics):
+    for name, view, params in metric_variants(metrics):
         if has_theta or _reads_only_items(name, view):
-            value = play_cell(result, context, name, view, params)
+            value = compute_value(result, context, name, view, params)
         else:
             value = MetricValue.missing(NO_THETA)
         rows.append((name, view, _compact(params), value.value, value.reason))

@@ -118,7 +118,7 @@ def _fit_cells(suite: Suite, corpus: Corpus) -> Iterator[FitCell]:
 
 
 def _metric_cells(suite: Suite, fits: Sequence[FitCell]) -> Iterator[MetricCell]:
-    from mtmbench.metrics.play import metric_cells
+    from mtmbench.metrics.compute import metric_variants
 
     for named in suite.metric_params:
         if named not in suite.metrics:
@@ -128,7 +128,7 @@ def _metric_cells(suite: Suite, fits: Sequence[FitCell]) -> Iterator[MetricCell]
     by_group: dict[tuple[Any, ...], list[FitCell]] = {}
     for fit in fits:
         by_group.setdefault((fit.corpus, fit.k_spec, fit.competitor), []).append(fit)
-    for name, view, defaults in metric_cells(suite.metrics):
+    for name, view, defaults in metric_variants(suite.metrics):
         metric = METRICS.get(name)
         params = {**defaults, **suite.metric_params.get(name, {})}
         # What the parameters name counts with its content.

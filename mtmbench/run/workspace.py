@@ -226,10 +226,10 @@ class Workspace:
         return consult
 
     def _metric(self, consult: Consult, cell: MetricCell) -> tuple[Status, dict[str, Any]]:
-        from mtmbench.metrics.play import play_cell
+        from mtmbench.metrics.compute import compute_value
 
         view: Any = cell.view
-        value = play_cell(
+        value = compute_value(
             self.result(cell.fit.key),
             self._context(consult, cell),
             cell.metric,

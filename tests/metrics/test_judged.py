@@ -15,10 +15,10 @@ from mtmbench.core.types import ItemSpace
 from mtmbench.judges.base import Completion, JudgeClient, Question
 from mtmbench.judges.panel import Panel
 from mtmbench.judges.registry import JUDGES
+from mtmbench.metrics.compute import compute_value
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.intrusion import Intrusion, intrusion_sets
 from mtmbench.metrics.judged import NO_JUDGE
-from mtmbench.metrics.play import play_cell
 from mtmbench.metrics.rating import Rating
 from mtmbench.run.plan import make_plan
 from mtmbench.testing.planted import planted_context, planted_result
@@ -71,14 +71,14 @@ def features_result(n_topics: int = 4, n_items: int = 40) -> TopicResult:
 
 def test_rating_is_the_mean_of_what_could_be_read(tmp_path: Path) -> None:
     context = context_of(tmp_path, ["RATING: 3", "hm", "RATING: 1", "No."])
-    value = play_cell(planted_result(), context, "rating", "own", {"judge": "replies"})
+    value = compute_value(planted_result(), context, "rating", "own", {"judge": "replies"})
     assert (value.value, value.per_topic) == (2.0, (3.0, None, 1.0, None))
     assert value.details["statuses"] == {"ok": 2, "refused": 1, "unparsed": 1}
     assert value.details["unread"] == {"1": "hm", "3": "No."}
     assert value.details["answers_by"]["questions"] == 4
     assert value.details["answers_by"]["usage"] == {"output": 4}
     none = context_of(tmp_path / "none", ["hm", "RATING: 4", "", "No."])
-    value = play_cell(planted_result(), none, "rating", "own", {"judge": "replies"})
+    value = compute_value(planted_result(), none, "rating", "own", {"judge": "replies"})
     assert (value.value, value.reason) == (None, "the judge rated no topic")
 
 
@@ -88,7 +88,7 @@ def test_intrusion_is_the_share_of_intruders_found_with_its_interval(tmp_path: P
     right = [f"INTRUDER: {one.intruder + 1}" for one in sets]
     wrong = f"INTRUDER: {(sets[1].intruder + 1) % 6 + 1}"
     context = context_of(tmp_path, [right[0], wrong, right[2], "INTRUDER: 7"])
-    value = play_cell(result, context, "intrusion", "own", {"judge": "replies", "seed": 3})
+    value = compute_value(result, context, "intrusion", "own", {"judge": "replies", "seed": 3})
     assert value.value == pytest.approx(2 / 3)
     assert value.per_topic == (1.0, 0.0, 1.0, None)
     lo, hi = binomtest(2, 3).proportion_ci(method="wilson")
@@ -119,7 +119,7 @@ def test_topics_for_which_there_is_no_set(tmp_path: Path) -> None:
         "mlda", {}, {}, 0, result.doc_topic, result.topic_item, same, result.corpus
     )
     context = context_of(tmp_path, [])
-    value = play_cell(unlabelled, context, "intrusion", "own", {"judge": "replies"})
+    value = compute_value(unlabelled, context, "intrusion", "own", {"judge": "replies"})
     assert (value.value, value.reason) == (None, "the judge named no intruder")
     assert value.details["statuses"] == {"empty": 4}
 
@@ -128,7 +128,7 @@ def test_topics_for_which_there_is_no_set(tmp_path: Path) -> None:
 def test_without_a_judge_there_is_no_value(metric: Any) -> None:
     context = planted_context(("judge",))
     assert metric().compute(planted_result(), context, view="own").reason == NO_JUDGE
-    reason = play_cell(planted_result(), planted_context(()), metric.name, "own", {}).reason
+    reason = compute_value(planted_result(), planted_context(()), metric.name, "own", {}).reason
     assert reason == "no judge can be asked here; play it in a suite"
     value = metric().compute(planted_result(), context, view="own", judge=PLANTED_JUDGE)
     assert value.value == {"rating": 1.0, "intrusion": 1.0}[metric.name]

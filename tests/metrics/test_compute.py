@@ -12,8 +12,8 @@ import pytest
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import canonical_json
 from mtmbench.core.topic_result import TopicResult
+from mtmbench.metrics.compute import compute_value, metric_variants
 from mtmbench.metrics.context import MetricContext
-from mtmbench.metrics.play import metric_cells, play_cell
 from mtmbench.metrics.registry import METRICS
 
 BUILT_IN = {
@@ -25,7 +25,7 @@ BUILT_IN = {
 
 def play_metrics(result: TopicResult, context: MetricContext) -> list[tuple[Any, ...]]:
     """Every cell of the registered metrics, with its value."""
-    return [(*cell, play_cell(result, context, *cell)) for cell in metric_cells()]
+    return [(*cell, compute_value(result, context, *cell)) for cell in metric_variants()]
 
 
 def test_every_built_in_metric_is_registered_under_its_own_name() -> None:
@@ -36,7 +36,7 @@ def test_every_built_in_metric_is_registered_under_its_own_name() -> None:
 
 
 def test_cells_are_metric_by_view_by_variant() -> None:
-    assert metric_cells(["npmi", "coverage", "purity"]) == [
+    assert metric_variants(["npmi", "coverage", "purity"]) == [
         ("npmi", "own", {"window": 10, "version": "exact", "top_n": 10}),
         ("npmi", "own", {"window": "document", "version": "exact", "top_n": 10}),
         ("npmi", "projected", {"window": 10, "version": "exact", "top_n": 10}),
@@ -45,9 +45,9 @@ def test_cells_are_metric_by_view_by_variant() -> None:
         ("purity", None, {"documents": "all"}),
         ("purity", None, {"documents": "assigned"}),
     ]
-    assert {name for name, _, _ in metric_cells()} >= BUILT_IN
+    assert {name for name, _, _ in metric_variants()} >= BUILT_IN
     with pytest.raises(UnknownNameError, match="did you mean 'coverage'"):
-        metric_cells(["covrage"])
+        metric_variants(["covrage"])
 
 
 def test_a_bare_context_gives_values_or_reasons(
@@ -83,11 +83,11 @@ def test_wrong_views_parameters_and_corpora_are_errors(
     context = context_of(corpus_of(["a b"]))
     result = result_of([["a", "b"]], [[1]])
     with pytest.raises(InputError, match="'coverage' is played on"):
-        play_cell(result, context, "coverage", "own", {})
+        compute_value(result, context, "coverage", "own", {})
     with pytest.raises(InputError, match=r"'coverage' has no parameter 'n'; it takes none"):
-        play_cell(result, context, "coverage", None, {"n": 3})
+        compute_value(result, context, "coverage", None, {"n": 3})
     with pytest.raises(InputError, match="2 documents but corpus 'made' has 1"):
-        play_cell(result_of([["a"]], [[1], [1]]), context, "coverage", None, {})
+        compute_value(result_of([["a"]], [[1], [1]]), context, "coverage", None, {})
 
 
 def test_without_word_counts_projected_words_are_missing(
@@ -96,7 +96,7 @@ def test_without_word_counts_projected_words_are_missing(
     context = context_of(corpus_of(["a b"]))
     context.counts = {}
     result = result_of([["a", "b"]], [[1]])
-    value = play_cell(result, context, "diversity", "projected", {})
+    value = compute_value(result, context, "diversity", "projected", {})
     assert value.reason == (
         "projected words need the word counts of the corpus, which were not given"
     )

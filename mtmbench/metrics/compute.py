@@ -1,4 +1,4 @@
-"""Playing metrics: which cells there are, and one cell at a time."""
+"""Which values a metric has of a result, and one value at a time."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from mtmbench.metrics.base import ItemView, Metric, MetricValue
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.registry import METRICS
 
-Cell = tuple[str, ItemView | None, Mapping[str, Any]]
+Variant = tuple[str, ItemView | None, Mapping[str, Any]]
 """A metric's name, the item view it is played on, and its parameters."""
 
 
-def metric_cells(names: Sequence[str] = ()) -> list[Cell]:
-    """Returns every cell of the named metrics (of all registered ones if none is named).
+def metric_variants(names: Sequence[str] = ()) -> list[Variant]:
+    """Returns every variant of the named metrics (of all registered ones if none is named).
 
     Raises:
         UnknownNameError: a name is not registered.
     """
-    cells: list[Cell] = []
+    variants: list[Variant] = []
     for name in names or METRICS.names():
         metric = METRICS.get(name)
-        cells.extend(
+        variants.extend(
             (name, view, dict(params)) for view in metric.item_views for params in metric.variants
         )
-    return cells
+    return variants
 
 
-def play_cell(
+def compute_value(
     result: TopicResult,
     context: MetricContext,
     name: str,
     view: ItemView | None,
     params: Mapping[str, Any],
 ) -> MetricValue:
-    """Computes one cell; what the context cannot offer makes the value missing, with the reason.
+    """Computes one value; what the context cannot offer makes the value missing, with the reason.
 
     Raises:
         InputError: the metric is not played on ``view``, has no such parameter, or the result is
