@@ -1,21 +1,16 @@
-"""What is usable on this machine, and why the rest is not."""
-
-from __future__ import annotations
+"""``mtmbench doctor``: what is usable on this machine, and why the rest is not."""
 
 import os
-import platform
-from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Annotated
 
-from rich.console import Console
-from rich.table import Table
+import typer
 
-from mtmbench.core.card_files import card_names
+from mtmbench.cli.console import print_line, print_table
+from mtmbench.cli.options import DataOption
 from mtmbench.core.errors import InputError
-from mtmbench.corpora.registry import CORPORA
-from mtmbench.features.registry import FEATURES
-from mtmbench.judges.registry import JUDGES, load_judge_card
 
 PACKAGES = (
     "mtmbench", "torch", "transformers", "sae-lens", "bertopic", "umap-learn", "hdbscan",
@@ -24,34 +19,38 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def print_doctor(data_dir: Path | None = None) -> None:
+def doctor(
+    data_dir: DataOption = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Say instead what reading this model would fetch.")
+    ] = None,
+) -> None:
+    """Says what is installed and usable here: features, judges, corpora; or why not."""
+    if backbone is not None:
+        print_backbone(backbone)
+    else:
+        print_machine(data_dir)
+
+
+def print_machine(data_dir: Path | None = None) -> None:
     """Prints packages, feature sources, judges and corpora, each usable or with its reason."""
-    console = Console()
-    console.print(
+    import platform
+
+    print_line(
         f"Python {platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores"
     )
-    packages = _table("package", "version")
-    for name in PACKAGES:
-        packages.add_row(name, _version(name))
-    console.print(packages)
-    checks: list[tuple[str, str, Callable[[], str]]] = []
-    for name in FEATURES.names():
-        checks.append(("features", name, lambda name=name: _check_features(name)))  # type: ignore[misc]
-    for name in sorted(card_names("judges")):
-        checks.append(("judge", name, lambda name=name: _check_judge(name)))  # type: ignore[misc]
-    for name in CORPORA.names():
-        checks.append(("corpus", name, lambda name=name: _check_corpus(name, data_dir)))  # type: ignore[misc]
-    table = _table("kind", "name", "usable", "what, or why not")
-    for kind, name, check in checks:
+    print_table(("package", "version"), [(name, _version(name)) for name in PACKAGES])
+    rows = []
+    for kind, name, check in _checks(data_dir):
         try:
             usable, what = "yes", check()
         except Exception as error:
             usable, what = "no", str(error) or type(error).__name__
-        table.add_row(kind, name, usable, what)
-    console.print(table)
+        rows.append((kind, name, usable, what))
+    print_table(("kind", "name", "usable", "what, or why not"), rows)
 
 
-def print_backbone_doctor(backbone: str) -> None:
+def print_backbone(backbone: str) -> None:
     """Prints what reading a backbone would fetch, whether it is here, and its hook points.
 
     Nothing is fetched, and no weights are read.
@@ -61,27 +60,48 @@ def print_backbone_doctor(backbone: str) -> None:
     """
     from mtmbench.features.sae.backbone_files import describe_backbone
 
-    console = Console()
     found = describe_backbone(backbone)
-    console.print(f"{backbone}: {found.where}")
+    print_line(f"{backbone}: {found.where}")
     if found.files:
-        files = _table("file", "MiB", "here")
-        for file in found.files:
-            size = "?" if file.size is None else f"{file.size / 2**20:.1f}"
-            files.add_row(file.name, size, "yes" if file.here else "no")
-        console.print(files)
-    console.print(found.verdict)
+        rows = [
+            (
+                file.name,
+                "?" if file.size is None else f"{file.size / 2**20:.1f}",
+                "yes" if file.here else "no",
+            )
+            for file in found.files
+        ]
+        print_table(("file", "MiB", "here"), rows)
+    print_line(found.verdict)
     if found.hook_points:
-        console.print("hook points: " + ", ".join(found.hook_points))
+        print_line("hook points: " + ", ".join(found.hook_points))
+
+
+def _checks(data_dir: Path | None) -> Iterator[tuple[str, str, Callable[[], str]]]:
+    """Yields kind, name and check of everything that may be usable."""
+    from mtmbench.core.card_files import card_names
+    from mtmbench.corpora.registry import CORPORA
+    from mtmbench.features.registry import FEATURES
+
+    for name in FEATURES.names():
+        yield "features", name, partial(_check_features, name)
+    for name in sorted(card_names("judges")):
+        yield "judge", name, partial(_check_judge, name)
+    for name in CORPORA.names():
+        yield "corpus", name, partial(_check_corpus, name, data_dir)
 
 
 def _check_features(name: str) -> str:
     if name == "sae":
         return "any model of the hub: params backbone and saes; see doctor --backbone NAME"
+    from mtmbench.features.registry import FEATURES
+
     return f"settings: {', '.join(FEATURES.get(name)().settings())}"
 
 
 def _check_judge(name: str) -> str:
+    from mtmbench.judges.registry import JUDGES, load_judge_card
+
     card = load_judge_card(name)
     client = JUDGES.get(card.client).from_card(card)
     return f"{card.client}; {'a language model' if client.is_llm else 'no language model'}"
@@ -104,14 +124,9 @@ def _check_corpus(name: str, data_dir: Path | None) -> str:
 
 
 def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
-
-
-def _table(*columns: str) -> Table:
-    table = Table()
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table

@@ -1,13 +1,12 @@
-"""The command ``mtmbench label``; what it does is in :mod:`mtmbench.labelling.label_folder`."""
-
-from __future__ import annotations
+"""``mtmbench label``; what it does is in :mod:`mtmbench.labelling.label_folder`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-EXIT_INTERRUPTED = 130
+from mtmbench.cli.console import ConsoleProgress, resumable
+from mtmbench.cli.options import ConcurrencyOption, PluginOption
 
 
 def label(
@@ -47,42 +46,25 @@ def label(
             "are replaced."
         ),
     ] = None,
-    concurrency: Annotated[int, typer.Option(help="Questions under way at one time.")] = 8,
-    plugin: Annotated[
-        list[str] | None,
-        typer.Option("--plugin", help="A .py file or module that registers more; may be repeated."),
-    ] = None,
+    concurrency: ConcurrencyOption = 8,
+    plugin: PluginOption = None,
 ) -> None:
     """Labels an SAE's features by a judge or from Neuronpedia, and has the labels scored.
 
     Every answer is kept in answers.sqlite at once: the same command again goes on where this one
     stopped, and asks nothing twice.
     """
-    from mtmbench.cli.reports import ConsoleProgress
     from mtmbench.core.plugins import load_plugins
     from mtmbench.labelling.label_folder import label_folder
 
     load_plugins(plugin or [])
     folder = out or Path("runs") / "labels" / sae_folder.resolve().name
-    begun = False
-
-    def tell(_: int, total: int) -> None:
-        nonlocal begun
-        if not begun:
-            progress.phase("labels", total)
-        begun = True
-        progress.advance(1, sae_folder.name)
-
-    try:
-        with ConsoleProgress() as progress:
-            report = label_folder(
-                sae_folder, folder, judge=judge, neuronpedia=neuronpedia, own=own, score=score,
-                classes=classes, n_features=n_features, explainer=explainer, partial=partial,
-                concurrency=concurrency, progress=tell,
-            )  # fmt: skip
-    except KeyboardInterrupt:
-        typer.echo("interrupted; the same command again goes on from here", err=True)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+    with resumable(), ConsoleProgress() as progress:
+        report = label_folder(
+            sae_folder, folder, judge=judge, neuronpedia=neuronpedia, own=own, score=score,
+            classes=classes, n_features=n_features, explainer=explainer, partial=partial,
+            concurrency=concurrency, progress=progress.counted("labels", sae_folder.name),
+        )  # fmt: skip
     for line in (*report.lines, *(f"wrote {path}" for path in report.files)):
         typer.echo(line)
     if folder.resolve() != sae_folder.resolve():

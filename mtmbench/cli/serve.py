@@ -1,35 +1,32 @@
-"""The command ``mtmbench serve``; the page's server is in :mod:`mtmbench.voting.server`."""
-
-from __future__ import annotations
+"""``mtmbench serve``; the page's server is in :mod:`mtmbench.voting.server`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mtmbench.cli.options import (
+    DataOption,
+    PluginOption,
+    SuiteArgument,
+    resolve_suite,
+    set_option,
+)
+
 
 def serve(
-    suite: Annotated[str, typer.Argument(help="A suite's name, its folder, or a .toml file.")],
+    suite: SuiteArgument,
     judge: Annotated[str, typer.Option("--judge", help="A judge card of people.")] = "human",
     out: Annotated[
         Path | None,
         typer.Option("--out", help="The run's folder, with its fits; runs/SUITE by default."),
     ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the suite (dotted)."),
-    ] = None,
+    overrides: Annotated[list[str] | None, set_option("the suite")] = None,
     models: Annotated[
         str | None, typer.Option("--models", help="Compare these, separated by commas.")
     ] = None,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option("--data-dir", help="Folder of local corpora; MTMBENCH_DATA by default."),
-    ] = None,
-    plugin: Annotated[
-        list[str] | None,
-        typer.Option("--plugin", help="A .py file or module that registers more; may be repeated."),
-    ] = None,
+    data_dir: DataOption = None,
+    plugin: PluginOption = None,
     host: Annotated[
         str, typer.Option(help="The address to listen on; others than this machine's can vote too.")
     ] = "127.0.0.1",
@@ -47,8 +44,6 @@ def serve(
     for; voters go on under their name where they stopped. Ctrl-C ends it. The board is then made
     by `mtmbench run SUITE --set 'judging.judges=["human"]'`, from documents that have their votes.
     """
-    from mtmbench.core.card_files import load_suite
-    from mtmbench.core.cards import parse_overrides
     from mtmbench.core.errors import InputError
     from mtmbench.core.serialise import write_atomically
     from mtmbench.judges.clients.human import HumanJudge
@@ -61,10 +56,7 @@ def serve(
     client = JUDGES.get(card.client).from_card(card)
     if not isinstance(client, HumanJudge):
         raise InputError(f"judge {judge!r} is {card.client!r}, not people; name a card of `human`")
-    parsed = parse_overrides(overrides or [])
-    if models is not None:
-        parsed["models"] = [model.strip() for model in models.split(",") if model.strip()]
-    resolved = load_suite(suite, parsed)
+    resolved = resolve_suite(suite, overrides, models)
     with VoteFile(client.path) as votes:
         if import_csv is not None:
             added = votes_from_csv(import_csv)

@@ -1,16 +1,22 @@
 """``mtmbench study``: each study is one command, and the same command again goes on with it."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mtmbench.cli.console import (
+    ConsoleProgress,
+    print_files,
+    print_line,
+    print_played,
+    resumable,
+)
+from mtmbench.cli.options import EXIT_ERRORS, DataOption, PluginOption, set_option, split_names
 from mtmbench.core.errors import InputError
 
-EXIT_ERRORS = 1
-EXIT_INTERRUPTED = 130
+if TYPE_CHECKING:
+    from mtmbench.studies.run import StudyOutcome
 
 study_app = typer.Typer(
     help="Open questions about SAE features, played and told: a table, a plot, plain sentences.",
@@ -22,7 +28,7 @@ CorporaArgument = Annotated[
     list[str] | None, typer.Argument(help="Names, files or folders; 20ng and bills by default.")
 ]
 SourceOption = Annotated[str, typer.Option("--source", help="The feature source.")]
-ModelsOption = Annotated[
+StudyModelsOption = Annotated[
     str, typer.Option("--models", help="Models over features, separated by commas.")
 ]
 ReferenceOption = Annotated[
@@ -32,23 +38,10 @@ SeedsOption = Annotated[int, typer.Option("--seeds", help="Number of seeds.", mi
 KOption = Annotated[
     str, typer.Option("--k", help="Number of topics, or labels: as many as there are, at least 20.")
 ]
-OutOption = Annotated[
+StudyOutOption = Annotated[
     Path | None, typer.Option("--out", help="The study's folder; runs/studies/NAME by default.")
 ]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="Override a key of the suite behind it (dotted)."
-    ),
-]
-DataOption = Annotated[
-    Path | None,
-    typer.Option("--data-dir", help="Folder of local corpora; MTMBENCH_DATA by default."),
-]
-PluginOption = Annotated[
-    list[str] | None,
-    typer.Option("--plugin", help="A .py file or module that registers more; may be repeated."),
-]
+StudySetOption = Annotated[list[str] | None, set_option("the suite behind it")]
 WorkersOption = Annotated[
     int | None, typer.Option(help="Processes; every usable core by default.", min=0)
 ]
@@ -67,18 +60,18 @@ def _add(name: str) -> None:
     def play(
         corpora: CorporaArgument = None,
         source: SourceOption = "minilm",
-        models: ModelsOption = "mlda,metm",
+        models: StudyModelsOption = "mlda,metm",
         reference: ReferenceOption = "lda",
         seeds: SeedsOption = 5,
         k: KOption = "labels",
-        out: OutOption = None,
-        overrides: SetOption = None,
+        out: StudyOutOption = None,
+        overrides: StudySetOption = None,
         data_dir: DataOption = None,
         plugin: PluginOption = None,
         workers: WorkersOption = None,
     ) -> None:
         _play(
-            name, corpora or [], overrides, source=source, models=_names(models),
+            name, corpora or [], overrides, source=source, models=split_names(models),
             reference=None if reference in ("", "none") else reference, seeds=seeds, k=_k(k),
             out=out, data_dir=data_dir,
             plugins=plugin or [], workers=workers,
@@ -106,7 +99,7 @@ def features(
         Path | None,
         typer.Option("--out", help="The study's folder; runs/studies/features-CORPUS by default."),
     ] = None,
-    overrides: SetOption = None,
+    overrides: StudySetOption = None,
     data_dir: DataOption = None,
     plugin: PluginOption = None,
 ) -> None:
@@ -132,32 +125,26 @@ def steering(
     source: Annotated[
         str, typer.Option("--source", help="A feature source of a causal language model.")
     ] = "tinylm",
-    models: ModelsOption = "mlda,metm,mbertopic",
+    models: StudyModelsOption = "mlda,metm,mbertopic",
     topics: Annotated[int, typer.Option(help="Topics of each model, the largest.", min=1)] = 5,
     k: KOption = "labels",
-    out: OutOption = None,
-    overrides: SetOption = None,
+    out: StudyOutOption = None,
+    overrides: StudySetOption = None,
     data_dir: DataOption = None,
     plugin: PluginOption = None,
     workers: WorkersOption = None,
 ) -> None:
     """What does λ buy and cost, by each model's topics? mBERTopic with and without TF-IDF too."""
-    from mtmbench.cli.reports import ConsoleProgress
-    from mtmbench.cli.steer import told_to
     from mtmbench.core.cards import parse_overrides
     from mtmbench.studies.steering import run_steering_study
 
-    try:
-        with ConsoleProgress() as progress:
-            outcome = run_steering_study(
-                corpora or [], source=source, models=_names(models), topics=topics, k=_k(k),
-                out=out, overrides=parse_overrides(overrides or []), data_dir=data_dir,
-                plugins=plugin or [], workers=workers, progress=progress,
-                text_progress=told_to(progress, "steering"),
-            )  # fmt: skip
-    except KeyboardInterrupt:
-        typer.echo("interrupted; the same command again goes on from here", err=True)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+    with resumable(), ConsoleProgress() as progress:
+        outcome = run_steering_study(
+            corpora or [], source=source, models=split_names(models), topics=topics, k=_k(k),
+            out=out, overrides=parse_overrides(overrides or []), data_dir=data_dir,
+            plugins=plugin or [], workers=workers, progress=progress,
+            text_progress=progress.counted("texts", "steering"),
+        )  # fmt: skip
     for finding in outcome.study["findings"]:
         typer.echo(f"{finding['corpus']}, {finding['model']}: {finding['text']}")
     for path in outcome.files:
@@ -165,27 +152,32 @@ def steering(
 
 
 def _play(name: str, corpora: list[str], overrides: list[str] | None, **options: Any) -> None:
-    from mtmbench.cli.reports import ConsoleProgress
-    from mtmbench.cli.study_report import print_study
     from mtmbench.core.cards import parse_overrides
     from mtmbench.studies.run import run_study
 
-    try:
-        with ConsoleProgress() as progress:
-            outcome = run_study(
-                name, corpora, overrides=parse_overrides(overrides or []), progress=progress,
-                **options,
-            )  # fmt: skip
-    except KeyboardInterrupt:
-        typer.echo("interrupted; the same command again goes on from here", err=True)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+    with resumable(), ConsoleProgress() as progress:
+        outcome = run_study(
+            name, corpora, overrides=parse_overrides(overrides or []), progress=progress, **options
+        )
     print_study(outcome)
     if outcome.run.errors:
         raise typer.Exit(EXIT_ERRORS)
 
 
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+def print_study(outcome: "StudyOutcome") -> None:
+    """Prints what was found, what failed and where the files lie."""
+    from mtmbench.studies.pages import StudyView
+
+    view = StudyView(outcome.study)
+    for corpus in outcome.study["corpora"]:
+        print_line(view.corpus_title(corpus), style="bold", highlight=False)
+        for leading in (True, False):
+            for who, sentence in view.findings(corpus["name"], leading=leading):
+                print_line(f"- {who}: {sentence}", highlight=False)
+    for note in outcome.study["notes"]:
+        print_line(note, style="dim", highlight=False)
+    print_played(outcome.run)
+    print_files("The study's files:", outcome.files)
 
 
 def _k(text: str) -> Any:

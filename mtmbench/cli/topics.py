@@ -1,11 +1,11 @@
-"""The command ``mtmbench topics``; what it does is in :mod:`mtmbench.labelling.topic_labels`."""
-
-from __future__ import annotations
+"""``mtmbench topics``; what it does is in :mod:`mtmbench.labelling.topic_labels`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from mtmbench.cli.options import PluginOption
 
 
 def topics(
@@ -21,10 +21,7 @@ def topics(
     concurrency: Annotated[
         int | None, typer.Option(help="Questions under way at one time; the card's by default.")
     ] = None,
-    plugin: Annotated[
-        list[str] | None,
-        typer.Option("--plugin", help="A .py file or module that registers more; may be repeated."),
-    ] = None,
+    plugin: PluginOption = None,
 ) -> None:
     """Has a judge name the topics of a result in one to five words each.
 

@@ -1,13 +1,12 @@
-"""The command ``mtmbench validate``; what it does is in :mod:`mtmbench.validation.run`."""
-
-from __future__ import annotations
+"""``mtmbench validate``; what it does is in :mod:`mtmbench.validation.run`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-EXIT_INTERRUPTED = 130
+from mtmbench.cli.console import ConsoleProgress, resumable
+from mtmbench.cli.options import ConcurrencyOption, PluginOption
 
 
 def validate(
@@ -22,11 +21,8 @@ def validate(
         bool,
         typer.Option("--stored", help="Also score the language models that ProxAnn published."),
     ] = False,
-    concurrency: Annotated[int, typer.Option(help="Questions under way at one time.")] = 8,
-    plugin: Annotated[
-        list[str] | None,
-        typer.Option("--plugin", help="A .py file or module that registers more; may be repeated."),
-    ] = None,
+    concurrency: ConcurrencyOption = 8,
+    plugin: PluginOption = None,
 ) -> None:
     """Runs a judge on human data and puts its agreement with people on the judges' board.
 
@@ -34,25 +30,14 @@ def validate(
     data folder. A language model's answers are kept in OUT/answers at once: the same command again
     goes on where this one stopped.
     """
-    from mtmbench.cli.reports import ConsoleProgress
     from mtmbench.core.plugins import load_plugins
     from mtmbench.validation.run import validate as run_validation
 
     load_plugins(plugin or [])
-    try:
-        with ConsoleProgress() as progress:
-
-            def tell(done: int, total: int) -> None:
-                if done == 1:
-                    progress.phase("questions", total)
-                progress.advance(1, judge)
-
-            report = run_validation(
-                judge, out, data_dir=data_dir, stored=stored, concurrency=concurrency,
-                progress=tell,
-            )  # fmt: skip
-    except KeyboardInterrupt:
-        typer.echo("interrupted; the same command again goes on from here", err=True)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+    with resumable(), ConsoleProgress() as progress:
+        report = run_validation(
+            judge, out, data_dir=data_dir, stored=stored, concurrency=concurrency,
+            progress=progress.counted("questions", judge),
+        )  # fmt: skip
     for path in report.files:
         typer.echo(f"wrote {path}")

@@ -1,4 +1,4 @@
-"""What a plan says of its schedule, against the formulas it quotes."""
+"""``mtmbench plan``: its counts, and what it says of schedules against the formulas it quotes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.commands import AS_TYPED, Call, cells
 
-from mtmbench.cli.schedule_report import print_adaptive, print_power
+from mtmbench.cli.plan import print_adaptive, print_cells, print_power
 from mtmbench.core.cards import Suite, parse_card
 from mtmbench.core.errors import InputError
 from mtmbench.run.plan import Plan, make_plan
 from mtmbench.stats.power import detectable_difference
+
+
+def test_plan_counts_the_calls_of_quick(call: Call) -> None:
+    code, out, _ = call("plan", "quick", "--set", "corpora=['lee']")
+    assert code == 0
+    # 9 competitors make 36 pairs over 300 documents, and 18 controls over 50: refits and other
+    # documents' topics. A proxy's one call serves both orders.
+    row = next(row for row in cells(out) if row[0] == "embedding")
+    assert row[:5] == ["embedding", "matches", "54", "11700", "at most 11700"]
 
 
 def plan_of(folder: Path, judging: dict[str, Any] | None) -> Plan:
@@ -58,3 +68,28 @@ def test_a_uniform_plan_has_nothing_to_say_of_looks(
 ) -> None:
     print_adaptive(plan_of(tmp_path, {"documents": 50}))
     assert capsys.readouterr().out == ""
+
+
+def test_corpora_are_shown_as_typed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    names = [name for name in AS_TYPED if "/" not in name]
+    for name in names:
+        (tmp_path / f"{name}.jsonl").write_text(
+            "".join(json.dumps({"text": f"word{i % 7} other{i % 5}"}) + "\n" for i in range(50))
+        )
+    data = {
+        "name": "tiny", "corpora": [str(tmp_path / f"{name}.jsonl") for name in names],
+        "models": ["lda", "etm", "bertopic"], "k": [5], "seeds": [0], "metrics": ["npmi"],
+        "judging": {"judges": ["lexical"], "documents": 20, "schedule": "adaptive"},
+    }  # fmt: skip
+    plan = make_plan(parse_card(data, Suite, "test suite"))
+    print_cells(plan)
+    shown = cells(capsys.readouterr().out)
+    assert [row[:4] for row in shown] == [[name, "50", "0", "3"] for name in names]
+    print_power(plan, tie_rate=0.0)
+    assert [row[0] for row in cells(capsys.readouterr().out)] == names
+    print_adaptive(plan)
+    looks = capsys.readouterr().out.split("\n")
+    assert [line.partition(", K = 5")[0] for line in looks if ", K = 5" in line] == names

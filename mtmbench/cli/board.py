@@ -1,0 +1,16 @@
+"""``mtmbench board``: a board's files from its records."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def board(
+    folder: Annotated[Path, typer.Argument(help="A folder with suite.toml and records.jsonl.")],
+) -> None:
+    """Rebuilds a board's files from its records, byte for byte."""
+    from mtmbench.boards.write import write_board
+
+    for path in write_board(folder):
+        typer.echo(str(path))

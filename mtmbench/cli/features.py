@@ -1,0 +1,43 @@
+"""``mtmbench features``: an SAE's folder, made by reading a reference text."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mtmbench.cli.console import ConsoleProgress
+from mtmbench.cli.options import DataOption
+
+
+def features(
+    backbone: Annotated[str, typer.Option(help="A model of the hub, or a folder in its format.")],
+    reference: Annotated[str, typer.Option(help="The text to read: a corpus, file or folder.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder to build.")],
+    sae: Annotated[
+        str, typer.Option(help="A folder in sae-lens's format, or an id of the release.")
+    ],
+    release: Annotated[str | None, typer.Option(help="A release that sae-lens knows.")] = None,
+    tokens: Annotated[int, typer.Option(help="Tokens of the reference to read.")] = 1_000_000,
+    seed: Annotated[int, typer.Option(help="Of the documents drawn.")] = 0,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    device: Annotated[str, typer.Option(help="A torch device, such as cpu or cuda.")] = "cpu",
+    data_dir: DataOption = None,
+) -> None:
+    """Reads a reference text for an SAE: thresholds, densities, contexts, labels, in one folder.
+
+    Killed, the same command goes on. Suites use the folder by source = "sae".
+    """
+    from mtmbench.corpora.load import load_corpus
+    from mtmbench.features.sae.hub import ModelFeatures
+    from mtmbench.features.sae.reference import build_folder
+
+    given = {"folder": sae} if release is None else {"release": release, "id": sae}
+    source = ModelFeatures(backbone, {out.name: given}, dtype=dtype, device=device)
+    corpus = load_corpus(reference, data_dir=data_dir)
+    with ConsoleProgress() as progress:
+        built = build_folder(
+            source, corpus, out, n_tokens=tokens, seed=seed,
+            progress=progress.counted("activations", corpus.name),
+        )  # fmt: skip
+    alive = int((built.density > 0).sum()) if built.density is not None else 0
+    typer.echo(f"{alive} of {built.sae.n_features} features fire; built {out}")

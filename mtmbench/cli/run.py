@@ -1,0 +1,156 @@
+"""``mtmbench run``: plays a suite and prints its ratings; ``mtmbench judge`` plays by it too."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mtmbench.cli.console import (
+    MOST_ERRORS,
+    ConsoleProgress,
+    print_files,
+    print_line,
+    print_played,
+    print_table,
+    resumable,
+)
+from mtmbench.cli.options import (
+    EXIT_ERRORS,
+    ActorCoresOption,
+    ActorGpusOption,
+    AddressOption,
+    BatchOption,
+    BudgetOption,
+    DataOption,
+    ExecutorName,
+    ExecutorOption,
+    ModelsOption,
+    OutOption,
+    PluginOption,
+    SetOption,
+    SuiteArgument,
+    resolve_executor,
+    resolve_suite,
+)
+
+if TYPE_CHECKING:
+    from mtmbench.core.cards import Suite
+    from mtmbench.run.harness import RunOutcome
+
+FILES = ("index.html", "board.md", "board.csv", "board.json", "records.jsonl")
+
+
+def run(
+    suite: SuiteArgument,
+    out: OutOption = None,
+    overrides: SetOption = None,
+    models: ModelsOption = None,
+    data_dir: DataOption = None,
+    plugin: PluginOption = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes, by default every usable core; on Ray: actors.", min=0),
+    ] = None,
+    executor: ExecutorOption = ExecutorName.local,
+    address: AddressOption = None,
+    actor_cores: ActorCoresOption = None,
+    actor_gpus: ActorGpusOption = None,
+    budget: BudgetOption = None,
+    batch: BatchOption = False,
+) -> None:
+    """Plays a suite, or what is left of it, and writes its board.
+
+    With --executor ray, every node must have this mtmbench installed and see --out, the feature
+    cache (MTMBENCH_CACHE), the corpora and the plugins under the same paths: a file system that
+    all nodes share. The keys of judges are read from each node's own environment.
+
+    What language models answer is kept in OUT/answers.sqlite before it is used: no answer is paid
+    for twice.
+
+    Exit status: 0; 1 if cells failed; 4 if another run holds the folder; 130 if interrupted. The
+    same command again goes on where this one stopped.
+    """
+    resolved = resolve_suite(suite, overrides, models)
+    play(
+        resolved, out or Path("runs") / resolved.name, data_dir=data_dir, plugins=plugin or [],
+        workers=workers, executor=resolve_executor(executor, address, actor_cores, actor_gpus),
+        budget=budget, batch=batch,
+    )  # fmt: skip
+
+
+def play(
+    suite: "Suite",
+    folder: Path,
+    *,
+    data_dir: Path | None,
+    plugins: Sequence[str],
+    batch: bool,
+    **options: Any,
+) -> None:
+    """Plays what ``folder`` does not hold yet of a suite, and prints the outcome.
+
+    Args:
+        suite: what to play.
+        folder: the run's folder.
+        data_dir: folder of local corpora.
+        plugins: files or modules that register more.
+        batch: hand the questions of matches to a Batch API; says first what is asked at once.
+        options: more of :func:`mtmbench.run.harness.run_suite`'s.
+
+    Raises:
+        typer.Exit: cells failed, or Ctrl-C ended it.
+    """
+    from mtmbench.run.harness import run_suite
+
+    plan = None
+    if batch:
+        from mtmbench.run.estimate import batch_notice
+        from mtmbench.run.plan import make_plan
+
+        plan = make_plan(suite, data_dir=data_dir, plugins=plugins)
+        typer.echo(batch_notice(plan))
+    with resumable(), ConsoleProgress() as progress:
+        outcome = run_suite(
+            suite, folder, data_dir=data_dir, plugins=plugins, batch=batch, plan=plan,
+            progress=progress, **options,
+        )  # fmt: skip
+    print_outcome(outcome)
+    if outcome.errors:
+        raise typer.Exit(EXIT_ERRORS)
+
+
+def print_outcome(outcome: "RunOutcome") -> None:
+    """Prints the board's ratings, the first errors, and where its files lie."""
+    board = json.loads((outcome.folder / "board.json").read_text(encoding="utf-8"))
+    names = {(row["model"], row["setting"]): row["name"] for row in board["competitors"]}
+    for (judge, corpus, k, representation), ratings in _leagues(board["ratings"]).items():
+        rows = [
+            (
+                "–" if row["rank"] is None else str(row["rank"]),
+                names[row["model"], row["setting"]],
+                row["reason"] or "–" if row["elo"] is None else f"{row['elo']:.1f}",
+                "–" if row["lo"] is None else f"{row['lo']:.1f} … {row['hi']:.1f}",
+                *(str(row[name]) for name in ("wins", "losses", "ties")),
+            )
+            for row in sorted(ratings, key=lambda row: (row["elo"] is None, -(row["elo"] or 0)))
+        ]
+        print_table(
+            ("rank", "model", "Elo", "95 % interval", "won", "lost", "tied"), rows,
+            title=f"judge {judge} · corpus {corpus} · K = {k} · {representation}",
+        )  # fmt: skip
+    print_played(outcome)
+    if len(outcome.errors) > MOST_ERRORS:
+        print_line(f"… and {len(outcome.errors) - MOST_ERRORS} more; see records.jsonl")
+    print_files("The board's files:", [outcome.folder / name for name in FILES])
+
+
+def _leagues(
+    ratings: Sequence[Mapping[str, Any]],
+) -> dict[tuple[str, str, Any, str], list[Mapping[str, Any]]]:
+    leagues: dict[tuple[str, str, Any, str], list[Mapping[str, Any]]] = {}
+    for row in ratings:
+        key = row["judge"], row["corpus"], row["k"], row["representation"]
+        leagues.setdefault(key, []).append(row)
+    return leagues

@@ -1,0 +1,48 @@
+"""``mtmbench score``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support.commands import AS_TYPED, Call, cells
+
+
+def test_score_needs_no_model(call: Call, tmp_path: Path) -> None:
+    topics = [
+        ["australia", "australian", "sydney", "government", "minister"],
+        ["wicket", "test", "cricket", "australia", "south"],
+    ]
+    (tmp_path / "topics.json").write_text(json.dumps(topics))
+    code, out, _ = call("score", "topics.json", "--corpus", "lee", "--json", "scores.json")
+    assert code == 0
+    scores = json.loads((tmp_path / "scores.json").read_text())["scores"]
+    diversity = next(row["value"] for row in scores if row["metric"] == "diversity")
+    assert diversity == pytest.approx(0.9)
+    assert "npmi" in out
+
+
+def test_what_is_missing_stands_under_its_reason_as_typed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pandas as pd
+
+    from mtmbench.cli.score import print_scores
+
+    monkeypatch.setenv("COLUMNS", "200")
+    frame = pd.DataFrame(
+        [
+            {"metric": "npmi", "view": "own", "params": AS_TYPED[0], "value": 0.25, "reason": None},
+            *(
+                {"metric": "nmi", "view": view, "params": "", "value": None, "reason": reason}
+                for reason in AS_TYPED
+                for view in ("own", None)
+            ),
+        ]
+    )
+    print_scores(frame)
+    out = capsys.readouterr().out
+    assert cells(out) == [["npmi", "own", AS_TYPED[0], "0.2500"]]
+    told = [line for line in out.splitlines() if line.startswith("Missing")]
+    assert told == [f"Missing: nmi (own), nmi: {reason}" for reason in AS_TYPED]
