@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mtmbench.cli.console import ConsoleProgress
+from mtmbench.cli.console import ConsoleProgress, resumable
 from mtmbench.cli.options import DataOption
 
 
@@ -34,7 +34,7 @@ def features(
     given = {"folder": sae} if release is None else {"release": release, "id": sae}
     source = ModelFeatures(backbone, {out.name: given}, dtype=dtype, device=device)
     corpus = load_corpus(reference, data_dir=data_dir)
-    with ConsoleProgress() as progress:
+    with resumable(), ConsoleProgress() as progress:
         built = build_folder(
             source, corpus, out, n_tokens=tokens, seed=seed,
             progress=progress.counted("activations", corpus.name),

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mtmbench.cli.console import ConsoleProgress, resumable
-from mtmbench.cli.options import ConcurrencyOption, PluginOption
+from mtmbench.cli.options import BudgetOption, ConcurrencyOption, PluginOption
 
 
 def label(
@@ -48,6 +48,7 @@ def label(
     ] = None,
     concurrency: ConcurrencyOption = 8,
     plugin: PluginOption = None,
+    budget: BudgetOption = None,
 ) -> None:
     """Labels an SAE's features by a judge or from Neuronpedia, and has the labels scored.
 
@@ -63,7 +64,8 @@ def label(
         report = label_folder(
             sae_folder, folder, judge=judge, neuronpedia=neuronpedia, own=own, score=score,
             classes=classes, n_features=n_features, explainer=explainer, partial=partial,
-            concurrency=concurrency, progress=progress.counted("labels", sae_folder.name),
+            concurrency=concurrency, budget=budget,
+            progress=progress.counted("labels", sae_folder.name),
         )  # fmt: skip
     for line in (*report.lines, *(f"wrote {path}" for path in report.files)):
         typer.echo(line)

@@ -7,6 +7,7 @@ import typer
 
 from mtmbench.cli.console import ConsoleProgress, resumable
 from mtmbench.cli.options import (
+    BudgetOption,
     DataOption,
     PluginOption,
     SuiteArgument,
@@ -23,6 +24,15 @@ def steer(
     overrides: Annotated[list[str] | None, set_option("the suite")] = None,
     data_dir: DataOption = None,
     plugin: PluginOption = None,
+    budget: BudgetOption = None,
+    gguf: Annotated[
+        Path | None,
+        typer.Option(
+            "--gguf",
+            help="Also write every topic's direction into this folder, as a control vector for "
+            "llama.cpp, one λ of the table's unit long.",
+        ),
+    ] = None,
 ) -> None:
     """Steers text by the topics of a played suite, beside controls, and writes the table.
 
@@ -36,7 +46,7 @@ def steer(
     with resumable(), ConsoleProgress() as progress:
         written = steer_suite(
             resolved, folder, data_dir=data_dir, plugins=plugin or [],
-            progress=progress.counted("texts", resolved.name),
+            progress=progress.counted("texts", resolved.name), budget=budget, vectors=gguf,
         )  # fmt: skip
     for path in written:
         typer.echo(str(path))

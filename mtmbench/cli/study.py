@@ -12,7 +12,14 @@ from mtmbench.cli.console import (
     print_played,
     resumable,
 )
-from mtmbench.cli.options import EXIT_ERRORS, DataOption, PluginOption, set_option, split_names
+from mtmbench.cli.options import (
+    EXIT_ERRORS,
+    BudgetOption,
+    DataOption,
+    PluginOption,
+    set_option,
+    split_names,
+)
 from mtmbench.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -102,6 +109,7 @@ def features(
     overrides: StudySetOption = None,
     data_dir: DataOption = None,
     plugin: PluginOption = None,
+    budget: BudgetOption = None,
 ) -> None:
     """Do the labels of a document's top features match it? Marked by a person or a judge."""
     from mtmbench.core.cards import parse_overrides
@@ -110,7 +118,7 @@ def features(
     outcome = run_feature_study(
         corpus, documents=documents, source=source, setting=setting, seed=seed, judge=judge,
         marks=marks, out=out, overrides=parse_overrides(overrides or []), data_dir=data_dir,
-        plugins=plugin or [],
+        plugins=plugin or [], budget=budget,
     )  # fmt: skip
     typer.echo(outcome.study["finding"])
     for path in outcome.files:
@@ -133,6 +141,7 @@ def steering(
     data_dir: DataOption = None,
     plugin: PluginOption = None,
     workers: WorkersOption = None,
+    budget: BudgetOption = None,
 ) -> None:
     """What does λ buy and cost, by each model's topics? mBERTopic with and without TF-IDF too."""
     from mtmbench.core.cards import parse_overrides
@@ -143,7 +152,7 @@ def steering(
             corpora or [], source=source, models=split_names(models), topics=topics, k=_k(k),
             out=out, overrides=parse_overrides(overrides or []), data_dir=data_dir,
             plugins=plugin or [], workers=workers, progress=progress,
-            text_progress=progress.counted("texts", "steering"),
+            text_progress=progress.counted("texts", "steering"), budget=budget,
         )  # fmt: skip
     for finding in outcome.study["findings"]:
         typer.echo(f"{finding['corpus']}, {finding['model']}: {finding['text']}")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mtmbench.cli.options import PluginOption
+from mtmbench.cli.options import BudgetOption, PluginOption
 
 
 def topics(
@@ -22,6 +22,7 @@ def topics(
         int | None, typer.Option(help="Questions under way at one time; the card's by default.")
     ] = None,
     plugin: PluginOption = None,
+    budget: BudgetOption = None,
 ) -> None:
     """Has a judge name the topics of a result in one to five words each.
 
@@ -35,7 +36,9 @@ def topics(
 
     load_plugins(plugin or [])
     path = out or result.with_suffix(".labels.json")
-    with Panel(path.with_suffix(".answers.sqlite"), concurrency=concurrency) as panel:
+    with Panel(
+        path.with_suffix(".answers.sqlite"), concurrency=concurrency, budget=budget
+    ) as panel:
         labels = label_topics(read_topics(result, top_items), judge, panel)
     write_atomically(path, canonical_json(labels) + "\n")
     for row in labels["topics"]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mtmbench.cli.console import ConsoleProgress, resumable
-from mtmbench.cli.options import ConcurrencyOption, PluginOption
+from mtmbench.cli.options import BudgetOption, ConcurrencyOption, PluginOption
 
 
 def validate(
@@ -23,6 +23,7 @@ def validate(
     ] = False,
     concurrency: ConcurrencyOption = 8,
     plugin: PluginOption = None,
+    budget: BudgetOption = None,
 ) -> None:
     """Runs a judge on human data and puts its agreement with people on the judges' board.
 
@@ -36,7 +37,7 @@ def validate(
     load_plugins(plugin or [])
     with resumable(), ConsoleProgress() as progress:
         report = run_validation(
-            judge, out, data_dir=data_dir, stored=stored, concurrency=concurrency,
+            judge, out, data_dir=data_dir, stored=stored, concurrency=concurrency, budget=budget,
             progress=progress.counted("questions", judge),
         )  # fmt: skip
     for path in report.files:

@@ -139,7 +139,7 @@ def run_suite(
         before = store.finished() & plan.keys()
         try:
             pool = _pool(plan, store, workers, executor, budget=budget, batch=batch)
-            _play(plan, store, pool, progress)
+            failures = _play(plan, store, pool, progress)
         finally:
             store.export(plan.keys())
         write_board(folder)
@@ -151,7 +151,8 @@ def run_suite(
             if record.status == "error"
             and record.payload.get("reason") not in (_FIT_FAILED, _REWRITE_FAILED)
         )
-    return RunOutcome(folder, len(finished - before) + len(errors), len(before), errors)
+    played = len(finished - before) + len(errors)
+    return RunOutcome(folder, played, len(before), (*errors, *failures))
 
 
 def _pool(
@@ -177,7 +178,11 @@ def _pool(
     return WorkerPool(spec, _usable_cores() if workers is None else workers, **told)
 
 
-def _play(plan: Plan, store: RunStore, executor: Executor, progress: Progress) -> None:
+def _play(
+    plan: Plan, store: RunStore, executor: Executor, progress: Progress
+) -> list[tuple[str, str]]:
+    """Plays all phases; returns what failed and has no record, each with its reason."""
+    failures: list[tuple[str, str]] = []
     cells = {cell.key: cell for cell in plan.cells()}
     with executor as pool:
         for name, tasks in _phases(plan, store):
@@ -193,6 +198,8 @@ def _play(plan: Plan, store: RunStore, executor: Executor, progress: Progress) -
                     # Each cell that needs a view that failed meets the same error and records it.
                     text = event.text if isinstance(event, Notice) else event.reason
                     progress.advance(0, text)
+                    if isinstance(event, TaskFailure) and event.task.cells:
+                        failures.append((f"after {event.task.cells[-1].describe()}", text))
                     continue
                 task, share = (
                     (event.task, event.share) if isinstance(event, Underway) else (event, 1.0)
@@ -202,6 +209,7 @@ def _play(plan: Plan, store: RunStore, executor: Executor, progress: Progress) -
                     more = work[task.prepare] * max(0.0, share - done[task.prepare])
                     done[task.prepare] = max(share, done[task.prepare])
                     progress.advance(more, f"{task.prepare[2]} of {task.prepare[0]}")
+    return failures
 
 
 def _phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:

@@ -252,9 +252,10 @@ def play(
         # What fails outside a cell (a judge's set-up) fails every cell that is left.
         import traceback
 
-        yield _failure_records(
-            task, played, f"{type(error).__name__}: {error}", traceback.format_exc()
-        )
+        reason = f"{type(error).__name__}: {error}"
+        left = _failure_records(task, played, reason, traceback.format_exc())
+        # What fails after the last cell (handing a batch over) has no record to stand on.
+        yield left or TaskFailure(task, reason)
 
 
 def _throttled(

@@ -77,6 +77,21 @@ def experiment_rows(experiment: Experiment) -> list[dict[str, Any]]:
     return _Rows(experiment).rows()
 
 
+def unit_vectors(experiment: Experiment) -> dict[int, SteeringVector]:
+    """Returns the direction of every topic that steers, as long as one λ in the table's unit.
+
+    Added to the activations at the hook point, it is what λ = 1 with ``mode = "add"`` does.
+    """
+    rows = _Rows(experiment)
+    vectors = {
+        topic: topic_vector(experiment.result, topic, experiment.sae) for topic in rows.topics
+    }
+    return {
+        topic: strength(1.0, rows.spec.unit, vector, rows.reference).absolute * vector
+        for topic, vector in vectors.items()
+    }
+
+
 _Asked = tuple[tuple[Condition, ...], Strength | None, Sequence[str]]
 """Conditions of one row, their λ, and the prompts that their texts go on from."""
 

@@ -28,8 +28,9 @@ from mtmbench.run.plan import Plan, make_plan
 from mtmbench.run.workspace import Workspace, WorkspaceSpec, result_path
 from mtmbench.steering.experiment import Experiment
 from mtmbench.steering.generate import Progress
+from mtmbench.steering.gguf_file import export_gguf
 from mtmbench.steering.language_model import CausalLM
-from mtmbench.steering.rows import experiment_rows
+from mtmbench.steering.rows import experiment_rows, unit_vectors
 from mtmbench.steering.table import write_table
 from mtmbench.steering.weights import with_frequencies
 
@@ -45,6 +46,7 @@ def steer_suite(
     plugins: Sequence[str] = (),
     progress: Progress | None = None,
     budget: float | None = None,
+    vectors: Path | None = None,
 ) -> list[Path]:
     """Steers by the topics of a suite that was played, and writes the table beside its board.
 
@@ -59,23 +61,30 @@ def steer_suite(
         plugins: files or modules that register more models, judges or feature sources.
         progress: told how many of how many texts are there.
         budget: what language models' answers about texts of this folder may cost altogether.
+        vectors: a folder into which every topic's direction is written as a control vector, one λ
+            of the table's unit long (:mod:`mtmbench.steering.gguf_file`); None writes none.
 
     Returns:
         The files written.
 
     Raises:
         InputError: the suite has no such table or no model over features, a fit is not in the
-            folder or failed, or its features are not those of a causal language model.
+            folder or failed, its features are not those of a causal language model, or package
+            gguf is not installed.
         StoreInUseError: another process steers in this folder.
     """
-    rows = steered_rows(
-        suite, folder, data_dir=data_dir, plugins=plugins, progress=progress, budget=budget
-    )
+    rows: list[dict[str, Any]] = []
+    written: list[Path] = []
+    for cell, experiment in experiments(suite, folder, data_dir, plugins, progress, budget):
+        rows += [{**row, "k": cell.k} for row in experiment_rows(experiment)]
+        if vectors is not None:
+            written += _export(cell, experiment, vectors)
     assert suite.steering is not None
-    return write_table(
+    table = write_table(
         folder, rows, title=f"Steering: {suite.title or suite.name}",
         notes=table_notes(suite.steering),
     )  # fmt: skip
+    return [*table, *written]
 
 
 def table_notes(spec: SteeringSpec) -> list[str]:
@@ -88,16 +97,18 @@ def table_notes(spec: SteeringSpec) -> list[str]:
     return notes
 
 
-def steered_rows(
+def experiments(
     suite: Suite,
     folder: Path,
-    *,
     data_dir: Path | None = None,
     plugins: Sequence[str] = (),
     progress: Progress | None = None,
     budget: float | None = None,
-) -> list[dict[str, Any]]:
-    """Returns the rows of the table of :func:`steer_suite`, which see."""
+) -> Iterator[tuple[FitCell, Experiment]]:
+    """Yields the experiment of every fit that steers, while its store and judges are open.
+
+    Arguments and errors are those of :func:`steer_suite`.
+    """
     if suite.steering is None:
         raise InputError(f"suite {suite.name!r} has no table [steering]")
     spec = suite.steering
@@ -109,7 +120,6 @@ def steered_rows(
     workspace = Workspace(WorkspaceSpec(steered, plan.specs, place, plan.data_dir, plan.plugins))
     names = [*spec.judges, *([] if spec.axbench is None else [spec.axbench])]
     paid = any(JUDGES.get(load_judge_card(name).client).is_llm for name in names)
-    rows: list[dict[str, Any]] = []
     with (
         RunStore(folder / STORE) as store,
         Panel(folder / STORE / LEDGER if paid else None, budget=budget) as panel,
@@ -120,29 +130,39 @@ def steered_rows(
                 _fit(workspace, store, cell)
             views = workspace.views(cell.corpus, cell.setting)
             counts = views.require("features", cell.model)
-            result = _result(place, cell)
-            name = cell.competitor.name
+            result, called = _result(place, cell), cell.competitor.name
             if spec.weights == "frequencies":
-                result, name = with_frequencies(result, counts), f"{name}, frequencies"
+                result, called = with_frequencies(result, counts), f"{called}, frequencies"
             described = source.describe(cell.setting or "default")
-            experiment = Experiment(
-                name=name,
-                lm=lm,
-                corpus=plan.corpora[cell.corpus],
-                result=result,
-                sae=source.folder(described["sae"]).sae,
-                frequency=np.asarray(counts.matrix.sum(axis=0), np.int64).ravel(),
-                panel=panel,
-                judges={name: panel.seat(name) for name in spec.judges},
-                spec=spec,
-                store=store,
-                descriptions=None if spec.describe == "items" else _words(result, views),
-                rater=None if spec.axbench is None else panel.seat(spec.axbench),
-                progress=progress,
+            yield (
+                cell,
+                Experiment(
+                    name=called,
+                    lm=lm,
+                    corpus=plan.corpora[cell.corpus],
+                    result=result,
+                    sae=source.folder(described["sae"]).sae,
+                    frequency=np.asarray(counts.matrix.sum(axis=0), np.int64).ravel(),
+                    panel=panel,
+                    judges={name: panel.seat(name) for name in spec.judges},
+                    spec=spec,
+                    store=store,
+                    descriptions=None if spec.describe == "items" else _words(result, views),
+                    rater=None if spec.axbench is None else panel.seat(spec.axbench),
+                    progress=progress,
+                ),
             )
-            rows += [{**row, "k": cell.k} for row in experiment_rows(experiment)]
         store.export()
-    return rows
+
+
+def _export(cell: FitCell, experiment: Experiment, folder: Path) -> list[Path]:
+    written = []
+    for topic, vector in unit_vectors(experiment).items():
+        named = f"{cell.corpus}-{cell.competitor.name}-k{cell.k}-topic{topic}".replace(":", "-")
+        path = folder / f"{named}.gguf"
+        export_gguf(vector, path, model_type=experiment.lm.backbone.family)
+        written.append(path)
+    return written
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import rounded, write_atomically
 from mtmbench.core.types import SCHEMA_VERSION, Corpus
 from mtmbench.features.base import LocatingSource
+from mtmbench.judges.ledger import LEDGER
 from mtmbench.stats.intervals import N_BOOTSTRAP, resampled_share
 from mtmbench.studies.marks import (
     MARK_VALUES,
@@ -54,6 +55,7 @@ def run_feature_study(
     overrides: Mapping[str, Any] | None = None,
     data_dir: Path | None = None,
     plugins: Sequence[str] = (),
+    budget: float | None = None,
 ) -> FeatureStudy:
     """Lists the top features of sampled documents, and how many of their labels match.
 
@@ -72,6 +74,7 @@ def run_feature_study(
         overrides: dotted keys below ``features`` (``features.params.saes``, …) and their values.
         data_dir: folder of local corpora.
         plugins: files or modules that register more.
+        budget: what the judge's answers about this study may cost altogether.
 
     Raises:
         InputError: a name is not known, both marks and a judge are given, the source cannot say
@@ -95,7 +98,7 @@ def run_feature_study(
     if marks is not None:
         found = read_marks(marks, cases)
     elif judge is not None:
-        found = judge_cases(judge, loaded.name, cases, folder / "answers.sqlite")
+        found = judge_cases(judge, loaded.name, cases, folder / LEDGER, budget)
     study = _study(loaded, spec, origin.describe(setting), setting, seed, n_documents, cases, found)
     contents = _pages(study, to_mark)
     for name, content in contents.items():

@@ -16,7 +16,8 @@ from mtmbench.run.harness import Progress, run_suite
 from mtmbench.stats.intervals import mean_interval
 from mtmbench.stats.paired import paired_difference
 from mtmbench.steering.generate import Progress as TextProgress
-from mtmbench.steering.suite import steered_rows
+from mtmbench.steering.rows import experiment_rows
+from mtmbench.steering.suite import experiments
 from mtmbench.steering.summary import summary_rows, topic_rows
 from mtmbench.studies.steering_pages import MEASURES
 
@@ -53,6 +54,7 @@ def run_steering_study(
     workers: int | None = None,
     progress: Progress | None = None,
     text_progress: TextProgress | None = None,
+    budget: float | None = None,
 ) -> SteeringStudy:
     """Steers by every model's topics and writes relevance, perplexity and drift against λ.
 
@@ -71,6 +73,7 @@ def run_steering_study(
         workers: processes of the fits; None takes every core, 0 plays in this process.
         progress: told how the fits get on.
         text_progress: told how many of how many texts are there.
+        budget: what language models' answers about its texts may cost altogether.
 
     Raises:
         InputError: a name is not known, a fit failed, or the source has no causal language model.
@@ -85,12 +88,17 @@ def run_steering_study(
     )
     if run.errors:
         raise InputError(f"{run.errors[0][0]} could not be fitted: {run.errors[0][1]}")
-    told: dict[str, Any] = {"data_dir": data_dir, "plugins": plugins, "progress": text_progress}
-    rows = steered_rows(suite, folder, **told)
+    suites = [suite]
     if WEIGHED in models:
         changes = {"models": (WEIGHED,), "weights": "frequencies"}
         spec = suite.steering.model_copy(update=changes) if suite.steering else None
-        rows += steered_rows(suite.model_copy(update={"steering": spec}), folder, **told)
+        suites.append(suite.model_copy(update={"steering": spec}))
+    rows = [
+        {**row, "k": cell.k}
+        for each in suites
+        for cell, experiment in experiments(each, folder, data_dir, plugins, text_progress, budget)
+        for row in experiment_rows(experiment)
+    ]
     study = study_json(suite, rows)
     contents = steering_files(study)
     for name, content in contents.items():

@@ -17,6 +17,7 @@ from mtmbench.features.sae.sae import save_sae
 from mtmbench.judges.base import Completion, JudgeClient
 from mtmbench.judges.registry import register_judge
 from mtmbench.run.harness import run_suite
+from mtmbench.steering.gguf_file import read_gguf
 from mtmbench.steering.suite import steer_suite
 from mtmbench.studies.steering import run_steering_study
 
@@ -116,6 +117,30 @@ def test_the_table_of_a_played_suite(data, tmp_path, monkeypatch):
     before = {p.name: p.read_bytes() for p in folder.glob("steering.*")}
     steer_suite(suite, folder)
     assert {p.name: p.read_bytes() for p in folder.glob("steering.*")} == before
+
+
+def test_the_directions_are_written_as_control_vectors(data, tmp_path, monkeypatch):
+    """Each is its topic's direction, as long as λ = 1 of the table is in the model."""
+    pytest.importorskip("gguf")
+    monkeypatch.setattr("mtmbench.steering.text_measures._minilm", embed)
+    suite = parse_card(data, Suite, "toy")
+    run_suite(suite, tmp_path / "run", workers=0)
+    written = steer_suite(suite, tmp_path / "run", vectors=tmp_path / "vectors")
+    files = sorted(path for path in written if path.suffix == ".gguf")
+    rows = json.loads((tmp_path / "run" / "steering.json").read_text())["rows"]
+    topics = sorted({row["topic"] for row in rows})
+    assert [file.stem for file in files] == [f"toy-mlda-default-k3-topic{t}" for t in topics]
+    records = read_records(tmp_path / "run" / "steering" / "records.jsonl")
+    units = {
+        told["topic"]: told["strength"]["lambda_absolute"] / told["strength"]["lambda"]
+        for told in (record.payload for record in records)
+        if "conditions" in told and told["conditions"][0]["method"] == "topic"
+    }
+    assert units.keys() == set(topics)
+    for topic, file in zip(topics, files, strict=True):
+        _, directions = read_gguf(file)
+        (value,) = directions.values()
+        assert float(np.linalg.norm(value)) == pytest.approx(units[topic], rel=1e-5)
 
 
 def test_a_table_with_features_of_its_own(data, tmp_path, monkeypatch):
