@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mtmbench.boards.markdown import markdown_bullets, markdown_table, markdown_text
+from mtmbench.boards.markdown import (
+    markdown_bullets,
+    markdown_heading,
+    markdown_page,
+    markdown_table,
+    markdown_text,
+    markdown_warning,
+)
 from mtmbench.boards.notes import (
     AGREEMENT_NOTE,
     CONTROL_NOTE,
@@ -19,21 +26,23 @@ from mtmbench.boards.notes import (
     metric_notes,
     rating_notes,
 )
+from mtmbench.boards.numbers import DASH, fixed, interval, shown
 from mtmbench.boards.spending import spending_table
 from mtmbench.boards.view import (
     BoardView,
     JudgeView,
     LeagueView,
-    MetricCell,
+    MetricEntry,
     MetricLine,
     MetricTable,
 )
+from mtmbench.core.tables import TableRow
 
 
 def render_md(board: Mapping[str, Any]) -> str:
     """Returns the board as Markdown: notes, ratings by judge, metrics by corpus, errors."""
     view = BoardView(board)
-    parts = [f"# {markdown_text(board['title'])}"]
+    parts = [markdown_heading(1, board["title"])]
     if board["description"]:
         parts.append(markdown_text(board["description"]))
     if "steering" in board:
@@ -43,7 +52,7 @@ def render_md(board: Mapping[str, Any]) -> str:
         parts.append("## Ratings")
         parts.append(markdown_bullets(rating_notes(view)))
         for judge in view.judges():
-            parts += _judge(view, judge, spending_table(board, judge.judge["id"]))
+            parts += _judge(view, judge)
     if board["agreement"]:
         parts += _agreement(view)
     if board["metrics"]:
@@ -54,7 +63,7 @@ def render_md(board: Mapping[str, Any]) -> str:
         parts += ["## Fits", _fits(view)]
     if board["errors"]:
         parts += ["## Errors", _errors(view)]
-    return "\n\n".join(parts) + "\n"
+    return markdown_page(parts)
 
 
 def _corpora(board: Mapping[str, Any]) -> str:
@@ -65,19 +74,20 @@ def _corpora(board: Mapping[str, Any]) -> str:
     return markdown_table(["corpus", "documents", "empty, dropped", "duplicates", "revision"], rows)
 
 
-def _judge(board: BoardView, view: JudgeView, spending: list[list[str]]) -> list[str]:
+def _judge(board: BoardView, view: JudgeView) -> list[str]:
     judge = view.judge
-    parts = [f"### Judge: {markdown_text(judge['id'])}", markdown_text(audit_line(judge))]
+    parts = [markdown_heading(3, f"Judge: {judge['id']}"), markdown_text(audit_line(judge))]
     parts.append(markdown_bullets(judge_notes(judge)))
     warnings = judge_warnings(judge, list(view.leagues))
     if warnings:
-        parts.append("\n".join(f"> **Warning:** {markdown_text(warning)}" for warning in warnings))
+        parts.append("\n".join(map(markdown_warning, warnings)))
     if view.controls:
         parts += [markdown_text(CONTROL_NOTE), markdown_table(*control_table(board, view.controls))]
     for league in view.leagues:
         parts += _league(league, set(judge["shares_encoder_with"]))
-    if spending:
-        parts += ["#### Calls, tokens and cost by pair", markdown_table(spending[0], spending[1:])]
+    spending = spending_table(board.board, judge["id"])
+    if spending is not None:
+        parts += ["#### Calls, tokens and cost by pair", markdown_table(*spending)]
     return parts
 
 
@@ -87,16 +97,12 @@ def _league(league: LeagueView, flagged: set[str]) -> list[str]:
     header += ["adjusted Elo", "adjusted interval"] if league.length else []
     rows = []
     for name, row in zip(league.names, league.rows, strict=True):
-        interval = None if row["lo"] is None else f"{row['lo']:.1f} to {row['hi']:.1f}"
-        shown = f"{name} †" if name in flagged else name
-        elo = None if row["elo"] is None else f"{row['elo']:.1f}"
         counts = [row["wins"], row["ties"], row["losses"]]
         counts += [row["unparsed"], row["refused"]] if league.removed else []
-        if league.length:
-            elo_at = row["elo_adjusted"]
-            counts += [None if elo_at is None else f"{elo_at:.1f}", _adjusted_interval(row)]
-        rows.append([row["rank"], shown, elo, interval, *counts])
-    parts = [f"#### {markdown_text(league.title)}", markdown_table(header, rows)]
+        adjusted = _elo(row, "_adjusted") if league.length else []
+        shown_name = f"{name} †" if name in flagged else name
+        rows.append([row["rank"], shown_name, *_elo(row), *counts, *adjusted])
+    parts = [markdown_heading(4, league.title), markdown_table(header, rows)]
     if league_notes(league):
         parts.append(markdown_bullets(league_notes(league)))
     if league.reasons:
@@ -104,10 +110,10 @@ def _league(league: LeagueView, flagged: set[str]) -> list[str]:
     return parts
 
 
-def _adjusted_interval(row: Mapping[str, Any]) -> str | None:
-    if row["lo_adjusted"] is None:
-        return None
-    return f"{row['lo_adjusted']:.1f} to {row['hi_adjusted']:.1f}"
+def _elo(row: TableRow, kind: str = "") -> list[str]:
+    """Returns a rating and its interval."""
+    elo, lo, hi = (row[f"{name}{kind}"] for name in ("elo", "lo", "hi"))
+    return [shown(elo, fixed(1)), interval(lo, hi, fixed(1)) or DASH]
 
 
 def _agreement(view: BoardView) -> list[str]:
@@ -120,13 +126,13 @@ def _agreement(view: BoardView) -> list[str]:
 
 
 def _metrics(table: MetricTable) -> list[str]:
-    parts = [f"### {markdown_text(table.title)}"]
+    parts = [markdown_heading(3, table.title)]
     for title, lines in (
         ("Comparable across models", table.comparable),
         ("Over each model's own items", table.own),
     ):
         if lines:
-            rows = [[_label(line), *map(_cell, line.cells)] for line in lines]
+            rows = [[_label(line), *map(_value, line.cells)] for line in lines]
             parts += [f"**{title}**", markdown_table(["metric", *table.names], rows, raw=True)]
     if table.notes:
         listed = [f"\\[{i}] {markdown_text(note)}" for i, note in enumerate(table.notes, start=1)]
@@ -141,15 +147,13 @@ def _label(line: MetricLine) -> str:
     return f"{markdown_text(line.metric)} {arrow}{view}{params}"
 
 
-def _cell(cell: MetricCell | None) -> str:
+def _value(cell: MetricEntry | None) -> str:
     if cell is None:
-        return "–"
-    note = "" if cell.note is None else f" \\[{cell.note}]"
-    if cell.value is None:
-        return f"–{note}"
+        return DASH
+    value = shown(cell.value, fixed(4))
     half = "" if cell.half is None else f" ± {cell.half:.4f}"
-    value = f"**{cell.value:.4f}**" if cell.best else f"{cell.value:.4f}"
-    return f"{value}{half}{note}"
+    note = "" if cell.note is None else f" \\[{cell.note}]"
+    return f"{f'**{value}**' if cell.best else value}{half}{note}"
 
 
 def _fits(view: BoardView) -> str:

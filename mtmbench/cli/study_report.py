@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from mtmbench.studies.pages import StudyView
+from mtmbench.studies.pages import study_page
 from mtmbench.studies.run import StudyOutcome
 
 
 def print_study(outcome: StudyOutcome) -> None:
     """Prints what was found, what failed and where the files lie."""
     console = Console()
-    view = StudyView(outcome.study)
-    for corpus in outcome.study["corpora"]:
-        console.print(view.corpus_title(corpus), style="bold", markup=False, highlight=False)
-        for leading in (True, False):
-            for who, sentence in view.findings(corpus["name"], leading=leading):
-                console.print(f"- {who}: {sentence}", markup=False, highlight=False)
+    for section in study_page(outcome.study).sections:
+        console.print(section.title, style="bold", markup=False, highlight=False)
+        for who, sentence in (*section.findings, *section.others):
+            console.print(f"- {who}: {sentence}", markup=False, highlight=False)
     for note in outcome.study["notes"]:
         console.print(note, style="dim", markup=False, highlight=False)
     run = outcome.run

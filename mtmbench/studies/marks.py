@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mtmbench.core.errors import InputError, did_you_mean
 from mtmbench.core.serialise import write_atomically
+from mtmbench.core.tables import csv_text, unguarded
 from mtmbench.features.base import TokenContext
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 MARK_VALUES = ("yes", "no", "unsure", "unparsed", "refused")
 """What a case may be marked; a person writes one of the first three."""
 
-PROMPT = "feature_match"
+_PROMPT = "feature_match"
 
 _BY_HAND = MARK_VALUES[:3]
 _COLUMNS = ("doc_id", "rank", "feature", "label", "count", "matches")
@@ -45,24 +46,26 @@ def marks_csv(cases: Sequence[Case]) -> str:
     from mtmbench.judges.prompt import cut_at_sentence
 
     contexts = [f"context_{i + 1}" for i in range(N_CONTEXTS)]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [*_COLUMNS, *contexts, "text"], lineterminator="\n")
-    writer.writeheader()
+    rows = []
     for case in cases:
-        shown = [" ".join(f"{c.before}⟦{c.token}⟧{c.after}".split()) for c in case.contexts]
-        writer.writerow(
+        shown = [marked_context(c.before, c.token, c.after) for c in case.contexts]
+        rows.append(
             {
                 "doc_id": case.doc_id,
                 "rank": case.rank,
                 "feature": case.feature,
                 "label": case.label,
                 "count": case.count,
-                "matches": "",
                 **dict(zip(contexts, shown, strict=False)),
                 "text": cut_at_sentence(case.text, _EXCERPT),
             }
         )
-    return text.getvalue()
+    return csv_text(rows, [*_COLUMNS, *contexts, "text"])
+
+
+def marked_context(before: str, token: str, after: str) -> str:
+    """Returns a context on one line, its token between ⟦ and ⟧."""
+    return " ".join(f"{before}⟦{token}⟧{after}".split())
 
 
 def write_cases(path: Path, content: str) -> None:
@@ -74,8 +77,8 @@ def write_cases(path: Path, content: str) -> None:
     if not path.exists():
         write_atomically(path, content)
         return
-    held = _identities(_rows(path))
-    if held != _identities(list(csv.DictReader(io.StringIO(content, newline="")))):
+    held = [_identity(row) for row in _rows(path)]
+    if held != [_identity(row) for row in csv.DictReader(io.StringIO(content, newline=""))]:
         raise InputError(
             f"{path} is there already and is of other documents, features or labels; move it away "
             "or choose another --out"
@@ -90,11 +93,14 @@ def read_marks(path: Path, cases: Sequence[Case]) -> Marks:
             rows are of one.
     """
     rows = _rows(path)
-    known = {(case.doc_id, str(case.feature), case.label): i for i, case in enumerate(cases)}
+    known = {
+        (unguarded(case.doc_id), str(case.feature), unguarded(case.label)): i
+        for i, case in enumerate(cases)
+    }
     values: list[str | None] = [None] * len(cases)
     seen: set[tuple[str, str, str]] = set()
     for number, row in enumerate(rows, start=2):
-        identity = (row["doc_id"], row["feature"], row["label"])
+        identity = _identity(row)
         if identity not in known:
             raise InputError(
                 f"{path}, row {number}: document {row['doc_id']!r} has no feature {row['feature']} "
@@ -130,7 +136,7 @@ def judge_cases(judge: str, corpus: str, cases: Sequence[Case], answers: Path) -
             f"judge {judge!r} is no language model, and cannot say whether a label matches a "
             "document; name a card of a chat model"
         )
-    template = load_template(PROMPT, _PLACEHOLDERS, _SETTINGS)
+    template = load_template(_PROMPT, _PLACEHOLDERS, _SETTINGS)
 
     async def ask_all() -> list[str | None]:
         try:
@@ -229,8 +235,8 @@ def _rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _identities(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, str, str]]:
-    return [(row["doc_id"], row["feature"], row["label"]) for row in rows]
+def _identity(row: Mapping[str, str]) -> tuple[str, str, str]:
+    return unguarded(row["doc_id"]), row["feature"], unguarded(row["label"])
 
 
 def _plain(record: Mapping[str, Any]) -> dict[str, Any]:

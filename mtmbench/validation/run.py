@@ -20,7 +20,7 @@ from mtmbench.judges.prompt import prompt_names
 from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.stats.correlation import Scores
 from mtmbench.validation import proxann
-from mtmbench.validation.board import write_board
+from mtmbench.validation.board import write_judges_board
 from mtmbench.validation.hoyle import (
     N_SHOWN,
     RATING_LEVELS,
@@ -133,7 +133,7 @@ def validate(
         more_rows, more_judges = asyncio.run(_validate_stored(data, data_dir))
         rows += more_rows
         judges += more_judges
-    files, all_rows = write_board(out, rows, judges, data.references())
+    files, all_rows = write_judges_board(out, rows, judges, data.references())
     return Validation(files, tuple(all_rows), interview.asked)
 
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import csv
 import fcntl
-import io
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,6 +20,7 @@ from typing import Any
 from mtmbench.core.errors import InputError, StoreInUseError
 from mtmbench.core.files import read_json_lines
 from mtmbench.core.serialise import canonical_json, content_hash
+from mtmbench.core.tables import csv_text, unguarded
 from mtmbench.judges.base import Option, Question
 from mtmbench.judges.parse import Decision
 
@@ -153,12 +153,8 @@ def read_votes(path: Path) -> dict[tuple[str, str], Vote]:
 
 def votes_csv(votes: Iterable[Vote]) -> str:
     """Returns votes as CSV, sorted by voter and question."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Vote)], lineterminator="\n")
-    writer.writeheader()
-    for vote in sorted(votes, key=lambda vote: (vote.voter, vote.key)):
-        writer.writerow(asdict(vote))
-    return text.getvalue()
+    rows = [asdict(vote) for vote in sorted(votes, key=lambda vote: (vote.voter, vote.key))]
+    return csv_text(rows, [field.name for field in fields(Vote)])
 
 
 def votes_from_csv(path: Path) -> list[Vote]:
@@ -172,7 +168,11 @@ def votes_from_csv(path: Path) -> list[Vote]:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"cannot read {path}: {error}") from error
-    return [_vote(row, f"{path} line {number}") for number, row in enumerate(rows, start=2)]
+    votes = [_vote(row, f"{path} line {number}") for number, row in enumerate(rows, start=2)]
+    return [
+        replace(vote, corpus=unguarded(vote.corpus), doc_id=unguarded(vote.doc_id))
+        for vote in votes
+    ]
 
 
 def option_key(option: Option) -> str:
