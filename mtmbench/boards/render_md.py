@@ -5,27 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mtmbench.boards.markdown import (
-    markdown_bullets,
-    markdown_heading,
-    markdown_page,
-    markdown_table,
-    markdown_text,
-    markdown_warning,
-)
-from mtmbench.boards.notes import (
-    AGREEMENT_NOTE,
-    CONTROL_NOTE,
-    STEERING_NOTE,
-    agreement_tables,
-    audit_line,
-    control_table,
-    judge_notes,
-    judge_warnings,
-    league_notes,
-    metric_notes,
-    rating_notes,
-)
+from mtmbench.boards import notes
+from mtmbench.boards.markdown import MarkdownPage, markdown_text
 from mtmbench.boards.numbers import DASH, fixed, interval, shown
 from mtmbench.boards.spending import spending_table
 from mtmbench.boards.view import (
@@ -42,56 +23,58 @@ from mtmbench.core.tables import TableRow
 def render_md(board: Mapping[str, Any]) -> str:
     """Returns the board as Markdown: notes, ratings by judge, metrics by corpus, errors."""
     view = BoardView(board)
-    parts = [markdown_heading(1, board["title"])]
-    if board["description"]:
-        parts.append(markdown_text(board["description"]))
+    page = MarkdownPage(board["title"])
+    page.text(board["description"])
     if "steering" in board:
-        parts.append(f"{markdown_text(STEERING_NOTE)} [The table]({board['steering']}).")
-    parts.append(_corpora(board))
+        page.raw(f"{markdown_text(notes.STEERING_NOTE)} [The table]({board['steering']}).")
+    _corpora(page, board)
     if board["ratings"]:
-        parts.append("## Ratings")
-        parts.append(markdown_bullets(rating_notes(view)))
+        page.heading("Ratings")
+        page.bullets(notes.rating_notes(view))
         for judge in view.judges():
-            parts += _judge(view, judge)
+            _judge(page, view, judge)
     if board["agreement"]:
-        parts += _agreement(view)
+        _agreement(page, view)
     if board["metrics"]:
-        parts.append("## Metrics")
-        parts.append(markdown_bullets(metric_notes(view)))
-        parts += [part for table in view.metric_tables() for part in _metrics(table)]
+        page.heading("Metrics")
+        page.bullets(notes.metric_notes(view))
+        for table in view.metric_tables():
+            _metrics(page, table)
     if board["fits"]:
-        parts += ["## Fits", _fits(view)]
+        _fits(page, view)
     if board["errors"]:
-        parts += ["## Errors", _errors(view)]
-    return markdown_page(parts)
+        page.heading("Errors")
+        rows = [[e.corpus, e.k, e.who, e.what, e.reason] for e in view.errors()]
+        page.table(["corpus", "K", "model", "failed", "reason"], rows)
+    return str(page)
 
 
-def _corpora(board: Mapping[str, Any]) -> str:
+def _corpora(page: MarkdownPage, board: Mapping[str, Any]) -> None:
     rows = [
         [row["name"], row["n_docs"], row["n_empty"], row["n_duplicates"], row["revision"][:12]]
         for row in board["corpora"]
     ]
-    return markdown_table(["corpus", "documents", "empty, dropped", "duplicates", "revision"], rows)
+    page.table(["corpus", "documents", "empty, dropped", "duplicates", "revision"], rows)
 
 
-def _judge(board: BoardView, view: JudgeView) -> list[str]:
-    judge = view.judge
-    parts = [markdown_heading(3, f"Judge: {judge['id']}"), markdown_text(audit_line(judge))]
-    parts.append(markdown_bullets(judge_notes(judge)))
-    warnings = judge_warnings(judge, list(view.leagues))
-    if warnings:
-        parts.append("\n".join(map(markdown_warning, warnings)))
-    if view.controls:
-        parts += [markdown_text(CONTROL_NOTE), markdown_table(*control_table(board, view.controls))]
-    for league in view.leagues:
-        parts += _league(league, set(judge["shares_encoder_with"]))
-    spending = spending_table(board.board, judge["id"])
+def _judge(page: MarkdownPage, view: BoardView, entry: JudgeView) -> None:
+    judge = entry.judge
+    page.heading(f"Judge: {judge['id']}", level=3)
+    page.text(notes.audit_line(judge))
+    page.bullets(notes.judge_notes(judge))
+    page.warning(*notes.judge_warnings(judge, list(entry.leagues)))
+    if entry.controls:
+        page.text(notes.CONTROL_NOTE)
+        page.table(*notes.control_table(view, entry.controls))
+    for league in entry.leagues:
+        _league(page, league, set(judge["shares_encoder_with"]))
+    spending = spending_table(view.board, judge["id"])
     if spending is not None:
-        parts += ["#### Calls, tokens and cost by pair", markdown_table(*spending)]
-    return parts
+        page.heading("Calls, tokens and cost by pair", level=4)
+        page.table(*spending)
 
 
-def _league(league: LeagueView, flagged: set[str]) -> list[str]:
+def _league(page: MarkdownPage, league: LeagueView, flagged: set[str]) -> None:
     header = ["rank", "model", "Elo", "interval", "wins", "ties", "losses"]
     header += ["unparsed", "refused"] if league.removed else []
     header += ["adjusted Elo", "adjusted interval"] if league.length else []
@@ -100,14 +83,12 @@ def _league(league: LeagueView, flagged: set[str]) -> list[str]:
         counts = [row["wins"], row["ties"], row["losses"]]
         counts += [row["unparsed"], row["refused"]] if league.removed else []
         adjusted = _elo(row, "_adjusted") if league.length else []
-        shown_name = f"{name} †" if name in flagged else name
-        rows.append([row["rank"], shown_name, *_elo(row), *counts, *adjusted])
-    parts = [markdown_heading(4, league.title), markdown_table(header, rows)]
-    if league_notes(league):
-        parts.append(markdown_bullets(league_notes(league)))
-    if league.reasons:
-        parts.append(markdown_bullets([f"{name}: {reason}" for name, reason in league.reasons]))
-    return parts
+        who = f"{name} †" if name in flagged else name
+        rows.append([row["rank"], who, *_elo(row), *counts, *adjusted])
+    page.heading(league.title, level=4)
+    page.table(header, rows)
+    page.bullets(notes.league_notes(league))
+    page.bullets(f"{name}: {reason}" for name, reason in league.reasons)
 
 
 def _elo(row: TableRow, kind: str = "") -> list[str]:
@@ -116,28 +97,29 @@ def _elo(row: TableRow, kind: str = "") -> list[str]:
     return [shown(elo, fixed(1)), interval(lo, hi, fixed(1)) or DASH]
 
 
-def _agreement(view: BoardView) -> list[str]:
-    behaviour, agreement, apart = agreement_tables(view)
-    parts = ["## Agreement of the judges", markdown_text(AGREEMENT_NOTE)]
-    parts += [markdown_table(*behaviour), markdown_table(*agreement)]
+def _agreement(page: MarkdownPage, view: BoardView) -> None:
+    behaviour, agreement, apart = notes.agreement_tables(view)
+    page.heading("Agreement of the judges")
+    page.text(notes.AGREEMENT_NOTE)
+    page.table(*behaviour)
+    page.table(*agreement)
     if apart:
-        parts += ["Where they differ most, by mean score and by document:", markdown_bullets(apart)]
-    return parts
+        page.text("Where they differ most, by mean score and by document:")
+        page.bullets(apart)
 
 
-def _metrics(table: MetricTable) -> list[str]:
-    parts = [markdown_heading(3, table.title)]
+def _metrics(page: MarkdownPage, table: MetricTable) -> None:
+    page.heading(table.title, level=3)
     for title, lines in (
         ("Comparable across models", table.comparable),
         ("Over each model's own items", table.own),
     ):
         if lines:
+            page.bold(title)
             rows = [[_label(line), *map(_value, line.cells)] for line in lines]
-            parts += [f"**{title}**", markdown_table(["metric", *table.names], rows, raw=True)]
-    if table.notes:
-        listed = [f"\\[{i}] {markdown_text(note)}" for i, note in enumerate(table.notes, start=1)]
-        parts.append("<br>\n".join(listed))
-    return parts
+            page.table(["metric", *table.names], rows, raw=True)
+    listed = [f"\\[{i}] {markdown_text(note)}" for i, note in enumerate(table.notes, start=1)]
+    page.raw("<br>\n".join(listed))
 
 
 def _label(line: MetricLine) -> str:
@@ -156,7 +138,7 @@ def _value(cell: MetricEntry | None) -> str:
     return f"{f'**{value}**' if cell.best else value}{half}{note}"
 
 
-def _fits(view: BoardView) -> str:
+def _fits(page: MarkdownPage, view: BoardView) -> None:
     rows = []
     for row in view.fits():
         items = row["items"] or {}
@@ -164,10 +146,5 @@ def _fits(view: BoardView) -> str:
         kind = f"{items['n']:,} {items['kind']}" if items.get("n") is not None else None
         seeds = ", ".join(map(str, row["seeds"]))
         rows.append([row["corpus"], row["k"], view.name(row), seeds, found, kind])
-    header = ["corpus", "K", "model", "seeds", "topics found, by seed", "items"]
-    return markdown_table(header, rows)
-
-
-def _errors(view: BoardView) -> str:
-    rows = [[e.corpus, e.k, e.who, e.what, e.reason] for e in view.errors()]
-    return markdown_table(["corpus", "K", "model", "failed", "reason"], rows)
+    page.heading("Fits")
+    page.table(["corpus", "K", "model", "seeds", "topics found, by seed", "items"], rows)

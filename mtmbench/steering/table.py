@@ -6,12 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mtmbench.boards.markdown import (
-    markdown_bullets,
-    markdown_heading,
-    markdown_page,
-    markdown_table,
-)
+from mtmbench.boards.markdown import MarkdownPage
 from mtmbench.boards.numbers import estimate, fixed, shown
 from mtmbench.core.tables import TableRow, csv_text, rounded_row, table_json, write_files
 from mtmbench.steering.axbench import ASPECTS
@@ -71,29 +66,26 @@ def steering_files(
 
 def _page(table: Mapping[str, Any], title: str, notes: Sequence[str]) -> str:
     rows = table["rows"]
-    parts = [markdown_heading(1, title), markdown_bullets([*notes, *_NOTES])]
+    page = MarkdownPage(title)
+    page.bullets([*notes, *_NOTES])
     if table["topics"]:
-        parts += [
-            "## Topics",
-            markdown_table(_TOPIC_HEADER, [*map(_topic_cells, table["topics"])]),
-        ]
+        page.heading("Topics")
+        page.table(_TOPIC_HEADER, map(_topic_cells, table["topics"]))
     for told in table["summary"]:
         place = [told[name] for name in _PLACE]
         group = [row for row in rows if [row.get(n) for n in _PLACE] == place]
-        rated = any(row.get("overall") is not None for row in group)
+        columns = _columns(rated=any(row.get("overall") is not None for row in group))
         k = "" if told["k"] is None else f", K = {told['k']}"
-        parts += [
-            markdown_heading(2, f"{told['model']} on {told['corpus']}{k}, judge {told['judge']}"),
-            in_words(told),
-            markdown_table(
-                ("topic", "method", "λ", "win rate", "n", *map(_heading, _columns(rated))),
-                [_cells(row, _columns(rated)) for row in group],
-            ),
-        ]
-    return markdown_page(parts)
+        page.heading(f"{told['model']} on {told['corpus']}{k}, judge {told['judge']}")
+        page.raw(in_words(told))
+        page.table(
+            ("topic", "method", "λ", "win rate", "n", *map(_heading, columns)),
+            [_cells(row, columns) for row in group],
+        )
+    return str(page)
 
 
-def _columns(rated: bool) -> tuple[str, ...]:
+def _columns(*, rated: bool) -> tuple[str, ...]:
     return (*_SHOWN, *ASPECTS, "overall") if rated else _SHOWN
 
 

@@ -10,12 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mtmbench.boards.markdown import (
-    markdown_heading,
-    markdown_page,
-    markdown_table,
-    markdown_text,
-)
+from mtmbench.boards.markdown import MarkdownPage
 from mtmbench.core.cards import FeatureSpec, parse_card, set_dotted
 from mtmbench.core.errors import InputError
 from mtmbench.core.tables import TableRow, rounded_row, table_json, write_files
@@ -252,14 +247,14 @@ def _case_row(case: Case, value: str | None) -> dict[str, Any]:
 
 
 def _pages(study: Mapping[str, Any], to_mark: Path) -> dict[str, str]:
-    title = markdown_heading(1, f"Study: features of {study['corpus']}")
-    parts = [title, markdown_text(study["finding"])]
+    page = MarkdownPage(f"Study: features of {study['corpus']}")
+    page.text(study["finding"])
     if study["marked_by"] is None:
-        parts.append(
+        page.raw(
             f"To mark them, write yes, no or unsure into the column `matches` of `{to_mark.name}` "
             f"and give the file by `--marks`; or name a judge card by `--judge`."
         )
-    parts.append(
+    page.text(
         "A document's features are ranked by how often they count in it times the log of documents "
         "over document frequency. The strongest token is between ⟦ and ⟧."
     )
@@ -271,9 +266,9 @@ def _pages(study: Mapping[str, Any], to_mark: Path) -> dict[str, str]:
             [case["label"], case["count"], _strongest(case["contexts"]), case["matches"]]
             for case in cases
         ]
-        header = ["label", "count", "strongest context", "matches"]
-        parts += [markdown_heading(2, doc_id), markdown_table(header, rows)]
-    return {"features.json": table_json(study), "features.md": markdown_page(parts)}
+        page.heading(doc_id)
+        page.table(["label", "count", "strongest context", "matches"], rows)
+    return {"features.json": table_json(study), "features.md": str(page)}
 
 
 def _strongest(contexts: Sequence[Mapping[str, Any]]) -> str | None:

@@ -7,13 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtmbench.boards.html import render_template
-from mtmbench.boards.markdown import (
-    markdown_bullets,
-    markdown_heading,
-    markdown_page,
-    markdown_table,
-    markdown_text,
-)
+from mtmbench.boards.markdown import MarkdownPage
 from mtmbench.boards.plot import Panel
 from mtmbench.core.tables import ShownTable, TableRow, csv_text, table_json
 
@@ -88,32 +82,28 @@ def page_files(
     }
 
 
-def _markdown(page: StudyPage) -> str:
-    parts = [markdown_heading(1, page.title), markdown_text(page.question)]
-    parts.append(markdown_text(page.played))
-    for section in page.sections:
-        parts.append(markdown_heading(2, section.title))
-        parts += _told(section.findings)
+def _markdown(told: StudyPage) -> str:
+    page = MarkdownPage(told.title)
+    page.text(told.question)
+    page.text(told.played)
+    for section in told.sections:
+        page.heading(section.title)
+        page.bullets(f"{who}: {text}" for who, text in section.findings)
         if section.others:
-            parts += ["By the other metrics:", *_told(section.others)]
+            page.text("By the other metrics:")
+            page.bullets(f"{who}: {text}" for who, text in section.others)
         if section.counted is not None:
-            parts.append(markdown_table(*section.counted))
-        parts += [part for panel in section.panels for part in _panel(panel)]
-    parts += ["## How to read this", markdown_bullets(page.notes)]
-    if page.errors:
-        parts += ["## Errors", markdown_bullets(page.errors)]
-    return markdown_page(parts)
-
-
-def _told(sentences: Sequence[tuple[str, str]]) -> list[str]:
-    return [markdown_bullets(f"{who}: {text}" for who, text in sentences)] if sentences else []
-
-
-def _panel(panel: Panel) -> list[str]:
-    parts = [markdown_heading(3, panel.title)]
-    for title, table in panel.tables:
-        parts += [f"**{markdown_text(title)}**"] if title else []
-        parts.append(markdown_table(*table))
-    if panel.reference is not None:
-        parts.append(markdown_text(panel.reference))
-    return parts
+            page.table(*section.counted)
+        for panel in section.panels:
+            page.heading(panel.title, level=3)
+            for title, table in panel.tables:
+                if title:
+                    page.bold(title)
+                page.table(*table)
+            page.text(panel.reference or "")
+    page.heading("How to read this")
+    page.bullets(told.notes)
+    if told.errors:
+        page.heading("Errors")
+        page.bullets(told.errors)
+    return str(page)

@@ -41,7 +41,7 @@ from mtmbench.validation.questions import (
     rating_questions,
 )
 from mtmbench.validation.scores import (
-    Row,
+    Figure,
     hoyle_coherence_rows,
     hoyle_rows,
     people_rows,
@@ -69,7 +69,7 @@ class Validation:
     """
 
     files: tuple[Path, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[Figure, ...]
     asked: int
 
 
@@ -79,7 +79,7 @@ class _HumanData:
     hoyle: Sequence[HoyleTopic]
     coherence: dict[str, dict[str, float]]
 
-    def references(self) -> list[Row]:
+    def references(self) -> list[Figure]:
         return [
             *people_rows(self.proxann),
             *proxann_coherence_rows(self.proxann, self.coherence),
@@ -193,7 +193,7 @@ class _Interview:
 
 async def _validate(
     name: str, data: _HumanData, interview: _Interview
-) -> tuple[list[Row], dict[str, Any]]:
+) -> tuple[list[Figure], dict[str, Any]]:
     answers, rows = await _proxann_answers(name, data.proxann, [interview])
     rows += proxann_rows(name, data.proxann, answers)
     ratings = await interview.replies(rating_questions(data.hoyle))
@@ -219,8 +219,8 @@ async def _validate(
 
 async def _validate_stored(
     data: _HumanData, data_dir: Path | None
-) -> tuple[list[Row], list[dict[str, Any]]]:
-    rows: list[Row] = []
+) -> tuple[list[Figure], list[dict[str, Any]]]:
+    rows: list[Figure] = []
     judges: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "answers.jsonl"
@@ -242,7 +242,7 @@ async def _validate_stored(
 
 async def _proxann_answers(
     name: str, topics: Sequence[ProxannTopic], interviews: Sequence[_Interview]
-) -> tuple[dict[str, dict[str, Scores]], list[Row]]:
+) -> tuple[dict[str, dict[str, Scores]], list[Figure]]:
     """Returns the scores by task and topic, averaged over interviews, and what was unanswered.
 
     A topic with a reply that is no answer is left out of the task.
