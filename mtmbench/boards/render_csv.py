@@ -24,4 +24,4 @@ def render_csv(board: Mapping[str, Any]) -> str:
         {**row, "table": "metric", "params": canonical_json(row["params"]) if row["params"] else ""}
         for row in board["metrics"]
     ]
-    return csv_text([*ratings, *metrics], _COLUMNS)
+    return csv_text(_COLUMNS, [*ratings, *metrics])

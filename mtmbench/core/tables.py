@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -26,30 +26,27 @@ class ShownTable(NamedTuple):
     rows: Sequence[Sequence[Any]]
 
 
-def csv_text(rows: Sequence[TableRow], columns: Sequence[str] | None = None) -> str:
-    """Returns rows as CSV; a missing value is empty.
+def csv_text(columns: Sequence[str], rows: Iterable[TableRow]) -> str:
+    r"""Returns rows as CSV below a header, each line ended by ``\n``.
 
     A text that a spreadsheet would take for a formula gets an apostrophe in front, unless it is a
     plain number; :func:`unguarded` takes that away again. Numbers stay as they are.
 
     Args:
-        rows: what is written; a column that a row lacks is missing.
-        columns: which columns, in this order; all those of the first row if left out.
-
-    Raises:
-        ValueError: columns are left out, and a row has one that the first has not.
+        columns: what is written, in this order.
+        rows: a column that a row lacks, or that is None there, is empty.
     """
-    if columns is None:
-        columns = list(rows[0]) if rows else []
-        for row in rows:
-            if not row.keys() <= rows[0].keys():
-                raise ValueError(f"columns {sorted(row.keys() - rows[0].keys())} are not in row 1")
     lines: list[str] = []
-    # Only this line end makes Python 3.11 quote a carriage return inside of a cell.
+    # Before Python 3.13 a lone \r inside of a cell is quoted only where lines end in one.
     writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator="\r\n")
     writer.writerow([_guarded(name) for name in columns])
     writer.writerows([_guarded(row.get(name)) for name in columns] for row in rows)
     return "".join(line.removesuffix("\r\n") + "\n" for line in lines)
+
+
+def columns_of(rows: Iterable[TableRow]) -> list[str]:
+    """Returns every column of some rows, in the order in which they come."""
+    return list(dict.fromkeys(name for row in rows for name in row))
 
 
 def unguarded(cell: str) -> str:

@@ -8,7 +8,14 @@ from typing import Any
 
 from mtmbench.boards.markdown import MarkdownPage
 from mtmbench.boards.numbers import estimate, fixed, shown
-from mtmbench.core.tables import TableRow, csv_text, rounded_row, table_json, write_files
+from mtmbench.core.tables import (
+    TableRow,
+    columns_of,
+    csv_text,
+    rounded_row,
+    table_json,
+    write_files,
+)
 from mtmbench.steering.axbench import ASPECTS
 from mtmbench.steering.evaluate import BEATEN
 from mtmbench.steering.summary import in_words, strength_text, summary_rows, topic_rows
@@ -59,7 +66,7 @@ def steering_files(
     """Returns the contents of the three files by name; they follow from ``steering.json`` alone."""
     return {
         "steering.json": table_json(table),
-        "steering.csv": csv_text(table["rows"]),
+        "steering.csv": csv_text(columns_of(table["rows"]), table["rows"]),
         "steering.md": _page(table, title, notes),
     }
 

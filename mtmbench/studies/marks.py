@@ -60,7 +60,7 @@ def marks_csv(cases: Sequence[Case]) -> str:
                 "text": cut_at_sentence(case.text, _EXCERPT),
             }
         )
-    return csv_text(rows, [*_COLUMNS, *contexts, "text"])
+    return csv_text([*_COLUMNS, *contexts, "text"], rows)
 
 
 def marked_context(before: str, token: str, after: str) -> str:

@@ -62,8 +62,8 @@ def page_files(
     study: TableRow,
     page: StudyPage,
     template: str,
+    columns: Sequence[str],
     rows: Sequence[TableRow],
-    columns: Sequence[str] | None = None,
 ) -> dict[str, str]:
     """Returns the contents of a study's files by name.
 
@@ -71,12 +71,12 @@ def page_files(
         study: the content of ``study.json``.
         page: what its pages say.
         template: that of ``study.html``; it extends ``study_page.html.j2``.
-        rows: those of ``study.csv``.
-        columns: its columns, all of the first row if left out.
+        columns: those of ``study.csv``.
+        rows: its rows.
     """
     return {
         "study.json": table_json(study),
-        "study.csv": csv_text(rows, columns),
+        "study.csv": csv_text(columns, rows),
         "study.md": _markdown(page),
         "study.html": render_template(_TEMPLATES / template, study=study, page=page),
     }

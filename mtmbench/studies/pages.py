@@ -23,7 +23,7 @@ _HEADER = ("setting", "mean", "95 % interval", "difference to the baseline", "p,
 
 def study_files(study: Mapping[str, Any]) -> dict[str, str]:
     """Returns the content of every file of a study by name."""
-    return page_files(study, study_page(study), "study.html.j2", _csv_rows(study), _COLUMNS)
+    return page_files(study, study_page(study), "study.html.j2", _COLUMNS, _csv_rows(study))
 
 
 def study_page(study: Mapping[str, Any]) -> StudyPage:

@@ -9,7 +9,7 @@ from typing import Any
 
 from mtmbench.boards.numbers import fixed, interval, shown, signed
 from mtmbench.boards.plot import Axis, Chart, Line, Mark, Panel
-from mtmbench.core.tables import ShownTable, TableRow
+from mtmbench.core.tables import ShownTable, TableRow, columns_of
 from mtmbench.steering.summary import strength_text
 from mtmbench.studies.page import Section, StudyPage, page_files
 
@@ -25,7 +25,8 @@ _number = partial(signed, digits=2)
 
 def steering_study_files(study: Mapping[str, Any]) -> dict[str, str]:
     """Returns the content of every file of the study by name."""
-    return page_files(study, _page(study), "steering.html.j2", study["points"])
+    points = study["points"]
+    return page_files(study, _page(study), "steering.html.j2", columns_of(points), points)
 
 
 def _page(study: Mapping[str, Any]) -> StudyPage:

@@ -101,7 +101,7 @@ def judges_board_files(
     text = json.dumps(board, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return {
         "board.json": text + "\n",
-        "board.csv": csv_text(board["rows"], [field.name for field in fields(Figure)]),
+        "board.csv": csv_text([field.name for field in fields(Figure)], board["rows"]),
         "board.md": _markdown(rows, judges),
     }
 

@@ -12,7 +12,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mtmbench.core.tables import csv_text, rounded_row, table_json, unguarded, write_files
+from mtmbench.core.tables import (
+    columns_of,
+    csv_text,
+    rounded_row,
+    table_json,
+    unguarded,
+    write_files,
+)
 
 
 def read(text: str) -> list[list[str]]:
@@ -21,17 +28,18 @@ def read(text: str) -> list[list[str]]:
 
 
 def test_rows_become_csv() -> None:
-    rows = [{"a": 'x, "y"', "b": None, "c": -0.5}, {"a": "two\nlines", "b": True, "c": 3}]
-    assert csv_text(rows) == 'a,b,c\n"x, ""y""",,-0.5\n"two\nlines",True,3\n'
-    assert csv_text(rows, ["c", "a", "d"]) == 'c,a,d\n-0.5,"x, ""y""",\n3,"two\nlines",\n'
-    assert csv_text([], ["a", "b"]) == "a,b\n"
-    with pytest.raises(ValueError, match=r"\['b'\] are not in row 1"):
-        csv_text([{"a": 1}, {"a": 1, "b": 2}])
+    rows = [{"a": 'x, "y"', "b": None, "c": -0.5}, {"a": "two\nlines", "d": True, "c": 3}]
+    assert columns_of(rows) == ["a", "b", "c", "d"]
+    assert csv_text(["c", "a", "b", "d"], rows) == (
+        'c,a,b,d\n-0.5,"x, ""y""",,\n3,"two\nlines",,True\n'
+    )
+    assert csv_text(["a", "b"], []) == "a,b\n"
+    assert csv_text(["c"], rows) == "c\n-0.5\n3\n"
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1"])
 def test_a_text_that_a_spreadsheet_would_compute_is_guarded(text: str) -> None:
-    (_, (cell,)) = read(csv_text([{"a": text}]))
+    (_, (cell,)) = read(csv_text(["a"], [{"a": text}]))
     assert cell == f"'{text}"
     assert unguarded(cell) == text
 
@@ -41,7 +49,7 @@ def test_a_text_that_a_spreadsheet_would_compute_is_guarded(text: str) -> None:
 )
 def test_numbers_and_other_texts_stay_as_they_are(value: Any) -> None:
     # The second column keeps an empty line from being read as no row.
-    (_, (cell, _)) = read(csv_text([{"a": value, "b": 1}]))
+    (_, (cell, _)) = read(csv_text(["a", "b"], [{"a": value, "b": 1}]))
     assert cell == ("" if value is None else str(value))
     assert unguarded(cell) == cell
 
@@ -54,7 +62,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 def test_any_texts_come_back(cells: list[str]) -> None:
     """Whatever they hold: quotes, commas, line ends of any kind, a carriage return alone."""
     names = [f"c{i}" for i in range(len(cells))]
-    header, *rows = read(csv_text([dict(zip(names, cells, strict=True))]))
+    header, *rows = read(csv_text(names, [dict(zip(names, cells, strict=True))]))
     assert header == names
     assert len(rows) == 1
     for found, cell in zip(rows[0], cells, strict=True):

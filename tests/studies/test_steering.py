@@ -113,6 +113,15 @@ def test_what_cannot_be_compared(chosen, text):
         assert found[TFIDF].startswith("no λ left the text of any of 3 topics fluent")
 
 
+def test_the_pages_escape_what_they_are_told():
+    evil = "<script>alert('x')</script>|=1"
+    study = json.loads(json.dumps(steering_study_json(SUITE, rows())).replace(TFIDF, evil))
+    files = steering_study_files(study)
+    assert "<script" not in files["study.html"] + files["study.md"]
+    assert "&lt;script&gt;alert(&#39;x&#39;)" in files["study.html"]
+    assert r"&lt;script&gt;alert('x')&lt;/script&gt;\|=1" in files["study.md"]
+
+
 def test_the_pages():
     study = steering_study_json(SUITE, rows())
     files = steering_study_files(study)

@@ -153,8 +153,8 @@ def read_votes(path: Path) -> dict[tuple[str, str], Vote]:
 
 def votes_csv(votes: Iterable[Vote]) -> str:
     """Returns votes as CSV, sorted by voter and question."""
-    rows = [asdict(vote) for vote in sorted(votes, key=lambda vote: (vote.voter, vote.key))]
-    return csv_text(rows, [field.name for field in fields(Vote)])
+    rows = map(asdict, sorted(votes, key=lambda vote: (vote.voter, vote.key)))
+    return csv_text([field.name for field in fields(Vote)], rows)
 
 
 def votes_from_csv(path: Path) -> list[Vote]:
