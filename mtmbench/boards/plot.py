@@ -154,7 +154,7 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class Panel:
+class ChartPanel:
     """Charts on one axis.
 
     Attributes:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MARK_VALUES = ("yes", "no", "unsure", "unparsed", "refused")
 """What a case may be marked; a person writes one of the first three."""
 
-_PROMPT = "feature_match"
+PROMPT = "feature_match"
 
 _BY_HAND = MARK_VALUES[:3]
 _COLUMNS = ("doc_id", "rank", "feature", "label", "count", "matches")
@@ -136,7 +136,7 @@ def judge_cases(judge: str, corpus: str, cases: Sequence[Case], answers: Path) -
             f"judge {judge!r} is no language model, and cannot say whether a label matches a "
             "document; name a card of a chat model"
         )
-    template = load_template(_PROMPT, _PLACEHOLDERS, _SETTINGS)
+    template = load_template(PROMPT, _PLACEHOLDERS, _SETTINGS)
 
     async def ask_all() -> list[str | None]:
         try:

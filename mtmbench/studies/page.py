@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mtmbench.boards.html import render_template
 from mtmbench.boards.markdown import MarkdownPage
-from mtmbench.boards.plot import Panel
+from mtmbench.boards.plot import ChartPanel
 from mtmbench.core.tables import ShownTable, TableRow, csv_text, table_json
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -30,7 +30,7 @@ class Section:
     name: str
     title: str
     findings: Sequence[tuple[str, str]]
-    panels: Sequence[Panel]
+    panels: Sequence[ChartPanel]
     others: Sequence[tuple[str, str]] = ()
     counted: ShownTable | None = None
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mtmbench.boards.numbers import fixed, interval, shown, signed, within
-from mtmbench.boards.plot import Axis, Chart, Line, Mark, Panel
+from mtmbench.boards.plot import Axis, Chart, ChartPanel, Line, Mark
 from mtmbench.core.tables import ShownTable, TableRow
 from mtmbench.stats.paired import ALPHA
 from mtmbench.studies.findings import differs, joined
@@ -122,7 +122,7 @@ def _role(setting: TableRow) -> str:
     return "" if setting["role"] == setting["label"] else setting["role"]
 
 
-def _panel(study: Mapping[str, Any], title: str, rows: Sequence[TableRow]) -> Panel:
+def _panel(study: Mapping[str, Any], title: str, rows: Sequence[TableRow]) -> ChartPanel:
     settings = _settings(study)
     axis = Axis.spanning(row[name] for row in rows for name in ("mean", "lo", "hi"))
     reference = next((row for row in rows if row["setting"] is None), None)
@@ -140,7 +140,7 @@ def _panel(study: Mapping[str, Any], title: str, rows: Sequence[TableRow]) -> Pa
         Chart(who, [_line(settings[row["setting"]], row, axis) for row in own], mark)
         for who, own in groups.items()
     ]
-    return Panel(
+    return ChartPanel(
         title=title,
         axis=axis,
         charts=charts,

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from mtmbench.boards.numbers import fixed, interval, shown, signed
-from mtmbench.boards.plot import Axis, Chart, Line, Mark, Panel
+from mtmbench.boards.plot import Axis, Chart, ChartPanel, Line, Mark
 from mtmbench.core.tables import ShownTable, TableRow, columns_of
 from mtmbench.steering.summary import strength_text
 from mtmbench.studies.page import Section, StudyPage, page_files
@@ -59,12 +59,12 @@ def _section(study: Mapping[str, Any], corpus: str) -> Section:
     )
 
 
-def _panel(measure: str, judge: str | None, points: Sequence[TableRow]) -> Panel:
+def _panel(measure: str, judge: str | None, points: Sequence[TableRow]) -> ChartPanel:
     axis = Axis.spanning(point[name] for point in points for name in ("mean", "lo", "hi"))
     by_model: dict[str, list[TableRow]] = {}
     for point in points:
         by_model.setdefault(point["model"], []).append(point)
-    return Panel(
+    return ChartPanel(
         title=MEASURES[measure] + ("" if judge is None else f", judge {judge}"),
         axis=axis,
         charts=[_chart(model, own, axis) for model, own in by_model.items()],
