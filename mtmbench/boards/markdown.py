@@ -1,26 +1,62 @@
-"""Pieces of GitHub's Markdown, with everything escaped that could be read as markup."""
+"""GitHub's Markdown, with everything escaped that could be read as markup."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-
-def markdown_table(
-    header: Sequence[str], rows: Sequence[Sequence[Any]], *, raw: bool = False
-) -> str:
-    """Returns a table; with ``raw`` the cells of ``rows`` are Markdown already."""
-    lines = [[markdown_text(cell) for cell in header], ["---"] * len(header)]
-    lines += [
-        [str(c) if raw else "–" if c is None else markdown_text(c) for c in row] for row in rows
-    ]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+from mtmbench.boards.numbers import DASH
 
 
-def markdown_bullets(lines: Sequence[str]) -> str:
-    """Returns a list; its lines are escaped."""
-    return "\n".join(f"- {markdown_text(line)}" for line in lines)
+class MarkdownPage:
+    """A page that is written part by part; ``str`` of it is the whole.
+
+    What is given is escaped, but for what is Markdown already and is given as ``raw``.
+    """
+
+    def __init__(self, title: str) -> None:
+        self._parts: list[str] = []
+        self.heading(title, level=1)
+
+    def __str__(self) -> str:
+        return "\n\n".join(self._parts) + "\n"
+
+    def heading(self, text: str, level: int = 2) -> None:
+        """Adds a heading."""
+        self.raw(f"{'#' * level} {markdown_text(text)}")
+
+    def text(self, text: str) -> None:
+        """Adds a paragraph."""
+        self.raw(markdown_text(text))
+
+    def bold(self, text: str) -> None:
+        """Adds a line in bold."""
+        self.raw(f"**{markdown_text(text)}**")
+
+    def bullets(self, lines: Iterable[str]) -> None:
+        """Adds a list; nothing if it is empty."""
+        self.raw("\n".join(f"- {markdown_text(line)}" for line in lines))
+
+    def warning(self, *lines: str) -> None:
+        """Adds lines that warn, set off as one; nothing if there are none."""
+        self.raw("\n".join(f"> **Warning:** {markdown_text(line)}" for line in lines))
+
+    def table(
+        self, header: Sequence[str], rows: Iterable[Sequence[Any]], *, raw: bool = False
+    ) -> None:
+        """Adds a table; a cell that is None is a dash."""
+        cells = [
+            [str(c) if raw else DASH if c is None else markdown_text(c) for c in row]
+            for row in rows
+        ]
+        lines = [[markdown_text(cell) for cell in header], ["---"] * len(header), *cells]
+        self.raw("\n".join("| " + " | ".join(line) + " |" for line in lines))
+
+    def raw(self, markdown: str) -> None:
+        """Adds what is Markdown already; nothing if it is empty."""
+        if markdown:
+            self._parts.append(markdown)
 
 
 def markdown_text(value: Any) -> str:

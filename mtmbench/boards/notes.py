@@ -7,9 +7,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mtmbench.boards.cells import ALL
+from mtmbench.boards.numbers import DASH, estimate, fixed, interval, percent, shown, within
 from mtmbench.boards.shown import shown_notes
 from mtmbench.boards.spending import cost_text, total_note
 from mtmbench.boards.view import BoardView, LeagueView, k_text
+from mtmbench.core.tables import ShownTable, TableRow
 from mtmbench.matches.controls import LEAST_SCORE
 from mtmbench.stats.elo import SEQUENTIAL_K
 
@@ -78,10 +80,8 @@ def judge_warnings(judge: Mapping[str, Any], leagues: list[LeagueView]) -> list[
     return warnings
 
 
-def control_table(
-    view: BoardView, controls: Sequence[Mapping[str, Any]]
-) -> tuple[list[str], list[list[str]]]:
-    """Returns header and rows of a judge's null controls, pooled and then by model."""
+def control_table(view: BoardView, controls: Sequence[TableRow]) -> ShownTable:
+    """Returns a judge's null controls, pooled and then by model."""
     header = ["control", "corpus", "model", "value", "interval", "answers or documents"]
     rows = []
     for row in controls:
@@ -89,27 +89,27 @@ def control_table(
         if row["representation"] != "items":
             shown += f", {row['representation']}"
         verdict = {True: " (passed)", False: " (FAILED)", None: ""}[row["passed"]]
+        value = row["reason"] or DASH if row["value"] is None else percent(row["value"])
         rows.append(
             [
                 shown,
                 "all" if row["model"] is None else f"{row['corpus']}, {k_text(row)}",
                 "all" if row["model"] is None else view.name(row),
-                (row["reason"] or "–" if row["value"] is None else percent(row["value"])) + verdict,
-                "–" if row["lo"] is None else f"{percent(row['lo'])} to {percent(row['hi'])}",
+                value + verdict,
+                interval(row["lo"], row["hi"], percent) or DASH,
                 f"{row['n']:,}",
             ]
         )
-    return header, rows
+    return ShownTable(header, rows)
 
 
 def league_notes(league: LeagueView) -> list[str]:
     """Returns what a league's other fits say: sandwich widths, ties, lengths."""
     notes = []
     if league.sandwich is not None:
-        low, high = league.sandwich
         notes.append(
-            f"Intervals by the sandwich estimator are {low:.2f} to {high:.2f} times as wide as "
-            "these by the bootstrap."
+            f"Intervals by the sandwich estimator are {interval(*league.sandwich, fixed(2))} times "
+            "as wide as these by the bootstrap."
         )
     if league.nu is not None:
         notes.append(
@@ -134,10 +134,10 @@ def league_notes(league: LeagueView) -> list[str]:
     if length is not None and length["per_doubling"] is None:
         notes.append(f"Lengths: {length['reason']}.")
     elif length is not None:
-        interval = "" if length["lo"] is None else f" ({length['lo']:.1f} to {length['hi']:.1f})"
+        ends = within(length["lo"], length["hi"], fixed(1))
         notes.append(
             f"Twice the length of what is shown is worth {length['per_doubling']:.1f} "
-            f"Elo{interval} to this judge; adjusted ratings are those at equal lengths."
+            f"Elo{ends} to this judge; adjusted ratings are those at equal lengths."
         )
     return notes
 
@@ -178,9 +178,7 @@ def audit_line(judge: Mapping[str, Any]) -> str:
     return " · ".join(parts)
 
 
-def agreement_tables(
-    view: BoardView,
-) -> tuple[tuple[list[str], list[list[str]]], tuple[list[str], list[list[str]]], list[str]]:
+def agreement_tables(view: BoardView) -> tuple[ShownTable, ShownTable, list[str]]:
     """Returns how judges behave, how far they agree, and where pairs of them differ most."""
     rows, apart = [], []
     for row in view.board["agreement"]:
@@ -191,8 +189,8 @@ def agreement_tables(
             [
                 who, where, f"{row['n_items']:,}", _coefficient(row, "kappa"),
                 _coefficient(row, "alpha"),
-                "–" if row.get("opposed") is None else percent(row["opposed"]),
-                *(_plain(row.get(name)) for name in ("kendall_tau", "spearman")),
+                shown(row.get("opposed"), percent),
+                *(shown(row.get(name), fixed(3)) for name in ("kendall_tau", "spearman")),
             ]
         )  # fmt: skip
         if row.get("pairs"):
@@ -215,15 +213,20 @@ def agreement_tables(
         [
             judge["id"],
             *(_share(judge["audit"][n]) for n in ("first_slot_rate", "flip_rate", "tie_rate")),
-            _share(next((r for r in controls if r["control"] == "repeat"), {"value": None})),
+            _share(next((r for r in controls if r["control"] == "repeat"), None)),
         ]
         for judge, controls in ((entry.judge, entry.controls) for entry in view.judges())
     ]
     return (
-        (["judge", "first slot", "verdict differs by order", "ties", "same when asked again"],
-         behaviour),
-        (["judges", "where", "items", "Cohen's kappa", "Krippendorff's alpha",
-          "opposite winners", "Kendall's tau of Elo", "Spearman's rho"], rows),
+        ShownTable(
+            ["judge", "first slot", "verdict differs by order", "ties", "same when asked again"],
+            behaviour,
+        ),
+        ShownTable(
+            ["judges", "where", "items", "Cohen's kappa", "Krippendorff's alpha",
+             "opposite winners", "Kendall's tau of Elo", "Spearman's rho"],
+            rows,
+        ),
         apart,
     )  # fmt: skip
 
@@ -235,23 +238,13 @@ AGREEMENT_NOTE = (
 )
 
 
-def _coefficient(row: Mapping[str, Any], name: str) -> str:
-    if row.get(name) is None:
-        return "–"
-    if row[f"{name}_lo"] is None:
-        return f"{row[name]:.3f}"
-    return f"{row[name]:.3f} ({row[f'{name}_lo']:.3f} to {row[f'{name}_hi']:.3f})"
+def _coefficient(row: TableRow, name: str) -> str:
+    ends = row.get(f"{name}_lo"), row.get(f"{name}_hi")
+    return estimate(row.get(name), *ends, fixed(3))
 
 
-def _plain(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
-def _share(rate: Mapping[str, Any]) -> str:
-    if rate["value"] is None:
-        return "–"
-    ends = "" if rate["lo"] is None else f" ({percent(rate['lo'])} to {percent(rate['hi'])})"
-    return percent(rate["value"]) + ends
+def _share(rate: TableRow | None) -> str:
+    return DASH if rate is None else estimate(rate["value"], rate["lo"], rate["hi"], percent)
 
 
 def rating_notes(view: BoardView) -> list[str]:
@@ -309,8 +302,3 @@ def metric_notes(view: BoardView) -> list[str]:
         "features, nor do perplexities.",
         "Bold: the best value whose interval overlaps with no other's.",
     ]
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """Returns a share as a percentage, with a space that does not break."""
-    return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"

@@ -1,80 +1,42 @@
-"""``index.html``: one self-contained page, without scripts, fonts or anything from a network."""
+"""``index.html``: a board as one page."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mtmbench.boards.notes import (
-    AGREEMENT_NOTE,
-    CONTROL_NOTE,
-    STEERING_NOTE,
-    agreement_tables,
-    audit_line,
-    control_table,
-    judge_notes,
-    judge_warnings,
-    league_notes,
-    metric_notes,
-    percent,
-    rating_notes,
-)
+from mtmbench.boards import notes
+from mtmbench.boards.html import render_template
+from mtmbench.boards.numbers import percent
 from mtmbench.boards.plot import Axis, Mark, heat
 from mtmbench.boards.spending import spending_table
-from mtmbench.boards.view import BoardView, k_text
+from mtmbench.boards.view import BoardView
+
+_TEMPLATE = Path(__file__).parent / "templates" / "index.html.j2"
 
 
 def render_html(board: Mapping[str, Any]) -> str:
     """Returns the page; every text that comes from records is escaped."""
     view = BoardView(board)
     judges = view.judges()
-    text: str = _template().render(
+    return render_template(
+        _TEMPLATE,
         board=board,
         view=view,
         judges=judges,
         axes={
-            judge.judge["id"]: Axis.over(row for league in judge.leagues for row in league.rows)
+            judge.judge["id"]: Axis.elo(row for league in judge.leagues for row in league.rows)
             for judge in judges
         },
         metric_tables=view.metric_tables(),
-        rating_notes=rating_notes(view),
-        metric_notes=metric_notes(view),
-    )
-    return text.rstrip("\n") + "\n"
-
-
-@lru_cache(maxsize=1)
-def _template() -> Any:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.globals.update(
-        agreement_note=AGREEMENT_NOTE,
-        steering_note=STEERING_NOTE,
-        agreement_tables=agreement_tables,
-        audit_line=audit_line,
-        control_note=CONTROL_NOTE,
-        control_table=control_table,
+        notes=notes,
+        filters_text=_filters_text,
         heat=heat,
-        judge_notes=judge_notes,
-        judge_warnings=judge_warnings,
-        k_text=k_text,
-        league_notes=league_notes,
-        mark=Mark.of,
+        mark=Mark.elo,
         percent=percent,
         spending_table=spending_table,
-        filters_text=_filters_text,
     )
-    return environment.get_template("index.html.j2")
 
 
 def _filters_text(items: Mapping[str, Any] | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from mtmbench.boards.cells import BoardRecords
 from mtmbench.core.cells import Competitor
+from mtmbench.core.tables import ShownTable
 from mtmbench.core.types import Record
 from mtmbench.judges.budget import total_cost
 
@@ -93,16 +94,15 @@ def total_note(board: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def spending_table(board: Mapping[str, Any], judge: str) -> list[list[str]]:
-    """Returns the lines of a judge's table, header first; empty if it has none."""
+def spending_table(board: Mapping[str, Any], judge: str) -> ShownTable | None:
+    """Returns what a judge's answers took by pair, None where nothing is known of it."""
     rows = [row for row in board.get("spending", ()) if row["judge"] == judge]
     if not rows:
-        return []
+        return None
     kinds = [kind for kind in KINDS if any(kind in row["usage"] for row in rows)]
-    header = ["pair", "calls", *(f"{kind} tokens" for kind in kinds), "cost"]
-    return [
-        header,
-        *(
+    return ShownTable(
+        ["pair", "calls", *(f"{kind} tokens" for kind in kinds), "cost"],
+        [
             [
                 f"{row['a']}, {row['b']}",
                 f"{row['calls']:,}",
@@ -110,8 +110,8 @@ def spending_table(board: Mapping[str, Any], judge: str) -> list[list[str]]:
                 cost_text(row["cost"]),
             ]
             for row in rows
-        ),
-    ]
+        ],
+    )
 
 
 def cost_text(cost: float | None) -> str:

@@ -8,8 +8,7 @@ from typing import Any
 
 from mtmbench.boards.cells import ALL
 from mtmbench.core.cells import k_order
-
-Row = Mapping[str, Any]
+from mtmbench.core.tables import TableRow
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class LeagueView:
     """
 
     title: str
-    rows: Sequence[Row]
+    rows: Sequence[TableRow]
     names: Sequence[str]
     kinds: Sequence[str | None]
     sequential: Sequence[float | None]
@@ -44,8 +43,8 @@ class LeagueView:
     n_bootstrap: int
     sandwich: tuple[float, float] | None = None
     nu: float | None = None
-    length: Row | None = None
-    adaptive: Row | None = None
+    length: TableRow | None = None
+    adaptive: TableRow | None = None
 
     @property
     def removed(self) -> bool:
@@ -66,13 +65,13 @@ class LeagueView:
 class JudgeView:
     """One judge with its leagues, the pooled ones first, and its null controls."""
 
-    judge: Row
+    judge: TableRow
     leagues: Sequence[LeagueView]
-    controls: Sequence[Row]
+    controls: Sequence[TableRow]
 
 
 @dataclass(frozen=True)
-class MetricCell:
+class MetricEntry:
     """A value with the half-width of its interval; ``note`` is the number of a reason."""
 
     value: float | None
@@ -89,7 +88,7 @@ class MetricLine:
     higher_is_better: bool
     view: str | None
     params: str
-    cells: Sequence[MetricCell | None]
+    cells: Sequence[MetricEntry | None]
 
 
 @dataclass
@@ -123,7 +122,7 @@ class BoardView:
         self._name = {_who(row): str(row["name"]) for row in board["competitors"]}
         self._kind = {_who(row): row["items"] for row in board["competitors"]}
 
-    def name(self, row: Row) -> str:
+    def name(self, row: TableRow) -> str:
         """Returns the display id of a row's competitor."""
         return self._name[_who(row)]
 
@@ -141,18 +140,18 @@ class BoardView:
 
     def metric_tables(self) -> list[MetricTable]:
         """Returns one table per corpus and K."""
-        groups: dict[tuple[str, int | str], list[Row]] = {}
+        groups: dict[tuple[str, int | str], list[TableRow]] = {}
         for row in self.board["metrics"]:
             groups.setdefault((row["corpus"], row["k_spec"]), []).append(row)
         return [self._metric_table(groups[key]) for key in sorted(groups, key=_corpus_and_k)]
 
-    def fits(self) -> list[Row]:
+    def fits(self) -> list[TableRow]:
         """Returns the rows of fits by corpus and K."""
         return list(self.board["fits"])
 
-    def topics(self) -> list[tuple[str, list[Row]]]:
+    def topics(self) -> list[tuple[str, list[TableRow]]]:
         """Returns topic rows by corpus and K, with a title each."""
-        groups: dict[tuple[str, int | str], list[Row]] = {}
+        groups: dict[tuple[str, int | str], list[TableRow]] = {}
         for row in self.board["topics"]:
             groups.setdefault((row["corpus"], row["k_spec"]), []).append(row)
         return [
@@ -184,7 +183,7 @@ class BoardView:
         ]
 
     def _leagues(self, judge: str) -> list[LeagueView]:
-        groups: dict[tuple[str, int | str, str], list[Row]] = {}
+        groups: dict[tuple[str, int | str, str], list[TableRow]] = {}
         for row in self.board["ratings"]:
             if row["judge"] == judge:
                 key = row["corpus"], row["k_spec"], row["representation"]
@@ -193,7 +192,7 @@ class BoardView:
         return [self._league(judge, key, groups[key]) for key in order]
 
     def _league(
-        self, judge: str, key: tuple[str, int | str, str], rows: Sequence[Row]
+        self, judge: str, key: tuple[str, int | str, str], rows: Sequence[TableRow]
     ) -> LeagueView:
         ranked = sorted(
             rows, key=lambda row: (row["elo"] is None, -(row["elo"] or 0.0), self.name(row))
@@ -235,7 +234,7 @@ class BoardView:
             adaptive=rates.get("adaptive"),
         )
 
-    def _metric_table(self, rows: Sequence[Row]) -> MetricTable:
+    def _metric_table(self, rows: Sequence[TableRow]) -> MetricTable:
         competitors = sorted({_who(row) for row in rows})
         documents = {corpus["name"]: corpus["n_docs"] for corpus in self.board["corpora"]}
         corpus = rows[0]["corpus"]
@@ -245,7 +244,7 @@ class BoardView:
             names=[self._name[who] for who in competitors],
             kinds=[self._kind[who] for who in competitors],
         )
-        lines: dict[tuple[str, str, str], dict[tuple[str, str], Row]] = {}
+        lines: dict[tuple[str, str, str], dict[tuple[str, str], TableRow]] = {}
         for row in rows:
             key = row["metric"], row["view"] or "", params_text(row["params"])
             lines.setdefault(key, {})[_who(row)] = row
@@ -256,13 +255,13 @@ class BoardView:
             best = _clear_best(cells, higher) if comparable else None
             line = MetricLine(
                 metric, higher, view or None, params,
-                [_cell(cell, i == best, table.notes) for i, cell in enumerate(cells)],
+                [_metric_entry(cell, i == best, table.notes) for i, cell in enumerate(cells)],
             )  # fmt: skip
             (table.comparable if comparable else table.own).append(line)
         return table
 
 
-def k_text(row: Row) -> str:
+def k_text(row: TableRow) -> str:
     """Returns the number of topics asked for, in words."""
     if row["k_spec"] != "labels":
         return f"K = {row['k']}"
@@ -275,7 +274,7 @@ def params_text(params: Mapping[str, Any]) -> str:
 
 
 def _sandwich_ratio(
-    rows: Sequence[Row], sandwich: Mapping[str, float | None], names: Sequence[str]
+    rows: Sequence[TableRow], sandwich: Mapping[str, float | None], names: Sequence[str]
 ) -> tuple[float, float] | None:
     ratios = [
         2 * half / (row["hi"] - row["lo"])
@@ -285,7 +284,7 @@ def _sandwich_ratio(
     return (min(ratios), max(ratios)) if ratios else None
 
 
-def _clear_best(cells: Sequence[Row | None], higher: bool) -> int | None:
+def _clear_best(cells: Sequence[TableRow | None], higher: bool) -> int | None:
     """Returns the column whose interval lies beyond everyone else's, if there is one."""
     sign = 1 if higher else -1
     ends: dict[int, tuple[float, float]] = {}
@@ -305,7 +304,7 @@ def _clear_best(cells: Sequence[Row | None], higher: bool) -> int | None:
     return best if clear else None
 
 
-def _cell(row: Row | None, best: bool, notes: list[str]) -> MetricCell | None:
+def _metric_entry(row: TableRow | None, best: bool, notes: list[str]) -> MetricEntry | None:
     if row is None:
         return None
     half = None if row["lo"] is None else (row["hi"] - row["lo"]) / 2
@@ -315,16 +314,16 @@ def _cell(row: Row | None, best: bool, notes: list[str]) -> MetricCell | None:
         if row["reason"] not in notes:
             notes.append(row["reason"])
         note = notes.index(row["reason"]) + 1
-    return MetricCell(row["value"], half, best, note)
+    return MetricEntry(row["value"], half, best, note)
 
 
 def _corpus_and_k(key: Sequence[Any]) -> tuple[Any, ...]:
     return key[0], *k_order(key[1])
 
 
-def _league(row: Row) -> tuple[str, str, int | str, str]:
+def _league(row: TableRow) -> tuple[str, str, int | str, str]:
     return row["judge"], row["corpus"], row["k_spec"], row["representation"]
 
 
-def _who(row: Row) -> tuple[str, str]:
+def _who(row: TableRow) -> tuple[str, str]:
     return row["model"], row["setting"] or ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ from mtmbench.boards.render_html import render_html
 from mtmbench.boards.render_md import render_md
 from mtmbench.boards.tables import build_board
 from mtmbench.core.cards import Suite, read_card
-from mtmbench.core.serialise import plain, write_atomically
 from mtmbench.core.store import read_records
+from mtmbench.core.tables import table_json, write_files
 
 
 def write_board(folder: Path) -> list[Path]:
@@ -30,28 +29,14 @@ def write_board(folder: Path) -> list[Path]:
     """
     suite = read_card(folder / "suite.toml", Suite)
     board = build_board(suite, read_records(folder / "records.jsonl"))
-    contents = {
-        "board.json": board_json(board),
+    return write_files(folder, board_files(board))
+
+
+def board_files(board: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the contents of a board's files by name."""
+    return {
+        "board.json": table_json(board),
         "board.csv": render_csv(board),
         "board.md": render_md(board),
         "index.html": render_html(board),
     }
-    for name, content in contents.items():
-        write_atomically(folder / name, content)
-    return [folder / name for name in contents]
-
-
-def board_json(board: Mapping[str, Any]) -> str:
-    """Returns a board as JSON with one row of a table per line, so that changes read well."""
-    parts = []
-    for name, value in plain(board).items():
-        if isinstance(value, list) and value:
-            rows = ",\n".join(f"    {_json(row)}" for row in value)
-            parts.append(f"  {_json(name)}: [\n{rows}\n  ]")
-        else:
-            parts.append(f"  {_json(name)}: {_json(value)}")
-    return "{\n" + ",\n".join(parts) + "\n}\n"
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)

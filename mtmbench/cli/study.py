@@ -175,14 +175,12 @@ def _play(name: str, corpora: list[str], overrides: list[str] | None, **options:
 
 def print_study(outcome: "StudyOutcome") -> None:
     """Prints what was found, what failed and where the files lie."""
-    from mtmbench.studies.pages import StudyView
+    from mtmbench.studies.pages import study_page
 
-    view = StudyView(outcome.study)
-    for corpus in outcome.study["corpora"]:
-        print_line(view.corpus_title(corpus), style="bold", highlight=False)
-        for leading in (True, False):
-            for who, sentence in view.findings(corpus["name"], leading=leading):
-                print_line(f"- {who}: {sentence}", highlight=False)
+    for section in study_page(outcome.study).sections:
+        print_line(section.title, style="bold", highlight=False)
+        for who, sentence in (*section.findings, *section.others):
+            print_line(f"- {who}: {sentence}", highlight=False)
     for note in outcome.study["notes"]:
         print_line(note, style="dim", highlight=False)
     print_played(outcome.run)

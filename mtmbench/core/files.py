@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,20 +74,6 @@ def read_json(path: Path) -> Any:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
         raise InputError(f"{path} is not valid JSON: {error}") from error
-
-
-def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
-    r"""Returns rows as CSV below a header, each line ended by ``\n``.
-
-    A cell that holds a line break of either kind is quoted, so that it is read back as it was.
-    """
-    lines = []
-    # Before Python 3.13 a bare \r is quoted only where lines end in one.
-    for cells in (dict(zip(columns, columns, strict=True)), *rows):
-        line = io.StringIO()
-        csv.DictWriter(line, columns, lineterminator="\r\n").writerow(cells)
-        lines.append(line.getvalue().removesuffix("\r\n") + "\n")
-    return "".join(lines)
 
 
 def read_tensors(path: Path) -> dict[str, NDArray[Any]]:

@@ -7,16 +7,15 @@ Everything is of the prompts that no λ was chosen on. A topic that no λ leaves
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any
 
+from mtmbench.core.tables import TableRow
 from mtmbench.steering.evaluate import BEATEN
 
-Row = Mapping[str, Any]
 
-
-def topic_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def topic_rows(rows: Sequence[TableRow]) -> list[dict[str, Any]]:
     """Returns a row for each topic of each model: its λ, Δℓ against λ, and whether it is steered.
 
     ``delta_l_spearman`` is Spearman's correlation of Δℓ with λ over the grid up to the chosen λ;
@@ -55,7 +54,7 @@ def topic_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return found
 
 
-def summary_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def summary_rows(rows: Sequence[TableRow]) -> list[dict[str, Any]]:
     """Returns a row for each model and judge.
 
     ``win_rate`` is the mean over topics at their chosen λ; ``controls`` holds the same means of the
@@ -109,7 +108,12 @@ def spearman(pairs: Sequence[tuple[float, float]]) -> float | None:
     return None if math.isnan(value) else value
 
 
-def in_words(row: Row) -> str:
+def strength_text(row: TableRow) -> str | None:
+    """Returns a row's λ with its unit, None where nothing was steered."""
+    return None if row["lambda"] is None else f"{row['lambda']:g} {row['lambda_unit']}"
+
+
+def in_words(row: TableRow) -> str:
     """Says what a row of :func:`summary_rows` holds, in a sentence or two."""
     n = row["n_topics"]
     if row["win_rate"] is None:
@@ -134,7 +138,7 @@ def in_words(row: Row) -> str:
     )
 
 
-def _groups(rows: Iterable[Row], *names: str) -> list[tuple[tuple[Any, ...], list[Any]]]:
+def _groups(rows: Iterable[TableRow], *names: str) -> list[tuple[tuple[Any, ...], list[Any]]]:
     """Returns rows by the values of some fields, in the order in which these come."""
     found: dict[tuple[Any, ...], list[Any]] = {}
     for row in rows:

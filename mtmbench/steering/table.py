@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mtmbench.boards.markdown import markdown_bullets, markdown_table, markdown_text
-from mtmbench.boards.write import board_json
-from mtmbench.core.serialise import rounded, write_atomically
+from mtmbench.boards.markdown import MarkdownPage
+from mtmbench.boards.numbers import estimate, fixed, shown
+from mtmbench.core.tables import (
+    TableRow,
+    columns_of,
+    csv_text,
+    rounded_row,
+    table_json,
+    write_files,
+)
 from mtmbench.steering.axbench import ASPECTS
 from mtmbench.steering.evaluate import BEATEN
-from mtmbench.steering.summary import in_words, summary_rows, topic_rows
+from mtmbench.steering.summary import in_words, strength_text, summary_rows, topic_rows
 
-SCHEMA = 1
+_SCHEMA = 1
 _DIGITS = 4
 _SHOWN = ("perplexity", "distinct_2", "delta_l", "drift", "mean_change")
 _PLACE = ("corpus", "model", "k", "judge")
@@ -39,7 +44,7 @@ _NOTES = (
 
 
 def write_table(
-    folder: Path, rows: Sequence[Mapping[str, Any]], *, title: str, notes: Sequence[str] = ()
+    folder: Path, rows: Sequence[TableRow], *, title: str, notes: Sequence[str] = ()
 ) -> list[Path]:
     """Writes the three files, each whole or not at all; numbers are rounded to 4 decimals.
 
@@ -50,11 +55,9 @@ def write_table(
         notes: what else a reader must know.
     """
     told = {"summary": summary_rows(rows), "topics": topic_rows(rows), "rows": rows}
-    table = {name: [_rounded(row) for row in its] for name, its in told.items()}
-    contents = steering_files({"schema": SCHEMA, **table}, title=title, notes=notes)
-    for name, content in contents.items():
-        write_atomically(folder / name, content)
-    return [folder / name for name in contents]
+    table = {name: [rounded_row(row, _DIGITS) for row in its] for name, its in told.items()}
+    contents = steering_files({"schema": _SCHEMA, **table}, title=title, notes=notes)
+    return write_files(folder, contents)
 
 
 def steering_files(
@@ -62,59 +65,50 @@ def steering_files(
 ) -> dict[str, str]:
     """Returns the contents of the three files by name; they follow from ``steering.json`` alone."""
     return {
-        "steering.json": board_json(table),
-        "steering.csv": _csv(table["rows"]),
+        "steering.json": table_json(table),
+        "steering.csv": csv_text(columns_of(table["rows"]), table["rows"]),
         "steering.md": _page(table, title, notes),
     }
 
 
 def _page(table: Mapping[str, Any], title: str, notes: Sequence[str]) -> str:
     rows = table["rows"]
-    parts = [f"# {markdown_text(title)}", markdown_bullets([*notes, *_NOTES])]
+    page = MarkdownPage(title)
+    page.bullets([*notes, *_NOTES])
     if table["topics"]:
-        parts += [
-            "## Topics",
-            markdown_table(_TOPIC_HEADER, [*map(_topic_cells, table["topics"])]),
-        ]
+        page.heading("Topics")
+        page.table(_TOPIC_HEADER, map(_topic_cells, table["topics"]))
     for told in table["summary"]:
         place = [told[name] for name in _PLACE]
         group = [row for row in rows if [row.get(n) for n in _PLACE] == place]
-        rated = any(row.get("overall") is not None for row in group)
+        columns = _columns(rated=any(row.get("overall") is not None for row in group))
         k = "" if told["k"] is None else f", K = {told['k']}"
-        parts += [
-            f"## {markdown_text(told['model'])} on {markdown_text(told['corpus'])}"
-            f"{k}, judge {markdown_text(told['judge'])}",
-            in_words(told),
-            markdown_table(
-                ("topic", "method", "λ", "win rate", "n", *map(_heading, _columns(rated))),
-                [_cells(row, _columns(rated)) for row in group],
-            ),
-        ]
-    return "\n\n".join(parts) + "\n"
+        page.heading(f"{told['model']} on {told['corpus']}{k}, judge {told['judge']}")
+        page.raw(in_words(told))
+        page.table(
+            ("topic", "method", "λ", "win rate", "n", *map(_heading, columns)),
+            [_cells(row, columns) for row in group],
+        )
+    return str(page)
 
 
-def _columns(rated: bool) -> tuple[str, ...]:
+def _columns(*, rated: bool) -> tuple[str, ...]:
     return (*_SHOWN, *ASPECTS, "overall") if rated else _SHOWN
 
 
-def _topic_cells(row: Mapping[str, Any]) -> list[Any]:
-    level = None if row["lambda"] is None else f"{row['lambda']:g} {row['lambda_unit']}"
-    value = row["delta_l_spearman"]
+def _topic_cells(row: TableRow) -> list[Any]:
     return [
-        row["corpus"], row["model"], row["topic"], level, None if value is None else f"{value:.2f}",
-        row["n_lambdas"], ", ".join(row["steered"]) or "none",
+        row["corpus"], row["model"], row["topic"], strength_text(row),
+        shown(row["delta_l_spearman"], fixed(2)), row["n_lambdas"],
+        ", ".join(row["steered"]) or "none",
     ]  # fmt: skip
 
 
-def _cells(row: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:
-    level = None
-    if row["lambda"] is not None:
-        level = f"{row['lambda']:g} {row['lambda_unit']}"
-    interval = "" if row["lo"] is None else f" ({row['lo']:.2f} to {row['hi']:.2f})"
+def _cells(row: TableRow, columns: Sequence[str]) -> list[Any]:
     method = row["method"] + (" (chosen)" if row["chosen"] else "")
-    rate = None if row["win_rate"] is None else f"{row['win_rate']:.2f}{interval}"
-    numbers = [None if row[name] is None else f"{row[name]:.3g}" for name in columns]
-    return [row["topic"], method, level, rate, row["n"], *numbers]
+    rate = estimate(row["win_rate"], row["lo"], row["hi"], fixed(2))
+    numbers = [shown(row[name], "{:.3g}".format) for name in columns]
+    return [row["topic"], method, strength_text(row), rate, row["n"], *numbers]
 
 
 def _heading(name: str) -> str:
@@ -122,18 +116,3 @@ def _heading(name: str) -> str:
         "delta_l": "Δℓ", "mean_change": "mean ‖a′ − a‖", "distinct_2": "distinct-2",
         "overall": "AxBench",
     }.get(name, name)  # fmt: skip
-
-
-def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: rounded(value, _DIGITS) if isinstance(value, float) else value
-        for name, value in row.items()
-    }

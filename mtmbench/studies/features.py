@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from mtmbench.boards.markdown import MarkdownPage
 from mtmbench.core.cards import FeatureSpec, parse_card, set_dotted
 from mtmbench.core.errors import InputError
-from mtmbench.core.serialise import rounded, write_atomically
+from mtmbench.core.tables import TableRow, rounded_row, table_json, write_files
 from mtmbench.core.types import SCHEMA_VERSION, Corpus
 from mtmbench.features.base import LocatingSource
 from mtmbench.judges.ledger import LEDGER
@@ -23,13 +24,14 @@ from mtmbench.studies.marks import (
     Case,
     Marks,
     judge_cases,
+    marked_context,
     marks_csv,
     read_marks,
     write_cases,
 )
 
 N_FEATURES = 5
-MAX_TOKENS = 512
+_MAX_TOKENS = 512
 TO_MARK = "features.csv"
 
 
@@ -100,10 +102,8 @@ def run_feature_study(
     elif judge is not None:
         found = judge_cases(judge, loaded.name, cases, folder / LEDGER, budget)
     study = _study(loaded, spec, origin.describe(setting), setting, seed, n_documents, cases, found)
-    contents = _pages(study, to_mark)
-    for name, content in contents.items():
-        write_atomically(folder / name, content)
-    return FeatureStudy(folder, study, (to_mark, *(folder / name for name in contents)))
+    files = write_files(folder, _pages(study, to_mark))
+    return FeatureStudy(folder, study, (to_mark, *files))
 
 
 def feature_cases(
@@ -138,7 +138,7 @@ def feature_cases(
 
 
 def _spec(source: str, overrides: Mapping[str, Any]) -> FeatureSpec:
-    data: dict[str, Any] = {"features": {"source": source, "max_tokens": MAX_TOKENS}}
+    data: dict[str, Any] = {"features": {"source": source, "max_tokens": _MAX_TOKENS}}
     for key, value in overrides.items():
         if not key.startswith("features."):
             raise InputError(f"--set {key}: this study has keys below features alone")
@@ -250,31 +250,34 @@ def _case_row(case: Case, value: str | None) -> dict[str, Any]:
 
 
 def _pages(study: Mapping[str, Any], to_mark: Path) -> dict[str, str]:
-    from mtmbench.boards.markdown import markdown_table, markdown_text
-    from mtmbench.boards.write import board_json
-
-    text = markdown_text
-    parts = [f"# Study: features of {text(study['corpus'])}", text(study["finding"])]
+    page = MarkdownPage(f"Study: features of {study['corpus']}")
+    page.text(study["finding"])
     if study["marked_by"] is None:
-        parts.append(
+        page.raw(
             f"To mark them, write yes, no or unsure into the column `matches` of `{to_mark.name}` "
             f"and give the file by `--marks`; or name a judge card by `--judge`."
         )
-    parts.append(
+    page.text(
         "A document's features are ranked by how often they count in it times the log of documents "
         "over document frequency. The strongest token is between ⟦ and ⟧."
     )
-    by_document: dict[str, list[Mapping[str, Any]]] = {}
+    by_document: dict[str, list[TableRow]] = {}
     for case in study["cases"]:
         by_document.setdefault(case["doc_id"], []).append(case)
     for doc_id, cases in by_document.items():
         rows = [
-            [case["label"], case["count"], shown_context(case["contexts"]), case["matches"]]
+            [case["label"], case["count"], _strongest(case["contexts"]), case["matches"]]
             for case in cases
         ]
-        header = ["label", "count", "strongest context", "matches"]
-        parts += [f"## {text(doc_id)}", markdown_table(header, rows)]
-    return {"features.json": board_json(study), "features.md": "\n\n".join(parts) + "\n"}
+        page.heading(doc_id)
+        page.table(["label", "count", "strongest context", "matches"], rows)
+    return {"features.json": table_json(study), "features.md": str(page)}
+
+
+def _strongest(contexts: Sequence[Mapping[str, Any]]) -> str | None:
+    if not contexts:
+        return None
+    return marked_context(*(contexts[0][part] for part in ("before", "token", "after")))
 
 
 @dataclass(frozen=True)
@@ -301,8 +304,7 @@ class Share:
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the fields as JSON values, numbers rounded to 4 decimals."""
-        values = asdict(self)
-        return {**values, **{name: rounded(values[name], 4) for name in ("value", "lo", "hi")}}
+        return rounded_row(asdict(self), 4)
 
 
 def share_of_yes(
@@ -321,11 +323,3 @@ def share_of_yes(
     rate = resampled_share(yes, total, seed=seed, n_bootstrap=n_bootstrap)
     reason = "nothing is marked yes or no" if rate.value is None else rate.reason
     return Share(rate.value, rate.lo, rate.hi, int(yes.sum()), rate.n, len(documents), reason)
-
-
-def shown_context(contexts: Sequence[Mapping[str, Any]]) -> str | None:
-    """Returns the strongest context on one line, its token between ⟦ and ⟧."""
-    if not contexts:
-        return None
-    first = contexts[0]
-    return " ".join(f"{first['before']}⟦{first['token']}⟧{first['after']}".split())

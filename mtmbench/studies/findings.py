@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mtmbench.boards.numbers import interval, signed
+from mtmbench.core.tables import TableRow
 from mtmbench.stats.paired import ALPHA
 from mtmbench.studies.design import STUDY_METRICS, Design, Point
 
-Row = Mapping[str, Any]
 
-
-def findings(design: Design, rows: Sequence[Row]) -> list[dict[str, Any]]:
+def findings(design: Design, rows: Sequence[TableRow]) -> list[dict[str, Any]]:
     """Returns a finding per corpus, model, series and metric, a corpus's first metric leading.
 
     All metrics of a study are better when higher. A difference is called one only where its
     p-value, corrected by Holm's method for every setting held against the baseline, is below 0.05.
     """
-    groups: dict[tuple[str, str, str, str], list[Row]] = {}
+    groups: dict[tuple[str, str, str, str], list[TableRow]] = {}
     for row in rows:
         if row["setting"] is not None:
             key = (row["corpus"], row["model"], row["series"], row["metric"])
@@ -41,15 +41,9 @@ def findings(design: Design, rows: Sequence[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def differs(row: Row) -> bool:
+def differs(row: TableRow) -> bool:
     """Whether a row's difference to the baseline lies beyond the spread over seeds."""
     return row["p_holm"] is not None and row["p_holm"] < ALPHA
-
-
-def signed(value: float, *, plus: bool = False) -> str:
-    """Returns a number with three decimals, a real minus, and no sign where it rounds to zero."""
-    number = round(value, 3) + 0.0
-    return ("+" if plus and number > 0 else "") + f"{number:.3f}".replace("-", "−")
 
 
 def joined(names: Sequence[str]) -> str:
@@ -57,7 +51,7 @@ def joined(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _sentence(points: Mapping[str, Point], rows: Sequence[Row]) -> str:
+def _sentence(points: Mapping[str, Point], rows: Sequence[TableRow]) -> str:
     had = [row for row in rows if row["mean"] is not None]
     if not had:
         return f"no setting has a value ({rows[0]['reason']})."
@@ -76,7 +70,7 @@ def _sentence(points: Mapping[str, Point], rows: Sequence[Row]) -> str:
     return f"{verdict}{highest}{left}."
 
 
-def _verdict(points: Mapping[str, Point], name: str, others: Sequence[Row]) -> str:
+def _verdict(points: Mapping[str, Point], name: str, others: Sequence[TableRow]) -> str:
     if all(row["difference"] == 0 and row["p"] is None for row in others):
         return f"every setting gives what {name} gives"
     if all(row["p"] is None for row in others):
@@ -97,7 +91,7 @@ def _verdict(points: Mapping[str, Point], name: str, others: Sequence[Row]) -> s
     return f"beyond the spread over seeds, {', and '.join(parts)}{none}{alone}"
 
 
-def _alone(points: Mapping[str, Point], others: Sequence[Row]) -> str:
+def _alone(points: Mapping[str, Point], others: Sequence[TableRow]) -> str:
     """Names what would differ if nothing else had been compared: unproven, but not ruled out."""
     told = []
     for sign, how in ((1, "higher"), (-1, "lower")):
@@ -114,7 +108,7 @@ def _alone(points: Mapping[str, Point], others: Sequence[Row]) -> str:
     return f", though taken alone {' and '.join(told)}" if told else ""
 
 
-def _highest(points: Mapping[str, Point], had: Sequence[Row], base: Row) -> str:
+def _highest(points: Mapping[str, Point], had: Sequence[TableRow], base: TableRow) -> str:
     # Of equal means the baseline, then the first, is named.
     best = max(had, key=lambda row: (row["mean"], row is base))
     of = f"the highest mean of the {len(had)} settings"
@@ -126,7 +120,7 @@ def _highest(points: Mapping[str, Point], had: Sequence[Row], base: Row) -> str:
     return f"{place}, by {_gap(best)}"
 
 
-def _gap(row: Row) -> str:
+def _gap(row: TableRow) -> str:
     """Returns by how much a row differs from the baseline, and how sure that is."""
     size = f"{signed(row['difference'], plus=True)}"
     if row["difference_lo"] is None:
@@ -135,7 +129,7 @@ def _gap(row: Row) -> str:
     held = "" if n == 1 else f" after Holm's correction for {n} settings compared"
     return (
         f"{size} (95 % interval, paired over {row['n_paired']} seeds, "
-        f"{signed(row['difference_lo'])} to {signed(row['difference_hi'])}; "
+        f"{interval(row['difference_lo'], row['difference_hi'], signed)}; "
         f"p {_p(row['p_holm'])}{held})"
     )
 
@@ -144,7 +138,7 @@ def _p(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"= {value:.3f}"
 
 
-def _listed(points: Mapping[str, Point], rows: Sequence[Row]) -> str:
+def _listed(points: Mapping[str, Point], rows: Sequence[TableRow]) -> str:
     """Lists labels; what all begin with ("quantile") is said once."""
     labels = [points[row["setting"]].label for row in rows]
     starts = {label.partition(" ")[0] for label in labels}
@@ -153,7 +147,7 @@ def _listed(points: Mapping[str, Point], rows: Sequence[Row]) -> str:
     return joined(labels)
 
 
-def _name(points: Mapping[str, Point], base: Row) -> str:
+def _name(points: Mapping[str, Point], base: TableRow) -> str:
     point = points[base["setting"]]
     label = "" if point.label == "default" else point.label
     value = "" if base["mean"] is None else signed(base["mean"])

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mtmbench.core.errors import InputError, did_you_mean
-from mtmbench.core.files import csv_text
 from mtmbench.core.serialise import write_atomically
+from mtmbench.core.tables import csv_text, unguarded
 from mtmbench.features.base import TokenContext
 from mtmbench.judges.replies import MATCHES, parse_match
 
@@ -45,7 +45,7 @@ def marks_csv(cases: Sequence[Case]) -> str:
     contexts = [f"context_{i + 1}" for i in range(N_CONTEXTS)]
     rows = []
     for case in cases:
-        shown = [" ".join(f"{c.before}⟦{c.token}⟧{c.after}".split()) for c in case.contexts]
+        shown = [marked_context(c.before, c.token, c.after) for c in case.contexts]
         rows.append(
             {
                 "doc_id": case.doc_id,
@@ -53,12 +53,16 @@ def marks_csv(cases: Sequence[Case]) -> str:
                 "feature": case.feature,
                 "label": case.label,
                 "count": case.count,
-                "matches": "",
                 **dict(zip(contexts, shown, strict=False)),
                 "text": cut_at_sentence(case.text, _EXCERPT),
             }
         )
     return csv_text([*_COLUMNS, *contexts, "text"], rows)
+
+
+def marked_context(before: str, token: str, after: str) -> str:
+    """Returns a context on one line, its token between ⟦ and ⟧."""
+    return " ".join(f"{before}⟦{token}⟧{after}".split())
 
 
 def write_cases(path: Path, content: str) -> None:
@@ -70,8 +74,8 @@ def write_cases(path: Path, content: str) -> None:
     if not path.exists():
         write_atomically(path, content)
         return
-    held = _identities(_rows(path))
-    if held != _identities(list(csv.DictReader(io.StringIO(content, newline="")))):
+    held = [_identity(row) for row in _rows(path)]
+    if held != [_identity(row) for row in csv.DictReader(io.StringIO(content, newline=""))]:
         raise InputError(
             f"{path} is there already and is of other documents, features or labels; move it away "
             "or choose another --out"
@@ -86,11 +90,14 @@ def read_marks(path: Path, cases: Sequence[Case]) -> Marks:
             rows are of one.
     """
     rows = _rows(path)
-    known = {(case.doc_id, str(case.feature), case.label): i for i, case in enumerate(cases)}
+    known = {
+        (unguarded(case.doc_id), str(case.feature), unguarded(case.label)): i
+        for i, case in enumerate(cases)
+    }
     values: list[str | None] = [None] * len(cases)
     seen: set[tuple[str, str, str]] = set()
     for number, row in enumerate(rows, start=2):
-        identity = (row["doc_id"], row["feature"], row["label"])
+        identity = _identity(row)
         if identity not in known:
             raise InputError(
                 f"{path}, row {number}: document {row['doc_id']!r} has no feature {row['feature']} "
@@ -195,8 +202,8 @@ def _rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _identities(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, str, str]]:
-    return [(row["doc_id"], row["feature"], row["label"]) for row in rows]
+def _identity(row: Mapping[str, str]) -> tuple[str, str, str]:
+    return unguarded(row["doc_id"]), row["feature"], unguarded(row["label"])
 
 
 def _plain(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Any
 
 from mtmbench.core.cards import KSpec, Suite, parse_card, set_dotted
 from mtmbench.core.errors import InputError
-from mtmbench.core.serialise import write_atomically
 from mtmbench.core.store import read_records
+from mtmbench.core.tables import write_files
 from mtmbench.features.registry import FEATURES
 from mtmbench.metrics.registry import METRICS
 from mtmbench.run.harness import Progress, RunOutcome, run_suite
@@ -101,10 +101,7 @@ def run_study(
     )  # fmt: skip
     firings = count_firings(plan, design, folder)
     study = study_json(design, plan, read_records(folder / "records.jsonl"), firings, reference)
-    contents = study_files(study)
-    for file, content in contents.items():
-        write_atomically(folder / file, content)
-    return StudyOutcome(folder, study, outcome, tuple(folder / file for file in contents))
+    return StudyOutcome(folder, study, outcome, tuple(write_files(folder, study_files(study))))
 
 
 def _suite(

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mtmbench.boards.numbers import estimate, fixed, within
 from mtmbench.core.cards import Suite, parse_card, set_dotted
 from mtmbench.core.errors import InputError
-from mtmbench.core.serialise import rounded, write_atomically
+from mtmbench.core.serialise import rounded
+from mtmbench.core.tables import TableRow, rounded_row, write_files
 from mtmbench.core.types import SCHEMA_VERSION
 from mtmbench.run.harness import Progress, run_suite
 from mtmbench.stats.intervals import mean_interval
@@ -18,17 +20,15 @@ from mtmbench.stats.paired import paired_difference
 from mtmbench.steering.generate import Progress as TextProgress
 from mtmbench.steering.rows import experiment_rows
 from mtmbench.steering.suite import experiments
-from mtmbench.steering.summary import summary_rows, topic_rows
-from mtmbench.studies.steering_pages import MEASURES
+from mtmbench.steering.summary import strength_text, summary_rows, topic_rows
+from mtmbench.studies.steering_pages import MEASURES, steering_study_files
 
-DEFAULT_CORPORA = ("bills",)
-DEFAULT_MODELS = ("mlda", "metm", "mbertopic")
+_CORPORA = ("bills",)
+_MODELS = ("mlda", "metm", "mbertopic")
 WEIGHED = "mbertopic"
 """The model that is also steered by frequencies, without its TF-IDF weights."""
 
 _CONFIDENCE, _DIGITS = 0.95, 4
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def run_steering_study(
     corpora: Sequence[str] = (),
     *,
     source: str = "tinylm",
-    models: Sequence[str] = DEFAULT_MODELS,
+    models: Sequence[str] = _MODELS,
     topics: int = 5,
     k: Any = "labels",
     out: Path | None = None,
@@ -79,8 +79,6 @@ def run_steering_study(
         InputError: a name is not known, a fit failed, or the source has no causal language model.
         StoreInUseError: another run holds the folder.
     """
-    from mtmbench.studies.steering_pages import steering_files
-
     suite = _suite(corpora, source, models, topics, k, overrides)
     folder = out or Path("runs") / "studies" / "steering"
     run = run_suite(
@@ -99,14 +97,11 @@ def run_steering_study(
         for cell, experiment in experiments(each, folder, data_dir, plugins, text_progress, budget)
         for row in experiment_rows(experiment)
     ]
-    study = study_json(suite, rows)
-    contents = steering_files(study)
-    for name, content in contents.items():
-        write_atomically(folder / name, content)
-    return SteeringStudy(folder, study, tuple(folder / name for name in contents))
+    study = steering_study_json(suite, rows)
+    return SteeringStudy(folder, study, tuple(write_files(folder, steering_study_files(study))))
 
 
-def study_json(suite: Suite, rows: Sequence[Row]) -> dict[str, Any]:
+def steering_study_json(suite: Suite, rows: Sequence[TableRow]) -> dict[str, Any]:
     """Returns the content of ``study.json`` from the rows of the steering tables."""
     assert suite.steering is not None
     summary, topics = summary_rows(rows), topic_rows(rows)
@@ -123,7 +118,7 @@ def study_json(suite: Suite, rows: Sequence[Row]) -> dict[str, Any]:
         "judges": list(dict.fromkeys(row["judge"] for row in rows)),
         "points": points,
         "summary": [
-            {name: _shown(value) for name, value in row.items() if name != "controls"}
+            rounded_row({name: row[name] for name in row if name != "controls"}, _DIGITS)
             for row in summary
         ],
         "findings": _findings(rows, points, summary),
@@ -143,7 +138,7 @@ _NOTES = (
 )
 
 
-def study_points(rows: Sequence[Row], topics: Sequence[Row]) -> list[dict[str, Any]]:
+def study_points(rows: Sequence[TableRow], topics: Sequence[TableRow]) -> list[dict[str, Any]]:
     """Returns a row for each corpus, model, measure, judge and λ: the mean over topics.
 
     Perplexity and drift have no judge. ``lambda`` None is no steering. ``best`` marks the operating
@@ -180,7 +175,7 @@ def study_points(rows: Sequence[Row], topics: Sequence[Row]) -> list[dict[str, A
     return found
 
 
-def _mean(measure: str, rows: Sequence[Row]) -> dict[str, Any]:
+def _mean(measure: str, rows: Sequence[TableRow]) -> dict[str, Any]:
     values = [value for value in (_value(measure, row) for row in rows) if value is not None]
     if not values:
         return {"n": 0, "mean": None, "lo": None, "hi": None}
@@ -193,7 +188,7 @@ def _mean(measure: str, rows: Sequence[Row]) -> dict[str, Any]:
     return {"n": len(values), "mean": mean, "lo": lo, "hi": hi}
 
 
-def _value(measure: str, row: Row) -> float | None:
+def _value(measure: str, row: TableRow) -> float | None:
     if measure == "relevance":
         return None if row["win_rate"] is None else float(row["win_rate"])
     if measure == "drift":
@@ -204,7 +199,7 @@ def _value(measure: str, row: Row) -> float | None:
 
 
 def _findings(
-    rows: Sequence[Row], points: Sequence[Row], summary: Sequence[Row]
+    rows: Sequence[TableRow], points: Sequence[TableRow], summary: Sequence[TableRow]
 ) -> list[dict[str, Any]]:
     found = []
     for corpus, model in dict.fromkeys((point["corpus"], point["model"]) for point in points):
@@ -220,28 +215,30 @@ def _findings(
     return found
 
 
-def _sentence(points: Sequence[Row], summary: Sequence[Row]) -> str:
+def _sentence(points: Sequence[TableRow], summary: Sequence[TableRow]) -> str:
     best = [point for point in points if point["best"]]
     n = summary[0]["n_topics"]
     if not best:
         return f"no λ left the text of any of {n} topics fluent, so there is no operating point."
     rates = [
-        f"{100 * point['mean']:.0f} %{_range(point, 100, '.0f')} by {point['judge']}"
+        f"{_hundredths(point['mean'])} %{within(point['lo'], point['hi'], _hundredths)} by "
+        f"{point['judge']}"
         for point in best
         if point["measure"] == "relevance" and point["mean"] is not None
     ]
     cost = next(point for point in best if point["measure"] == "perplexity")
     at = best[0]
     return (
-        f"at λ = {at['lambda']:g} {at['lambda_unit']}, which {at['n_chosen']} of {n} topics chose, "
+        f"at λ = {strength_text(at)}, which {at['n_chosen']} of {n} topics chose, "
         f"steered text is found more about its topic in {' and '.join(rates)}, at "
-        f"{cost['mean']:.2f}{_range(cost, 1, '.2f')} times the perplexity of unsteered text. "
+        f"{estimate(cost['mean'], cost['lo'], cost['hi'], fixed(2))} times the perplexity of "
+        "unsteered text. "
         f"Each at its own λ, {summary[0]['n_steered_by_all']} of {n} topics lie above the permuted "
         "and other-topic controls by every judge."
     )
 
 
-def _tfidf_sentence(rows: Sequence[Row]) -> str | None:
+def _tfidf_sentence(rows: Sequence[TableRow]) -> str | None:
     """Says whether TF-IDF weights steer better: paired by topic, at each side's chosen λ."""
     sides: dict[bool, dict[int, float]] = {True: {}, False: {}}
     for row in rows:
@@ -271,14 +268,8 @@ def _tfidf_sentence(rows: Sequence[Row]) -> str | None:
     return f"{start}: no difference beyond the spread over topics, {told}."
 
 
-def _range(point: Row, factor: float, form: str) -> str:
-    if point["lo"] is None:
-        return ""
-    return f" ({format(factor * point['lo'], form)} to {format(factor * point['hi'], form)})"
-
-
-def _shown(value: Any) -> Any:
-    return rounded(value, _DIGITS) if isinstance(value, float) else value
+def _hundredths(share: float) -> str:
+    return f"{100 * share:.0f}"
 
 
 def _suite(
@@ -292,7 +283,7 @@ def _suite(
     data: dict[str, Any] = {
         "name": "study-steering",
         "title": "Study: steering",
-        "corpora": list(corpora or DEFAULT_CORPORA),
+        "corpora": list(corpora or _CORPORA),
         "models": list(models),
         "k": [k],
         "words": {"min_df": 5},

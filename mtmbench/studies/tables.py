@@ -12,7 +12,7 @@ from mtmbench.stats.intervals import mean_interval
 from mtmbench.stats.paired import NO_SPREAD, Paired, holm, paired_difference
 from mtmbench.studies.design import STUDY_METRICS, Design, Point
 
-CONFIDENCE = 0.95
+_CONFIDENCE = 0.95
 _DIGITS = 4
 
 
@@ -73,7 +73,7 @@ def study_json(
         "models": [name for name in suite.models if name != reference],
         "reference": reference if reference in suite.models else None,
         "seeds": list(suite.seeds),
-        "confidence": CONFIDENCE,
+        "confidence": _CONFIDENCE,
         "corpora": [
             {
                 "name": corpus.name,
@@ -165,7 +165,7 @@ def _model_rows(
         others = [p for p in design.points if p.series == baseline.series and not p.baseline]
         base = values.get((*key, baseline.name), {})
         compared = [
-            paired_difference(values.get((*key, point.name), {}), base, CONFIDENCE)
+            paired_difference(values.get((*key, point.name), {}), base, _CONFIDENCE)
             for point in others
         ]
         corrected = holm([found.p for found in compared])
@@ -180,7 +180,7 @@ def _row(key: _Key, point: Point | None, values: _Values, reasons: _Reasons) -> 
     found = values.get(place, {})
     mean = lo = hi = None
     if found:
-        mean, lo, hi = mean_interval([found[seed] for seed in sorted(found)], CONFIDENCE)
+        mean, lo, hi = mean_interval([found[seed] for seed in sorted(found)], _CONFIDENCE)
         if lo is not None and hi is not None and hi - lo < NO_SPREAD:
             lo = hi = None
     return {

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from mtmbench.boards.markdown import markdown_bullets, markdown_table, markdown_text
+from mtmbench.boards.markdown import MarkdownPage
+from mtmbench.boards.numbers import estimate, fixed
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json_object
-from mtmbench.core.serialise import plain, write_atomically
+from mtmbench.core.serialise import plain
+from mtmbench.core.tables import ShownTable, csv_text, rounded_row, write_files
 from mtmbench.validation.published import SUFFIX
-from mtmbench.validation.scores import PEOPLE, Row
+from mtmbench.validation.scores import PEOPLE, Figure
 
-SCHEMA = 1
 REFERENCES = (PEOPLE, "npmi", "c_v")
 """Names that are no judges; a card must not be called so."""
 WARN_UNANSWERED = 0.05
 
+_SCHEMA = 1
 _DIGITS = 4
 _UNANSWERED = "unanswered"
 _TEST = ("advantage", "winning_rate")
@@ -56,12 +56,12 @@ _NOTES = (
 )
 
 
-def write_board(
+def write_judges_board(
     out: Path,
-    rows: Sequence[Row],
+    rows: Sequence[Figure],
     judges: Sequence[Mapping[str, Any]],
-    references: Sequence[Row],
-) -> tuple[tuple[Path, ...], list[Row]]:
+    references: Sequence[Figure],
+) -> tuple[tuple[Path, ...], list[Figure]]:
     """Writes the board; the rows of judges that ``rows`` has nothing of are kept.
 
     Args:
@@ -80,7 +80,7 @@ def write_board(
         if judge["judge"] in REFERENCES or str(judge["judge"]).endswith(SUFFIX):
             raise InputError(f"a judge called {judge['judge']!r} cannot stand on the judges' board")
     path = out / "board.json"
-    old_rows, old_judges = read_board(path) if path.is_file() else ([], [])
+    old_rows, old_judges = read_judges_board(path) if path.is_file() else ([], [])
     new = {str(judge["judge"]) for judge in judges}
     known = {str(judge["judge"]) for judge in old_judges} - new
     kept = [row for row in old_rows if row.judge in known]
@@ -89,25 +89,24 @@ def write_board(
         [*(judge for judge in old_judges if judge["judge"] in known), *judges],
         key=lambda judge: str(judge["judge"]),
     )
-    rounded = [Row(**_rounded(row)) for row in every]
-    files = judges_board_files(rounded, all_judges)
-    for name, content in files.items():
-        write_atomically(out / name, content)
-    return tuple(out / name for name in files), rounded
+    rounded = [Figure(**rounded_row(asdict(row), _DIGITS)) for row in every]
+    return tuple(write_files(out, judges_board_files(rounded, all_judges))), rounded
 
 
-def judges_board_files(rows: Sequence[Row], judges: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def judges_board_files(
+    rows: Sequence[Figure], judges: Sequence[Mapping[str, Any]]
+) -> dict[str, str]:
     """Returns the contents of the board's files by name; they follow from ``board.json`` alone."""
-    board = {"schema": SCHEMA, "rows": [asdict(row) for row in rows], "judges": plain(judges)}
+    board = {"schema": _SCHEMA, "rows": [asdict(row) for row in rows], "judges": plain(judges)}
     text = json.dumps(board, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return {
         "board.json": text + "\n",
-        "board.csv": render_csv(rows),
-        "board.md": render_md(rows, judges),
+        "board.csv": csv_text([field.name for field in fields(Figure)], board["rows"]),
+        "board.md": _markdown(rows, judges),
     }
 
 
-def read_board(path: Path) -> tuple[list[Row], list[dict[str, Any]]]:
+def read_judges_board(path: Path) -> tuple[list[Figure], list[dict[str, Any]]]:
     """Returns the rows of a ``board.json``, and what it knows of the judges.
 
     Raises:
@@ -115,62 +114,50 @@ def read_board(path: Path) -> tuple[list[Row], list[dict[str, Any]]]:
     """
     content = read_json_object(path)
     try:
-        if content["schema"] != SCHEMA:
+        if content["schema"] != _SCHEMA:
             raise ValueError(f"schema {content['schema']!r}")
-        return [Row(**row) for row in content["rows"]], list(content["judges"])
+        return [Figure(**row) for row in content["rows"]], list(content["judges"])
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is no judges' board of schema {SCHEMA}: {error}") from error
+        raise InputError(f"{path} is no judges' board of schema {_SCHEMA}: {error}") from error
 
 
-def render_md(rows: Sequence[Row], judges: Sequence[Mapping[str, Any]]) -> str:
+def _markdown(rows: Sequence[Figure], judges: Sequence[Mapping[str, Any]]) -> str:
     """Returns the board as Markdown, a table for each data set and task."""
     llms = {str(judge["judge"]) for judge in judges if judge["is_llm"]}
-    parts = ["# Judges against people", markdown_bullets(_NOTES)]
+    page = MarkdownPage("Judges against people")
+    page.bullets(_NOTES)
     proxies = sorted({str(judge["judge"]) for judge in judges} - llms)
     if proxies:
-        parts.append(markdown_text(f"Proxies, no language models: {', '.join(proxies)}."))
-    parts += [f"> **Warning:** {markdown_text(warning)}" for warning in _warnings(rows)]
+        page.text(f"Proxies, no language models: {', '.join(proxies)}.")
+    for warning in _warnings(rows):
+        page.warning(warning)
     for dataset, task in sorted({(row.dataset, row.task) for row in rows}):
         shown = [r for r in rows if (r.dataset, r.task) == (dataset, task)]
         shown = [row for row in shown if row.statistic != _UNANSWERED]
         if shown:
-            parts.append(f"## {markdown_text(dataset)}: {task}")
+            page.heading(f"{dataset}: {task}")
         test = [row for row in shown if row.statistic.startswith(_TEST)]
         agreement = [row for row in shown if row not in test]
-        parts += [_table(table) for table in (agreement, test) if table]
-    return "\n\n".join(parts) + "\n"
+        for table in (agreement, test):
+            if table:
+                page.table(*_table(table))
+    return str(page)
 
 
-def render_csv(rows: Sequence[Row]) -> str:
-    """Returns the rows as CSV; a missing value is empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    return text.getvalue()
-
-
-def _table(rows: Sequence[Row]) -> str:
+def _table(rows: Sequence[Figure]) -> ShownTable:
     statistics = sorted({row.statistic for row in rows}, key=_statistic_order)
-    cells = {(row.judge, row.statistic): _cell(row) for row in rows}
+    cells = {
+        (row.judge, row.statistic): estimate(row.value, row.lo, row.hi, fixed(3), fixed(2))
+        for row in rows
+    }
     table = [
         [judge, *(cells.get((judge, statistic)) for statistic in statistics)]
         for judge in dict.fromkeys(row.judge for row in rows)
     ]
-    return markdown_table(["judge", *statistics], table)
+    return ShownTable(["judge", *statistics], table)
 
 
-def _cell(row: Row) -> str | None:
-    if row.value is None:
-        return None
-    if row.lo is None or row.hi is None:
-        return f"{row.value:.3f}"
-    # Without a minus sign before what rounds to zero.
-    lo, hi = (round(end, 2) + 0.0 for end in (row.lo, row.hi))
-    return f"{row.value:.3f} ({lo:.2f} to {hi:.2f})"
-
-
-def _warnings(rows: Sequence[Row]) -> list[str]:
+def _warnings(rows: Sequence[Figure]) -> list[str]:
     return [
         f"{row.judge}: {row.value:.1%} of {row.n} replies on the {row.task} of {row.dataset} were "
         "no answer and are left out"
@@ -179,14 +166,7 @@ def _warnings(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _rounded(row: Row) -> dict[str, Any]:
-    return {
-        name: round(value, _DIGITS) if isinstance(value, float) else value
-        for name, value in asdict(row).items()
-    }
-
-
-def _order(row: Row) -> tuple[Any, ...]:
+def _order(row: Figure) -> tuple[Any, ...]:
     # Judges first, each followed by what is published of it; then what is no judge.
     return (
         row.dataset, row.task, row.judge in REFERENCES, row.judge.lower(),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mtmbench.validation import proxann
-from mtmbench.validation.scores import Row
+from mtmbench.validation.scores import Figure
 
 N_TOPICS = 24
 SUFFIX = ", published"
@@ -40,7 +40,7 @@ _AGREEMENT = {
 }
 
 
-def published_rows() -> Iterator[Row]:
+def published_rows() -> Iterator[Figure]:
     """Yields the published figures as rows without intervals; the judge's name says so."""
     for judge, figures in _ADVANTAGE.items():
         for where, first in _TEST:
@@ -50,7 +50,7 @@ def published_rows() -> Iterator[Row]:
         yield _row(judge, "fit", "agreement", value)
 
 
-def _row(judge: str, task: str, statistic: str, value: float) -> Row:
-    return Row(
+def _row(judge: str, task: str, statistic: str, value: float) -> Figure:
+    return Figure(
         judge + SUFFIX, proxann.DATASET, task, statistic, value, None, None, N_TOPICS
     )  # fmt: skip

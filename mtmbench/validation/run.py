@@ -20,7 +20,7 @@ from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.judges.replies import parse_hoyle_intruder, parse_level, parse_ranking
 from mtmbench.stats.correlation import Scores
 from mtmbench.validation import proxann
-from mtmbench.validation.board import write_board
+from mtmbench.validation.board import write_judges_board
 from mtmbench.validation.hoyle import (
     N_SHOWN,
     RATING_LEVELS,
@@ -38,7 +38,7 @@ from mtmbench.validation.questions import (
     rating_questions,
 )
 from mtmbench.validation.scores import (
-    Row,
+    Figure,
     hoyle_coherence_rows,
     hoyle_rows,
     people_rows,
@@ -66,7 +66,7 @@ class Validation:
     """
 
     files: tuple[Path, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[Figure, ...]
     asked: int
 
 
@@ -76,7 +76,7 @@ class _HumanData:
     hoyle: Sequence[HoyleTopic]
     coherence: dict[str, dict[str, float]]
 
-    def references(self) -> list[Row]:
+    def references(self) -> list[Figure]:
         return [
             *people_rows(self.proxann),
             *proxann_coherence_rows(self.proxann, self.coherence),
@@ -126,7 +126,7 @@ def validate(
         more_rows, more_judges = _validate_stored(data, data_dir)
         rows += more_rows
         judges += more_judges
-    files, all_rows = write_board(out, rows, judges, data.references())
+    files, all_rows = write_judges_board(out, rows, judges, data.references())
     return Validation(files, tuple(all_rows), interview.asker.asked)
 
 
@@ -168,7 +168,7 @@ class _Interview:
 
 async def _validate(
     name: str, data: _HumanData, interview: _Interview
-) -> tuple[list[Row], dict[str, Any]]:
+) -> tuple[list[Figure], dict[str, Any]]:
     answers, rows = await _proxann_answers(name, data.proxann, [interview])
     rows += proxann_rows(name, data.proxann, answers)
     ratings = await interview.replies(rating_questions(data.hoyle))
@@ -194,8 +194,8 @@ async def _validate(
 
 def _validate_stored(
     data: _HumanData, data_dir: Path | None
-) -> tuple[list[Row], list[dict[str, Any]]]:
-    rows: list[Row] = []
+) -> tuple[list[Figure], list[dict[str, Any]]]:
+    rows: list[Figure] = []
     judges: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder, Panel() as panel:
         path = Path(folder) / "answers.jsonl"
@@ -216,7 +216,7 @@ def _validate_stored(
 
 async def _proxann_answers(
     name: str, topics: Sequence[ProxannTopic], interviews: Sequence[_Interview]
-) -> tuple[dict[str, dict[str, Scores]], list[Row]]:
+) -> tuple[dict[str, dict[str, Scores]], list[Figure]]:
     """Returns the scores by task and topic, averaged over interviews, and what was unanswered.
 
     A topic with a reply that is no answer is left out of the task.

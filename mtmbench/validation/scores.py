@@ -29,7 +29,7 @@ PEOPLE = "people"
 
 
 @dataclass(frozen=True)
-class Row:
+class Figure:
     """One figure of the judges' board.
 
     Attributes:
@@ -55,7 +55,7 @@ class Row:
 
 def proxann_rows(
     judge: str, topics: Sequence[ProxannTopic], answers: Mapping[str, Mapping[str, Scores]]
-) -> list[Row]:
+) -> list[Figure]:
     """Returns how a judge agrees with people on ProxAnn's topics.
 
     Args:
@@ -85,7 +85,7 @@ def proxann_rows(
     return rows
 
 
-def people_rows(topics: Sequence[ProxannTopic]) -> list[Row]:
+def people_rows(topics: Sequence[ProxannTopic]) -> list[Figure]:
     """Returns how each respondent agrees with the mean of the others, averaged over respondents."""
     rows = []
     for task in ("fit", "rank"):
@@ -106,7 +106,7 @@ def people_rows(topics: Sequence[ProxannTopic]) -> list[Row]:
 
 def proxann_coherence_rows(
     topics: Sequence[ProxannTopic], coherence: Mapping[str, Mapping[str, float]]
-) -> list[Row]:
+) -> list[Figure]:
     """Returns how stored coherence scores order the topics, as people's fits and ranks do."""
     rows = []
     for metric, scores in coherence.items():
@@ -126,7 +126,7 @@ def hoyle_rows(
     answers: Mapping[str, Mapping[str, float]],
     *,
     levels: bool = True,
-) -> list[Row]:
+) -> list[Figure]:
     """Returns how a judge agrees with people on the topics of Hoyle et al. (2021), per data set.
 
     Args:
@@ -156,7 +156,7 @@ def hoyle_rows(
     return rows
 
 
-def hoyle_coherence_rows(topics: Sequence[HoyleTopic]) -> list[Row]:
+def hoyle_coherence_rows(topics: Sequence[HoyleTopic]) -> list[Figure]:
     """Returns how the stored coherence scores agree with people."""
     rows = []
     for metric in ("npmi", "c_v"):
@@ -165,9 +165,9 @@ def hoyle_coherence_rows(topics: Sequence[HoyleTopic]) -> list[Row]:
     return rows
 
 
-def unanswered_row(judge: str, dataset: str, task: str, unanswered: int, asked: int) -> Row:
+def unanswered_row(judge: str, dataset: str, task: str, unanswered: int, asked: int) -> Figure:
     """Returns the share of a task's questions to which the reply was no answer."""
-    return Row(judge, dataset, task, "unanswered", unanswered / asked, None, None, asked)
+    return Figure(judge, dataset, task, "unanswered", unanswered / asked, None, None, asked)
 
 
 @dataclass(frozen=True)
@@ -180,14 +180,14 @@ class _Namer:
         # Not of the judge, so that judges are compared on the same resamples.
         return seed_from("validate", self.dataset, self.task, what)
 
-    def row(self, statistic: str, estimate: Estimate) -> Row:
-        return Row(
+    def row(self, statistic: str, estimate: Estimate) -> Figure:
+        return Figure(
             self.judge, self.dataset, self.task, statistic, estimate.value, estimate.lo,
             estimate.hi, estimate.n,
         )  # fmt: skip
 
 
-def _fit_rows(name: _Namer, ours: Sequence[Scores], means: Sequence[Scores]) -> list[Row]:
+def _fit_rows(name: _Namer, ours: Sequence[Scores], means: Sequence[Scores]) -> list[Figure]:
     # Both are asked whether the document fits; a judge's mean over runs is not rounded.
     judge = [scores >= FITS_FROM for scores in ours]
     people = [np.round(scores) >= FITS_FROM for scores in means]
@@ -207,7 +207,7 @@ def _alternative_rows(
     topics: Sequence[ProxannTopic],
     ours: Sequence[Scores],
     people: Sequence[Scores],
-) -> list[Row]:
+) -> list[Figure]:
     rows = []
     levels: tuple[Level, ...] = ("document", "topic")
     for level in levels:

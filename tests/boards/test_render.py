@@ -181,13 +181,13 @@ def test_labels_may_hold_anything(make_records: Make) -> None:
 
 def test_marks_lie_where_the_axis_says() -> None:
     rows = [{"elo": 1500.0, "lo": 1400.0, "hi": 1600.0}, {"elo": 1450.0, "lo": None, "hi": None}]
-    axis = Axis.over(rows)
+    axis = Axis.elo(rows)
     assert axis.ticks == (1400, 1450, 1500, 1550, 1600)
     assert axis.at(1500) == "50.00%"
     assert float(axis.at(1400)[:-1]) + float(axis.at(1600)[:-1]) == pytest.approx(100)
     assert axis.lo < 1400
     assert axis.hi > 1600
-    assert 1500 in Axis.over([{"elo": None, "lo": None, "hi": None}]).ticks
+    assert 1500 in Axis.elo([{"elo": None, "lo": None, "hi": None}]).ticks
 
 
 def test_heat_is_symmetric_about_a_half() -> None:

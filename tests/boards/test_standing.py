@@ -26,9 +26,9 @@ from mtmbench.studies.design import make_design
 from mtmbench.studies.firings import count_firings
 from mtmbench.studies.pages import study_files
 from mtmbench.studies.run import plan_study, source_maker
-from mtmbench.studies.steering_pages import steering_files as steering_study_files
+from mtmbench.studies.steering_pages import steering_study_files
 from mtmbench.studies.tables import study_json
-from mtmbench.validation.board import judges_board_files, read_board
+from mtmbench.validation.board import judges_board_files, read_judges_board
 
 BOARDS = Path(__file__).parents[2] / "leaderboards"
 SUITES = ("quick", "steering", "tinylm", "studies/steering")
@@ -142,7 +142,7 @@ def test_a_steering_table_follows_from_its_numbers(suite):
 
 def test_the_judges_board_follows_from_its_numbers():
     folder = BOARDS / "judges"
-    rows, judges = read_board(folder / "board.json")
+    rows, judges = read_judges_board(folder / "board.json")
     files = judges_board_files(rows, judges)
     assert set(files) == {"board.json", "board.csv", "board.md"}
     for file, content in files.items():

@@ -11,7 +11,7 @@ import pytest
 import tomli_w
 
 from mtmbench.boards.tables import build_board
-from mtmbench.boards.write import board_json, write_board
+from mtmbench.boards.write import board_files, write_board
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Record
@@ -49,7 +49,7 @@ def test_a_rebuilt_board_has_the_same_bytes(tmp_path: Path, make_records: Make) 
 
 def test_the_json_is_the_board_with_a_row_a_line(make_records: Make) -> None:
     board = build_board(*make_records(models=("lda", "mlda")))
-    text = board_json(board)
+    text = board_files(board)["board.json"]
     assert json.loads(text) == board
     row = json.dumps(board["ratings"][0], ensure_ascii=False)
     assert f"    {row},\n" in text

@@ -18,8 +18,10 @@ def outcome(folder: Path, errors: tuple[tuple[str, str], ...] = ()) -> StudyOutc
         series = "nmi" if leads else None
         return {"corpus": corpus, "model": model, "series": series, "text": text, "leads": leads}
 
-    study = {
-        "settings": [],
+    study: dict[str, Any] = {
+        "study": "width", "question": "?", "varied": "width", "source": "planted", "max_tokens": None, "seeds": [0],
+        "models": ["mlda"], "reference": None, "metrics": [], "rows": [], "firings": [],
+        "errors": [], "settings": [],
         "corpora": [
             {"name": name, "n_docs": 1234, "n_labels": 3 if name == "a[b]" else 0, "k": 20}
             for name in AS_TYPED
@@ -33,7 +35,7 @@ def outcome(folder: Path, errors: tuple[tuple[str, str], ...] = ()) -> StudyOutc
             )
         ],
         "notes": list(AS_TYPED),
-    }
+    }  # fmt: skip
     return StudyOutcome(folder, study, RunOutcome(folder, 5, 6, errors), (folder / "[b]study.md",))
 
 

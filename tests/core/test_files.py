@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 import json
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pytest
 from support.odd_text import ODD_TEXT
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import csv_text, lines_of, read_json_lines
+from mtmbench.core.files import lines_of, read_json_lines
 
 
 @pytest.mark.parametrize(
@@ -41,19 +39,3 @@ def test_json_lines_are_read_back_and_a_wrong_one_is_named(tmp_path: Path, name:
     path.write_bytes(gzip.compress(wrong) if path.suffix == ".gz" else wrong)
     with pytest.raises(InputError, match=f"{name} line 3 is no JSON object"):
         list(read_json_lines(path))
-
-
-def test_csv_is_read_back() -> None:
-    rows = [
-        {"a": ODD_TEXT, "b": "bare\rreturn"},
-        {"a": "line\nfeed", "b": "both\r\nof them"},
-        {"a": 'said "so", twice', "b": ""},
-    ]
-    text = csv_text(["a", "b"], rows)
-    assert list(csv.DictReader(io.StringIO(text, newline=""))) == rows
-    # Nothing but the bare return makes it differ from what csv writes with such line ends.
-    plain = io.StringIO()
-    writer = csv.DictWriter(plain, ["a", "b"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows[1:])
-    assert csv_text(["a", "b"], rows[1:]) == plain.getvalue()

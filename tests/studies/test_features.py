@@ -137,6 +137,18 @@ def test_a_persons_marks(corpus_file: Path, plugin: str) -> None:
     assert path.read_bytes() == before
 
 
+def test_an_id_that_looks_like_a_formula_is_guarded_and_read_back(
+    corpus_file: Path, plugin: str
+) -> None:
+    corpus_file.write_text(corpus_file.read_text().replace('"id": "d', '"id": "=d'))
+    path = marked(corpus_file, plugin, dict.fromkeys(range(60), "yes"))
+    assert all(line.startswith("'=d") for line in path.read_text().splitlines()[1:])
+    assert play(corpus_file, plugin, marks=path).study["marks"]["yes"] == 60
+    # A file of before cells were guarded, or one that a spreadsheet took the guard from.
+    path.write_text(path.read_text().replace("'=d", "=d"))
+    assert play(corpus_file, plugin, marks=path).study["marks"]["yes"] == 60
+
+
 def test_wrong_marks_are_named(corpus_file: Path, plugin: str, tmp_path: Path) -> None:
     path = marked(corpus_file, plugin, {3: "yess"})
     with pytest.raises(InputError, match=r"features.csv, row 5: matches is 'yess'; did you mean"):

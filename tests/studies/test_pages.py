@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from mtmbench.boards.numbers import fixed
 from mtmbench.boards.plot import Axis, Mark
-from mtmbench.studies.pages import render_html, render_md
+from mtmbench.studies.pages import study_files
 
 EVIL = "<script>alert('x')</script>|\"`&"
 VOID = {"meta", "circle", "line", "br", "link", "img"}
@@ -82,7 +83,7 @@ def parse(page: str) -> Checker:
 
 
 def test_the_page_is_well_formed_and_self_contained(study: dict[str, Any]) -> None:
-    page = render_html(study)
+    page = study_files(study)["study.html"]
     checker = parse(page)
     assert "script" not in {tag for tag, _ in checker.tags}
     assert not re.search(r"https?:|url\(|@import|//cdn", page)
@@ -95,7 +96,7 @@ def test_the_page_is_well_formed_and_self_contained(study: dict[str, Any]) -> No
 
 
 def test_the_plot_shows_each_value_where_it_lies(study: dict[str, Any]) -> None:
-    checker = parse(render_html(study))
+    checker = parse(study_files(study)["study.html"])
     dots = [attrs for tag, attrs in checker.tags if tag == "circle"]
     bars = [attrs for tag, attrs in checker.tags if attrs.get("class") == "bar"]
     reference = [attrs for tag, attrs in checker.tags if attrs.get("class") == "reference"]
@@ -118,8 +119,8 @@ def test_the_plot_shows_each_value_where_it_lies(study: dict[str, Any]) -> None:
 
 def test_a_sure_difference_is_marked_on_both_pages(study: dict[str, Any]) -> None:
     cell = '<td class="wide sure">+0.100 <span class="range">0.050 to 0.150</span></td>'
-    assert cell in render_html(study)
-    text = render_md(study)
+    assert cell in study_files(study)["study.html"]
+    text = study_files(study)["study.md"]
     assert (
         "| setting b | 0.500 | 0.490 to 0.510 | +0.100 (0.050 to 0.150) \\* | 0.020 | – |" in text
     )
@@ -145,5 +146,8 @@ def test_axes_over_any_values(values: list[float], ticks: tuple[float, ...]) -> 
 
 def test_a_mark_without_an_interval() -> None:
     axis = Axis(0.0, 2.0, ())
-    assert Mark.placed(axis, 0.5, None, None) == Mark("25.00%", None, None, "0.500, no interval")
-    assert Mark.placed(axis, 0.5, 0.0, 1.0).hi == "50.00%"
+    alone = Mark("25.00%", None, None, "0.500, no interval")
+    assert Mark.placed(axis, 0.5, None, None, fixed(3)) == alone
+    mark = Mark.placed(axis, 0.5, 0.0, 1.0, fixed(1), "Elo ")
+    assert mark == Mark("25.00%", "0.00%", "50.00%", "Elo 0.5, interval 0.0 to 1.0")
+    assert Mark.placed(axis, None, None, None, fixed(3)) is None

@@ -12,8 +12,8 @@ import pytest
 from mtmbench.core.cards import Suite, parse_card
 from mtmbench.stats.intervals import mean_interval
 from mtmbench.steering.summary import topic_rows
-from mtmbench.studies.steering import study_json, study_points
-from mtmbench.studies.steering_pages import steering_files
+from mtmbench.studies.steering import steering_study_json, study_points
+from mtmbench.studies.steering_pages import steering_study_files
 
 SUITE = parse_card(
     {
@@ -84,7 +84,7 @@ def test_points_by_hand():
 
 
 def test_findings_by_hand():
-    found = {f["model"]: f["text"] for f in study_json(SUITE, rows())["findings"]}
+    found = {f["model"]: f["text"] for f in steering_study_json(SUITE, rows())["findings"]}
     assert found[TFIDF].startswith(
         "at λ = 2 p99, which 2 of 3 topics chose, steered text is found more about its topic in "
         "85 % (60 to 100) by words, at 4.00 (0.71 to 22.38) times the perplexity of unsteered "
@@ -107,15 +107,24 @@ def test_findings_by_hand():
     ],
 )
 def test_what_cannot_be_compared(chosen, text):
-    found = {f["model"]: f["text"] for f in study_json(SUITE, rows(chosen))["findings"]}
+    found = {f["model"]: f["text"] for f in steering_study_json(SUITE, rows(chosen))["findings"]}
     assert text in found["mbertopic, judge words"]
     if chosen[0][0] is None:
         assert found[TFIDF].startswith("no λ left the text of any of 3 topics fluent")
 
 
+def test_the_pages_escape_what_they_are_told():
+    evil = "<script>alert('x')</script>|=1"
+    study = json.loads(json.dumps(steering_study_json(SUITE, rows())).replace(TFIDF, evil))
+    files = steering_study_files(study)
+    assert "<script" not in files["study.html"] + files["study.md"]
+    assert "&lt;script&gt;alert(&#39;x&#39;)" in files["study.html"]
+    assert r"&lt;script&gt;alert('x')&lt;/script&gt;\|=1" in files["study.md"]
+
+
 def test_the_pages():
-    study = study_json(SUITE, rows())
-    files = steering_files(study)
+    study = steering_study_json(SUITE, rows())
+    files = steering_study_files(study)
     assert set(files) == {"study.json", "study.csv", "study.md", "study.html"}
     assert json.loads(files["study.json"]) == study
     read = list(csv.DictReader(io.StringIO(files["study.csv"])))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mtmbench.validation.board import read_board, render_csv, render_md
+from mtmbench.validation.board import judges_board_files, read_judges_board
 from mtmbench.validation.published import published_rows
 
 BOARD = Path(__file__).parents[2] / "leaderboards" / "judges"
 
 
 def test_the_committed_board_is_what_its_rows_say() -> None:
-    rows, judges = read_board(BOARD / "board.json")
-    assert render_md(rows, judges) == (BOARD / "board.md").read_text(encoding="utf-8")
-    assert render_csv(rows) == (BOARD / "board.csv").read_text(encoding="utf-8")
+    rows, judges = read_judges_board(BOARD / "board.json")
+    for name, content in judges_board_files(rows, judges).items():
+        assert content == (BOARD / name).read_text(encoding="utf-8")
     assert {judge["judge"] for judge in judges} >= {"embedding", "gpt-4o-2024-08-06"}
     assert sorted(path.name for path in BOARD.iterdir() if path.is_file()) == [
         "board.csv", "board.json", "board.md",
@@ -21,7 +21,7 @@ def test_the_committed_board_is_what_its_rows_say() -> None:
 
 
 def test_the_committed_figures_hold_the_published_ones() -> None:
-    rows, _ = read_board(BOARD / "board.json")
+    rows, _ = read_judges_board(BOARD / "board.json")
     found = {(row.judge, row.dataset, row.task, row.statistic): row for row in rows}
     for published in published_rows():
         judge = published.judge.partition(", ")[0]

@@ -12,14 +12,15 @@ import csv
 import fcntl
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from mtmbench.core.errors import InputError, StoreInUseError
-from mtmbench.core.files import csv_text, read_json_lines
+from mtmbench.core.files import read_json_lines
 from mtmbench.core.serialise import canonical_json, content_hash
+from mtmbench.core.tables import csv_text, unguarded
 from mtmbench.judges.base import Option, Question
 from mtmbench.judges.replies import DECISIONS, Decision
 
@@ -166,7 +167,11 @@ def votes_from_csv(path: Path) -> list[Vote]:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"cannot read {path}: {error}") from error
-    return [_vote(row, f"{path} line {number}") for number, row in enumerate(rows, start=2)]
+    votes = [_vote(row, f"{path} line {number}") for number, row in enumerate(rows, start=2)]
+    return [
+        replace(vote, corpus=unguarded(vote.corpus), doc_id=unguarded(vote.doc_id))
+        for vote in votes
+    ]
 
 
 def option_key(option: Option) -> str:

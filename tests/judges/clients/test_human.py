@@ -116,6 +116,15 @@ def test_votes_survive_csv(tmp_path: Path) -> None:
     assert votes_from_csv(path) == sorted(votes, key=lambda vote: vote.voter)
 
 
+def test_no_id_of_a_vote_is_a_formula_in_its_csv(tmp_path: Path) -> None:
+    vote = replace(_vote("ann", "A"), corpus="@home", doc_id="=1+1")
+    text = votes_csv([vote])
+    assert ",'@home,'=1+1," in text
+    path = tmp_path / "votes.csv"
+    path.write_text(text, encoding="utf-8")
+    assert votes_from_csv(path) == [vote]
+
+
 @pytest.mark.parametrize(
     ("row", "wrong"),
     [
