@@ -19,7 +19,8 @@ def outcome(folder: Path, errors: tuple[tuple[str, str], ...] = ()) -> StudyOutc
         return {"corpus": corpus, "model": model, "series": series, "text": text, "leads": leads}
 
     study: dict[str, Any] = {
-        "study": "width", "question": "?", "varied": "width", "source": "planted", "max_tokens": None, "seeds": [0],
+        "study": "width", "question": "?", "varied": "width", "source": "planted",
+        "max_tokens": None, "seeds": [0],
         "models": ["mlda"], "reference": None, "metrics": [], "rows": [], "firings": [],
         "errors": [], "settings": [],
         "corpora": [
