@@ -17,6 +17,8 @@ import pytest
 
 import mtmbench
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(mtmbench.__file__).parents[1]
 BLOCK = re.compile(
     r"(?:^`(?P<file>[^`\n]+)`:\n\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.M | re.S

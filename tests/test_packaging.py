@@ -17,6 +17,8 @@ import pytest
 
 import mtmbench
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(mtmbench.__file__).parents[1]
 NOT_SHIPPED = shutil.ignore_patterns(
     ".*", "*.egg-info", "build", "dist", "runs", "__pycache__", "*.sqlite*"

@@ -59,6 +59,7 @@ def test_items_are_matched_whichever_side_a_model_stood_on() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_boards_of_judges_are_correlated_by_rank(make_records: Make) -> None:
     board = build_board(*make_records(judges=("embedding", "lexical", "chat"), unparsed=0.02))
     rows = [row for row in board["agreement"] if row["corpus"] == "all"]

@@ -68,6 +68,7 @@ def board(make_records: Make) -> dict[str, Any]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_csv_holds_every_row_and_value(board: dict[str, Any]) -> None:
     rows = list(csv.DictReader(io.StringIO(render_csv(board))))
     ratings = [row for row in rows if row["table"] == "rating"]

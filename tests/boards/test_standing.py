@@ -68,12 +68,14 @@ def place(kind: str, payload: dict) -> str:
     return json.dumps([kind, told], sort_keys=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suite", SUITES)
 def test_a_plan_has_the_keys_of_the_committed_records(suite, shared_data):
     plan = planned(load_suite(str(BOARDS / suite / "suite.toml")), shared_data)
     assert plan.keys() == {record.key for record in records_of(suite)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", STUDIES)
 def test_a_studys_plan_has_the_keys_of_its_records(study, shared_data):
     suite = read_card(BOARDS / "studies" / study / "suite.toml", Suite)
@@ -81,6 +83,7 @@ def test_a_studys_plan_has_the_keys_of_its_records(study, shared_data):
     assert plan.keys() == {record.key for record in records_of(f"studies/{study}")}
 
 
+@pytest.mark.slow
 def test_the_plan_of_labelled_stands(shared_data):
     plan = planned(load_suite(str(BOARDS / "labelled" / "suite.toml")), shared_data)
     records = records_of("labelled")
@@ -97,6 +100,7 @@ def test_the_plan_of_labelled_stands(shared_data):
     assert content_hash(sorted(plan.keys())) == LABELLED_PLAN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suite", PLAYED)
 def test_a_board_follows_from_its_records_byte_for_byte(suite, tmp_path):
     committed = BOARDS / suite
@@ -106,6 +110,7 @@ def test_a_board_follows_from_its_records_byte_for_byte(suite, tmp_path):
         assert path.read_bytes() == (committed / path.name).read_bytes(), path.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", STUDIES)
 def test_a_study_follows_from_its_records_byte_for_byte(study, shared_data, tmp_path):
     folder = BOARDS / "studies" / study

@@ -32,6 +32,7 @@ def call(url: str, method: str, path: str, body: Any = None) -> bytes:
         connection.close()
 
 
+@pytest.mark.slow
 def test_a_suite_is_served_voted_on_and_gets_a_board(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -98,6 +98,7 @@ def test_the_lock_is_free_after_kill_9(tmp_path: Path) -> None:
     RunStore(tmp_path).close()
 
 
+@pytest.mark.slow
 def test_a_new_run_waits_for_a_killed_ones_workers(tmp_path: Path) -> None:
     orphan = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(2)"])
     with RunStore(tmp_path) as store:

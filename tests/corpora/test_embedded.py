@@ -33,6 +33,7 @@ def test_lee_is_gensims_three_hundred_documents() -> None:
     assert corpus.revision == "b733d204449e368efea2ba6bbf1ed2d5"
 
 
+@pytest.mark.slow
 def test_wiki_holds_the_articles_that_gensims_reader_finds(wiki: Corpus) -> None:
     import bz2
 
@@ -52,6 +53,7 @@ def test_wiki_holds_the_articles_that_gensims_reader_finds(wiki: Corpus) -> None
     assert 100 <= len(wiki) <= 110
 
 
+@pytest.mark.slow
 def test_wiki_is_prose_without_markup(wiki: Corpus) -> None:
     lines = [line for text in wiki.texts for line in text.split("\n")]
     marked = [

@@ -43,6 +43,7 @@ def splits() -> Any:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["parquet", "saved"])
 def test_a_folder_with_splits_and_class_labels(tmp_path: Path, how: str) -> None:
     folder = tmp_path / "pets"

@@ -29,6 +29,7 @@ EXPECTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_local_copies_match_their_description(shared_data: Path, name: str) -> None:
     corpus = load_corpus(name, data_dir=shared_data)
@@ -40,6 +41,7 @@ def test_local_copies_match_their_description(shared_data: Path, name: str) -> N
     assert corpus.source["licence"] == CARDS[name].licence
 
 
+@pytest.mark.slow
 def test_several_emotions_are_no_label(shared_data: Path) -> None:
     corpus = load_corpus("goemotions", data_dir=shared_data)
     counts = corpus.source["labels"]

@@ -8,6 +8,7 @@ import torch
 from mtmbench.embedded.training.muon import Muon, orthogonal
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(24, 60), (60, 24), (32, 32)])
 def test_updates_are_those_of_torch(shape: tuple[int, int]):
     theirs_class = getattr(torch.optim, "Muon", None)
@@ -31,6 +32,7 @@ def test_updates_are_those_of_torch(shape: tuple[int, int]):
         assert float((left - right).detach().norm() / moved) < 0.02
 
 
+@pytest.mark.slow
 def test_singular_values_come_near_one_and_vectors_stay():
     torch.manual_seed(1)
     matrix = torch.randn(1, 20, 50)

@@ -16,6 +16,8 @@ from mtmbench.embedded.training.activations import held_out, read_documents
 from mtmbench.embedded.training.tinylm import LMPlan, negative_log_likelihood
 from mtmbench.features.sae.shipped import TINYLM_MODEL, TinyLMFeatures
 
+pytestmark = pytest.mark.slow
+
 TRAINING = json.loads((TINYLM_MODEL / "training.json").read_text())
 
 

@@ -26,6 +26,7 @@ def _topk(folder: Path) -> TopK:
     return TopK(weights["W_enc"], weights["b_enc"], weights["W_dec"], weights["b_dec"], config["k"])
 
 
+@pytest.mark.slow
 @each
 def test_sae_lens_loads_it_and_encodes_as_we_do(folder: Path) -> None:
     torch = pytest.importorskip("torch")

@@ -116,6 +116,7 @@ def test_the_loss_is_that_of_the_model_on_shifted_tokens():
     torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.slow
 def test_training_learns_and_resumes_where_it_was_killed(work: Path, monkeypatch, tmp_path: Path):
     folders = []
     for name in ("whole", "killed"):

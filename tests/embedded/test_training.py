@@ -37,6 +37,7 @@ def test_a_window_of_one_is_the_token_itself_and_of_zero_an_error() -> None:
         window_means(values, np.array([3]), 0)
 
 
+@pytest.mark.slow
 def test_training_finds_planted_directions() -> None:
     rng = np.random.default_rng(1)
     planted = np.linalg.qr(rng.normal(size=(32, 32)))[0][:16]
@@ -53,6 +54,7 @@ def test_training_finds_planted_directions() -> None:
     np.testing.assert_allclose(np.linalg.norm(sae.w_dec, axis=1), 1.0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_gradient_equals_autograd() -> None:
     from mtmbench.embedded.training.topk import _gradients, _State
 

@@ -18,6 +18,7 @@ TEXTS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_equal_to_sentence_transformers() -> None:
     from sentence_transformers import SentenceTransformer
 

@@ -88,6 +88,7 @@ def llama3() -> Any:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_conversation_has_the_turns_that_were_meant(tokenizer: Any, attack: str) -> None:
     messages = attacked(attack)

@@ -57,6 +57,7 @@ def paid(folder: Path) -> Counter[str]:
     return Counter((folder / "log").read_text().split())
 
 
+@pytest.mark.slow
 def test_two_processes_pay_for_nothing_twice(tmp_path: Path) -> None:
     n = 120
     processes = [payer(tmp_path, first, n) for first in (0, 60)]
@@ -68,6 +69,7 @@ def test_two_processes_pay_for_nothing_twice(tmp_path: Path) -> None:
         assert ledger.get("k120") is None
 
 
+@pytest.mark.slow
 def test_the_claims_of_a_killed_process_are_taken_over(tmp_path: Path) -> None:
     n = 120
     (tmp_path / "log").touch()

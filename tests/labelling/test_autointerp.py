@@ -408,6 +408,7 @@ print("\\n".join(report.lines))
 """
 
 
+@pytest.mark.slow
 def test_killed_between_calls_it_goes_on_and_asks_nothing_twice(tmp_path: Path) -> None:
     folder = sae_folder(tmp_path / "sae")
     log = tmp_path / "log"

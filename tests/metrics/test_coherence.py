@@ -84,6 +84,7 @@ def test_independent_words_have_no_npmi() -> None:
     assert mean_npmi(np.array([[50, 25], [25, 50]]), 100) == pytest.approx(0, abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_exact_equals_brute_force(
     seed: int,

@@ -113,6 +113,7 @@ def test_the_split_is_seeded() -> None:
     assert first == again != other
 
 
+@pytest.mark.slow
 def test_lda_finds_the_halves() -> None:
     corpus = two_halves()
     values = {}

@@ -44,6 +44,7 @@ def test_weights_follow_the_formula() -> None:
         assert "w3" not in words[k]
 
 
+@pytest.mark.slow
 def test_hard_clusters_give_bertopics_class_tfidf() -> None:
     from bertopic.vectorizers import ClassTfidfTransformer
 

@@ -16,6 +16,8 @@ from mtmbench.core.types import Corpus, Counts, Views
 from mtmbench.models.bertopic import BERTopic
 from mtmbench.models.clustering import RowCounts, class_tfidf, fill_missing_membership
 
+pytestmark = pytest.mark.slow
+
 RECOVERY = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "recovery_clusters.py"))
 
 

@@ -13,6 +13,8 @@ from mtmbench.core.types import Views
 from mtmbench.models.etm import ETM
 from mtmbench.models.neural import Batch, Encoder, Training, logistic_normal_kl
 
+pytestmark = pytest.mark.slow
+
 
 def small(**params) -> ETM:
     return ETM(**{"hidden": 32, "embedding_size": 24, "epochs": 5, **params})

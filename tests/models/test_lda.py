@@ -14,6 +14,7 @@ from mtmbench.core.types import Views
 from mtmbench.models.lda import LDA, MLDA
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [LDA, MLDA])
 @pytest.mark.parametrize("seed", range(5))
 def test_planted_topics_are_recovered(model, seed):
@@ -27,6 +28,7 @@ def test_planted_topics_are_recovered(model, seed):
     assert found.mean() >= 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["gensim", "tomotopy"])
 def test_other_engines_find_the_same_topics(engine):
     pytest.importorskip(engine)

@@ -13,6 +13,8 @@ from mtmbench.core.types import Corpus, Counts, Views
 from mtmbench.models.clustering import class_tfidf
 from mtmbench.models.mbertopic import MBERTopic, document_vectors
 
+pytestmark = pytest.mark.slow
+
 RECOVERY = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "recovery_clusters.py"))
 
 

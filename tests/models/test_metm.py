@@ -17,6 +17,8 @@ from mtmbench.features.sae.shipped import MINILM
 from mtmbench.models.metm import METM, _FiringTopics, binomial_log_likelihood
 from mtmbench.models.neural import Batch
 
+pytestmark = pytest.mark.slow
+
 
 def small(**params) -> METM:
     return METM(**{"hidden": 32, "epochs": 5, **params})

@@ -42,6 +42,7 @@ def planned(**judging: Any) -> Plan:
     return make_plan(load_suite("suite.toml", overrides), plugins=[str(PLUGIN)])
 
 
+@pytest.mark.slow
 def test_all_that_judges_are_asked_is_in_the_estimate(place: Path, server: ChatServer) -> None:
     with (place / "suite.toml").open("a") as file:
         file.write(

@@ -26,6 +26,8 @@ from mtmbench.run.harness import run_suite
 from mtmbench.run.plan import make_plan
 from mtmbench.run.workspace import result_path
 
+pytestmark = pytest.mark.slow
+
 PLUGIN = str(SUPPORT / "fast_plugin.py")
 BOARD_FILES = ("records.jsonl", "board.json", "board.csv", "board.md", "index.html")
 SUBJECTS = {

@@ -21,6 +21,8 @@ from mtmbench.judges import limits
 from mtmbench.judges.asker import most_lost
 from mtmbench.run.harness import RunOutcome, run_suite
 
+pytestmark = pytest.mark.slow
+
 N_QUESTIONS = 180
 
 

@@ -30,6 +30,8 @@ from mtmbench.run.ray.cluster import RayCluster
 from mtmbench.run.ray.pool import MAX_DEATHS, ExecutorError, RayOptions, RayPool
 from mtmbench.run.workers import Task, Underway
 
+pytestmark = pytest.mark.slow
+
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'mtmbench[ray]'")
 
 PLUGINS = [

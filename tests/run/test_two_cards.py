@@ -18,6 +18,8 @@ from mtmbench.judges.ledger import LEDGER, Ledger
 from mtmbench.judges.prompt import load_prompt
 from mtmbench.run.harness import run_suite
 
+pytestmark = pytest.mark.slow
+
 WORDS = (  # noqa: SIM905
     "ice snow road game goal team cup bread soup oven butter salt orbit rocket moon planet bill "
     "senate parliament legislation government orchestra symphony instrument electricity"

@@ -88,6 +88,7 @@ def test_the_schedule_does_not_move_what_is_estimated() -> None:
     assert standing(few, *pairs.T, 3).abilities == pytest.approx(fit_wins(wins), abs=0.015)
 
 
+@pytest.mark.slow
 def test_the_covariance_is_what_resampling_documents_tends_to(benchmark: ModuleType) -> None:
     kind = benchmark.Kind(5, 300.0, "even", 20.0, 400)
     _, table, pairs = benchmark.league(kind, 400, 2)

@@ -55,6 +55,7 @@ def test_alpha_of_two_judges_without_holes_has_a_closed_form() -> None:
     assert found.value == pytest.approx(1 - apart / (1 - expected), abs=1e-12)
 
 
+@pytest.mark.slow
 def test_intervals_are_those_of_whole_documents_resampled_within_strata() -> None:
     verdicts, document = judged(240, 3)
     stratum = document % 2

@@ -160,6 +160,7 @@ def test_batch_flags_what_cannot_be_rated_and_leaves_it_zero() -> None:
     assert not abilities.any()
 
 
+@pytest.mark.slow
 @given(
     st.integers(2, 6).flatmap(
         lambda n: st.lists(st.integers(0, 3), min_size=n * n, max_size=n * n).map(

@@ -26,6 +26,7 @@ def coverage() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_documents", [30, 100])
 def test_intervals_cover_the_truth_with_clustered_documents(
     coverage: ModuleType, n_documents: int
@@ -52,6 +53,7 @@ def test_the_truth_is_what_many_documents_converge_to(coverage: ModuleType) -> N
         assert to_elo(fit_wins(wins)) == pytest.approx(coverage.true_elo(scenario), abs=1.5)
 
 
+@pytest.mark.slow
 def test_the_clustered_scenario_punishes_treating_comparisons_as_independent(
     coverage: ModuleType,
 ) -> None:

@@ -103,6 +103,7 @@ def test_what_length_alone_gains_is_taken_out() -> None:
     assert found.elo == pytest.approx(fair.elo, abs=15)
 
 
+@pytest.mark.slow
 def test_intervals_of_adjusted_ratings_are_those_of_refits_over_resampled_documents() -> None:
     outcomes, ratio, found = fitted(150, 7, worth=0.5)
     random = np.random.default_rng(1)

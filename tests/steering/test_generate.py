@@ -96,6 +96,7 @@ def test_batched_with_a_cache_is_unbatched_without(tiny_model, store, family, po
         assert made.text.replace(" ", "") == "".join(f"w{i}" for i in ids)
 
 
+@pytest.mark.slow
 def test_a_draw_depends_on_its_key_alone(lm, tmp_path):
     jobs, sampling = jobs_of(lm, 20), Sampling(max_tokens=10, temperature=2.0)
     made = []

@@ -109,6 +109,7 @@ def by_method(rows, topic):
         None, True)}  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_experiment(experiment, monkeypatch):
     # A random model's text is not fluent to begin with: any λ may be chosen.
     monkeypatch.setattr("mtmbench.steering.evaluate.MAX_PERPLEXITY_RATIO", np.inf)
@@ -176,6 +177,7 @@ def test_each_half_has_its_part(experiment, monkeypatch):
                 assert (record.payload["strength"] is None) == unsteered
 
 
+@pytest.mark.slow
 def test_where_no_lambda_leaves_the_text_fluent(experiment, monkeypatch):
     monkeypatch.setattr("mtmbench.steering.evaluate.MAX_PERPLEXITY_RATIO", 0.0)
     spec = experiment.spec.model_copy(update={"topics": 1, "drawn": 1})
@@ -237,6 +239,7 @@ def asked_by(experiment, client, answers, budget=None):
         return experiment_rows(replace(experiment, panel=panel, judges=judges))
 
 
+@pytest.mark.slow
 def test_a_language_models_verdicts_on_texts_are_paid_once(experiment, tmp_path, monkeypatch):
     """A run that dies between two verdicts asks only for the rest when it is taken up again."""
     monkeypatch.setattr("mtmbench.steering.evaluate.MAX_PERPLEXITY_RATIO", np.inf)

@@ -82,6 +82,7 @@ def check_changes(folder, rows):
         assert any(row["mean_change"] == pytest.approx(mean, abs=1e-4) for mean in means)
 
 
+@pytest.mark.slow
 def test_the_table_of_a_played_suite(data, tmp_path, monkeypatch):
     import tomli_w
 
@@ -143,6 +144,7 @@ def test_the_directions_are_written_as_control_vectors(data, tmp_path, monkeypat
         assert float(np.linalg.norm(value)) == pytest.approx(units[topic], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_table_with_features_of_its_own(data, tmp_path, monkeypatch):
     """Nothing was played: the one model is fitted for steering, the suite's own features unread."""
     monkeypatch.setattr("mtmbench.steering.text_measures._minilm", embed)
@@ -204,6 +206,7 @@ def test_axbench_scores_of_the_chosen_texts(data, tmp_path, monkeypatch):
     assert len(scores) == 1 + 8
 
 
+@pytest.mark.slow
 def test_the_study_from_corpus_to_pages(data, tmp_path, monkeypatch):
     """Every model, then one of them by frequencies; the same again makes the same files."""
     monkeypatch.setattr("mtmbench.steering.text_measures._minilm", embed)

@@ -18,6 +18,8 @@ import pytest
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.studies.run import StudyOutcome, run_study
 
+pytestmark = pytest.mark.slow
+
 FILES = ("study.json", "study.csv", "study.md", "study.html")
 
 

@@ -71,6 +71,7 @@ def test_good_models_pass(model: Any) -> None:
     check_topic_model(model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lda", "etm", "bertopic", "mlda", "metm", "mbertopic"])
 def test_every_built_in_model_keeps_the_contract(name: str) -> None:
     check_topic_model(MODELS.get(name)(n_topics=4))

@@ -47,6 +47,7 @@ def knows(messages: Sequence[Mapping[str, str]]) -> str:
     return f"INTRUDER: {topics.index(min(topics, key=topics.count)) + 1}"
 
 
+@pytest.mark.slow
 def test_a_chat_card_is_validated_and_asked_nothing_twice(
     made_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

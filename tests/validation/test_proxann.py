@@ -67,6 +67,7 @@ def test_hoyles_topics(shared_data: Path) -> None:
     assert topics[0].intrusion == pytest.approx(21 / 26)
 
 
+@pytest.mark.slow
 def test_published_correlations_of_coherence_with_people_come_out(shared_data: Path) -> None:
     found = {
         (row.dataset, row.judge, row.task): row

@@ -135,6 +135,7 @@ def test_stored_outputs_are_averaged_over_runs(made_up: Path, tmp_path: Path) ->
     assert str(tmp_path) not in (tmp_path / "board.json").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_killed_it_goes_on_and_other_judges_stay(made_up: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with pytest.raises(JudgeError, match="out of service"):
@@ -170,6 +171,7 @@ def test_what_is_no_answer_is_left_out_and_said(made_up: Path, tmp_path: Path) -
     assert "**Warning:** knows: 14.3% of 56 replies on the fit of proxann-bills" in text
 
 
+@pytest.mark.slow
 def test_refusals_to_start(made_up: Path, tmp_path: Path) -> None:
     (tmp_path / "people.toml").write_text('client = "reader"\n', encoding="utf-8")
     with pytest.raises(InputError, match="'people' cannot stand on the judges' board"):
@@ -189,6 +191,7 @@ def test_the_command(made_up: Path, tmp_path: Path) -> None:
     assert f"wrote {tmp_path / 'board.json'}" in done.output
 
 
+@pytest.mark.slow
 def test_the_real_outputs_agree_with_people_as_published(
     shared_data: Path, made_up: Path, tmp_path: Path
 ) -> None:

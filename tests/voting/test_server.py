@@ -140,6 +140,7 @@ def test_the_page_needs_nothing_from_elsewhere(voting: Voting) -> None:
         assert word in page
 
 
+@pytest.mark.slow
 def test_a_voter_goes_on_where_the_voter_stopped(voting: Voting, tmp_path: Path) -> None:
     before = voting.question("ann")
     assert before["done"] == 0
@@ -269,6 +270,7 @@ def card_votes(card: JudgeCard) -> Path:
     return Path(card.params["votes"])
 
 
+@pytest.mark.slow
 def test_the_command_exports_and_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     voting = Voting(tmp_path / "votes" / "human.jsonl")

@@ -72,6 +72,7 @@ def test_the_places_add_up_to_the_stream(tiny_model, family):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_transformer_lens_sees_the_same(tiny_model, family):
     bridge = pytest.importorskip("transformer_lens.model_bridge")
@@ -90,6 +91,7 @@ def test_transformer_lens_sees_the_same(tiny_model, family):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_later_blocks_are_not_computed(tiny_model, family):
     model = tiny_model(family)[1].base_model

@@ -74,6 +74,7 @@ def activations(model: Path, corpus: Corpus, *, centred: bool = False) -> list[n
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("centred", [False, True])
 def test_counts_of_an_sae_as_its_config_says(model: Path, tmp_path: Path, centred: bool) -> None:
     said = {"model_from_pretrained_kwargs": {"center_writing_weights": centred}}
@@ -100,6 +101,7 @@ def test_the_config_of_an_sae_may_be_overruled(model: Path, sae_folder: Path) ->
     assert described["specials"] == [[], []]
 
 
+@pytest.mark.slow
 def test_a_reference_text_gives_thresholds_densities_contexts_and_labels(
     model: Path, sae_folder: Path, tmp_path: Path
 ) -> None:

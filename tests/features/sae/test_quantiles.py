@@ -57,6 +57,7 @@ def test_ranks_are_within_half_a_percentile(order):
     assert worst <= 0.005
 
 
+@pytest.mark.slow
 def test_the_stated_error_holds_over_many_streams():
     """A small k, so that errors are seen: 99 % of ranks are within the stated error."""
     k, n, trials = 64, 20_000, 300

@@ -47,6 +47,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return repository / "snapshots" / revision
 
 
+@pytest.mark.slow
 def test_a_repository_of_the_hub_is_loaded_by_sae_lens(hub: Path) -> None:
     import torch
 
@@ -78,6 +79,7 @@ def test_folder_and_loader_give_the_same_sae(tmp_path: Path, kind: str, options:
     assert from_sae_lens(peer).revision == load_sae(tmp_path / "sae").revision
 
 
+@pytest.mark.slow
 def test_unknown_releases_and_ids_name_the_nearest(hub: Path) -> None:
     with pytest.raises(InputError, match="did you mean 'gpt2-small-res-jb'"):
         load_release("gpt2-small-res-bj", "blocks.8.hook_resid_pre")

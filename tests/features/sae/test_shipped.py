@@ -216,6 +216,7 @@ def test_views_are_made_when_asked_for(saes: Path) -> None:
         make_views(corpus, words=WordSpec(), params=params, setting="papr")
 
 
+@pytest.mark.slow
 def test_the_shipped_settings_on_real_news() -> None:
     import gensim
 

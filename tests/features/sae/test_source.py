@@ -148,6 +148,7 @@ def files(cache: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 def test_processes_share_the_shards_and_a_killed_one_loses_no_more_than_one(
     folder: Path, tmp_path: Path, own_cache: Path
 ) -> None:

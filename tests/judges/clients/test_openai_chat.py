@@ -202,6 +202,7 @@ def test_too_long_a_pause_is_not_waited_for(server: ChatServer) -> None:
     assert "come back tomorrow" in str(error)
 
 
+@pytest.mark.slow
 def test_a_server_with_a_rate_limit_is_served_in_its_pace() -> None:
     with ChatServer(rate=(5, 0.3)) as server:
         card = card_of(server, limits=LimitSpec(concurrency=20, retries=1, timeout=5))

@@ -124,6 +124,7 @@ def test_expected_scores_by_enumeration(tie_rate: float, bias: float, failure: f
         assert scores[i, j] == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_expected_scores_are_those_of_played_matches(make_result: MakeResult) -> None:
     n = 3000
     corpus = Corpus("big", tuple(map(str, range(n))), tuple(f"text {i}" for i in range(n)))

@@ -178,6 +178,7 @@ def test_the_revision_follows_weights_tokenizer_and_template(
         revision()
 
 
+@pytest.mark.slow
 def test_it_keeps_the_contract_of_a_judge(verdict_model: Path) -> None:
     check_judge(TransformersJudge(str(verdict_model)), decoding={"max_tokens": 8})
 
