@@ -1,1 +1,5 @@
-"""Corpora: where texts, labels and splits come from; :func:`mtmbench.load_corpus` is the door."""
+"""Texts with ids and, where there are any, gold labels.
+
+The face is :func:`mtmbench.corpora.load.load_corpus`: a registered name (:mod:`registry`), a file or
+folder (:mod:`files`, :mod:`rows`), a data set of the hub (:mod:`hub`), a list of strings.
+"""

@@ -1,1 +1,5 @@
-"""Topic models behind one interface; each module is imported only when its name is asked for."""
+"""Counts become topics.
+
+:mod:`base` is the interface, :mod:`registry` the names and their cards; one module a model.
+:mod:`external` and :mod:`importers` take in results that were fitted elsewhere.
+"""

@@ -1,1 +1,6 @@
-"""Pure numbers: Bradley-Terry ratings, bootstrap, intervals, agreement, paired tests."""
+"""Pure numbers: arrays in, estimates with their uncertainty out.
+
+:mod:`rate` rates (:mod:`bradley_terry`, :mod:`ties`, :mod:`sandwich`, :mod:`length`, :mod:`elo`),
+:mod:`intervals` has every interval, :mod:`agreement` and :mod:`correlation` compare judges,
+:mod:`paired` compares settings seed by seed, :mod:`adaptive` and :mod:`power` plan what is asked.
+"""

@@ -1,1 +1,4 @@
-"""Judges against people: what people said of topics, and how far a judge says the same."""
+"""Judges held against people: ProxAnn and Hoyle et al. (2021), on the judges' board.
+
+The face is :func:`mtmbench.validation.run.validate`.
+"""

@@ -1,1 +1,1 @@
-"""The page on which people vote."""
+"""The page on which people vote: :mod:`ballot` says on what, :mod:`server` serves it."""

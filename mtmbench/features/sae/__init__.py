@@ -1,1 +1,7 @@
-"""SAE features: backbones and hook points, SAEs, activation stores, thresholds, contexts."""
+"""SAE features of a language model: extraction, thresholds, what features are known by.
+
+:mod:`source` is a feature source over an activation store (:mod:`activation_store`,
+:mod:`extract`); :mod:`shipped` and :mod:`hub` are the two kinds of it. :mod:`backbone` runs the
+model and :mod:`hooks` names its places; :mod:`sae` and :mod:`sae_lens` read weights,
+:mod:`sae_folder` what lies beside them, which :mod:`reference` makes from a text.
+"""

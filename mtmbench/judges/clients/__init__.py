@@ -1,1 +1,1 @@
-"""The judge clients that come with mtmbench."""
+"""The judge clients that come with mtmbench: language models, proxies, people, scripts."""

@@ -1,1 +1,1 @@
-"""A Ray cluster as the place where cells are played."""
+"""A Ray cluster as the place where cells are played: its nodes, the pool, the actors."""
