@@ -6,13 +6,31 @@ Everything here is imported when first used, so ``import mtmbench`` costs next t
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mtmbench.api import Board, load_corpus, model, run, score, views
+    from mtmbench import errors
+    from mtmbench.api import (
+        Board,
+        Judgement,
+        compare,
+        judge,
+        load_corpus,
+        model,
+        rate,
+        run,
+        score,
+        steer,
+        topics,
+        views,
+    )
+    from mtmbench.core.errors import InputError
     from mtmbench.core.topic_result import TopicResult
     from mtmbench.core.types import Corpus, Counts, ItemSpace, Record, Views
     from mtmbench.corpora.registry import register_corpus
+    from mtmbench.features.base import FeatureSource
     from mtmbench.features.registry import register_features
     from mtmbench.judges.base import Completion, JudgeClient, Option, Question
     from mtmbench.judges.registry import register_judge
@@ -24,18 +42,23 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "mtmbench.api": ("Board", "load_corpus", "model", "run", "score", "views"),
+    "mtmbench.api": (
+        "Board", "Judgement", "compare", "judge", "load_corpus", "model", "rate", "run", "score",
+        "steer", "topics", "views",
+    ),
     "mtmbench.judges.base": ("Completion", "JudgeClient", "Option", "Question"),
     "mtmbench.metrics.base": ("Metric", "MetricValue"),
     "mtmbench.models.base": ("TopicModel",),
     "mtmbench.corpora.registry": ("register_corpus",),
+    "mtmbench.features.base": ("FeatureSource",),
     "mtmbench.features.registry": ("register_features",),
     "mtmbench.judges.registry": ("register_judge",),
     "mtmbench.metrics.registry": ("register_metric",),
     "mtmbench.models.registry": ("register_model",),
+    "mtmbench.core.errors": ("InputError",),
     "mtmbench.core.topic_result": ("TopicResult",),
     "mtmbench.core.types": ("Corpus", "Counts", "ItemSpace", "Record", "Views"),
-}
+}  # fmt: skip
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -43,8 +66,11 @@ __all__ = [
     "Completion",
     "Corpus",
     "Counts",
+    "FeatureSource",
+    "InputError",
     "ItemSpace",
     "JudgeClient",
+    "Judgement",
     "Metric",
     "MetricValue",
     "Option",
@@ -53,8 +79,12 @@ __all__ = [
     "TopicModel",
     "TopicResult",
     "Views",
+    "compare",
+    "errors",
+    "judge",
     "load_corpus",
     "model",
+    "rate",
     "register_corpus",
     "register_features",
     "register_judge",
@@ -62,11 +92,15 @@ __all__ = [
     "register_model",
     "run",
     "score",
+    "steer",
+    "topics",
     "views",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return importlib.import_module("mtmbench.errors")
     if name not in _HOME_OF:
         raise AttributeError(f"module 'mtmbench' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME_OF[name]), name)
@@ -76,3 +110,17 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
+
+
+class _Door(ModuleType):
+    """This package, where a name of the Python interface is never covered by a room's.
+
+    Python binds ``mtmbench.run``, the room, here once it is imported, which ``mb.run`` itself does.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOME_OF and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Door

@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mtmbench.boards.board import Board
 from mtmbench.core.card_files import load_suite
 from mtmbench.core.cards import Suite, WordSpec
+from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Views
 from mtmbench.corpora.load import load_corpus
 from mtmbench.features.views import make_views
+from mtmbench.matches.judgement import Judgement, judge
 from mtmbench.models.registry import MODELS, load_model_card
+from mtmbench.steering.texts import steer
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mtmbench.features.base import FeatureSource
     from mtmbench.models.base import TopicModel
     from mtmbench.run.ray.pool import RayOptions
+    from mtmbench.stats.rate import TieModel
 
-__all__ = ["Board", "load_corpus", "model", "run", "score", "views"]
+__all__ = [
+    "Board", "Judgement", "compare", "judge", "load_corpus", "model", "rate", "run", "score",
+    "steer", "topics", "views",
+]  # fmt: skip
 
 
 def views(
     corpus: Corpus,
-    features: str | None = "minilm",
+    features: str | FeatureSource | None = "minilm",
     *,
+    params: Mapping[str, Any] | None = None,
     setting: str = "default",
     max_tokens: int | None = None,
     words: WordSpec | None = None,
@@ -36,14 +46,20 @@ def views(
 
     Args:
         corpus: the texts.
-        features: a registered feature source, or None for no SAE features.
+        features: a feature source, or its registered name; None for no SAE features.
+        params: arguments of the feature source that is named, as in a suite's ``features.params``.
         setting: the feature setting, such as "default" or "paper".
         max_tokens: documents are cut to this many tokens before features are counted.
         words: the word tokenisation.
+
+    Raises:
+        InputError: there are ``params`` for a source that was made already.
+        UnknownNameError: no feature source has this name, or it has no such setting.
     """
     return make_views(
-        corpus, words=words or WordSpec(), source=features, setting=setting, max_tokens=max_tokens
-    )
+        corpus, words=words or WordSpec(), source=features, params=params, setting=setting,
+        max_tokens=max_tokens,
+    )  # fmt: skip
 
 
 def model(name: str, /, **params: Any) -> TopicModel:
@@ -69,36 +85,126 @@ def score(result: TopicResult, corpus: Corpus, views: Views | None = None) -> pd
     return score_result(result, corpus, views)
 
 
-@dataclass(frozen=True)
-class Board:
-    """A leaderboard as played.
+def topics(result: TopicResult, n: int = 10, views: Views | None = None) -> pd.DataFrame:
+    """Tells of the topics of a result, one row a topic.
 
-    Attributes:
-        data: the content of ``board.json``.
-        folder: where the board's files lie.
+    Args:
+        result: the topics.
+        n: items, and words, a topic at most.
+        views: the views that it was fitted on; where they have words, so has the table.
+
+    Returns:
+        ``topic``, k from 0; ``share``, its mean θ over all documents; ``items``, its top items;
+        ``words``, the words that best tell it apart (see
+        :func:`mtmbench.metrics.projected.projected_words`), with ``views``; ``summary``, where the
+        result has summaries. ``attrs["outlier_share"]`` is the share of documents that the model
+        assigned to no topic, None where it has no such notion.
+
+    Raises:
+        InputError: ``n`` is below 1, or the views are of another corpus.
     """
+    import pandas as pd
 
-    data: Mapping[str, Any]
-    folder: Path
+    if n < 1:
+        raise InputError(f"n must be at least 1, not {n!r}")
+    columns: dict[str, Any] = {
+        "topic": range(result.n_topics),
+        "share": result.shares,
+        "items": [", ".join(labels) for labels in result.top_labels(n)],
+    }
+    if views is not None:
+        result.check_corpus(views.corpus)
+        if views.words is not None:
+            from mtmbench.metrics.projected import projected_words
 
-    @property
-    def ratings(self) -> pd.DataFrame:
-        """One row per judge, corpus, K, representation and model, best first."""
-        import pandas as pd
+            words, _ = projected_words(result.doc_topic, views.words, n)
+            columns["words"] = [", ".join(row) for row in words]
+    if result.summaries is not None:
+        columns["summary"] = result.summaries
+    frame = pd.DataFrame(columns)
+    outlier = result.outlier
+    frame.attrs["outlier_share"] = None if outlier is None else float(outlier.mean())
+    return frame
 
-        frame = pd.DataFrame(self.data["ratings"])
-        if frame.empty:
-            return frame
-        return frame.sort_values(
-            ["judge", "corpus", "representation", "elo"], ascending=[True, True, True, False]
-        ).reset_index(drop=True)
 
-    @property
-    def metrics(self) -> pd.DataFrame:
-        """One row per model, corpus, K and metric; the mean over seeds with its interval."""
-        import pandas as pd
+def rate(
+    comparisons: pd.DataFrame | str | Path,
+    *,
+    ties: TieModel = "half",
+    confidence: float = 0.95,
+    bootstrap: int = 1000,
+) -> pd.DataFrame:
+    """Rates competitors from pairwise comparisons of whatever, by Bradley-Terry with intervals.
 
-        return pd.DataFrame(self.data["metrics"])
+    A frame has the table of the file that holds its rows, and the same rows always have the same.
+
+    Args:
+        comparisons: a frame, or a CSV file, with columns ``a``, ``b`` and ``outcome`` (``a``,
+            ``b`` or ``tie``). Rows of one value of the optional column ``cluster`` are resampled
+            together; without it every row is by itself. Other columns are not read.
+        ties: "half" counts a tie as half a win for each; "davidson" fits Davidson's model.
+        confidence: level of the intervals.
+        bootstrap: number of resamples.
+
+    Returns:
+        The table of ``mtmbench rate``, strongest first: ``name``, ``ability`` (natural log, mean
+        zero), ``elo`` with ``lo`` and ``hi``, ``rank``, ``wins``, ``losses``, ``ties``, and
+        ``reason``, why something is missing. ``attrs["tie_parameter"]`` is Davidson's ν, None
+        without his model.
+
+    Raises:
+        InputError: a column is missing or holds a wrong value, the message names row and value; or
+            a setting is wrong.
+        UnknownNameError: there is no such model of ties.
+        NotRateableError: the outcomes do not determine ratings; the message names who is cut off.
+    """
+    import pandas as pd
+
+    from mtmbench.stats.pairwise_file import rate_file, rate_frame, rating_rows
+    from mtmbench.stats.rate import RatingRow
+
+    if isinstance(comparisons, pd.DataFrame):
+        table = rate_frame(comparisons, ties=ties, confidence=confidence, n_bootstrap=bootstrap)
+    else:
+        path = Path(comparisons)
+        table = rate_file(path, ties=ties, confidence=confidence, n_bootstrap=bootstrap)
+    rows = [{"reason": None, **row} for row in rating_rows(table)]
+    frame = pd.DataFrame(rows, columns=[field.name for field in fields(RatingRow)])
+    frame["rank"] = frame["rank"].astype("Int64")  # a rank may be missing, and stays whole
+    frame.attrs["tie_parameter"] = table.tie_parameter
+    return frame
+
+
+def compare(
+    old: str | Path | Board, new: str | Path | Board, tolerances: str | Path | None = None
+) -> pd.DataFrame:
+    """Compares two boards: what moved, whether for the worse, and whether it counts.
+
+    Args:
+        old: the board to hold to: a folder, a ``board.json``, or a board as played.
+        new: the board in question.
+        tolerances: a TOML file of tolerances by metric; the built-in ones by default.
+
+    Returns:
+        One row a change, the gravest first: ``outcome`` ("not comparable", "regression",
+        "improvement", "moved" within tolerance, "new"), ``what``, ``old``, ``new``, ``allowed``,
+        ``note``. ``attrs`` hold ``n_compared``, the rows that stand on both boards, and
+        ``exit_code``, that of ``mtmbench compare``: 0; 1 on a regression; 3 if they are not
+        comparable.
+
+    Raises:
+        InputError: a file is missing or not what it should be; the message names it.
+        UnknownNameError: the tolerances name a metric or a model that is nowhere known.
+    """
+    import pandas as pd
+
+    from mtmbench.boards.compare import Change, compare_files
+
+    comparison = compare_files(old, new, tolerances)
+    rows = [vars(row) for row in comparison.rows]
+    frame = pd.DataFrame(rows, columns=[field.name for field in fields(Change)])
+    frame.attrs.update(n_compared=comparison.n_compared, exit_code=comparison.exit_code)
+    return frame
 
 
 def run(

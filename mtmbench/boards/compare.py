@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from mtmbench.boards.board_file import BoardFile, BoardValue, read_board
+from mtmbench.boards.board import Board
+from mtmbench.boards.board_file import BoardFile, BoardValue, parse_board, read_board
 from mtmbench.core.card_files import card_folders
 from mtmbench.core.cards import Card, read_card
 from mtmbench.core.errors import InputError, UnknownNameError
@@ -135,20 +136,26 @@ class Comparison:
 
 
 def compare_files(
-    old_path: Path, new_path: Path, tolerances_path: Path | None = None
+    old: str | Path | Board, new: str | Path | Board, tolerances: str | Path | None = None
 ) -> Comparison:
-    """Compares two boards, each a ``board.json`` or a folder that holds one.
+    """Compares two boards, each a ``board.json``, a folder that holds one, or a board as played.
 
     Args:
-        old_path: the board to hold to.
-        new_path: the board in question.
-        tolerances_path: a TOML file; the default is ``baselines/expected/tolerances.toml``.
+        old: the board to hold to.
+        new: the board in question.
+        tolerances: a TOML file; the default is ``baselines/expected/tolerances.toml``.
 
     Raises:
         InputError: a file is missing or not what it should be; the message names it.
     """
-    tolerances = read_card(Path(tolerances_path or _default_tolerances()), Tolerances)
-    return _compare(read_board(Path(old_path)), read_board(Path(new_path)), tolerances)
+    allowed = read_card(Path(tolerances or _default_tolerances()), Tolerances)
+    return _compare(_board_file(old), _board_file(new), allowed)
+
+
+def _board_file(board: str | Path | Board) -> BoardFile:
+    if isinstance(board, Board):
+        return parse_board(board.data, str(board.folder))
+    return read_board(Path(board))
 
 
 def _compare(old: BoardFile, new: BoardFile, tolerances: Tolerances) -> Comparison:

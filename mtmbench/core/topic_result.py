@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.notebook import html_table
 from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
-from mtmbench.core.types import SCHEMA_VERSION, BoolArray, FloatArray, ItemSpace
+from mtmbench.core.types import SCHEMA_VERSION, BoolArray, Corpus, FloatArray, ItemSpace
+
+_SHOWN_ITEMS = 10
 
 
 @dataclass(frozen=True)
@@ -75,10 +79,29 @@ class TopicResult:
         if self.summaries is not None and len(self.summaries) != n_topics:
             raise InputError(f"{len(self.summaries)} summaries for {n_topics} topics")
 
+    def __repr__(self) -> str:
+        return f"TopicResult({', '.join(self._about())})"
+
+    def _repr_html_(self) -> str:
+        shown = zip(self.shares, self.top_labels(_SHOWN_ITEMS), strict=True)
+        rows = [(k, f"{share:.3f}", ", ".join(labels)) for k, (share, labels) in enumerate(shown)]
+        return html_table(("topic", "share", "top items"), rows, " · ".join(self._about()))
+
+    def _about(self) -> tuple[str, ...]:
+        """Model, K, documents and corpus, in words."""
+        documents = f"{self.doc_topic.shape[0]:,} documents of {self.corpus.get('name')}"
+        return self.model, f"K = {self.n_topics}", documents
+
     @property
     def n_topics(self) -> int:
         """K, the number of real topics (an outlier cluster is never one)."""
         return int(self.doc_topic.shape[1])
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """(K,) mean θ over all documents; they sum to less than one where some have no mass."""
+        shares: NDArray[np.float64] = self.doc_topic.mean(axis=0, dtype=np.float64)
+        return shares
 
     @property
     def item_weights(self) -> FloatArray:
@@ -96,6 +119,19 @@ class TopicResult:
     def top_labels(self, n: int) -> list[list[str]]:
         """Returns, per topic, the labels of :meth:`top_items`."""
         return [[self.items.labels[i] for i in row] for row in self.top_items(n)]
+
+    def check_corpus(self, corpus: Corpus) -> None:
+        """Checks that the topics were fitted on a corpus, where the result says on which.
+
+        Raises:
+            InputError: they were fitted on another one.
+        """
+        given = self.corpus.get("revision")
+        if given is not None and given != corpus.revision:
+            raise InputError(
+                f"the result was fitted on corpus {self.corpus.get('name')!r} of revision {given}, "
+                f"not on {corpus.name!r} of revision {corpus.revision}"
+            )
 
     @cached_property
     def revision(self) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mtmbench.core.cards import WordSpec
 from mtmbench.core.types import Corpus, Counts, Views
+
+if TYPE_CHECKING:
+    from mtmbench.features.base import FeatureSource
 
 
 def make_views(
     corpus: Corpus,
     *,
     words: WordSpec,
-    source: str | None = "minilm",
+    source: str | FeatureSource | None = "minilm",
     setting: str = "default",
     max_tokens: int | None = None,
     params: Mapping[str, Any] | None = None,
@@ -24,13 +27,14 @@ def make_views(
     Args:
         corpus: the documents.
         words: the word tokenisation and its document-frequency filters.
-        source: a registered feature source, or None for no SAE features.
+        source: a feature source, or its registered name; None for no SAE features.
         setting: one of the source's settings.
         max_tokens: documents are cut to this many tokens before features are counted.
-        params: arguments of the feature source.
+        params: arguments of the feature source that is named.
         progress: told how much of the features or the embeddings is done, while they are made.
 
     Raises:
+        InputError: there are parameters for a source that was made already.
         UnknownNameError: no feature source has this name, or it has no such setting.
     """
 
@@ -54,7 +58,7 @@ def make_views(
 
 def _features(
     corpus: Corpus,
-    source: str | None,
+    source: str | FeatureSource | None,
     setting: str,
     max_tokens: int | None,
     params: Mapping[str, Any] | None,
@@ -62,9 +66,9 @@ def _features(
 ) -> Callable[[], Counts] | None:
     if source is None:
         return None
-    from mtmbench.features.registry import FEATURES
+    from mtmbench.features.registry import feature_source
 
-    origin = FEATURES.get(source)(**(params or {}))
+    origin = feature_source(source, params)
     if setting not in origin.settings():
         from mtmbench.core.errors import UnknownNameError
 

@@ -140,8 +140,7 @@ def completion_log_likelihood(
         fitted: the result whose ``topic_item`` and mean θ are used.
         scored: the D documents' occurrences to score.
     """
-    mean_theta = fitted.doc_topic.mean(axis=0, dtype=np.float64)
-    theta = np.where(theta.sum(axis=1, keepdims=True) > 0, theta, mean_theta)
+    theta = np.where(theta.sum(axis=1, keepdims=True) > 0, theta, fitted.shares)
     theta = theta / np.maximum(theta.sum(axis=1, keepdims=True), np.finfo(float).tiny)
     beta = np.asarray(fitted.topic_item, dtype=np.float64)
     matrix = scored.matrix.tocsr()

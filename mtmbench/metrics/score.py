@@ -72,12 +72,7 @@ def score_result(
     Raises:
         InputError: the result is of another corpus.
     """
-    given = result.corpus.get("revision")
-    if given is not None and given != corpus.revision:
-        raise InputError(
-            f"the result was fitted on corpus {result.corpus.get('name')!r} of revision {given}, "
-            f"not on {corpus.name!r} of revision {corpus.revision}"
-        )
+    result.check_corpus(corpus)
     context = _context(corpus, views, siblings, kinds={"words", result.items.kind})
     return _table(result, context, metrics, has_theta=True)
 

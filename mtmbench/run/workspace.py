@@ -193,7 +193,7 @@ class Workspace:
         result = self._model(cell).fit(views, seed=cell.seed)
         result.save(result_path(self.folder, cell.key))
         words, _ = self._projection(cell.key, cell.corpus, result)
-        shares = result.doc_topic.mean(axis=0, dtype=float)
+        shares = result.shares
         topics = [
             {"items": items, "words": words[k], "share": round(float(shares[k]), 6)}
             for k, items in enumerate(result.top_labels(_TOPIC_ITEMS))

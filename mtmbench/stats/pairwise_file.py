@@ -1,20 +1,27 @@
-"""Rating of any pairwise file: CSV in, ratings as a table and as JSON out."""
+"""Rating of any comparisons: a CSV file or a data frame in, ratings as a table and as JSON out."""
 
 from __future__ import annotations
 
 import csv
 import difflib
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from mtmbench.core.errors import InputError
+from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import rounded, seed_from
 from mtmbench.stats.rate import RatingTable, TieModel, rate
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REQUIRED = ("a", "b", "outcome")
 OPTIONAL = ("cluster",)
 SCORES = {"a": 1.0, "tie": 0.5, "b": 0.0}
+
+_Rows = Iterator[tuple[str, Mapping[str, str]]]
+"""Where a comparison stands, for messages, and its cells by column."""
 
 
 def rate_file(
@@ -26,30 +33,45 @@ def rate_file(
     are resampled together; without it every row is its own cluster. Other columns are not read.
     The bootstrap's seed derives from the content, so the same file gives the same table.
 
+    Args:
+        path: the file.
+        n_bootstrap: number of resamples, at least 2.
+        confidence: level of the intervals.
+        ties: as half a win each, or by Davidson's model.
+
     Returns:
         The table, rows by name.
 
     Raises:
         InputError: the file cannot be read, lacks a column or holds a wrong value; the message
-            names file and line.
+            names file and line. Or a setting is wrong.
+        UnknownNameError: there is no such model of ties.
         NotRateableError: the outcomes do not determine ratings; the message names who is cut off.
     """
-    left, right, score, group = _read(Path(path))
-    names = sorted({*left, *right})
-    index = {name: i for i, name in enumerate(names)}
-    clusters = {name: i for i, name in enumerate(dict.fromkeys(group))}
-    table = rate(
-        names,
-        [index[name] for name in left],
-        [index[name] for name in right],
-        score,
-        [clusters[name] for name in group],
-        seed=seed_from("rate", left, right, score, group),
-        n_bootstrap=n_bootstrap,
-        confidence=confidence,
-        ties=ties,
-    )
-    return table.require_rateable()
+    path = Path(path)
+    empty = f"{path} has no comparisons below its header"
+    return _rated(_file_rows(path), empty, n_bootstrap, confidence, ties)
+
+
+def rate_frame(
+    frame: pd.DataFrame,
+    *,
+    n_bootstrap: int = 1000,
+    confidence: float = 0.95,
+    ties: TieModel = "half",
+) -> RatingTable:
+    """Rates the competitors of a data frame; see :func:`rate_file`, whose columns it has.
+
+    Cells are read as texts, so that a frame has the table of the file that holds its rows.
+
+    Raises:
+        InputError: a column is missing or holds a wrong value; the message names the row by its
+            index. Or a setting is wrong.
+        UnknownNameError: there is no such model of ties.
+        NotRateableError: the outcomes do not determine ratings.
+    """
+    empty = "the data frame has no comparisons"
+    return _rated(_frame_rows(frame), empty, n_bootstrap, confidence, ties)
 
 
 def rating_json(table: RatingTable) -> str:
@@ -85,23 +107,57 @@ def rating_rows(table: RatingTable) -> list[dict[str, Any]]:
     ]
 
 
-def _read(path: Path) -> tuple[list[str], list[str], list[float], list[str]]:
+def _rated(
+    rows: _Rows, empty: str, n_bootstrap: int, confidence: float, ties: TieModel
+) -> RatingTable:
+    if ties not in get_args(TieModel):
+        raise UnknownNameError("model of ties", str(ties), get_args(TieModel))
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence must lie between 0 and 1, not {confidence!r}")
+    if n_bootstrap < 2:
+        raise InputError(f"there must be at least 2 resamples, not {n_bootstrap!r}")
     left: list[str] = []
     right: list[str] = []
     score: list[float] = []
     group: list[str] = []
+    for n, (where, row) in enumerate(rows):
+        _check_row(where, row)
+        left.append(row["a"])
+        right.append(row["b"])
+        score.append(SCORES[row["outcome"]])
+        # A file without blank lines has its first comparison in line 2.
+        group.append(row.get("cluster", str(n + 2)))
+    if not left:
+        raise InputError(empty)
+    names = sorted({*left, *right})
+    index = {name: i for i, name in enumerate(names)}
+    clusters = {name: i for i, name in enumerate(dict.fromkeys(group))}
+    table = rate(
+        names,
+        [index[name] for name in left],
+        [index[name] for name in right],
+        score,
+        [clusters[name] for name in group],
+        seed=seed_from("rate", left, right, score, group),
+        n_bootstrap=n_bootstrap,
+        confidence=confidence,
+        ties=ties,
+    )
+    return table.require_rateable()
+
+
+def _file_rows(path: Path) -> _Rows:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
-            columns = _columns(path, next(reader, []))
+            columns = _columns(f"{path}, line 1", next(reader, []))
             for cells in reader:
                 if not cells:
                     continue
-                row = _row(path, reader.line_num, columns, cells)
-                left.append(row["a"])
-                right.append(row["b"])
-                score.append(SCORES[row["outcome"]])
-                group.append(row.get("cluster", str(reader.line_num)))
+                where = f"{path}, line {reader.line_num}"
+                if len(cells) != len(columns):
+                    raise InputError(f"{where}: {len(cells)} cells for {len(columns)} columns")
+                yield where, {n: cell.strip() for n, cell in zip(columns, cells, strict=True)}
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -109,40 +165,46 @@ def _read(path: Path) -> tuple[list[str], list[str], list[float], list[str]]:
         raise InputError(f"{path}, near line {line}: not UTF-8 ({error.reason})") from error
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
-    if not left:
-        raise InputError(f"{path} has no comparisons below its header")
-    return left, right, score, group
 
 
-def _columns(path: Path, header: list[str]) -> list[str]:
+def _frame_rows(frame: pd.DataFrame) -> _Rows:
+    columns = _columns("the data frame", [str(name) for name in frame.columns])
+    kept = [i for i, name in enumerate(columns) if name in (*REQUIRED, *OPTIONAL)]
+    part = frame.iloc[:, kept]
+    cells = zip(part.itertuples(name=None), part.isna().to_numpy(), strict=True)
+    for (label, *values), missing in cells:
+        texts = [
+            "" if gone else str(value).strip() for value, gone in zip(values, missing, strict=True)
+        ]
+        yield (
+            f"row {label!r} of the data frame",
+            dict(zip([columns[i] for i in kept], texts, strict=True)),
+        )
+
+
+def _columns(where: str, header: Sequence[str]) -> list[str]:
     columns = [name.strip() for name in header]
     known = (*REQUIRED, *OPTIONAL)
     for name in columns:
         if name in known and columns.count(name) > 1:
-            raise InputError(f"{path}, line 1: column {name!r} occurs twice")
+            raise InputError(f"{where}: column {name!r} occurs twice")
         near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.75)
         if name not in known and near:
-            raise InputError(f"{path}, line 1: unknown column {name!r}; did you mean {near[0]!r}?")
+            raise InputError(f"{where}: unknown column {name!r}; did you mean {near[0]!r}?")
     missing = [name for name in REQUIRED if name not in columns]
     if missing:
         raise InputError(
-            f"{path}, line 1: no column {', '.join(map(repr, missing))}; the header must have "
+            f"{where}: no column {', '.join(map(repr, missing))}; the header must have "
             "a,b,outcome and may have cluster"
         )
     return columns
 
 
-def _row(path: Path, line: int, columns: list[str], cells: list[str]) -> dict[str, str]:
-    if len(cells) != len(columns):
-        raise InputError(f"{path}, line {line}: {len(cells)} cells for {len(columns)} columns")
-    row = {name: cell.strip() for name, cell in zip(columns, cells, strict=True)}
-    for name in ("a", "b", *(name for name in OPTIONAL if name in columns)):
-        if not row[name]:
-            raise InputError(f"{path}, line {line}: column {name!r} is empty")
+def _check_row(where: str, row: Mapping[str, str]) -> None:
+    for name in ("a", "b", *OPTIONAL):
+        if row.get(name) == "":
+            raise InputError(f"{where}: column {name!r} is empty")
     if row["outcome"] not in SCORES:
-        raise InputError(
-            f"{path}, line {line}: outcome {row['outcome']!r} is not one of 'a', 'b', 'tie'"
-        )
+        raise InputError(f"{where}: outcome {row['outcome']!r} is not one of 'a', 'b', 'tie'")
     if row["a"] == row["b"]:
-        raise InputError(f"{path}, line {line}: {row['a']!r} is compared with itself")
-    return row
+        raise InputError(f"{where}: {row['a']!r} is compared with itself")

@@ -87,6 +87,5 @@ class Made:
 
 def largest_topics(result: TopicResult, n: int) -> list[int]:
     """Returns the ``n`` topics of largest mean share, largest first; empty ones are left out."""
-    shares = result.doc_topic.mean(axis=0, dtype=float)
     whole = result.item_weights.sum(axis=1) > 0
-    return [int(k) for k in np.argsort(-shares, kind="stable") if whole[k]][:n]
+    return [int(k) for k in np.argsort(-result.shares, kind="stable") if whole[k]][:n]

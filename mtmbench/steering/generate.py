@@ -120,21 +120,21 @@ def generate(
     lm: CausalLM,
     jobs: Sequence[Job],
     sampling: Sampling,
-    store: RunStore,
+    store: RunStore | None = None,
     *,
     batch_rows: int = 32,
     progress: Progress | None = None,
 ) -> list[Generation]:
     """Returns the text of every job, from the store or made now.
 
-    Jobs of different topics, λ and prompts share batches. Every batch is durable in the store once
+    Jobs of different topics, λ and prompts share batches. With a store every batch is durable once
     it is made, so that work killed halfway goes on where it stopped.
 
     Args:
         lm: the language model.
         jobs: what to generate; equal ones are one text.
         sampling: how.
-        store: where the texts are kept.
+        store: where the texts are kept; None keeps nothing.
         batch_rows: texts made at one time.
         progress: told how many of how many texts are there.
 
@@ -147,9 +147,8 @@ def generate(
     for push in {id(push.vector): push for job in jobs for push in job.pushes}.values():
         check_model(push, lm)
     keys = [generation_key(lm, job, sampling) for job in jobs]
-    found = {
-        record.key: _from_payload(record.key, record.payload) for record in store.records(keys)
-    }
+    known = [] if store is None else store.records(keys)
+    found = {record.key: _from_payload(record.key, record.payload) for record in known}
     todo = {key: job for key, job in zip(keys, jobs, strict=True) if key not in found}
     starts = dict(zip(todo, _prompt_ids(lm, list(todo.values()), sampling), strict=True))
     # Prompts of a length share batches, so that little is padding; a place needs one hook.
@@ -161,15 +160,13 @@ def generate(
             lm, [starts[key] for key in batch], [todo[key].pushes for key in batch], sampling,
             [seed_from("generation", key) for key in batch],
         )  # fmt: skip
-        records = []
         for key, drawn in zip(batch, made, strict=True):
-            job = todo[key]
             found[key] = Generation(
-                key, job.prompt, _new_text(lm, starts[key], drawn.ids), drawn.ids, drawn.ended,
-                drawn.mean_change,
+                key, todo[key].prompt, _new_text(lm, starts[key], drawn.ids), drawn.ids,
+                drawn.ended, drawn.mean_change,
             )  # fmt: skip
-            records.append((_record(lm, job, sampling, found[key]), RunInfo()))
-        store.add(records)
+        if store is not None:
+            store.add([(_record(lm, todo[key], sampling, found[key]), RunInfo()) for key in batch])
         if progress is not None:
             progress(len(found), len(set(keys)))
     return [found[key] for key in keys]

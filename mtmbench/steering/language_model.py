@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mtmbench.core.errors import InputError
+from mtmbench.features.base import FeatureSource
 from mtmbench.features.sae.backbone import HuggingFaceBackbone, TokenIds
+from mtmbench.features.sae.source import StoredFeatures
 
 if TYPE_CHECKING:
     import torch
@@ -126,3 +128,14 @@ class CausalLM:
     def _cache_name(self) -> str:
         # Renamed in transformers 5.
         return "cache" if "cache" in self._accepted else "past_key_values"
+
+
+def language_model(source: FeatureSource) -> tuple[StoredFeatures, CausalLM]:
+    """Returns a feature source with the causal language model that its features are of.
+
+    Raises:
+        InputError: there is no language model behind it, or one that generates no text.
+    """
+    if isinstance(source, StoredFeatures) and isinstance(source.backbone, HuggingFaceBackbone):
+        return source, CausalLM(source.backbone)
+    raise InputError(f"feature source {source.name!r} has no language model that can be steered")

@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from mtmbench.core.cards import FeatureSpec, SteeringSpec, Suite
+from mtmbench.core.cards import SteeringSpec, Suite
 from mtmbench.core.cells import FitCell
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Views
-from mtmbench.features.registry import FEATURES
-from mtmbench.features.sae.backbone import HuggingFaceBackbone
-from mtmbench.features.sae.source import StoredFeatures
+from mtmbench.features.registry import feature_source
 from mtmbench.judges.base import EMPTY_TOPIC
 from mtmbench.judges.ledger import LEDGER
 from mtmbench.judges.panel import Panel
@@ -29,7 +27,7 @@ from mtmbench.run.workspace import Workspace, WorkspaceSpec, result_path
 from mtmbench.steering.experiment import Experiment
 from mtmbench.steering.generate import Progress
 from mtmbench.steering.gguf_file import export_gguf
-from mtmbench.steering.language_model import CausalLM
+from mtmbench.steering.language_model import language_model
 from mtmbench.steering.rows import experiment_rows, unit_vectors
 from mtmbench.steering.table import write_table
 from mtmbench.steering.weights import with_frequencies
@@ -115,7 +113,8 @@ def experiments(
     steered = _steered(suite, spec)
     plan = make_plan(steered, data_dir=data_dir, plugins=plugins)
     cells = _cells(plan, spec)
-    source, lm = _language_model(steered.features)
+    features = steered.features
+    source, lm = language_model(feature_source(features.source, features.params))
     place = folder if spec.features is None else folder / STORE
     workspace = Workspace(WorkspaceSpec(steered, plan.specs, place, plan.data_dir, plan.plugins))
     names = [*spec.judges, *([] if spec.axbench is None else [spec.axbench])]
@@ -206,13 +205,6 @@ def _cells(plan: Plan, spec: SteeringSpec) -> list[FitCell]:
     if not chosen:
         raise InputError(f"suite {plan.suite.name!r} has no model over features to steer by")
     return list(chosen.values())
-
-
-def _language_model(spec: FeatureSpec) -> tuple[StoredFeatures, CausalLM]:
-    source = FEATURES.get(spec.source)(**spec.params)
-    if isinstance(source, StoredFeatures) and isinstance(source.backbone, HuggingFaceBackbone):
-        return source, CausalLM(source.backbone)
-    raise InputError(f"feature source {spec.source!r} has no language model that can be steered")
 
 
 def _words(result: TopicResult, views: Views) -> list[str]:

@@ -231,12 +231,8 @@ def feature_origin(result: TopicResult, sae: SAE) -> Origin:
     Raises:
         InputError: the result is over words, or over the features of another SAE.
     """
+    check_over_features(result)
     source = result.items.source
-    if result.items.kind != "features":
-        raise InputError(
-            f"model {result.model!r} is over {result.items.kind}, which have no directions; "
-            "steering needs a model over SAE features"
-        )
     if source.get("sae_hash") != sae.revision:
         raise InputError(
             f"model {result.model!r} was fitted on features of SAE {source.get('sae')!r} with hash "
@@ -250,6 +246,19 @@ def feature_origin(result: TopicResult, sae: SAE) -> Origin:
         model=result.model,
         result=result.revision,
     )
+
+
+def check_over_features(result: TopicResult) -> None:
+    """Checks that a result's items have directions.
+
+    Raises:
+        InputError: they are words.
+    """
+    if result.items.kind != "features":
+        raise InputError(
+            f"model {result.model!r} is over {result.items.kind}, which have no directions; "
+            "steering needs a model over SAE features"
+        )
 
 
 def check_topic(result: TopicResult, topic: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
+from support.tables import shown_tables
 
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import canonical_json, content_hash, plain, seed_from, write_atomically
@@ -203,6 +204,32 @@ class TestTopicResult:
     def test_refusals(self, changes: dict[str, object], message: str) -> None:
         with pytest.raises(InputError, match=message):
             result(**changes)
+
+    def test_shares_are_means_over_all_documents(self) -> None:
+        theta = np.array([[0.5, 0.5], [0, 0], [1, 0]], dtype=np.float32)
+        assert result(doc_topic=theta, outlier=None).shares.tolist() == [0.5, 1 / 6]
+
+    def test_it_says_what_it_is_in_a_line(self) -> None:
+        given = result()
+        assert repr(given) == "TopicResult(lda, K = 2, 3 documents of c)"
+
+    def test_a_notebook_shows_topics_share_and_top_items_escaped(self) -> None:
+        items = ItemSpace("features", ("1", "2", "3"), ("<script>x()</script>", "b & c", "C"))
+        given = result(items=items, model="<i>m</i>")
+        (table,) = shown_tables(given._repr_html_())
+        assert table.caption == "<i>m</i> · K = 2 · 3 documents of c"
+        (first, second) = given.doc_topic.mean(axis=0)
+        assert table.rows == [
+            ["topic", "share", "top items"],
+            ["0", f"{first:.3f}", "C, <script>x()</script>, b & c"],
+            ["1", f"{second:.3f}", "<script>x()</script>"],
+        ]
+
+    def test_the_corpus_is_checked_where_the_result_names_one(self) -> None:
+        result(corpus={"name": "c", "revision": CORPUS.revision}).check_corpus(CORPUS)
+        result(corpus={}).check_corpus(CORPUS)
+        with pytest.raises(InputError, match="fitted on corpus 'lee' of revision 7, not on 'c'"):
+            result(corpus={"name": "lee", "revision": "7"}).check_corpus(CORPUS)
 
 
 class TestRecord:

@@ -1,16 +1,18 @@
-"""``mtmbench rate FILE.csv``: what it reads, what it refuses, what it writes."""
+"""``mtmbench rate FILE.csv``, and data frames: what is read, what refused, what written."""
 
 from __future__ import annotations
 
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from mtmbench.core.errors import InputError, NotRateableError
-from mtmbench.stats.pairwise_file import rate_file, rating_json
+from mtmbench.core.errors import InputError, NotRateableError, UnknownNameError
+from mtmbench.stats.pairwise_file import rate_file, rate_frame, rating_json
 
 SMALL = "a,b,outcome\nx,y,a\nx,y,a\nx,y,tie\ny,x,a\nx,y,b\n"
 
@@ -123,3 +125,82 @@ def test_an_undetermined_file_is_refused_naming_who_is_cut_off(tmp_path: Path) -
     path = write(tmp_path / "u.csv", "a,b,outcome\nstar,x,a\nstar,y,a\nx,y,a\ny,x,a\n")
     with pytest.raises(NotRateableError, match=r"\[star\] \(never lost"):
         rate_file(path)
+
+
+def test_blank_lines_and_quoted_line_ends_change_no_number(tmp_path: Path) -> None:
+    """Without clusters the seed of the bootstrap is of the rows, not of the lines they stand in."""
+    rows = "".join(f"x,y,{'aab'[i % 3]},r{i}\n" for i in range(20))
+    plain = rate_file(write(tmp_path / "p.csv", f"a,b,outcome,remark\n{rows}"))
+    text = rows.replace(",r3\n", ',"r\n3"\n').replace(",r7\n", ",r7\n\n\n")
+    assert rating_json(rate_file(write(tmp_path / "b.csv", f"a,b,outcome,remark\n{text}"))) == (
+        rating_json(plain)
+    )
+
+
+class TestFrames:
+    @pytest.mark.parametrize("clusters", [False, True])
+    def test_a_frame_has_the_table_of_its_file(self, tmp_path: Path, clusters: bool) -> None:
+        random = np.random.default_rng(1)
+        frame = pd.DataFrame(
+            {
+                "remark": [None, "b"] * 40,
+                "outcome": random.choice(["a", "b", "tie"], size=80),
+                "b": random.choice(["y", "z"], size=80),
+                "a": random.choice(["x", 7], size=80),
+            },
+            index=[f"i{n}" for n in range(80)],
+        )
+        if clusters:
+            frame["cluster"] = random.integers(0, 12, size=80)
+        frame.to_csv(tmp_path / "f.csv", index=False)
+        for ties in ("half", "davidson"):
+            options: dict[str, Any] = {"ties": ties, "confidence": 0.9, "n_bootstrap": 200}
+            given = rate_frame(frame, **options)
+            read = rate_file(tmp_path / "f.csv", **options)
+            assert given.rows == read.rows
+            assert (given.n_clusters, given.confidence) == (12 if clusters else 80, 0.9)
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"outcome": ["a", "left"]}, "row 'r1' of the data frame: outcome 'left' is not one"),
+            ({"outcome": ["a", None]}, "row 'r1' of the data frame: outcome '' is not one"),
+            ({"a": ["x", "y"]}, "row 'r1' of the data frame: 'y' is compared with itself"),
+            ({"a": ["x", float("nan")]}, "row 'r1' of the data frame: column 'a' is empty"),
+            ({"cluster": [1, pd.NA]}, "row 'r1' of the data frame: column 'cluster' is empty"),
+            ({"clusters": [1, 2]}, "the data frame: unknown column 'clusters'; did you mean"),
+        ],
+    )
+    def test_wrong_values_are_named_with_their_row(
+        self, changes: dict[str, Any], message: str
+    ) -> None:
+        good = {"a": ["x", "x"], "b": ["y", "y"], "outcome": ["a", "b"]}
+        with pytest.raises(InputError, match=message):
+            rate_frame(pd.DataFrame({**good, **changes}, index=["r0", "r1"]))
+
+    def test_missing_and_doubled_columns_and_no_rows(self) -> None:
+        frame = pd.DataFrame({"a": ["x"], "b": ["y"], "outcome": ["a"]})
+        with pytest.raises(InputError, match="the data frame: no column 'outcome'"):
+            rate_frame(frame[["a", "b"]])
+        with pytest.raises(InputError, match="the data frame: column 'a' occurs twice"):
+            rate_frame(frame[["a", "a", "b", "outcome"]])
+        with pytest.raises(InputError, match="the data frame has no comparisons"):
+            rate_frame(frame.iloc[:0])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"confidence": 95}, "confidence must lie between 0 and 1, not 95"),
+        ({"n_bootstrap": 1}, "there must be at least 2 resamples, not 1"),
+    ],
+)
+def test_wrong_settings_are_named(tmp_path: Path, settings: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        rate_file(write(tmp_path / "f.csv", SMALL), **settings)
+
+
+def test_an_unknown_model_of_ties_is_no_model(tmp_path: Path) -> None:
+    ties: Any = "davison"
+    with pytest.raises(UnknownNameError, match="model of ties 'davison'; did you mean 'davidson'"):
+        rate_file(write(tmp_path / "f.csv", SMALL), ties=ties)

@@ -166,6 +166,14 @@ def test_what_is_there_is_not_made_again(lm, tmp_path, monkeypatch):
     assert told[-1] == (12, 12)
 
 
+def test_without_a_store_the_texts_are_the_same_and_nothing_is_kept(lm, store):
+    jobs, sampling = jobs_of(lm), Sampling(max_tokens=4)
+    told = []
+    alone = generate(lm, jobs, sampling, progress=lambda done, of: told.append((done, of)))
+    assert alone == generate(lm, jobs, sampling, store)
+    assert (told[0], told[-1]) == ((0, 12), (12, 12))
+
+
 def test_the_record_says_all(lm, store):
     job = Job("w1 w2", 3, (pushed(lm, 0, 2.5),), lead="w9 ")
     sampling = Sampling(max_tokens=3, seed=4)

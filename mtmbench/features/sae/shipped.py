@@ -140,6 +140,25 @@ class TinyLMFeatures(ShippedFeatures):
         return tinylm_backbone()
 
 
+def shipped_source(source: Mapping[str, Any]) -> ShippedFeatures | None:
+    """Returns the embedded source of a backbone and an SAE; None if none that ships has both.
+
+    Args:
+        source: says which, as ``source`` of an item space does: "backbone", "backbone_revision",
+            "sae_hash".
+    """
+    shipped: tuple[ShippedFeatures, ...] = (TinyLMFeatures(), MiniLMFeatures())
+    for found in shipped:
+        # The name first: a revision is a hash over all weights.
+        if (
+            source.get("backbone") == found.backbone.name
+            and source.get("backbone_revision") == found.backbone.revision
+            and source.get("sae_hash") in {found.folder(n).sae.revision for n in found.sae_names()}
+        ):
+            return found
+    return None
+
+
 @cache
 def tinylm_backbone() -> HuggingFaceBackbone:
     """Returns this process's small causal LM."""

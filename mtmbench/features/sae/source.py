@@ -119,6 +119,21 @@ class StoredFeatures(LocatingSource):
             self._folders[name] = self.load_folder(name)
         return self._folders[name]
 
+    def folder_of(self, sae_hash: str) -> SAEFolder:
+        """Returns the SAE of this content hash.
+
+        Raises:
+            InputError: none of the source's SAEs has it.
+        """
+        for name in self.sae_names():
+            folder = self.folder(name)
+            if folder.sae.revision == sae_hash:
+                return folder
+        raise InputError(
+            f"feature source {self.name!r} has no SAE with hash {sae_hash!r}; it has "
+            + ", ".join(f"{name}: {self.folder(name).sae.revision}" for name in self.sae_names())
+        )
+
     def describe(self, setting: str = "default") -> dict[str, Any]:
         """Returns backbone, hook point, SAE and its hash, window, threshold and filter limits."""
         named = self._named(setting)
