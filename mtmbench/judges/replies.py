@@ -1,9 +1,11 @@
 r"""How a judge's reply states its answer: one engine, and every grammar that is built on it.
 
-A reply may reason, and ends in a line ``NAME: value``. Where a grammar says so it may also be, as a
-whole, a JSON object ``{"name": value}``; beside the value a string ``"reason"`` may stand, other
-keys may not. Nothing else counts, and a reply that states two different things is unparsed: never
-a tie, a zero or a guess.
+A reply may reason, and ends in a line ``NAME: value``. Where a grammar says so it may also end in a
+JSON object ``{"name": value}`` that begins a line, bare or in a code fence; other keys may stand
+beside it. What stands between ``<think>`` and ``</think>`` says nothing, and a reply that breaks
+off in there is none. The marks of Markdown around a line, its name or its value say nothing, nor
+does a full stop at its end. Nothing else counts, and a reply that states two different things is
+unparsed: never a tie, a zero or a guess.
 
 Lines end at ``\n``, ``\r\n`` and ``\r`` alone: a model may write U+2028 inside a sentence.
 """
@@ -14,10 +16,14 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from functools import cached_property
+from itertools import islice
+from typing import Any, Literal, TypeVar
 
 from mtmbench.features.labels import CLASSES, NO_CLASS
 from mtmbench.judges.base import QuestionKind, Verdict
+
+_V = TypeVar("_V", bound=str)
 
 Decision = Literal["A", "B", "tie"]
 DECISIONS: tuple[Decision, ...] = ("A", "B", "tie")
@@ -45,11 +51,12 @@ class _Form:
         name: what stands before the colon; in small letters it is the key of the JSON object.
         value: regular expression of what stands after it.
         read: makes of that what the JSON object would hold.
-        elsewhere: regular expressions whose one group is a value that is stated as well, wherever
-            in the reply it stands; without any, only whole lines of this form state one.
-        json: may the reply be the JSON object? "alone": one that opens a brace is read as nothing
+        elsewhere: regular expressions whose one group that matches is a value that is stated as
+            well, wherever in the reply it stands; without any, only whole lines of this form do.
+        json: may the reply end in a JSON object? "alone": one that opens a brace is read as nothing
             else.
-        keys_twice: a key of the object may stand twice, and its last value counts.
+        words: the value is free text, in which brackets and a full stop are the value's own.
+        any_case: the name, and values that are words, may be written in any case.
     """
 
     name: str
@@ -57,28 +64,114 @@ class _Form:
     read: Callable[[str], object] = str
     elsewhere: tuple[str, ...] = ()
     json: Literal["never", "also", "alone"] = "also"
-    keys_twice: bool = False
+    words: bool = False
+    any_case: bool = False
+
+    @cached_property
+    def line(self) -> re.Pattern[str]:
+        """A whole line that states a value: the one group that is not empty."""
+        value = f"({self.value})"
+        if not self.words:
+            quoted = "|".join(rf"{re.escape(a)}{value}{re.escape(b)}" for a, b in _AROUND)
+            value = rf"(?:{value}|{quoted}){_MARK}[.。]?"
+        name = rf"(?:#{{1,6}}[ \t]+|>[ \t]*|[-*+][ \t]+)?{_MARK}{self.name}{_MARK}"
+        flags = re.IGNORECASE if self.any_case else 0
+        return re.compile(rf"{name}[ \t]*[:：]{_MARK}[ \t]*{_MARK}{value}{_MARK}", flags)
+
+    def on(self, line: str) -> str | None:
+        """Returns what a line states; None if it is not of this form."""
+        found = self.line.fullmatch(line)
+        if found is None:
+            return None
+        said = next(group for group in found.groups() if group is not None)
+        return _unmarked(said, line) if self.words else said
+
+
+_MARK = r"(?:\*{1,3}|_{1,3}|`)?"
+_MARKS = ("***", "**", "*", "___", "__", "_", "`")
+_AROUND = (("[", "]"), ("(", ")"), ('"', '"'), ("'", "'"), ("“", "”"))
+
+_TAG = re.compile(
+    r"<(/?)(?:think|thinking|thought|reasoning|reflection|scratchpad)>", re.IGNORECASE
+)
+_END = re.compile(r"(?:<\|[\w-]{1,40}\|>|</s>|<eos>|<end_of_turn>)\Z")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
+_MOST_OBJECTS = 20
+"""So many lines that open a brace are tried for the beginning of the JSON object."""
+
+
+def outside_reasoning(text: str) -> str | None:
+    """Returns a reply without what stands between tags of reasoning; None if that never ends.
+
+    A template may have opened the tag in the prompt, so that a reply begins inside it; a second
+    end without a beginning is not understood, and None.
+    """
+    said, depth, since = "", 0, 0
+    for number, tag in enumerate(_TAG.finditer(text)):
+        if tag[1]:
+            if depth == 0 and number > 0:
+                return None
+            depth = max(0, depth - 1)
+        else:
+            said += text[since : tag.start()] if depth == 0 else ""
+            depth += 1
+        since = tag.end()
+    return None if depth else said + text[since:]
 
 
 def _stated(text: str, form: _Form) -> Any:
     """Returns the value that a reply states, None if it is unparsed."""
-    reply = text.strip()
+    outside = outside_reasoning(text)
+    if outside is None:
+        return None
+    reply = _trimmed(_INVISIBLE.sub("", outside))
     lines = _lines(reply)
-    line = re.compile(rf"{form.name}:[ \t]*({form.value})")
-    said = {found[1] for each in lines if (found := line.fullmatch(each))}
+    said = {found for each in lines if (found := form.on(each)) is not None}
     for pattern in form.elsewhere:
-        said.update(re.findall(pattern, reply))
-    if form.json != "never" and reply.startswith("{"):
-        value = _in_object(reply, form)
-        if value is not None or form.json == "alone":
-            return value if all(other == value for other in said) else None
-    last = line.fullmatch(lines[-1])
-    return form.read(last[1]) if last is not None and said == {last[1]} else None
+        said.update(next(filter(None, m.groups())) for m in re.finditer(pattern, reply, re.M))
+    if form.json != "never" and (opening := _object_at_end(reply)) is not None:
+        stated = _in_object(opening, form)
+        if stated is not None or form.json == "alone":
+            return stated if all(_same(other, stated, form) for other in said) else None
+    last = form.on(lines[-1])
+    if last is None or not all(_same(other, last, form) for other in said):
+        return None
+    return form.read(last)
+
+
+def _same(one: object, other: object, form: _Form) -> bool:
+    if form.any_case and isinstance(one, str) and isinstance(other, str):
+        return one.lower() == other.lower()
+    return one == other
+
+
+def _trimmed(reply: str) -> str:
+    """Returns a reply without white space and the tokens that end a turn, at its end."""
+    reply = reply.strip()
+    while found := _END.search(reply[-60:]):
+        reply = reply[: -len(found[0])].strip()
+    return reply
+
+
+def _object_at_end(reply: str) -> str | None:
+    """Returns what may be the JSON object in which a reply ends; None if no line opens one."""
+    if reply.endswith("```") and (opened := reply.rfind("```", 0, -3)) >= 0:
+        language, _, fenced = reply[opened + 3 : -3].partition("\n")
+        begins_line = opened == 0 or reply[opened - 1] == "\n"
+        return fenced.strip() if begins_line and language.strip().lower() in ("", "json") else None
+    if reply.endswith("}"):
+        for found in islice(re.finditer(r"^[ \t]*\{", reply, re.M), _MOST_OBJECTS):
+            try:
+                json.loads(reply[found.start() :])
+            except (ValueError, RecursionError):
+                continue
+            return reply[found.start() :].strip()
+    return reply if reply.startswith("{") else None
 
 
 def _in_object(reply: str, form: _Form) -> object:
     def keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        if len(dict(pairs)) < len(pairs) and not form.keys_twice:
+        if len({key.lower() for key, _ in pairs}) < len(pairs):
             raise ValueError("a key stands twice")
         return dict(pairs)
 
@@ -87,24 +180,38 @@ def _in_object(reply: str, form: _Form) -> object:
         stated = json.loads(reply, object_pairs_hook=keys)
     except (ValueError, RecursionError):
         return None
-    if not set(stated) <= {key, "reason"} or not isinstance(stated.get("reason", ""), str):
+    if not isinstance(stated, dict):
         return None
-    value: object = stated.get(key)
-    return value
+    return next((value for name, value in stated.items() if name.lower() == key), None)
 
 
 def _lines(reply: str) -> list[str]:
     return [line.strip() for line in re.split(r"\r\n|\r|\n", reply)]
 
 
+def _unmarked(words: str, line: str) -> str:
+    """Takes off the marks of Markdown that end with the line what they began in it."""
+    for mark in _MARKS:
+        begun = line[: len(line) - len(words)]
+        if words.endswith(mark) and (mark in begun or words.startswith(mark)):
+            words = words.removesuffix(mark).removeprefix(mark)
+    return words.strip()
+
+
 # Verdicts: which of two options, for matches, juries and steered texts.
 
 _DECIDED = "|".join(DECISIONS)
+_AFTER_NAME = rf"(?i:verdict){_MARK}[ \t]*[:：]{_MARK}[ \t]*{_MARK}[\[(\"'“]?"
 _VERDICT = _Form(
     "VERDICT",
     _DECIDED,
-    elsewhere=(rf"(?i:verdict):[ \t]*({_DECIDED})\b", rf'"verdict"\s*:\s*"({_DECIDED})"'),
+    elsewhere=(
+        # "verdict: a better set" begins with an article, not with a verdict.
+        rf"{_AFTER_NAME}(A|B|(?i:tie))\b|{_AFTER_NAME}([ab])(?=[\s.,;:!?)\]\"'”*_`]*$|[.,;!?)\]*])",
+        rf'(?i:"verdict"\s*:\s*"({_DECIDED})")',
+    ),
     json="alone",
+    any_case=True,
 )
 _VERDICT_SCHEMA = {
     "type": "object",
@@ -121,16 +228,12 @@ _VERDICT_SCHEMA = {
 def parse_verdict(text: str) -> Verdict:
     """Returns the verdict that a reply states, or "unparsed".
 
-    What every judge replies, model or proxy, goes through this. Two forms are a verdict:
-
-    * the whole reply is a JSON object ``{"verdict": "A" | "B" | "tie"}``, beside which a string
-      ``"reason"`` may stand;
-    * the last line of the reply is ``VERDICT: A``, ``VERDICT: B`` or ``VERDICT: tie``.
-
-    A reply that states another verdict anywhere, in either form, is unparsed.
+    What every judge replies, model or proxy, goes through this. The reply ends in the line
+    ``VERDICT: A``, ``VERDICT: B`` or ``VERDICT: tie``, in any case, or in a JSON object
+    ``{"verdict": …}`` with one of the three. A reply that states another verdict anywhere outside
+    reasoning, in either form, is unparsed.
     """
-    stated = _stated(text, _VERDICT)
-    return cast(Verdict, stated) if stated in DECISIONS else "unparsed"
+    return _one_of(DECISIONS, _stated(text, _VERDICT)) or "unparsed"
 
 
 def verdict_line(verdict: Decision) -> str:
@@ -231,17 +334,16 @@ def parse_topic_label(text: str, max_characters: int) -> str | None:
 
 # Does a feature's label match a document?
 
-_MATCH = _Form("MATCH", "|".join(MATCHES), json="alone", keys_twice=True)
+_MATCH = _Form("MATCH", "|".join(MATCHES), json="alone", any_case=True)
 
 
 def parse_match(text: str) -> Match | Literal["unparsed"]:
     """Returns what a reply says, "unparsed" if it says nothing clear.
 
-    Its last line is ``MATCH: yes``, ``no`` or ``unsure``, or it is a JSON object ``{"match": …}``,
-    beside which a string ``"reason"`` may stand; no other line says another thing.
+    It ends in ``MATCH: yes``, ``no`` or ``unsure``, in any case, or in a JSON object
+    ``{"match": …}``; no other line says another thing.
     """
-    stated = _stated(text, _MATCH)
-    return cast(Match, stated) if stated in MATCHES else "unparsed"
+    return _one_of(MATCHES, _stated(text, _MATCH)) or "unparsed"
 
 
 # What published studies asked people (ProxAnn, Hoyle et al. 2021) and models (AxBench).
@@ -292,6 +394,12 @@ def parse_axbench_rating(text: str) -> int | None:
 # What the grammars share.
 
 
+def _one_of(values: tuple[_V, ...], stated: object) -> _V | None:
+    """Returns which of the values a text states, whatever its case."""
+    said = stated.strip().lower() if isinstance(stated, str) else None
+    return next((value for value in values if value.lower() == said), None)
+
+
 def _line_alone(name: str, value: str, read: Callable[[str], object]) -> _Form:
     """A form for last lines alone; what begins like it anywhere is another statement."""
     return _Form(name, value, read, (rf"\b{name}:[ \t]*({value})",), json="never")
@@ -319,7 +427,7 @@ def _numbers(listed: str) -> list[int]:
 
 def _words(text: str, name: str) -> str:
     """The words after ``NAME:``, single-spaced and without quotation marks; "" if none are."""
-    stated = _stated(text, _Form(name, r"\S.*"))
+    stated = _stated(text, _Form(name, r"\S.*", words=True))
     words = " ".join(stated.split()) if isinstance(stated, str) else ""
     if len(words) > 1 and words[0] in "\"'“" and words[-1] in "\"'”":
         words = words[1:-1].strip()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from mtmbench.judges.replies import (
@@ -39,6 +41,43 @@ from mtmbench.judges.replies import (
         ("A is about hockey, and B is not.\n\nVERDICT: A\n\n", "A"),
         ("The verdict is clear.\r\nVERDICT: B\r\n", "B"),
         ("VERDICT: A\nOn reflection I stay with it.\nVERDICT: A", "A"),
+        # Any case.
+        ("verdict: a", "A"),
+        ("Verdict: Tie", "tie"),
+        ("VERDICT: TIE\nVERDICT: tie", "tie"),
+        ('{"Verdict": "b"}', "B"),
+        # Marks of Markdown, and other ends.
+        ("**VERDICT: A**", "A"),
+        ("**VERDICT:** A", "A"),
+        ("**VERDICT**: **B**", "B"),
+        ("### VERDICT: *tie*", "tie"),
+        ("- VERDICT: `A`", "A"),
+        ("> __VERDICT: B__", "B"),
+        ("VERDICT: A.", "A"),
+        ("**VERDICT: A.**", "A"),
+        ("**VERDICT: A**.", "A"),
+        ("VERDICT: [A]", "A"),
+        ('VERDICT: "B"', "B"),
+        ("VERDICT：A", "A"),
+        ("VERDICT: A\u200b", "A"),
+        ("VERDICT: A<|im_end|>", "A"),
+        ("VERDICT: B</s>\n", "B"),
+        # JSON in a fence, after other text, with more keys.
+        ('```json\n{"verdict": "A"}\n```', "A"),
+        ('```\n{"verdict": "A"}\n```', "A"),
+        ('```json\n{"verdict": "A"}', "A"),
+        ('Both are near.\n\n```JSON\n{\n  "verdict": "tie"\n}\n```', "tie"),
+        ('Both are near.\n{"verdict": "A"}', "A"),
+        ('{"verdict": "A", "confidence": 0.9}', "A"),
+        ('{"scores": {"A": 2, "B": 1}, "verdict": "A", "reason": 3}', "A"),
+        ('{"a": 1}\n{"verdict": "A"}', "A"),
+        # Reasoning says nothing.
+        ("<think>Maybe VERDICT: B</think>\nVERDICT: A", "A"),
+        ('<think>{"verdict": "B"}</think>{"verdict": "A"}', "A"),
+        ("<Thinking>\nVERDICT: B\n</Thinking>\n\n**VERDICT: A**", "A"),
+        ("Maybe VERDICT: B, or not.\n</think>\nVERDICT: A", "A"),
+        ("<think>a <think>VERDICT: B</think> b</think>VERDICT: A", "A"),
+        ("My verdict: a better set of topics is B's.\nVERDICT: B", "B"),
     ],
 )
 def test_what_is_a_verdict(reply: str, verdict: str) -> None:
@@ -54,29 +93,39 @@ def test_what_is_a_verdict(reply: str, verdict: str) -> None:
         "tie",
         "The answer is A.",
         "VERDICT: C",
-        "VERDICT: a",
-        "VERDICT: TIE",
-        "Verdict: A",
-        "VERDICT: A.",
+        "VERDICT: a better one",
+        "VERDICT: TIED",
+        "Verdict - A",
+        "VERDICT: A..",
+        "VERDICT: A!",
+        "VERDICT: [A",
+        "VERDICT: [A or B]",
+        "[[A]]",
         "VERDICT: A B",
         "VERDICT: A or B",
         "VERDICT:\nA",
-        "**VERDICT: A**",
+        "**My VERDICT: A**",
+        "**VERDICT: A or B**",
         "My VERDICT: A",
         "VERDICT: A\nI hope this helps.",
-        '{"verdict": "a"}',
+        "VERDICT: A<|im_end|>\nuser",
         '{"verdict": "A or B"}',
         '{"verdict": null}',
         '{"verdict": ["A"]}',
-        '{"Verdict": "A"}',
-        '{"verdict": "A", "confidence": 0.9}',
-        '{"verdict": "A", "reason": 3}',
+        '{"answer": {"verdict": "A"}}',
+        '{"verdict": {"A": 1}}',
         '{"verdict": "A"',
         '{"verdict": "A"} {"verdict": "A"}',
         '["A"]',
         '"A"',
         "{}",
-        '```json\n{"verdict": "A"}\n```',
+        '```json\n{"verdict": "A"}\n```\nI hope this helps.',
+        '```python\n{"verdict": "A"}\n```',
+        '{"verdict": "A"}\n\nExplanation: because.',
+        "<think>VERDICT: A</think>",
+        "<think>It is near.\nVERDICT: A",
+        "VERDICT: A\n<think>But what if",
+        "<think>a</think>VERDICT: B</think>VERDICT: A",
         'Here it is: {"verdict": "A"}',
         "{" * 5000,
         '{"a":' * 100_000,
@@ -97,6 +146,17 @@ def test_what_is_no_verdict(reply: str) -> None:
         '{"verdict": "A", "verdict": "B"}',
         '{"verdict": "A", "verdict": "A"}',
         '{"verdict": "A", "reason": "VERDICT: B"}',
+        '{"verdict": "A", "Verdict": "B"}',
+        "VERDICT: TIE\nVERDICT: A",
+        "verdict: b\nVERDICT: A",
+        "My verdict: b.\nVERDICT: A",
+        "**VERDICT: B**\nNo.\nVERDICT: A",
+        "**VERDICT:** B, at first.\nVERDICT: A",
+        'At first "Verdict": "tie".\nVERDICT: A',
+        "VERDICT: B\n<think>No.</think>\nVERDICT: A",
+        '```json\n{"verdict": "A"}\n```\nVERDICT: B',
+        'VERDICT: B\n```json\n{"verdict": "A"}\n```',
+        "VERDICT: [B]\nVERDICT: A",
     ],
 )
 def test_contradictory_verdicts_are_unparsed(reply: str) -> None:
@@ -120,6 +180,13 @@ def test_verdict_lines_parse_back() -> None:
         ("LABEL: same\nLABEL: same", "same"),
         ("LABEL: (none)", NO_LABEL),
         ("LABEL: " + "x" * 20, "x" * 20),
+        ("**LABEL:** ice", "ice"),
+        ("**LABEL: ice hockey**", "ice hockey"),
+        ("LABEL: *ice*", "ice"),
+        ("LABEL: snake_case_", "snake_case_"),
+        ("<think>LABEL: fire</think>LABEL: ice", "ice"),
+        ('{"label": "a", "more": 1}', "a"),
+        ('```json\n{"label": "ice"}\n```', "ice"),
     ],
 )
 def test_labels(reply: str, label: str) -> None:
@@ -129,10 +196,10 @@ def test_labels(reply: str, label: str) -> None:
 @pytest.mark.parametrize(
     "reply",
     [
-        "", "ice hockey", "LABEL:", "LABEL:   ", "label: ice", "**LABEL:** ice",
+        "", "ice hockey", "LABEL:", "LABEL:   ", "label: ice", "**My LABEL:** ice",
         "LABEL: " + "x" * 21, "LABEL: ice\nThat is all.", "LABEL: ice\nLABEL: fire",
         "LABEL: (dead)", "LABEL: (stop words) a", '{"label": ""}', '{"label": 3}',
-        '{"label": "a", "more": 1}', '{"label": "a", "label": "b"}', '{"label": "a"',
+        '{"more": {"label": "a"}}', '{"label": "a", "label": "b"}', '{"label": "a"',
         "My LABEL: ice", 'LABEL: ""', "LABEL: ...",
     ],
 )  # fmt: skip
@@ -275,11 +342,14 @@ def test_summary_and_label(text: str, expected: str | None) -> None:
         ('{"match": "unsure", "reason": "too short"}', "unsure"),
         ("MATCH: yes\nMATCH: no", "unparsed"),
         ("MATCH: yes\nthat is all", "unparsed"),
-        ("match: yes", "unparsed"),
+        ("match: yes", "yes"),
+        ("**MATCH: Yes.**", "yes"),
+        ("match: yesterday", "unparsed"),
         ("yes", "unparsed"),
         ('{"match": "maybe"}', "unparsed"),
         ('{"match": ["yes"]}', "unparsed"),
-        ('{"match": "yes", "label": "x"}', "unparsed"),
+        ('{"match": "yes", "label": "x"}', "yes"),
+        ('{"match": "yes", "Match": "no"}', "unparsed"),
         ("{", "unparsed"),
         ("", "unparsed"),
     ],
@@ -333,7 +403,8 @@ def test_hoyle_intruders_are_places() -> None:
         ("RATING: 2", 2), ("It is.\nRATING:  0 \n", 0), ("RATING: 1\nRATING: 1", 1),
         ("", None), ("2", None), ("RATING: 3", None), ("RATING: 1.5", None),
         ("rating: 0, I thought\nRATING: 2", None), ("RATING: 2\nThat is all.", None),
-        ("**RATING:** 2", None),
+        ("**RATING:** 2", 2), ("RATING: 2.", 2), ("RATING: 2.5", None),
+        ("<think>RATING: 0</think>RATING: 2", 2),
     ],
 )  # fmt: skip
 def test_axbench_ratings(reply: str, rating: int | None) -> None:
@@ -365,3 +436,24 @@ def test_no_other_character_ends_a_line(mark: str) -> None:
     assert parse_verdict(f"It is clear.{mark}VERDICT: A") == "unparsed"
     assert parse_level(f"It is clear.{mark}FIT: 3", "FIT", 5) is None
     assert parse_classes(f"1: none{mark}2: grammar", 2) is None
+
+
+def test_hostile_replies_take_no_time() -> None:
+    """100,000 characters that a pattern could go back and forth over."""
+    start = time.process_time()
+    for piece in (
+        "```json\n{",
+        "<think>",
+        "</think>",
+        " ",
+        "**",
+        "VERDICT: ",
+        "{\n",
+        '"verdict": ',
+        "<|",
+        "#",
+    ):
+        for end in ("", "VERDICT: A", "x"):
+            parse_verdict(piece * (100_000 // len(piece)) + end)
+            parse_label(piece * (100_000 // len(piece)) + end, 40)
+    assert time.process_time() - start < 5
