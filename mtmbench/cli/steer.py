@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from mtmbench.core.types import Progress as TextProgress
     from mtmbench.run.harness import Progress
-    from mtmbench.steering.generate import Progress as TextProgress
 
 EXIT_INTERRUPTED = 130
 

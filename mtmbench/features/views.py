@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from mtmbench.core.cards import WordSpec
-from mtmbench.core.types import Corpus, Counts, Views
+from mtmbench.core.types import Corpus, Counts, FloatArray, Progress, Views
 
 
 def make_views(
@@ -16,8 +15,8 @@ def make_views(
     source: str | None = "minilm",
     setting: str = "default",
     max_tokens: int | None = None,
-    params: Mapping[str, Any] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    params: Mapping[str, object] | None = None,
+    progress: Progress | None = None,
 ) -> Views:
     """Returns the views of a corpus; nothing is computed or loaded yet.
 
@@ -39,7 +38,7 @@ def make_views(
 
         return word_counts(corpus, words)
 
-    def make_embeddings() -> Any:
+    def make_embeddings() -> FloatArray:
         from mtmbench.features.embeddings import embed_texts
 
         return embed_texts(corpus.texts, progress=progress)
@@ -57,8 +56,8 @@ def _features(
     source: str | None,
     setting: str,
     max_tokens: int | None,
-    params: Mapping[str, Any] | None,
-    progress: Callable[[int, int], None] | None,
+    params: Mapping[str, object] | None,
+    progress: Progress | None,
 ) -> Callable[[], Counts] | None:
     if source is None:
         return None
@@ -70,9 +69,4 @@ def _features(
 
         raise UnknownNameError("feature setting", setting, origin.settings())
     more = {} if progress is None else {"progress": progress}
-
-    def make() -> Counts:
-        counts: Counts = origin.counts(corpus, setting=setting, max_tokens=max_tokens, **more)
-        return counts
-
-    return make
+    return lambda: origin.counts(corpus, setting=setting, max_tokens=max_tokens, **more)

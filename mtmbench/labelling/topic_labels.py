@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
@@ -23,7 +23,27 @@ from mtmbench.judges.topic_questions import (
 SCHEMA = 1
 
 
-def label_topics(topics: Sequence[Sequence[str]], judge: str, panel: Panel) -> dict[str, Any]:
+class TopicLabel(TypedDict):
+    """A topic's name, or None with why it has none: then ``reply`` is what the judge said."""
+
+    topic: int
+    label: str | None
+    status: str
+    items: list[str]
+    reply: NotRequired[str | None]
+
+
+class TopicLabels(TypedDict):
+    """The file of names, as :func:`label_topics` describes it."""
+
+    schema: int
+    topics: list[TopicLabel]
+    statuses: dict[str, int]
+    prompt: dict[str, str]
+    answers_by: dict[str, object]
+
+
+def label_topics(topics: Sequence[Sequence[str]], judge: str, panel: Panel) -> TopicLabels:
     """Has a judge name each topic in one to five words.
 
     Args:
@@ -42,23 +62,20 @@ def label_topics(topics: Sequence[Sequence[str]], judge: str, panel: Panel) -> d
     prompt = topic_template("topic_label")
     limit = prompt.settings["label_characters"]
 
-    async def job(asker: Asker) -> tuple[list[TopicAnswer[str]], dict[str, Any]]:
+    async def job(asker: Asker) -> tuple[list[TopicAnswer[str]], dict[str, object]]:
         labels = await ask_about_topics(
             asker, topics, prompt, lambda reply, _: parse_topic_label(reply, limit), kind="label"
         )
         return labels, asker.record()
 
     found, answered_by = panel.consult(judge, job)
-    rows = [
-        {
-            "topic": k,
-            "label": answer.value,
-            "status": answer.status,
-            "items": list(items),
-            **({} if answer.status == "ok" else {"reply": answer.reply}),
-        }
-        for k, (answer, items) in enumerate(zip(found, topics, strict=True))
-    ]
+    rows: list[TopicLabel] = []
+    for k, (answer, items) in enumerate(zip(found, topics, strict=True)):
+        rows.append(
+            {"topic": k, "label": answer.value, "status": answer.status, "items": list(items)}
+        )
+        if answer.status != "ok":
+            rows[k]["reply"] = answer.reply
     return {
         "schema": SCHEMA,
         "topics": rows,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mtmbench.core.errors import InputError
 
@@ -48,7 +48,7 @@ def human_correlations(path: Path) -> pandas.DataFrame:
     return pandas.DataFrame(rows, columns=["dataset", "metric", "human", "spearman", "n_topics"])
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
+def _read(path: Path) -> list[dict[str, object]]:
     wanted = {"dataset", *HUMAN_SCORES.values(), *STORED_SCORES.values()}
     opener = gzip.open if path.suffix == ".gz" else open
     topics = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
@@ -11,17 +10,17 @@ from mtmbench.metrics.base import ItemView, Metric, MetricValue
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.registry import METRICS
 
-Cell = tuple[str, ItemView | None, Mapping[str, Any]]
+MetricSetting = tuple[str, ItemView | None, Mapping[str, object]]
 """A metric's name, the item view it is played on, and its parameters."""
 
 
-def metric_cells(names: Sequence[str] = ()) -> list[Cell]:
+def metric_cells(names: Sequence[str] = ()) -> list[MetricSetting]:
     """Returns every cell of the named metrics (of all registered ones if none is named).
 
     Raises:
         UnknownNameError: a name is not registered.
     """
-    cells: list[Cell] = []
+    cells: list[MetricSetting] = []
     for name in names or METRICS.names():
         metric = METRICS.get(name)
         cells.extend(
@@ -35,7 +34,7 @@ def play_cell(
     context: MetricContext,
     name: str,
     view: ItemView | None,
-    params: Mapping[str, Any],
+    params: Mapping[str, object],
 ) -> MetricValue:
     """Computes one cell; what the context cannot offer makes the value missing, with the reason.
 
@@ -55,7 +54,7 @@ def play_cell(
 
 def play_metrics(
     result: TopicResult, context: MetricContext, names: Sequence[str] = ()
-) -> list[tuple[str, ItemView | None, Mapping[str, Any], MetricValue]]:
+) -> list[tuple[str, ItemView | None, Mapping[str, object], MetricValue]]:
     """Computes every cell of the named metrics, in the order of :func:`metric_cells`."""
     return [
         (name, view, params, play_cell(result, context, name, view, params))

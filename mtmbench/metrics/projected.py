@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Counts
 
 
 def projected_words(
-    doc_topic: NDArray[Any], word_counts: Counts, n: int = 10, min_df: int = 5
+    doc_topic: ArrayLike, word_counts: Counts, n: int = 10, min_df: int = 5
 ) -> tuple[list[list[str]], list[list[float]]]:
     """Returns the words that best tell each topic apart, strongest first.
 

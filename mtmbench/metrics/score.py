@@ -6,13 +6,22 @@ import json
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Corpus, Counts, FloatArray, ItemSpace, ViewName, Views
+from mtmbench.core.types import (
+    AnyArray,
+    Corpus,
+    Counts,
+    FloatArray,
+    ItemKind,
+    ItemSpace,
+    Views,
+)
 from mtmbench.metrics.base import ItemView, MetricValue
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.play import metric_cells, play_cell
@@ -28,7 +37,7 @@ _ENCODER = "minilm"
 def score_topics(
     topics: Sequence[Sequence[str]],
     corpus: Corpus,
-    theta: Any = None,
+    theta: ArrayLike | None = None,
     metrics: Sequence[str] = (),
 ) -> pandas.DataFrame:
     """Computes every metric for topics made elsewhere; no model is needed.
@@ -48,7 +57,7 @@ def score_topics(
             or non-finite weights.
     """
     result = topics_result(topics, corpus, theta)
-    kinds: tuple[ViewName, ...] = () if theta is None else ("words",)
+    kinds: tuple[ItemKind, ...] = () if theta is None else ("words",)
     context = _context(corpus, None, kinds=kinds)
     return _table(result, context, metrics, has_theta=theta is not None)
 
@@ -107,7 +116,7 @@ def score_file(topics: Path, corpus: Corpus, theta: Path | None = None) -> panda
 
 
 def topics_result(
-    topics: Sequence[Sequence[str]], corpus: Corpus, theta: Any = None
+    topics: Sequence[Sequence[str]], corpus: Corpus, theta: ArrayLike | None = None
 ) -> TopicResult:
     """Packs word lists, and θ if given, into a result named "topics".
 
@@ -142,7 +151,7 @@ def topics_result(
     )
 
 
-def _read_theta(path: Path) -> Any:
+def _read_theta(path: Path) -> AnyArray:
     try:
         loaded = np.load(path, allow_pickle=False)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
@@ -153,7 +162,7 @@ def _read_theta(path: Path) -> Any:
     return arrays["theta"] if "theta" in arrays else next(iter(arrays.values()))
 
 
-def _theta(theta: Any, n_documents: int, n_topics: int) -> FloatArray:
+def _theta(theta: ArrayLike | None, n_documents: int, n_topics: int) -> FloatArray:
     if theta is None:
         return np.zeros((n_documents, n_topics), dtype=np.float32)
     try:
@@ -179,12 +188,12 @@ def _context(
     views: Views | None,
     siblings: Sequence[TopicResult] = (),
     *,
-    kinds: Collection[ViewName],
+    kinds: Collection[ItemKind],
 ) -> MetricContext:
     from mtmbench.features.words import tokenise, word_counts
 
     tokens = tokenise(corpus)
-    counts: dict[ViewName, Counts] = {}
+    counts: dict[ItemKind, Counts] = {}
     for kind in kinds:
         given = None if views is None else getattr(views, kind)
         if given is None and kind == "words":
@@ -222,5 +231,5 @@ def _reads_only_items(name: str, view: ItemView | None) -> bool:
     return view == "own" and "refit" not in METRICS.get(name).needs
 
 
-def _compact(params: Mapping[str, Any]) -> str:
+def _compact(params: Mapping[str, object]) -> str:
     return ", ".join(f"{key}={value}" for key, value in sorted(params.items()))

@@ -13,16 +13,18 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Counts, FloatArray, IntArray, Views
+from mtmbench.core.types import Counts, Float64Array, FloatArray, IntArray, Views
 from mtmbench.models.base import TopicModel, normalise_rows
 
 if TYPE_CHECKING:
+    from bertopic import BERTopic as Library
     from scipy.sparse import csr_matrix
 
 PUBLISHED_MIN_CLUSTER_SIZE = 10
@@ -54,7 +56,7 @@ class ClusteringModel(TopicModel):
 
     warms: ClassVar[str] = "umap"
 
-    _library: Any
+    _library: Library
     item_ids_: tuple[str, ...]
 
     def __init__(
@@ -147,7 +149,7 @@ class ClusteringModel(TopicModel):
 
     def _read(self, views: Views) -> tuple[Counts, FloatArray, IntArray]:
         """Returns the counts, the vectors, and the rows that have a vector."""
-        counts: Counts = views.require(self.item_view, self.name)
+        counts = views.require(self.item_view, self.name)
         vectors = np.asarray(self._vectors(views, counts), dtype=np.float32)
         n_docs = counts.matrix.shape[0]
         if vectors.ndim != 2 or len(vectors) != n_docs:
@@ -160,7 +162,7 @@ class ClusteringModel(TopicModel):
             raise InputError(f"the vector of document {bad} holds non-finite values")
         return counts, vectors, np.flatnonzero(np.any(vectors != 0, axis=1))
 
-    def _resolve(self, n_docs: int) -> dict[str, Any]:
+    def _resolve(self, n_docs: int) -> dict[str, int]:
         """Returns the parameters as they will be used on ``n_docs`` documents."""
         for name, least in (("n_neighbors", 2), ("n_components", 1)):
             _check_whole(name, getattr(self, name), least)
@@ -180,7 +182,9 @@ class ClusteringModel(TopicModel):
             "n_neighbors": max(2, min(self.n_neighbors, n_docs - 1)),
         }
 
-    def _check_corpus(self, vectors: FloatArray, counts: Counts, resolved: dict[str, Any]) -> None:
+    def _check_corpus(
+        self, vectors: FloatArray, counts: Counts, resolved: Mapping[str, int]
+    ) -> None:
         n_docs = len(vectors)
         # Two clusters, the second neighbourhood that HDBSCAN's soft clustering asks for, and
         # more documents than the eigenvectors from which UMAP starts.
@@ -241,8 +245,8 @@ def class_tfidf(matrix: csr_matrix, labels: IntArray, n_topics: int) -> FloatArr
 
 
 def fill_missing_membership(
-    membership: Any, labels: Sequence[int] | IntArray
-) -> tuple[np.ndarray[Any, np.dtype[np.float64]], int]:
+    membership: ArrayLike, labels: Sequence[int] | IntArray
+) -> tuple[Float64Array, int]:
     """Replaces rows without any soft membership by the hard label, where there is one.
 
     HDBSCAN gives NaN or zero rows to documents that coincide.
@@ -286,7 +290,7 @@ class RowCounts:
         )
         return csr_matrix(select @ self.matrix)
 
-    def get_feature_names_out(self) -> np.ndarray[Any, np.dtype[np.object_]]:
+    def get_feature_names_out(self) -> NDArray[np.object_]:
         """Returns the item of each column."""
         return self.items
 
@@ -314,9 +318,9 @@ def _fit_library(
     n_topics: int,
     n_components: int,
     min_dist: float,
-    resolved: Mapping[str, Any],
+    resolved: Mapping[str, int],
     seed: int,
-) -> Any:
+) -> Library:
     """Returns a fitted ``bertopic.BERTopic`` with at most ``n_topics`` real topics."""
     # An item without any occurrence has an infinite weight in the library's idf.
     used = np.flatnonzero(np.asarray(matrix.sum(axis=0)).ravel() > 0)
@@ -360,14 +364,14 @@ def _fit_library(
         return library
 
 
-def _predict_membership(library: Any, vectors: FloatArray) -> FloatArray:
+def _predict_membership(library: Library, vectors: FloatArray) -> FloatArray:
     with _quiet_single_thread():
         rows = ["0"] * len(vectors)  # the library asks for texts; only the vectors are read
         labels, membership = library.transform(rows, embeddings=vectors)
     return normalise_rows(fill_missing_membership(membership, labels)[0])
 
 
-def _check_whole(name: str, value: Any, least: int, alternative: str = "") -> int:
+def _check_whole(name: str, value: object, least: int, alternative: str = "") -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise InputError(
             f"{name} must be a whole number of at least {least}{alternative}, not {value!r}"

@@ -14,6 +14,7 @@ from mtmbench.features.sae.backbone import HuggingFaceBackbone, TokenIds
 
 if TYPE_CHECKING:
     import torch
+    from transformers import Cache, PreTrainedModel
 
 ENCODERS = ("bert", "roberta")
 
@@ -41,7 +42,7 @@ class CausalLM:
         return self.backbone.max_chunk_tokens + self.backbone.n_specials
 
     @cached_property
-    def model(self) -> Any:
+    def model(self) -> PreTrainedModel:
         """The model with its head, in evaluation mode."""
         import torch
         from transformers import AutoModelForCausalLM
@@ -52,7 +53,8 @@ class CausalLM:
         model: Any = AutoModelForCausalLM.from_pretrained(
             backbone.folder, dtype=getattr(torch, backbone.dtype)
         )
-        return model.to(backbone.device).eval()
+        loaded: PreTrainedModel = model.to(backbone.device).eval()
+        return loaded
 
     @cached_property
     def end_ids(self) -> frozenset[int]:
@@ -80,7 +82,7 @@ class CausalLM:
         device = self.backbone.device
         return ids.to(device), mask.to(device)
 
-    def new_cache(self) -> Any:
+    def new_cache(self) -> Cache:
         """Returns an empty cache of keys and values."""
         from transformers import DynamicCache
 
@@ -93,7 +95,7 @@ class CausalLM:
         ids: torch.Tensor,
         mask: torch.Tensor,
         *,
-        cache: Any = None,
+        cache: Cache | None = None,
         last: bool = False,
     ) -> torch.Tensor:
         """Returns f32 logits (B, T, vocabulary), or (B, vocabulary) of the last column.

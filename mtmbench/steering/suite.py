@@ -14,7 +14,7 @@ from mtmbench.core.cells import FitCell
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Views
+from mtmbench.core.types import Progress, Views
 from mtmbench.features.registry import FEATURES
 from mtmbench.features.sae.backbone import HuggingFaceBackbone
 from mtmbench.features.sae.source import StoredFeatures
@@ -27,7 +27,6 @@ from mtmbench.models.registry import MODELS
 from mtmbench.run.plan import Plan, make_plan
 from mtmbench.run.workspace import Workspace, WorkspaceSpec, result_path
 from mtmbench.steering.experiment import Experiment
-from mtmbench.steering.generate import Progress
 from mtmbench.steering.language_model import CausalLM
 from mtmbench.steering.rows import experiment_rows
 from mtmbench.steering.table import write_table
@@ -130,7 +129,7 @@ def steered_rows(
                 lm=lm,
                 corpus=plan.corpora[cell.corpus],
                 result=result,
-                sae=source.folder(described["sae"]).sae,
+                sae=source.folder(str(described["sae"])).sae,
                 frequency=np.asarray(counts.matrix.sum(axis=0), np.int64).ravel(),
                 panel=panel,
                 judges={name: panel.seat(name) for name in spec.judges},

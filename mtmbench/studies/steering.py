@@ -12,10 +12,10 @@ from mtmbench.core.cards import Suite, parse_card, set_dotted
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import rounded, write_atomically
 from mtmbench.core.types import SCHEMA_VERSION
+from mtmbench.core.types import Progress as TextProgress
 from mtmbench.run.harness import Progress, run_suite
 from mtmbench.stats.intervals import mean_interval
 from mtmbench.stats.paired import paired_difference
-from mtmbench.steering.generate import Progress as TextProgress
 from mtmbench.steering.suite import steered_rows
 from mtmbench.steering.summary import summary_rows, topic_rows
 from mtmbench.studies.steering_pages import MEASURES

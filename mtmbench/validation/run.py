@@ -12,12 +12,12 @@ import numpy as np
 
 from mtmbench.core.cards import JudgeCard
 from mtmbench.core.serialise import content_hash
+from mtmbench.core.types import Float64Array
 from mtmbench.judges.asker import Asker, gather
 from mtmbench.judges.base import Question
 from mtmbench.judges.panel import Panel
 from mtmbench.judges.prompt import prompt_names
 from mtmbench.judges.registry import JUDGES, load_judge_card
-from mtmbench.stats.correlation import Scores
 from mtmbench.validation import proxann
 from mtmbench.validation.board import write_board
 from mtmbench.validation.hoyle import (
@@ -218,13 +218,13 @@ def _validate_stored(
 
 async def _proxann_answers(
     name: str, topics: Sequence[ProxannTopic], interviews: Sequence[_Interview]
-) -> tuple[dict[str, dict[str, Scores]], list[Row]]:
+) -> tuple[dict[str, dict[str, Float64Array]], list[Row]]:
     """Returns the scores by task and topic, averaged over interviews, and what was unanswered.
 
     A topic with a reply that is no answer is left out of the task.
     """
     fits, ranks = fit_questions(topics), rank_questions(topics)
-    answers: dict[str, dict[str, Scores]] = {"fit": {}, "rank": {}}
+    answers: dict[str, dict[str, Float64Array]] = {"fit": {}, "rank": {}}
     read: dict[str, list[list[Any]]] = {"fit": [], "rank": []}
     for interview in interviews:
         texts = await interview.replies(fits)

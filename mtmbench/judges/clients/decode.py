@@ -49,7 +49,7 @@ class Decoding:
         return decoding
 
 
-def generate(
+def continue_prompts(
     model: Any,
     prompts: Sequence[Sequence[int]],
     decoding: Decoding,

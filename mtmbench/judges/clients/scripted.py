@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import canonical_json
+from mtmbench.core.types import Float64Array
 from mtmbench.judges.base import Completion, JudgeClient, Option, Question
 from mtmbench.judges.parse import Decision, verdict_line
 
@@ -75,7 +75,7 @@ class ScriptedJudge(JudgeClient):
     async def answer(
         self,
         question: Question,
-        params: Mapping[str, Any],  # noqa: ARG002
+        params: Mapping[str, object],  # noqa: ARG002
         replicate: int,
     ) -> Completion:
         """Draws one answer."""
@@ -119,11 +119,11 @@ class ScriptedJudge(JudgeClient):
 
 
 def expected_scores(
-    strengths: Sequence[float] | NDArray[np.float64],
+    strengths: Sequence[float] | Float64Array,
     tie_rate: float = 0.0,
     position_bias: float = 0.0,
     failure_rate: float = 0.0,
-) -> NDArray[np.float64]:
+) -> Float64Array:
     """Returns the exact expected folded score of every competitor against every other.
 
     With ``w(x, y) = (1 − tie_rate)(max(0, ±position_bias) + (1 − |position_bias|) σ(s_x − s_y))``
@@ -152,8 +152,8 @@ def expected_scores(
     read = (1 - abs(position_bias)) * wins
     first = (1 - tie_rate) * (max(0.0, position_bias) + read)
     second = (1 - tie_rate) * (max(0.0, -position_bias) + read)
-    both: NDArray[np.float64] = first * second
-    scores: NDArray[np.float64] = 0.5 + 0.5 * (both - both.T)
+    both: Float64Array = first * second
+    scores: Float64Array = 0.5 + 0.5 * (both - both.T)
     return scores
 
 
