@@ -49,6 +49,23 @@ def read_json_object(path: Path) -> dict[str, Any]:
     return content
 
 
+def read_word_lists(path: Path) -> list[list[str]]:
+    """Returns the topics that a JSON file holds: a list of lists of words, best first.
+
+    Raises:
+        InputError: the file cannot be read, or holds something else.
+    """
+    try:
+        listed = json.loads(_text(path))
+    except json.JSONDecodeError as error:
+        raise InputError(f"cannot read {path}: {error}") from error
+    if not isinstance(listed, list) or not all(
+        isinstance(topic, list) and all(isinstance(word, str) for word in topic) for topic in listed
+    ):
+        raise InputError(f"{path} must hold a JSON list of lists of words")
+    return listed
+
+
 def read_tensors(path: Path) -> dict[str, AnyArray]:
     """Reads a safetensors file; an InputError names it if it cannot be read."""
     from safetensors import SafetensorError, safe_open

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-from mtmbench.core.errors import InputError
+from mtmbench.core.files import read_word_lists
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.panel import Panel
@@ -20,7 +19,7 @@ from mtmbench.judges.topic_questions import (
     topic_template,
 )
 
-SCHEMA = 1
+_SCHEMA = 1
 
 
 class TopicLabel(TypedDict):
@@ -77,7 +76,7 @@ def label_topics(topics: Sequence[Sequence[str]], judge: str, panel: Panel) -> T
         if answer.status != "ok":
             rows[k]["reply"] = answer.reply
     return {
-        "schema": SCHEMA,
+        "schema": _SCHEMA,
         "topics": rows,
         "statuses": counted(found),
         "prompt": prompt_record(prompt),
@@ -93,12 +92,4 @@ def read_topics(path: Path, top_items: int) -> list[list[str]]:
     """
     if path.suffix == ".safetensors":
         return TopicResult.load(path).top_labels(top_items)
-    try:
-        listed = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
-    if not isinstance(listed, list) or not all(
-        isinstance(topic, list) and all(isinstance(item, str) for item in topic) for topic in listed
-    ):
-        raise InputError(f"{path} must hold a JSON list of lists of words")
-    return [topic[:top_items] for topic in listed]
+    return [topic[:top_items] for topic in read_word_lists(path)]

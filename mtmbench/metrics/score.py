@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.files import read_word_lists
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import (
     AnyArray,
@@ -106,13 +106,9 @@ def score_file(topics: Path, corpus: Corpus, theta: Path | None = None) -> panda
         if theta is not None:
             raise InputError(f"{topics} holds its own θ; leave {theta} out")
         return score_result(TopicResult.load(topics), corpus)
-    try:
-        listed = json.loads(topics.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {topics}: {error}") from error
-    if not isinstance(listed, list) or not all(isinstance(topic, list) for topic in listed):
-        raise InputError(f"{topics} must hold a JSON list of lists of words")
-    return score_topics(listed, corpus, None if theta is None else _read_theta(theta))
+    return score_topics(
+        read_word_lists(topics), corpus, None if theta is None else _read_theta(theta)
+    )
 
 
 def topics_result(
@@ -163,6 +159,8 @@ def _read_theta(path: Path) -> AnyArray:
 
 
 def _theta(theta: ArrayLike | None, n_documents: int, n_topics: int) -> FloatArray:
+    from mtmbench.models.base import normalise_rows
+
     if theta is None:
         return np.zeros((n_documents, n_topics), dtype=np.float32)
     try:
@@ -176,11 +174,7 @@ def _theta(theta: ArrayLike | None, n_documents: int, n_topics: int) -> FloatArr
         )
     if not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise InputError("θ holds negative or non-finite weights")
-    sums = weights.sum(axis=1, keepdims=True)
-    normal: FloatArray = np.divide(
-        weights, sums, out=np.zeros_like(weights), where=sums > 0
-    ).astype(np.float32)
-    return normal
+    return normalise_rows(weights)
 
 
 def _context(

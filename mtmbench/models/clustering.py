@@ -22,6 +22,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Counts, Float64Array, FloatArray, IntArray, Views
 from mtmbench.models.base import TopicModel, normalise_rows
+from mtmbench.models.clusters import class_tfidf, cluster_totals
 
 if TYPE_CHECKING:
     from bertopic import BERTopic as Library
@@ -40,7 +41,7 @@ class ClusteringModel(TopicModel):
 
     A subclass says which vectors. θ is HDBSCAN's soft membership over the real topics; ``outlier``
     marks the documents of HDBSCAN's noise cluster and those without a vector (whose θ is zero).
-    ``topic_item`` is :func:`class_tfidf` over the hard clusters without the outliers.
+    ``topic_item`` is :func:`cluster_tfidf` over the hard clusters without the outliers.
 
     Args:
         n_topics: number of real topics; HDBSCAN's clusters are merged down to it. Where it finds
@@ -115,7 +116,7 @@ class ClusteringModel(TopicModel):
             counts,
             seed=seed,
             doc_topic=normalise_rows(theta),
-            topic_item=class_tfidf(counts.matrix, labels, n_topics),
+            topic_item=cluster_tfidf(counts.matrix, labels, n_topics),
             outlier=~assigned,
             info={
                 "asked": self.n_topics,
@@ -211,13 +212,12 @@ class ClusteringModel(TopicModel):
             )
 
 
-def class_tfidf(matrix: csr_matrix, labels: IntArray, n_topics: int) -> FloatArray:
-    """Class-based TF-IDF of the items of hard clusters (eq. 15), before normalisation.
+def cluster_tfidf(matrix: csr_matrix, labels: IntArray, n_topics: int) -> FloatArray:
+    """Class-based TF-IDF of the items of hard clusters (:func:`class_tfidf`), not normalised.
 
-    ``tf_ki · log(1 + A / f_i)`` with ``tf_ki`` item i's share of topic k's occurrences, ``f_i`` its
-    occurrences in all topics, and A the mean number of occurrences in a topic. It differs from the
-    library's ``ClassTfidfTransformer`` in two ways: A is not cut to a whole number, and documents
-    of no topic (label −1) are not a class, so that they enter neither A nor f.
+    It differs from the library's ``ClassTfidfTransformer`` in two ways: A is not cut to a whole
+    number, and documents of no topic (label −1) are not a class, so that they enter neither A nor
+    f.
 
     Args:
         matrix: csr (D, V) item counts.
@@ -227,21 +227,8 @@ def class_tfidf(matrix: csr_matrix, labels: IntArray, n_topics: int) -> FloatArr
     Returns:
         (K, V) f32; an item that occurs in no topic has weight zero in all.
     """
-    from scipy.sparse import csr_matrix
-
     rows = np.flatnonzero(labels >= 0)
-    membership = csr_matrix(
-        (np.ones(len(rows)), (labels[rows], rows)), shape=(n_topics, matrix.shape[0])
-    )
-    totals = (membership @ matrix.astype(np.float64)).toarray()
-    frequency = totals.sum(axis=0)
-    mean_total = totals.sum() / n_topics
-    seen = frequency > 0
-    idf = np.zeros_like(frequency)
-    idf[seen] = np.log1p(mean_total / frequency[seen])
-    sizes = totals.sum(axis=1, keepdims=True)
-    shares = np.divide(totals, sizes, out=np.zeros_like(totals), where=sizes > 0)
-    return np.asarray(shares * idf, dtype=np.float32)
+    return class_tfidf(cluster_totals(matrix[rows], labels[rows], n_topics)).astype(np.float32)
 
 
 def fill_missing_membership(

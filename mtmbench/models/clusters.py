@@ -61,6 +61,28 @@ def cluster_totals(matrix: csr_matrix, clusters: IntArray, n_clusters: int) -> F
     return totals
 
 
+def class_tfidf(totals: Float64Array) -> Float64Array:
+    """Class-based TF-IDF of items by their occurrences in K classes (mTM paper, eq. 15).
+
+    ``tf_ki / Σ_i tf_ki · log(1 + A / f_i)`` with ``f_i`` the item's occurrences in all classes and
+    A the mean number of occurrences in a class.
+
+    Args:
+        totals: (K, V) ``tf_ki``; rows of a soft clustering need not be whole numbers.
+
+    Returns:
+        (K, V); zero for an item that occurs in no class, and for a class without items.
+    """
+    frequency = totals.sum(axis=0)
+    mean_total = frequency.sum() / len(totals)
+    rarity: Float64Array = np.log1p(
+        np.divide(mean_total, frequency, out=np.zeros_like(frequency), where=frequency > 0)
+    )
+    sizes = totals.sum(axis=1, keepdims=True)
+    shares: Float64Array = np.divide(totals, sizes, out=np.zeros_like(totals), where=sizes > 0)
+    return shares * rarity
+
+
 def _unit_rows(counts: csr_matrix) -> csr_matrix:
     rows = counts.copy()
     n_docs, n_items = rows.shape

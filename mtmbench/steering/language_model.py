@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mtmbench.core.errors import InputError
-from mtmbench.features.sae.backbone import HuggingFaceBackbone, TokenIds
+from mtmbench.features.sae.backbone import HuggingFaceBackbone, TokenIds, left_padded
 
 if TYPE_CHECKING:
     import torch
@@ -70,15 +70,7 @@ class CausalLM:
 
     def left_padded(self, rows: Sequence[TokenIds]) -> tuple[torch.Tensor, torch.Tensor]:
         """Returns ids and attention mask (B, longest), all rows ending in the last column."""
-        import torch
-
-        longest = max(map(len, rows))
-        padding = self.backbone.tokenizer.pad_token_id or 0
-        ids = torch.full((len(rows), longest), padding, dtype=torch.long)
-        mask = torch.zeros((len(rows), longest), dtype=torch.long)
-        for row, tokens in enumerate(rows):
-            ids[row, longest - len(tokens) :] = torch.from_numpy(tokens.astype(np.int64))
-            mask[row, longest - len(tokens) :] = 1
+        ids, mask = left_padded(rows, self.backbone.tokenizer.pad_token_id or 0)
         device = self.backbone.device
         return ids.to(device), mask.to(device)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from mtmbench.core.cards import JudgeCard
 from mtmbench.core.serialise import content_hash
-from mtmbench.core.types import Float64Array
+from mtmbench.core.types import Float64Array, Progress
 from mtmbench.judges.asker import Asker, gather
 from mtmbench.judges.base import Question
 from mtmbench.judges.panel import Panel
@@ -52,9 +52,6 @@ from mtmbench.validation.stored import FIT_BOUNDS, write_stored_answers
 
 DRAWS = 4
 """Intrusion tasks a topic."""
-
-Progress = Callable[[int, int], None]
-"""Told how many of how many questions are answered."""
 
 
 @dataclass(frozen=True)

@@ -397,6 +397,21 @@ def length_batches(lengths: Sequence[int], batch_tokens: int, extra: int = 0) ->
     return batches
 
 
+def left_padded(
+    rows: Sequence[Sequence[int] | TokenIds], padding: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns ids and attention mask (B, longest), all rows ending in the last column."""
+    import torch
+
+    longest = max(map(len, rows))
+    ids = torch.full((len(rows), longest), padding, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, tokens in enumerate(rows):
+        ids[row, longest - len(tokens) :] = torch.tensor(tokens)
+        mask[row, longest - len(tokens) :] = 1
+    return ids, mask
+
+
 def cut(tokens: TokenIds, size: int) -> list[TokenIds]:
     """Cuts tokens into consecutive chunks of at most ``size``; no tokens, no chunk."""
     return [tokens[start : start + size] for start in range(0, len(tokens), size)]

@@ -18,6 +18,7 @@ from typing import Protocol
 import numpy as np
 
 from mtmbench.core.types import IntArray
+from mtmbench.features.words import english_stop_words
 
 DEAD = "(dead)"
 PUNCTUATION = "(punctuation)"
@@ -73,13 +74,11 @@ class Labeller:
         n_words: int = 4,
         own_weight: int = 1,
     ) -> None:
-        from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
-
         self.passages = passages
         self.reach = reach
         self.n_words = n_words
         self.own_weight = own_weight
-        self.function_words = (frozenset(ENGLISH_STOP_WORDS) | {*_CONTRACTED.split()}) - {
+        self.function_words = (english_stop_words() | {*_CONTRACTED.split()}) - {
             *_CONTENT_WORDS.split()
         }
         self.stop_words = self.function_words | {*_EMPTY_WORDS.split()}
