@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import torch
 
     Passing = torch.Tensor | tuple[torch.Tensor, ...] | list[torch.Tensor]
+    """What goes into or comes out of a module: the states, or several things that they lead."""
 
 Side = Literal["input", "output"]
 

@@ -59,7 +59,7 @@ class Labeller:
     """Labels features from contexts in a fixed list of passages.
 
     Args:
-        passages: the passages that ``Firing`` points into.
+        passages: the passages that a :class:`Firing` points into.
         reach: words looked at on either side of the firing token.
         n_words: words in a label at most.
         own_weight: extra weight of the firing word itself (0 for window features, whose middle
