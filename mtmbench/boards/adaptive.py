@@ -11,7 +11,7 @@ from mtmbench.core.cells import Competitor
 from mtmbench.core.serialise import rounded
 from mtmbench.core.types import Record
 from mtmbench.matches.adaptive import league_scores, sides_of
-from mtmbench.stats.adaptive import LOOKS, Progress
+from mtmbench.stats.adaptive import LOOKS, LeagueProgress
 from mtmbench.stats.adaptive_table import adaptive_table
 from mtmbench.stats.rate import RatingTable
 
@@ -21,7 +21,7 @@ class AdaptiveLeague:
     """A league's table and how far its looks have come; ``n_full`` is what uniform would play."""
 
     table: RatingTable
-    state: Progress
+    state: LeagueProgress
     n_full: int
 
     @classmethod

@@ -28,10 +28,10 @@ def features(
     Killed, the same command goes on. Suites use the folder by source = "sae".
     """
     from mtmbench.corpora.load import load_corpus
-    from mtmbench.features.sae.hub import ModelFeatures
+    from mtmbench.features.sae.hub import ModelFeatures, SAEEntry
     from mtmbench.features.sae.reference import build_folder
 
-    given = {"folder": sae} if release is None else {"release": release, "id": sae}
+    given: SAEEntry = {"folder": sae} if release is None else {"release": release, "id": sae}
     source = ModelFeatures(backbone, {out.name: given}, dtype=dtype, device=device)
     corpus = load_corpus(reference, data_dir=data_dir)
     with resumable(), ConsoleProgress() as progress:

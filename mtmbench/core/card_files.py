@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from mtmbench.core.cards import Suite, read_card
 from mtmbench.core.errors import InputError, UnknownNameError
@@ -61,6 +61,6 @@ def card_names(kind: CardKind) -> dict[str, Path]:
     return found
 
 
-def load_suite(name: str, overrides: Mapping[str, Any] | None = None) -> Suite:
+def load_suite(name: str, overrides: Mapping[str, object] | None = None) -> Suite:
     """Loads a suite by name or path, with ``--set`` overrides."""
     return read_card(card_path("suites", name), Suite, overrides)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -17,6 +17,9 @@ from pydantic import (
 )
 
 from mtmbench.core.errors import InputError, did_you_mean
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 Representation = Literal["items", "summary"]
 KSpec = Annotated[int, Field(ge=1)] | Literal["labels"]
@@ -148,7 +151,7 @@ class SteeringSpec(Card):
     note: str = ""
 
 
-def _as_corpus(value: Any) -> Any:
+def _as_corpus(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
 
@@ -168,8 +171,8 @@ class Suite(Card):
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     seeds_per_model: Mapping[str, tuple[int, ...]] = Field(default_factory=dict)
     metrics: tuple[str, ...] = ()
-    metric_params: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
-    params: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    metric_params: Mapping[str, Mapping[str, object]] = Field(default_factory=dict)
+    params: Mapping[str, Mapping[str, object]] = Field(default_factory=dict)
     words: WordSpec = WordSpec()
     features: FeatureSpec = FeatureSpec()
     judging: JudgingSpec | None = None
@@ -186,11 +189,11 @@ class ModelCard(Card):
     model: str
     description: str = ""
     reference: str = ""
-    params: Mapping[str, Any] = Field(default_factory=dict)
-    search: Mapping[str, tuple[Any, ...]] = Field(default_factory=dict)
-    corpus: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    params: Mapping[str, object] = Field(default_factory=dict)
+    search: Mapping[str, tuple[object, ...]] = Field(default_factory=dict)
+    corpus: Mapping[str, Mapping[str, object]] = Field(default_factory=dict)
 
-    def params_for(self, corpus: str) -> dict[str, Any]:
+    def params_for(self, corpus: str) -> dict[str, object]:
         """Returns the parameters on ``corpus``: the card's, then its overrides for that corpus."""
         return {**self.params, **self.corpus.get(corpus, {})}
 
@@ -239,32 +242,32 @@ class JudgeCard(Card):
     client: str
     description: str = ""
     prompt: str = "match"
-    params: Mapping[str, Any] = Field(default_factory=dict)
-    decoding: Mapping[str, Any] = Field(default_factory=dict)
+    params: Mapping[str, object] = Field(default_factory=dict)
+    decoding: Mapping[str, object] = Field(default_factory=dict)
     model: str | None = None
     revision: str | None = None
     endpoint: EndpointSpec | None = None
     prices: PriceSpec | None = None
     limits: LimitSpec = LimitSpec()
 
-    def asked(self) -> dict[str, Any]:
+    def asked(self) -> dict[str, object]:
         """Returns who is asked where, as far as an answer can depend on it; empty if not given."""
-        found: dict[str, Any] = {"model": self.model, "revision": self.revision}
+        found: dict[str, object] = {"model": self.model, "revision": self.revision}
         if self.endpoint is not None:
             found["endpoint"] = self.endpoint.base_url
             found["structured"] = self.endpoint.structured
         return {name: value for name, value in found.items() if value is not None}
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, object]:
         """Returns all that tells matches of one card from another's; no prices, limits or keys."""
         told = {"client", "description", "prompt", "params", "decoding"}
         return {**self.model_dump(include=told), **self.asked()}
 
 
-C = TypeVar("C", bound=Card)
+_C = TypeVar("_C", bound=Card)
 
 
-def read_card(path: Path, card_type: type[C], overrides: Mapping[str, Any] | None = None) -> C:
+def read_card(path: Path, card_type: type[_C], overrides: Mapping[str, object] | None = None) -> _C:
     """Reads and checks one TOML file; ``overrides`` maps dotted keys to values.
 
     Raises:
@@ -282,7 +285,7 @@ def read_card(path: Path, card_type: type[C], overrides: Mapping[str, Any] | Non
     return parse_card(data, card_type, str(path))
 
 
-def parse_card(data: Mapping[str, Any], card_type: type[C], where: str) -> C:
+def parse_card(data: Mapping[str, object], card_type: type[_C], where: str) -> _C:
     """Checks parsed TOML against ``card_type``; see :func:`read_card`."""
     try:
         return card_type.model_validate(data)
@@ -291,13 +294,13 @@ def parse_card(data: Mapping[str, Any], card_type: type[C], where: str) -> C:
         raise InputError(f"{where}: " + "; ".join(lines)) from error
 
 
-def parse_overrides(items: Sequence[str]) -> dict[str, Any]:
+def parse_overrides(items: Sequence[str]) -> dict[str, object]:
     """Reads ``KEY=VALUE`` texts: a value is TOML; what is not TOML is a string, as typed.
 
     Raises:
         InputError: an item is not of that form.
     """
-    parsed: dict[str, Any] = {}
+    parsed: dict[str, object] = {}
     for item in items:
         key, separator, value = item.partition("=")
         if not separator or not key.strip():
@@ -306,49 +309,46 @@ def parse_overrides(items: Sequence[str]) -> dict[str, Any]:
     return parsed
 
 
-def set_dotted(data: dict[str, Any], key: str, value: Any) -> None:
+def set_dotted(data: dict[str, object], key: str, value: object) -> None:
     """Sets a dotted key of nested tables, making tables on the way.
 
     Raises:
         InputError: a part of the key holds a value that is no table.
     """
     *parents, last = key.split(".")
+    table = data
     for parent in parents:
-        data = data.setdefault(parent, {})
-        if not isinstance(data, dict):
+        inner = table.setdefault(parent, {})
+        if not isinstance(inner, dict):
             raise InputError(f"--set {key}: {parent!r} is not a table")
-    data[last] = value
+        table = inner
+    table[last] = value
 
 
-def _toml_value(text: str) -> Any:
+def _toml_value(text: str) -> object:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
 
 
-def _explain(problem: Any, card_type: type[Card]) -> str:
+def _explain(problem: ErrorDetails, card_type: type[Card]) -> str:
     location = [str(part) for part in problem["loc"]]
     where = ".".join(location)
     if problem["type"] != "extra_forbidden":
         return f"{where}: {problem['msg']}, not {problem['input']!r}"
-    owner: Any = card_type
+    owner: type[Card] = card_type
     for part in location[:-1]:
         owner = _field_type(owner, part)
-    valid = list(getattr(owner, "model_fields", {}))
-    return f"unknown key {where!r}{did_you_mean(location[-1], valid)}"
+    return f"unknown key {where!r}{did_you_mean(location[-1], owner.model_fields)}"
 
 
-def _field_type(owner: Any, part: str) -> Any:
-    if part.isdigit() or not hasattr(owner, "model_fields"):
-        return owner
+def _field_type(owner: type[Card], part: str) -> type[Card]:
     field = owner.model_fields.get(part)
-    if field is None:
-        return owner
-    return _card_in(field.annotation) or owner
+    return owner if field is None else _card_in(field.annotation) or owner
 
 
-def _card_in(annotation: Any) -> Any:
+def _card_in(annotation: object) -> type[Card] | None:
     if isinstance(annotation, type) and issubclass(annotation, Card):
         return annotation
     for inner in getattr(annotation, "__args__", ()):

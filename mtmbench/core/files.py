@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
 from mtmbench.core.errors import InputError
+from mtmbench.core.types import AnyArray
 
 
 def lines_of(text: str) -> list[str]:
@@ -41,19 +40,53 @@ def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
         raise InputError(f"{path} line {number} is not JSON: {error}") from error
 
 
+def read_json(path: Path) -> object:
+    """Reads a JSON file; an InputError names it if it cannot be read."""
+    try:
+        content: object = json.loads(_text(path))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is not JSON: {error}") from error
+    return content
+
+
 def read_json_object(path: Path) -> dict[str, Any]:
     """Returns the object that a JSON file holds.
 
     Raises:
         InputError: the file cannot be read, or holds something else.
     """
-    try:
-        content = json.loads(_text(path))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is not JSON: {error}") from error
+    content = read_json(path)
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds no JSON object")
+        raise InputError(f"{path} is not a JSON object")
     return content
+
+
+def read_word_lists(path: Path) -> list[list[str]]:
+    """Returns the topics that a JSON file holds: a list of lists of words, best first.
+
+    Raises:
+        InputError: the file cannot be read, or holds something else.
+    """
+    try:
+        listed = json.loads(_text(path))
+    except json.JSONDecodeError as error:
+        raise InputError(f"cannot read {path}: {error}") from error
+    if not isinstance(listed, list) or not all(
+        isinstance(topic, list) and all(isinstance(word, str) for word in topic) for topic in listed
+    ):
+        raise InputError(f"{path} must hold a JSON list of lists of words")
+    return listed
+
+
+def read_tensors(path: Path) -> dict[str, AnyArray]:
+    """Reads a safetensors file; an InputError names it if it cannot be read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"cannot read {path}: {error}") from error
 
 
 def _text(path: Path) -> str:
@@ -62,26 +95,7 @@ def _text(path: Path) -> str:
             with gzip.open(path, "rt", encoding="utf-8") as file:
                 return file.read()
         return path.read_text(encoding="utf-8")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
-
-
-def read_json(path: Path) -> Any:
-    """Reads a JSON file; an InputError names it if it cannot be read."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{path} is not valid JSON: {error}") from error
-
-
-def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
-    """Reads a safetensors file; an InputError names it if it cannot be read."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(str(path), framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except (EOFError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path}: {error}") from error

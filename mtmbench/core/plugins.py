@@ -36,7 +36,7 @@ def _import_file(path: Path) -> None:
         raise InputError(f"there is no plugin file {path}")
     # Named after the file, so that parent and workers give its classes the same origin.
     name = f"mtmbench_plugin_{path.stem}"
-    if name in sys.modules:
+    if name in sys.modules or _is_imported(path):
         return
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -48,3 +48,13 @@ def _import_file(path: Path) -> None:
     except BaseException:
         del sys.modules[name]
         raise
+
+
+def _is_imported(path: Path) -> bool:
+    # What registers once must not do so again because a notebook has already imported the file.
+    file = path.resolve()
+    found = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    return any(
+        name is not None and Path(name).name == file.name and Path(name).resolve() == file
+        for name in found
+    )

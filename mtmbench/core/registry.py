@@ -8,18 +8,18 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 from mtmbench.core.errors import DuplicateNameError, MtmbenchError, UnknownNameError
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class PluginError(MtmbenchError, ImportError):
     """A registered plugin cannot be imported or is not what its group asks for."""
 
 
-class Registry(Generic[T]):
+class Registry(Generic[_T]):
     """Names to objects of one kind, resolved on first use.
 
     Args:
@@ -30,11 +30,11 @@ class Registry(Generic[T]):
     def __init__(self, kind: str, group: str) -> None:
         self.kind = kind
         self.group = group
-        self._targets: dict[str, str | T] = {}
+        self._targets: dict[str, str | _T] = {}
         self._origins: dict[str, str] = {}
         self._entry_points_read = False
 
-    def register(self, name: str, target: str | T | None = None) -> Callable[[T], T]:
+    def register(self, name: str, target: str | _T | None = None) -> Callable[[_T], _T]:
         """Registers ``target`` (an object, or ``"module:attribute"``) or decorates one.
 
         Raises:
@@ -44,13 +44,13 @@ class Registry(Generic[T]):
             self._add(name, target, origin=target if isinstance(target, str) else repr(target))
             return lambda obj: obj
 
-        def decorate(obj: T) -> T:
+        def decorate(obj: _T) -> _T:
             self._add(name, obj, origin=_origin(obj))
             return obj
 
         return decorate
 
-    def get(self, name: str) -> T:
+    def get(self, name: str) -> _T:
         """Returns the object registered as ``name``, importing it if need be.
 
         Raises:
@@ -85,7 +85,7 @@ class Registry(Generic[T]):
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 
-    def _add(self, name: str, target: str | T, origin: str) -> None:
+    def _add(self, name: str, target: str | _T, origin: str) -> None:
         self._read_entry_points()
         if name in self._targets and self._origins[name] != origin:
             raise DuplicateNameError(
@@ -103,17 +103,17 @@ class Registry(Generic[T]):
         for point in sorted(set(entry_points(group=self.group)), key=_entry_point_key):
             self._add(point.name, point.value, origin=point.value)
 
-    def _load(self, name: str, target: str) -> T:
+    def _load(self, name: str, target: str) -> _T:
         module_name, _, attribute = target.partition(":")
         try:
-            loaded: Any = importlib.import_module(module_name)
+            loaded: object = importlib.import_module(module_name)
             for part in attribute.split("."):
                 loaded = getattr(loaded, part)
         except (ImportError, AttributeError) as error:
             raise PluginError(
                 f"{self.kind} {name!r} ({target}) cannot be loaded: {error}"
             ) from error
-        return cast(T, loaded)
+        return cast(_T, loaded)
 
 
 def _entry_point_key(point: EntryPoint) -> tuple[str, str]:

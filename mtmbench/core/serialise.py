@@ -9,16 +9,23 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
-Json = Any
-"""Anything that JSON can hold: None, bool, int, float, str, list, dict with str keys."""
+
+@overload
+def plain(value: Mapping[str, object]) -> dict[str, object]: ...
 
 
-def plain(value: Any) -> Json:
+@overload
+def plain(value: object) -> object: ...
+
+
+def plain(value: object) -> object:
     """Turns numpy scalars, arrays, tuples, sets, paths and mappings into plain JSON values.
+
+    What comes back is what JSON can hold: None, bool, int, float, str, list, dict with str keys.
 
     Raises:
         ValueError: a float is NaN or infinite; a missing value is None with a reason beside it.
@@ -39,7 +46,8 @@ def plain(value: Any) -> Json:
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, set | frozenset):
-        return sorted(plain(item) for item in value)
+        items: list[Any] = [plain(item) for item in value]
+        return sorted(items)
     if isinstance(value, np.ndarray):
         return [plain(item) for item in value.tolist()]
     if isinstance(value, list | tuple):
@@ -47,14 +55,14 @@ def plain(value: Any) -> Json:
     raise TypeError(f"{type(value).__name__} has no JSON form: {value!r}")
 
 
-def canonical_json(value: Any) -> str:
+def canonical_json(value: object) -> str:
     """Returns JSON with sorted keys, no spaces and no NaN, the form that is hashed and stored."""
     return json.dumps(
         plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
 
 
-def content_hash(*parts: Any) -> str:
+def content_hash(*parts: object) -> str:
     """Returns 32 hex digits that identify ``parts`` (JSON values, bytes, arrays, sparse matrices).
 
     Arrays are hashed with dtype and shape; scipy sparse matrices by their sorted CSR parts.
@@ -67,7 +75,7 @@ def content_hash(*parts: Any) -> str:
     return digest.hexdigest()
 
 
-def seed_from(*parts: Any) -> int:
+def seed_from(*parts: object) -> int:
     """Returns a 32-bit seed derived from ``parts``, so that every random choice has its origin."""
     return int(content_hash(*parts)[:8], 16)
 
@@ -89,7 +97,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         raise
 
 
-def _chunks(part: Any) -> list[bytes]:
+def _chunks(part: object) -> list[bytes]:
     if isinstance(part, bytes):
         return [b"bytes", part]
     if isinstance(part, np.ndarray):

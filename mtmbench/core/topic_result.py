@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +41,8 @@ class TopicResult:
     """
 
     model: str
-    params: Mapping[str, Any]
-    params_given: Mapping[str, Any]
+    params: Mapping[str, object]
+    params_given: Mapping[str, object]
     seed: int
     doc_topic: FloatArray
     topic_item: FloatArray
@@ -52,7 +51,7 @@ class TopicResult:
     outlier: BoolArray | None = None
     shown_item: FloatArray | None = None
     summaries: tuple[str, ...] | None = None
-    info: Mapping[str, Any] = field(default_factory=dict)
+    info: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n_docs, n_topics = self.doc_topic.shape

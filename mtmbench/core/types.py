@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,15 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 FloatArray = NDArray[np.float32]
+Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Int32Array = NDArray[np.int32]
 BoolArray = NDArray[np.bool_]
+AnyArray = NDArray[np.generic]
+"""An array of any dtype: what is stored, hashed or looked at before it is converted."""
+
+Progress = Callable[[int, int], None]
+"""Called with how many of how many steps are done."""
 
 ItemKind = Literal["words", "features"]
 RecordKind = Literal["fit", "metric", "shown", "match", "null", "generation", "steer"]
@@ -53,7 +60,7 @@ class Corpus:
     pretokenised: bool = False
     n_empty: int = 0
     n_duplicates: int = 0
-    source: Mapping[str, Any] = field(default_factory=dict)
+    source: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.texts:
@@ -145,7 +152,7 @@ class Counts:
     n_tokens: IntArray
     item_ids: tuple[str, ...]
     item_labels: tuple[str, ...]
-    source: Mapping[str, Any] = field(default_factory=dict)
+    source: Mapping[str, object] = field(default_factory=dict)
     directions: FloatArray | None = None
     encoder: EncoderParams | None = None
     activation: csr_matrix | None = None
@@ -165,12 +172,20 @@ class Counts:
         """The columns as an item space, without the counts."""
         return ItemSpace(self.kind, self.item_ids, self.item_labels, self.source)
 
+    @property
+    def filters(self) -> Mapping[str, object]:
+        """What each item filter dropped, ``source["filters"]``; empty where there was none."""
+        held = self.source.get("filters")
+        return held if isinstance(held, Mapping) else {}
+
     @cached_property
     def revision(self) -> str:
         """Content hash of the matrix, token counts, items and source."""
         return content_hash(self.kind, self.matrix, self.n_tokens, list(self.item_ids), self.source)
 
-    def select_items(self, columns: IntArray, filters: Mapping[str, Any] | None = None) -> Counts:
+    def select_items(
+        self, columns: IntArray, filters: Mapping[str, object] | None = None
+    ) -> Counts:
         """Returns the items at ``columns``; every column-wise part is filtered together.
 
         ``filters`` is merged into ``source["filters"]``.
@@ -178,7 +193,7 @@ class Counts:
         columns = np.asarray(columns, dtype=np.int64)
         source = dict(self.source)
         if filters is not None:
-            source["filters"] = {**source.get("filters", {}), **filters}
+            source["filters"] = {**self.filters, **filters}
         return replace(
             self,
             matrix=self.matrix[:, columns],
@@ -212,7 +227,7 @@ class ItemSpace:
     kind: ItemKind
     ids: tuple[str, ...]
     labels: tuple[str, ...]
-    source: Mapping[str, Any] = field(default_factory=dict)
+    source: Mapping[str, object] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -252,13 +267,19 @@ class Views:
         """Document embeddings, (D, E) f32 with unit rows, or None."""
         return self._embeddings() if callable(self._embeddings) else self._embeddings
 
-    def require(self, view: ViewName, model: str) -> Any:
+    @overload
+    def require(self, view: ItemKind, model: str) -> Counts: ...
+
+    @overload
+    def require(self, view: Literal["embeddings"], model: str) -> FloatArray: ...
+
+    def require(self, view: ViewName, model: str) -> Counts | FloatArray:
         """Returns a view that ``model`` cannot do without.
 
         Raises:
             InputError: the view is None; the message names model and view.
         """
-        value = getattr(self, view)
+        value: Counts | FloatArray | None = getattr(self, view)
         if value is None:
             raise InputError(
                 f"model {model!r} needs the {view} view of corpus {self.corpus.name!r}, "
@@ -267,14 +288,23 @@ class Views:
         return value
 
     def select_docs(self, rows: Sequence[int] | IntArray) -> Views:
-        """Returns the views of the documents at ``rows``, over the same items."""
+        """Returns the views of the documents at ``rows``, over the same items.
+
+        Each is still made only when it is asked for.
+        """
         index = np.asarray(rows, dtype=np.int64)
-        words, features, embeddings = self.words, self.features, self.embeddings
+
+        def chosen(counts: Counts | None) -> Counts | None:
+            return None if counts is None else counts.select_docs(index)
+
+        def embeddings() -> FloatArray | None:
+            return None if self.embeddings is None else self.embeddings[index]
+
         return Views(
             self.corpus.select(index),
-            None if words is None else words.select_docs(index),
-            None if features is None else features.select_docs(index),
-            None if embeddings is None else embeddings[index],
+            lambda: chosen(self.words),
+            lambda: chosen(self.features),
+            embeddings,
         )
 
 

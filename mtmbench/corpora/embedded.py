@@ -13,7 +13,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.files import lines_of
 from mtmbench.core.types import Corpus
 from mtmbench.corpora.files import read_text
-from mtmbench.corpora.rows import Columns, Row, build_corpus
+from mtmbench.corpora.rows import Columns, SourceRow, build_corpus
 
 LEE_FILE = "lee_background.cor"
 WIKI_FILE = "enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
@@ -42,7 +42,7 @@ def load_lee(data_dir: Path | None = None, subset: str | None = None) -> Corpus:
     lines = lines_of(read_text(path))
     return build_corpus(
         "lee",
-        [Row(number, {"text": line}) for number, line in enumerate(lines, start=1)],
+        [SourceRow(number, {"text": line}) for number, line in enumerate(lines, start=1)],
         Columns(),
         where=str(path),
         source={"format": "gensim", "file": LEE_FILE, "gensim": version("gensim")},
@@ -62,7 +62,7 @@ def load_gensim_wiki(data_dir: Path | None = None, subset: str | None = None) ->
     del data_dir
     path = _gensim_file(WIKI_FILE, "gensim-wiki", subset)
     rows = [
-        Row(number, {"id": title, "text": text})
+        SourceRow(number, {"id": title, "text": text})
         for number, (title, text) in enumerate(_articles(path))
     ]
     return build_corpus(

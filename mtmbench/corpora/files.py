@@ -10,12 +10,11 @@ import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import lines_of
 from mtmbench.core.types import Corpus
-from mtmbench.corpora.rows import Columns, Row, build_corpus
+from mtmbench.corpora.rows import Columns, SourceRow, build_corpus
 
 TABLE_SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 
@@ -62,7 +61,7 @@ def load_text_folder(folder: Path, name: str | None = None) -> Corpus:
         values = {"id": inside.with_suffix("").as_posix(), "text": read_text(path)}
         if len(inside.parts) > 1:
             values["label"] = inside.parts[0]
-        rows.append(Row(number, values))
+        rows.append(SourceRow(number, values))
     if not rows:
         raise InputError(f"{folder} holds no .txt files")
     source = {"format": "text folder", "folder": folder.name}
@@ -143,7 +142,7 @@ def _octis_corpus_file(folder: Path) -> Path | None:
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
-def _octis_tsv_rows(path: Path) -> list[Row]:
+def _octis_tsv_rows(path: Path) -> list[SourceRow]:
     rows = []
     for number, line in _lines(path):
         cells = line.split("\t")
@@ -152,11 +151,11 @@ def _octis_tsv_rows(path: Path) -> list[Row]:
                 f"{path}, line {number}: {len(cells)} columns; OCTIS has at most three "
                 "(document, partition, label)"
             )
-        rows.append(Row(number, dict(zip(("text", "split", "label"), cells, strict=False))))
+        rows.append(SourceRow(number, dict(zip(("text", "split", "label"), cells, strict=False))))
     return rows
 
 
-def _jsonl_rows(path: Path) -> list[Row]:
+def _jsonl_rows(path: Path) -> list[SourceRow]:
     rows = []
     for number, line in _lines(path):
         try:
@@ -165,17 +164,17 @@ def _jsonl_rows(path: Path) -> list[Row]:
             raise InputError(f"{path}, line {number}: not JSON: {error}") from error
         if not isinstance(values, dict):
             raise InputError(f"{path}, line {number}: {line[:40]!r} is not a JSON object")
-        rows.append(Row(number, values))
+        rows.append(SourceRow(number, values))
     return rows
 
 
-def _csv_rows(path: Path) -> list[Row]:
+def _csv_rows(path: Path) -> list[SourceRow]:
     content = read_text(path)
     delimiter = "\t" if ".tsv" in path.suffixes else ","
     # A document may be longer than the 128 KiB that the csv module allows a cell by default.
     limit = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
-    rows: list[Row] = []
+    rows: list[SourceRow] = []
     start = 1
     try:
         header = next(reader, None)
@@ -190,7 +189,7 @@ def _csv_rows(path: Path) -> list[Row]:
                     f"{path}, line {start}: {len(cells)} cells for {len(header)} columns"
                 )
             if cells:
-                rows.append(Row(start, dict(zip(header, cells, strict=True))))
+                rows.append(SourceRow(start, dict(zip(header, cells, strict=True))))
             start = reader.line_num + 1
     except csv.Error as error:
         raise InputError(f"{path}, line {start}: not valid CSV: {error}") from error
@@ -199,7 +198,7 @@ def _csv_rows(path: Path) -> list[Row]:
     return rows
 
 
-def _parquet_rows(path: Path, columns: Columns) -> list[Row]:
+def _parquet_rows(path: Path, columns: Columns) -> list[SourceRow]:
     import pyarrow
     import pyarrow.parquet
 
@@ -209,10 +208,10 @@ def _parquet_rows(path: Path, columns: Columns) -> list[Row]:
             wanted = {"text", "label", "id", "split", *columns.named}
             # With a wrong column name, read all of them, so that the error can list them.
             chosen = None if set(columns.named) - set(known) else [c for c in known if c in wanted]
-            records: list[dict[str, Any]] = file.read(columns=chosen or None).to_pylist()
+            records: list[dict[str, object]] = file.read(columns=chosen or None).to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"{path} is not a readable Parquet file: {error}") from error
-    return [Row(number, values) for number, values in enumerate(records)]
+    return [SourceRow(number, values) for number, values in enumerate(records)]
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

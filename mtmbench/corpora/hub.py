@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Corpus
-from mtmbench.corpora.rows import Columns, Row, build_corpus
+from mtmbench.corpora.rows import Columns, SourceRow, build_corpus
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+_ClassCode = int | None | list["_ClassCode"]
+"""The number of a class label, or a list of them; −1 and None for none."""
 
 _DATA_SUFFIXES = (
     ".parquet",
@@ -61,8 +67,8 @@ def load_hub(
     """
     splits = _load(source, subset)
     where = str(source)
-    rows = [Row(number, values) for number, values in enumerate(_values(splits, columns))]
-    described: dict[str, Any] = {"format": "huggingface", "subset": subset}
+    rows = [SourceRow(number, values) for number, values in enumerate(_values(splits, columns))]
+    described: dict[str, object] = {"format": "huggingface", "subset": subset}
     if isinstance(source, Path):
         described["folder"] = source.name
     else:
@@ -85,7 +91,7 @@ _SPLIT = "(the dataset's split)"
 _ID = "(split and row)"
 
 
-def _load(source: str | Path, subset: str | None) -> dict[str, Any]:
+def _load(source: str | Path, subset: str | None) -> dict[str, Dataset]:
     import datasets
 
     try:
@@ -104,32 +110,33 @@ def _load(source: str | Path, subset: str | None) -> dict[str, Any]:
     return dict(loaded)
 
 
-def _values(splits: dict[str, Any], columns: Columns) -> Iterator[dict[str, Any]]:
+def _values(splits: Mapping[str, Dataset], columns: Columns) -> Iterator[dict[str, object]]:
     wanted = {"text", "label", "id", "split", *columns.named}
     for split, dataset in splits.items():
         known = dataset.column_names
         chosen = known if set(columns.named) - set(known) else [c for c in known if c in wanted]
         names = {column: _class_names(dataset.features[column]) for column in chosen}
         for number, record in enumerate(dataset.select_columns(chosen)):
-            values = {column: _named(value, names[column]) for column, value in record.items()}
+            values = {
+                column: value if (known_as := names[column]) is None else _named(value, known_as)
+                for column, value in record.items()
+            }
             yield {**values, _SPLIT: values.get("split") or split, _ID: f"{split}/{number}"}
 
 
-def _class_names(feature: Any) -> list[str] | None:
+def _class_names(feature: object) -> list[str] | None:
     inner = getattr(feature, "feature", feature)
     names = getattr(inner, "names", None)
     return list(names) if names else None
 
 
-def _named(value: Any, names: list[str] | None) -> Any:
-    if names is None or value is None:
-        return value
-    if isinstance(value, list):
-        return [_named(item, names) for item in value]
-    return names[value] if value >= 0 else None
+def _named(code: _ClassCode, names: list[str]) -> object:
+    if isinstance(code, list):
+        return [_named(item, names) for item in code]
+    return None if code is None or code < 0 else names[code]
 
 
-def _revision(splits: dict[str, Any]) -> str | None:
+def _revision(splits: Mapping[str, Dataset]) -> str | None:
     for dataset in splits.values():
         for url in dataset.info.download_checksums or {}:
             found = re.search(r"@([0-9a-f]{40})/", url)

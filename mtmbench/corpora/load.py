@@ -21,7 +21,7 @@ from mtmbench.corpora.files import (
 )
 from mtmbench.corpora.hub import is_hub_folder, is_hub_id, is_saved_dataset, load_hub
 from mtmbench.corpora.registry import CORPORA
-from mtmbench.corpora.rows import Columns, Row, build_corpus, count_duplicates
+from mtmbench.corpora.rows import Columns, SourceRow, build_corpus, count_duplicates
 
 
 def load_corpus(
@@ -67,7 +67,7 @@ def load_corpus(
         corpus = _load_named(source, columns, subset, resolve_data_dir(data_dir), name)
     else:
         _refuse_columns(columns, subset, "a sequence of texts")
-        rows = [Row(number, {"text": item}) for number, item in enumerate(source)]
+        rows = [SourceRow(number, {"text": item}) for number, item in enumerate(source)]
         corpus = build_corpus(
             name or "texts",
             rows,

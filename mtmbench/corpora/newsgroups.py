@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Corpus
-from mtmbench.corpora.rows import Columns, Row, build_corpus
+from mtmbench.corpora.rows import Columns, SourceRow, build_corpus
 
 
 def load_newsgroups(data_home: Path | None = None, *, name: str = "20ng") -> Corpus:
@@ -24,7 +24,7 @@ def load_newsgroups(data_home: Path | None = None, *, name: str = "20ng") -> Cor
     """
     from sklearn.datasets import fetch_20newsgroups
 
-    rows: list[Row] = []
+    rows: list[SourceRow] = []
     for split in ("train", "test"):
         try:
             bunch = fetch_20newsgroups(
@@ -46,7 +46,7 @@ def load_newsgroups(data_home: Path | None = None, *, name: str = "20ng") -> Cor
                 "label": group,
                 "split": split,
             }
-            rows.append(Row(len(rows), values))
+            rows.append(SourceRow(len(rows), values))
     return build_corpus(
         name, rows, Columns(), where="20 Newsgroups", unit="row",
         source={"format": "scikit-learn", "removed": ["headers", "footers", "quotes"]},

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from mtmbench.core.errors import InputError, did_you_mean
 from mtmbench.core.types import Corpus
@@ -27,20 +26,20 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class Row:
+class SourceRow:
     """One document as it was read; ``place`` is its line (or row) number in the source."""
 
     place: int
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
 
 
 def build_corpus(
     name: str,
-    rows: Sequence[Row],
+    rows: Sequence[SourceRow],
     columns: Columns,
     *,
     where: str,
-    source: Mapping[str, Any],
+    source: Mapping[str, object],
     unit: str = "line",
     pretokenised: bool = False,
 ) -> Corpus:
@@ -56,7 +55,7 @@ def build_corpus(
         columns: which column holds what.
         where: the file, folder or hub id, for error messages.
         source: what ``Corpus.source`` shall say beside the columns.
-        unit: what ``Row.place`` counts ("line" or "row").
+        unit: what ``SourceRow.place`` counts ("line" or "row").
         pretokenised: the texts are tokens joined by spaces.
 
     Raises:
@@ -128,14 +127,16 @@ def count_duplicates(texts: Sequence[str]) -> int:
 
 
 def _optional(
-    asked: str | None, default: str, rows: Sequence[Row], where: str, unit: str
+    asked: str | None, default: str, rows: Sequence[SourceRow], where: str, unit: str
 ) -> str | None:
     if asked is not None:
         return _require(asked, rows, where, unit, every_row=False)
     return default if any(default in row.values for row in rows) else None
 
 
-def _require(column: str, rows: Sequence[Row], where: str, unit: str, *, every_row: bool) -> str:
+def _require(
+    column: str, rows: Sequence[SourceRow], where: str, unit: str, *, every_row: bool
+) -> str:
     lacking = next((row for row in rows if column not in row.values), None)
     if lacking is None or (not every_row and any(column in row.values for row in rows)):
         return column
@@ -144,7 +145,7 @@ def _require(column: str, rows: Sequence[Row], where: str, unit: str, *, every_r
     raise InputError(f"{here}: no column {column!r}{hint}")
 
 
-def _text(value: Any, column: str, here: str) -> str:
+def _text(value: object, column: str, here: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -156,7 +157,7 @@ def _text(value: Any, column: str, here: str) -> str:
     return value
 
 
-def _label(value: Any, column: str, here: str) -> tuple[str | None, str]:
+def _label(value: object, column: str, here: str) -> tuple[str | None, str]:
     if isinstance(value, list | tuple):
         if len(value) != 1:
             return None, "several" if value else "none"
@@ -165,7 +166,7 @@ def _label(value: Any, column: str, here: str) -> tuple[str | None, str]:
     return (label, "one") if label else (None, "none")
 
 
-def _scalar(value: Any, column: str, here: str) -> str:
+def _scalar(value: object, column: str, here: str) -> str:
     if value is None:
         return ""
     if isinstance(value, float):

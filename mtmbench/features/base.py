@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from mtmbench.core.types import Corpus, Counts
+from mtmbench.core.types import Corpus, Counts, Progress
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class FeatureSource(ABC):
         """Returns the names of the feature settings; "default" is among them."""
 
     @abstractmethod
-    def describe(self, setting: str = "default") -> dict[str, Any]:
+    def describe(self, setting: str = "default") -> dict[str, object]:
         """Returns, as JSON values, all that the counts depend on besides corpus and token limit.
 
         Raises:
@@ -70,7 +70,7 @@ class FeatureSource(ABC):
         *,
         setting: str = "default",
         max_tokens: int | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> Counts:
         """Returns feature counts with directions, encoder and mean activations.
 
@@ -91,14 +91,14 @@ class FeatureSource(ABC):
         *,
         setting: str = "default",
         max_tokens: int | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         """Shares the work that :meth:`counts` would do, where several processes can share it.
 
         Returns once all of it is done, here or elsewhere; does nothing by default.
         """
 
-    def saes(self) -> Mapping[str, Mapping[str, Any]]:
+    def saes(self) -> Mapping[str, Mapping[str, object]]:
         """Returns the SAEs that a setting may name under "sae", with layer, width and window.
 
         None by default: settings then have no ``sae``.
@@ -119,7 +119,7 @@ class LocatingSource(FeatureSource):
         max_tokens: int | None = None,
         n_features: int = 5,
         n_contexts: int = 3,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> list[list[TopFeature]]:
         """Returns documents' top features, by count times log of documents over document frequency.
 

@@ -9,15 +9,14 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
+from mtmbench.core.types import AnyArray
 
-Arrays = dict[str, NDArray[Any]]
+Arrays = dict[str, AnyArray]
 
 
 def cache_dir() -> Path:
@@ -84,7 +83,7 @@ def read_arrays(path: Path) -> Arrays | None:
     return arrays
 
 
-def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+def write_arrays(path: Path, arrays: Mapping[str, AnyArray]) -> None:
     """Writes arrays with their checksum, whole or not at all.
 
     Raises:
@@ -123,7 +122,7 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
         yield True
 
 
-def _checksum(arrays: Mapping[str, NDArray[Any]]) -> str:
+def _checksum(arrays: Mapping[str, AnyArray]) -> str:
     return content_hash(*(part for name in sorted(arrays) for part in (name, arrays[name])))
 
 

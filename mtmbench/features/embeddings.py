@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mtmbench.core.errors import UnknownNameError
 from mtmbench.core.serialise import content_hash
-from mtmbench.core.types import FloatArray
+from mtmbench.core.types import FloatArray, Progress
 from mtmbench.features.cache import cached
 from mtmbench.features.sae.backbone import HuggingFaceBackbone, length_batches, minilm_backbone
 
 if TYPE_CHECKING:
     import torch
 
-MODELS = ("minilm",)
+EMBEDDING_MODELS = ("minilm",)
 EMBEDDING_SIZE = 384
 _BATCH_TOKENS = 4096
 _LIMIT = 254
@@ -28,7 +28,7 @@ def embed_texts(
     *,
     model: str = "minilm",
     cache: bool = True,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> FloatArray:
     """Embeds texts: mean over all token states of the last layer, [CLS] and [SEP] included.
 
@@ -48,8 +48,8 @@ def embed_texts(
         UnknownNameError: there is no such model.
         InputError: the model is neither installed nor to be had from the hub.
     """
-    if model not in MODELS:
-        raise UnknownNameError("embedding model", model, MODELS)
+    if model not in EMBEDDING_MODELS:
+        raise UnknownNameError("embedding model", model, EMBEDDING_MODELS)
     distinct = list(dict.fromkeys(texts))
     if not distinct:
         return np.empty((0, EMBEDDING_SIZE), np.float32)
@@ -70,7 +70,7 @@ def embed_texts(
 def _embed(
     texts: Sequence[str],
     backbone: HuggingFaceBackbone,
-    progress: Callable[[int, int], None] | None,
+    progress: Progress | None,
 ) -> FloatArray:
     import torch
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -44,7 +43,7 @@ def apply_filters(
     frequency = np.bincount(counts.matrix.indices, minlength=n_features)
     totals = np.bincount(counts.matrix.indices, weights=counts.matrix.data, minlength=n_features)
     dropped: dict[str, BoolArray] = {"absent": frequency == 0}
-    report: dict[str, dict[str, Any]] = {"absent": {}}
+    report: dict[str, dict[str, object]] = {"absent": {}}
     if setting.max_doc_share is not None:
         dropped["max_doc_share"] = frequency > setting.max_doc_share * counts.matrix.shape[0]
         report["max_doc_share"] = {"limit": setting.max_doc_share}
@@ -98,7 +97,7 @@ def apply_filters(
     )
 
 
-def _nothing_left(report: dict[str, dict[str, Any]], n_features: int, n_docs: int) -> str:
+def _nothing_left(report: dict[str, dict[str, object]], n_features: int, n_docs: int) -> str:
     parts = []
     for name, found in report.items():
         limit = f"={found['limit']}" if "limit" in found else ""
@@ -133,12 +132,12 @@ class FeatureSetting:
     label_classes_by: str = "words"
     min_label_score: float | None = None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Returns the fields as JSON values; the last two only where a judge has a say.
 
         Records made before there were these two thereby keep their hashes.
         """
-        known: dict[str, Any] = {
+        known: dict[str, object] = {
             "threshold_quantile": self.threshold_quantile,
             "max_doc_share": self.max_doc_share,
             "max_density_multiple": self.max_density_multiple,
@@ -155,13 +154,13 @@ def judged(
     setting: FeatureSetting,
     label_scores: FloatArray | None,
     label_classes: Mapping[str, BoolArray] | None,
-) -> list[Any]:
+) -> list[object]:
     """Returns what a setting reads of what a judge said of the labels, for hashes.
 
     Raises:
         InputError: there is no such thing; the message says how to come by it.
     """
-    said: list[Any] = []
+    said: list[object] = []
     if setting.min_label_score is not None:
         if label_scores is None:
             raise InputError(

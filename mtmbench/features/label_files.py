@@ -11,12 +11,12 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import read_json
+from mtmbench.core.files import read_json, read_json_object
 from mtmbench.core.serialise import canonical_json, content_hash, plain, write_atomically
 from mtmbench.core.types import BoolArray, FloatArray
 from mtmbench.features.labels import CLASSES, NO_CLASS
@@ -31,7 +31,22 @@ _SCHEMA = 1
 _TAKES_IN = {"formatting": ("punctuation", "numbers")}
 
 
-def write_labels(folder: Path, labels: Sequence[str], source: Mapping[str, Any]) -> list[Path]:
+class LabelScore(TypedDict):
+    """One line of ``label_scores.json``: a label's score, and what it was counted from."""
+
+    feature: int
+    label: str | None
+    label_status: str
+    score: float | None
+    score_status: str
+    n: int
+    n_active: int
+    hits: int
+    n_random: int
+    false_alarms: int
+
+
+def write_labels(folder: Path, labels: Sequence[str], source: Mapping[str, object]) -> list[Path]:
     """Writes the labels and where they are from; scores and classes of other labels are removed.
 
     Raises:
@@ -40,14 +55,26 @@ def write_labels(folder: Path, labels: Sequence[str], source: Mapping[str, Any])
     of = content_hash(list(labels))
     for name in (SCORES, LABEL_CLASSES):
         path = folder / name
-        if path.is_file() and _read(path).get("labels") != of:
+        if path.is_file() and read_json_object(path).get("labels") != of:
             path.unlink()
     text = json.dumps(list(labels), ensure_ascii=False, indent=0) + "\n"
     head = {"schema": _SCHEMA, "labels": of, **source}
     return [_write(folder / LABELS, text), _write(folder / SOURCE, _lines(head))]
 
 
-def write_scores(folder: Path, found: Interpretation, **more: Any) -> Path:
+def read_labels(folder: Path) -> list[str]:
+    """Returns the labels that a folder holds.
+
+    Raises:
+        InputError: they cannot be read, or are no list.
+    """
+    labels = read_json(folder / LABELS)
+    if not isinstance(labels, list):
+        raise InputError(f"{folder / LABELS} is not a list of labels")
+    return [str(label) for label in labels]
+
+
+def write_scores(folder: Path, found: Interpretation, **more: object) -> Path:
     """Writes the score of every label that was asked about, with what it was counted from.
 
     Args:
@@ -55,7 +82,7 @@ def write_scores(folder: Path, found: Interpretation, **more: Any) -> Path:
         found: the scored labels.
         more: JSON values on record beside them.
     """
-    rows = []
+    rows: list[LabelScore] = []
     for label in found.labels:
         detection = label.detection
         if detection is None:
@@ -79,7 +106,7 @@ def write_scores(folder: Path, found: Interpretation, **more: Any) -> Path:
     return _write(folder / SCORES, _lines(head, "features", rows))
 
 
-def write_classes(folder: Path, found: Interpretation, **more: Any) -> Path:
+def write_classes(folder: Path, found: Interpretation, **more: object) -> Path:
     """Writes which features' labels a judge put into which class; see :func:`write_scores`.
 
     Raises:
@@ -99,14 +126,14 @@ def write_classes(folder: Path, found: Interpretation, **more: Any) -> Path:
     return _write(folder / LABEL_CLASSES, _lines(head))
 
 
-def read_source(folder: Path, labels: Sequence[str]) -> dict[str, Any]:
+def read_source(folder: Path, labels: Sequence[str]) -> dict[str, object]:
     """Returns what is on record about where a folder's labels are from.
 
     Raises:
         InputError: the file is damaged.
     """
     path = folder / SOURCE
-    written = _read(path) if path.is_file() else {}
+    written = read_json_object(path) if path.is_file() else {}
     if written.get("labels") != content_hash(list(labels)):
         return {"source": "given"}
     return {name: value for name, value in written.items() if name not in ("schema", "labels")}
@@ -123,7 +150,8 @@ def read_label_scores(folder: Path, labels: Sequence[str]) -> FloatArray | None:
         return None
     written = _checked(path, labels)
     scores = np.full(len(labels), np.nan, np.float32)
-    for row in written.get("features", ()):
+    rows: list[LabelScore] = written.get("features", [])
+    for row in rows:
         score = row["score"]
         if score is None:
             continue
@@ -145,7 +173,7 @@ def read_label_classes(folder: Path, labels: Sequence[str]) -> dict[str, BoolArr
     path = folder / LABEL_CLASSES
     if not path.is_file():
         return None
-    members = _checked(path, labels)["members"]
+    members: dict[str, list[int]] = _checked(path, labels)["members"]
     found: dict[str, BoolArray] = {}
     for name in CLASSES:
         mask = np.zeros(len(labels), np.bool_)
@@ -155,8 +183,8 @@ def read_label_classes(folder: Path, labels: Sequence[str]) -> dict[str, BoolArr
     return found
 
 
-def _checked(path: Path, labels: Sequence[str]) -> Any:
-    written = _read(path)
+def _checked(path: Path, labels: Sequence[str]) -> dict[str, Any]:
+    written = read_json_object(path)
     if written.get("schema") != _SCHEMA:
         raise InputError(f"{path} has schema {written.get('schema')!r}; expected {_SCHEMA}")
     if written.get("labels") != content_hash(list(labels)):
@@ -167,14 +195,9 @@ def _checked(path: Path, labels: Sequence[str]) -> Any:
     return written
 
 
-def _read(path: Path) -> Any:
-    written = read_json(path)
-    if not isinstance(written, dict):
-        raise InputError(f"{path} is not a JSON object")
-    return written
-
-
-def _lines(head: Mapping[str, Any], name: str = "", rows: Sequence[Any] = ()) -> str:
+def _lines(
+    head: Mapping[str, object], name: str = "", rows: Sequence[Mapping[str, object]] = ()
+) -> str:
     """JSON with one line for each key of the head and for each row."""
     lines = [f"{json.dumps(key)}: {canonical_json(value)}" for key, value in plain(head).items()]
     if name:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mtmbench.core.cards import WordSpec
-from mtmbench.core.types import Corpus, Counts, Views
+from mtmbench.core.types import Corpus, Counts, FloatArray, Progress, Views
 
 if TYPE_CHECKING:
     from mtmbench.features.base import FeatureSource
@@ -19,8 +19,8 @@ def make_views(
     source: str | FeatureSource | None = "minilm",
     setting: str = "default",
     max_tokens: int | None = None,
-    params: Mapping[str, Any] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    params: Mapping[str, object] | None = None,
+    progress: Progress | None = None,
 ) -> Views:
     """Returns the views of a corpus; nothing is computed or loaded yet.
 
@@ -43,7 +43,7 @@ def make_views(
 
         return word_counts(corpus, words)
 
-    def make_embeddings() -> Any:
+    def make_embeddings() -> FloatArray:
         from mtmbench.features.embeddings import embed_texts
 
         return embed_texts(corpus.texts, progress=progress)
@@ -61,8 +61,8 @@ def _features(
     source: str | FeatureSource | None,
     setting: str,
     max_tokens: int | None,
-    params: Mapping[str, Any] | None,
-    progress: Callable[[int, int], None] | None,
+    params: Mapping[str, object] | None,
+    progress: Progress | None,
 ) -> Callable[[], Counts] | None:
     if source is None:
         return None
@@ -74,9 +74,4 @@ def _features(
 
         raise UnknownNameError("feature setting", setting, origin.settings())
     more = {} if progress is None else {"progress": progress}
-
-    def make() -> Counts:
-        counts: Counts = origin.counts(corpus, setting=setting, max_tokens=max_tokens, **more)
-        return counts
-
-    return make
+    return lambda: origin.counts(corpus, setting=setting, max_tokens=max_tokens, **more)

@@ -14,15 +14,14 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmbench.core.cards import WordSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import content_hash
-from mtmbench.core.types import Corpus, Counts
+from mtmbench.core.types import Corpus, Counts, Int32Array, IntArray
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -44,8 +43,8 @@ class Tokens:
     """
 
     vocabulary: tuple[str, ...]
-    sequences: tuple[NDArray[np.int32], ...]
-    source: Mapping[str, Any] = field(default_factory=dict)
+    sequences: tuple[Int32Array, ...]
+    source: Mapping[str, object] = field(default_factory=dict)
 
     @cached_property
     def revision(self) -> str:
@@ -75,7 +74,10 @@ def tokenise(corpus: Corpus, *, stop_words: bool = True) -> Tokens:
     """
     if corpus.pretokenised:
         texts = [[token for token in text.split(" ") if token] for text in corpus.texts]
-        source: dict[str, Any] = {"tokenisation": "pretokenised", "version": TOKENISATION_VERSION}
+        source: dict[str, object] = {
+            "tokenisation": "pretokenised",
+            "version": TOKENISATION_VERSION,
+        }
     else:
         drop = english_stop_words() if stop_words else frozenset()
         texts = [[word for word in split_words(text) if word not in drop] for text in corpus.texts]
@@ -128,7 +130,7 @@ def word_counts(
         raise InputError(f"corpus {corpus.name!r} has no words (rule: {tokens.source})")
     matrix = _count(tokens)
     columns = np.arange(len(tokens.vocabulary), dtype=np.int64)
-    filters: dict[str, Any] = {}
+    filters: dict[str, object] = {}
     if not corpus.pretokenised:
         columns, filters = _filter(matrix, spec, corpus.name)
     return Counts(
@@ -191,9 +193,7 @@ def _count(tokens: Tokens) -> csr_matrix:
     return matrix
 
 
-def _filter(
-    matrix: csr_matrix, spec: WordSpec, corpus: str
-) -> tuple[NDArray[np.int64], dict[str, Any]]:
+def _filter(matrix: csr_matrix, spec: WordSpec, corpus: str) -> tuple[IntArray, dict[str, object]]:
     n_docs, n_words = matrix.shape
     frequency = np.bincount(matrix.indices, minlength=n_words)
     rare = frequency < spec.min_df
@@ -205,7 +205,7 @@ def _filter(
             f"and max_df={spec.max_df} drops {int(common.sum())} of {n_words} "
             f"({n_docs} documents); lower min_df or raise max_df"
         )
-    filters: dict[str, Any] = {
+    filters: dict[str, object] = {
         "items": n_words,
         "min_df": {"limit": spec.min_df, "dropped": int(rare.sum())},
         "max_df": {"limit": spec.max_df, "dropped": int(common.sum())},

@@ -10,7 +10,7 @@ marked, a judge says in which the feature fires; the score is the balanced accur
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,17 +18,17 @@ import numpy as np
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import seed_from
+from mtmbench.core.types import Progress
 from mtmbench.features.labels import CLASSES, NO_CLASS, in_class
 from mtmbench.features.sae.contexts import Context, FeatureContexts, RandomContext
 from mtmbench.judges.asker import Asker, gather
 from mtmbench.judges.base import Question
 from mtmbench.judges.prompt import Template, load_template
 from mtmbench.judges.replies import NO_LABEL, parse_active, parse_classes, parse_label
-from mtmbench.labelling.context_text import marked, marks, numbered, plain
+from mtmbench.labelling.context_text import marked, marks, numbered, unmarked
 
 LabelStatus = Literal["ok", "none", "unparsed", "refused", "no contexts", "not asked"]
 ScoreStatus = Literal["ok", "unparsed", "refused", "too few contexts", "no label"]
-Progress = Callable[[int, int], None]
 
 MARKS: Mapping[LabelStatus, str] = {
     "none": NO_LABEL,
@@ -253,7 +253,7 @@ class _Interpreter:
         limit = prompt.settings["context_characters"]
         opening, closing = marks(strongest)
         active = [marked(context, limit, opening, closing) for context in strongest]
-        others = [plain(context, limit) for context in silent]
+        others = [unmarked(context, limit) for context in silent]
         question = Question(
             "label",
             {"task": "label", "feature": feature, "active": active, "others": others},
@@ -284,7 +284,7 @@ class _Interpreter:
         limit = prompt.settings["context_characters"]
         mixed: list[Context | RandomContext] = [*active, *silent]
         order = self._generator("order", feature).permutation(len(mixed)).tolist()
-        passages = [plain(mixed[i], limit) for i in order]
+        passages = [unmarked(mixed[i], limit) for i in order]
         question = Question(
             "label",
             {"task": "detect", "feature": feature, "label": label, "passages": passages},

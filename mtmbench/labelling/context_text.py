@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from mtmbench.features.sae.contexts import Context, RandomContext
 
-CUT = "…"
+ELLIPSIS = "…"
 """Stands where a window goes on."""
 
 _WORD = 24
@@ -42,7 +42,7 @@ def marked(context: Context, limit: int, opening: str, closing: str) -> str:
     return _one_line(f"{before}{lead}{opening}{bare}{closing}{tail}{after}")
 
 
-def plain(context: Context | RandomContext, limit: int) -> str:
+def unmarked(context: Context | RandomContext, limit: int) -> str:
     """Returns a context unmarked, cut to ``limit`` characters around its token or middle."""
     return _one_line("".join(_parts(context, limit)))
 
@@ -69,10 +69,10 @@ def _parts(context: Context | RandomContext, limit: int) -> tuple[str, str, str]
     right = min(len(text), max(end + side, limit))
     before, after = text[left:start], text[end:right]
     if left > 0:
-        before = CUT + before[max(0, before.find(" ", 0, _WORD)) :]
+        before = ELLIPSIS + before[max(0, before.find(" ", 0, _WORD)) :]
     if right < len(text):
         space = after.rfind(" ", max(0, len(after) - _WORD))
-        after = (after[: space + 1] if space >= 0 else after) + CUT
+        after = (after[: space + 1] if space >= 0 else after) + ELLIPSIS
     return before, text[start:end], after
 
 

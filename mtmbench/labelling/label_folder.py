@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import read_json
+from mtmbench.core.files import read_json_object
 from mtmbench.core.serialise import seed_from
+from mtmbench.core.types import Progress
 from mtmbench.features.label_files import (
     LABELS,
+    read_labels,
     read_source,
     write_classes,
     write_labels,
@@ -27,10 +28,13 @@ from mtmbench.judges.panel import Panel
 from mtmbench.labelling.autointerp import (
     Interpretation,
     InterpretSpec,
-    Progress,
     interpret,
 )
-from mtmbench.labelling.neuronpedia import neuronpedia_labels
+from mtmbench.labelling.neuronpedia import (
+    NeuronpediaLabels,
+    NeuronpediaSource,
+    neuronpedia_labels,
+)
 
 
 @dataclass(frozen=True)
@@ -95,24 +99,26 @@ def label_folder(
         raise InputError("labels are Neuronpedia's or the folder's own, not both")
     if judge is None and (neuronpedia is None or classes):
         raise InputError("who labels? name a judge (--judge CARD) or --neuronpedia FILE|MODEL/SAE")
-    cfg = read_json(folder / "cfg.json")
+    cfg = read_json_object(folder / "cfg.json")
     width = int(cfg["d_sae"])
     spec = spec or InterpretSpec()
     labels: Sequence[str] | None = None
-    source: dict[str, Any] = {}
+    source: Mapping[str, object] = {}
+    exported: NeuronpediaLabels | None = None
     if neuronpedia is not None:
         expected = (cfg.get("metadata") or {}).get("neuronpedia_id") or cfg.get("neuronpedia_id")
         exported = neuronpedia_labels(
             neuronpedia, width, expected=expected, explainer=explainer, partial=partial
         )
-        labels, source = exported.labels, dict(exported.source)
+        labels, source = exported.labels, exported.source
     elif own:
         labels = _own_labels(folder, width)
         source = read_source(folder, labels)
     if judge is None:
         assert labels is not None
         files = write_labels(out, labels, source)
-        return LabelReport(tuple(files), (_exported_line(source, width),))
+        assert exported is not None
+        return LabelReport(tuple(files), (_exported_line(exported.source, width),))
     contexts = _contexts(folder, width)
     features = None if n_features is None else sample_features(width, n_features, spec.seed)
     with Panel(out / LEDGER, budget=budget, concurrency=concurrency) as panel:
@@ -139,7 +145,7 @@ def label_folder(
         files.append(write_scores(out, found, **made_from))
     if classes:
         files.append(write_classes(out, found, card=made_from["card"]))
-    return LabelReport(tuple(files), tuple(_lines(found, source, width, neuronpedia is not None)))
+    return LabelReport(tuple(files), tuple(_lines(found, source, width, exported)))
 
 
 def sample_features(n_features: int, n: int, seed: int) -> list[int]:
@@ -172,10 +178,10 @@ def _contexts(folder: Path, width: int) -> FeatureContexts:
 
 
 def _own_labels(folder: Path, width: int) -> list[str]:
-    labels = read_json(folder / LABELS)
-    if not isinstance(labels, list) or len(labels) != width:
+    labels = read_labels(folder)
+    if len(labels) != width:
         raise InputError(f"{folder / LABELS} is not a list of {width} labels")
-    return [str(label) for label in labels]
+    return labels
 
 
 def _shown(spec: InterpretSpec) -> dict[str, int]:
@@ -185,10 +191,16 @@ def _shown(spec: InterpretSpec) -> dict[str, int]:
     }  # fmt: skip
 
 
-def _lines(found: Interpretation, source: dict[str, Any], width: int, exported: bool) -> list[str]:
-    lines = [_exported_line(source, width)] if exported else []
-    if "statuses" in source:
-        lines.append(f"{width:,} features: {_counts(source['statuses'])}")
+def _lines(
+    found: Interpretation,
+    source: Mapping[str, object],
+    width: int,
+    exported: NeuronpediaLabels | None,
+) -> list[str]:
+    lines = [] if exported is None else [_exported_line(exported.source, width)]
+    statuses = source.get("statuses")
+    if isinstance(statuses, Mapping):
+        lines.append(f"{width:,} features: {_counts(statuses)}")
     scored = [label.detection for label in found.labels if label.detection is not None]
     if scored:
         scores = [d.score for d in scored if d.score is not None]
@@ -201,13 +213,13 @@ def _lines(found: Interpretation, source: dict[str, Any], width: int, exported: 
     return lines
 
 
-def _exported_line(source: dict[str, Any], width: int) -> str:
+def _exported_line(source: NeuronpediaSource, width: int) -> str:
     return (
         f"{width - source['missing']:,} of {width:,} features of {source['of']} labelled; "
         f"{source['several']:,} had several explanations"
     )
 
 
-def _counts(counts: Any) -> str:
-    ranked = sorted(dict(counts).items(), key=lambda item: (-item[1], item[0]))
+def _counts(counts: Mapping[str, int]) -> str:
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{n:,} {name}" for name, n in ranked)

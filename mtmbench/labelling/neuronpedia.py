@@ -17,10 +17,10 @@ import json
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import lines_of
@@ -57,19 +57,45 @@ class Explanation:
     text: str
 
 
+class NeuronpediaSource(TypedDict):
+    """What labels from Neuronpedia come from, for the record.
+
+    Attributes:
+        source: "neuronpedia".
+        of: its ``MODEL/SAE``.
+        rule: :data:`RULE`.
+        explainer: the one whose explanations alone were taken, if one was asked for.
+        explainers: features by the explainer whose explanation they got.
+        explanations: in the export, empty ones left out.
+        empty: explanations without text.
+        several: features with more than one.
+        missing: features without any.
+        files: names and content hashes of the files.
+    """
+
+    source: str
+    of: str | None
+    rule: str
+    explainer: str | None
+    explainers: dict[str, int]
+    explanations: int
+    empty: int
+    several: int
+    missing: int
+    files: list[dict[str, str]]
+
+
 @dataclass(frozen=True, eq=False)
 class NeuronpediaLabels:
     """Labels of all F features.
 
     Attributes:
         labels: :data:`UNLABELLED` for a feature without explanation.
-        source: what they come from, as JSON values: model and SAE, rule, how many of which
-            explainer were taken, how many features have several, how many none; names and content
-            hashes of the files.
+        source: what they come from, as JSON values.
     """
 
     labels: tuple[str, ...]
-    source: Mapping[str, Any]
+    source: NeuronpediaSource
 
 
 def neuronpedia_labels(
@@ -188,7 +214,7 @@ class _Export:
                 raise InputError(f"{source} has no explanations by {explainer!r}; it has: {known}")
         return {name: rank for rank, name in enumerate(names)}
 
-    def _add(self, row: Any, where: str, path: Path) -> None:
+    def _add(self, row: object, where: str, path: Path) -> None:
         if not isinstance(row, dict):
             raise InputError(f"{where}: not an explanation but {row!r:.60}")
         missing = [name for name in ("modelId", "layer", "index", "description") if name not in row]
@@ -213,7 +239,7 @@ class _Export:
         self.found.add(Explanation(feature, explainer, str(row.get("id") or ""), text))
 
 
-def _rows(content: str, path: Path) -> Iterable[tuple[str, Any]]:
+def _rows(content: str, path: Path) -> Iterable[tuple[str, object]]:
     """Yields where and what of every record, whichever of the formats it is."""
     try:
         whole = json.loads(content)
@@ -230,7 +256,7 @@ def _rows(content: str, path: Path) -> Iterable[tuple[str, Any]]:
         yield f"{path}, record {number}", row
 
 
-def _lines(content: str, path: Path) -> Iterable[tuple[str, Any]]:
+def _lines(content: str, path: Path) -> Iterable[tuple[str, object]]:
     for number, line in enumerate(lines_of(content), start=1):
         if not line.strip():
             continue
@@ -257,10 +283,10 @@ def _batches(folder: Path) -> Sequence[Path]:
     return sorted(found, key=lambda path: int(path.name.split("-")[1].split(".")[0]))
 
 
-def _feature(index: Any) -> int | None:
+def _feature(index: object) -> int | None:
     if isinstance(index, bool) or not re.fullmatch(r"[0-9]{1,9}", str(index)):
         return None
-    return int(index)
+    return int(str(index))
 
 
 def _is_file_name(source: str) -> bool:

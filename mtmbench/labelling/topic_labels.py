@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
-from mtmbench.core.errors import InputError
+from mtmbench.core.files import read_word_lists
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.panel import Panel
@@ -20,10 +19,30 @@ from mtmbench.judges.topic_questions import (
     topic_template,
 )
 
-SCHEMA = 1
+_SCHEMA = 1
 
 
-def label_topics(topics: Sequence[Sequence[str]], judge: str, panel: Panel) -> dict[str, Any]:
+class TopicLabel(TypedDict):
+    """A topic's name, or None with why it has none: then ``reply`` is what the judge said."""
+
+    topic: int
+    label: str | None
+    status: str
+    items: list[str]
+    reply: NotRequired[str | None]
+
+
+class TopicLabels(TypedDict):
+    """The file of names, as :func:`label_topics` describes it."""
+
+    schema: int
+    topics: list[TopicLabel]
+    statuses: dict[str, int]
+    prompt: dict[str, str]
+    answers_by: dict[str, object]
+
+
+def label_topics(topics: Sequence[Sequence[str]], judge: str, panel: Panel) -> TopicLabels:
     """Has a judge name each topic in one to five words.
 
     Args:
@@ -42,25 +61,22 @@ def label_topics(topics: Sequence[Sequence[str]], judge: str, panel: Panel) -> d
     prompt = topic_template("topic_label")
     limit = prompt.settings["label_characters"]
 
-    async def job(asker: Asker) -> tuple[list[TopicAnswer[str]], dict[str, Any]]:
+    async def job(asker: Asker) -> tuple[list[TopicAnswer[str]], dict[str, object]]:
         labels = await ask_about_topics(
             asker, topics, prompt, lambda reply, _: parse_topic_label(reply, limit), kind="label"
         )
         return labels, asker.record()
 
     found, answered_by = panel.consult(judge, job)
-    rows = [
-        {
-            "topic": k,
-            "label": answer.value,
-            "status": answer.status,
-            "items": list(items),
-            **({} if answer.status == "ok" else {"reply": answer.reply}),
-        }
-        for k, (answer, items) in enumerate(zip(found, topics, strict=True))
-    ]
+    rows: list[TopicLabel] = []
+    for k, (answer, items) in enumerate(zip(found, topics, strict=True)):
+        rows.append(
+            {"topic": k, "label": answer.value, "status": answer.status, "items": list(items)}
+        )
+        if answer.status != "ok":
+            rows[k]["reply"] = answer.reply
     return {
-        "schema": SCHEMA,
+        "schema": _SCHEMA,
         "topics": rows,
         "statuses": counted(found),
         "prompt": prompt_record(prompt),
@@ -76,12 +92,4 @@ def read_topics(path: Path, top_items: int) -> list[list[str]]:
     """
     if path.suffix == ".safetensors":
         return TopicResult.load(path).top_labels(top_items)
-    try:
-        listed = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
-    if not isinstance(listed, list) or not all(
-        isinstance(topic, list) and all(isinstance(item, str) for item in topic) for topic in listed
-    ):
-        raise InputError(f"{path} must hold a JSON list of lists of words")
-    return [topic[:top_items] for topic in listed]
+    return [topic[:top_items] for topic in read_word_lists(path)]

@@ -19,7 +19,7 @@ from mtmbench.core.types import Corpus, Record
 from mtmbench.matches.league import LeaguePlan
 from mtmbench.matches.match import fold
 from mtmbench.matches.schedule import draw_documents
-from mtmbench.stats.adaptive import BLOCK, Progress, progress
+from mtmbench.stats.adaptive import BLOCK, LeagueProgress, progress
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class LeagueScores:
     scores: NDArray[np.float64]
     recorded: NDArray[np.int64]
 
-    def progress(self, alpha: float, resolution: float) -> Progress:
+    def progress(self, alpha: float, resolution: float) -> LeagueProgress:
         """Returns how far the league has come."""
         return progress(
             self.scores, self.recorded, self.first, self.second, len(self.players), alpha=alpha,

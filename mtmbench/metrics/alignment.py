@@ -16,7 +16,7 @@ import numpy as np
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import BoolArray, IntArray
+from mtmbench.core.types import BoolArray, FloatArray, IntArray
 from mtmbench.metrics.base import ItemView, Metric, MetricValue
 from mtmbench.metrics.context import Gold, MetricContext
 from mtmbench.metrics.params import read_params, whole_number
@@ -26,7 +26,7 @@ class _Alignment(Metric):
     """A comparison of clusters with gold labels. Parameter: ``documents``, "all" or "assigned"."""
 
     needs = ("labels",)
-    variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    variants: ClassVar[tuple[Mapping[str, object], ...]] = (
         {"documents": "all"},
         {"documents": "assigned"},
     )
@@ -127,7 +127,7 @@ class ProbeF1(Metric):
 
     name = "probe_f1"
     needs = ("labels",)
-    variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    variants: ClassVar[tuple[Mapping[str, object], ...]] = (
         {"documents": "all", "folds": 5, "seed": 0},
         {"documents": "assigned", "folds": 5, "seed": 0},
     )
@@ -178,7 +178,7 @@ def purity(labels: IntArray, clusters: IntArray) -> float:
 
 def _select(
     metric: str, result: TopicResult, context: MetricContext, documents: object
-) -> tuple[Gold, BoolArray, dict[str, Any]] | str:
+) -> tuple[Gold, BoolArray, dict[str, int]] | str:
     """Returns labels, the documents that count and the details, or why there are none."""
     if documents not in ("all", "assigned"):
         raise InputError(
@@ -199,7 +199,7 @@ def _select(
     return context.gold, rows, details
 
 
-def _probe(theta: Any, labels: IntArray, folds: int, seed: int) -> tuple[float, bool]:
+def _probe(theta: FloatArray, labels: IntArray, folds: int, seed: int) -> tuple[float, bool]:
     """Returns macro-F1 of the pooled predictions, and whether every fold's fit converged."""
     import warnings
 

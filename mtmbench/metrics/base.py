@@ -32,14 +32,14 @@ class MetricValue:
     value: float | None
     per_topic: tuple[float | None, ...] | None = None
     reason: str | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.value is None and not self.reason:
             raise InputError("a metric value that is missing needs a reason")
 
     @classmethod
-    def missing(cls, reason: str, **details: Any) -> MetricValue:
+    def missing(cls, reason: str, **details: object) -> MetricValue:
         """Returns a value that is missing for ``reason``."""
         return cls(None, None, reason, details)
 
@@ -64,10 +64,10 @@ class Metric(ABC):
     higher_is_better: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ()
     item_views: ClassVar[tuple[ItemView | None, ...]] = (None,)
-    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    variants: ClassVar[tuple[Mapping[str, object], ...]] = ({},)
 
     @classmethod
-    def inputs(cls, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG003
+    def inputs(cls, params: Mapping[str, object]) -> dict[str, object]:  # noqa: ARG003
         """Returns, as JSON values, the content of what ``params`` name: a judge's card, a prompt.
 
         It is part of a value's key, so that a changed card gives a new value; most name nothing.

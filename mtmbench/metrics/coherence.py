@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import IntArray
+from mtmbench.core.types import Float64Array, IntArray
 from mtmbench.metrics import confirmation
 from mtmbench.metrics.base import ItemView, Metric, MetricValue
 from mtmbench.metrics.context import MetricContext
@@ -46,25 +46,25 @@ class _Coherence(Metric):
     ) -> MetricValue:
         """See :class:`mtmbench.metrics.base.Metric`."""
         setting = read_params(self.name, params, self.variants[0])
-        check_window(setting["window"], setting["version"])
+        window, version = check_window(setting["window"], setting["version"])
         counts = context.cooccurrence(
             result,
             view,
             n=whole_number(self.name, "top_n", setting["top_n"], 2),
-            window=setting["window"],
-            version=setting["version"],
+            window=window,
+            version=version,
         )
         if isinstance(counts, str):
             return MetricValue.missing(counts)
         values = [
-            self._formula(joint, counts.n_windows, setting["version"]) if len(joint) > 1 else None
+            self._formula(joint, counts.n_windows, version) if len(joint) > 1 else None
             for joint in counts.joint
         ]
         details = {
             "reference": counts.reference,
             "n_windows": counts.n_windows,
             "n_out_of_vocabulary": counts.n_unknown,
-            "epsilon": confirmation.EPSILON,
+            "epsilon": confirmation.JOINT_EPSILON,
         }
         return _mean(values, "two items that occur in the reference", details)
 
@@ -78,7 +78,7 @@ class NPMI(_Coherence):
     """Mean normalised pointwise mutual information of pairs (Bouma 2009; gensim's ``c_npmi``)."""
 
     name = "npmi"
-    variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    variants: ClassVar[tuple[Mapping[str, object], ...]] = (
         {"window": 10, "version": "exact", "top_n": TOP_N},
         {"window": "document", "version": "exact", "top_n": TOP_N},
     )
@@ -89,7 +89,7 @@ class CV(_Coherence):
     """C_V of Röder et al. 2015 (gensim's ``c_v``): cosine of NPMI vectors, windows of 110."""
 
     name = "c_v"
-    variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    variants: ClassVar[tuple[Mapping[str, object], ...]] = (
         {"window": 110, "version": "exact", "top_n": TOP_N},
     )
     _formula = staticmethod(confirmation.c_v)
@@ -99,7 +99,7 @@ class UCI(_Coherence):
     """Mean pointwise mutual information of pairs (Newman et al. 2010; gensim's ``c_uci``)."""
 
     name = "uci"
-    variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    variants: ClassVar[tuple[Mapping[str, object], ...]] = (
         {"window": 10, "version": "exact", "top_n": TOP_N},
     )
     _formula = staticmethod(confirmation.mean_pmi)
@@ -109,7 +109,7 @@ class UMass(_Coherence):
     """Mean log conditional probability over documents (Mimno et al. 2011; gensim's ``u_mass``)."""
 
     name = "u_mass"
-    variants: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    variants: ClassVar[tuple[Mapping[str, object], ...]] = (
         {"window": "document", "version": "exact", "top_n": TOP_N},
     )
     _formula = staticmethod(confirmation.u_mass)
@@ -125,7 +125,7 @@ class EmbeddingCoherence(Metric):
     name = "embedding_coherence"
     needs = ("embeddings",)
     item_views = ("own", "projected")
-    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"top_n": TOP_N},)
+    variants: ClassVar[tuple[Mapping[str, object], ...]] = ({"top_n": TOP_N},)
 
     def compute(
         self,
@@ -156,14 +156,14 @@ class EmbeddingCoherence(Metric):
         return _mean(values, "two items", details)
 
 
-def _mean_cosine(vectors: Any) -> float:
+def _mean_cosine(vectors: Float64Array) -> float:
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     n = len(unit)
     return float(((unit @ unit.T).sum() - n) / (n * (n - 1)))
 
 
 def _mean(
-    values: list[float | None], what_is_short: str, details: Mapping[str, Any]
+    values: list[float | None], what_is_short: str, details: Mapping[str, object]
 ) -> MetricValue:
     present = [value for value in values if value is not None]
     noted = {**details, "n_topics_without_value": len(values) - len(present)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
@@ -11,7 +10,7 @@ from mtmbench.metrics.base import ItemView, Metric, MetricValue
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.registry import METRICS
 
-Variant = tuple[str, ItemView | None, Mapping[str, Any]]
+Variant = tuple[str, ItemView | None, Mapping[str, object]]
 """A metric's name, the item view it is played on, and its parameters."""
 
 
@@ -35,7 +34,7 @@ def compute_value(
     context: MetricContext,
     name: str,
     view: ItemView | None,
-    params: Mapping[str, Any],
+    params: Mapping[str, object],
 ) -> MetricValue:
     """Computes one value; what the context cannot offer makes the value missing, with the reason.
 

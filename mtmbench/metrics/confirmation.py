@@ -9,15 +9,13 @@ pair is −1 − log(p_i p_j) / 27.6, above −1 and higher for rare words.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from mtmbench.core.types import IntArray
+from mtmbench.core.types import Float64Array, IntArray
 from mtmbench.metrics.cooccurrence import Version
 
-EPSILON = 1e-12
+JOINT_EPSILON = 1e-12
+"""Added to every joint probability."""
 
 
 def mean_npmi(joint: IntArray, n_windows: int, version: Version = "exact") -> float:
@@ -34,7 +32,7 @@ def mean_pmi(joint: IntArray, n_windows: int, version: Version = "exact") -> flo
 def u_mass(joint: IntArray, n_windows: int, version: Version = "exact") -> float:
     """Mean log p(w_i | w_j) over words w_i and the words w_j ranked before it (``u_mass``)."""
     del version
-    together = joint / n_windows + EPSILON
+    together = joint / n_windows + JOINT_EPSILON
     conditional = np.log(together / (np.diag(joint) / n_windows)[None, :])
     return float(conditional[np.tril_indices(len(joint), -1)].mean())
 
@@ -47,25 +45,27 @@ def c_v(joint: IntArray, n_windows: int, version: Version = "exact") -> float:
     return float((vectors @ whole / norms).mean())
 
 
-def npmi_matrix(joint: IntArray, n_windows: int, version: Version = "exact") -> NDArray[Any]:
+def npmi_matrix(joint: IntArray, n_windows: int, version: Version = "exact") -> Float64Array:
     """(n, n) NPMI of every pair, each word with itself included.
 
     Two words that stand in every window have NPMI 1 in the exact version (the limit of words that
     occur only together); ε makes −1 of them in gensim's.
     """
-    together = joint / n_windows + EPSILON
-    values: NDArray[Any] = _pmi(joint, n_windows) / -np.log(together)
+    together = joint / n_windows + JOINT_EPSILON
+    values: Float64Array = _pmi(joint, n_windows) / -np.log(together)
     if version == "exact":
         values[joint == n_windows] = 1.0
     return values
 
 
-def _pmi(joint: IntArray, n_windows: int) -> NDArray[Any]:
+def _pmi(joint: IntArray, n_windows: int) -> Float64Array:
     alone = np.diag(joint) / n_windows
-    ratio: NDArray[Any] = np.log((joint / n_windows + EPSILON) / (alone[:, None] * alone[None, :]))
+    ratio: Float64Array = np.log(
+        (joint / n_windows + JOINT_EPSILON) / (alone[:, None] * alone[None, :])
+    )
     return ratio
 
 
-def _off_diagonal(matrix: NDArray[Any]) -> NDArray[Any]:
-    values: NDArray[Any] = matrix[~np.eye(len(matrix), dtype=bool)]
+def _off_diagonal(matrix: Float64Array) -> Float64Array:
+    values: Float64Array = matrix[~np.eye(len(matrix), dtype=bool)]
     return values

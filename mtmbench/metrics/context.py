@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,11 +12,11 @@ import numpy as np
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import BoolArray, Corpus, Counts, FloatArray, IntArray, ViewName, Views
+from mtmbench.core.types import BoolArray, Corpus, Counts, FloatArray, IntArray, ItemKind, Views
 from mtmbench.metrics.base import ItemView
 from mtmbench.metrics.cooccurrence import (
     CountsReference,
-    Reference,
+    ReferenceCorpus,
     TextReference,
     TopicCounts,
     Version,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Refit = Callable[[Views, int], "tuple[TopicModel, TopicResult]"]
 """Fits a fresh copy of the model on other documents with a seed; returns it with its result."""
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _PROJECTED = 50
 
@@ -75,14 +75,14 @@ class MetricContext:
         corpus: Corpus,
         *,
         tokens: Tokens,
-        counts: Mapping[ViewName, Counts],
+        counts: Mapping[ItemKind, Counts],
         siblings: Sequence[TopicResult] = (),
         refit: Refit | None = None,
         views: Views | None = None,
         embed: Callable[[Sequence[str]], FloatArray] | None = None,
         encoder: str | None = None,
         consult: Consult | None = None,
-        cache: MutableMapping[Any, Any] | None = None,
+        cache: MutableMapping[Hashable, Any] | None = None,
     ) -> None:
         self.corpus = corpus
         self.tokens = tokens
@@ -93,7 +93,7 @@ class MetricContext:
         self.embed = embed
         self.encoder = encoder
         self.consult = consult
-        self._cache: MutableMapping[Any, Any] = {} if cache is None else cache
+        self._cache: MutableMapping[Hashable, Any] = {} if cache is None else cache
 
     @cached_property
     def gold(self) -> Gold | None:
@@ -177,19 +177,19 @@ class MetricContext:
                 f"corpus {self.corpus.name!r} has {len(self.corpus)}"
             )
 
-    def memo(self, key: Any, make: Callable[[], T]) -> T:
+    def memo(self, key: Hashable, make: Callable[[], _T]) -> _T:
         """Returns what ``make`` returned when first asked for ``key``.
 
         ``key`` must name the revisions of all that the value depends on but the corpus.
         """
         if key not in self._cache:
             self._cache[key] = make()
-        value: T = self._cache[key]
+        value: _T = self._cache[key]
         return value
 
     def _reference(
         self, result: TopicResult, view: ItemView | None, window: Window
-    ) -> Reference | str:
+    ) -> ReferenceCorpus | str:
         tokens = self.tokens
         if view == "projected" or result.items.kind == "words":
             return self.memo(

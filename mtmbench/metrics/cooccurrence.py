@@ -19,17 +19,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.types import Counts, IntArray
+from mtmbench.core.types import Counts, Int32Array, IntArray
 
 Window = int | Literal["document"]
 Version = Literal["exact", "gensim"]
+_VERSIONS: tuple[Version, ...] = get_args(Version)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Presence:
         return counts
 
 
-class Reference(Protocol):
+class ReferenceCorpus(Protocol):
     """What items are counted in."""
 
     revision: str
@@ -86,19 +86,19 @@ class TextReference:
     """
 
     def __init__(
-        self, vocabulary: Sequence[str], sequences: Sequence[NDArray[Any]], revision: str
+        self, vocabulary: Sequence[str], sequences: Sequence[Int32Array], revision: str
     ) -> None:
         self.revision = revision
         self.index = {word: i for i, word in enumerate(vocabulary)}
         lengths = np.fromiter((len(s) for s in sequences), dtype=np.int64, count=len(sequences))
         self._doc_start: IntArray = np.concatenate(([0], np.cumsum(lengths)))
         tokens = np.concatenate([np.zeros(0, dtype=np.int32), *sequences]).astype(np.int32)
-        self._position: NDArray[Any] = np.argsort(tokens, kind="stable").astype(np.int32)
+        self._position: Int32Array = np.argsort(tokens, kind="stable").astype(np.int32)
         occurrences = np.bincount(tokens, minlength=len(vocabulary))
         self._word_start: IntArray = np.concatenate(([0], np.cumsum(occurrences)))
 
     def presence(self, items: Sequence[int], window: Window, version: Version) -> Presence:
-        """See :class:`Reference`; ``window`` is a number of tokens or "document"."""
+        """See :class:`ReferenceCorpus`; ``window`` is a number of tokens or "document"."""
         check_window(window, version)
         lengths = np.diff(self._doc_start)
         size = int(lengths.max(initial=1)) if window == "document" else int(window)
@@ -128,7 +128,7 @@ class CountsReference:
         self._n_with_items = len(np.unique(rows[self._matrix.data > 0]))
 
     def presence(self, items: Sequence[int], window: Window, version: Version) -> Presence:
-        """See :class:`Reference`; ``window`` must be "document".
+        """See :class:`ReferenceCorpus`; ``window`` must be "document".
 
         The exact version leaves out documents without any item, gensim's counts them.
         """
@@ -160,7 +160,7 @@ class TopicCounts:
 
 
 def count_topics(
-    topics: Sequence[Sequence[str]], reference: Reference, window: Window, version: Version
+    topics: Sequence[Sequence[str]], reference: ReferenceCorpus, window: Window, version: Version
 ) -> TopicCounts:
     """Counts how often the items of each topic occur together.
 
@@ -183,28 +183,32 @@ def count_topics(
     return TopicCounts(tuple(joint), presence.n_windows, n_unknown, reference.revision)
 
 
-def check_window(window: object, version: object) -> None:
-    """Raises :class:`InputError` unless ``window`` and ``version`` are valid."""
-    whole = isinstance(window, int) and not isinstance(window, bool) and window >= 1
-    if not whole and window != "document":
+def check_window(window: object, version: object) -> tuple[Window, Version]:
+    """Returns ``window`` and ``version``; raises :class:`InputError` unless they are valid."""
+    found: Window = "document"
+    if isinstance(window, int) and not isinstance(window, bool) and window >= 1:
+        found = window
+    elif window != "document":
         raise InputError(
             f'window must be a whole number of at least 1 or "document", not {window!r}'
         )
-    if version not in get_args(Version):
-        raise InputError(f"version must be one of {', '.join(get_args(Version))}, not {version!r}")
+    for known in _VERSIONS:
+        if version == known:
+            return found, known
+    raise InputError(f"version must be one of {', '.join(_VERSIONS)}, not {version!r}")
 
 
 @numba.njit(cache=True)
 def _intervals(
-    position: Any,
-    word_start: Any,
-    doc_start: Any,
-    first_window: Any,
-    words: Any,
-    room: Any,
+    position: Int32Array,
+    word_start: IntArray,
+    doc_start: IntArray,
+    first_window: IntArray,
+    words: IntArray,
+    room: IntArray,
     size: int,
     forgets: bool,
-) -> Any:
+) -> tuple[IntArray, IntArray, IntArray]:
     """Turns each word's token positions into the windows in which it is present.
 
     A token at place p of a document enters with window max(0, p − size + 1) and leaves after
@@ -253,7 +257,7 @@ def _intervals(
 
 
 @numba.njit(cache=True)
-def _document_of(doc_start: Any, position: int, at_least: int) -> int:
+def _document_of(doc_start: IntArray, position: int, at_least: int) -> int:
     """Finds the document of a token position by galloping on from ``at_least``."""
     low = at_least
     step = 1
@@ -272,7 +276,7 @@ def _document_of(doc_start: Any, position: int, at_least: int) -> int:
 
 
 @numba.njit(cache=True)
-def _pair_counts(indptr: Any, start: Any, end: Any, words: Any) -> Any:
+def _pair_counts(indptr: IntArray, start: IntArray, end: IntArray, words: IntArray) -> IntArray:
     counts = np.zeros((len(words), len(words)), dtype=np.int64)
     for i in range(len(words)):
         for j in range(i + 1):

@@ -22,7 +22,7 @@ class Diversity(Metric):
 
     name = "diversity"
     item_views = ("own", "projected")
-    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"top_n": 10},)
+    variants: ClassVar[tuple[Mapping[str, object], ...]] = ({"top_n": 10},)
 
     def compute(
         self,
@@ -51,7 +51,7 @@ class InvertedRBO(Metric):
 
     name = "inverted_rbo"
     item_views = ("own", "projected")
-    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"top_n": 10, "p": 0.9},)
+    variants: ClassVar[tuple[Mapping[str, object], ...]] = ({"top_n": 10, "p": 0.9},)
 
     def compute(
         self,

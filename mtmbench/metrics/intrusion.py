@@ -46,10 +46,10 @@ class Intrusion(JudgedMetric):
 
     name = "intrusion"
     kind = "intrusion"
-    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"judge": None, "seed": 0},)
+    variants: ClassVar[tuple[Mapping[str, object], ...]] = ({"judge": None, "seed": 0},)
 
     @classmethod
-    def items_shown(cls, params: Mapping[str, Any]) -> int:  # noqa: ARG003
+    def items_shown(cls, params: Mapping[str, object]) -> int:  # noqa: ARG003
         """See :class:`mtmbench.metrics.judged.JudgedMetric`."""
         return BELONGING + 1
 
@@ -64,11 +64,12 @@ class Intrusion(JudgedMetric):
         """See :class:`mtmbench.metrics.base.Metric`."""
         setting = read_params(self.name, params, self.variants[0])
         seed = whole_number(self.name, "seed", setting["seed"], 0)
-        if setting["judge"] is None:
+        judge = self.judge_of(setting)
+        if judge is None:
             return MetricValue.missing(NO_JUDGE)
         sets = intrusion_sets(result, seed)
         answers, details = self.ask(
-            context, setting["judge"], [one.items for one in sets],
+            context, judge, [one.items for one in sets],
             lambda reply, items: parse_intruder(reply, len(items)), least=BELONGING + 1,
         )  # fmt: skip
         found = [

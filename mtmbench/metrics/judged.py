@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 from mtmbench.core.errors import InputError
 from mtmbench.judges.asker import Asker
@@ -20,7 +20,7 @@ from mtmbench.judges.topic_questions import (
 from mtmbench.metrics.base import ItemView, Metric
 from mtmbench.metrics.context import MetricContext
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 NO_JUDGE = "no judge card is named; set judge in the suite's metric_params"
 
@@ -36,18 +36,28 @@ class JudgedMetric(Metric):
     kind: ClassVar[QuestionKind]
 
     @classmethod
-    def inputs(cls, params: Mapping[str, Any]) -> dict[str, Any]:
+    def inputs(cls, params: Mapping[str, object]) -> dict[str, object]:
         """Returns the judge's card and the prompt's hash, where a judge is named."""
-        name = params.get("judge")
+        name = cls.judge_of(params)
         if name is None:
             return {}
-        if not isinstance(name, str):
-            raise InputError(f"judge of metric {cls.name!r} must be a card's name, not {name!r}")
         facts = judge_identity(load_judge_card(name))
         return {"judge": facts, "prompt": topic_template(cls.name).hash}
 
     @classmethod
-    def items_shown(cls, params: Mapping[str, Any]) -> int:  # noqa: ARG003
+    def judge_of(cls, params: Mapping[str, object]) -> str | None:
+        """Returns the name of the judge card that is asked, or None.
+
+        Raises:
+            InputError: ``judge`` is no name.
+        """
+        name = params.get("judge")
+        if name is not None and not isinstance(name, str):
+            raise InputError(f"judge of metric {cls.name!r} must be a card's name, not {name!r}")
+        return name
+
+    @classmethod
+    def items_shown(cls, params: Mapping[str, object]) -> int:  # noqa: ARG003
         """Returns how many items a question shows at most, for estimates of what it costs."""
         return 10
 
@@ -56,9 +66,9 @@ class JudgedMetric(Metric):
         context: MetricContext,
         judge: str,
         topics: Sequence[Sequence[str]],
-        read: Callable[[str, Sequence[str]], T | None],
+        read: Callable[[str, Sequence[str]], _T | None],
         least: int,
-    ) -> tuple[list[TopicAnswer[T]], dict[str, Any]]:
+    ) -> tuple[list[TopicAnswer[_T]], dict[str, object]]:
         """Asks about every topic.
 
         Returns:
@@ -67,7 +77,7 @@ class JudgedMetric(Metric):
         """
         prompt = topic_template(self.name)
 
-        async def job(asker: Asker) -> tuple[list[TopicAnswer[T]], dict[str, Any]]:
+        async def job(asker: Asker) -> tuple[list[TopicAnswer[_T]], dict[str, object]]:
             answers = await ask_about_topics(
                 asker, topics, prompt, read, kind=self.kind, least=least
             )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from mtmbench.core.errors import InputError, did_you_mean
 
 
 def read_params(
-    metric: str, given: Mapping[str, Any], defaults: Mapping[str, Any]
-) -> dict[str, Any]:
+    metric: str, given: Mapping[str, object], defaults: Mapping[str, object]
+) -> dict[str, object]:
     """Returns ``defaults`` updated by ``given``.
 
     Raises:
@@ -23,7 +22,7 @@ def read_params(
     return {**defaults, **given}
 
 
-def whole_number(metric: str, name: str, value: Any, at_least: int) -> int:
+def whole_number(metric: str, name: str, value: object, at_least: int) -> int:
     """Returns ``value`` as an int.
 
     Raises:
@@ -37,7 +36,7 @@ def whole_number(metric: str, name: str, value: Any, at_least: int) -> int:
     return value
 
 
-def share(metric: str, name: str, value: Any) -> float:
+def share(metric: str, name: str, value: object) -> float:
     """Returns ``value`` as a float strictly between 0 and 1.
 
     Raises:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Counts, FloatArray, IntArray, Views
+from mtmbench.core.types import Counts, Float64Array, IntArray, Views
 from mtmbench.metrics.base import ItemView, Metric, MetricValue
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.params import read_params, share, whole_number
@@ -38,7 +38,7 @@ class Perplexity(Metric):
     higher_is_better = False
     needs = ("refit",)
     item_views = ("own",)
-    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"held_out": 0.1, "seed": 0},)
+    variants: ClassVar[tuple[Mapping[str, object], ...]] = ({"held_out": 0.1, "seed": 0},)
 
     def compute(
         self,
@@ -66,7 +66,7 @@ class Perplexity(Metric):
         usable = np.flatnonzero(observed.matrix.sum(axis=1) > 0)
         if len(train) == 0 or len(usable) == 0:
             return MetricValue.missing("no held-out document has two item occurrences to split")
-        model, fitted = context.refit(_select(context.views, train), result.seed)
+        model, fitted = context.refit(context.views.select_docs(train), result.seed)
         if not model.has_perplexity:
             return MetricValue.missing(_undefined(result.model))
         if fitted.items.ids != counts.item_ids:
@@ -131,7 +131,7 @@ def split_occurrences(counts: Counts, rng: np.random.Generator) -> tuple[Counts,
 
 
 def completion_log_likelihood(
-    theta: Any, fitted: TopicResult, scored: Counts
+    theta: Float64Array, fitted: TopicResult, scored: Counts
 ) -> tuple[float, int, int]:
     """Returns Σ log p over all occurrences, their number, and how many the model excludes.
 
@@ -154,27 +154,6 @@ def completion_log_likelihood(
         )
         n_zero += int(times[p == 0].sum())
     return log_p, int(matrix.data.sum()), n_zero
-
-
-def _select(views: Views, rows: IntArray) -> Views:
-    """Returns the documents at ``rows``; each view is still made only when asked for."""
-    corpus = views.corpus.select(rows)
-
-    def part(name: str) -> Callable[[], Any]:
-        def make() -> Any:
-            whole = getattr(views, name)
-            if whole is None:
-                return None
-            return whole[rows] if name == "embeddings" else whole.select_docs(rows)
-
-        return make
-
-    return Views(
-        corpus,
-        cast(Callable[[], Counts], part("words")),
-        cast(Callable[[], Counts], part("features")),
-        cast(Callable[[], FloatArray], part("embeddings")),
-    )
 
 
 def _undefined(model: str) -> str:

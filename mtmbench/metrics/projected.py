@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Counts
+from mtmbench.models.clusters import class_tfidf
 
 
 def projected_words(
-    doc_topic: NDArray[Any], word_counts: Counts, n: int = 10, min_df: int = 5
+    doc_topic: ArrayLike, word_counts: Counts, n: int = 10, min_df: int = 5
 ) -> tuple[list[list[str]], list[list[float]]]:
     """Returns the words that best tell each topic apart, strongest first.
 
@@ -37,12 +36,7 @@ def projected_words(
     matrix = word_counts.matrix.tocsr()
     if theta.shape[0] != matrix.shape[0]:
         raise InputError(f"θ has {theta.shape[0]} documents but the word counts {matrix.shape[0]}")
-    term = np.asarray(matrix.T @ theta, dtype=np.float64).T
-    total = term.sum(axis=0)
-    per_topic = term.sum(axis=1, keepdims=True)
-    mean_total = total.sum() / len(term)
-    rarity = np.log1p(np.divide(mean_total, total, out=np.zeros_like(total), where=total > 0))
-    weights = np.divide(term, per_topic, out=np.zeros_like(term), where=per_topic > 0) * rarity
+    weights = class_tfidf(np.asarray(matrix.T @ theta, dtype=np.float64).T)
     document_frequency = np.bincount(matrix.indices[matrix.data > 0], minlength=matrix.shape[1])
     weights[:, document_frequency < min_df] = 0.0
     words, values = [], []

@@ -23,12 +23,13 @@ class Rating(JudgedMetric):
 
     name = "rating"
     kind = "rating"
-    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"judge": None, "top_n": 10},)
+    variants: ClassVar[tuple[Mapping[str, object], ...]] = ({"judge": None, "top_n": 10},)
 
     @classmethod
-    def items_shown(cls, params: Mapping[str, Any]) -> int:
+    def items_shown(cls, params: Mapping[str, object]) -> int:
         """See :class:`mtmbench.metrics.judged.JudgedMetric`."""
-        return int(params.get("top_n", cls.variants[0]["top_n"]))
+        setting = {**cls.variants[0], **params}
+        return whole_number(cls.name, "top_n", setting["top_n"], 2)
 
     def compute(
         self,
@@ -41,11 +42,12 @@ class Rating(JudgedMetric):
         """See :class:`mtmbench.metrics.base.Metric`."""
         setting = read_params(self.name, params, self.variants[0])
         top_n = whole_number(self.name, "top_n", setting["top_n"], 2)
-        if setting["judge"] is None:
+        judge = self.judge_of(setting)
+        if judge is None:
             return MetricValue.missing(NO_JUDGE)
         topics = context.top_labels(result, view, top_n)
         answers, details = self.ask(
-            context, setting["judge"], topics, lambda reply, _: parse_rating(reply), least=2
+            context, judge, topics, lambda reply, _: parse_rating(reply), least=2
         )
         ratings = [None if a.value is None else float(a.value) for a in answers]
         rated = [rating for rating in ratings if rating is not None]

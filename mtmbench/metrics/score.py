@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.files import read_word_lists
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Corpus, Counts, FloatArray, ItemSpace, ViewName, Views
+from mtmbench.core.types import (
+    AnyArray,
+    Corpus,
+    Counts,
+    FloatArray,
+    ItemKind,
+    ItemSpace,
+    Views,
+)
 from mtmbench.metrics.base import ItemView, MetricValue
 from mtmbench.metrics.compute import compute_value, metric_variants
 from mtmbench.metrics.context import MetricContext
@@ -28,7 +37,7 @@ _ENCODER = "minilm"
 def score_topics(
     topics: Sequence[Sequence[str]],
     corpus: Corpus,
-    theta: Any = None,
+    theta: ArrayLike | None = None,
     metrics: Sequence[str] = (),
 ) -> pandas.DataFrame:
     """Computes every metric for topics made elsewhere; no model is needed.
@@ -48,7 +57,7 @@ def score_topics(
             or non-finite weights.
     """
     result = topics_result(topics, corpus, theta)
-    kinds: tuple[ViewName, ...] = () if theta is None else ("words",)
+    kinds: tuple[ItemKind, ...] = () if theta is None else ("words",)
     context = _context(corpus, None, kinds=kinds)
     return _table(result, context, metrics, has_theta=theta is not None)
 
@@ -92,17 +101,13 @@ def score_file(topics: Path, corpus: Corpus, theta: Path | None = None) -> panda
         if theta is not None:
             raise InputError(f"{topics} holds its own θ; leave {theta} out")
         return score_result(TopicResult.load(topics), corpus)
-    try:
-        listed = json.loads(topics.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {topics}: {error}") from error
-    if not isinstance(listed, list) or not all(isinstance(topic, list) for topic in listed):
-        raise InputError(f"{topics} must hold a JSON list of lists of words")
-    return score_topics(listed, corpus, None if theta is None else _read_theta(theta))
+    return score_topics(
+        read_word_lists(topics), corpus, None if theta is None else _read_theta(theta)
+    )
 
 
 def topics_result(
-    topics: Sequence[Sequence[str]], corpus: Corpus, theta: Any = None
+    topics: Sequence[Sequence[str]], corpus: Corpus, theta: ArrayLike | None = None
 ) -> TopicResult:
     """Packs word lists, and θ if given, into a result named "topics".
 
@@ -137,7 +142,7 @@ def topics_result(
     )
 
 
-def _read_theta(path: Path) -> Any:
+def _read_theta(path: Path) -> AnyArray:
     try:
         loaded = np.load(path, allow_pickle=False)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
@@ -148,7 +153,9 @@ def _read_theta(path: Path) -> Any:
     return arrays["theta"] if "theta" in arrays else next(iter(arrays.values()))
 
 
-def _theta(theta: Any, n_documents: int, n_topics: int) -> FloatArray:
+def _theta(theta: ArrayLike | None, n_documents: int, n_topics: int) -> FloatArray:
+    from mtmbench.models.base import normalise_rows
+
     if theta is None:
         return np.zeros((n_documents, n_topics), dtype=np.float32)
     try:
@@ -162,11 +169,7 @@ def _theta(theta: Any, n_documents: int, n_topics: int) -> FloatArray:
         )
     if not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise InputError("θ holds negative or non-finite weights")
-    sums = weights.sum(axis=1, keepdims=True)
-    normal: FloatArray = np.divide(
-        weights, sums, out=np.zeros_like(weights), where=sums > 0
-    ).astype(np.float32)
-    return normal
+    return normalise_rows(weights)
 
 
 def _context(
@@ -174,12 +177,12 @@ def _context(
     views: Views | None,
     siblings: Sequence[TopicResult] = (),
     *,
-    kinds: Collection[ViewName],
+    kinds: Collection[ItemKind],
 ) -> MetricContext:
     from mtmbench.features.words import tokenise, word_counts
 
     tokens = tokenise(corpus)
-    counts: dict[ViewName, Counts] = {}
+    counts: dict[ItemKind, Counts] = {}
     for kind in kinds:
         given = None if views is None else getattr(views, kind)
         if given is None and kind == "words":
@@ -217,5 +220,5 @@ def _reads_only_items(name: str, view: ItemView | None) -> bool:
     return view == "own" and "refit" not in METRICS.get(name).needs
 
 
-def _compact(params: Mapping[str, Any]) -> str:
+def _compact(params: Mapping[str, object]) -> str:
     return ", ".join(f"{key}={value}" for key, value in sorted(params.items()))

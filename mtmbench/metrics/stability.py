@@ -25,7 +25,7 @@ class Stability(Metric):
     name = "stability"
     needs = ("siblings",)
     item_views = ("own", "projected")
-    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"top_n": 10},)
+    variants: ClassVar[tuple[Mapping[str, object], ...]] = ({"top_n": 10},)
 
     def compute(
         self,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import BoolArray, Counts, FloatArray, ItemSpace, ViewName, Views
+from mtmbench.core.types import BoolArray, Counts, FloatArray, ItemKind, ItemSpace, ViewName, Views
 
 
 class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
@@ -33,7 +34,7 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
     name: ClassVar[str]
     version: ClassVar[int] = 1
     needs: ClassVar[tuple[ViewName, ...]] = ("words",)
-    item_view: ClassVar[ViewName] = "words"
+    item_view: ClassVar[ItemKind] = "words"
     has_perplexity: ClassVar[bool] = False
     warms: ClassVar[str] = ""
 
@@ -70,7 +71,7 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
         topic_item: FloatArray,
         outlier: BoolArray | None = None,
         shown_item: FloatArray | None = None,
-        info: Mapping[str, Any] | None = None,
+        info: Mapping[str, object] | None = None,
     ) -> TopicResult:
         """Packs a fit into a result; rows with mass are normalised to sum to one."""
         defaults = type(self)().get_params(deep=False)
@@ -94,11 +95,21 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
         fitted: tuple[str, ...] | None = getattr(self, "item_ids_", None)
         if fitted is None:
             raise InputError(f"model {self.name!r} is not fitted; call fit first")
-        counts: Counts = views.require(self.item_view, self.name)
+        counts = views.require(self.item_view, self.name)
         if counts.item_ids != fitted:
             raise InputError(
                 f"model {self.name!r} was fitted on {len(fitted)} other items than the "
                 f"{len(counts.item_ids)} given"
+            )
+        return counts
+
+    def _counts_to_fit(self, views: Views) -> Counts:
+        """Returns the counts of ``item_view``; it is an error if no document has any item."""
+        counts = views.require(self.item_view, self.name)
+        if counts.matrix.nnz == 0 or not counts.matrix.data.any():
+            raise InputError(
+                f"model {self.name!r}: none of the {counts.matrix.shape[0]} documents of corpus "
+                f"{views.corpus.name!r} has any {counts.kind}; loosen the item filters"
             )
         return counts
 
@@ -113,13 +124,13 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
             )
 
 
-def _same(value: Any, default: Any) -> bool:
+def _same(value: object, default: object) -> bool:
     if isinstance(value, np.ndarray) or isinstance(default, np.ndarray):
-        return value is default or bool(np.array_equal(value, default))
+        return value is default or bool(np.array_equal(np.asarray(value), np.asarray(default)))
     return bool(value == default)
 
 
-def normalise_rows(array: Any) -> FloatArray:
+def normalise_rows(array: ArrayLike) -> FloatArray:
     """Returns ``array`` as f32 with rows that sum to one; all-zero rows stay zero."""
     dense = np.asarray(array, dtype=np.float64)
     sums = dense.sum(axis=1, keepdims=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from mtmbench.core.types import Counts, FloatArray, ViewName, Views
+from mtmbench.core.types import Counts, FloatArray, ItemKind, ViewName, Views
 from mtmbench.models.clustering import ClusteringModel
 
 
@@ -18,8 +18,7 @@ class BERTopic(ClusteringModel):
 
     name: ClassVar[str] = "bertopic"
     needs: ClassVar[tuple[ViewName, ...]] = ("words", "embeddings")
-    item_view: ClassVar[ViewName] = "words"
+    item_view: ClassVar[ItemKind] = "words"
 
     def _vectors(self, views: Views, counts: Counts) -> FloatArray:  # noqa: ARG002
-        vectors: FloatArray = views.require("embeddings", self.name)
-        return vectors
+        return views.require("embeddings", self.name)

@@ -13,16 +13,19 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Counts, FloatArray, IntArray, Views
+from mtmbench.core.types import Counts, Float64Array, FloatArray, IntArray, Views
 from mtmbench.models.base import TopicModel, normalise_rows
+from mtmbench.models.clusters import class_tfidf, cluster_totals
 
 if TYPE_CHECKING:
+    from bertopic import BERTopic as Library
     from scipy.sparse import csr_matrix
 
 PUBLISHED_MIN_CLUSTER_SIZE = 10
@@ -38,7 +41,7 @@ class ClusteringModel(TopicModel):
 
     A subclass says which vectors. θ is HDBSCAN's soft membership over the real topics; ``outlier``
     marks the documents of HDBSCAN's noise cluster and those without a vector (whose θ is zero).
-    ``topic_item`` is :func:`class_tfidf` over the hard clusters without the outliers.
+    ``topic_item`` is :func:`cluster_tfidf` over the hard clusters without the outliers.
 
     Args:
         n_topics: number of real topics; HDBSCAN's clusters are merged down to it. Where it finds
@@ -54,7 +57,7 @@ class ClusteringModel(TopicModel):
 
     warms: ClassVar[str] = "umap"
 
-    _library: Any
+    _library: Library
     item_ids_: tuple[str, ...]
 
     def __init__(
@@ -113,7 +116,7 @@ class ClusteringModel(TopicModel):
             counts,
             seed=seed,
             doc_topic=normalise_rows(theta),
-            topic_item=class_tfidf(counts.matrix, labels, n_topics),
+            topic_item=cluster_tfidf(counts.matrix, labels, n_topics),
             outlier=~assigned,
             info={
                 "asked": self.n_topics,
@@ -147,7 +150,7 @@ class ClusteringModel(TopicModel):
 
     def _read(self, views: Views) -> tuple[Counts, FloatArray, IntArray]:
         """Returns the counts, the vectors, and the rows that have a vector."""
-        counts: Counts = views.require(self.item_view, self.name)
+        counts = views.require(self.item_view, self.name)
         vectors = np.asarray(self._vectors(views, counts), dtype=np.float32)
         n_docs = counts.matrix.shape[0]
         if vectors.ndim != 2 or len(vectors) != n_docs:
@@ -160,7 +163,7 @@ class ClusteringModel(TopicModel):
             raise InputError(f"the vector of document {bad} holds non-finite values")
         return counts, vectors, np.flatnonzero(np.any(vectors != 0, axis=1))
 
-    def _resolve(self, n_docs: int) -> dict[str, Any]:
+    def _resolve(self, n_docs: int) -> dict[str, int]:
         """Returns the parameters as they will be used on ``n_docs`` documents."""
         for name, least in (("n_neighbors", 2), ("n_components", 1)):
             _check_whole(name, getattr(self, name), least)
@@ -180,7 +183,9 @@ class ClusteringModel(TopicModel):
             "n_neighbors": max(2, min(self.n_neighbors, n_docs - 1)),
         }
 
-    def _check_corpus(self, vectors: FloatArray, counts: Counts, resolved: dict[str, Any]) -> None:
+    def _check_corpus(
+        self, vectors: FloatArray, counts: Counts, resolved: Mapping[str, int]
+    ) -> None:
         n_docs = len(vectors)
         # Two clusters, the second neighbourhood that HDBSCAN's soft clustering asks for, and
         # more documents than the eigenvectors from which UMAP starts.
@@ -207,13 +212,12 @@ class ClusteringModel(TopicModel):
             )
 
 
-def class_tfidf(matrix: csr_matrix, labels: IntArray, n_topics: int) -> FloatArray:
-    """Class-based TF-IDF of the items of hard clusters (eq. 15), before normalisation.
+def cluster_tfidf(matrix: csr_matrix, labels: IntArray, n_topics: int) -> FloatArray:
+    """Class-based TF-IDF of the items of hard clusters (:func:`class_tfidf`), not normalised.
 
-    ``tf_ki · log(1 + A / f_i)`` with ``tf_ki`` item i's share of topic k's occurrences, ``f_i`` its
-    occurrences in all topics, and A the mean number of occurrences in a topic. It differs from the
-    library's ``ClassTfidfTransformer`` in two ways: A is not cut to a whole number, and documents
-    of no topic (label −1) are not a class, so that they enter neither A nor f.
+    It differs from the library's ``ClassTfidfTransformer`` in two ways: A is not cut to a whole
+    number, and documents of no topic (label −1) are not a class, so that they enter neither A nor
+    f.
 
     Args:
         matrix: csr (D, V) item counts.
@@ -223,26 +227,13 @@ def class_tfidf(matrix: csr_matrix, labels: IntArray, n_topics: int) -> FloatArr
     Returns:
         (K, V) f32; an item that occurs in no topic has weight zero in all.
     """
-    from scipy.sparse import csr_matrix
-
     rows = np.flatnonzero(labels >= 0)
-    membership = csr_matrix(
-        (np.ones(len(rows)), (labels[rows], rows)), shape=(n_topics, matrix.shape[0])
-    )
-    totals = (membership @ matrix.astype(np.float64)).toarray()
-    frequency = totals.sum(axis=0)
-    mean_total = totals.sum() / n_topics
-    seen = frequency > 0
-    idf = np.zeros_like(frequency)
-    idf[seen] = np.log1p(mean_total / frequency[seen])
-    sizes = totals.sum(axis=1, keepdims=True)
-    shares = np.divide(totals, sizes, out=np.zeros_like(totals), where=sizes > 0)
-    return np.asarray(shares * idf, dtype=np.float32)
+    return class_tfidf(cluster_totals(matrix[rows], labels[rows], n_topics)).astype(np.float32)
 
 
 def fill_missing_membership(
-    membership: Any, labels: Sequence[int] | IntArray
-) -> tuple[np.ndarray[Any, np.dtype[np.float64]], int]:
+    membership: ArrayLike, labels: Sequence[int] | IntArray
+) -> tuple[Float64Array, int]:
     """Replaces rows without any soft membership by the hard label, where there is one.
 
     HDBSCAN gives NaN or zero rows to documents that coincide.
@@ -286,7 +277,7 @@ class RowCounts:
         )
         return csr_matrix(select @ self.matrix)
 
-    def get_feature_names_out(self) -> np.ndarray[Any, np.dtype[np.object_]]:
+    def get_feature_names_out(self) -> NDArray[np.object_]:
         """Returns the item of each column."""
         return self.items
 
@@ -314,9 +305,9 @@ def _fit_library(
     n_topics: int,
     n_components: int,
     min_dist: float,
-    resolved: Mapping[str, Any],
+    resolved: Mapping[str, int],
     seed: int,
-) -> Any:
+) -> Library:
     """Returns a fitted ``bertopic.BERTopic`` with at most ``n_topics`` real topics."""
     # An item without any occurrence has an infinite weight in the library's idf.
     used = np.flatnonzero(np.asarray(matrix.sum(axis=0)).ravel() > 0)
@@ -360,14 +351,14 @@ def _fit_library(
         return library
 
 
-def _predict_membership(library: Any, vectors: FloatArray) -> FloatArray:
+def _predict_membership(library: Library, vectors: FloatArray) -> FloatArray:
     with _quiet_single_thread():
         rows = ["0"] * len(vectors)  # the library asks for texts; only the vectors are read
         labels, membership = library.transform(rows, embeddings=vectors)
     return normalise_rows(fill_missing_membership(membership, labels)[0])
 
 
-def _check_whole(name: str, value: Any, least: int, alternative: str = "") -> int:
+def _check_whole(name: str, value: object, least: int, alternative: str = "") -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise InputError(
             f"{name} must be a whole number of at least {least}{alternative}, not {value!r}"

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+from mtmbench.core.types import Float64Array, IntArray
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
-
-Float64 = NDArray[np.float64]
 
 RUNS = 8
 LARGEST_SAMPLE = 3000
 """Documents on which centres are sought; the others are assigned to the nearest."""
 
 
-def cluster_documents(matrix: csr_matrix, n_clusters: int, *, seed: int) -> NDArray[np.int64]:
+def cluster_documents(matrix: csr_matrix, n_clusters: int, *, seed: int) -> IntArray:
     """Clusters documents by the cosine of √count · log((1 + D) / document frequency).
 
     Greedy k-means++ (Arthur and Vassilvitskii 2007): of eight documents drawn with probability
@@ -49,7 +49,7 @@ def cluster_documents(matrix: csr_matrix, n_clusters: int, *, seed: int) -> NDAr
     return clusters
 
 
-def cluster_totals(matrix: csr_matrix, clusters: NDArray[np.int64], n_clusters: int) -> Float64:
+def cluster_totals(matrix: csr_matrix, clusters: IntArray, n_clusters: int) -> Float64Array:
     """Returns the summed counts of every cluster (K, V)."""
     from scipy.sparse import csr_matrix
 
@@ -57,8 +57,30 @@ def cluster_totals(matrix: csr_matrix, clusters: NDArray[np.int64], n_clusters: 
     members = csr_matrix(
         (np.ones(n_docs), (clusters, np.arange(n_docs))), shape=(n_clusters, n_docs)
     )
-    totals: Float64 = (members @ matrix).toarray().astype(np.float64)
+    totals: Float64Array = (members @ matrix).toarray().astype(np.float64)
     return totals
+
+
+def class_tfidf(totals: Float64Array) -> Float64Array:
+    """Class-based TF-IDF of items by their occurrences in K classes (mTM paper, eq. 15).
+
+    ``tf_ki / Σ_i tf_ki · log(1 + A / f_i)`` with ``f_i`` the item's occurrences in all classes and
+    A the mean number of occurrences in a class.
+
+    Args:
+        totals: (K, V) ``tf_ki``; rows of a soft clustering need not be whole numbers.
+
+    Returns:
+        (K, V); zero for an item that occurs in no class, and for a class without items.
+    """
+    frequency = totals.sum(axis=0)
+    mean_total = frequency.sum() / len(totals)
+    rarity: Float64Array = np.log1p(
+        np.divide(mean_total, frequency, out=np.zeros_like(frequency), where=frequency > 0)
+    )
+    sizes = totals.sum(axis=1, keepdims=True)
+    shares: Float64Array = np.divide(totals, sizes, out=np.zeros_like(totals), where=sizes > 0)
+    return shares * rarity
 
 
 def _unit_rows(counts: csr_matrix) -> csr_matrix:
@@ -74,7 +96,7 @@ def _unit_rows(counts: csr_matrix) -> csr_matrix:
 
 def _spherical_k_means(
     rows: csr_matrix, n_clusters: int, rng: np.random.Generator
-) -> tuple[float, Float64]:
+) -> tuple[float, Float64Array]:
     """One run; returns the sum of cosines to the nearest centre, and the centres (K, V)."""
     n_rows = rows.shape[0]
     chosen = [int(rng.integers(n_rows))]
@@ -87,7 +109,7 @@ def _spherical_k_means(
         best = int((left**2).sum(axis=0).argmin())
         chosen.append(int(drawn[best]))
         gaps = left[:, best]
-    centres: Float64 = rows[chosen].toarray()
+    centres: Float64Array = rows[chosen].toarray()
     for _ in range(3):
         sums = cluster_totals(rows, (rows @ centres.T).argmax(axis=1), n_clusters)
         norms = np.sqrt((sums**2).sum(axis=1, keepdims=True))
@@ -95,7 +117,7 @@ def _spherical_k_means(
     return float((rows @ centres.T).max(axis=1).sum()), centres
 
 
-def _gaps(rows: csr_matrix, chosen: Any) -> Float64:
+def _gaps(rows: csr_matrix, chosen: Sequence[int] | IntArray) -> Float64Array:
     """One minus the cosine of every row to the chosen ones (D, n), at least zero."""
-    cosines: Float64 = (rows @ rows[chosen].T).toarray()
+    cosines: Float64Array = (rows @ rows[chosen].T).toarray()
     return np.maximum(1.0 - cosines, 0.0)

@@ -10,21 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from functools import partial
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 from scipy.special import digamma
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.types import Float64Array, FloatArray, Int32Array, IntArray
 from mtmbench.models.clusters import cluster_documents
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-Float64 = NDArray[np.float64]
-F = TypeVar("F", bound=Callable[..., Any])
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 SMALLEST_ALPHA = 1e-4
 """Floor of an α_k, so that an unused topic keeps a finite digamma."""
@@ -50,20 +51,20 @@ class CVB0Fit:
         converged: the stopping rule was met before the sweeps ran out.
     """
 
-    doc_counts: Float64
-    item_counts: Float64
-    alpha: Float64
+    doc_counts: Float64Array
+    item_counts: Float64Array
+    alpha: Float64Array
     beta: float
     sweeps: int
     change: float
     converged: bool
 
-    def topic_item(self) -> Float64:
+    def topic_item(self) -> Float64Array:
         """Returns φ (K, V), the posterior mean of every topic; rows sum to one."""
         smoothed = self.item_counts.T + self.beta
         return np.asarray(smoothed / smoothed.sum(axis=1, keepdims=True))
 
-    def doc_topic(self) -> Float64:
+    def doc_topic(self) -> Float64Array:
         """Returns θ (D, K), the posterior mean of every document; all zero without tokens."""
         return posterior_mean(self.doc_counts, self.alpha)
 
@@ -72,7 +73,7 @@ def fit_cvb0(
     matrix: csr_matrix,
     n_topics: int,
     *,
-    alpha: Float64,
+    alpha: Float64Array,
     beta: float,
     sweeps: int,
     tolerance: float,
@@ -140,12 +141,12 @@ def fit_cvb0(
 
 def fold_in(
     matrix: csr_matrix,
-    topic_item: Float64,
-    alpha: Float64,
+    topic_item: Float64Array,
+    alpha: Float64Array,
     *,
     sweeps: int = 100,
     tolerance: float = 1e-4,
-) -> Float64:
+) -> Float64Array:
     """Returns θ (D, K) of documents under fixed topics; all zero without tokens.
 
     CVB0 with φ fixed, from responsibilities proportional to α_k φ_kv; every document stops by
@@ -169,7 +170,7 @@ def fold_in(
     return posterior_mean(doc_counts, prior)
 
 
-def minka_alpha(doc_counts: Float64, alpha: Float64, *, steps: int) -> Float64:
+def minka_alpha(doc_counts: Float64Array, alpha: Float64Array, *, steps: int) -> Float64Array:
     """Re-estimates an asymmetric α from expected counts (Minka 2000, eq. 55).
 
     ``α_k ← α_k Σ_d [ψ(N_dk + α_k) − ψ(α_k)] / Σ_d [ψ(N_d + α₀) − ψ(α₀)]``, over documents with
@@ -193,13 +194,13 @@ def minka_alpha(doc_counts: Float64, alpha: Float64, *, steps: int) -> Float64:
     return alpha
 
 
-def posterior_mean(doc_counts: Float64, alpha: Float64) -> Float64:
+def posterior_mean(doc_counts: Float64Array, alpha: Float64Array) -> Float64Array:
     """Returns (N_dk + α_k) / (N_d + α₀); the row of a document without tokens is all zero."""
     lengths = doc_counts.sum(axis=1, keepdims=True)
     return np.where(lengths > 0, (doc_counts + alpha) / (lengths + alpha.sum()), 0.0)
 
 
-def _parts(matrix: csr_matrix) -> tuple[NDArray[np.int64], NDArray[np.int32], Float64]:
+def _parts(matrix: csr_matrix) -> tuple[IntArray, Int32Array, Float64Array]:
     return (
         matrix.indptr.astype(np.int64),
         matrix.indices.astype(np.int32),
@@ -207,7 +208,7 @@ def _parts(matrix: csr_matrix) -> tuple[NDArray[np.int64], NDArray[np.int32], Fl
     )
 
 
-def _start(matrix: csr_matrix, n_topics: int, seed: int) -> NDArray[np.float32]:
+def _start(matrix: csr_matrix, n_topics: int, seed: int) -> FloatArray:
     """Responsibilities to start from, one row per non-zero count.
 
     Half of each is uniform on the simplex, half is the cluster of its document. From random rows
@@ -223,22 +224,27 @@ def _start(matrix: csr_matrix, n_topics: int, seed: int) -> NDArray[np.float32]:
     return start
 
 
-def _compiled(function: F) -> F:
+def _compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Compiles with numba and caches on disk; without a writable place, compiles every time."""
-    options: dict[str, Any] = {
-        "nogil": True,
-        "error_model": "numpy",
-        "fastmath": {"reassoc", "contract", "arcp", "nsz"},
-    }
+    compiler = partial(
+        njit, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"}
+    )
+    compiled: Callable[_P, _R]
     try:
-        return cast(F, njit(cache=True, **options)(function))
+        compiled = compiler(cache=True)(function)
     except RuntimeError:
-        return cast(F, njit(**options)(function))
+        compiled = compiler()(function)
+    return compiled
 
 
 @_compiled
 def _recount(
-    indptr: Any, indices: Any, counts: Any, responsibilities: Any, doc_counts: Any, item_counts: Any
+    indptr: IntArray,
+    indices: Int32Array,
+    counts: Float64Array,
+    responsibilities: FloatArray,
+    doc_counts: Float64Array,
+    item_counts: Float64Array,
 ) -> None:
     doc_counts[:] = 0.0
     item_counts[:] = 0.0
@@ -254,14 +260,14 @@ def _recount(
 
 @_compiled
 def _sweep(
-    indptr: Any,
-    indices: Any,
-    counts: Any,
-    responsibilities: Any,
-    doc_counts: Any,
-    item_counts: Any,
-    alpha: Any,
-    beta: Any,
+    indptr: IntArray,
+    indices: Int32Array,
+    counts: Float64Array,
+    responsibilities: FloatArray,
+    doc_counts: Float64Array,
+    item_counts: Float64Array,
+    alpha: Float64Array,
+    beta: float,
 ) -> float:
     n_topics = len(alpha)
     topic_counts = item_counts.sum(axis=0)
@@ -300,15 +306,15 @@ def _sweep(
 
 @_compiled
 def _fold(
-    indptr: Any,
-    indices: Any,
-    counts: Any,
-    scratch: Any,
-    doc_counts: Any,
-    item_topic: Any,
-    alpha: Any,
-    sweeps: Any,
-    tolerance: Any,
+    indptr: IntArray,
+    indices: Int32Array,
+    counts: Float64Array,
+    scratch: FloatArray,
+    doc_counts: Float64Array,
+    item_topic: Float64Array,
+    alpha: Float64Array,
+    sweeps: int,
+    tolerance: float,
 ) -> None:
     n_topics = len(alpha)
     fresh = np.empty(n_topics)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mtmbench.core.errors import InputError, did_you_mean
+from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Counts, FloatArray, ViewName, Views
+from mtmbench.core.types import Counts, FloatArray, ItemKind, ViewName, Views
 from mtmbench.models.clusters import cluster_documents, cluster_totals
-from mtmbench.models.neural import Batch, Decoder, NeuralTopicModel, reproducible
-
-Start = Literal["clusters", "random"]
+from mtmbench.models.neural import CountBatch, Decoder, NeuralTopicModel, Start, reproducible
 
 
 class ETM(NeuralTopicModel):
@@ -48,7 +46,7 @@ class ETM(NeuralTopicModel):
 
     name: ClassVar[str] = "etm"
     needs: ClassVar[tuple[ViewName, ...]] = ("words",)
-    item_view: ClassVar[ViewName] = "words"
+    item_view: ClassVar[ItemKind] = "words"
     has_perplexity: ClassVar[bool] = True
 
     def __init__(
@@ -84,14 +82,10 @@ class ETM(NeuralTopicModel):
             InputError: a parameter is wrong, the view is missing, no document has any word, the
                 embeddings cannot be read, or training diverged.
         """
-        if self.start not in ("clusters", "random"):
-            raise InputError(
-                f"unknown start {self.start!r}{did_you_mean(self.start, ('clusters', 'random'))}"
-            )
         if self.embedding_size < 1:
             raise InputError(f"embedding_size must be at least 1, not {self.embedding_size!r}")
         counts = self._checked_counts(views)
-        info: dict[str, Any] = {}
+        info: dict[str, object] = {}
         with reproducible(seed):
             rho = None
             if self.embeddings is not None:
@@ -150,7 +144,7 @@ class _EmbeddedTopics(Decoder):
         """Returns βᵀ (V, K)."""
         return functional.softmax(self.rho @ self.alpha.T, dim=0)
 
-    def log_likelihood(self, theta: Tensor, batch: Batch) -> Tensor:
+    def log_likelihood(self, theta: Tensor, batch: CountBatch) -> Tensor:
         mixture = (theta[batch.rows] * self.topics()[batch.columns]).sum(dim=1)
         # The authors' code adds the same constant against log 0.
         return batch.sum_entries(batch.counts * (mixture + 1e-6).log())

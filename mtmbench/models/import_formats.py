@@ -6,18 +6,17 @@ Nothing is unpickled here but what the caller has asked for by format or by ``tr
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.types import Corpus
+from mtmbench.core.files import read_json_object
+from mtmbench.core.types import AnyArray, Corpus, Float64Array, IntArray
 from mtmbench.models.import_tables import (
     ARRAY_SUFFIXES,
     NAME_SUFFIXES,
@@ -27,6 +26,11 @@ from mtmbench.models.import_tables import (
     read_npz,
     read_table,
 )
+
+if TYPE_CHECKING:
+    from bertopic import BERTopic
+    from gensim.models import LdaModel
+    from scipy.sparse import csr_matrix
 
 THETA_NAMES = ("doc_topic", "theta", "document_topic")
 BETA_NAMES = ("topic_item", "beta", "topic_word", "phi")
@@ -38,6 +42,7 @@ OCTIS_BETA, OCTIS_THETA = "topic-word-matrix", "topic-document-matrix"
 OCTIS_HELD_OUT = "test-topic-document-matrix"
 BERTOPIC_TOPICS, BERTOPIC_CONFIG = "topics.json", "config.json"
 
+_Part = TypeVar("_Part")
 Words = Callable[[str], Iterable[str]]
 
 
@@ -57,17 +62,17 @@ class Draft:
         notes: JSON values for the result's ``info``: what was read and what was made of it.
     """
 
-    theta: Any
-    beta: Any
+    theta: object
+    beta: object
     items: tuple[str, ...] | None = None
     doc_ids: tuple[str, ...] | None = None
-    outlier: Any = None
+    outlier: object = None
     top_items: Sequence[Sequence[str]] | None = None
     are_weights: bool = False
-    notes: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, object] = field(default_factory=dict)
 
 
-def read_arrays(source: Path | Mapping[str, Any], trust: bool = False) -> Draft:
+def read_named_arrays(source: Path | Mapping[str, object], trust: bool = False) -> Draft:
     """Reads θ, β, item names and, where there are any, document ids and outliers, by their names.
 
     ``source`` is a mapping, an npz file, a folder of files with the accepted names, or the θ file
@@ -76,10 +81,11 @@ def read_arrays(source: Path | Mapping[str, Any], trust: bool = False) -> Draft:
     Raises:
         InputError: a part is missing, there twice, or cannot be read.
     """
+    parts: Mapping[str, object]
     if isinstance(source, Mapping):
-        parts, where = dict(source), "the mapping"
+        parts, where = source, "the mapping"
     elif source.suffix == ".npz":
-        parts, where = dict(read_npz(source, trust)), str(source)
+        parts, where = read_npz(source, trust), str(source)
     else:
         folder = source if source.is_dir() else source.parent
         if folder != source and source.stem not in (*THETA_NAMES, *BETA_NAMES):
@@ -142,7 +148,7 @@ def read_bertopic_folder(folder: Path) -> Draft:
     Raises:
         InputError: a file is missing or damaged.
     """
-    topics = _json(folder / BERTOPIC_TOPICS)
+    topics = read_json_object(folder / BERTOPIC_TOPICS)
     try:
         labels = np.array(topics["topics"], dtype=np.int64)
         shown = {int(k): words for k, words in topics["topic_representations"].items()}
@@ -165,7 +171,7 @@ def read_bertopic_folder(folder: Path) -> Draft:
     )  # fmt: skip
 
 
-def read_bertopic(model: Any) -> Draft:
+def read_bertopic(model: BERTopic) -> Draft:
     """Reads a fitted ``bertopic.BERTopic``: its c-TF-IDF, and soft memberships if it has them.
 
     Raises:
@@ -191,7 +197,7 @@ def read_bertopic(model: Any) -> Draft:
     )  # fmt: skip
 
 
-def read_gensim(source: Any, corpus: Corpus, words: Words | None, seed: int) -> Draft:
+def read_gensim(source: Path | LdaModel, corpus: Corpus, words: Words | None, seed: int) -> Draft:
     """Reads a gensim ``LdaModel`` or its file, and infers θ of the corpus with its dictionary.
 
     gensim's own files are pickles. A document none of whose words the model knows has no mass.
@@ -240,9 +246,9 @@ def _folder_parts(
     wanted: Sequence[Sequence[str]] = (
         THETA_NAMES, BETA_NAMES, ITEM_NAMES, DOC_ID_NAMES, OUTLIER_NAMES,
     ),
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Table | tuple[str, ...]]:  # fmt: skip
     """Returns the parts found in a folder by their names; a name twice is an error later."""
-    parts: dict[str, Any] = {}
+    parts: dict[str, Table | tuple[str, ...]] = {}
     for names in wanted:
         are_names = names in (ITEM_NAMES, DOC_ID_NAMES)
         for name in names:
@@ -256,8 +262,8 @@ def _folder_parts(
 
 
 def _one_of(
-    parts: Mapping[str, Any], names: Sequence[str], where: str, required: bool = False
-) -> Any:
+    parts: Mapping[str, _Part], names: Sequence[str], where: str, required: bool = False
+) -> _Part | None:
     found = [name for name in names if name in parts]
     if len(found) > 1:
         raise InputError(f"{where} has {' and '.join(found)}, which mean the same; keep one")
@@ -268,13 +274,11 @@ def _one_of(
     return parts[found[0]] if found else None
 
 
-def _table(value: Any) -> Table:
+def _table(value: object) -> Table:
     return value if isinstance(value, Table) else Table(np.asarray(value))
 
 
-def _placed_by_split(
-    trained: NDArray[Any], held_out: NDArray[Any] | None, corpus: Corpus
-) -> NDArray[Any]:
+def _placed_by_split(trained: AnyArray, held_out: AnyArray | None, corpus: Corpus) -> AnyArray:
     """Returns θ of all documents where it comes in two matrices, by the corpus's splits."""
     if held_out is None or len(trained) == len(corpus) or corpus.split is None:
         return trained
@@ -286,14 +290,7 @@ def _placed_by_split(
     return theta
 
 
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
-
-
-def _saved_ctfidf(folder: Path) -> tuple[Any, tuple[str, ...]]:
+def _saved_ctfidf(folder: Path) -> tuple[csr_matrix, tuple[str, ...]]:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
     from scipy.sparse import csr_matrix
@@ -304,7 +301,7 @@ def _saved_ctfidf(folder: Path) -> tuple[Any, tuple[str, ...]]:
         matrix = csr_matrix(
             (parts["data"], parts["indices"], parts["indptr"]), shape=tuple(parts["shape"])
         )
-        vocabulary = _json(folder / "ctfidf_config.json")["vectorizer_model"]["vocab"]
+        vocabulary = read_json_object(folder / "ctfidf_config.json")["vectorizer_model"]["vocab"]
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
@@ -312,7 +309,7 @@ def _saved_ctfidf(folder: Path) -> tuple[Any, tuple[str, ...]]:
     return matrix, names_of(vocabulary, str(folder / "ctfidf_config.json"))
 
 
-def _topic_rows(weights: Any, labels: NDArray[np.int64]) -> NDArray[Any]:
+def _topic_rows(weights: csr_matrix, labels: IntArray) -> AnyArray:
     """Returns the rows of real topics; the outliers' row comes first where there are any."""
     n_outliers = int((labels < 0).any())
     n_topics = int(labels.max(initial=-1)) + 1
@@ -324,7 +321,9 @@ def _topic_rows(weights: Any, labels: NDArray[np.int64]) -> NDArray[Any]:
     return np.asarray(weights[n_outliers:].toarray())
 
 
-def _shown_words(shown: Mapping[int, Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
+def _shown_words(
+    shown: Mapping[int, Sequence[tuple[str, float]]],
+) -> tuple[Float64Array, tuple[str, ...]]:
     """Returns β over the words that the topics show, from word-weight pairs."""
     real = [shown[topic] for topic in sorted(shown) if topic >= 0]
     pairs = [[(str(w), float(x)) for w, x in words if w and float(x) > 0] for words in real]
@@ -337,7 +336,7 @@ def _shown_words(shown: Mapping[int, Any]) -> tuple[NDArray[Any], tuple[str, ...
     return beta, items
 
 
-def _one_hot(labels: NDArray[np.int64], n_topics: int) -> NDArray[Any]:
+def _one_hot(labels: IntArray, n_topics: int) -> Float64Array:
     if labels.max(initial=-1) >= n_topics:
         raise InputError(f"a document has topic {labels.max()}; there are {n_topics} topics")
     theta = np.zeros((len(labels), n_topics))
@@ -346,7 +345,7 @@ def _one_hot(labels: NDArray[np.int64], n_topics: int) -> NDArray[Any]:
     return theta
 
 
-def _load_gensim(path: Path) -> Any:
+def _load_gensim(path: Path) -> LdaModel:
     from gensim.models import LdaModel
 
     try:

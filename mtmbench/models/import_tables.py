@@ -8,13 +8,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import lines_of
+from mtmbench.core.types import AnyArray
 
 ARRAY_SUFFIXES = (".npy", ".csv")
 NAME_SUFFIXES = (".txt", ".json", ".npy")
@@ -26,12 +25,12 @@ _ROW_NAME_HEADS = ("", "id", "doc_id", "document", "doc", "topic", "index")
 class Table:
     """A matrix with the names of its rows and columns, where the file has them."""
 
-    values: NDArray[Any]
+    values: AnyArray
     columns: tuple[str, ...] | None = None
     rows: tuple[str, ...] | None = None
 
 
-def read_npz(path: Path, trust: bool = False) -> dict[str, NDArray[Any]]:
+def read_npz(path: Path, trust: bool = False) -> dict[str, AnyArray]:
     """Reads every array of an npz file.
 
     Raises:
@@ -119,7 +118,7 @@ def read_names(path: Path) -> tuple[str, ...]:
     return names_of(data, str(path))
 
 
-def names_of(data: Any, where: str) -> tuple[str, ...]:
+def names_of(data: object, where: str) -> tuple[str, ...]:
     """Returns names from a sequence, an index-to-name or a name-to-index mapping."""
     if isinstance(data, Mapping):
         by_index = all(str(key).isdecimal() for key in data)
@@ -132,16 +131,16 @@ def names_of(data: Any, where: str) -> tuple[str, ...]:
     return tuple(str(name) for name in data)
 
 
-def _inverted(data: Mapping[Any, Any], where: str) -> dict[int, str]:
+def _inverted(data: Mapping[object, str | int], where: str) -> dict[int, str]:
     try:
         return {int(index): str(name) for name, index in data.items()}
     except (TypeError, ValueError) as error:
         raise InputError(f"{where} maps names to something that is no index: {error}") from error
 
 
-def _array(file: Any, name: str, path: Path) -> NDArray[Any]:
+def _array(file: np.lib.npyio.NpzFile, name: str, path: Path) -> AnyArray:
     try:
-        array: NDArray[Any] = file[name]
+        array: AnyArray = file[name]
     except ValueError as error:
         if "allow_pickle" not in str(error):
             raise

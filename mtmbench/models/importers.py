@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError, did_you_mean
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import BoolArray, Corpus, ItemKind, ItemSpace
+from mtmbench.core.types import BoolArray, Corpus, Float64Array, IntArray, ItemKind, ItemSpace
 from mtmbench.models import import_formats as formats
 from mtmbench.models.base import normalise_rows
 from mtmbench.models.import_formats import Draft, Words
@@ -95,7 +94,7 @@ def import_result(
     return _result(draft, corpus, name, form, kind, normalise, words, seed, source)
 
 
-def _format(source: Any, asked: str, trust: bool) -> str:
+def _format(source: object, asked: str, trust: bool) -> str:
     """Returns the format asked for, or the one that the source has."""
     if asked not in get_args(Format):
         raise InputError(f"unknown format {asked!r}{did_you_mean(asked, get_args(Format))}")
@@ -117,7 +116,7 @@ def _format(source: Any, asked: str, trust: bool) -> str:
     return asked
 
 
-def _object_format(source: Any) -> str | None:
+def _object_format(source: object) -> str | None:
     if isinstance(source, TopicResult):
         return "result"
     if isinstance(source, Mapping):
@@ -157,7 +156,7 @@ def _read(
         return formats.read_bertopic_folder(source)
     if form == "bertopic":
         return formats.read_bertopic(source)
-    return formats.read_arrays(source, trust)
+    return formats.read_named_arrays(source, trust)
 
 
 def _of_this_corpus(result: TopicResult, corpus: Corpus) -> TopicResult:
@@ -178,7 +177,7 @@ def _result(
     normalise: bool,
     words: Words | None,
     seed: int,
-    source: Any,
+    source: object,
 ) -> TopicResult:
     theta, beta = _matrix(draft.theta, "theta"), _matrix(draft.beta, "beta")
     if theta.shape[1] != beta.shape[0]:
@@ -189,13 +188,14 @@ def _result(
         )
     item_names = _checked_items(draft, beta)
     rows, dropped = _aligned(draft, len(theta), corpus)
-    notes: dict[str, Any] = {"format": form, **draft.notes}
+    notes: dict[str, object] = {"format": form, **draft.notes}
     if isinstance(source, Path):
         notes["file"] = source.name
     accept = normalise or draft.are_weights
+    n_rows = len(theta)
     theta = _distributions(theta, "theta", accept, notes)[rows]
     beta = _distributions(beta, "beta", accept, notes)
-    outlier = _checked_outlier(draft.outlier, len(draft.theta))
+    outlier = _checked_outlier(draft.outlier, n_rows)
     if kind == "words":
         notes["items_not_in_corpus"] = _unknown_items(item_names, corpus, words)
     notes["documents_dropped"] = dropped
@@ -220,7 +220,7 @@ def _given_names(given: Path | str | Sequence[str], what: str) -> tuple[str, ...
     return names_of(given, what)
 
 
-def _matrix(values: Any, what: str) -> NDArray[np.float64]:
+def _matrix(values: object, what: str) -> Float64Array:
     """Returns a finite, non-negative matrix of doubles."""
     if hasattr(values, "toarray"):
         values = values.toarray()
@@ -244,7 +244,7 @@ def _matrix(values: Any, what: str) -> NDArray[np.float64]:
     return matrix
 
 
-def _checked_items(draft: Draft, beta: NDArray[np.float64]) -> tuple[str, ...]:
+def _checked_items(draft: Draft, beta: Float64Array) -> tuple[str, ...]:
     if draft.items is None:
         raise InputError(
             f"beta has {beta.shape[1]} columns without item names; call them "
@@ -272,7 +272,7 @@ def _check_unique(names: Sequence[str], what: str) -> None:
 
 
 def _check_columns(
-    shown: Sequence[Sequence[str]], items: Sequence[str], beta: NDArray[np.float64]
+    shown: Sequence[Sequence[str]], items: Sequence[str], beta: Float64Array
 ) -> None:
     """Refuses item names in another order than β's columns, by the source's own top items."""
     if len(shown) != len(beta):
@@ -289,7 +289,7 @@ def _check_columns(
         )
 
 
-def _aligned(draft: Draft, n_rows: int, corpus: Corpus) -> tuple[NDArray[np.int64], int]:
+def _aligned(draft: Draft, n_rows: int, corpus: Corpus) -> tuple[IntArray, int]:
     """Returns the rows of θ in the corpus's order, and how many are of other documents."""
     if draft.doc_ids is None:
         if n_rows != len(corpus):
@@ -313,8 +313,8 @@ def _aligned(draft: Draft, n_rows: int, corpus: Corpus) -> tuple[NDArray[np.int6
 
 
 def _distributions(
-    matrix: NDArray[np.float64], what: str, accept_weights: bool, notes: dict[str, Any]
-) -> NDArray[np.float64]:
+    matrix: Float64Array, what: str, accept_weights: bool, notes: dict[str, object]
+) -> Float64Array:
     sums = matrix.sum(axis=1)
     off = np.flatnonzero((np.abs(sums - 1) > TOLERANCE) & (sums > 0))
     if len(off) and not accept_weights:
@@ -332,7 +332,7 @@ def _distributions(
     return matrix
 
 
-def _checked_outlier(values: Any, n_rows: int) -> BoolArray | None:
+def _checked_outlier(values: object, n_rows: int) -> BoolArray | None:
     if values is None:
         return None
     array = np.asarray(values).ravel()

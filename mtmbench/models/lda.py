@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError, did_you_mean
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Counts, FloatArray, ViewName, Views
+from mtmbench.core.types import Float64Array, FloatArray, ItemKind, ViewName, Views
 from mtmbench.models.base import TopicModel, normalise_rows
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 Engine = Literal["cvb0", "gensim", "tomotopy"]
-Float64 = NDArray[np.float64]
-Fitted = tuple[Float64, Float64, Float64, dict[str, Any]]
+Fitted = tuple[Float64Array, Float64Array, Float64Array, Mapping[str, object]]
 """θ (D, K), φ (K, V), α (K,) and what the engine has to say about the fit."""
 
 
@@ -44,7 +42,7 @@ class LDA(TopicModel):
 
     name: ClassVar[str] = "lda"
     needs: ClassVar[tuple[ViewName, ...]] = ("words",)
-    item_view: ClassVar[ViewName] = "words"
+    item_view: ClassVar[ItemKind] = "words"
     has_perplexity: ClassVar[bool] = True
 
     def __init__(
@@ -75,14 +73,8 @@ class LDA(TopicModel):
                 the engine is not installed.
         """
         self._check_parameters()
-        counts: Counts = views.require(self.item_view, self.name)
-        matrix = counts.matrix.tocsr()
-        if matrix.nnz == 0 or not matrix.data.any():
-            raise InputError(
-                f"model {self.name!r}: none of the {matrix.shape[0]} documents of corpus "
-                f"{views.corpus.name!r} has any {counts.kind}; loosen the item filters"
-            )
-        theta, phi, alpha, info = ENGINES[self.engine](self, matrix, seed)
+        counts = self._counts_to_fit(views)
+        theta, phi, alpha, info = ENGINES[self.engine](self, counts.matrix.tocsr(), seed)
         self.topic_item_, self.alpha_, self.item_ids_ = phi, alpha, counts.item_ids
         return self._result(
             views,
@@ -117,7 +109,7 @@ class LDA(TopicModel):
             if getattr(self, name) < least:
                 raise InputError(f"{name} must be at least {least}, not {getattr(self, name)!r}")
 
-    def _prior(self) -> Float64:
+    def _prior(self) -> Float64Array:
         return np.full(self.n_topics, self.alpha / self.n_topics)
 
 
@@ -126,7 +118,7 @@ class MLDA(LDA):
 
     name: ClassVar[str] = "mlda"
     needs: ClassVar[tuple[ViewName, ...]] = ("features",)
-    item_view: ClassVar[ViewName] = "features"
+    item_view: ClassVar[ItemKind] = "features"
 
 
 def _fit_cvb0(model: LDA, matrix: csr_matrix, seed: int) -> Fitted:

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.types import Counts, FloatArray, ViewName, Views
+from mtmbench.core.types import Counts, FloatArray, ItemKind, ViewName, Views
 from mtmbench.models.clustering import ClusteringModel
 
 
@@ -24,7 +24,7 @@ class MBERTopic(ClusteringModel):
 
     name: ClassVar[str] = "mbertopic"
     needs: ClassVar[tuple[ViewName, ...]] = ("features",)
-    item_view: ClassVar[ViewName] = "features"
+    item_view: ClassVar[ItemKind] = "features"
 
     def __init__(
         self,

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mtmbench.core.errors import InputError, did_you_mean
+from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Counts, EncoderParams, FloatArray, ViewName, Views
+from mtmbench.core.types import (
+    Counts,
+    EncoderParams,
+    Float64Array,
+    FloatArray,
+    ItemKind,
+    ViewName,
+    Views,
+)
 from mtmbench.models.clusters import cluster_documents, cluster_totals
-from mtmbench.models.neural import Batch, Decoder, NeuralTopicModel, reproducible
-
-Start = Literal["clusters", "random"]
+from mtmbench.models.neural import CountBatch, Decoder, NeuralTopicModel, Start, reproducible
 
 SMALLEST_PROBABILITY = 1e-6
 """Firing probabilities of mixtures are kept this far from 0 and 1, where logarithms end."""
@@ -47,7 +53,7 @@ class METM(NeuralTopicModel):
 
     name: ClassVar[str] = "metm"
     needs: ClassVar[tuple[ViewName, ...]] = ("features",)
-    item_view: ClassVar[ViewName] = "features"
+    item_view: ClassVar[ItemKind] = "features"
     # A binomial for each feature is no distribution over a document's item occurrences.
     has_perplexity: ClassVar[bool] = False
     version: ClassVar[int] = 2
@@ -80,10 +86,6 @@ class METM(NeuralTopicModel):
                 document has any feature, a feature occurs more often in a document than it has
                 tokens, or training diverged.
         """
-        if self.start not in ("clusters", "random"):
-            raise InputError(
-                f"unknown start {self.start!r}{did_you_mean(self.start, ('clusters', 'random'))}"
-            )
         counts = self._checked_counts(views)
         if counts.encoder is None:
             raise InputError(
@@ -120,7 +122,7 @@ class METM(NeuralTopicModel):
         )
 
 
-def binomial_log_likelihood(probability: Tensor, batch: Batch) -> Tensor:
+def binomial_log_likelihood(probability: Tensor, batch: CountBatch) -> Tensor:
     """Returns Σ_i log Binomial(c_di | N_tok(d), p_di) for each document (B,), from p (B, V).
 
     Only the non-zero counts are visited beside one dense sum of log(1 − p).
@@ -190,7 +192,7 @@ class _FiringTopics(Decoder):
         pre = self.vectors @ self.weight + self.constant
         return torch.sigmoid((pre - self.offset) / self.log_temperature.exp())
 
-    def log_likelihood(self, theta: Tensor, batch: Batch) -> Tensor:
+    def log_likelihood(self, theta: Tensor, batch: CountBatch) -> Tensor:
         return binomial_log_likelihood(theta @ self.firing(), batch)
 
 
@@ -205,7 +207,7 @@ def _rates(counts: Counts, n_topics: int, seed: int) -> tuple[FloatArray, FloatA
     return _inside(rates), _inside(overall), shares.astype(np.float32)
 
 
-def _inside(rates: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> FloatArray:
+def _inside(rates: Float64Array) -> FloatArray:
     return rates.clip(SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY).astype(np.float32)
 
 

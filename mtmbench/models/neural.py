@@ -11,26 +11,29 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mtmbench.core.errors import InputError
+from mtmbench.core.errors import InputError, did_you_mean
 from mtmbench.core.types import Counts, FloatArray, IntArray, Views
 from mtmbench.models.base import TopicModel, normalise_rows
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
+Start = Literal["clusters", "random"]
+"""Where training starts: at topics that fit clusters of the documents, or at random ones."""
+
 AUTHORS_EPOCHS = 20
 LEAST_STEPS = 200
 
 
 @dataclass(frozen=True)
-class Batch:
+class CountBatch:
     """Documents as one entry per non-zero count.
 
     Attributes:
@@ -50,7 +53,7 @@ class Batch:
     n_tokens: Tensor
 
     @classmethod
-    def of(cls, matrix: csr_matrix, n_tokens: IntArray) -> Batch:
+    def of(cls, matrix: csr_matrix, n_tokens: IntArray) -> CountBatch:
         """Returns all documents of ``matrix`` (B, V) as one batch."""
         lengths = np.diff(matrix.indptr)
         rows = np.repeat(np.arange(matrix.shape[0]), lengths)
@@ -92,7 +95,7 @@ class Encoder(nn.Module):
         self.log_variance = nn.Linear(hidden, n_topics)
         self.dropout = dropout
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def forward(self, batch: CountBatch) -> tuple[Tensor, Tensor]:
         """Returns μ and log σ² of q(z), each (B, K)."""
         first = functional.embedding_bag(
             batch.columns, self.items, batch.offsets, mode="sum", per_sample_weights=batch.shares
@@ -106,7 +109,7 @@ class Decoder(nn.Module, ABC):
     """The generative part of a model: how likely a document is under a mixture of topics."""
 
     @abstractmethod
-    def log_likelihood(self, theta: Tensor, batch: Batch) -> Tensor:
+    def log_likelihood(self, theta: Tensor, batch: CountBatch) -> Tensor:
         """Returns log p(document | θ) for each document (B,), from θ (B, K)."""
 
 
@@ -143,6 +146,7 @@ class NeuralTopicModel(TopicModel):
     batch_size: int
     learning_rate: float
     weight_decay: float
+    start: Start
 
     def transform(self, views: Views) -> FloatArray:
         """Returns θ (D, K) = softmax(μ) by the fitted encoder; zero for documents without items.
@@ -154,15 +158,21 @@ class NeuralTopicModel(TopicModel):
         with reproducible(0):
             return infer(self.encoder_, counts)
 
-    def _fit_decoder(self, counts: Counts, decoder: Decoder) -> tuple[FloatArray, dict[str, Any]]:
+    def _fit_decoder(
+        self, counts: Counts, decoder: Decoder
+    ) -> tuple[FloatArray, dict[str, object]]:
         """Trains ``decoder`` with a new encoder; returns θ (D, K) and what to record."""
         encoder = Encoder(counts.matrix.shape[1], self.n_topics, self.hidden, self.dropout)
         training = Training(self.epochs, self.batch_size, self.learning_rate, self.weight_decay)
-        info = train(encoder, decoder, counts, training)
+        info = maximise_bound(encoder, decoder, counts, training)
         self.encoder_, self.item_ids_ = encoder, counts.item_ids
         return infer(encoder, counts), info
 
     def _checked_counts(self, views: Views) -> Counts:
+        if self.start not in get_args(Start):
+            raise InputError(
+                f"unknown start {self.start!r}{did_you_mean(self.start, get_args(Start))}"
+            )
         self._check_n_topics()
         for name in ("hidden", "batch_size", "learning_rate"):
             if not getattr(self, name) > 0:
@@ -171,16 +181,12 @@ class NeuralTopicModel(TopicModel):
             raise InputError(f"dropout must be in [0, 1), not {self.dropout!r}")
         if self.epochs is not None and self.epochs < 1:
             raise InputError(f"epochs must be at least 1 (or None), not {self.epochs!r}")
-        counts: Counts = views.require(self.item_view, self.name)
-        if counts.matrix.nnz == 0 or not counts.matrix.data.any():
-            raise InputError(
-                f"model {self.name!r}: none of the {counts.matrix.shape[0]} documents of corpus "
-                f"{views.corpus.name!r} has any {counts.kind}; loosen the item filters"
-            )
-        return counts
+        return self._counts_to_fit(views)
 
 
-def train(encoder: Encoder, decoder: Decoder, counts: Counts, training: Training) -> dict[str, Any]:
+def maximise_bound(
+    encoder: Encoder, decoder: Decoder, counts: Counts, training: Training
+) -> dict[str, object]:
     """Maximises the evidence lower bound by Adam on one-sample gradients.
 
     Documents without items are left out.
@@ -208,7 +214,7 @@ def train(encoder: Encoder, decoder: Decoder, counts: Counts, training: Training
         bound = divergence = 0.0
         for first in range(0, len(order), size):
             rows = order[first : first + size]
-            batch = Batch.of(matrix[rows], counts.n_tokens[rows])
+            batch = CountBatch.of(matrix[rows], counts.n_tokens[rows])
             mean, log_variance = encoder(batch)
             noise = torch.randn_like(mean)
             theta = functional.softmax(mean + noise * (0.5 * log_variance).exp(), dim=1)
@@ -241,7 +247,7 @@ def infer(encoder: Encoder, counts: Counts) -> FloatArray:
     with torch.no_grad():
         for first in range(0, matrix.shape[0], 1000):
             rows = slice(first, first + 1000)
-            mean, _ = encoder(Batch.of(matrix[rows], counts.n_tokens[rows]))
+            mean, _ = encoder(CountBatch.of(matrix[rows], counts.n_tokens[rows]))
             parts.append(functional.softmax(mean, dim=1).double().numpy())
     theta = np.concatenate(parts)
     theta[np.asarray(matrix.sum(axis=1)).ravel() == 0] = 0.0

@@ -21,14 +21,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.types import BoolArray, Float64Array, IntArray
 from mtmbench.stats.bradley_terry import ELO_PER_NAT, Abilities, batch_newton
 from mtmbench.stats.intervals import t_quantile
-
-Scores = NDArray[np.float64]
-"""(D, P) folded score of each pair's first model by document, NaN where it was not played."""
 
 LOOKS = (0.03, 0.15, 0.4, 0.7, 1.0)
 """Shares of the documents at which a league is looked at."""
@@ -61,10 +58,10 @@ class Standing:
     """
 
     abilities: Abilities
-    covariance: NDArray[np.float64]
-    gradient: NDArray[np.float64]
-    variance: NDArray[np.float64]
-    played: NDArray[np.int64]
+    covariance: Float64Array
+    gradient: Float64Array
+    variance: Float64Array
+    played: IntArray
     rateable: bool
 
 
@@ -79,10 +76,10 @@ class Neighbours:
         decided: (n − 1,) whether the interval excludes zero or is narrower than the resolution.
     """
 
-    order: NDArray[np.int64]
-    difference: NDArray[np.float64]
-    half_width: NDArray[np.float64]
-    decided: NDArray[np.bool_]
+    order: IntArray
+    difference: Float64Array
+    half_width: Float64Array
+    decided: BoolArray
 
 
 def spent_levels(alpha: float, looks: Sequence[float] = LOOKS) -> tuple[float, ...]:
@@ -112,9 +109,7 @@ def look_limits(n_documents: int, looks: Sequence[float] = LOOKS) -> tuple[int, 
     return tuple(min(limit, n_documents) for limit in [*limits, n_documents])
 
 
-def standing(
-    scores: Scores, first: NDArray[np.int64], second: NDArray[np.int64], n: int
-) -> Standing:
+def standing(scores: Float64Array, first: IntArray, second: IntArray, n: int) -> Standing:
     """Fits a league to its pairs' mean scores, equally weighted.
 
     Every pair must have been played on two documents at least. The covariance of the means is the
@@ -122,7 +117,8 @@ def standing(
     a pair played on ten documents may show none at all.
 
     Args:
-        scores: (D, P).
+        scores: (D, P) folded score of each pair's first model by document, NaN where it was not
+            played.
         first: (P,) the model whose score it is.
         second: (P,) the other.
         n: models.
@@ -185,10 +181,10 @@ def next_documents(
     levels: tuple[float, float],
     resolution: float,
     *,
-    offered: NDArray[np.int64],
+    offered: IntArray,
     limit: int,
     most: int,
-) -> NDArray[np.int64]:
+) -> IntArray:
     """Returns (P,) how many documents each pair should be offered by the next look.
 
     Blocks of documents are added one by one, each to the pair that brings the undecided
@@ -240,7 +236,7 @@ def next_documents(
 
 
 @dataclass(frozen=True)
-class Progress:
+class LeagueProgress:
     """How far a league has come.
 
     Attributes:
@@ -259,25 +255,26 @@ class Progress:
     level: float | None
     state: Standing | None
     found: Neighbours | None
-    offered: NDArray[np.int64]
-    wanted: NDArray[np.int64]
+    offered: IntArray
+    wanted: IntArray
     finished: bool
 
 
 def progress(
-    scores: Scores,
-    recorded: NDArray[np.int64],
-    first: NDArray[np.int64],
-    second: NDArray[np.int64],
+    scores: Float64Array,
+    recorded: IntArray,
+    first: IntArray,
+    second: IntArray,
     n: int,
     *,
     alpha: float,
     resolution: float,
-) -> Progress:
+) -> LeagueProgress:
     """Replays a league's looks from its scores alone, so that a run can stop and go on anywhere.
 
     Args:
-        scores: (D, P), every document of the sample; NaN where a pair has no readable answer.
+        scores: as in :func:`standing`, over every document of the sample; NaN where a pair has no
+            readable answer.
         recorded: (P,) documents, from the first on, that each pair has records of.
         first: (P,) the model whose score it is.
         second: (P,) the other.
@@ -288,7 +285,7 @@ def progress(
     n_documents, n_pairs = scores.shape
     levels, limits = spent_levels(alpha), look_limits(n_documents)
     wanted = np.full(n_pairs, limits[0])
-    reached = Progress(0, None, None, None, np.zeros_like(wanted), wanted, False)
+    reached = LeagueProgress(0, None, None, None, np.zeros_like(wanted), wanted, False)
     for look, level in enumerate(levels):
         if (recorded < wanted).any():
             return reached
@@ -296,24 +293,24 @@ def progress(
         try:
             state = standing(shown, first, second, n)
         except InputError:
-            return Progress(look + 1, level, None, None, wanted, wanted, True)
+            return LeagueProgress(look + 1, level, None, None, wanted, wanted, True)
         found = neighbours(state, level, resolution)
         last = look == len(levels) - 1 or limits[look] == n_documents
         if last or found.decided.all():
-            return Progress(look + 1, level, state, found, wanted, wanted, True)
+            return LeagueProgress(look + 1, level, state, found, wanted, wanted, True)
         offered, wanted = wanted, next_documents(
             state, found, (levels[look + 1], levels[-1]), resolution, offered=wanted,
             limit=limits[look + 1], most=n_documents,
         )  # fmt: skip
-        reached = Progress(look + 1, level, state, found, offered, wanted, False)
+        reached = LeagueProgress(look + 1, level, state, found, offered, wanted, False)
     return reached
 
 
 def _fit(
-    means: NDArray[np.float64],
-    played: NDArray[np.int64],
-    first: NDArray[np.int64],
-    second: NDArray[np.int64],
+    means: Float64Array,
+    played: IntArray,
+    first: IntArray,
+    second: IntArray,
     n: int,
 ) -> tuple[Abilities, bool]:
     wins = np.zeros((2, n, n))

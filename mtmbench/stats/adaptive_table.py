@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mtmbench.stats.adaptive import Progress, Scores
+from mtmbench.core.types import Float64Array, IntArray
+from mtmbench.stats.adaptive import LeagueProgress
 from mtmbench.stats.bradley_terry import ELO_PER_NAT, fit_wins, to_elo, unrateable_reason
 from mtmbench.stats.intervals import t_quantile
 from mtmbench.stats.rate import RatingRow, RatingTable
@@ -15,10 +15,10 @@ from mtmbench.stats.rate import RatingRow, RatingTable
 
 def adaptive_table(
     names: Sequence[str],
-    first: NDArray[np.int64],
-    second: NDArray[np.int64],
-    scores: Scores,
-    state: Progress,
+    first: IntArray,
+    second: IntArray,
+    scores: Float64Array,
+    state: LeagueProgress,
 ) -> RatingTable:
     """Returns ratings from pairs' mean scores, all pairs weighing alike, with repeated intervals.
 
@@ -90,14 +90,14 @@ def adaptive_table(
     )
 
 
-def quantile_of(state: Progress) -> float:
+def quantile_of(state: LeagueProgress) -> float:
     """Returns the half-width of a look's intervals in standard errors."""
     assert state.state is not None
     assert state.level is not None
     return t_quantile(int(state.state.played.max()) - 1, 1 - state.level)
 
 
-def _reason(state: Progress) -> str | None:
+def _reason(state: LeagueProgress) -> str | None:
     if state.look == 0:
         return "not rateable: the first look is not complete"
     if state.state is None:
@@ -106,7 +106,7 @@ def _reason(state: Progress) -> str | None:
 
 
 def _counted(
-    name: str, i: int, first: NDArray[np.int64], second: NDArray[np.int64], shown: Scores
+    name: str, i: int, first: IntArray, second: IntArray, shown: Float64Array
 ) -> RatingRow:
     points = np.concatenate([shown[:, first == i].ravel(), 1 - shown[:, second == i].ravel()])
     return RatingRow(

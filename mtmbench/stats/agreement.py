@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.types import Float64Array, IntArray
 from mtmbench.stats.intervals import interval_factor, resampled_counts
 
 MISSING = -1
@@ -102,16 +103,16 @@ def krippendorff_alpha(
 
 @dataclass(frozen=True)
 class _Table:
-    verdicts: NDArray[np.int64]
-    groups: NDArray[np.int64]
-    strata: NDArray[np.int64]
+    verdicts: IntArray
+    groups: IntArray
+    strata: IntArray
 
     @property
     def n_categories(self) -> int:
         return max(1, int(self.verdicts.max(initial=0)) + 1)
 
 
-def _kappas(tables: NDArray[np.float64]) -> NDArray[np.float64]:
+def _kappas(tables: Float64Array) -> Float64Array:
     """Returns kappa of (B, k, k) tables of counts, NaN where it is not defined."""
     n = tables.sum(axis=(1, 2))
     seen = np.trace(tables, axis1=1, axis2=2)
@@ -119,24 +120,24 @@ def _kappas(tables: NDArray[np.float64]) -> NDArray[np.float64]:
     with np.errstate(invalid="ignore", divide="ignore"):
         expected = chance / n
         kappa = (seen - expected) / (n - expected)
-    defined: NDArray[np.float64] = np.where(n > expected, kappa, np.nan)
+    defined: Float64Array = np.where(n > expected, kappa, np.nan)
     return defined
 
 
-def _alphas(tables: NDArray[np.float64]) -> NDArray[np.float64]:
+def _alphas(tables: Float64Array) -> Float64Array:
     """Returns alpha of (B, k, k) coincidences, NaN where it is not defined."""
     by_category = tables.sum(axis=2)
     n = by_category.sum(axis=1)
     apart = n - np.trace(tables, axis1=1, axis2=2)
     chance = n**2 - (by_category**2).sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        alpha: NDArray[np.float64] = np.where(chance > 0, 1 - (n - 1) * apart / chance, np.nan)
+        alpha: Float64Array = np.where(chance > 0, 1 - (n - 1) * apart / chance, np.nan)
     return alpha
 
 
 def _with_interval(
-    coefficient: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    counts: NDArray[np.float64],
+    coefficient: Callable[[Float64Array], Float64Array],
+    counts: Float64Array,
     n_units: int,
     table: _Table,
     seed: int,

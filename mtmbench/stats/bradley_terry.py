@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError, NotRateableError
+from mtmbench.core.types import BoolArray, Float64Array
 
-Abilities = NDArray[np.float64]
-Wins = NDArray[np.float64]
+Abilities = Float64Array
+Wins = Float64Array
 
 ELO_PER_NAT = 400 / np.log(10)
 ELO_MEAN = 1500.0
@@ -85,9 +86,7 @@ def unrateable_reason(wins: Wins, names: Sequence[str] | None = None) -> str | N
     )
 
 
-def batch_newton(
-    wins: Wins, *, start: Abilities | None = None
-) -> tuple[Abilities, NDArray[np.bool_]]:
+def batch_newton(wins: Wins, *, start: Abilities | None = None) -> tuple[Abilities, BoolArray]:
     """Fits many matrices of wins at once.
 
     Newton's method with steps of length ``log(1 + r) / r``, r being the widest change of a
@@ -121,7 +120,7 @@ def batch_newton(
     return abilities, ok
 
 
-def strongly_connected(wins: Wins) -> NDArray[np.bool_]:
+def strongly_connected(wins: Wins) -> BoolArray:
     """Returns, for (B, n, n) matrices of wins, whether each one's graph is strongly connected.
 
     It is when everyone can be reached from the first competitor and the first from everyone.
@@ -138,7 +137,7 @@ def to_elo(abilities: Abilities) -> Abilities:
 
 def _newton(
     first: Wins, second: Wins, low: NDArray[np.intp], high: NDArray[np.intp], start: Abilities
-) -> tuple[Abilities, NDArray[np.bool_]]:
+) -> tuple[Abilities, BoolArray]:
     n_sets, n = len(first), len(start)
     pairs = np.arange(len(low))
     incidence = np.zeros((len(low), n))
@@ -169,7 +168,7 @@ def _newton(
     return abilities - abilities.mean(axis=1, keepdims=True), converged
 
 
-def _all_reached(beats: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _all_reached(beats: BoolArray) -> BoolArray:
     reached = np.zeros(beats.shape[:2], dtype=bool)
     reached[:, 0] = True
     edges = beats.astype(np.float32)

@@ -7,15 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from mtmbench.core.types import IntArray
 from mtmbench.stats.intervals import bootstrap_half
 
-Scores = NDArray[np.float64]
-Indices = NDArray[np.int64]
-
-RESAMPLES = 1000
-CONFIDENCE = 0.95
+BOOTSTRAP_RESAMPLES = 1000
+_CONFIDENCE = 0.95
 _MOST_UNDEFINED = 0.01
 """Share of resamples without a value above which there is no interval."""
 
@@ -44,7 +42,7 @@ class Estimate:
 
 
 def bootstrap(
-    statistic: Callable[[Indices], float],
+    statistic: Callable[[IntArray], float],
     n: int,
     *,
     groups: Sequence[str] | None = None,
@@ -63,20 +61,20 @@ def bootstrap(
         n: units.
         groups: the units' groups; each unit is then replaced by one of its own group.
         seed: seed of the resamples.
-        resamples: how many; None takes :data:`RESAMPLES`.
+        resamples: how many; None takes :data:`BOOTSTRAP_RESAMPLES`.
     """
     value = float(statistic(np.arange(n)))
     if not np.isfinite(value):
         return Estimate(None, None, None, n)
     if n < 2:
         return Estimate(value, None, None, n)
-    resamples = resamples or RESAMPLES
+    resamples = resamples or BOOTSTRAP_RESAMPLES
     rows = _resampled(n, groups, np.random.default_rng(seed), resamples)
     drawn = np.array([statistic(row) for row in rows], dtype=np.float64)
     known = drawn[np.isfinite(drawn)]
     if len(known) < (1 - _MOST_UNDEFINED) * resamples:
         return Estimate(value, None, None, n)
-    half = bootstrap_half(float(known.std()), n, CONFIDENCE)
+    half = bootstrap_half(float(known.std()), n, _CONFIDENCE)
     return Estimate(value, value - half, value + half, n)
 
 
@@ -122,14 +120,14 @@ def weighted_kappa(x: ArrayLike, y: ArrayLike, *, levels: int) -> float:
 
 def _resampled(
     n: int, groups: Sequence[str] | None, generator: np.random.Generator, resamples: int
-) -> Indices:
+) -> IntArray:
     rows = np.empty((resamples, n), dtype=np.int64)
     for members in group_rows(groups or [""] * n):
         rows[:, members] = members[generator.integers(len(members), size=(resamples, len(members)))]
     return rows
 
 
-def group_rows(groups: Sequence[str]) -> list[Indices]:
+def group_rows(groups: Sequence[str]) -> list[IntArray]:
     """Returns the row numbers of every group, groups in the order of their names."""
     return [
         np.flatnonzero([group == name for group in groups]).astype(np.int64)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import NDArray
+
+from mtmbench.core.types import Float64Array
 
 SEQUENTIAL_K = 32.0
 
@@ -16,7 +17,7 @@ def sequential_elo(
     *,
     k: float = SEQUENTIAL_K,
     initial: float = 1500.0,
-) -> NDArray[np.float64]:
+) -> Float64Array:
     """Returns ratings after playing the comparisons in order (Elo 1978, 400 points = 10:1).
 
     Args:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from statistics import NormalDist, fmean, stdev, variance
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.types import IntArray
 
 N_BOOTSTRAP = 2000
 """Resamples of a share; a board's ratings take as many as its suite says."""
@@ -48,7 +49,7 @@ def t_quantile(freedom: float, confidence: float = 0.95) -> float:
     return float(stdtrit(freedom, 0.5 + confidence / 2))
 
 
-def interval_factor(strata: NDArray[np.int64] | Sequence[int], confidence: float = 0.95) -> float:
+def interval_factor(strata: IntArray | Sequence[int], confidence: float = 0.95) -> float:
     """Returns ``t(n − S) · √(n / (n − S))`` for n clusters in S strata; NaN if one has only one."""
     sizes = np.bincount(np.asarray(strata, dtype=np.int64))
     if sizes.min() < 2:
@@ -228,7 +229,7 @@ def resampled_share(
     return Rate(value, max(0.0, value - half), min(1.0, value + half), n)
 
 
-def resampled_counts(random: np.random.RandomState, size: int, n: int) -> NDArray[np.int64]:
+def resampled_counts(random: np.random.RandomState, size: int, n: int) -> IntArray:
     """Returns (size, n): how often each of n clusters is drawn in n draws with replacement.
 
     RandomState's stream is frozen by numpy's policy (NEP 19), Generator's is not, and a board must

@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.types import Float64Array
 from mtmbench.stats.bradley_terry import ELO_PER_NAT, Abilities, to_elo
 from mtmbench.stats.intervals import interval_factor
 from mtmbench.stats.outcomes import Outcomes
@@ -87,10 +88,10 @@ class _Design:
     """The quasi-likelihood of n abilities and γ."""
 
     outcomes: Outcomes
-    ratio: NDArray[np.float64]
+    ratio: Float64Array
     n: int
 
-    def maximum(self, start: Abilities) -> tuple[NDArray[np.float64], bool]:
+    def maximum(self, start: Abilities) -> tuple[Float64Array, bool]:
         z = np.append(start, 0.0)
         pin = np.zeros((self.n + 1, self.n + 1))
         pin[: self.n, : self.n] = 1 / self.n
@@ -103,9 +104,7 @@ class _Design:
                 return z, True
         return z, False
 
-    def derivatives(
-        self, z: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def derivatives(self, z: Float64Array) -> tuple[Float64Array, Float64Array]:
         """Returns the information (n + 1, n + 1) and the score of each cluster (C, n + 1)."""
         a, b, n = self.outcomes.first, self.outcomes.second, self.n
         chance = 1 / (1 + np.exp(-self._predictor(z)))
@@ -124,13 +123,13 @@ class _Design:
         information[n, n] = float(weight @ self.ratio**2)
         return information, scores
 
-    def _predictor(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _predictor(self, z: Float64Array) -> Float64Array:
         first, second = self.outcomes.first, self.outcomes.second
-        predictor: NDArray[np.float64] = z[first] - z[second] + z[self.n] * self.ratio
+        predictor: Float64Array = z[first] - z[second] + z[self.n] * self.ratio
         return predictor
 
 
-def _share_within(outcomes: Outcomes, ratio: NDArray[np.float64], n: int) -> float:
+def _share_within(outcomes: Outcomes, ratio: Float64Array, n: int) -> float:
     """Returns the share of the ratios' sum of squares that abilities alone could not mimic."""
     total = float(ratio @ ratio)
     if total == 0:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.types import IntArray
 from mtmbench.stats.bradley_terry import Abilities, Wins
 from mtmbench.stats.intervals import resampled_counts
 
@@ -29,11 +30,11 @@ class Outcomes:
     """
 
     names: tuple[str, ...]
-    first: NDArray[np.int64]
-    second: NDArray[np.int64]
+    first: IntArray
+    second: IntArray
     points: Abilities
-    groups: NDArray[np.int64]
-    strata: NDArray[np.int64]
+    groups: IntArray
+    strata: IntArray
 
     def wins(self, tie: float = 0.5) -> Wins:
         """Returns (n, n): how often row beat column, a tie counting ``tie``."""
@@ -49,7 +50,7 @@ class Outcomes:
         np.add.at(ties, (self.first, self.second), self.points == 0.5)
         return ties + ties.T
 
-    def counts(self) -> NDArray[np.int64]:
+    def counts(self) -> IntArray:
         """Returns (n, n): how often row met column."""
         counts = np.zeros((len(self.names), len(self.names)), dtype=np.int64)
         np.add.at(counts, (self.first, self.second), 1)
@@ -133,7 +134,7 @@ def checked_outcomes(
 
 def _clusters(
     cluster: ArrayLike, stratum: ArrayLike | None, n_comparisons: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[IntArray, IntArray]:
     own = np.asarray(cluster, dtype=np.int64)
     group = np.zeros(len(own), np.int64) if stratum is None else np.asarray(stratum, np.int64)
     for what, column in (("cluster", own), ("stratum", group)):

@@ -7,7 +7,7 @@ import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import rounded, seed_from
@@ -82,13 +82,13 @@ def rating_json(table: RatingTable) -> str:
     the Elo scale, to 1. A missing end is null and the row has a ``reason``. Davidson's model adds
     ``"ties": "davidson"`` and ``"tie_parameter"``, its ν.
     """
-    model: dict[str, Any] = {}
+    model: dict[str, object] = {}
     if table.tie_parameter is not None:
         model = {"ties": "davidson", "tie_parameter": rounded(table.tie_parameter, 6)}
     return json.dumps({"schema": 1, **model, "ratings": rating_rows(table)}, indent=2) + "\n"
 
 
-def rating_rows(table: RatingTable) -> list[dict[str, Any]]:
+def rating_rows(table: RatingTable) -> list[dict[str, object]]:
     """Returns the rows of :func:`rating_json`, strongest first, then by name."""
     return [
         {

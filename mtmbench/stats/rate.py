@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from functools import partial
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mtmbench.core.errors import NotRateableError
+from mtmbench.core.types import IntArray
 from mtmbench.stats.bradley_terry import (
     ELO_PER_NAT,
     Abilities,
@@ -82,7 +84,7 @@ class RatingTable:
 
     rows: tuple[RatingRow, ...]
     win_rate: tuple[tuple[float | None, ...], ...]
-    comparisons: NDArray[np.int64]
+    comparisons: IntArray
     difference: Abilities
     difference_error: Abilities
     n_clusters: int
@@ -155,13 +157,14 @@ def rate(
     outcomes = checked_outcomes(names, a, b, score, cluster, stratum)
     totals, counts = outcomes.wins(), outcomes.counts()
     shape = (len(names), len(names))
-    settings: dict[str, Any] = {
-        "win_rate": _win_rate(totals, counts),
-        "comparisons": counts,
-        "n_clusters": len(outcomes.strata),
-        "n_bootstrap": n_bootstrap,
-        "confidence": confidence,
-    }
+    table = partial(
+        RatingTable,
+        win_rate=_win_rate(totals, counts),
+        comparisons=counts,
+        n_clusters=len(outcomes.strata),
+        n_bootstrap=n_bootstrap,
+        confidence=confidence,
+    )
     nu = None
     try:
         if ties == "half":
@@ -170,14 +173,13 @@ def rate(
             fit = fit_davidson(outcomes.wins(tie=0.0), outcomes.ties(), names)
             abilities, nu = fit.abilities, fit.nu
     except NotRateableError as error:
-        return RatingTable(
+        return table(
             rows=tuple(_row(outcomes, i, str(error)) for i in range(len(names))),
             difference=np.full(shape, np.nan),
             difference_error=np.full(shape, np.nan),
             n_unrateable=0,
             reason=str(error),
             sandwich=np.full(len(names), np.nan),
-            **settings,
         )
     elo = to_elo(abilities)
     difference = elo[:, None] - elo[None, :]
@@ -191,7 +193,7 @@ def rate(
     ]
     if spread.reason is None:
         rows = [_with_interval(row, i, difference, spread) for i, row in enumerate(rows)]
-    return RatingTable(
+    return table(
         rows=tuple(rows),
         difference=difference,
         difference_error=spread.between,
@@ -199,7 +201,6 @@ def rate(
         reason=spread.reason,
         sandwich=sandwich,
         tie_parameter=nu,
-        **settings,
     )
 
 
@@ -270,7 +271,7 @@ def _with_interval(row: RatingRow, i: int, difference: Abilities, spread: _Sprea
     return replace(row, lo=row.elo - half, hi=row.elo + half, rank=1 + int(ahead.sum()))
 
 
-def _win_rate(wins: Wins, counts: NDArray[np.int64]) -> tuple[tuple[float | None, ...], ...]:
+def _win_rate(wins: Wins, counts: IntArray) -> tuple[tuple[float | None, ...], ...]:
     n = len(wins)
     return tuple(
         tuple(float(wins[i, j] / counts[i, j]) if counts[i, j] else None for j in range(n))

@@ -9,18 +9,18 @@ the comparisons of a document depend on each other.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mtmbench.core.types import Float64Array, IntArray
 from mtmbench.stats.bradley_terry import ELO_PER_NAT, Abilities
 from mtmbench.stats.intervals import interval_factor
 from mtmbench.stats.outcomes import Outcomes
 
 
 def clustered_covariance(
-    information: NDArray[np.float64],
-    scores: NDArray[np.float64],
-    strata: NDArray[np.int64],
-) -> NDArray[np.float64]:
+    information: Float64Array,
+    scores: Float64Array,
+    strata: IntArray,
+) -> Float64Array:
     """Returns the sandwich covariance of parameters.
 
     Args:
@@ -33,7 +33,7 @@ def clustered_covariance(
     np.add.at(sums, strata, scores)
     centred = scores - (sums / np.maximum(sizes, 1)[:, None])[strata]
     bread = np.linalg.pinv(information, hermitian=True)
-    covariance: NDArray[np.float64] = bread @ (centred.T @ centred) @ bread
+    covariance: Float64Array = bread @ (centred.T @ centred) @ bread
     return covariance
 
 

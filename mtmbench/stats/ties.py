@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmbench.core.errors import NotRateableError
+from mtmbench.core.types import BoolArray, Float64Array
 from mtmbench.stats.bradley_terry import (
     Abilities,
     Wins,
@@ -70,7 +70,7 @@ def fit_davidson(wins: Wins, ties: Wins, names: Sequence[str] | None = None) -> 
 
 def batch_davidson(
     wins: Wins, ties: Wins, *, start: Abilities | None = None
-) -> tuple[Abilities, NDArray[np.float64], NDArray[np.bool_]]:
+) -> tuple[Abilities, Float64Array, BoolArray]:
     """Fits many data sets at once, by Newton's method as in :func:`batch_newton`.
 
     A data set without ties has ν = 0 and is Bradley-Terry's.
@@ -103,17 +103,15 @@ def batch_davidson(
 
 
 def outcome_chances(
-    difference: NDArray[np.float64], nu: float | NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    difference: Float64Array, nu: float | Float64Array
+) -> tuple[Float64Array, Float64Array, Float64Array]:
     """Returns the probabilities of a win, a loss and a tie at ``θ_i − θ_j = difference``."""
     up, down = np.exp(difference / 2), np.exp(-difference / 2)
     total = up + down + nu
     return up / total, down / total, nu / total
 
 
-def _newton(
-    wins: Wins, ties: Wins, start: Abilities
-) -> tuple[Abilities, NDArray[np.float64], NDArray[np.bool_]]:
+def _newton(wins: Wins, ties: Wins, start: Abilities) -> tuple[Abilities, Float64Array, BoolArray]:
     n_sets, n, _ = wins.shape
     low, high = np.triu_indices(n, k=1)
     met = (wins[:, low, high] + wins[:, high, low] + ties[:, low, high]).any(axis=0)

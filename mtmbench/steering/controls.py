@@ -19,20 +19,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import seed_from
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Corpus, IntArray
-from mtmbench.features.sae.backbone import Backbone, cut
+from mtmbench.core.types import Corpus, Float64Array, IntArray
+from mtmbench.features.sae.backbone import Backbone
 from mtmbench.features.sae.sae import SAE
 from mtmbench.steering.hook import Mode, Push
 from mtmbench.steering.likelihood import TopicDocuments
-from mtmbench.steering.units import Reference, expected_change, matched_push
+from mtmbench.steering.units import ReferenceActivations, expected_change, matched_push
 from mtmbench.steering.vector import (
     Origin,
     SteeringVector,
@@ -68,7 +66,7 @@ class Condition:
     expected_change: float = 0.0
     lead: str = ""
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Returns the record of it, as JSON values."""
         return {
             "method": self.method,
@@ -160,7 +158,7 @@ def matched_conditions(
     topic: int,
     vectors: Mapping[str, Sequence[SteeringVector]],
     like: Push,
-    reference: Reference,
+    reference: ReferenceActivations,
     mode: Mode = "project",
 ) -> list[Condition]:
     """Returns a condition for every control direction, with the λ that changes as much as a push.
@@ -200,7 +198,7 @@ def frequency_bins(frequency: IntArray) -> IntArray:
     return bins
 
 
-def permuted_within(weights: NDArray[np.float64], bins: IntArray, seed: int) -> NDArray[np.float64]:
+def permuted_within(weights: Float64Array, bins: IntArray, seed: int) -> Float64Array:
     """Returns weights permuted among the items of each bin."""
     generator = np.random.default_rng(seed)
     drawn = weights.copy()
@@ -247,19 +245,13 @@ def difference_of_means(
 
 def _mean_activation(
     backbone: Backbone, texts: Sequence[str], hook_point: str, max_tokens: int
-) -> NDArray[np.float64]:
-    chunks = [
-        chunk
-        for ids in backbone.tokenise(texts)
-        for chunk in cut(ids[:max_tokens], backbone.max_chunk_tokens)
-    ]
-    total: Any = 0.0
+) -> Float64Array:
+    total = np.zeros(backbone.hidden_size)
     n_tokens = 0
-    for batch in backbone.activations(chunks, [hook_point]):
+    for batch in backbone.activations(backbone.chunks(texts, max_tokens), [hook_point]):
         values = batch.values[hook_point]
         total = total + values.double().sum(dim=0).cpu().numpy()
         n_tokens += len(values)
     if n_tokens == 0:
         raise InputError("the documents have no tokens to take a mean over")
-    mean: NDArray[np.float64] = np.asarray(total) / n_tokens
-    return mean
+    return total / n_tokens

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+from mtmbench.core.types import Float64Array
 
 if TYPE_CHECKING:
     import torch
 
 
 def draw(
-    logits: torch.Tensor, uniforms: NDArray[np.float64], temperature: float, top_p: float
+    logits: torch.Tensor, uniforms: Float64Array, temperature: float, top_p: float
 ) -> torch.Tensor:
     """Draws a token for each row by inverting the distribution function.
 
@@ -50,7 +51,7 @@ def draw(
     return chosen
 
 
-def _invert(weights: torch.Tensor, uniforms: NDArray[np.float64]) -> torch.Tensor:
+def _invert(weights: torch.Tensor, uniforms: Float64Array) -> torch.Tensor:
     """Returns (B,) columns where the running sums of weights pass the uniforms' share of them."""
     import torch
 

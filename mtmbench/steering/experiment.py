@@ -10,12 +10,12 @@ import numpy as np
 from mtmbench.core.cards import SteeringSpec
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Corpus, IntArray
+from mtmbench.core.types import Corpus, IntArray, Progress
 from mtmbench.features.sae.sae import SAE
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.panel import Panel
 from mtmbench.steering.controls import Condition
-from mtmbench.steering.generate import Generation, Progress
+from mtmbench.steering.generate import Generation
 from mtmbench.steering.language_model import CausalLM
 from mtmbench.steering.relevance import describe_topic
 from mtmbench.steering.text_measures import Embed

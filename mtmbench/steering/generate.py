@@ -8,7 +8,7 @@ for changes them, and a text that is in the store is not made again.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from importlib.metadata import version as package_version
@@ -20,7 +20,7 @@ import numpy as np
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import content_hash, seed_from
 from mtmbench.core.store import RunInfo, RunStore
-from mtmbench.core.types import Record
+from mtmbench.core.types import Progress, Record
 from mtmbench.features.sae.backbone import TokenIds
 from mtmbench.steering.draw import draw
 from mtmbench.steering.hook import MODES, POSITIONS, Mode, Positions, Push, Steered, steering
@@ -28,8 +28,6 @@ from mtmbench.steering.language_model import CausalLM
 
 GENERATION_VERSION = 1
 """Raised whenever the same job may give another text."""
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ class Job:
     pushes: tuple[Push, ...] = ()
     lead: str = ""
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Returns, as JSON values, all of it that the text depends on."""
         return {
             "prompt": self.prompt,

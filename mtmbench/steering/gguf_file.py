@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 
@@ -96,7 +96,7 @@ def control_layer(hook_point: str) -> int:
     return layer
 
 
-def _package() -> Any:
+def _package() -> ModuleType:
     try:
         import gguf
     except ImportError as error:

@@ -14,14 +14,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.types import Float64Array
 from mtmbench.features.sae.hooks import HookPoint, find_hook_point
 from mtmbench.steering.vector import SteeringVector
 
 if TYPE_CHECKING:
     import torch
+    from torch.utils.hooks import RemovableHandle
+
+    from mtmbench.features.sae.hooks import Passing
 
 Mode = Literal["project", "add"]
 Positions = Literal["generated", "last", "all"]
@@ -47,7 +50,7 @@ class Push:
             raise InputError(f"lambda must be finite, not {self.strength!r}")
 
 
-Row = Sequence[Push]
+Pushes = Sequence[Push]
 """What is done to one row of a batch; empty for nothing."""
 
 
@@ -72,9 +75,9 @@ class Steered:
 
 @contextmanager
 def steering(
-    model: Any,
+    model: torch.nn.Module,
     hook_point: str,
-    rows: Sequence[Row],
+    rows: Sequence[Pushes],
     *,
     mode: Mode = "project",
     positions: Positions = "all",
@@ -135,13 +138,13 @@ class _Plan:
         mode: "project" or "add".
     """
 
-    directions: NDArray[np.float64]
-    onto: NDArray[np.float64]
-    strengths: NDArray[np.float64]
+    directions: Float64Array
+    onto: Float64Array
+    strengths: Float64Array
     mode: Mode
 
     @classmethod
-    def of(cls, rows: Sequence[Row], hook_point: str, mode: Mode) -> _Plan | None:
+    def of(cls, rows: Sequence[Pushes], hook_point: str, mode: Mode) -> _Plan | None:
         """Returns the plan; None where no row is steered."""
         pushes = [push for row in rows for push in row]
         if not rows:
@@ -188,11 +191,13 @@ class _Hook:
     first: int
     steered: Steered = field(default_factory=Steered)
     past: int = 0
-    on_device: dict[Any, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = field(
+    on_device: dict[torch.device, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = field(
         default_factory=dict
     )
 
-    def begin(self, _module: Any, _inputs: Any, named: Mapping[str, Any]) -> None:
+    def begin(
+        self, _module: torch.nn.Module, _inputs: tuple[object, ...], named: Mapping[str, Any]
+    ) -> None:
         """Notes, before a pass, how many columns its cache holds."""
         cache = named.get("cache", named.get("past_key_values"))
         self.past = 0 if cache is None else int(cache.get_seq_length())
@@ -223,13 +228,15 @@ class _Hook:
         return changed if start == 0 else torch.cat([states[:, :start], changed], dim=1)
 
 
-def _attach(module: torch.nn.Module, point: HookPoint, hook: _Hook) -> Any:
-    def before(_module: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+def _attach(module: torch.nn.Module, point: HookPoint, hook: _Hook) -> RemovableHandle:
+    def before(
+        _module: torch.nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if inputs:
             return (hook.change(inputs[0]), *inputs[1:]), named
         return inputs, {**named, "hidden_states": hook.change(named["hidden_states"])}
 
-    def after(_module: Any, _inputs: Any, output: Any) -> Any:
+    def after(_module: torch.nn.Module, _inputs: tuple[object, ...], output: Passing) -> Passing:
         if isinstance(output, (tuple, list)):
             return type(output)([hook.change(output[0]), *output[1:]])
         return hook.change(output)
@@ -239,7 +246,7 @@ def _attach(module: torch.nn.Module, point: HookPoint, hook: _Hook) -> Any:
     return module.register_forward_hook(after)
 
 
-def _dual(directions: NDArray[np.float64]) -> NDArray[np.float64]:
+def _dual(directions: Float64Array) -> Float64Array:
     """Returns (M, H) rows whose products with the directions are the unit matrix."""
     if len(directions) == 0:
         return directions

@@ -11,11 +11,12 @@ import numpy as np
 
 from mtmbench.core.errors import InputError
 from mtmbench.features.base import FeatureSource
-from mtmbench.features.sae.backbone import HuggingFaceBackbone, TokenIds
+from mtmbench.features.sae.backbone import HuggingFaceBackbone, TokenIds, left_padded
 from mtmbench.features.sae.source import StoredFeatures
 
 if TYPE_CHECKING:
     import torch
+    from transformers import Cache, PreTrainedModel
 
 ENCODERS = ("bert", "roberta")
 
@@ -43,7 +44,7 @@ class CausalLM:
         return self.backbone.max_chunk_tokens + self.backbone.n_specials
 
     @cached_property
-    def model(self) -> Any:
+    def model(self) -> PreTrainedModel:
         """The model with its head, in evaluation mode."""
         import torch
         from transformers import AutoModelForCausalLM
@@ -54,7 +55,8 @@ class CausalLM:
         model: Any = AutoModelForCausalLM.from_pretrained(
             backbone.folder, dtype=getattr(torch, backbone.dtype)
         )
-        return model.to(backbone.device).eval()
+        loaded: PreTrainedModel = model.to(backbone.device).eval()
+        return loaded
 
     @cached_property
     def end_ids(self) -> frozenset[int]:
@@ -70,19 +72,11 @@ class CausalLM:
 
     def left_padded(self, rows: Sequence[TokenIds]) -> tuple[torch.Tensor, torch.Tensor]:
         """Returns ids and attention mask (B, longest), all rows ending in the last column."""
-        import torch
-
-        longest = max(map(len, rows))
-        padding = self.backbone.tokenizer.pad_token_id or 0
-        ids = torch.full((len(rows), longest), padding, dtype=torch.long)
-        mask = torch.zeros((len(rows), longest), dtype=torch.long)
-        for row, tokens in enumerate(rows):
-            ids[row, longest - len(tokens) :] = torch.from_numpy(tokens.astype(np.int64))
-            mask[row, longest - len(tokens) :] = 1
+        ids, mask = left_padded(rows, self.backbone.tokenizer.pad_token_id or 0)
         device = self.backbone.device
         return ids.to(device), mask.to(device)
 
-    def new_cache(self) -> Any:
+    def new_cache(self) -> Cache:
         """Returns an empty cache of keys and values."""
         from transformers import DynamicCache
 
@@ -95,7 +89,7 @@ class CausalLM:
         ids: torch.Tensor,
         mask: torch.Tensor,
         *,
-        cache: Any = None,
+        cache: Cache | None = None,
         last: bool = False,
     ) -> torch.Tensor:
         """Returns f32 logits (B, T, vocabulary), or (B, vocabulary) of the last column.

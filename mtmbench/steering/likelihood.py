@@ -16,17 +16,17 @@ import numpy as np
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import seed_from
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Corpus
+from mtmbench.core.types import Corpus, Float64Array
 from mtmbench.features.sae.backbone import TokenIds, length_batches
 from mtmbench.stats.intervals import welch
 from mtmbench.steering.generate import check_model
-from mtmbench.steering.hook import Mode, Row, steering
+from mtmbench.steering.hook import Mode, Pushes, steering
 from mtmbench.steering.language_model import CausalLM
 from mtmbench.steering.vector import check_topic
 
-BATCH_TOKENS = 1024
+LIKELIHOOD_BATCH_TOKENS = 1024
 DOCUMENT_TOKENS = 256
-N_DOCUMENTS = 50
+CONTRAST_DOCUMENTS = 50
 
 
 class NoContrastError(InputError):
@@ -74,9 +74,9 @@ def log_likelihoods(
     starts: Sequence[TokenIds],
     texts: Sequence[TokenIds],
     *,
-    row: Row = (),
+    row: Pushes = (),
     mode: Mode = "project",
-    batch_tokens: int = BATCH_TOKENS,
+    batch_tokens: int = LIKELIHOOD_BATCH_TOKENS,
 ) -> list[Likelihood]:
     """Returns the log-likelihood of each text behind its start, teacher-forced.
 
@@ -122,7 +122,7 @@ def topic_documents(
     result: TopicResult,
     topic: int,
     *,
-    n: int = N_DOCUMENTS,
+    n: int = CONTRAST_DOCUMENTS,
     seed: int = 0,
 ) -> TopicDocuments:
     """Returns the documents of highest θ_k, and random ones with θ_k < 1/K.
@@ -156,7 +156,7 @@ def delta_l(
     lm: CausalLM,
     corpus: Corpus,
     documents: TopicDocuments,
-    rows: Sequence[Row],
+    rows: Sequence[Pushes],
     *,
     mode: Mode = "project",
     max_tokens: int = DOCUMENT_TOKENS,
@@ -204,8 +204,8 @@ def delta_l(
 
 
 def _token_log_likelihoods(
-    lm: CausalLM, wholes: Sequence[TokenIds], row: Row, mode: Mode
-) -> list[np.ndarray[tuple[int, ...], np.dtype[np.float64]]]:
+    lm: CausalLM, wholes: Sequence[TokenIds], row: Pushes, mode: Mode
+) -> list[Float64Array]:
     """Returns, for each sequence, the log-likelihood of every token but the first."""
     ids, mask = lm.left_padded(wholes)
     if row:

@@ -54,7 +54,7 @@ from mtmbench.steering.relevance import (
     compare_texts,
 )
 from mtmbench.steering.units import (
-    Reference,
+    ReferenceActivations,
     Strength,
     expected_change,
     read_reference,
@@ -140,7 +140,7 @@ class _Rows:
         return rows
 
     @cached_property
-    def reference(self) -> Reference:
+    def reference(self) -> ReferenceActivations:
         """Activations that units and matched changes are measured on."""
         return read_reference(
             self.experiment.lm.backbone, self.experiment.corpus, self.hook_point,

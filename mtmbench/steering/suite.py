@@ -14,7 +14,7 @@ from mtmbench.core.cells import FitCell
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Views
+from mtmbench.core.types import Progress, Views
 from mtmbench.features.registry import feature_source
 from mtmbench.judges.base import EMPTY_TOPIC
 from mtmbench.judges.ledger import LEDGER
@@ -25,7 +25,6 @@ from mtmbench.models.registry import MODELS
 from mtmbench.run.plan import Plan, make_plan
 from mtmbench.run.workspace import Workspace, WorkspaceSpec, result_path
 from mtmbench.steering.experiment import Experiment
-from mtmbench.steering.generate import Progress
 from mtmbench.steering.gguf_file import export_gguf
 from mtmbench.steering.language_model import language_model
 from mtmbench.steering.rows import experiment_rows, unit_vectors
@@ -140,7 +139,7 @@ def experiments(
                     lm=lm,
                     corpus=plan.corpora[cell.corpus],
                     result=result,
-                    sae=source.folder(described["sae"]).sae,
+                    sae=source.folder(str(described["sae"])).sae,
                     frequency=np.asarray(counts.matrix.sum(axis=0), np.int64).ravel(),
                     panel=panel,
                     judges={name: panel.seat(name) for name in spec.judges},

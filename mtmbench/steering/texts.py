@@ -18,7 +18,7 @@ from mtmbench.features.sae.shipped import shipped_source
 from mtmbench.steering.generate import Job, Sampling, generate
 from mtmbench.steering.hook import Push
 from mtmbench.steering.language_model import CausalLM, language_model
-from mtmbench.steering.units import Reference, Unit, read_reference
+from mtmbench.steering.units import ReferenceActivations, Unit, read_reference
 from mtmbench.steering.units import strength as measured
 from mtmbench.steering.vector import check_over_features, topic_vector
 
@@ -136,9 +136,9 @@ class _Loaded:
     """A language model, and the activations of reference texts that were read in it."""
 
     lm: CausalLM
-    references: dict[tuple[str, str, str], Reference] = field(default_factory=dict)
+    references: dict[tuple[str, str, str], ReferenceActivations] = field(default_factory=dict)
 
-    def reference(self, corpus: Corpus, hook_point: str) -> Reference:
+    def reference(self, corpus: Corpus, hook_point: str) -> ReferenceActivations:
         key = corpus.name, corpus.revision, hook_point
         if key not in self.references:
             self.references[key] = read_reference(self.lm.backbone, corpus, hook_point)

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import content_hash
-from mtmbench.core.types import Corpus, FloatArray
-from mtmbench.features.sae.backbone import Backbone, cut
+from mtmbench.core.types import Corpus, Float64Array, FloatArray
+from mtmbench.features.sae.backbone import Backbone
 from mtmbench.features.sae.reference import draw_reference
 from mtmbench.steering.hook import MODES, Mode, Push
 from mtmbench.steering.vector import SteeringVector
 
 Unit = Literal["absolute", "mean_norm", "p99"]
 UNITS: tuple[Unit, ...] = ("absolute", "mean_norm", "p99")
-REFERENCE_TOKENS = 10_000
+UNIT_TOKENS = 10_000
 
 
 @dataclass(frozen=True, eq=False)
-class Reference:
+class ReferenceActivations:
     """Activations of reference texts at a hook point.
 
     Attributes:
@@ -46,7 +46,7 @@ class Reference:
         """Mean length of an activation."""
         return float(np.linalg.norm(self.activations, axis=1).mean(dtype=np.float64))
 
-    def projections(self, vector: SteeringVector) -> NDArray[np.float64]:
+    def projections(self, vector: SteeringVector) -> Float64Array:
         """Returns (N,) ⟨a, s⟩ of the tokens, s the vector's direction.
 
         Raises:
@@ -60,7 +60,7 @@ class Reference:
                 )
         return self.activations.astype(np.float64) @ vector.direction.astype(np.float64)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Returns, as JSON values, which texts were read."""
         n_tokens = len(self.activations)
         return {"corpus": self.corpus, "texts": self.texts, "tokens": n_tokens}
@@ -81,14 +81,14 @@ class Strength:
     value: float
     unit: Unit
     unit_value: float = 1.0
-    reference: dict[str, Any] | None = None
+    reference: Mapping[str, object] | None = None
 
     @property
     def absolute(self) -> float:
         """λ as the hook reads it."""
         return self.value * self.unit_value
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Returns the record of it, as JSON values."""
         return {
             "lambda": self.value,
@@ -103,9 +103,9 @@ def read_reference(
     corpus: Corpus,
     hook_point: str,
     *,
-    n_tokens: int = REFERENCE_TOKENS,
+    n_tokens: int = UNIT_TOKENS,
     seed: int = 0,
-) -> Reference:
+) -> ReferenceActivations:
     """Reads the activations of documents drawn at random, until they have ``n_tokens`` or all.
 
     Raises:
@@ -113,25 +113,21 @@ def read_reference(
             tokens.
     """
     drawn = draw_reference(corpus, backbone, n_tokens, seed)
-    chunks = [
-        chunk
-        for ids in backbone.tokenise(drawn.texts)
-        for chunk in cut(ids, backbone.max_chunk_tokens)
-    ]
+    chunks = backbone.chunks(drawn.texts)
     if not chunks:
         raise InputError(f"corpus {corpus.name!r} has no tokens to read")
     parts = [
         batch.values[hook_point].cpu().numpy()
         for batch in backbone.activations(chunks, [hook_point])
     ]
-    return Reference(
+    return ReferenceActivations(
         corpus.name, content_hash(list(drawn.texts)), backbone.revision, hook_point,
         np.concatenate(parts),
     )  # fmt: skip
 
 
 def strength(
-    value: float, unit: Unit, vector: SteeringVector, reference: Reference | None = None
+    value: float, unit: Unit, vector: SteeringVector, reference: ReferenceActivations | None = None
 ) -> Strength:
     """Returns λ with its unit measured.
 
@@ -166,13 +162,13 @@ def strength(
     return Strength(value, unit, percentile, reference.describe())
 
 
-def expected_change(push: Push, reference: Reference, mode: Mode = "project") -> float:
+def expected_change(push: Push, reference: ReferenceActivations, mode: Mode = "project") -> float:
     """Returns the mean ‖a′ − a‖ that a push makes over the reference's tokens."""
     return _change(push.strength * push.vector.scale, reference.projections(push.vector), mode)
 
 
 def matched_push(
-    vector: SteeringVector, like: Push, reference: Reference, mode: Mode = "project"
+    vector: SteeringVector, like: Push, reference: ReferenceActivations, mode: Mode = "project"
 ) -> Push:
     """Returns a push along another direction that changes activations as much as ``like`` does.
 
@@ -207,5 +203,5 @@ def matched_push(
     return Push(vector, level / vector.scale)
 
 
-def _change(level: float, projections: NDArray[np.float64], mode: Mode) -> float:
+def _change(level: float, projections: Float64Array, mode: Mode) -> float:
     return abs(level) if mode == "add" else float(np.abs(level - projections).mean())

@@ -12,15 +12,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import FloatArray
+from mtmbench.core.types import Float64Array, FloatArray
 from mtmbench.features.sae.sae import SAE
 
 _SCHEMA = 1
@@ -51,7 +50,7 @@ class Origin:
     result: str = ""
     topic: int | None = None
     method: str = "topic"
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +81,7 @@ class SteeringVector:
             raise InputError(f"the scale of a vector must be finite and above 0, not {self.scale}")
 
     @classmethod
-    def of(cls, value: NDArray[Any], origin: Origin) -> SteeringVector:
+    def of(cls, value: ArrayLike, origin: Origin) -> SteeringVector:
         """Returns the direction of ``value`` with scale 1.
 
         Raises:
@@ -91,7 +90,7 @@ class SteeringVector:
         return replace(_valued(value, origin), scale=1.0)
 
     @property
-    def value(self) -> NDArray[np.float64]:
+    def value(self) -> Float64Array:
         """(H,) ``scale · direction``."""
         return self.scale * self.direction.astype(np.float64)
 
@@ -185,7 +184,7 @@ def topic_vector(
 
 def topic_weights(
     result: TopicResult, topic: int, *, relative: bool = True, n_items: int | None = None
-) -> NDArray[np.float64]:
+) -> Float64Array:
     """Returns the (V,) weights that a topic's direction is made with; see :func:`topic_vector`.
 
     Raises:
@@ -198,7 +197,7 @@ def topic_weights(
     whole = all_weights.sum(axis=1) > 0
     if not whole[topic]:
         raise InputError(f"topic {topic} of {result.model!r} is empty; it has no direction")
-    weights: NDArray[np.float64] = all_weights[topic]
+    weights: Float64Array = all_weights[topic]
     if relative:
         weights = weights - all_weights[whole].mean(axis=0)
     if n_items is not None:
@@ -289,7 +288,7 @@ def _sum(terms: Sequence[tuple[float, SteeringVector]]) -> SteeringVector:
     return _valued(sum(factor * vector.value for factor, vector in terms), origin)
 
 
-def _valued(value: Any, origin: Origin) -> SteeringVector:
+def _valued(value: ArrayLike, origin: Origin) -> SteeringVector:
     exact = np.asarray(value, np.float64)
     norm = float(np.linalg.norm(exact))
     if not (math.isfinite(norm) and norm > 0):

@@ -10,6 +10,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Counts
 from mtmbench.models.base import normalise_rows
+from mtmbench.models.clusters import cluster_totals
 
 
 def with_frequencies(result: TopicResult, counts: Counts) -> TopicResult:
@@ -30,11 +31,10 @@ def with_frequencies(result: TopicResult, counts: Counts) -> TopicResult:
             f"counts of shape {counts.matrix.shape} for {len(result.doc_topic)} documents and "
             f"{len(result.items)} items"
         )
-    member = np.zeros_like(result.doc_topic, dtype=np.float64)
     assigned = result.doc_topic.sum(axis=1) > 0
     if result.outlier is not None:
         assigned &= ~result.outlier
     rows = np.flatnonzero(assigned)
-    member[rows, result.doc_topic[rows].argmax(axis=1)] = 1
-    totals = np.asarray((counts.matrix.T.astype(np.float64) @ member).T)
+    strongest = result.doc_topic[rows].argmax(axis=1)
+    totals = cluster_totals(counts.matrix[rows], strongest, result.n_topics)
     return replace(result, topic_item=normalise_rows(totals), shown_item=None)

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.features.labels import PAPER_CLASSES
 
 QUANTILES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """Threshold levels of the study, among a feature's non-zero activations."""
-
-PAPER_CLASSES = ("formatting", "grammar", "mathematics", "programming", "stop words")
-"""Label classes that the paper's filter drops."""
 
 MIN_LABEL_SCORE = 0.6
 """What the label-score filter asks for when the source's default has it off; chance is 0.5."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def _counts(plan: Plan, corpus: Corpus, setting: str) -> Counts:
 
 
 def _facts(counts: Counts) -> dict[str, Any]:
-    filters = counts.source.get("filters") or {}
+    filters: Mapping[str, Any] = counts.filters
     total = int(counts.matrix.sum())
     n_tokens = int(counts.n_tokens.sum())
     return {

@@ -14,10 +14,10 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import rounded
 from mtmbench.core.tables import TableRow, rounded_row, write_files
 from mtmbench.core.types import SCHEMA_VERSION
+from mtmbench.core.types import Progress as TextProgress
 from mtmbench.run.harness import Progress, run_suite
 from mtmbench.stats.intervals import mean_interval
 from mtmbench.stats.paired import paired_difference
-from mtmbench.steering.generate import Progress as TextProgress
 from mtmbench.steering.rows import experiment_rows
 from mtmbench.steering.suite import experiments
 from mtmbench.steering.summary import strength_text, summary_rows, topic_rows

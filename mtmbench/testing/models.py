@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Counts, ViewName, Views
+from mtmbench.core.types import Counts, ItemKind, ViewName, Views
 from mtmbench.models.base import TopicModel
 from mtmbench.testing.contract import (
     ContractError,
@@ -73,7 +73,7 @@ def _check_needs(model: TopicModel, name: str) -> tuple[ViewName, ...]:
         f"{name}: needs must be a tuple of {list(valid)}, not {needs!r}",
     )
     require(
-        model.item_view in needs and model.item_view != "embeddings",
+        model.item_view in needs and model.item_view in get_args(ItemKind),
         f"{name}: item_view must be words or features and among needs {needs!r}, not "
         f"{model.item_view!r}",
     )

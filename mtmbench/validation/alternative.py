@@ -15,19 +15,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
-from mtmbench.stats.correlation import (
-    Estimate,
-    Indices,
-    Scores,
-    bootstrap,
-    group_rows,
-)
+from mtmbench.core.types import BoolArray, Float64Array, IntArray
+from mtmbench.stats.correlation import Estimate, bootstrap, group_rows
 
 Level = Literal["document", "topic"]
-Counts = NDArray[np.float64]
 
 EPSILON = 0.1
 """The cost-benefit penalty for crowd workers: what a person costs over a judge."""
@@ -45,8 +38,8 @@ class Duel:
         person: (R, M) 1 where the respondent is at least as near as the judge.
     """
 
-    judge: Counts
-    person: Counts
+    judge: Float64Array
+    person: Float64Array
 
 
 @dataclass(frozen=True)
@@ -63,7 +56,7 @@ class AlternativeTest:
     winning_rate: Estimate
 
 
-def duel(judge: Scores, people: Scores, level: Level = "document") -> Duel:
+def duel(judge: Float64Array, people: Float64Array, level: Level = "document") -> Duel:
     """Scores a judge and each respondent by their nearness to the other respondents.
 
     Nearness is the negative root mean square of the differences from the others: of a document
@@ -81,7 +74,7 @@ def duel(judge: Scores, people: Scores, level: Level = "document") -> Duel:
     n = len(people)
     if n < 2:
         raise InputError(f"the alternative-annotator test needs two respondents, not {n}")
-    nearness: dict[str, list[Scores]] = {"judge": [], "person": []}
+    nearness: dict[str, list[Float64Array]] = {"judge": [], "person": []}
     for i in range(n):
         others = np.delete(people, i, axis=0)
         for who, scores in (("judge", judge), ("person", people[i])):
@@ -117,7 +110,7 @@ def alternative_test(
     def estimate(which: int) -> Estimate:
         generator = np.random.default_rng(seed)
 
-        def statistic(rows: Indices) -> float:
+        def statistic(rows: IntArray) -> float:
             return stacked.test([rows[group] for group in members], generator, constructions)[which]
 
         return bootstrap(
@@ -139,7 +132,7 @@ class _Stacked:
             self.person[row, : len(one.person)] = one.person
 
     def test(
-        self, groups: Sequence[Indices], generator: np.random.Generator, constructions: int
+        self, groups: Sequence[IntArray], generator: np.random.Generator, constructions: int
     ) -> tuple[float, float]:
         """Returns advantage and winning rate, averaged over constructions."""
         advantages, p_values = [], []
@@ -159,7 +152,7 @@ class _Stacked:
         return float(np.concatenate(advantages, axis=1).mean()), float(won.mean())
 
 
-def benjamini_yekutieli(p_values: Scores, q: float = FALSE_DISCOVERIES) -> NDArray[np.bool_]:
+def benjamini_yekutieli(p_values: Float64Array, q: float = FALSE_DISCOVERIES) -> BoolArray:
     """Returns which of the p-values of each row are rejected at false-discovery rate ``q``."""
     m = p_values.shape[1]
     ranks = np.arange(1, m + 1)
@@ -167,11 +160,11 @@ def benjamini_yekutieli(p_values: Scores, q: float = FALSE_DISCOVERIES) -> NDArr
     below = np.sort(p_values, axis=1) <= thresholds
     n_rejected = np.where(below.any(axis=1), m - below[:, ::-1].argmax(axis=1), 0)
     places = p_values.argsort(axis=1, kind="stable").argsort(axis=1)
-    rejected: NDArray[np.bool_] = places < n_rejected[:, None]
+    rejected: BoolArray = places < n_rejected[:, None]
     return rejected
 
 
-def _less_than_epsilon(differences: Counts) -> Scores:
+def _less_than_epsilon(differences: Float64Array) -> Float64Array:
     """One-sided t-test over the last axis that the mean is below ε."""
     from scipy.stats import t
 
@@ -181,5 +174,5 @@ def _less_than_epsilon(differences: Counts) -> Scores:
         statistic = (mean - EPSILON) / (spread / np.sqrt(n))
     # Without spread the t-test has no value; the sign of the mean decides.
     flat = spread == 0
-    p_values: Scores = np.where(flat, (mean > EPSILON) * 1.0, t.cdf(statistic, n - 1))
+    p_values: Float64Array = np.where(flat, (mean > EPSILON) * 1.0, t.cdf(statistic, n - 1))
     return p_values

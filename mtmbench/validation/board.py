@@ -101,7 +101,9 @@ def judges_board_files(
     text = json.dumps(board, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return {
         "board.json": text + "\n",
-        "board.csv": csv_text([field.name for field in fields(Figure)], board["rows"]),
+        "board.csv": csv_text(
+            [field.name for field in fields(Figure)], (asdict(row) for row in rows)
+        ),
         "board.md": _markdown(rows, judges),
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,13 @@ import numpy as np
 
 from mtmbench.core.cards import JudgeCard
 from mtmbench.core.serialise import content_hash
+from mtmbench.core.types import Float64Array, Progress
 from mtmbench.judges.asker import Asker, gather
 from mtmbench.judges.base import Question
 from mtmbench.judges.panel import Panel
 from mtmbench.judges.prompt import prompt_names
 from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.judges.replies import parse_hoyle_intruder, parse_level, parse_ranking
-from mtmbench.stats.correlation import Scores
 from mtmbench.validation import proxann
 from mtmbench.validation.board import write_judges_board
 from mtmbench.validation.hoyle import (
@@ -50,9 +50,6 @@ from mtmbench.validation.stored import FIT_BOUNDS, write_stored_answers
 
 DRAWS = 4
 """Intrusion tasks a topic."""
-
-Progress = Callable[[int, int], None]
-"""Told how many of how many questions are answered."""
 
 
 @dataclass(frozen=True)
@@ -216,13 +213,13 @@ def _validate_stored(
 
 async def _proxann_answers(
     name: str, topics: Sequence[ProxannTopic], interviews: Sequence[_Interview]
-) -> tuple[dict[str, dict[str, Scores]], list[Figure]]:
+) -> tuple[dict[str, dict[str, Float64Array]], list[Figure]]:
     """Returns the scores by task and topic, averaged over interviews, and what was unanswered.
 
     A topic with a reply that is no answer is left out of the task.
     """
     fits, ranks = fit_questions(topics), rank_questions(topics)
-    answers: dict[str, dict[str, Scores]] = {"fit": {}, "rank": {}}
+    answers: dict[str, dict[str, Float64Array]] = {"fit": {}, "rank": {}}
     read: dict[str, list[list[Any]]] = {"fit": [], "rank": []}
     for interview in interviews:
         texts = await interview.replies(fits)

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtmbench.core.serialise import seed_from
+from mtmbench.core.types import Float64Array, IntArray
 from mtmbench.stats.correlation import (
     Estimate,
-    Indices,
-    Scores,
     bootstrap,
     kendall_tau,
     mean_over_topics,
@@ -54,7 +53,7 @@ class Figure:
 
 
 def proxann_rows(
-    judge: str, topics: Sequence[ProxannTopic], answers: Mapping[str, Mapping[str, Scores]]
+    judge: str, topics: Sequence[ProxannTopic], answers: Mapping[str, Mapping[str, Float64Array]]
 ) -> list[Figure]:
     """Returns how a judge agrees with people on ProxAnn's topics.
 
@@ -187,14 +186,16 @@ class _Namer:
         )  # fmt: skip
 
 
-def _fit_rows(name: _Namer, ours: Sequence[Scores], means: Sequence[Scores]) -> list[Figure]:
+def _fit_rows(
+    name: _Namer, ours: Sequence[Float64Array], means: Sequence[Float64Array]
+) -> list[Figure]:
     # Both are asked whether the document fits; a judge's mean over runs is not rounded.
     judge = [scores >= FITS_FROM for scores in ours]
     people = [np.round(scores) >= FITS_FROM for scores in means]
     same = [float((x == y).mean()) for x, y in zip(judge, people, strict=True)]
     agreement = mean_over_topics(same, seed=name.seed("agreement")).within(0, 1)
 
-    def kappa(rows: Indices) -> float:
+    def kappa(rows: IntArray) -> float:
         x, y = (np.concatenate([side[i] for i in rows]) for side in (judge, people))
         return weighted_kappa(x, y, levels=2)
 
@@ -205,8 +206,8 @@ def _fit_rows(name: _Namer, ours: Sequence[Scores], means: Sequence[Scores]) -> 
 def _alternative_rows(
     name: _Namer,
     topics: Sequence[ProxannTopic],
-    ours: Sequence[Scores],
-    people: Sequence[Scores],
+    ours: Sequence[Float64Array],
+    people: Sequence[Float64Array],
 ) -> list[Figure]:
     rows = []
     levels: tuple[Level, ...] = ("document", "topic")
@@ -222,12 +223,15 @@ def _alternative_rows(
 
 
 def _topic_tau(
-    topics: Sequence[ProxannTopic], ours: Sequence[Scores], means: Sequence[Scores], seed: int
+    topics: Sequence[ProxannTopic],
+    ours: Sequence[Float64Array],
+    means: Sequence[Float64Array],
+    seed: int,
 ) -> Estimate:
     return _correlation(kendall_tau, _with_model(topics, ours), _with_model(topics, means), seed)
 
 
-def _with_model(topics: Sequence[ProxannTopic], scores: Sequence[Scores]) -> Scores:
+def _with_model(topics: Sequence[ProxannTopic], scores: Sequence[Float64Array]) -> Float64Array:
     """Kendall's τ of the scores with the model's own assignment, per topic."""
     return np.array(
         [kendall_tau(x, topic.assigned) for topic, x in zip(topics, scores, strict=True)]
@@ -244,7 +248,7 @@ def _correlation(
     ).within(-1, 1)
 
 
-def _kappa(x: Indices, y: Indices, levels: int, name: _Namer) -> Estimate:
+def _kappa(x: IntArray, y: IntArray, levels: int, name: _Namer) -> Estimate:
     return bootstrap(
         lambda rows: weighted_kappa(x[rows], y[rows], levels=levels),
         len(x),
@@ -252,6 +256,6 @@ def _kappa(x: Indices, y: Indices, levels: int, name: _Namer) -> Estimate:
     ).within(-1, 1)
 
 
-def _thirds(ratings: Scores) -> Indices:
+def _thirds(ratings: Float64Array) -> IntArray:
     """Levels 0 to 2 of mean ratings of 1 to 3."""
     return np.clip(np.round(ratings), 1, hoyle.RATING_LEVELS).astype(np.int64) - 1

@@ -31,7 +31,7 @@ import torch
 import mtmbench as mb
 from mtmbench.features.sae.activation_store import ActivationStore
 from mtmbench.features.sae.backbone import HuggingFaceBackbone, length_batches, minilm_source
-from mtmbench.features.sae.extract import Cuts, Probe, extract_shard, tokenise
+from mtmbench.features.sae.extract import Cuts, Probe, extract_shard, tokenise_texts
 from mtmbench.features.sae.hooks import find_hook_point, reading
 from mtmbench.features.sae.sae import SAE
 
@@ -93,7 +93,7 @@ def measure(
     os.environ["MTMBENCH_CACHE"] = str(scratch / "cache")
     backbone = make_backbone(case, scratch, device)
     texts = some_texts(n_tokens, backbone)
-    tokens = tokenise(texts, backbone, None)
+    tokens = tokenise_texts(texts, backbone, None)
     sae = make_sae(case, backbone, texts[:3])
     cuts = Cuts(case.chunk_tokens, None, case.batch_tokens)
     clock = time.process_time if device == "cpu" else gpu_clock
@@ -124,7 +124,7 @@ def measure(
     def whole() -> None:
         with tempfile.TemporaryDirectory(dir=scratch) as folder:
             os.environ["MTMBENCH_CACHE"] = folder
-            read = tokenise(texts, backbone, None)
+            read = tokenise_texts(texts, backbone, None)
             store = ActivationStore(Path(folder) / "s", {}, case.width, read.n_tokens)
             probe = Probe(sae, case.hook_point)
             for number, (first, last) in enumerate(store.shards):
@@ -157,7 +157,7 @@ def memory() -> float:
         os.environ["MTMBENCH_CACHE"] = scratch
         backbone = make_backbone(MEMORY, Path(scratch), "cpu")
         texts = some_texts(20_000, backbone)
-        tokens = tokenise(texts, backbone, None)
+        tokens = tokenise_texts(texts, backbone, None)
         cuts = Cuts(MEMORY.chunk_tokens, None, MEMORY.batch_tokens)
         # The forward pass by itself belongs to the model.
         list(backbone.activations([tokens.documents(0, 1)[0][:100]], [MEMORY.hook_point]))

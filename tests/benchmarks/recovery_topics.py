@@ -26,9 +26,9 @@ def planted_corpus(model: str, seed: int, **sizes: int) -> Planted:
     """Returns the generated corpus that ``model`` is asked to recover."""
     if model == "metm":
         from mtmbench.features.sae.sae import load_sae
-        from mtmbench.features.sae.shipped import MINILM
+        from mtmbench.features.sae.shipped import MINILM_SAES
 
-        return plant_metm(seed, load_sae(MINILM.path()).encoder, **sizes)
+        return plant_metm(seed, load_sae(MINILM_SAES.path()).encoder, **sizes)
     return plant_lda(seed, kind="features" if model == "mlda" else "words", **sizes)
 
 

@@ -140,6 +140,19 @@ class TestViews:
         assert chosen.embeddings.tolist() == [[0, 1, 0]]
         assert chosen.words is None
 
+    def test_selecting_documents_makes_no_view(self) -> None:
+        made = []
+
+        def make() -> Counts:
+            made.append(1)
+            return counts()
+
+        chosen = Views(CORPUS, words=make, features=make).select_docs([2, 0])
+        assert made == []
+        assert chosen.words is not None
+        assert chosen.words.matrix.toarray().tolist() == counts().matrix[[2, 0]].toarray().tolist()
+        assert made == [1]
+
 
 def result(**changes: object) -> TopicResult:
     fields: dict[str, object] = {

@@ -11,9 +11,9 @@ from safetensors.numpy import load_file
 
 from mtmbench.core.errors import UnknownNameError
 from mtmbench.embedded.training.topk import TopK
-from mtmbench.features.sae.shipped import MINILM, TINYLM, TINYLM_MODEL
+from mtmbench.features.sae.shipped import MINILM_SAES, TINYLM_MODEL, TINYLM_SAES
 
-FOLDERS = [shipped.path(name) for shipped in (MINILM, TINYLM) for name in shipped.names]
+FOLDERS = [shipped.path(name) for shipped in (MINILM_SAES, TINYLM_SAES) for name in shipped.names]
 each = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 
 
@@ -45,7 +45,7 @@ def test_sae_lens_loads_it_and_encodes_as_we_do(folder: Path) -> None:
     np.testing.assert_allclose(dense, theirs, atol=1e-5)
     assert sae.cfg.architecture() == "topk"
     hook_point = "blocks.5.hook_resid_post"
-    if folder.parent == TINYLM.folder:
+    if folder.parent == TINYLM_SAES.folder:
         hook_point = f"blocks.{folder.name[-1]}.hook_resid_post"
     assert sae.cfg.metadata.hook_name == hook_point
 
@@ -90,7 +90,7 @@ def test_labels_are_a_few_words(folder: Path) -> None:
 
 
 def test_everything_shipped_is_within_its_size() -> None:
-    for folder, limit in ((MINILM.folder, 8_000_000), (TINYLM_MODEL, 25_000_000)):
+    for folder, limit in ((MINILM_SAES.folder, 8_000_000), (TINYLM_MODEL, 25_000_000)):
         assert sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) < limit
 
 
@@ -103,15 +103,16 @@ def test_no_text_of_the_training_corpora_is_shipped() -> None:
 
 
 def test_an_unknown_name_names_the_nearest() -> None:
-    assert MINILM.path() == MINILM.path(MINILM.default)
+    assert MINILM_SAES.path() == MINILM_SAES.path(MINILM_SAES.default)
     with pytest.raises(UnknownNameError, match="token"):
-        MINILM.path("tokn")
+        MINILM_SAES.path("tokn")
 
 
 def test_the_shipped_sae_reconstructs_minilm_on_held_out_text() -> None:
     pytest.importorskip("torch")
-    from mtmbench.embedded.training.activations import MiniLM
+    from mtmbench.embedded.training.activations import half_activations, hook_point_of
     from mtmbench.embedded.training.topk import explained_variance
+    from mtmbench.features.sae.backbone import minilm_backbone
 
     texts = [
         "The central bank raised interest rates again to bring inflation down.",
@@ -119,8 +120,7 @@ def test_the_shipped_sae_reconstructs_minilm_on_held_out_text() -> None:
         "The striker scored twice in the second half and the home side won the match.",
         "Patients were given the vaccine and monitored for fever and rash.",
     ]
-    encoder = MiniLM()
-    tokens = [ids for ids, _ in encoder.tokenise(texts)]
-    values = np.concatenate(encoder.hidden(tokens, [6])[6])
+    backbone = minilm_backbone()
+    values = half_activations(backbone, backbone.tokenise(texts), hook_point_of(6))
 
-    assert explained_variance(_topk(MINILM.path()), values) > 0.5
+    assert explained_variance(_topk(MINILM_SAES.path()), values) > 0.5

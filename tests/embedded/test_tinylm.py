@@ -27,7 +27,7 @@ from mtmbench.embedded.training.tinylm import (
     make_model,
     negative_log_likelihood,
     sequences,
-    train,
+    train_language_model,
 )
 
 PLAN = LMPlan(
@@ -127,7 +127,7 @@ def test_training_learns_and_resumes_where_it_was_killed(work: Path, monkeypatch
         (folder / "overlap.json").write_bytes((work / "overlap.json").read_bytes())
         folders.append(folder)
     plan = replace(PLAN, tokens=128 * 150)
-    whole = train(folders[0], plan, threads=1)
+    whole = train_language_model(folders[0], plan, threads=1)
     import mtmbench.embedded.training.tinylm as module
 
     real, steps = module.sequences, []
@@ -140,16 +140,16 @@ def test_training_learns_and_resumes_where_it_was_killed(work: Path, monkeypatch
 
     monkeypatch.setattr(module, "sequences", dying)
     with pytest.raises(KeyboardInterrupt):
-        train(folders[1], plan, threads=1)
+        train_language_model(folders[1], plan, threads=1)
     monkeypatch.undo()
-    resumed = train(folders[1], plan, threads=1)
+    resumed = train_language_model(folders[1], plan, threads=1)
     for (name, a), b in zip(whole.named_parameters(), resumed.parameters(), strict=True):
         assert torch.equal(a, b), name
     before = held_out_loss(make_model(plan), folders[0], plan)["perplexity"]
     after = held_out_loss(whole, folders[0], plan)["perplexity"]
     assert after < before / 10
     with pytest.raises(SystemExit, match="of another plan"):
-        train(folders[1], replace(plan, seed=5), threads=1)
+        train_language_model(folders[1], replace(plan, seed=5), threads=1)
 
 
 def test_an_exported_model_loads_and_reproduces_its_figures(work: Path, tmp_path: Path, capsys):

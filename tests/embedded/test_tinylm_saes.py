@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from mtmbench.embedded.training.activations import half_activations
 from mtmbench.embedded.training.tinylm import LMPlan, make_model
 from mtmbench.embedded.training.tinylm_saes import (
     as_sae,
     draw_chunks,
     loss_figures,
-    read_hook_point,
     replacing,
 )
 from mtmbench.embedded.training.topk import TopK
@@ -69,7 +69,7 @@ def test_activations_are_the_models_own_hidden_states(folder: Path):
     from transformers import AutoModel
 
     chunks = some_chunks()
-    found = read_hook_point(HuggingFaceBackbone(folder), chunks, POINT)
+    found = half_activations(HuggingFaceBackbone(folder), chunks, POINT)
     model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
     expected = []
     for chunk in chunks:

@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 
 from mtmbench.core.errors import InputError
-from mtmbench.embedded.training.activations import Passage, window_means
-from mtmbench.embedded.training.minilm import LEVELS, firings
-from mtmbench.embedded.training.topk import TopK, TrainingPlan, explained_variance, train
-from mtmbench.features.sae.keyless_labels import DEAD, PIECES, STOP_WORDS, Context, Labeller
+from mtmbench.embedded.training.activations import Passage, windowed
+from mtmbench.embedded.training.minilm import firings
+from mtmbench.embedded.training.topk import (
+    TopK,
+    TrainingPlan,
+    explained_variance,
+    train_topk,
+)
+from mtmbench.features.sae.keyless_labels import DEAD, PIECES, STOP_WORDS, Firing, Labeller
+from mtmbench.features.sae.reference import LEVELS
 
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
@@ -20,7 +26,7 @@ def test_window_means_equal_the_definition(window: int) -> None:
     rng = np.random.default_rng(0)
     lengths = np.array([1, 5, 40])
     values = rng.normal(size=(46, 4)).astype(np.float16)
-    means = window_means(values, lengths, window)
+    means = windowed(values, lengths, window)
     start = 0
     for n in lengths:
         for j in range(n):
@@ -32,9 +38,9 @@ def test_window_means_equal_the_definition(window: int) -> None:
 
 def test_a_window_of_one_is_the_token_itself_and_of_zero_an_error() -> None:
     values = np.ones((3, 2), np.float16)
-    assert window_means(values, np.array([3]), 1) is values
+    assert windowed(values, np.array([3]), 1) is values
     with pytest.raises(InputError, match="window is 0"):
-        window_means(values, np.array([3]), 0)
+        windowed(values, np.array([3]), 0)
 
 
 @pytest.mark.slow
@@ -46,7 +52,7 @@ def test_training_finds_planted_directions() -> None:
         row[rng.choice(16, 2, replace=False)] = rng.uniform(1, 2, 2)
     values = (rows @ planted).astype(np.float16)
 
-    sae = train(values, TrainingPlan(width=24, k=2, steps=600, batch=256, rate=1e-2, seed=0))
+    sae = train_topk(values, TrainingPlan(width=24, k=2, steps=600, batch=256, rate=1e-2, seed=0))
 
     best = (sae.w_dec @ planted.T).max(axis=0)
     assert np.mean(best) > 0.95
@@ -80,7 +86,7 @@ def test_the_gradient_equals_autograd() -> None:
 def test_the_same_seed_gives_the_same_sae_bit_for_bit() -> None:
     values = np.random.default_rng(2).normal(size=(500, 8)).astype(np.float16)
     plan = TrainingPlan(width=12, k=2, steps=150, batch=64, seed=3)
-    first, second = train(values, plan), train(values, plan)
+    first, second = train_topk(values, plan), train_topk(values, plan)
     for name in ("w_enc", "b_enc", "w_dec", "b_dec"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
 
@@ -124,7 +130,7 @@ def test_labels_name_what_the_contexts_share() -> None:
     filler = [_passage(f"plain talk about houses and roads number{i} in town") for i in range(60)]
     themed = [_passage(f"then NASA sent a rocket toward orbit {w}") for w in "abcdefghij"]
     labeller = Labeller([*filler, *themed])
-    strong = [Context(60 + i, 4) for i in range(10)]
+    strong = [Firing(60 + i, 4) for i in range(10)]
 
     label = labeller.label(strong)
 
@@ -137,8 +143,8 @@ def test_features_without_content_are_labelled_plainly() -> None:
     texts = [_passage(f"w{i} the thing{i} x{i} cat{i}") for i in range(30)]
     labeller = Labeller(texts)
     assert labeller.label([]) == DEAD
-    assert labeller.label([Context(i, 1) for i in range(30)]) == f"{STOP_WORDS} the"
+    assert labeller.label([Firing(i, 1) for i in range(30)]) == f"{STOP_WORDS} the"
     pieces = [
         Passage(str(i), "n", f"al{chr(98 + i)}x{chr(98 + i)}y", (1,), ((0, 2),)) for i in range(20)
     ]
-    assert Labeller(pieces).label([Context(i, 0) for i in range(20)]) == f"{PIECES} al"
+    assert Labeller(pieces).label([Firing(i, 0) for i in range(20)]) == f"{PIECES} al"

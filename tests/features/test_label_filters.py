@@ -18,7 +18,7 @@ from mtmbench.features.filters import FeatureSetting, apply_filters
 from mtmbench.features.label_files import write_classes, write_scores
 from mtmbench.features.labels import CLASSES
 from mtmbench.features.sae.sae_folder import SAEFolder, load_sae_folder, setting_from
-from mtmbench.features.sae.shipped import MINILM
+from mtmbench.features.sae.shipped import MINILM_SAES
 from mtmbench.labelling.autointerp import Detection, FeatureLabel, Interpretation
 
 OFF = FeatureSetting(0.0, None, None, ())
@@ -116,11 +116,11 @@ def interpretation(labels: tuple[str, ...]) -> Interpretation:
 
 
 def test_a_folders_hash_changes_only_under_settings_that_read_the_judge(tmp_path: Path) -> None:
-    plain = load_sae_folder(MINILM.path())
+    plain = load_sae_folder(MINILM_SAES.path())
     assert plain.label_scores is None
     assert plain.label_classes is None
     copy = tmp_path / plain.name
-    shutil.copytree(MINILM.path(), copy)
+    shutil.copytree(MINILM_SAES.path(), copy)
     assert plain.labels is not None
     write_scores(copy, interpretation(plain.labels))
     write_classes(copy, interpretation(plain.labels))
@@ -148,7 +148,7 @@ def test_a_folders_hash_changes_only_under_settings_that_read_the_judge(tmp_path
 
 def test_a_folder_with_scores_of_other_labels_is_not_read(tmp_path: Path) -> None:
     copy = tmp_path / "token"
-    shutil.copytree(MINILM.path(), copy)
+    shutil.copytree(MINILM_SAES.path(), copy)
     labels = json.loads((copy / "labels.json").read_text())
     write_scores(copy, interpretation(("another", *labels[1:])))
     with pytest.raises(InputError, match=r"label_scores\.json is of other labels than"):

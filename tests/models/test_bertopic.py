@@ -14,7 +14,7 @@ from sklearn.base import clone
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Corpus, Counts, Views
 from mtmbench.models.bertopic import BERTopic
-from mtmbench.models.clustering import RowCounts, class_tfidf, fill_missing_membership
+from mtmbench.models.clustering import RowCounts, cluster_tfidf, fill_missing_membership
 
 pytestmark = pytest.mark.slow
 
@@ -91,7 +91,7 @@ def test_is_the_library_on_the_same_texts(views: Views, fitted: tuple[BERTopic, 
     expected = membership / membership.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(result.doc_topic, expected, atol=1e-6)
     # The library's c-TF-IDF has the outliers as a class and cuts A to a whole number.
-    with_outliers = class_tfidf(views.words.matrix, np.array(topics) + 1, 6)
+    with_outliers = cluster_tfidf(views.words.matrix, np.array(topics) + 1, 6)
     np.testing.assert_allclose(with_outliers, library.c_tf_idf_.toarray(), rtol=1e-3)
 
 
@@ -146,12 +146,12 @@ def test_class_tfidf_is_the_librarys_transformer_where_the_mean_total_is_whole()
     assert totals.sum() / 3 == 12
     labels = np.array([0, 1, 2])
     theirs = ClassTfidfTransformer().fit_transform(csr_matrix(totals)).toarray()
-    np.testing.assert_allclose(class_tfidf(csr_matrix(totals), labels, 3), theirs, rtol=1e-6)
+    np.testing.assert_allclose(cluster_tfidf(csr_matrix(totals), labels, 3), theirs, rtol=1e-6)
 
 
 def test_class_tfidf_gives_zero_to_items_and_topics_without_occurrences() -> None:
     matrix = csr_matrix(np.array([[2, 0, 0], [0, 1, 0], [0, 0, 5]]))
-    weights = class_tfidf(matrix, np.array([0, 0, -1]), 2)
+    weights = cluster_tfidf(matrix, np.array([0, 0, -1]), 2)
     assert weights[0, 2] == 0
     assert np.all(weights[1] == 0)
     np.testing.assert_allclose(weights[0, :2], [2 / 3 * np.log(1.75), 1 / 3 * np.log(2.5)])

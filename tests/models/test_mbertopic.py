@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Corpus, Counts, Views
-from mtmbench.models.clustering import class_tfidf
+from mtmbench.models.clustering import cluster_tfidf
 from mtmbench.models.mbertopic import MBERTopic, document_vectors
 
 pytestmark = pytest.mark.slow
@@ -88,7 +88,7 @@ def test_topics_are_class_tfidf_over_features(planted: Any) -> None:
     matrix = planted.views.features.matrix
     labels = np.array(model._library.topics_)
     np.testing.assert_array_equal(result.outlier, labels < 0)
-    weights = class_tfidf(matrix, labels, 8)
+    weights = cluster_tfidf(matrix, labels, 8)
     np.testing.assert_allclose(
         result.topic_item, weights / weights.sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-8
     )

@@ -13,9 +13,9 @@ from support.planted import counts_to_views, matched_cosine, plant_metm, random_
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import EncoderParams, Views
 from mtmbench.features.sae.sae import load_sae
-from mtmbench.features.sae.shipped import MINILM
+from mtmbench.features.sae.shipped import MINILM_SAES
 from mtmbench.models.metm import METM, _FiringTopics, binomial_log_likelihood
-from mtmbench.models.neural import Batch
+from mtmbench.models.neural import CountBatch
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +41,7 @@ def test_planted_vectors_are_recovered_through_a_random_encoder(seed):
 
 
 def test_planted_vectors_are_recovered_through_the_shipped_sae():
-    planted = plant_metm(0, load_sae(MINILM.path()).encoder, n_docs=300)
+    planted = plant_metm(0, load_sae(MINILM_SAES.path()).encoder, n_docs=300)
     result = METM(n_topics=10, hidden=200).fit(planted.views, seed=0)
     scores = matched_cosine(result.topic_item, planted.topic_item)
     assert scores.mean() >= 0.85
@@ -108,7 +108,7 @@ def test_the_likelihood_is_the_binomial_one():
     given = views(counts, [20, 25, 30, 20]).features
     found = binomial_log_likelihood(
         torch.from_numpy(probability.astype(np.float32)),
-        Batch.of(given.matrix.tocsr(), given.n_tokens),
+        CountBatch.of(given.matrix.tocsr(), given.n_tokens),
     )
     expected = binom.logpmf(counts, given.n_tokens[:, None], probability).sum(axis=1)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)

@@ -12,7 +12,7 @@ from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.types import Corpus
 from mtmbench.steering.hook import Push, steering
 from mtmbench.steering.units import (
-    Reference,
+    ReferenceActivations,
     expected_change,
     matched_push,
     read_reference,
@@ -48,7 +48,7 @@ def made_up(projections, width=16):
     """A reference whose projections on the first axis are given."""
     activations = np.zeros((len(projections), width), np.float32)
     activations[:, 0] = projections
-    return Reference("made up", "0", "hash", HOOK, activations)
+    return ReferenceActivations("made up", "0", "hash", HOOK, activations)
 
 
 def axis(number):

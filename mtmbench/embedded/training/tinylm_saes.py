@@ -21,51 +21,55 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmbench.core.serialise import write_atomically
-from mtmbench.core.types import Corpus, IntArray
-from mtmbench.embedded.training.activations import HalfArray, held_out, read_documents, window_means
+from mtmbench.core.types import Corpus, FloatArray, IntArray
+from mtmbench.embedded.training.activations import (
+    HalfArray,
+    half_activations,
+    held_out,
+    read_documents,
+    windowed,
+)
 from mtmbench.embedded.training.lm_text import EOS_ID, TokenArray, read_tokens
 from mtmbench.embedded.training.tinylm import negative_log_likelihood
-from mtmbench.embedded.training.topk import TopK, TrainingPlan, explained_variance, train
+from mtmbench.embedded.training.topk import TopK, TrainingPlan, explained_variance, train_topk
 from mtmbench.features.sae.backbone import HuggingFaceBackbone, TokenIds
 from mtmbench.features.sae.contexts import CONTEXTS_FILE
 from mtmbench.features.sae.hooks import HookPoint, find_hook_point
 from mtmbench.features.sae.sae import SAE, save_sae
-from mtmbench.features.sae.shipped import TINYLM_MODEL
+from mtmbench.features.sae.shipped import TINYLM_MODEL, TINYLM_NAME
 
 if TYPE_CHECKING:
     import torch
 
-MODEL_NAME = "mtmbench/tinylm"
-_CHUNKS_AT_ONCE = 512
+    from mtmbench.features.sae.hooks import Passing
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the whole training from the command line."""
     import torch
 
-    from mtmbench.features.sae.hub import ModelFeatures
+    from mtmbench.features.sae.hub import ModelFeatures, SAEEntry
     from mtmbench.features.sae.reference import build_folder
 
     options = _parser().parse_args(arguments)
     torch.set_num_threads(options.threads)
-    backbone = HuggingFaceBackbone(options.model, name=MODEL_NAME)
+    backbone = HuggingFaceBackbone(options.model, name=TINYLM_NAME)
     values, lengths, test_values, test_lengths, test_chunks = activations(options, backbone)
     plan = TrainingPlan(
         options.width, options.k, options.steps, options.batch, options.rate, options.seed
     )
-    topk = train(window_means(values, lengths, options.window), plan).half_rounded()
+    topk = train_topk(windowed(values, lengths, options.window), plan).half_rounded()
     sae = as_sae(topk, options.hook_point, options.window, backbone.max_chunk_tokens)
-    tested = window_means(test_values, test_lengths, options.window)
+    tested = windowed(test_values, test_lengths, options.window)
     figures = {"explained_variance": round(explained_variance(topk, tested), 4)}
     if options.window == 1:
         mean = values.mean(axis=0, dtype=np.float64).astype(np.float32)
         figures.update(loss_figures(options.model, options.hook_point, sae, mean, test_chunks))
     raw = options.work / "saes" / options.out.name
     save_sae(sae, raw)
-    given: dict[str, Any] = {"folder": str(raw), "window": options.window}
+    given: SAEEntry = {"folder": str(raw), "window": options.window}
     source = ModelFeatures(str(options.model), {options.out.name: given}, prepend_bos=True)
     training = {
         "tokens": len(values), "rows_seen": plan.steps * plan.batch, "steps": plan.steps,
@@ -94,17 +98,18 @@ def activations(
     Returns:
         Training activations (N, H) and chunk lengths, the same held out, and the held-out chunks.
     """
-    found: list[Any] = []
+    found: list[tuple[HalfArray, IntArray, list[TokenIds]]] = []
     for name, n_tokens in (("train", options.tokens), ("held_out", options.held_out)):
         stream = read_tokens(options.work / f"{name}.bin")
         chunks = draw_chunks(stream, n_tokens, backbone.max_chunk_tokens, options.seed)
         file = options.work / f"{name}-{options.hook_point}-{n_tokens}-{options.seed}.npy"
         if not file.exists():
             with file.with_suffix(".partial").open("wb") as target:
-                np.save(target, read_hook_point(backbone, chunks, options.hook_point))
+                np.save(target, half_activations(backbone, chunks, options.hook_point))
             file.with_suffix(".partial").replace(file)
-        found += [np.load(file), np.array([len(chunk) for chunk in chunks], np.int64)]
-    return (*found, chunks)
+        found.append((np.load(file), np.array([len(chunk) for chunk in chunks], np.int64), chunks))
+    (values, lengths, _), (test_values, test_lengths, test_chunks) = found
+    return values, lengths, test_values, test_lengths, test_chunks
 
 
 def draw_chunks(stream: TokenArray, n_tokens: int, size: int, seed: int) -> list[TokenIds]:
@@ -133,29 +138,13 @@ def draw_chunks(stream: TokenArray, n_tokens: int, size: int, seed: int) -> list
     return chosen
 
 
-def read_hook_point(
-    backbone: HuggingFaceBackbone, chunks: Sequence[TokenIds], hook_point: str
-) -> HalfArray:
-    """Returns (N, H) float16 activations, chunk after chunk as given, specials left out."""
-    begins = np.concatenate([[0], np.cumsum([len(chunk) for chunk in chunks])])
-    values = np.empty((int(begins[-1]), backbone.hidden_size), np.float16)
-    for first in range(0, len(chunks), _CHUNKS_AT_ONCE):
-        for batch in backbone.activations(chunks[first : first + _CHUNKS_AT_ONCE], [hook_point]):
-            ends = np.cumsum(batch.lengths)
-            rows = batch.values[hook_point].numpy()
-            for chunk, length, end in zip(batch.chunks, batch.lengths, ends, strict=True):
-                begin = begins[first + chunk]
-                values[begin : begin + length] = rows[end - length : end]
-    return values
-
-
 def as_sae(topk: TopK, hook_point: str, window: int, chunk_tokens: int) -> SAE:
     """Returns trained parameters as an SAE whose metadata say what it reads."""
     return SAE(
         architecture="topk", w_enc=topk.w_enc, b_enc=topk.b_enc, w_dec=topk.w_dec,
         b_dec=topk.b_dec, subtract_b_dec=True, k=topk.k, threshold=None,
         metadata={
-            "model_name": MODEL_NAME, "hook_name": hook_point, "context_size": chunk_tokens + 1,
+            "model_name": TINYLM_NAME, "hook_name": hook_point, "context_size": chunk_tokens + 1,
             "prepend_bos": True, "window": window,
         },
     )  # fmt: skip
@@ -165,7 +154,7 @@ def loss_figures(
     folder: Path,
     hook_point: str,
     sae: SAE,
-    mean: NDArray[np.float32],
+    mean: FloatArray,
     chunks: Sequence[TokenIds],
     batch: int = 16,
 ) -> dict[str, float]:
@@ -214,17 +203,17 @@ def loss_figures(
 
 @contextmanager
 def replacing(
-    model: Any, point: HookPoint, change: Callable[[torch.Tensor], torch.Tensor]
+    model: torch.nn.Module, point: HookPoint, change: Callable[[torch.Tensor], torch.Tensor]
 ) -> Iterator[None]:
     """Replaces what comes out of a module by ``change`` of it, from the second position on."""
     import torch
 
-    def replaced(_module: Any, _inputs: Any, output: Any) -> Any:
-        states = output[0] if isinstance(output, tuple) else output
+    def replaced(_module: torch.nn.Module, _inputs: tuple[object, ...], output: Passing) -> Passing:
+        states = output if isinstance(output, torch.Tensor) else output[0]
         rest = states[:, 1:]
         changed = change(rest.flatten(0, 1)).view_as(rest)
         whole = torch.cat([states[:, :1], changed], dim=1)
-        return (whole, *output[1:]) if isinstance(output, tuple) else whole
+        return whole if isinstance(output, torch.Tensor) else (whole, *output[1:])
 
     handle = model.get_submodule(point.module).register_forward_hook(replaced)
     try:

@@ -10,17 +10,22 @@ several times as long on two cores.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mtmbench.core.types import FloatArray, Int32Array, IntArray
 from mtmbench.embedded.training.activations import HalfArray
 
-FloatArray = NDArray[np.float32]
-IndexArray = NDArray[np.int32]
+if TYPE_CHECKING:
+    import torch
+
+_SparsePart = Callable[
+    [IntArray, FloatArray, FloatArray, FloatArray, FloatArray],
+    tuple[FloatArray, FloatArray, FloatArray, FloatArray],
+]
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class TopK:
 
     def encode(
         self, values: HalfArray, batch: int = 8192
-    ) -> Iterator[tuple[IndexArray, FloatArray]]:
+    ) -> Iterator[tuple[Int32Array, FloatArray]]:
         """Yields (rows, k) feature indices and activations (≥ 0) of batch after batch."""
         import torch
 
@@ -77,7 +82,7 @@ class TrainingPlan:
     seed: int = 0
 
 
-def train(values: HalfArray, plan: TrainingPlan) -> TopK:
+def train_topk(values: HalfArray, plan: TrainingPlan) -> TopK:
     """Trains a TopK SAE on rows of activations.
 
     Adam on the mean squared error of inputs scaled to unit variance a dimension (the scale is
@@ -129,9 +134,9 @@ def train(values: HalfArray, plan: TrainingPlan) -> TopK:
             print(f"step {step + 1}: unexplained {loss:.4f}", flush=True)
     return TopK(
         w_enc=np.ascontiguousarray(state.w_enc.numpy().T),
-        b_enc=state.b_enc.numpy() / np.float32(scale),
+        b_enc=np.asarray(state.b_enc.numpy() / np.float32(scale), np.float32),
         w_dec=state.w_dec.numpy(),
-        b_dec=state.b_dec.numpy() / np.float32(scale),
+        b_dec=np.asarray(state.b_dec.numpy() / np.float32(scale), np.float32),
         k=plan.k,
     )
 
@@ -154,14 +159,14 @@ def explained_variance(sae: TopK, values: HalfArray) -> float:
 class _State:
     """Torch tensors under training; ``w_enc`` is (F, H), so that a feature is a row."""
 
-    w_enc: Any
-    b_enc: Any
-    w_dec: Any
-    b_dec: Any
+    w_enc: torch.Tensor
+    b_enc: torch.Tensor
+    w_dec: torch.Tensor
+    b_dec: torch.Tensor
 
 
 class _Adam:
-    def __init__(self, parameters: list[Any]) -> None:
+    def __init__(self, parameters: list[torch.Tensor]) -> None:
         import torch
 
         self.parameters = parameters
@@ -169,7 +174,7 @@ class _Adam:
         self.second = [torch.zeros_like(p) for p in parameters]
         self.count = 0
 
-    def step(self, gradients: list[Any], rate: float) -> None:
+    def step(self, gradients: list[torch.Tensor], rate: float) -> None:
         self.count += 1
         bias_1, bias_2 = 1 - 0.9**self.count, 1 - 0.999**self.count
         for p, g, m, v in zip(self.parameters, gradients, self.first, self.second, strict=True):
@@ -178,12 +183,14 @@ class _Adam:
             p.addcdiv_(m, (v / bias_2).sqrt_().add_(1e-8), value=-rate / bias_1)
 
 
-def _gradients(state: _State, batch: Any, k: int) -> tuple[list[Any], Any, NDArray[np.int64]]:
+def _gradients(
+    state: _State, batch: torch.Tensor, k: int
+) -> tuple[list[torch.Tensor], torch.Tensor, IntArray]:
     import torch
 
     centred = batch - state.b_dec
     top, index = torch.topk(torch.addmm(state.b_enc, centred, state.w_enc.T), k, sorted=False)
-    error, d_w_enc, d_b_enc, d_w_dec = _sparse_part()(
+    error, d_w_enc, d_b_enc, of_decoder = _sparse_part()(
         index.numpy(),
         top.relu_().numpy(),
         state.w_dec.numpy(),
@@ -192,7 +199,7 @@ def _gradients(state: _State, batch: Any, k: int) -> tuple[list[Any], Any, NDArr
     )
     d_b_dec = torch.from_numpy(error.sum(axis=0) * np.float32(2.0 / len(batch)))
     d_b_dec -= torch.from_numpy(d_b_enc) @ state.w_enc
-    d_w_dec = torch.from_numpy(d_w_dec)
+    d_w_dec = torch.from_numpy(of_decoder)
     d_w_dec -= (d_w_dec * state.w_dec).sum(1, keepdim=True) * state.w_dec
     fired = np.unique(index[top > 0].numpy())
     gradients = [torch.from_numpy(d_w_enc), torch.from_numpy(d_b_enc), d_w_dec, d_b_dec]
@@ -200,12 +207,14 @@ def _gradients(state: _State, batch: Any, k: int) -> tuple[list[Any], Any, NDArr
 
 
 @functools.cache
-def _sparse_part() -> Any:
+def _sparse_part() -> _SparsePart:
     """Compiles the part of a step that touches only the active features."""
     import numba
 
     @numba.njit(fastmath=True, cache=False)
-    def sparse_part(index: Any, top: Any, w_dec: Any, rows: Any, b_dec: Any) -> Any:
+    def sparse_part(
+        index: IntArray, top: FloatArray, w_dec: FloatArray, rows: FloatArray, b_dec: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         n, k = index.shape
         width, h = w_dec.shape
         error = np.empty((n, h), np.float32)
@@ -234,10 +243,11 @@ def _sparse_part() -> Any:
                         d_w_enc[i, c] += slope * (rows[r, c] - b_dec[c])
         return error, d_w_enc, d_b_enc, d_w_dec
 
-    return sparse_part
+    compiled: _SparsePart = sparse_part
+    return compiled
 
 
-def _restart(state: _State, adam: _Adam, dead: Any, error: Any) -> None:
+def _restart(state: _State, adam: _Adam, dead: torch.Tensor, error: torch.Tensor) -> None:
     if not len(dead):
         return
     worst = (error**2).sum(1).argsort(descending=True)[: len(dead)]
@@ -255,5 +265,6 @@ def _schedule(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / (0.05 * steps), (steps - step) / (0.4 * steps))
 
 
-def _unit_rows(matrix: Any) -> Any:
-    return matrix / matrix.norm(dim=1, keepdim=True).clamp_min(1e-12)
+def _unit_rows(matrix: torch.Tensor) -> torch.Tensor:
+    norms: torch.Tensor = matrix.norm(dim=1, keepdim=True)
+    return matrix / norms.clamp_min(1e-12)

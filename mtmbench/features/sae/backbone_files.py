@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mtmbench.core.errors import InputError
 from mtmbench.features.sae.backbone import FETCHED
@@ -91,7 +90,7 @@ def _local(folder: Path, where: str) -> BackboneDescription:
 
 def _hook_points(folder: Path) -> tuple[str, ...]:
     try:
-        config: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
+        config = json.loads((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError):
         return ()
     family = FAMILIES.get(str(config.get("model_type")))

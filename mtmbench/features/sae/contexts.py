@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import canonical_json, content_hash, plain, write_atomically
@@ -22,6 +21,7 @@ CONTEXTS_FILE = "contexts.parquet"
 
 _VERSION = 1
 _COLUMNS = ("kind", "feature", "text", "start", "end", "value", "features")
+_Row = tuple[str, int, str, int, int, float, list[int]]
 _PART_ROWS = 16_384
 _STRONGEST, _SAMPLED, _RANDOM = "strongest", "sampled", "random"
 
@@ -87,7 +87,7 @@ class FeatureContexts:
     strongest: Sequence[Sequence[Context]]
     sampled: Sequence[Sequence[Context]]
     random: Sequence[RandomContext]
-    source: Mapping[str, Any] = field(default_factory=dict)
+    source: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.strongest) != len(self.sampled):
@@ -187,9 +187,9 @@ def load_contexts(path: Path) -> FeatureContexts:
     return found
 
 
-def _parts(contexts: FeatureContexts) -> Iterator[dict[str, list[Any]]]:
+def _parts(contexts: FeatureContexts) -> Iterator[dict[str, list[object]]]:
     """All contexts as columns, some rows at a time; those of a kind stand together, by feature."""
-    rows: Iterator[tuple[Any, ...]] = itertools.chain(
+    rows: Iterator[_Row] = itertools.chain(
         (
             (kind, feature, c.text, c.start, c.end, c.value, [])
             for kind in (_STRONGEST, _SAMPLED)
@@ -203,7 +203,7 @@ def _parts(contexts: FeatureContexts) -> Iterator[dict[str, list[Any]]]:
 
 
 def _from_rows(
-    rows: Iterable[tuple[Any, ...]], n_features: int, source: Mapping[str, Any]
+    rows: Iterable[_Row], n_features: int, source: Mapping[str, object]
 ) -> FeatureContexts:
     found: dict[str, list[list[Context]]] = {
         kind: [[] for _ in range(n_features)] for kind in (_STRONGEST, _SAMPLED)

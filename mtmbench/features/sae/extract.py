@@ -8,16 +8,15 @@ at a time. One forward pass serves any number of SAEs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import content_hash
-from mtmbench.core.types import IntArray
+from mtmbench.core.types import FloatArray, Int32Array, IntArray, Progress
 from mtmbench.features.cache import Arrays, cached
 from mtmbench.features.sae.activation_store import Shard, ShardStore
 from mtmbench.features.sae.backbone import BATCH_TOKENS, Backbone, TokenIds, cut
@@ -30,8 +29,6 @@ EXTRACTION_VERSION = 2
 """Raised whenever the same texts, model and SAE may give other activations."""
 
 _TOKENISED_AT_ONCE = 2048
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +74,7 @@ class TokenisedTexts:
         n_dropped: (D,) int64, tokens beyond the limit, not looked at.
     """
 
-    ids: NDArray[np.int32]
+    ids: Int32Array
     n_tokens: IntArray
     n_dropped: IntArray
 
@@ -88,7 +85,9 @@ class TokenisedTexts:
         return np.split(self.ids[start : start + int(ends[-1])], ends[:-1])
 
 
-def tokenise(texts: Sequence[str], backbone: Backbone, max_tokens: int | None) -> TokenisedTexts:
+def tokenise_texts(
+    texts: Sequence[str], backbone: Backbone, max_tokens: int | None
+) -> TokenisedTexts:
     """Tokenises a corpus; the result is kept on disk.
 
     Raises:
@@ -114,7 +113,10 @@ def tokenise(texts: Sequence[str], backbone: Backbone, max_tokens: int | None) -
     arrays = cached("tokens", key, make)
     if not len(arrays["ids"]):
         raise InputError(f"none of the {len(texts)} documents has a token for {backbone.name}")
-    return TokenisedTexts(arrays["ids"], arrays["n_tokens"], arrays["n_dropped"])
+    return TokenisedTexts(
+        arrays["ids"].astype(np.int32, copy=False),
+        *(arrays[name].astype(np.int64, copy=False) for name in ("n_tokens", "n_dropped")),
+    )
 
 
 def check_probes(backbone: Backbone, probes: Sequence[Probe], cuts: Cuts) -> None:
@@ -191,7 +193,7 @@ def extract_shard(
     flat = [chunk for c in chunks for chunk in c]
     starts = np.concatenate([[0], np.cumsum([len(chunk) for chunk in flat])])
     owner = np.repeat(np.arange(first, last, dtype=np.int32), tokens.n_tokens[first:last])
-    found: list[list[tuple[NDArray[Any], ...]]] = [[] for _ in probes]
+    found: list[list[tuple[Int32Array, Int32Array, FloatArray]]] = [[] for _ in probes]
     hook_points = sorted({probe.hook_point for probe in probes})
     if flat:
         for batch in backbone.activations(flat, hook_points, cuts.batch_tokens):

@@ -11,15 +11,18 @@ the LayerNorm, as in TransformerLens 3, and there is no ``hook_resid_mid``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from mtmbench.core.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     import torch
+
+    Passing = torch.Tensor | tuple[torch.Tensor, ...] | list[torch.Tensor]
+    """What goes into or comes out of a module: the states, or several things that they lead."""
 
 Side = Literal["input", "output"]
 
@@ -131,12 +134,12 @@ def hook_names(model: torch.nn.Module) -> dict[str, HookPoint]:
     family = _family(model)
     if family is None:
         return {}
-    blocks: Any = model.get_submodule(family.blocks)
+    n_blocks = len(list(model.get_submodule(family.blocks).children()))
     return {
         f"blocks.{i}.{name}": HookPoint(
             f"{family.blocks}.{i}" + (f".{inside}" if inside else ""), side
         )
-        for i in range(len(blocks))
+        for i in range(n_blocks)
         for name, (inside, side) in family.places.items()
     }
 
@@ -157,15 +160,17 @@ def reading(
     """
     seen: dict[str, torch.Tensor] = {}
 
-    def note(name: str, value: Any) -> None:
+    def note(name: str, value: Passing) -> None:
         seen[name] = value[0] if isinstance(value, (tuple, list)) else value
         if len(seen) == len(points):
             raise _SeenAllError
 
-    def after(name: str) -> Any:
+    def after(name: str) -> Callable[[torch.nn.Module, tuple[Passing, ...], Passing], None]:
         return lambda _module, _inputs, output: note(name, output)
 
-    def before(name: str) -> Any:
+    def before(
+        name: str,
+    ) -> Callable[[torch.nn.Module, tuple[Passing, ...], dict[str, Passing]], None]:
         return lambda _module, inputs, named: note(name, _first_input(inputs, named))
 
     handles = []
@@ -189,19 +194,19 @@ class _SeenAllError(Exception):
     """Ends a forward pass once every hook point has been read."""
 
 
-def _first_input(inputs: Sequence[Any], named: Mapping[str, Any]) -> Any:
+def _first_input(inputs: Sequence[Passing], named: Mapping[str, Passing]) -> Passing:
     return inputs[0] if inputs else named["hidden_states"]
 
 
-def _family(model: Any) -> Family | None:
-    config: Any = getattr(model, "config", None)
+def _family(model: torch.nn.Module) -> Family | None:
+    config = getattr(model, "config", None)
     family = FAMILIES.get(str(getattr(config, "model_type", "")))
-    if family is _NEOX and not config.use_parallel_residual:
+    if family is _NEOX and config is not None and not config.use_parallel_residual:
         return _NEOX_SEQUENTIAL
     return family
 
 
-def _listing(known: Mapping[str, HookPoint], modules: Mapping[str, Any]) -> str:
+def _listing(known: Mapping[str, HookPoint], modules: Mapping[str, object]) -> str:
     if known:
         numbers = sorted({int(name.split(".")[1]) for name in known})
         places = dict.fromkeys(name.split(".", 2)[2] for name in known)

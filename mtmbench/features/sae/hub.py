@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from mtmbench.core.errors import InputError, did_you_mean
 from mtmbench.features.sae.backbone import BATCH_TOKENS, HuggingFaceBackbone
@@ -14,10 +14,24 @@ from mtmbench.features.sae.sae import SAE, load_sae
 from mtmbench.features.sae.sae_folder import SAEFolder, load_sae_folder, plain_folder
 from mtmbench.features.sae.source import StoredFeatures
 
-_KEYS = ("folder", "release", "id", "hook_point", "window", "centred", "context_size")
 _CENTRED_FAMILIES = ("gpt2", "gpt_neox")
 """Models whose LayerNorm takes the mean away, so that centred weights compute the same."""
 _WRITES = ("hook_resid_pre", "hook_resid_mid", "hook_resid_post", "hook_attn_out", "hook_mlp_out")
+
+
+class SAEEntry(TypedDict, total=False):
+    """An entry of the table ``saes``: where the SAE lies, and what its config does not say."""
+
+    folder: str
+    release: str
+    id: str
+    hook_point: str
+    window: int
+    centred: bool
+    context_size: int
+
+
+_KEYS = tuple(SAEEntry.__annotations__)
 
 
 class ModelFeatures(StoredFeatures):
@@ -43,11 +57,11 @@ class ModelFeatures(StoredFeatures):
     def __init__(
         self,
         backbone: str = "",
-        saes: Mapping[str, Mapping[str, Any]] | None = None,
+        saes: Mapping[str, SAEEntry] | None = None,
         prepend_bos: bool | None = None,
         dtype: str = "float32",
         device: str = "cpu",
-        settings: Mapping[str, Mapping[str, Any]] | None = None,
+        settings: Mapping[str, Mapping[str, object]] | None = None,
         batch_tokens: int = BATCH_TOKENS,
         keep: str = "activations",
     ) -> None:
@@ -115,7 +129,7 @@ class ModelFeatures(StoredFeatures):
     def _saes(self) -> dict[str, SAE]:
         return {name: _load(given) for name, given in self._given.items()}
 
-    def _chunk_tokens(self, given: Mapping[str, Any], sae: SAE) -> int:
+    def _chunk_tokens(self, given: SAEEntry, sae: SAE) -> int:
         limit = self.backbone.max_chunk_tokens
         context = given.get("context_size") or sae.metadata.get("context_size")
         if context is None:
@@ -131,7 +145,7 @@ class ModelFeatures(StoredFeatures):
         )
 
 
-def _check(name: str, given: Mapping[str, Any]) -> None:
+def _check(name: str, given: SAEEntry) -> None:
     for key in given:
         if key not in _KEYS:
             raise InputError(f"SAE {name!r}: unknown key {key!r}{did_you_mean(key, _KEYS)}")
@@ -139,7 +153,7 @@ def _check(name: str, given: Mapping[str, Any]) -> None:
         raise InputError(f"SAE {name!r}: give either folder, or release and id")
 
 
-def _load(given: Mapping[str, Any]) -> SAE:
+def _load(given: SAEEntry) -> SAE:
     if "folder" in given:
         return load_sae(Path(given["folder"]))
     from mtmbench.features.sae.sae_lens import load_release
@@ -147,6 +161,6 @@ def _load(given: Mapping[str, Any]) -> SAE:
     return load_release(str(given["release"]), str(given["id"]))
 
 
-def _built_folder(given: Mapping[str, Any]) -> Path | None:
+def _built_folder(given: SAEEntry) -> Path | None:
     folder = Path(given.get("folder", ""))
     return folder if "folder" in given and (folder / "settings.json").is_file() else None

@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+
+from mtmbench.core.types import IntArray
+from mtmbench.features.words import english_stop_words
 
 DEAD = "(dead)"
-MARKS = "(punctuation)"
+PUNCTUATION = "(punctuation)"
 NUMBERS = "(numbers)"
 STOP_WORDS = "(stop words)"
 PIECES = "(word piece)"
@@ -28,7 +30,7 @@ _POSSESSIVE = re.compile(r"['’]s?$")
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
 
-class Passage(Protocol):
+class SpannedText(Protocol):
     """A text and where its tokens stand in it, as (first character, the one behind the last)."""
 
     @property
@@ -41,7 +43,7 @@ class Passage(Protocol):
 
 
 @dataclass(frozen=True)
-class Context:
+class Firing:
     """One strong firing.
 
     Attributes:
@@ -57,7 +59,7 @@ class Labeller:
     """Labels features from contexts in a fixed list of passages.
 
     Args:
-        passages: the passages that ``Context`` points into.
+        passages: the passages that a :class:`Firing` points into.
         reach: words looked at on either side of the firing token.
         n_words: words in a label at most.
         own_weight: extra weight of the firing word itself (0 for window features, whose middle
@@ -65,25 +67,28 @@ class Labeller:
     """
 
     def __init__(
-        self, passages: Sequence[Passage], *, reach: int = 6, n_words: int = 4, own_weight: int = 1
+        self,
+        passages: Sequence[SpannedText],
+        *,
+        reach: int = 6,
+        n_words: int = 4,
+        own_weight: int = 1,
     ) -> None:
-        from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
-
         self.passages = passages
         self.reach = reach
         self.n_words = n_words
         self.own_weight = own_weight
-        self.function_words = (frozenset(ENGLISH_STOP_WORDS) | {*_CONTRACTED.split()}) - {
+        self.function_words = (english_stop_words() | {*_CONTRACTED.split()}) - {
             *_CONTENT_WORDS.split()
         }
         self.stop_words = self.function_words | {*_EMPTY_WORDS.split()}
-        self._words: dict[int, tuple[list[str], NDArray[np.int64]]] = {}
+        self._words: dict[int, tuple[list[str], IntArray]] = {}
         self.total: Counter[str] = Counter()
         for index in range(len(passages)):
             self.total.update(self._fold(word) for word in self._split(index)[0])
         self.n_total = self.total.total()
 
-    def label(self, contexts: Sequence[Context]) -> str:
+    def label(self, contexts: Sequence[Firing]) -> str:
         """Returns a label for a feature's strongest contexts, at most one a document."""
         if not contexts:
             return DEAD
@@ -138,7 +143,7 @@ class Labeller:
     def _plain_class(self, own: Sequence[str | None]) -> str | None:
         n = len(own)
         if sum(word is None for word in own) > 0.6 * n:
-            return MARKS
+            return PUNCTUATION
         if sum(word is not None and word[0].isdigit() for word in own) > 0.6 * n:
             return NUMBERS
         folded = [self._fold(word) for word in own if word is not None]
@@ -148,7 +153,7 @@ class Labeller:
             return f"{STOP_WORDS} {', '.join(common)}"
         return None
 
-    def _piece(self, contexts: Sequence[Context]) -> tuple[str, float]:
+    def _piece(self, contexts: Sequence[Firing]) -> tuple[str, float]:
         pieces: Counter[str] = Counter()
         for context in contexts:
             passage = self.passages[context.passage]
@@ -157,7 +162,7 @@ class Labeller:
         piece, count = pieces.most_common(1)[0]
         return piece, count / len(contexts)
 
-    def _own(self, context: Context) -> str | None:
+    def _own(self, context: Firing) -> str | None:
         words, starts = self._split(context.passage)
         passage = self.passages[context.passage]
         low, high = passage.offsets[context.token]
@@ -166,7 +171,7 @@ class Labeller:
             return None
         return words[at]
 
-    def _around(self, context: Context) -> list[str]:
+    def _around(self, context: Firing) -> list[str]:
         words, starts = self._split(context.passage)
         at = int(
             np.searchsorted(
@@ -176,7 +181,7 @@ class Labeller:
         low = max(0, at - 1 - self.reach)
         return [self._fold(word) for word in words[low : at + self.reach]]
 
-    def _split(self, passage: int) -> tuple[list[str], NDArray[np.int64]]:
+    def _split(self, passage: int) -> tuple[list[str], IntArray]:
         if passage not in self._words:
             found = list(_WORD.finditer(self.passages[passage].text))
             self._words[passage] = (
@@ -185,7 +190,7 @@ class Labeller:
             )
         return self._words[passage]
 
-    def _spelling(self, word: str, contexts: Sequence[Context]) -> str:
+    def _spelling(self, word: str, contexts: Sequence[Firing]) -> str:
         seen: Counter[str] = Counter()
         for context in contexts:
             words, _ = self._split(context.passage)

@@ -7,23 +7,21 @@ a time are sketches of the quantiles and a few contexts a feature.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import write_atomically
-from mtmbench.core.types import Corpus, FloatArray, IntArray
+from mtmbench.core.types import Corpus, Float64Array, FloatArray, IntArray, Progress
 from mtmbench.features.filters import FeatureSetting
 from mtmbench.features.labels import DEFAULT_CLASSES, PAPER_CLASSES
 from mtmbench.features.sae.activation_store import ActivationStore, Shard
 from mtmbench.features.sae.backbone import Backbone
 from mtmbench.features.sae.contexts import CONTEXTS_FILE, Context, FeatureContexts, RandomContext
-from mtmbench.features.sae.extract import Progress, TokenisedTexts
+from mtmbench.features.sae.extract import TokenisedTexts
 from mtmbench.features.sae.quantiles import DEFAULT_K, QuantileSketch, estimate_error
 from mtmbench.features.sae.sae import save_sae
 from mtmbench.features.sae.sae_folder import SAEFolder
@@ -48,9 +46,9 @@ class Places:
     document: IntArray
     token: IntArray
     value: FloatArray
-    priority: NDArray[np.float64]
+    priority: Float64Array
 
-    def take(self, index: NDArray[Any]) -> Places:
+    def take(self, index: IntArray) -> Places:
         """Returns the places at ``index``."""
         return Places(
             self.feature[index], self.document[index], self.token[index], self.value[index],
@@ -143,7 +141,7 @@ def build_folder(
     n_tokens: int = REFERENCE_TOKENS,
     seed: int = 0,
     half: bool = False,
-    more: dict[str, Any] | None = None,
+    more: Mapping[str, object] | None = None,
     progress: Progress | None = None,
 ) -> SAEFolder:
     """Builds the folder of a source's default SAE: weights, statistics, contexts, labels, settings.
@@ -190,7 +188,7 @@ def build_folder(
     out.mkdir(parents=True, exist_ok=True)
     (out / "settings.json").unlink(missing_ok=True)
     save_sae(folder.sae, out, half=half)
-    _write_statistics(out, found)
+    write_statistics(out, found.quantiles, found.density, found.n_tokens)
     contexts.save(out / CONTEXTS_FILE)
     labels = _labels(found, folder, reference, spans)
     write_atomically(out / "labels.json", json.dumps(labels, ensure_ascii=False, indent=0) + "\n")
@@ -304,8 +302,7 @@ def _random_contexts(
 def _labels(
     found: ReferenceStatistics, folder: SAEFolder, reference: Corpus, spans: Sequence[IntArray]
 ) -> list[str]:
-    from mtmbench.features.sae.keyless_labels import Context as Firing
-    from mtmbench.features.sae.keyless_labels import Labeller
+    from mtmbench.features.sae.keyless_labels import Firing, Labeller
 
     passages = [
         _Passage(text, tuple((low, high) for low, high in span.tolist()))
@@ -321,17 +318,18 @@ def _labels(
     return [labeller.label(contexts) for contexts in firings]
 
 
-def _write_statistics(out: Path, found: ReferenceStatistics) -> None:
+def write_statistics(out: Path, quantiles: FloatArray, density: FloatArray, n_tokens: int) -> None:
+    """Writes ``features.safetensors``: quantiles at :data:`LEVELS`, densities, tokens read."""
     from safetensors.numpy import save
 
     write_atomically(
         out / "features.safetensors",
         save(
             {
-                "quantiles": found.quantiles,
+                "quantiles": quantiles,
                 "quantile_levels": np.array(LEVELS, np.float32),
-                "density": found.density,
-                "n_tokens": np.array([found.n_tokens], np.int64),
+                "density": density,
+                "n_tokens": np.array([n_tokens], np.int64),
             }
         ),
     )

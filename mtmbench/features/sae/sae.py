@@ -10,15 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError, did_you_mean
-from mtmbench.core.files import read_json, read_tensors
+from mtmbench.core.files import read_json_object, read_tensors
 from mtmbench.core.serialise import content_hash, write_atomically
-from mtmbench.core.types import EncoderParams, FloatArray, IntArray
+from mtmbench.core.types import EncoderParams, FloatArray, Int32Array, IntArray
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +29,18 @@ NORMALISATIONS = ("none", "layer_norm", "constant_norm_rescale")
 
 ENCODED_CELLS = 2**26
 """Pre-activations that exist at a time: 256 MiB in f32."""
+
+
+class SAEMetadata(TypedDict, total=False):
+    """What a config says of model, hook and training; sae-lens may write more beside these."""
+
+    model_name: str
+    hook_name: str
+    context_size: int | None
+    prepend_bos: bool
+    window: int
+    model_from_pretrained_kwargs: Mapping[str, object] | None
+    neuronpedia_id: str | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +71,7 @@ class SAE:
     subtract_b_dec: bool
     k: int | None
     threshold: FloatArray | None
-    metadata: Mapping[str, Any]
+    metadata: SAEMetadata
     magnitude: tuple[FloatArray, FloatArray] | None = None
     normalisation: str = "none"
 
@@ -77,7 +88,7 @@ class SAE:
     @cached_property
     def revision(self) -> str:
         """Content hash of architecture and weights in f32, however they are stored."""
-        more: list[Any] = [] if self.magnitude is None else [*self.magnitude]
+        more: list[object] = [] if self.magnitude is None else [*self.magnitude]
         if self.normalisation != "none":
             more = [*more, self.normalisation]
         return content_hash(
@@ -104,7 +115,7 @@ class SAE:
         subtract = self.b_dec if self.subtract_b_dec else np.zeros_like(self.b_dec)
         return EncoderParams(self.w_enc, self.b_enc, subtract)
 
-    def encode(self, activations: torch.Tensor) -> tuple[IntArray, NDArray[np.int32], FloatArray]:
+    def encode(self, activations: torch.Tensor) -> tuple[IntArray, Int32Array, FloatArray]:
         """Encodes (N, H) f32 activations; returns row, feature and value of every one above zero.
 
         Rows are rising. Dense pre-activations exist for at most ``ENCODED_CELLS`` (row, feature)
@@ -184,7 +195,7 @@ def load_sae(folder: Path) -> SAE:
         InputError: a file is missing or damaged, the architecture or an option is not known here,
             or shapes do not agree; the message names the folder.
     """
-    cfg = read_json(folder / "cfg.json")
+    cfg = read_json_object(folder / "cfg.json")
     architecture = cfg.get("architecture")
     if architecture not in ARCHITECTURES:
         hint = did_you_mean(str(architecture), ARCHITECTURES)
@@ -229,7 +240,7 @@ def load_sae(folder: Path) -> SAE:
         subtract_b_dec=bool(cfg.get("apply_b_dec_to_input", True)),
         k=k,
         threshold=tensors.get("threshold") if architecture == "jumprelu" else None,
-        metadata=cfg.get("metadata") or {},
+        metadata=cfg.get("metadata") or SAEMetadata(),
         magnitude=(tensors["r_mag"], tensors["b_mag"]) if gated else None,
         normalisation=normalisation,
     )

@@ -11,16 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from mtmbench.core.errors import InputError, UnknownNameError, did_you_mean
-from mtmbench.core.files import read_json, read_tensors
+from mtmbench.core.files import read_json_object, read_tensors
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import BoolArray, FloatArray
 from mtmbench.features.filters import FeatureSetting, judged
-from mtmbench.features.label_files import read_label_classes, read_label_scores
+from mtmbench.features.label_files import read_label_classes, read_label_scores, read_labels
 from mtmbench.features.labels import class_name
 from mtmbench.features.sae.sae import SAE, load_sae
 
@@ -115,7 +115,7 @@ class SAEFolder:
         )
 
 
-def setting_from(values: Mapping[str, Any], base: FeatureSetting, where: str) -> FeatureSetting:
+def setting_from(values: Mapping[str, object], base: FeatureSetting, where: str) -> FeatureSetting:
     """Returns ``base`` with some fields replaced; a filter given as false or null is off.
 
     Args:
@@ -164,8 +164,8 @@ def load_sae_folder(folder: Path) -> SAEFolder:
     if not hook_point:
         raise InputError(f"{folder}/cfg.json: metadata has no hook_name")
     features = read_tensors(folder / "features.safetensors")
-    labels = tuple(str(label) for label in read_json(folder / "labels.json"))
-    written = read_json(folder / "settings.json")
+    labels = tuple(read_labels(folder))
+    written = read_json_object(folder / "settings.json")
     quantiles = np.ascontiguousarray(features["quantiles"], np.float32)
     density = np.ascontiguousarray(features["density"], np.float32)
     levels = tuple(round(float(level), 6) for level in features["quantile_levels"])
@@ -229,5 +229,5 @@ def plain_folder(
     )
 
 
-def _limit(value: Any) -> float | None:
+def _limit(value: float | Literal[False] | None) -> float | None:
     return None if value is None or value is False else float(value)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mtmbench.core.errors import InputError, did_you_mean
 from mtmbench.core.types import FloatArray
-from mtmbench.features.sae.sae import ARCHITECTURES, NORMALISATIONS, SAE
+from mtmbench.features.sae.sae import ARCHITECTURES, NORMALISATIONS, SAE, SAEMetadata
+
+if TYPE_CHECKING:
+    import sae_lens
+    import torch
 
 
 def load_release(release: str, sae_id: str) -> SAE:
@@ -48,7 +52,7 @@ def load_release(release: str, sae_id: str) -> SAE:
     return from_sae_lens(loaded)
 
 
-def from_sae_lens(loaded: Any) -> SAE:
+def from_sae_lens(loaded: sae_lens.SAE) -> SAE:
     """Makes the SAE of a ``sae_lens.SAE``; decoder-norm rescaling is folded in.
 
     Raises:
@@ -67,6 +71,7 @@ def from_sae_lens(loaded: Any) -> SAE:
             f"{', '.join(NORMALISATIONS)} are"
         )
     tensors = {name: _array(value) for name, value in loaded.state_dict().items()}
+    metadata: SAEMetadata = loaded.cfg.metadata.to_dict()
     gated = architecture == "gated"
     w_enc, b_enc = tensors["W_enc"], tensors["b_gate" if gated else "b_enc"]
     if getattr(loaded.cfg, "rescale_acts_by_decoder_norm", False):
@@ -81,11 +86,11 @@ def from_sae_lens(loaded: Any) -> SAE:
         subtract_b_dec=bool(loaded.cfg.apply_b_dec_to_input),
         k=int(loaded.cfg.k) if architecture == "topk" else None,
         threshold=tensors["threshold"] if architecture == "jumprelu" else None,
-        metadata=dict(loaded.cfg.metadata.to_dict()),
+        metadata=metadata,
         magnitude=(tensors["r_mag"], tensors["b_mag"]) if gated else None,
         normalisation=normalisation,
     )
 
 
-def _array(value: Any) -> FloatArray:
+def _array(value: torch.Tensor) -> FloatArray:
     return np.ascontiguousarray(value.detach().to("cpu").float().numpy())

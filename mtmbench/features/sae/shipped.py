@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import mtmbench
 from mtmbench.core.errors import InputError, UnknownNameError
@@ -23,6 +23,8 @@ _EMBEDDED = Path(mtmbench.__file__).parent / "embedded"
 
 TINYLM_MODEL = _EMBEDDED / "tinylm"
 """The small causal LM, in transformers' format; ``CARD.md`` in it says what it is."""
+TINYLM_NAME = "mtmbench/tinylm"
+"""Its name in records."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,10 @@ class ShippedSAEs:
         return self.folder / (name or self.default)
 
 
-MINILM = ShippedSAEs(_EMBEDDED / "minilm", ("token",))
+MINILM_SAES = ShippedSAEs(_EMBEDDED / "minilm", ("token",))
 
 
-TINYLM = ShippedSAEs(TINYLM_MODEL / "saes", ("block1", "block2"))
+TINYLM_SAES = ShippedSAEs(TINYLM_MODEL / "saes", ("block1", "block2"))
 
 
 class ShippedFeatures(StoredFeatures):
@@ -84,7 +86,7 @@ class ShippedFeatures(StoredFeatures):
         saes: str | Path | None = None,
         default: str | None = None,
         paper: str | None = None,
-        settings: Mapping[str, Mapping[str, Any]] | None = None,
+        settings: Mapping[str, Mapping[str, object]] | None = None,
         batch_tokens: int = BATCH_TOKENS,
         keep: str = "activations",
     ) -> None:
@@ -120,7 +122,7 @@ class MiniLMFeatures(ShippedFeatures):
     """SAE features of the sentence encoder MiniLM; see :class:`ShippedFeatures`."""
 
     name = "minilm"
-    shipped = MINILM
+    shipped = MINILM_SAES
 
     @property
     def backbone(self) -> Backbone:
@@ -132,7 +134,7 @@ class TinyLMFeatures(ShippedFeatures):
     """SAE features of the small causal LM that ships; see :class:`ShippedFeatures`."""
 
     name = "tinylm"
-    shipped = TINYLM
+    shipped = TINYLM_SAES
 
     @property
     def backbone(self) -> Backbone:
@@ -140,7 +142,7 @@ class TinyLMFeatures(ShippedFeatures):
         return tinylm_backbone()
 
 
-def shipped_source(source: Mapping[str, Any]) -> ShippedFeatures | None:
+def shipped_source(source: Mapping[str, object]) -> ShippedFeatures | None:
     """Returns the embedded source of a backbone and an SAE; None if none that ships has both.
 
     Args:
@@ -162,4 +164,4 @@ def shipped_source(source: Mapping[str, Any]) -> ShippedFeatures | None:
 @cache
 def tinylm_backbone() -> HuggingFaceBackbone:
     """Returns this process's small causal LM."""
-    return HuggingFaceBackbone(TINYLM_MODEL, name="mtmbench/tinylm")
+    return HuggingFaceBackbone(TINYLM_MODEL, name=TINYLM_NAME)

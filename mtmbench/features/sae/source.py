@@ -6,13 +6,13 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import content_hash
-from mtmbench.core.types import Corpus, Counts, FloatArray
+from mtmbench.core.types import Corpus, Counts, FloatArray, Progress
 from mtmbench.features.base import LocatingSource, TokenContext, TopFeature
 from mtmbench.features.cache import cache_dir, cached
 from mtmbench.features.filters import FeatureSetting, apply_filters
@@ -30,10 +30,9 @@ from mtmbench.features.sae.extract import (
     EXTRACTION_VERSION,
     Cuts,
     Probe,
-    Progress,
     TokenisedTexts,
     fill_stores,
-    tokenise,
+    tokenise_texts,
 )
 from mtmbench.features.sae.sae_folder import SAEFolder, setting_from
 
@@ -61,7 +60,7 @@ class StoredFeatures(LocatingSource):
 
     def __init__(
         self,
-        settings: Mapping[str, Mapping[str, Any]] | None = None,
+        settings: Mapping[str, Mapping[str, object]] | None = None,
         batch_tokens: int = BATCH_TOKENS,
         keep: str = "activations",
     ) -> None:
@@ -94,9 +93,9 @@ class StoredFeatures(LocatingSource):
         """Returns the names of the settings, "default" first."""
         return list(self._settings)
 
-    def saes(self) -> dict[str, dict[str, Any]]:
+    def saes(self) -> dict[str, dict[str, object]]:
         """Returns hook point, layer, width and window of each SAE by name, for studies."""
-        found = {}
+        found: dict[str, dict[str, object]] = {}
         for name in self.sae_names():
             folder = self.folder(name)
             found[name] = {
@@ -134,7 +133,7 @@ class StoredFeatures(LocatingSource):
             + ", ".join(f"{name}: {self.folder(name).sae.revision}" for name in self.sae_names())
         )
 
-    def describe(self, setting: str = "default") -> dict[str, Any]:
+    def describe(self, setting: str = "default") -> dict[str, object]:
         """Returns backbone, hook point, SAE and its hash, window, threshold and filter limits."""
         named = self._named(setting)
         folder, chosen = named.folder, named.setting
@@ -282,7 +281,7 @@ class StoredFeatures(LocatingSource):
         progress: Progress | None = None,
     ) -> tuple[TokenisedTexts, ShardStore]:
         """Returns a corpus's tokens and the store of a setting's SAE, with every shard there."""
-        tokens = tokenise(corpus.texts, self.backbone, max_tokens)
+        tokens = tokenise_texts(corpus.texts, self.backbone, max_tokens)
         folder = self._named(setting).folder
         return tokens, self._filled(corpus, tokens, folder, max_tokens, progress)
 
@@ -367,18 +366,18 @@ class StoredFeatures(LocatingSource):
             "texts": content_hash(list(corpus.texts)),
             "extraction": EXTRACTION_VERSION,
         }
-        more: tuple[Any, ...] = ()
-        if self._keep == "counts":
-            levels = {
-                named.setting.threshold_quantile
-                for named in self._settings.values()
-                if named.folder is folder
-            }
-            more = (np.stack([folder.thresholds(level) for level in sorted(levels)]),)
-        place = cache_dir() / self._keep / content_hash(identity, *more)
-        kind: Any = CountStore if self._keep == "counts" else ActivationStore
-        store: ShardStore = kind(place, identity, folder.sae.n_features, tokens.n_tokens, *more)
-        return store
+        place, n_features = cache_dir() / self._keep, folder.sae.n_features
+        if self._keep == "activations":
+            place /= content_hash(identity)
+            return ActivationStore(place, identity, n_features, tokens.n_tokens)
+        levels = {
+            named.setting.threshold_quantile
+            for named in self._settings.values()
+            if named.folder is folder
+        }
+        thresholds = np.stack([folder.thresholds(level) for level in sorted(levels)])
+        place /= content_hash(identity, thresholds)
+        return CountStore(place, identity, n_features, tokens.n_tokens, thresholds)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -31,7 +31,7 @@ class Connections:
         """A client, for what is asked one at a time."""
         return self._clients[0]
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> str:
+    async def post(self, path: str, body: Mapping[str, object]) -> str:
         """Returns the endpoint's reply to a request as it came.
 
         What the package's own methods do beside, checking a request against its types and reading

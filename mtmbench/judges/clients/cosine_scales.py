@@ -10,18 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.types import Float64Array
 from mtmbench.judges.base import Question
-
-Vector = NDArray[np.float64]
 
 
 def scale_reply(
     question: Question,
     described: Sequence[str],
-    encode: Callable[[Sequence[str]], Sequence[Vector]],
+    encode: Callable[[Sequence[str]], Sequence[Float64Array]],
 ) -> str:
     """Returns a proxy's reply to a question on a scale.
 
@@ -60,13 +58,15 @@ def scale_reply(
 
 
 def _cosines(
-    texts: Sequence[str], description: str, encode: Callable[[Sequence[str]], Sequence[Vector]]
-) -> Vector:
+    texts: Sequence[str],
+    description: str,
+    encode: Callable[[Sequence[str]], Sequence[Float64Array]],
+) -> Float64Array:
     distinct = list(dict.fromkeys([*texts, description]))
     vectors = dict(zip(distinct, encode(distinct), strict=True))
     return np.array([max(0.0, float(vectors[text] @ vectors[description])) for text in texts])
 
 
-def _pairwise(vectors: Sequence[Vector]) -> Vector:
+def _pairwise(vectors: Sequence[Float64Array]) -> Float64Array:
     stacked = np.array(vectors)
     return np.asarray(stacked @ stacked.T, dtype=np.float64)

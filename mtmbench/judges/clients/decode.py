@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.features.sae.backbone import left_padded
 
 if TYPE_CHECKING:
     import torch
@@ -49,7 +50,7 @@ class Decoding:
         return decoding
 
 
-def generate(
+def continue_prompts(
     model: Any,
     prompts: Sequence[Sequence[int]],
     decoding: Decoding,
@@ -75,12 +76,7 @@ def generate(
     import torch
     from transformers import GenerationConfig, LogitsProcessorList
 
-    longest = max(len(prompt) for prompt in prompts)
-    ids = torch.full((len(prompts), longest), padding, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for row, prompt in enumerate(prompts):
-        ids[row, longest - len(prompt) :] = torch.tensor(prompt)
-        mask[row, longest - len(prompt) :] = 1
+    ids, mask = left_padded(prompts, padding)
     # What the model's own configuration says would otherwise stand in for what is left unsaid.
     model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
         eos_token_id=list(stop_ids), pad_token_id=padding
@@ -93,7 +89,7 @@ def generate(
             input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
             max_new_tokens=decoding.max_tokens, do_sample=False, logits_processor=noise,
         )  # fmt: skip
-    return [_up_to_stop(row[longest:].tolist(), set(stop_ids)) for row in produced]
+    return [_up_to_stop(row[ids.shape[1] :].tolist(), set(stop_ids)) for row in produced]
 
 
 class _GumbelNoise:

@@ -8,19 +8,16 @@ flag by ``encoder``.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.types import Corpus, FloatArray
+from mtmbench.core.types import Corpus, Float64Array, FloatArray
 from mtmbench.judges.base import EMPTY_TOPIC, Completion, JudgeClient, Option, Question
 from mtmbench.judges.clients.cosine_scales import scale_reply
 from mtmbench.judges.clients.scores import renormalised_shares, score_verdict
 from mtmbench.judges.replies import verdict_line
-
-Vector = NDArray[np.float64]
 
 
 class EmbeddingJudge(JudgeClient):
@@ -58,10 +55,10 @@ class EmbeddingJudge(JudgeClient):
         self.tie_below = tie_below
         self.description_words = description_words
         self._embed = embed or _minilm
-        self._batches: dict[tuple[str, ...], dict[str, Vector]] = {}
-        self._documents: dict[str, Vector] = {}
-        self._topics: dict[str, dict[str, Vector]] = {}
-        self._compared: dict[str, Vector] = {}
+        self._batches: dict[tuple[str, ...], dict[str, Float64Array]] = {}
+        self._documents: dict[str, Float64Array] = {}
+        self._topics: dict[str, dict[str, Float64Array]] = {}
+        self._compared: dict[str, Float64Array] = {}
 
     def prepare(self, corpus: Corpus, options: Sequence[Option], rows: Sequence[int]) -> None:
         """Encodes the judged documents in one batch, and each competitor's topics in another."""
@@ -91,7 +88,7 @@ class EmbeddingJudge(JudgeClient):
     async def answer(
         self,
         question: Question,
-        params: Mapping[str, Any],  # noqa: ARG002
+        params: Mapping[str, object],  # noqa: ARG002
         replicate: int,  # noqa: ARG002
     ) -> Completion:
         """Rules on one question; texts that :meth:`prepare` was not told of are encoded now."""
@@ -122,14 +119,14 @@ class EmbeddingJudge(JudgeClient):
         shares = [topic.share for topic in option.topics]
         return tuple(zip(shares, self._descriptions_of(option), strict=True))
 
-    def _nearness(self, topic: Vector, option: Option) -> float:
+    def _nearness(self, topic: Float64Array, option: Option) -> float:
         text = str(option.text)
         vector = self._compared.get(text)
         if vector is None:
             vector = self._batch([text])[text]
         return float(topic @ vector)
 
-    def _score(self, document: Vector, option: Option) -> float | None:
+    def _score(self, document: Float64Array, option: Option) -> float | None:
         if not option.topics:
             return None
         known = self._topics.get(option.name, {})
@@ -148,7 +145,7 @@ class EmbeddingJudge(JudgeClient):
     def _descriptions_of(self, option: Option) -> list[str]:
         return [self._cut(topic.description) for topic in option.topics]
 
-    def _batch(self, texts: Sequence[str]) -> dict[str, Vector]:
+    def _batch(self, texts: Sequence[str]) -> dict[str, Float64Array]:
         key = tuple(texts)
         if key not in self._batches:
             embedded = self._embed(key) if key else ()
@@ -162,7 +159,7 @@ class EmbeddingJudge(JudgeClient):
         return " ".join(description.split()[: self.description_words]).rstrip(",")
 
 
-def _unit(vector: Vector) -> Vector:
+def _unit(vector: Float64Array) -> Float64Array:
     norm = float(np.linalg.norm(vector))
     return vector / norm if norm > 0 else vector
 

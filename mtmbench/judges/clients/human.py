@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from mtmbench.core.errors import InputError
 from mtmbench.judges.base import Completion, JudgeClient, Question
@@ -45,7 +45,7 @@ class HumanJudge(JudgeClient):
     async def answer(
         self,
         question: Question,
-        params: Mapping[str, Any],  # noqa: ARG002
+        params: Mapping[str, object],  # noqa: ARG002
         replicate: int,  # noqa: ARG002
     ) -> Completion:
         """Returns the majority's verdict.

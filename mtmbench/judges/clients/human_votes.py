@@ -185,15 +185,13 @@ def vote_key(question: Question) -> str:
     return content_hash("vote", question.context["corpus"], question.context["doc_id"], sets)
 
 
-def _undone(told: Any, where: str) -> tuple[str, str]:
-    try:
-        voter, key = told["voter"], told["key"]
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{where} does not say whose vote on what is undone") from error
-    return str(voter), str(key)
+def _undone(told: object, where: str) -> tuple[str, str]:
+    if not isinstance(told, Mapping) or not {"voter", "key"} <= set(told):
+        raise InputError(f"{where} does not say whose vote on what is undone")
+    return str(told["voter"]), str(told["key"])
 
 
-def _vote(row: Mapping[Any, Any], where: str) -> Vote:
+def _vote(row: Mapping[str, Any], where: str) -> Vote:
     names = [field.name for field in fields(Vote)]
     if set(row) != set(names) or not all(isinstance(row[name], str) for name in names):
         raise InputError(f"{where} is no vote; a vote has the texts {', '.join(names)}")

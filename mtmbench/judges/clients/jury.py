@@ -26,7 +26,7 @@ _BEFORE_VOTES = "The jury's members: "
 
 
 @dataclass(frozen=True)
-class Vote:
+class MemberReply:
     """What one member of a jury said.
 
     Attributes:
@@ -56,7 +56,7 @@ class Jury(JudgeClient):
     reply is unparsed or refused counts among all members and for nothing: if it could have turned
     the tie into a win, the jury's own reply is unparsed (refused where all such members refused),
     so that a missing vote never passes for a tie. Members' replies stand in the jury's reply
-    (:func:`read_votes`).
+    (:func:`read_member_replies`).
 
     Its answer costs what its members' answers cost, by the prices on their own cards.
 
@@ -94,7 +94,7 @@ class Jury(JudgeClient):
             JUDGES.get(member.client).check_card(member)
 
     @classmethod
-    def traits(cls, params: Mapping[str, Any]) -> dict[str, Any]:
+    def traits(cls, params: Mapping[str, object]) -> dict[str, Any]:
         """Returns what follows from the members; an encoder only if it is the only one."""
         each = [
             JUDGES.get(card.client).traits(card.params)
@@ -108,7 +108,7 @@ class Jury(JudgeClient):
         }
 
     @classmethod
-    def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:
+    def members(cls, params: Mapping[str, object]) -> dict[str, object]:
         """Returns all of the members' cards that a verdict can depend on."""
         return {
             name: {
@@ -130,7 +130,7 @@ class Jury(JudgeClient):
     async def answer(
         self,
         question: Question,
-        params: Mapping[str, Any],  # noqa: ARG002
+        params: Mapping[str, object],  # noqa: ARG002
         replicate: int,
     ) -> Completion:
         """Asks every member and combines their verdicts.
@@ -147,7 +147,9 @@ class Jury(JudgeClient):
             ]
         )
         votes = [
-            Vote(member.name, "refused" if reply.refused else parse_verdict(reply.text), reply.text)
+            MemberReply(
+                member.name, "refused" if reply.refused else parse_verdict(reply.text), reply.text
+            )
             for member, reply in zip(self._members, replies, strict=True)
         ]
         verdict = majority([vote.verdict for vote in votes])
@@ -203,7 +205,7 @@ def majority(verdicts: Sequence[Verdict]) -> Verdict:
     return "refused" if counts["refused"] == missing else "unparsed"
 
 
-def read_votes(reply: str) -> list[Vote]:
+def read_member_replies(reply: str) -> list[MemberReply]:
     """Returns what the members said, from a jury's reply.
 
     Raises:
@@ -214,19 +216,19 @@ def read_votes(reply: str) -> list[Vote]:
         if not first.startswith(_BEFORE_VOTES):
             raise ValueError("no line of its members")
         rows = json.loads(first.removeprefix(_BEFORE_VOTES))
-        return [Vote(row["card"], row["says"], row["reply"]) for row in rows]
+        return [MemberReply(row["card"], row["says"], row["reply"]) for row in rows]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"not a jury's reply ({error}): {reply[:80]!r}") from error
 
 
-def member_cards(members: Sequence[str], _above: tuple[str, ...] = ()) -> dict[str, JudgeCard]:
+def member_cards(members: object, _above: tuple[str, ...] = ()) -> dict[str, JudgeCard]:
     """Returns the cards of a jury's members, those of juries among them looked into.
 
     Raises:
         InputError: see :class:`Jury`.
         UnknownNameError: there is no such card.
     """
-    if isinstance(members, str) or len(members) < 2:
+    if isinstance(members, str) or not isinstance(members, Sequence) or len(members) < 2:
         raise InputError(f"a jury has two members or more, not {members!r}")
     cards: dict[str, JudgeCard] = {}
     for name in members:
@@ -252,7 +254,7 @@ def _put_to(member: _Member, question: Question) -> Question:
     return replace(question, messages=messages)
 
 
-def _reply(votes: Sequence[Vote], verdict: Verdict) -> str:
+def _reply(votes: Sequence[MemberReply], verdict: Verdict) -> str:
     rows = ", ".join(
         f'{{"card": {_quoted(vote.card)}, "says": "{vote.verdict}", '
         f'"reply": {_quoted(vote.reply)}}}'

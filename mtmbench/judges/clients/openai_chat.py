@@ -99,7 +99,7 @@ class OpenAIJudge(JudgeClient):
     async def answer(
         self,
         question: Question,
-        params: Mapping[str, Any],
+        params: Mapping[str, object],
         replicate: int,  # noqa: ARG002
     ) -> Completion:
         """Asks one question; see the class for what is tried again and what ends the work.
@@ -134,7 +134,7 @@ class OpenAIJudge(JudgeClient):
         text = f"{self.endpoint.base_url} gave no answer, last: {found.text}"
         raise (JudgeStoppedError if self._answered == answered else JudgeError)(text)
 
-    def body(self, question: Question, params: Mapping[str, Any]) -> dict[str, Any]:
+    def body(self, question: Question, params: Mapping[str, object]) -> dict[str, object]:
         """Returns the request's body; ``params`` go into it as they stand."""
         asked = {"model": self.model, "messages": [dict(m) for m in question.messages], **params}
         form = response_format(question.kind) if self.endpoint.structured else None
@@ -188,7 +188,7 @@ class OpenAIJudge(JudgeClient):
             self._loop = loop
         return self._connections
 
-    async def _try(self, body: Mapping[str, Any]) -> Completion | _Problem:
+    async def _try(self, body: Mapping[str, object]) -> Completion | _Problem:
         from openai import APIConnectionError, APIStatusError
 
         try:

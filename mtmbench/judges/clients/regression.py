@@ -8,17 +8,19 @@ documents held out, so that a topic that words do not tell is known as such.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import content_hash
-from mtmbench.core.types import Corpus, FloatArray
+from mtmbench.core.types import Corpus, Float64Array, FloatArray
 from mtmbench.judges.base import Completion, JudgeClient, Option, Question
 from mtmbench.judges.clients.scores import score_verdict
 from mtmbench.judges.replies import verdict_line
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 _FOLDS = 5
 
@@ -54,8 +56,8 @@ class RegressionJudge(JudgeClient):
         """Of each topic: correlation of θ_k with predictions for documents held out (five folds);
         None where θ_k does not vary."""
         self._trained: str | None = None
-        self._model: Any = None
-        self._predicted: dict[str, NDArray[np.float64]] = {}
+        self._model: Pipeline | None = None
+        self._predicted: dict[str, Float64Array] = {}
 
     def prepare_texts(
         self, corpus: Corpus, doc_topic: FloatArray, options: Sequence[Option]
@@ -84,7 +86,7 @@ class RegressionJudge(JudgeClient):
     async def answer(
         self,
         question: Question,
-        params: Mapping[str, Any],  # noqa: ARG002
+        params: Mapping[str, object],  # noqa: ARG002
         replicate: int,  # noqa: ARG002
     ) -> Completion:
         """Rules on two texts.
@@ -107,7 +109,7 @@ class RegressionJudge(JudgeClient):
             model_revision=f"{self.name}, version {self.version}",
         )
 
-    def _train(self, corpus: Corpus, doc_topic: NDArray[np.float64]) -> None:
+    def _train(self, corpus: Corpus, doc_topic: Float64Array) -> None:
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import Ridge
         from sklearn.model_selection import KFold, cross_val_predict
@@ -128,10 +130,11 @@ class RegressionJudge(JudgeClient):
     def _predict(self, texts: set[str]) -> None:
         new = sorted(texts - self._predicted.keys())
         if new:
+            assert self._model is not None
             self._predicted.update(zip(new, self._model.predict(new), strict=True))
 
 
-def _correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> float | None:
+def _correlation(x: Float64Array, y: Float64Array) -> float | None:
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
     return float(np.corrcoef(x, y)[0, 1])

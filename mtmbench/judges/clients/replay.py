@@ -40,15 +40,15 @@ class ReplayJudge(JudgeClient):
     is_llm: ClassVar[bool] = True
     free: ClassVar[bool] = True
 
-    def __init__(self, path: str, where: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, path: str, where: Mapping[str, object] | None = None) -> None:
         self.path = Path(path)
         self.where = dict(where or {})
-        self._answers: dict[frozenset[str], dict[str, Mapping[str, Any]]] | None = None
+        self._answers: dict[frozenset[str], dict[str, Completion]] | None = None
 
     async def answer(
         self,
         question: Question,
-        params: Mapping[str, Any],  # noqa: ARG002
+        params: Mapping[str, object],  # noqa: ARG002
         replicate: int,
     ) -> Completion:
         """Returns the stored answer.
@@ -61,26 +61,20 @@ class ReplayJudge(JudgeClient):
             "replicate": replicate,
             "messages": messages_hash(question),
         }
-        found = {}
+        found = []
         for names, answers in self._read().items():
             if names <= set(asked):
-                line = answers.get(_key({name: asked[name] for name in names}))
-                if line is not None:
-                    found[canonical_json(line)] = line
+                answer = answers.get(canonical_json({name: asked[name] for name in names}))
+                if answer is not None:
+                    found.append(answer)
         shown = canonical_json(question_fields(question))
         if not found:
             raise InputError(f"{self.path} has no answer to the question {shown:.400}")
         if len(found) > 1:
             raise InputError(f"{self.path} has {len(found)} answers to the question {shown:.400}")
-        (line,) = found.values()
-        return Completion(
-            line["text"],
-            {kind: int(n) for kind, n in line.get("usage", {}).items()},
-            str(line.get("model_revision", "")),
-            bool(line.get("refused", False)),
-        )
+        return found[0]
 
-    def _read(self) -> dict[frozenset[str], dict[str, Mapping[str, Any]]]:
+    def _read(self) -> dict[frozenset[str], dict[str, Completion]]:
         if self._answers is None:
             self._answers = {}
             for number, line in enumerate(read_json_lines(self.path), start=1):
@@ -101,12 +95,17 @@ class ReplayJudge(JudgeClient):
         if not set(told) - {"replicate"}:
             raise InputError(f"{where} says of no question that it answers it")
         answers = self._answers.setdefault(frozenset(told), {})
-        kept = answers.setdefault(_key(told), line)
-        if kept != line:
+        answer = Completion(
+            line["text"],
+            {kind: int(n) for kind, n in line.get("usage", {}).items()},
+            str(line.get("model_revision", "")),
+            bool(line.get("refused", False)),
+        )
+        if answers.setdefault(canonical_json(told), answer) != answer:
             raise InputError(f"{where} answers a question that an earlier line answers otherwise")
 
 
-def question_fields(question: Question) -> dict[str, Any]:
+def question_fields(question: Question) -> dict[str, object]:
     """Returns all of a question that tells it from others, as JSON values.
 
     That is its kind, its context, and its ``options``: what each shows, in order.
@@ -118,7 +117,3 @@ def question_fields(question: Question) -> dict[str, Any]:
 def messages_hash(question: Question) -> str:
     """Returns the hash of a question's chat messages, by which a line may name it."""
     return content_hash("messages", [dict(message) for message in question.messages])
-
-
-def _key(fields: Mapping[str, Any]) -> str:
-    return canonical_json(fields)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import canonical_json
@@ -72,7 +72,7 @@ class ScriptedJudge(JudgeClient):
     async def answer(
         self,
         question: Question,
-        params: Mapping[str, Any],  # noqa: ARG002
+        params: Mapping[str, object],  # noqa: ARG002
         replicate: int,
     ) -> Completion:
         """Draws one answer."""

@@ -10,14 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import content_hash, seed_from
 from mtmbench.features.sae.backbone import DTYPES, FETCHED, model_folder
 from mtmbench.judges.base import Completion, JudgeClient, Question
 from mtmbench.judges.chat_tokens import ChatTokens, SystemRole
-from mtmbench.judges.clients.decode import Decoding, generate
+from mtmbench.judges.clients.decode import Decoding, continue_prompts
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 READ = (*FETCHED, "*.jinja")
 """What a hub name is downloaded of, and what the revision is a hash of."""
@@ -67,7 +70,7 @@ class TransformersJudge(JudgeClient):
         dtype: str = "float32",
         device: str = "cpu",
         system: SystemRole = "system",
-        template: Mapping[str, Any] | None = None,
+        template: Mapping[str, object] | None = None,
         batch_size: int = 1,
     ) -> None:
         if not model:
@@ -101,7 +104,7 @@ class TransformersJudge(JudgeClient):
         return content_hash(*(part for n in names for part in (n, _file_hash(self.folder / n))))
 
     async def answer(
-        self, question: Question, params: Mapping[str, Any], replicate: int
+        self, question: Question, params: Mapping[str, object], replicate: int
     ) -> Completion:
         """Asks the model; questions asked while it is at work wait for it together.
 
@@ -156,7 +159,7 @@ class TransformersJudge(JudgeClient):
 
     def _replies(self, batch: Sequence[_Asked], decoding: Decoding) -> list[Completion]:
         loaded = _load(self.folder, self.dtype, self.device)
-        produced = generate(
+        produced = continue_prompts(
             loaded.model, [one.ids for one in batch], decoding, [one.seed for one in batch],
             stop_ids=loaded.stop_ids, padding=loaded.padding,
         )  # fmt: skip
@@ -178,7 +181,7 @@ class TransformersJudge(JudgeClient):
 @dataclass(frozen=True)
 class _Loaded:
     model: Any
-    tokenizer: Any
+    tokenizer: PreTrainedTokenizerBase
     stop_ids: tuple[int, ...]
     padding: int
 

@@ -16,6 +16,7 @@ from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.features.sae.backbone import (
     HuggingFaceBackbone,
     cut,
+    left_padded,
     length_batches,
     minilm_backbone,
 )
@@ -173,3 +174,21 @@ def test_batches_cover_every_sequence_once_within_the_budget() -> None:
 def test_cut() -> None:
     assert [c.tolist() for c in cut(np.arange(5, dtype=np.int32), 2)] == [[0, 1], [2, 3], [4]]
     assert cut(np.empty(0, np.int32), 2) == []
+
+
+def test_chunks_of_texts_hold_every_token_once_text_after_text(tiny_model: TinyModel) -> None:
+    folder, _ = tiny_model("gpt2")
+    backbone = HuggingFaceBackbone(folder, max_chunk_tokens=3)
+    texts = ["w1 w2 w3 w4 w5 w6 w7", "", "w8 w9"]
+    first, _, last = (ids.tolist() for ids in backbone.tokenise(texts))
+    assert len(first) > 3
+    chunks = [chunk.tolist() for chunk in backbone.chunks(texts)]
+    assert max(map(len, chunks)) <= 3
+    assert [token for chunk in chunks for token in chunk] == [*first, *last]
+    assert [c.tolist() for c in backbone.chunks(texts, 2)] == [first[:2], last[:2]]
+
+
+def test_rows_padded_on_the_left_end_in_the_last_column() -> None:
+    ids, mask = left_padded([np.array([5, 6, 7], np.int32), [8]], 9)
+    assert ids.tolist() == [[5, 6, 7], [9, 9, 8]]
+    assert mask.tolist() == [[1, 1, 1], [0, 0, 1]]

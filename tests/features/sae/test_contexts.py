@@ -17,7 +17,7 @@ from mtmbench.features.sae.contexts import (
     RandomContext,
     load_contexts,
 )
-from mtmbench.labelling.context_text import CUT, marked, marks, numbered, plain
+from mtmbench.labelling.context_text import ELLIPSIS, marked, marks, numbered, unmarked
 
 STRONG = Context("a game of hockey, lost", 10, 16, 2.5)
 SECOND = Context("the hockey team", 4, 10, 2.0)
@@ -143,17 +143,17 @@ def test_long_windows_are_cut_around_the_token_at_whole_words() -> None:
     for at in (0, 1, 50, 98, 99):
         context = Context(text, start := text.index(words[at]), start + 7, 1.0)
         shown = marked(context, 80, "<", ">")
-        bare = shown.replace("<", "").replace(">", "").replace(CUT, "")
+        bare = shown.replace("<", "").replace(">", "").replace(ELLIPSIS, "")
         assert f"<{words[at]}>" in shown
         assert 55 <= len(bare) <= 80
         assert set(bare.split()) <= set(words)
         assert bare.strip() in text
-        assert (shown[0] == CUT, shown[-1] == CUT) == (at > 1, at < 98)
-        assert plain(context, 80) == shown.replace("<", "").replace(">", "")
-    middle = plain(RandomContext(text, ()), 80)
-    assert middle[0] == middle[-1] == CUT
+        assert (shown[0] == ELLIPSIS, shown[-1] == ELLIPSIS) == (at > 1, at < 98)
+        assert unmarked(context, 80) == shown.replace("<", "").replace(">", "")
+    middle = unmarked(RandomContext(text, ()), 80)
+    assert middle[0] == middle[-1] == ELLIPSIS
     assert "word050" in middle
-    assert plain(RandomContext("short\n text", ()), 80) == "short text"
+    assert unmarked(RandomContext("short\n text", ()), 80) == "short text"
     # Without white space near, words are cut.
     assert len(marked(Context("x" * 500, 200, 203, 1.0), 100, "<", ">")) >= 90
 

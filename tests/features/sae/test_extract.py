@@ -20,7 +20,7 @@ from mtmbench.features.sae.extract import (
     Probe,
     check_probes,
     extract_shard,
-    tokenise,
+    tokenise_texts,
     window_means,
 )
 from mtmbench.features.sae.sae import SAE
@@ -109,7 +109,7 @@ def extract(
     folder: Path, probes: Sequence[Probe], cuts: Cuts, shard_tokens: int = 8
 ) -> list[ActivationStore]:
     backbone = ToyBackbone()
-    tokens = tokenise(TEXTS, backbone, cuts.max_tokens)
+    tokens = tokenise_texts(TEXTS, backbone, cuts.max_tokens)
     stores = [
         ActivationStore(folder / str(i), {}, F, tokens.n_tokens, shard_tokens)
         for i in range(len(probes))
@@ -131,7 +131,7 @@ def test_counts_equal_a_token_by_token_count(
     cuts = Cuts(7, max_tokens, 16)
     stores = extract(tmp_path, probes, cuts)
     assert len(stores[0].shards) > 1
-    tokens = tokenise(TEXTS, ToyBackbone(), max_tokens)
+    tokens = tokenise_texts(TEXTS, ToyBackbone(), max_tokens)
     whole = [len(text.split()) for text in TEXTS]
     assert (tokens.n_tokens + tokens.n_dropped).tolist() == whole
     for probe, store in zip(probes, stores, strict=True):
@@ -153,7 +153,7 @@ def test_thresholds_are_strict(tmp_path: Path) -> None:
         "standard", np.eye(H, dtype=np.float32), np.zeros(H, np.float32),
         np.eye(H, dtype=np.float32), np.zeros(H, np.float32), False, None, None, {},
     )  # fmt: skip
-    tokens = tokenise(["5"], ToyBackbone(), None)
+    tokens = tokenise_texts(["5"], ToyBackbone(), None)
     store = ActivationStore(tmp_path, {}, H, tokens.n_tokens)
     store.write(0, extract_shard(tokens, 0, 1, ToyBackbone(), [Probe(sae, "x")], Cuts(4))[0])
     activation = states([5], "x")[0].astype(np.float16).astype(np.float32)
@@ -170,7 +170,7 @@ def test_thresholds_are_strict(tmp_path: Path) -> None:
 
 def test_one_forward_pass_serves_all_probes() -> None:
     backbone = ToyBackbone()
-    tokens = tokenise(TEXTS, backbone, None)
+    tokens = tokenise_texts(TEXTS, backbone, None)
     probes = [Probe(toy_sae(), "x"), Probe(toy_sae(1), "y", 4)]
     extract_shard(tokens, 0, len(TEXTS), backbone, probes[:1], Cuts(10))
     alone, backbone.passes = backbone.passes, 0
@@ -180,8 +180,8 @@ def test_one_forward_pass_serves_all_probes() -> None:
 
 def test_a_shard_depends_on_its_documents_alone() -> None:
     probe, cuts = Probe(toy_sae(), "x"), Cuts(7, None, 16)
-    tokens = tokenise(TEXTS, ToyBackbone(), None)
-    alone = tokenise(TEXTS[3:], ToyBackbone(), None)
+    tokens = tokenise_texts(TEXTS, ToyBackbone(), None)
+    alone = tokenise_texts(TEXTS[3:], ToyBackbone(), None)
     (within,) = extract_shard(tokens, 3, 5, ToyBackbone(), [probe], cuts)
     (apart,) = extract_shard(alone, 0, 2, ToyBackbone(), [probe], cuts)
     assert within.documents.tolist() == (apart.documents + 3).tolist()
@@ -219,9 +219,9 @@ def test_window_means_stay_inside_their_chunk() -> None:
 def test_wrong_input_is_named() -> None:
     backbone, probe = ToyBackbone(), Probe(toy_sae(), "x")
     with pytest.raises(InputError, match="none of the 2 documents has a token"):
-        tokenise(["", " "], backbone, None)
+        tokenise_texts(["", " "], backbone, None)
     with pytest.raises(InputError, match="max_tokens is 0"):
-        tokenise(TEXTS, backbone, 0)
+        tokenise_texts(TEXTS, backbone, 0)
     with pytest.raises(InputError, match="chunk_tokens is 11"):
         check_probes(backbone, [probe], Cuts(11))
     with pytest.raises(InputError, match="window is 0"):

@@ -190,9 +190,9 @@ def test_missing_and_damaged_files_are_named(tmp_path: Path) -> None:
 
 
 def test_the_shipped_folder_agrees_with_itself() -> None:
-    from mtmbench.features.sae.shipped import MINILM
+    from mtmbench.features.sae.shipped import MINILM_SAES
 
-    shipped = load_sae_folder(MINILM.path())
+    shipped = load_sae_folder(MINILM_SAES.path())
     n = shipped.sae.n_features
     assert shipped.quantiles.shape == (n, len(shipped.levels))
     assert (shipped.thresholds(0.0) == 0).all()

@@ -11,7 +11,7 @@ import pytest
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
 from mtmbench.judges.base import Completion, JudgeClient, Option, Question, Verdict
-from mtmbench.judges.clients.jury import Jury, majority, read_votes
+from mtmbench.judges.clients.jury import Jury, majority, read_member_replies
 from mtmbench.judges.identity import judge_identity
 from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.judges.replies import parse_verdict
@@ -97,7 +97,7 @@ def test_members_replies_are_kept_and_do_not_speak_for_the_jury(
     names = [card(f"m{i}", says(reply)) for i, reply in enumerate(replies)]
     reply = ruling(Jury(names), make_option)
     assert (parse_verdict(reply.text), reply.refused) == (expected, False)
-    votes = read_votes(reply.text)
+    votes = read_member_replies(reply.text)
     assert [(vote.card, vote.reply) for vote in votes] == list(zip(names, replies, strict=True))
     assert [vote.verdict for vote in votes] == [parse_verdict(text) for text in replies]
     assert reply.usage == {"input": 21, "output": 6}
@@ -115,9 +115,11 @@ def test_refusals_are_told_from_what_could_not_be_read(
     )
     assert ruling(Jury([a, b, refuses]), make_option).refused
     assert not ruling(Jury([a, refuses, mumbles]), make_option).refused
-    assert read_votes(ruling(Jury([a, b, refuses]), make_option).text)[2].verdict == "refused"
+    assert (
+        read_member_replies(ruling(Jury([a, b, refuses]), make_option).text)[2].verdict == "refused"
+    )
     with pytest.raises(InputError, match=r"not a jury's reply \(no line of its members\)"):
-        read_votes("VERDICT: A")
+        read_member_replies("VERDICT: A")
 
 
 def test_each_member_is_asked_as_its_own_card_says(

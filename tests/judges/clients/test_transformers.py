@@ -17,7 +17,7 @@ from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
 from mtmbench.judges.base import Completion, Question
 from mtmbench.judges.chat_tokens import ChatTokens
-from mtmbench.judges.clients.decode import Decoding, _GumbelNoise, generate
+from mtmbench.judges.clients.decode import Decoding, _GumbelNoise, continue_prompts
 from mtmbench.judges.clients.transformers import TransformersJudge
 from mtmbench.matches.match import Pair, Player
 from mtmbench.testing import check_judge
@@ -127,7 +127,7 @@ def test_generate_pads_on_the_left_and_stops_each_prompt_by_itself(verdict_model
     (newline,) = tokenizer("\n", add_special_tokens=False)["input_ids"]
     says = tokenizer.convert_tokens_to_ids(SAYS_A)
     stop = tokenizer.eos_token_id
-    produced = generate(
+    produced = continue_prompts(
         model, [[says], [5, 6, 7, newline]], Decoding(max_tokens=6), [0, 0], stop_ids=[stop],
         padding=tokenizer.pad_token_id,
     )  # fmt: skip
