@@ -6,8 +6,6 @@ Everything here is imported when first used, so ``import mtmbench`` costs next t
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -110,17 +108,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
-
-
-class _Door(ModuleType):
-    """This package, where a name of the Python interface is never covered by a room's.
-
-    Python binds ``mtmbench.run``, the room, here once it is imported, which ``mb.run`` itself does.
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _HOME_OF and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Door

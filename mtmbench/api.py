@@ -22,9 +22,9 @@ from mtmbench.steering.texts import steer
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mtmbench.engine.ray.pool import RayOptions
     from mtmbench.features.base import FeatureSource
     from mtmbench.models.base import TopicModel
-    from mtmbench.run.ray.pool import RayOptions
     from mtmbench.stats.rate import TieModel
 
 __all__ = [
@@ -229,7 +229,7 @@ def run(
         workers: processes; None takes every core, 0 plays in this process.
         data_dir: folder of local corpora.
         plugins: files or modules that register more models, metrics or judges.
-        executor: a :class:`~mtmbench.run.ray.pool.RayOptions` plays on that cluster; None plays
+        executor: a :class:`~mtmbench.engine.ray.pool.RayOptions` plays on that cluster; None plays
             on this machine.
         budget: what language models' answers in this folder may cost altogether.
 
@@ -239,7 +239,7 @@ def run(
     """
     import json
 
-    from mtmbench.run.harness import run_suite
+    from mtmbench.engine.harness import run_suite
 
     resolved = suite if isinstance(suite, Suite) else load_suite(str(suite), overrides)
     if models is not None:

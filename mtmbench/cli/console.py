@@ -19,7 +19,7 @@ from mtmbench.cli.options import EXIT_INTERRUPTED, INTERRUPTED
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mtmbench.run.harness import RunOutcome
+    from mtmbench.engine.harness import RunOutcome
 
 MOST_ERRORS = 20
 """Errors of a run that are printed; the rest stand in its records."""

@@ -15,6 +15,8 @@ from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Progress, Views
+from mtmbench.engine.plan import Plan, make_plan
+from mtmbench.engine.workspace import Workspace, WorkspaceSpec, result_path
 from mtmbench.features.registry import feature_source
 from mtmbench.judges.base import EMPTY_TOPIC
 from mtmbench.judges.ledger import LEDGER
@@ -22,8 +24,6 @@ from mtmbench.judges.panel import Panel
 from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.metrics.projected import projected_words
 from mtmbench.models.registry import MODELS
-from mtmbench.run.plan import Plan, make_plan
-from mtmbench.run.workspace import Workspace, WorkspaceSpec, result_path
 from mtmbench.steering.experiment import Experiment
 from mtmbench.steering.gguf_file import export_gguf
 from mtmbench.steering.language_model import language_model

@@ -11,10 +11,10 @@ from mtmbench.core.cards import KSpec, Suite, parse_card, set_dotted
 from mtmbench.core.errors import InputError
 from mtmbench.core.store import read_records
 from mtmbench.core.tables import write_files
+from mtmbench.engine.harness import Progress, RunOutcome, run_suite
+from mtmbench.engine.plan import Plan, make_plan
 from mtmbench.features.registry import FEATURES
 from mtmbench.metrics.registry import METRICS
-from mtmbench.run.harness import Progress, RunOutcome, run_suite
-from mtmbench.run.plan import Plan, make_plan
 from mtmbench.studies.design import STUDY_METRICS, Design, make_design
 from mtmbench.studies.firings import count_firings
 from mtmbench.studies.tables import study_json
@@ -62,8 +62,8 @@ def run_study(
 ) -> StudyOutcome:
     """Plays what is left of a study and writes its table, its plot and its findings.
 
-    Everything goes through :func:`~mtmbench.run.harness.run_suite`: interrupted, the same call goes
-    on where it stopped, and the files depend on the records alone.
+    Everything goes through :func:`~mtmbench.engine.harness.run_suite`: interrupted, the same call
+    goes on where it stopped, and the files depend on the records alone.
 
     Args:
         name: "threshold", "layer", "filters" or "width".

@@ -15,7 +15,7 @@ from mtmbench.core.serialise import rounded
 from mtmbench.core.tables import TableRow, rounded_row, write_files
 from mtmbench.core.types import SCHEMA_VERSION
 from mtmbench.core.types import Progress as TextProgress
-from mtmbench.run.harness import Progress, run_suite
+from mtmbench.engine.harness import Progress, run_suite
 from mtmbench.stats.intervals import mean_interval
 from mtmbench.stats.paired import paired_difference
 from mtmbench.steering.rows import experiment_rows

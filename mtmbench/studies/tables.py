@@ -7,7 +7,7 @@ from typing import Any
 
 from mtmbench.core.serialise import rounded
 from mtmbench.core.types import SCHEMA_VERSION, Record
-from mtmbench.run.plan import Plan
+from mtmbench.engine.plan import Plan
 from mtmbench.stats.intervals import mean_interval
 from mtmbench.stats.paired import NO_SPREAD, Paired, holm, paired_difference
 from mtmbench.studies.design import STUDY_METRICS, Design, Point

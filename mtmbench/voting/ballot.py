@@ -12,6 +12,9 @@ import numpy as np
 from mtmbench.core.cards import JudgeCard, JudgingSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import content_hash, seed_from
+from mtmbench.engine.exhibits import NothingToShowError
+from mtmbench.engine.plan import Plan, make_plan
+from mtmbench.engine.workspace import Workspace, WorkspaceSpec, result_path
 from mtmbench.judges.base import Question
 from mtmbench.judges.clients.human import HumanJudge
 from mtmbench.judges.clients.human_votes import Vote, option_key, vote_key
@@ -19,9 +22,6 @@ from mtmbench.judges.prompt import cut_at_sentence, load_prompt
 from mtmbench.judges.replies import Decision
 from mtmbench.matches.match import questions
 from mtmbench.matches.rewrites import rewrites_path
-from mtmbench.run.exhibits import NothingToShowError
-from mtmbench.run.plan import Plan, make_plan
-from mtmbench.run.workspace import Workspace, WorkspaceSpec, result_path
 
 CHECK_EVERY = 12
 """One question in so many is an attention check."""

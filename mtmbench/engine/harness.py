@@ -25,6 +25,18 @@ from mtmbench.core.cells import (
 from mtmbench.core.errors import InputError
 from mtmbench.core.store import RunInfo, RunStore
 from mtmbench.core.topic_result import TopicResult
+from mtmbench.engine.plan import Plan, make_plan
+from mtmbench.engine.ray.pool import RayOptions, RayPool
+from mtmbench.engine.workers import (
+    ASKING,
+    Executor,
+    Notice,
+    Task,
+    TaskFailure,
+    Underway,
+    WorkerPool,
+)
+from mtmbench.engine.workspace import WorkspaceSpec, result_path
 from mtmbench.judges.budget import Budget
 from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.matches.adaptive import cells_to_play
@@ -32,10 +44,6 @@ from mtmbench.matches.rewrites import read_rewrites
 from mtmbench.matches.schedule import in_rounds
 from mtmbench.metrics.registry import METRICS
 from mtmbench.models.registry import MODELS
-from mtmbench.run.plan import Plan, make_plan
-from mtmbench.run.ray.pool import RayOptions, RayPool
-from mtmbench.run.workers import ASKING, Executor, Notice, Task, TaskFailure, Underway, WorkerPool
-from mtmbench.run.workspace import WorkspaceSpec, result_path
 
 _FIT_FAILED = "a fit that it needs failed"
 _REWRITE_FAILED = "a refinement or summary that it needs failed"

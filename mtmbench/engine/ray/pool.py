@@ -20,10 +20,10 @@ from typing import Any
 
 from mtmbench.core.errors import InputError, MtmbenchError
 from mtmbench.core.serialise import write_atomically
-from mtmbench.run.ray.actor import Answer, Begun, Opened, Player
-from mtmbench.run.ray.cluster import RayCluster, RayOptions, one_line
-from mtmbench.run.workers import THREAD_VARIABLES, Message, Notice, Task, give_up, take
-from mtmbench.run.workspace import WorkspaceSpec
+from mtmbench.engine.ray.actor import Answer, Begun, Opened, Player
+from mtmbench.engine.ray.cluster import RayCluster, RayOptions, one_line
+from mtmbench.engine.workers import THREAD_VARIABLES, Message, Notice, Task, give_up, take
+from mtmbench.engine.workspace import WorkspaceSpec
 
 __all__ = ["MAX_DEATHS", "ExecutorError", "RayOptions", "RayPool"]
 
@@ -105,7 +105,7 @@ class RayPool:
         self._locks.close()
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Message | Task]:
-        """Plays tasks; see :meth:`mtmbench.run.workers.WorkerPool.run`.
+        """Plays tasks; see :meth:`mtmbench.engine.workers.WorkerPool.run`.
 
         A task whose actors die :data:`MAX_DEATHS` times in a row without a record of it is given
         up: error records for the cells not played.
