@@ -30,6 +30,8 @@ Progress = Callable[[int, int], None]
 """Called with how many of how many steps are done."""
 
 ItemKind = Literal["words", "features"]
+ItemView = Literal["own", "projected"]
+"""``own``: the model's own items; ``projected``: words of the corpus, comparable across models."""
 RecordKind = Literal["fit", "metric", "shown", "match", "null", "generation", "steer"]
 Status = Literal["ok", "error", "unparsed", "refused", "skipped"]
 ViewName = Literal["words", "features", "embeddings"]

@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -19,10 +19,8 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json, read_json_object
 from mtmbench.core.serialise import canonical_json, content_hash, plain, write_atomically
 from mtmbench.core.types import BoolArray, FloatArray
+from mtmbench.features.interpretation import Interpretation
 from mtmbench.features.labels import CLASSES, NO_CLASS
-
-if TYPE_CHECKING:
-    from mtmbench.labelling.autointerp import Interpretation
 
 LABELS, SOURCE = "labels.json", "label_source.json"
 SCORES, LABEL_CLASSES = "label_scores.json", "label_classes.json"

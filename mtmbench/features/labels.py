@@ -155,3 +155,7 @@ def _belongs(label: str, marks: frozenset[str], words: frozenset[str]) -> bool:
 
 NO_CLASS = "none"
 """The class of labels that belong to no class of the filter."""
+
+
+NO_LABEL = "(none)"
+"""A judge's word for contexts that share nothing it can name."""

@@ -20,7 +20,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any, Literal, TypeVar
 
-from mtmbench.features.labels import CLASSES, NO_CLASS
+from mtmbench.features.labels import CLASSES, NO_CLASS, NO_LABEL
 from mtmbench.judges.base import QuestionKind, Verdict
 
 _V = TypeVar("_V", bound=str)
@@ -38,9 +38,6 @@ RATINGS = (1, 3)
 
 MOST_ODD = 2
 """So many items may a refinement drop."""
-
-NO_LABEL = "(none)"
-"""A judge's word for contexts that share nothing it can name."""
 
 
 @dataclass(frozen=True)

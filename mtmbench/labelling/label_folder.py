@@ -13,6 +13,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json_object
 from mtmbench.core.serialise import seed_from
 from mtmbench.core.types import Progress
+from mtmbench.features.interpretation import Interpretation
 from mtmbench.features.label_files import (
     LABELS,
     read_labels,
@@ -25,11 +26,7 @@ from mtmbench.features.sae.contexts import FeatureContexts, load_contexts
 from mtmbench.features.sae.sae import load_sae
 from mtmbench.judges.ledger import LEDGER
 from mtmbench.judges.panel import Panel
-from mtmbench.labelling.autointerp import (
-    Interpretation,
-    InterpretSpec,
-    interpret,
-)
+from mtmbench.labelling.autointerp import InterpretSpec, interpret
 from mtmbench.labelling.neuronpedia import (
     NeuronpediaLabels,
     NeuronpediaSource,

@@ -16,8 +16,8 @@ import numpy as np
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import BoolArray, FloatArray, IntArray
-from mtmbench.metrics.base import ItemView, Metric, MetricValue
+from mtmbench.core.types import BoolArray, FloatArray, IntArray, ItemView
+from mtmbench.metrics.base import Metric, MetricValue
 from mtmbench.metrics.context import Gold, MetricContext
 from mtmbench.metrics.params import read_params, whole_number
 

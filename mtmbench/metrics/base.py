@@ -5,16 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.types import ItemView as ItemView
 
 if TYPE_CHECKING:
     from mtmbench.core.topic_result import TopicResult
     from mtmbench.metrics.context import MetricContext
-
-ItemView = Literal["own", "projected"]
-"""``own``: the model's own items; ``projected``: words of the corpus, comparable across models."""
 
 
 @dataclass(frozen=True)

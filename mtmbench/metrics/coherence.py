@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Float64Array, IntArray
+from mtmbench.core.types import Float64Array, IntArray, ItemView
 from mtmbench.metrics import confirmation
-from mtmbench.metrics.base import ItemView, Metric, MetricValue
+from mtmbench.metrics.base import Metric, MetricValue
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.cooccurrence import Version, check_window
 from mtmbench.metrics.params import read_params, whole_number

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.metrics.base import ItemView, Metric, MetricValue
+from mtmbench.core.types import ItemView
+from mtmbench.metrics.base import Metric, MetricValue
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.registry import METRICS
 

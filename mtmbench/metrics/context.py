@@ -12,8 +12,16 @@ import numpy as np
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import BoolArray, Corpus, Counts, FloatArray, IntArray, ItemKind, Views
-from mtmbench.metrics.base import ItemView
+from mtmbench.core.types import (
+    BoolArray,
+    Corpus,
+    Counts,
+    FloatArray,
+    IntArray,
+    ItemKind,
+    ItemView,
+    Views,
+)
 from mtmbench.metrics.cooccurrence import (
     CountsReference,
     ReferenceCorpus,

@@ -10,8 +10,9 @@ import numpy as np
 
 from mtmbench.core.serialise import seed_from
 from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import ItemView
 from mtmbench.judges.replies import parse_intruder
-from mtmbench.metrics.base import ItemView, MetricValue
+from mtmbench.metrics.base import MetricValue
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.judged import NO_JUDGE, JudgedMetric
 from mtmbench.metrics.params import read_params, whole_number

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, TypeVar
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.types import ItemView
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.base import QuestionKind
 from mtmbench.judges.identity import judge_identity
@@ -17,7 +18,7 @@ from mtmbench.judges.topic_questions import (
     prompt_record,
     topic_template,
 )
-from mtmbench.metrics.base import ItemView, Metric
+from mtmbench.metrics.base import Metric
 from mtmbench.metrics.context import MetricContext
 
 _T = TypeVar("_T")

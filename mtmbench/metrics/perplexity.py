@@ -10,8 +10,8 @@ import numpy as np
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Counts, Float64Array, IntArray, Views
-from mtmbench.metrics.base import ItemView, Metric, MetricValue
+from mtmbench.core.types import Counts, Float64Array, IntArray, ItemView, Views
+from mtmbench.metrics.base import Metric, MetricValue
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.params import read_params, share, whole_number
 from mtmbench.models.registry import MODELS

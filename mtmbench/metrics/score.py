@@ -20,9 +20,10 @@ from mtmbench.core.types import (
     FloatArray,
     ItemKind,
     ItemSpace,
+    ItemView,
     Views,
 )
-from mtmbench.metrics.base import ItemView, MetricValue
+from mtmbench.metrics.base import MetricValue
 from mtmbench.metrics.compute import compute_value, metric_variants
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.registry import METRICS

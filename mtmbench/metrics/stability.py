@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.metrics.base import ItemView, Metric, MetricValue
+from mtmbench.core.types import ItemView
+from mtmbench.metrics.base import Metric, MetricValue
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.params import read_params, whole_number
 

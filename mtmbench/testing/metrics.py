@@ -9,7 +9,8 @@ import numpy as np
 
 from mtmbench.core.serialise import content_hash, plain
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.metrics.base import ItemView, Metric, MetricValue
+from mtmbench.core.types import ItemView
+from mtmbench.metrics.base import Metric, MetricValue
 from mtmbench.testing.contract import ContractError, check_identity, made, require
 from mtmbench.testing.planted import planted_context, planted_result
 from mtmbench.testing.topic_judge import PLANTED_JUDGE

@@ -15,11 +15,11 @@ from scipy.sparse import csr_matrix
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import BoolArray, Counts
 from mtmbench.features.filters import FeatureSetting, apply_filters
+from mtmbench.features.interpretation import Detection, FeatureLabel, Interpretation
 from mtmbench.features.label_files import write_classes, write_scores
 from mtmbench.features.labels import CLASSES
 from mtmbench.features.sae.sae_folder import SAEFolder, load_sae_folder, setting_from
 from mtmbench.features.sae.shipped import MINILM_SAES
-from mtmbench.labelling.autointerp import Detection, FeatureLabel, Interpretation
 
 OFF = FeatureSetting(0.0, None, None, ())
 SCORES = np.array([0.9, 0.7, np.nan, 0.69, 0.2], np.float32)

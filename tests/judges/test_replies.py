@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from mtmbench.features.labels import NO_LABEL
 from mtmbench.judges.replies import (
-    NO_LABEL,
     parse_active,
     parse_axbench_rating,
     parse_classes,

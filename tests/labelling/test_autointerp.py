@@ -22,6 +22,7 @@ from support.judged import asked
 
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import canonical_json
+from mtmbench.features.interpretation import Detection, Interpretation
 from mtmbench.features.label_files import (
     read_label_classes,
     read_label_scores,
@@ -33,7 +34,7 @@ from mtmbench.features.label_files import (
 from mtmbench.features.sae.contexts import Context, FeatureContexts, RandomContext
 from mtmbench.judges.asker import JudgeError
 from mtmbench.judges.prompt import load_template, prompt_hash
-from mtmbench.labelling.autointerp import Detection, Interpretation, InterpretSpec, interpret
+from mtmbench.labelling.autointerp import InterpretSpec, interpret
 from mtmbench.labelling.label_folder import label_folder, sample_features
 
 PLUGIN = SUPPORT / "label_judge.py"

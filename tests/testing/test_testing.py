@@ -11,11 +11,11 @@ import pytest
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import FloatArray, Views
+from mtmbench.core.types import FloatArray, ItemView, Views
 from mtmbench.judges.base import Completion, JudgeClient, Option, Question
 from mtmbench.judges.clients.lexical import LexicalJudge
 from mtmbench.judges.clients.scripted import ScriptedJudge
-from mtmbench.metrics.base import ItemView, Metric, MetricValue
+from mtmbench.metrics.base import Metric, MetricValue
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.registry import METRICS
 from mtmbench.models.base import TopicModel
