@@ -9,6 +9,9 @@ from typing import Literal
 from mtmbench.core.cards import Suite, read_card
 from mtmbench.core.errors import InputError, UnknownNameError
 
+PACKAGE = Path(__file__).parents[1]
+"""The package's own folder; a wheel and a checkout carry its files under it."""
+
 CardKind = Literal["judges", "baselines", "suites"]
 
 _CARD_NAMES = {"judges": "judge card", "baselines": "model card", "suites": "suite"}
@@ -19,12 +22,9 @@ def card_folders(kind: CardKind) -> list[Path]:
 
     A wheel carries the cards in ``mtmbench._cards``; a checkout has them beside the package.
     """
-    import mtmbench
-
-    package = Path(mtmbench.__file__).parent
     folder_name = "leaderboards" if kind == "suites" else kind
-    packed = package / "_cards" / kind
-    installed = packed if packed.is_dir() else package.parent / folder_name
+    packed = PACKAGE / "_cards" / kind
+    installed = packed if packed.is_dir() else PACKAGE.parent / folder_name
     folders = [Path.cwd() / folder_name, installed]
     return [
         folder for i, folder in enumerate(folders) if folder.is_dir() and folder not in folders[:i]

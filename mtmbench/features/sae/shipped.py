@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
-import mtmbench
+from mtmbench.core.card_files import PACKAGE
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.features.sae.backbone import (
     BATCH_TOKENS,
@@ -19,7 +19,7 @@ from mtmbench.features.sae.backbone import (
 from mtmbench.features.sae.sae_folder import SAEFolder, load_sae_folder
 from mtmbench.features.sae.source import NamedSetting, StoredFeatures
 
-_EMBEDDED = Path(mtmbench.__file__).parent / "embedded"
+_EMBEDDED = PACKAGE / "embedded"
 
 TINYLM_MODEL = _EMBEDDED / "tinylm"
 """The small causal LM, in transformers' format; ``CARD.md`` in it says what it is."""
