@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mtmbench.api import Board, load_corpus, model, run, score, views
+    from mtmbench.core.records import Record
     from mtmbench.core.topic_result import TopicResult
-    from mtmbench.core.types import Corpus, Counts, ItemSpace, Record, Views
+    from mtmbench.core.types import Corpus, Counts, ItemSpace, Views
     from mtmbench.corpora.registry import register_corpus
     from mtmbench.features.registry import register_features
     from mtmbench.judges.base import Completion, JudgeClient, Option, Question
@@ -33,8 +34,9 @@ _HOMES = {
     "mtmbench.judges.registry": ("register_judge",),
     "mtmbench.metrics.registry": ("register_metric",),
     "mtmbench.models.registry": ("register_model",),
+    "mtmbench.core.records": ("Record",),
     "mtmbench.core.topic_result": ("TopicResult",),
-    "mtmbench.core.types": ("Corpus", "Counts", "ItemSpace", "Record", "Views"),
+    "mtmbench.core.types": ("Corpus", "Counts", "ItemSpace", "Views"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.records import SCHEMA_VERSION
 from mtmbench.core.serialise import canonical_json
-from mtmbench.core.types import SCHEMA_VERSION
 
 
 @dataclass(frozen=True)

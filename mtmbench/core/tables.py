@@ -8,12 +8,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 from mtmbench.core.serialise import plain, rounded, write_atomically
 
 TableRow = Mapping[str, Any]
 """One row of a table: JSON values by column."""
+
+_Row = TypeVar("_Row", bound=Mapping[str, object])
 
 _FORMULA = tuple("=+-@\t\r")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -66,12 +68,13 @@ def table_json(tables: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
-def rounded_row(row: TableRow, digits: int) -> dict[str, Any]:
+def rounded_row(row: _Row, digits: int) -> _Row:
     """Returns a row with its floats rounded by :func:`~mtmbench.core.serialise.rounded`."""
-    return {
+    told = {
         name: rounded(value, digits) if isinstance(value, float) else value
         for name, value in row.items()
     }
+    return cast(_Row, told)  # the same fields, of the same types
 
 
 def write_files(folder: Path, contents: Mapping[str, str]) -> list[Path]:

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.records import SCHEMA_VERSION
 from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
-from mtmbench.core.types import SCHEMA_VERSION, BoolArray, FloatArray, ItemSpace
+from mtmbench.core.types import BoolArray, FloatArray, ItemSpace
 
 
 @dataclass(frozen=True)

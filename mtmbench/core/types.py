@@ -11,20 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.serialise import canonical_json, content_hash
+from mtmbench.core.serialise import content_hash
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
-
-SCHEMA_VERSION = 1
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 ItemKind = Literal["words", "features"]
-RecordKind = Literal["fit", "metric", "shown", "match", "null", "generation", "steer"]
-Status = Literal["ok", "error", "unparsed", "refused", "skipped"]
 ViewName = Literal["words", "features", "embeddings"]
 
 
@@ -276,59 +272,3 @@ class Views:
             None if features is None else features.select_docs(index),
             None if embeddings is None else embeddings[index],
         )
-
-
-@dataclass(frozen=True)
-class Record:
-    """One append-only fact of a run.
-
-    Attributes:
-        kind: what it records.
-        key: hash of every input that can change the value; unique in a store.
-        status: "ok", or why there is no value.
-        payload: JSON values; the value, its parameters, and ``reason`` where it is missing.
-        versions: versions that the value depends on (mtmbench, metric, libraries).
-    """
-
-    kind: RecordKind
-    key: str
-    status: Status
-    payload: Mapping[str, Any]
-    versions: Mapping[str, str] = field(default_factory=dict)
-    schema: int = SCHEMA_VERSION
-
-    def to_json(self) -> str:
-        """Returns the record as one line of canonical JSON."""
-        return canonical_json(
-            {
-                "schema": self.schema,
-                "kind": self.kind,
-                "key": self.key,
-                "status": self.status,
-                "payload": self.payload,
-                "versions": self.versions,
-            }
-        )
-
-    @classmethod
-    def from_json(cls, line: str) -> Record:
-        """Reads one line of ``records.jsonl``.
-
-        Raises:
-            InputError: the line is not a record, or of a later schema.
-        """
-        import json
-
-        try:
-            data = json.loads(line)
-            record = cls(
-                data["kind"], data["key"], data["status"], data["payload"],
-                data["versions"], data["schema"],
-            )  # fmt: skip
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"not a record: {line[:80]!r} ({error})") from error
-        if record.schema > SCHEMA_VERSION:
-            raise InputError(
-                f"record of schema {record.schema}; this mtmbench reads up to {SCHEMA_VERSION}"
-            )
-        return record

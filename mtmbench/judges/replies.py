@@ -138,7 +138,7 @@ def verdict_line(verdict: Decision) -> str:
     return f"VERDICT: {verdict}"
 
 
-def response_format(kind: QuestionKind) -> dict[str, Any] | None:
+def response_format(kind: QuestionKind) -> dict[str, object] | None:
     """Returns the ``response_format`` of a chat completion, for endpoints that hold a model to one.
 
     None for questions whose replies have other forms.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.records import AnswersBy
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.panel import Panel
@@ -42,7 +43,7 @@ def label_topics(topics: Sequence[Sequence[str]], judge: str, panel: Panel) -> d
     prompt = topic_template("topic_label")
     limit = prompt.settings["label_characters"]
 
-    async def job(asker: Asker) -> tuple[list[TopicAnswer[str]], dict[str, Any]]:
+    async def job(asker: Asker) -> tuple[list[TopicAnswer[str]], AnswersBy]:
         labels = await ask_about_topics(
             asker, topics, prompt, lambda reply, _: parse_topic_label(reply, limit), kind="label"
         )

@@ -17,10 +17,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 from mtmbench.core.cards import JudgingSpec, Representation
 from mtmbench.core.errors import InputError
+from mtmbench.core.records import OutcomeValues
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
 from mtmbench.judges.asker import Answer, Asker, gather, mark
@@ -63,17 +63,19 @@ class MatchOutcome:
     cost: float | None = None
     paid: Mapping[str, float] = field(default_factory=dict)
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> OutcomeValues:
         """Returns what a record says of the outcome; replies that were no verdict are not in it."""
-        return {
+        values: OutcomeValues = {
             "forward": self.forward,
             "backward": self.backward,
             "calls": self.calls,
             "usage": self.usage,
-            # Judges that use no tokens cost nothing, and their records say nothing of it.
-            **({"cost": self.cost, "paid": dict(self.paid)} if self.usage else {}),
             "judge_revisions": self.revisions,
         }
+        if self.usage:
+            # Judges that use no tokens cost nothing, and their records say nothing of it.
+            values["cost"], values["paid"] = self.cost, self.paid
+        return values
 
 
 def fold(forward: str, backward: str) -> float | None:

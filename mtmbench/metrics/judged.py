@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.records import AnswersBy
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.base import QuestionKind
 from mtmbench.judges.identity import judge_identity
@@ -67,7 +68,7 @@ class JudgedMetric(Metric):
         """
         prompt = topic_template(self.name)
 
-        async def job(asker: Asker) -> tuple[list[TopicAnswer[T]], dict[str, Any]]:
+        async def job(asker: Asker) -> tuple[list[TopicAnswer[T]], AnswersBy]:
             answers = await ask_about_topics(
                 asker, topics, prompt, read, kind=self.kind, least=least
             )

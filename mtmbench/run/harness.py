@@ -20,9 +20,9 @@ from mtmbench.core.cells import (
     MatchCell,
     MetricCell,
     RewriteCell,
-    cell_record,
 )
 from mtmbench.core.errors import InputError
+from mtmbench.core.records import of_kind
 from mtmbench.core.store import RunInfo, RunStore
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.judges.budget import Budget
@@ -35,7 +35,7 @@ from mtmbench.models.registry import MODELS
 from mtmbench.run.plan import Plan, make_plan
 from mtmbench.run.ray.pool import RayOptions, RayPool
 from mtmbench.run.workers import ASKING, Executor, Notice, Task, TaskFailure, Underway, WorkerPool
-from mtmbench.run.workspace import WorkspaceSpec, result_path
+from mtmbench.run.workspace import Produced, WorkspaceSpec, result_path
 
 _FIT_FAILED = "a fit that it needs failed"
 _REWRITE_FAILED = "a refinement or summary that it needs failed"
@@ -259,7 +259,8 @@ def _looks(plan: Plan, store: RunStore, fitted: set[str]) -> Iterator[tuple[str,
     attempted: set[str] = set()
     while leagues and spec is not None:
         keys = {cell.key for cells in leagues.values() for cell in cells}
-        records = {r.key: r for r in store.records(keys) if r.status != "error"}
+        played = of_kind(store.records(keys), "match")
+        records = {record.key: record for record in played if record.status != "error"}
         # A cell that failed in this run is not tried again in it; its league rests there.
         chosen = [
             cells_to_play(cells, records, 1 - spec.confidence, spec.resolution)
@@ -345,10 +346,10 @@ def _match_tasks(cells: Sequence[MatchCell]) -> list[Task]:
 
 def _unplayable(
     plan: Plan, cell: MetricCell | RewriteCell | MatchCell, done: Collection[str]
-) -> tuple[Any, RunInfo]:
+) -> Produced:
     lost = set(cell.needs).difference(done)
     reason = _REWRITE_FAILED if lost <= {other.key for other in plan.rewrites} else _FIT_FAILED
-    return cell_record(cell, "error", {"reason": reason}, {}), RunInfo()
+    return cell.record("error", {"reason": reason}, {}), RunInfo()
 
 
 def _check_fitted(plan: Plan, store: RunStore) -> None:

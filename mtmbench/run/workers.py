@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
-from mtmbench.core.cells import Cell, cell_record
+from mtmbench.core.cells import Cell
 from mtmbench.core.store import RunInfo
 from mtmbench.run.workspace import Produced, Workspace, WorkspaceSpec
 
@@ -295,7 +295,7 @@ def _failure_records(
     task: Task, played: Set[str], reason: str, trace: str | None = None
 ) -> list[Produced]:
     return [
-        (cell_record(cell, "error", {"reason": reason}, {}), RunInfo(traceback=trace))
+        (cell.record("error", {"reason": reason}, {}), RunInfo(traceback=trace))
         for cell in task.cells
         if cell.key not in played
     ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,9 @@ from mtmbench.steering.generate import Generation
 from mtmbench.steering.language_model import CausalLM
 from mtmbench.steering.likelihood import log_likelihoods, perplexity
 from mtmbench.steering.relevance import TextPair
+from mtmbench.steering.table_rows import MeasuredRow
 from mtmbench.steering.text_measures import Embed, distinct, repetition, semantic_drift
+from mtmbench.steering.units import Strength
 from mtmbench.steering.win_rate import WinRate, win_rate
 
 MAX_PERPLEXITY_RATIO = 2.0
@@ -165,12 +166,12 @@ def table_row(
     model: str,
     topic: int,
     method: str,
-    strength: Mapping[str, Any] | None,
+    strength: Strength | None,
     judge: str,
     rate: WinRate,
     scores: TextScores,
     delta_l: float | None,
-) -> dict[str, Any]:
+) -> MeasuredRow:
     """Returns a row of the steering table, schema 1, with what else is known beside it.
 
     Args:
@@ -178,7 +179,7 @@ def table_row(
         model: the topic model.
         topic: its topic.
         method: "topic", "topic_raw" or a control's name.
-        strength: :meth:`~mtmbench.steering.units.Strength.describe`; None without steering.
+        strength: λ with its unit; None without steering.
         judge: the judge's card.
         rate: the relevance win rate.
         scores: the texts' scores.
@@ -189,8 +190,8 @@ def table_row(
         "model": model,
         "topic": topic,
         "method": method,
-        "lambda": None if strength is None else strength["lambda"],
-        "lambda_unit": None if strength is None else strength["lambda_unit"],
+        "lambda": None if strength is None else strength.value,
+        "lambda_unit": None if strength is None else strength.unit,
         "judge": judge,
         "n": rate.n,
         "win_rate": rate.value,

@@ -11,13 +11,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache, cached_property
 from itertools import islice
-from typing import Any
 
 import numpy as np
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.records import (
+    ComparisonIdentity,
+    ComparisonPayload,
+    DeltaLIdentity,
+    DeltaLPayload,
+    DeltaLPlace,
+    TextScoresIdentity,
+    TextScoresPayload,
+)
 from mtmbench.judges.prompt import load_template
-from mtmbench.steering.axbench import ASPECTS, SteeredText, mean_scores, rate_texts
+from mtmbench.steering.axbench import SteeredText, mean_scores, rate_texts
 from mtmbench.steering.controls import (
     Condition,
     control_vectors,
@@ -53,6 +61,7 @@ from mtmbench.steering.relevance import (
     SETTINGS,
     compare_texts,
 )
+from mtmbench.steering.table_rows import AspectMeans, ChosenRow, ConditionRow, ExperimentRow
 from mtmbench.steering.units import (
     Reference,
     Strength,
@@ -67,7 +76,7 @@ STEERING_VERSION = 1
 """Raised whenever the same texts may give another row."""
 
 
-def experiment_rows(experiment: Experiment) -> list[dict[str, Any]]:
+def experiment_rows(experiment: Experiment) -> list[ExperimentRow]:
     """Runs the experiment, or what the store lacks of it, and returns the rows of the table.
 
     Raises:
@@ -113,7 +122,7 @@ class _Rows:
         self.topics = largest_topics(experiment.result, self.spec.topics)
         self.scores = cache(self._scores)
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[ExperimentRow]:
         """Returns the rows of every topic and judge."""
         tried = self._grid()
         chosen = {topic: self._choice(tried[topic]) for topic in self.topics}
@@ -121,18 +130,18 @@ class _Rows:
         controls = self._controls(
             {topic: weakest if level is None else level for topic, level in chosen.items()}
         )
-        rows = []
+        rows: list[ExperimentRow] = []
         for topic in self.topics:
             scored = {level: made[1] for level, made in sorted(tried[topic].items())}
             gains = self._delta_l([*scored.values(), *controls[topic]])
             own = [made for level, made in scored.items() if level == chosen[topic]]
             ratings = self._ratings([*own, *controls[topic]])
             for judge in self.experiment.judges:
-                grid = [
+                grid: list[ChosenRow] = [
                     {**self._row(made, judge, gains, ratings), "chosen": level == chosen[topic]}
                     for level, made in scored.items()
                 ]
-                others = [
+                others: list[ChosenRow] = [
                     {**self._row(made, judge, gains, ratings), "chosen": None}
                     for made in controls[topic]
                 ]
@@ -261,7 +270,7 @@ class _Rows:
     def _scores(self, made: Made) -> TextScores:
         """Returns the scores of texts from their record, which is made once."""
         experiment = self.experiment
-        identity = {
+        identity: TextScoresIdentity = {
             "steering_version": STEERING_VERSION,
             **experiment.lm.backbone.describe(),
             "texts": [each.key for each in made.texts],
@@ -269,11 +278,11 @@ class _Rows:
             "replicates": made.replicates,
         }
 
-        def score(_: list[Made]) -> Iterator[dict[str, Any]]:
+        def score(_: list[Made]) -> Iterator[TextScoresPayload]:
             found = score_texts(
                 experiment.lm, made.texts, made.plain, experiment.embed, made.replicates
             )
-            yield {"scores": asdict(found)}
+            yield {**identity, "scores": asdict(found)}
 
         held = experiment.store.memo("steer", {made: identity}, score, tag="text scores")
         return TextScores(**held[made]["scores"])
@@ -292,7 +301,7 @@ class _Rows:
         documents = self._documents(several[0].conditions[0].topic)
         if documents is None:
             return {}
-        place = {
+        place: DeltaLPlace = {
             "steering_version": STEERING_VERSION,
             **experiment.lm.backbone.describe(),
             "corpus": experiment.corpus.revision,
@@ -301,21 +310,24 @@ class _Rows:
             "mode": spec.mode,
             "max_tokens": spec.document_tokens,
         }
-        wanted = {
+        wanted: dict[Condition, DeltaLIdentity] = {
             condition: {**place, "vector": push.vector.revision, "strength": push.strength}
             for condition, push in pushes.items()
         }
 
-        def measure(missing: list[Condition]) -> Iterator[dict[str, Any]]:
+        def measure(missing: list[Condition]) -> Iterator[DeltaLPayload]:
             found = delta_l(
                 experiment.lm, experiment.corpus, documents, [[pushes[c]] for c in missing],
                 mode=spec.mode, max_tokens=spec.document_tokens,
             )  # fmt: skip
             for condition, each in zip(missing, found, strict=True):
-                yield {"condition": condition.describe(), **asdict(each)}
+                yield {
+                    **wanted[condition], "condition": condition.describe(), "value": each.value,
+                    "lo": each.lo, "hi": each.hi,
+                }  # fmt: skip
 
         held = experiment.store.memo("steer", wanted, measure, tag="delta_l")
-        return {condition: float(payload["value"]) for condition, payload in held.items()}
+        return {condition: payload["value"] for condition, payload in held.items()}
 
     def _rate(self, made: Made, judge: str) -> WinRate:
         """Returns the win rate from the judge's record of these texts, which is made once."""
@@ -324,7 +336,7 @@ class _Rows:
         pairs, prompts = text_pairs(made.texts, made.plain)
         described = experiment.description(topic)
         llm = asker.client.is_llm
-        identity = {
+        identity: ComparisonIdentity = {
             "judge": judge,
             **asker.identity,
             "prompt": load_template(PROMPT, PLACEHOLDERS, SETTINGS).hash if llm else None,
@@ -337,7 +349,7 @@ class _Rows:
             "plain": [each.key for each in made.plain],
         }
 
-        def compare(_: list[Made]) -> Iterator[dict[str, Any]]:
+        def compare(_: list[Made]) -> Iterator[ComparisonPayload]:
             outcome = experiment.panel.run(
                 compare_texts(
                     asker, experiment.corpus, experiment.result, topic, pairs,
@@ -345,6 +357,7 @@ class _Rows:
                 )
             )  # fmt: skip
             yield {
+                **identity,
                 "conditions": [condition.describe() for condition in made.conditions],
                 "strength": None if made.strength is None else made.strength.describe(),
                 **outcome.values(),
@@ -355,7 +368,7 @@ class _Rows:
             said["forward"], said["backward"], prompts, made.replicates, seed=self.spec.seed
         )
 
-    def _ratings(self, several: Sequence[Made]) -> dict[Made, dict[str, float | None]]:
+    def _ratings(self, several: Sequence[Made]) -> dict[Made, AspectMeans]:
         """Returns the mean AxBench scores of the texts of each, where there is a rater."""
         rater = self.experiment.rater
         if rater is None:
@@ -375,14 +388,13 @@ class _Rows:
         made: Made,
         judge: str,
         gains: Mapping[Condition, float],
-        ratings: Mapping[Made, Mapping[str, float | None]],
-    ) -> dict[str, Any]:
+        ratings: Mapping[Made, AspectMeans],
+    ) -> ConditionRow:
         condition = made.conditions[0]
         row = table_row(
             corpus=self.experiment.corpus.name, model=self.experiment.name, topic=condition.topic,
-            method=condition.method,
-            strength=None if made.strength is None else made.strength.describe(),
-            judge=judge, rate=self._rate(made, judge), scores=self.scores(made),
+            method=condition.method, strength=made.strength, judge=judge,
+            rate=self._rate(made, judge), scores=self.scores(made),
             delta_l=gains.get(condition) if len(made.conditions) == 1 else None,
         )  # fmt: skip
         changes = [each.expected_change for each in made.conditions]
@@ -390,7 +402,7 @@ class _Rows:
             **row,
             "directions": len(made.conditions) if condition.push is not None else 0,
             "expected_change": float(np.mean(changes)),
-            **ratings.get(made, dict.fromkeys((*ASPECTS, "overall"))),
+            **ratings.get(made, mean_scores(())),
         }
 
 
@@ -400,13 +412,12 @@ def _matched_strength(conditions: Sequence[Condition]) -> Strength:
     return Strength(float(np.mean(levels)), "absolute")
 
 
-def _with_verdict(
-    grid: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]
-) -> list[dict[str, Any]]:
+def _with_verdict(grid: Sequence[ChosenRow], others: Sequence[ChosenRow]) -> list[ExperimentRow]:
     """Says of the chosen λ whether the topic counts as steered; the other rows say nothing."""
     ends = {row["method"]: row["hi"] for row in others if row["method"] in BEATEN}
-    told = []
+    told: list[ExperimentRow] = []
     for row in grid:
         steered = counts_as_steered(row["win_rate"], ends) if row["chosen"] else None
         told.append({**row, "steered": steered})
-    return [*told, *({**row, "steered": None} for row in others)]
+    told += [{**row, "steered": None} for row in others]
+    return told

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mtmbench.core.cards import FeatureSpec, SteeringSpec, Suite
-from mtmbench.core.cells import FitCell
+from mtmbench.core.cells import Competitor, FitCell
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
@@ -32,6 +31,7 @@ from mtmbench.steering.gguf_file import export_gguf
 from mtmbench.steering.language_model import CausalLM
 from mtmbench.steering.rows import experiment_rows, unit_vectors
 from mtmbench.steering.table import write_table
+from mtmbench.steering.table_rows import SteeringRow
 from mtmbench.steering.weights import with_frequencies
 
 STORE = "steering"
@@ -73,7 +73,7 @@ def steer_suite(
             gguf is not installed.
         StoreInUseError: another process steers in this folder.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[SteeringRow] = []
     written: list[Path] = []
     for cell, experiment in experiments(suite, folder, data_dir, plugins, progress, budget):
         rows += [{**row, "k": cell.k} for row in experiment_rows(experiment)]
@@ -199,7 +199,7 @@ def _cells(plan: Plan, spec: SteeringSpec) -> list[FitCell]:
     for corpus in spec.corpora:
         if corpus not in plan.corpora:
             raise UnknownNameError("corpus of the suite", corpus, plan.corpora)
-    chosen: dict[tuple[Any, ...], FitCell] = {}
+    chosen: dict[tuple[str, int | str, Competitor], FitCell] = {}
     for cell in over_features:
         if cell.model in (spec.models or names) and cell.corpus in (spec.corpora or plan.corpora):
             chosen.setdefault((cell.corpus, cell.k_spec, cell.competitor), cell)

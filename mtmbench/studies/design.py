@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.features.base import FeatureSource
+from mtmbench.studies.rows import Setting
+
+MakeSource = Callable[[Mapping[str, Setting]], FeatureSource]
+"""Makes a feature source with further settings, by name."""
 
 QUANTILES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """Threshold levels of the study, among a feature's non-zero activations."""
@@ -45,7 +50,7 @@ class Point:
     name: str
     label: str
     x: float | None
-    values: Mapping[str, Any]
+    values: Setting
     baseline: bool = False
     series: str = ""
     detail: str = ""
@@ -75,12 +80,12 @@ class Design:
     points: tuple[Point, ...]
     notes: tuple[str, ...] = ()
 
-    def settings(self) -> dict[str, dict[str, Any]]:
+    def settings(self) -> dict[str, Setting]:
         """Returns the feature settings by name, as ``features.params.settings`` holds them."""
         return {point.name: dict(point.values) for point in self.points}
 
 
-def make_design(name: str, make_source: Callable[[Mapping[str, Any]], Any]) -> Design:
+def make_design(name: str, make_source: MakeSource) -> Design:
     """Lays out a study over a feature source.
 
     Args:
@@ -102,7 +107,7 @@ def make_design(name: str, make_source: Callable[[Mapping[str, Any]], Any]) -> D
     return design
 
 
-def _threshold(make_source: Callable[[Mapping[str, Any]], Any]) -> Design:
+def _threshold(make_source: MakeSource) -> Design:
     base = _default_setting(make_source({}))
     default = float(base["threshold_quantile"])
     points = tuple(
@@ -125,7 +130,7 @@ def _threshold(make_source: Callable[[Mapping[str, Any]], Any]) -> Design:
     )
 
 
-def _filters(make_source: Callable[[Mapping[str, Any]], Any]) -> Design:
+def _filters(make_source: MakeSource) -> Design:
     source = make_source({})
     base = _default_setting(source)
     standard = _default_setting(source, "paper") if "paper" in source.settings() else base
@@ -161,17 +166,17 @@ def _filters(make_source: Callable[[Mapping[str, Any]], Any]) -> Design:
     )
 
 
-def _layer(make_source: Callable[[Mapping[str, Any]], Any]) -> Design:
+def _layer(make_source: MakeSource) -> Design:
     return _over_saes(
         make_source, "layer", "From which layer of the language model should features come?"
     )
 
 
-def _width(make_source: Callable[[Mapping[str, Any]], Any]) -> Design:
+def _width(make_source: MakeSource) -> Design:
     return _over_saes(make_source, "width", "How many features should the SAE have?")
 
 
-_MAKERS: Mapping[str, Callable[[Callable[[Mapping[str, Any]], Any]], Design]] = {
+_MAKERS: Mapping[str, Callable[[MakeSource], Design]] = {
     "threshold": _threshold,
     "layer": _layer,
     "filters": _filters,
@@ -179,9 +184,7 @@ _MAKERS: Mapping[str, Callable[[Callable[[Mapping[str, Any]], Any]], Design]] = 
 }
 
 
-def _over_saes(
-    make_source: Callable[[Mapping[str, Any]], Any], varied: str, question: str
-) -> Design:
+def _over_saes(make_source: MakeSource, varied: str, question: str) -> Design:
     """Lays out SAEs that differ in one property; each group alike in the others is a series."""
     source = make_source({})
     saes = _saes(source)
@@ -228,8 +231,8 @@ def _over_saes(
     return Design(varied, question, varied, tuple(points), tuple(notes))
 
 
-def _saes(source: Any) -> Mapping[str, Mapping[str, Any]]:
-    saes: Mapping[str, Mapping[str, Any]] = source.saes() if hasattr(source, "saes") else {}
+def _saes(source: FeatureSource) -> Mapping[str, Mapping[str, Any]]:
+    saes = source.saes() if hasattr(source, "saes") else {}
     if not saes:
         raise InputError(
             f"feature source {source.name!r} lists no SAEs (its method saes), so studies over "
@@ -251,7 +254,7 @@ def _facts_text(facts: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {facts[name]}" for name in ("layer", "width", "window"))
 
 
-def _default_setting(source: Any, name: str = "default") -> dict[str, Any]:
+def _default_setting(source: FeatureSource, name: str = "default") -> Setting:
     """Returns a setting of a source as values that make it again; a filter that is off is False."""
     described = source.describe(name)
     try:
@@ -269,7 +272,7 @@ def _default_setting(source: Any, name: str = "default") -> dict[str, Any]:
     return {"sae": sae, "threshold_quantile": quantile, **filters}
 
 
-def _toggled(field: str, value: Any, base: Mapping[str, Any]) -> Point:
+def _toggled(field: str, value: Any, base: Setting) -> Point:
     is_on = bool(base.get(field))
     turned = "off" if is_on else "on"
     short = _FILTERS[field][0]
@@ -282,7 +285,7 @@ def _toggled(field: str, value: Any, base: Mapping[str, Any]) -> Point:
     )
 
 
-def _by_judge(base: Mapping[str, Any], on: Mapping[str, Any]) -> Point:
+def _by_judge(base: Setting, on: Setting) -> Point:
     """The label-class filter as the other side has it: by a judge's classes, or by word lists."""
     judged = base.get("label_classes_by") == "judge"
     by = "words" if judged else "judge"
@@ -297,7 +300,7 @@ def _by_judge(base: Mapping[str, Any], on: Mapping[str, Any]) -> Point:
     )  # fmt: skip
 
 
-def _refusal(point: Point, make_source: Callable[[Mapping[str, Any]], Any]) -> str | None:
+def _refusal(point: Point, make_source: MakeSource) -> str | None:
     """Returns why a source does not take a setting, None if it does."""
     try:
         make_source({point.name: dict(point.values)}).describe(point.name)
@@ -306,7 +309,7 @@ def _refusal(point: Point, make_source: Callable[[Mapping[str, Any]], Any]) -> s
     return None
 
 
-def _in_words(values: Mapping[str, Any]) -> str:
+def _in_words(values: Setting) -> str:
     on = [_limit_text(field, values[field]) for field in _FILTERS if values.get(field)]
     return "; ".join(on) or "no filter"
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from mtmbench.core.cards import KSpec, Suite, parse_card, set_dotted
 from mtmbench.core.errors import InputError
 from mtmbench.core.store import read_records
 from mtmbench.core.tables import write_files
+from mtmbench.features.base import FeatureSource
 from mtmbench.features.registry import FEATURES
 from mtmbench.metrics.registry import METRICS
 from mtmbench.run.harness import Progress, RunOutcome, run_suite
 from mtmbench.run.plan import Plan, make_plan
-from mtmbench.studies.design import STUDY_METRICS, Design, make_design
+from mtmbench.studies.design import STUDY_METRICS, Design, MakeSource, make_design
 from mtmbench.studies.firings import count_firings
+from mtmbench.studies.rows import Setting, SettingStudy
 from mtmbench.studies.tables import study_json
 
 DEFAULT_CORPORA = ("20ng", "bills")
@@ -39,7 +40,7 @@ class StudyOutcome:
     """
 
     folder: Path
-    study: Mapping[str, Any]
+    study: SettingStudy
     run: RunOutcome
     files: tuple[Path, ...]
 
@@ -54,7 +55,7 @@ def run_study(
     seeds: int = DEFAULT_SEEDS,
     k: KSpec = "labels",
     out: Path | None = None,
-    overrides: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, object] | None = None,
     data_dir: Path | None = None,
     plugins: Sequence[str] = (),
     workers: int | None = None,
@@ -112,12 +113,12 @@ def _suite(
     reference: str | None,
     seeds: int,
     k: KSpec,
-    overrides: Mapping[str, Any] | None,
+    overrides: Mapping[str, object] | None,
 ) -> Suite:
     if isinstance(seeds, bool) or seeds < 1:
         raise InputError(f"a study needs at least one seed, not {seeds!r}")
     players = [*models, *([] if reference in (None, *models) else [reference])]
-    data: dict[str, Any] = {
+    data: dict[str, object] = {
         "name": f"study-{name}",
         "corpora": list(corpora or DEFAULT_CORPORA),
         "models": players,
@@ -150,13 +151,13 @@ def _check_models(suite: Suite, models: Sequence[str], reference: str | None) ->
             raise InputError(f"the reference {name!r} reads SAE features; give a model over words")
 
 
-def source_maker(suite: Suite) -> Any:
+def source_maker(suite: Suite) -> MakeSource:
     """Returns what makes the suite's feature source with further settings."""
     features = suite.features
     given = dict(features.params)
     further = dict(given.pop("settings", None) or {})
 
-    def make(settings: Mapping[str, Any]) -> Any:
+    def make(settings: Mapping[str, Setting]) -> FeatureSource:
         more = {**further, **settings}
         return FEATURES.get(features.source)(**given, **({"settings": more} if more else {}))
 

@@ -14,8 +14,8 @@ from mtmbench.boards.write import write_board
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
 from mtmbench.core.plugins import load_plugins
+from mtmbench.core.records import Record
 from mtmbench.core.store import read_records
-from mtmbench.core.types import Record
 from mtmbench.judges.registry import JUDGES
 from mtmbench.matches.rewrites import read_rewrites, rewrites_path
 from mtmbench.run.harness import RunOutcome, run_suite

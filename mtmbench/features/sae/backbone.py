@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.records import BackboneFacts
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import IntArray
 from mtmbench.features.sae.hooks import HookPoint, find_hook_point, reading
@@ -89,8 +90,8 @@ class Backbone(ABC):
         the token left out where there is more to it; a token may be empty.
         """
 
-    def describe(self) -> dict[str, Any]:
-        """Returns, as JSON values, all that the activations depend on besides tokens and place."""
+    def describe(self) -> BackboneFacts:
+        """Returns all that the activations depend on besides tokens and place."""
         return {"backbone": self.name, "backbone_revision": self.revision}
 
     @abstractmethod
@@ -213,7 +214,7 @@ class HuggingFaceBackbone(Backbone):
             for text, spans in zip(texts, encoded["offset_mapping"], strict=True)
         ]
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> BackboneFacts:
         """Returns name, content hash, precision, and the specials around each chunk."""
         first, last = (tokens.tolist() for tokens in self._specials)
         return {**super().describe(), "precision": self.dtype, "specials": [first, last]}

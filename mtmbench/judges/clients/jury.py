@@ -12,7 +12,14 @@ from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Corpus
 from mtmbench.judges.asker import gather
-from mtmbench.judges.base import Completion, JudgeClient, Option, Question, Verdict
+from mtmbench.judges.base import (
+    Completion,
+    JudgeClient,
+    JudgeTraits,
+    Option,
+    Question,
+    Verdict,
+)
 from mtmbench.judges.budget import cost_of, prices_of
 from mtmbench.judges.identity import judge_identity
 from mtmbench.judges.prompt import Prompt, load_prompt, prompt_hash
@@ -94,7 +101,7 @@ class Jury(JudgeClient):
             JUDGES.get(member.client).check_card(member)
 
     @classmethod
-    def traits(cls, params: Mapping[str, Any]) -> dict[str, Any]:
+    def traits(cls, params: Mapping[str, Any]) -> JudgeTraits:
         """Returns what follows from the members; an encoder only if it is the only one."""
         each = [
             JUDGES.get(card.client).traits(card.params)
@@ -242,7 +249,7 @@ def member_cards(members: Sequence[str], _above: tuple[str, ...] = ()) -> dict[s
 
 def _reads_prompt(card: JudgeCard) -> bool:
     client = JUDGES.get(card.client)
-    return bool(client.traits(card.params)["is_llm"]) and not client.members(card.params)
+    return client.traits(card.params)["is_llm"] and not client.members(card.params)
 
 
 def _put_to(member: _Member, question: Question) -> Question:
