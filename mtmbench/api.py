@@ -18,6 +18,7 @@ from mtmbench.models.registry import MODELS, load_model_card
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mtmbench.boards.rows import BoardTables
     from mtmbench.models.base import TopicModel
     from mtmbench.run.ray.pool import RayOptions
 
@@ -78,7 +79,7 @@ class Board:
         folder: where the board's files lie.
     """
 
-    data: Mapping[str, Any]
+    data: BoardTables
     folder: Path
 
     @property

@@ -78,10 +78,10 @@ def read_board(path: Path) -> BoardFile:
         raise InputError(f"cannot read {file}: {error.strerror}") from error
     except ValueError as error:
         raise InputError(f"{file} is not a board: {error}") from error
-    return parse_board(data, str(file))
+    return _parse_board(data, str(file))
 
 
-def parse_board(data: Any, where: str) -> BoardFile:
+def _parse_board(data: Any, where: str) -> BoardFile:
     """Checks a parsed ``board.json``; ``where`` names it in errors.
 
     Raises:

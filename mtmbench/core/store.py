@@ -24,7 +24,7 @@ from mtmbench.core.serialise import content_hash, write_atomically
 _T = TypeVar("_T")
 _P = TypeVar("_P", bound=Payload)
 
-ORPHAN_WAIT_SECONDS = 15.0
+_ORPHAN_WAIT_SECONDS = 15.0
 """How long a new run waits for the workers of a killed one to end."""
 
 _FEW = 500
@@ -193,7 +193,7 @@ class RunStore:
         )  # fmt: skip
 
     def _wait_for_orphans(self) -> None:
-        deadline = time.monotonic() + ORPHAN_WAIT_SECONDS
+        deadline = time.monotonic() + _ORPHAN_WAIT_SECONDS
         left = self._db.execute("SELECT pid, started FROM workers").fetchall()
         while left := [
             (pid, start) for pid, start in left if start and process_start(pid) == start
@@ -244,7 +244,7 @@ def process_start(pid: int) -> str | None:
 def _take_lock(path: Path) -> int:
     # os.open gives a descriptor that children do not inherit: an orphan cannot keep the lock.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    deadline = time.monotonic() + ORPHAN_WAIT_SECONDS
+    deadline = time.monotonic() + _ORPHAN_WAIT_SECONDS
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -38,7 +38,7 @@ _T = TypeVar("_T")
 
 _KEY_BYTES = 16
 
-GRACE_SECONDS = 10.0
+_GRACE_SECONDS = 10.0
 """How long work that is given up waits for answers that are under way, since they are paid for."""
 
 
@@ -267,7 +267,7 @@ class _UnderWay:
         except asyncio.CancelledError:
             if self._waiting == 1 and not self.task.done():
                 if self.sent:
-                    await asyncio.wait({self.task}, timeout=GRACE_SECONDS)
+                    await asyncio.wait({self.task}, timeout=_GRACE_SECONDS)
                 self.task.cancel()
                 await asyncio.wait({self.task})
             raise

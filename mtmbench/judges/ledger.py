@@ -75,7 +75,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Batch:
+class QuestionBatch:
     """Questions that were handed to a Batch API together.
 
     Attributes:
@@ -181,18 +181,18 @@ class Ledger:
         total = self._reader.execute("SELECT total(cost) FROM answers").fetchone()[0]
         return float(total)
 
-    def batches(self, judge: str | None = None) -> list[Batch]:
+    def batches(self, judge: str | None = None) -> list[QuestionBatch]:
         """Returns the batches that are not collected, oldest first; of one judge if named."""
         rows = self._reader.execute(
             "SELECT token, judge, id, state, questions FROM batches "
             "WHERE state != 'collected' AND judge = coalesce(?, judge) ORDER BY rowid", (judge,),
         )  # fmt: skip
         return [
-            Batch(token, judge, id_, state, json.loads(questions))
+            QuestionBatch(token, judge, id_, state, json.loads(questions))
             for token, judge, id_, state, questions in rows
         ]
 
-    async def note_batch(self, batch: Batch) -> None:
+    async def note_batch(self, batch: QuestionBatch) -> None:
         """Keeps what is known of a batch, in place of what was known before."""
         row = (batch.token, batch.judge, batch.id, batch.state, canonical_json(batch.questions))
         await self._order(

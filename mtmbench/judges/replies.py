@@ -27,7 +27,7 @@ Match = Literal["yes", "no", "unsure"]
 MATCHES: tuple[Match, ...] = ("yes", "no", "unsure")
 """Whether a label matches a document."""
 
-RATINGS = (1, 3)
+_RATINGS = (1, 3)
 """Least and highest rating of coherence (as in Newman et al. 2010 and Hoyle et al. 2021)."""
 
 MOST_ODD = 2
@@ -201,7 +201,7 @@ def parse_classes(text: str, n: int) -> list[str] | None:
 
 def parse_rating(text: str) -> int | None:
     """Returns the rating that a reply ends in: ``RATING: 2``, or ``{"rating": 2}``."""
-    return _whole(text, "RATING", *RATINGS)
+    return _whole(text, "RATING", *_RATINGS)
 
 
 def parse_intruder(text: str, n: int) -> int | None:

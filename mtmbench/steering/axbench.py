@@ -21,7 +21,7 @@ from mtmbench.judges.replies import parse_axbench_rating
 from mtmbench.judges.topic_questions import prompt_record
 from mtmbench.steering.table_rows import AspectMeans
 
-ASPECTS = ("concept", "instruction", "fluency")
+_ASPECTS = ("concept", "instruction", "fluency")
 _SHOWN = {
     "concept": ("topic", "text"),
     "instruction": ("opening", "text"),
@@ -79,7 +79,7 @@ class Ratings:
 
     def summary(self) -> dict[str, MeanScore]:
         """Returns the mean of every aspect and overall, with how many texts each is a mean of."""
-        known = {name: _known(self.scores, name) for name in (*ASPECTS, "overall")}
+        known = {name: _known(self.scores, name) for name in (*_ASPECTS, "overall")}
         return {name: {"mean": _mean(values), "n": len(values)} for name, values in known.items()}
 
 
@@ -112,7 +112,7 @@ async def rate_texts(asker: Asker, texts: Sequence[SteeredText]) -> Ratings:
         aspect: load_template(
             f"axbench_{aspect}", {"fence", *_SHOWN[aspect]}, {"text_characters": 100}
         )
-        for aspect in ASPECTS
+        for aspect in _ASPECTS
     }
     scores = await gather(
         [_rate(asker, templates, number, text) for number, text in enumerate(texts)]
@@ -133,7 +133,7 @@ async def _rate(
     asker: Asker, templates: dict[str, Template], number: int, text: SteeredText
 ) -> AspectScores:
     return AspectScores(
-        *await gather([_ask(asker, aspect, templates[aspect], number, text) for aspect in ASPECTS])
+        *await gather([_ask(asker, aspect, templates[aspect], number, text) for aspect in _ASPECTS])
     )
 
 

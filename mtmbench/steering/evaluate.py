@@ -91,27 +91,14 @@ def score_texts(
     texts, others = ([each.text for each in side] for side in (steered, unsteered))
     return TextScores(
         n=len(steered),
-        perplexity=generated_perplexity(lm, steered),
-        perplexity_baseline=generated_perplexity(lm, unsteered),
+        perplexity=_generated_perplexity(lm, steered),
+        perplexity_baseline=_generated_perplexity(lm, unsteered),
         distinct_2=_mean_distinct(texts, replicates),
         distinct_2_baseline=_mean_distinct(others, replicates),
         repetition=repetition(texts),
         drift=float(semantic_drift(texts, others, embed).mean()),
         mean_change=fmean(each.mean_change for each in steered),
     )
-
-
-def generated_perplexity(lm: CausalLM, texts: Sequence[Generation]) -> float | None:
-    """Returns the perplexity of generated tokens behind their prompts, under the unsteered model.
-
-    What stood in front of a prompt to name the topic is not read.
-    """
-    distinct_texts = {each.key: each for each in texts}
-    prompts = [each.prompt for each in distinct_texts.values()]
-    starts = [lm.begun(ids) for ids in lm.backbone.tokenise(prompts)]
-    new = [np.array(each.ids, np.int32) for each in distinct_texts.values()]
-    found = dict(zip(distinct_texts, log_likelihoods(lm, starts, new), strict=True))
-    return perplexity([found[each.key] for each in texts])
 
 
 def text_pairs(
@@ -248,6 +235,19 @@ def counts_as_steered(win_rate: float | None, ends: Mapping[str, float | None]) 
     """
     beaten = [ends.get(method) for method in BEATEN]
     return win_rate is not None and all(end is not None and win_rate > end for end in beaten)
+
+
+def _generated_perplexity(lm: CausalLM, texts: Sequence[Generation]) -> float | None:
+    """Returns the perplexity of generated tokens behind their prompts, under the unsteered model.
+
+    What stood in front of a prompt to name the topic is not read.
+    """
+    distinct_texts = {each.key: each for each in texts}
+    prompts = [each.prompt for each in distinct_texts.values()]
+    starts = [lm.begun(ids) for ids in lm.backbone.tokenise(prompts)]
+    new = [np.array(each.ids, np.int32) for each in distinct_texts.values()]
+    found = dict(zip(distinct_texts, log_likelihoods(lm, starts, new), strict=True))
+    return perplexity([found[each.key] for each in texts])
 
 
 def _mean_distinct(texts: Sequence[str], replicates: Sequence[int] | None) -> float | None:

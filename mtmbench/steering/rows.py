@@ -24,7 +24,6 @@ from mtmbench.core.records import (
     TextScoresIdentity,
     TextScoresPayload,
 )
-from mtmbench.judges.prompt import load_template
 from mtmbench.steering.axbench import SteeredText, mean_scores, rate_texts
 from mtmbench.steering.controls import (
     Condition,
@@ -55,12 +54,7 @@ from mtmbench.steering.likelihood import (
     topic_documents,
 )
 from mtmbench.steering.prompts import load_prompts
-from mtmbench.steering.relevance import (
-    PLACEHOLDERS,
-    PROMPT,
-    SETTINGS,
-    compare_texts,
-)
+from mtmbench.steering.relevance import compare_texts, relevance_prompt
 from mtmbench.steering.table_rows import AspectMeans, ChosenRow, ConditionRow, ExperimentRow
 from mtmbench.steering.units import (
     Reference,
@@ -72,7 +66,7 @@ from mtmbench.steering.units import (
 from mtmbench.steering.vector import SteeringVector, topic_vector
 from mtmbench.steering.win_rate import WinRate
 
-STEERING_VERSION = 1
+_STEERING_VERSION = 1
 """Raised whenever the same texts may give another row."""
 
 
@@ -271,7 +265,7 @@ class _Rows:
         """Returns the scores of texts from their record, which is made once."""
         experiment = self.experiment
         identity: TextScoresIdentity = {
-            "steering_version": STEERING_VERSION,
+            "steering_version": _STEERING_VERSION,
             **experiment.lm.backbone.describe(),
             "texts": [each.key for each in made.texts],
             "plain": [each.key for each in made.plain],
@@ -302,7 +296,7 @@ class _Rows:
         if documents is None:
             return {}
         place: DeltaLPlace = {
-            "steering_version": STEERING_VERSION,
+            "steering_version": _STEERING_VERSION,
             **experiment.lm.backbone.describe(),
             "corpus": experiment.corpus.revision,
             "on": documents.on,
@@ -339,8 +333,8 @@ class _Rows:
         identity: ComparisonIdentity = {
             "judge": judge,
             **asker.identity,
-            "prompt": load_template(PROMPT, PLACEHOLDERS, SETTINGS).hash if llm else None,
-            "steering_version": STEERING_VERSION,
+            "prompt": relevance_prompt().hash if llm else None,
+            "steering_version": _STEERING_VERSION,
             "corpus": experiment.corpus.revision,
             "result": experiment.result.revision,
             "topic": topic,

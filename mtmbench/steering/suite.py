@@ -34,7 +34,7 @@ from mtmbench.steering.table import write_table
 from mtmbench.steering.table_rows import SteeringRow
 from mtmbench.steering.weights import with_frequencies
 
-STORE = "steering"
+_STORE = "steering"
 """Folder below the run's that holds texts and verdicts; a run's own records stay as they are."""
 
 
@@ -116,14 +116,14 @@ def experiments(
     plan = make_plan(steered, data_dir=data_dir, plugins=plugins)
     cells = _cells(plan, spec)
     source, lm = _language_model(steered.features)
-    place = folder if spec.features is None else folder / STORE
+    place = folder if spec.features is None else folder / _STORE
     workspace = Workspace(WorkspaceSpec(steered, plan.specs, place, plan.data_dir, plan.plugins))
     names = [*spec.judges, *([] if spec.axbench is None else [spec.axbench])]
     paid = any(JUDGES.get(load_judge_card(name).client).is_llm for name in names)
     with (
-        RunStore(folder / STORE) as store,
-        Panel(folder / STORE / LEDGER if paid else None, budget=budget) as panel,
-        one_thread(),
+        RunStore(folder / _STORE) as store,
+        Panel(folder / _STORE / LEDGER if paid else None, budget=budget) as panel,
+        _one_thread(),
     ):
         for cell in cells:
             if spec.features is not None:
@@ -166,7 +166,7 @@ def _export(cell: FitCell, experiment: Experiment, folder: Path) -> list[Path]:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def _one_thread() -> Iterator[None]:
     """Runs torch on one thread: two of them wait for each other on cores that others use too."""
     import torch
 

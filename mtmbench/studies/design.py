@@ -9,25 +9,23 @@ from typing import Any
 
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.features.base import FeatureSource
+from mtmbench.features.labels import PAPER_CLASSES
 from mtmbench.studies.rows import Setting
 
 MakeSource = Callable[[Mapping[str, Setting]], FeatureSource]
 """Makes a feature source with further settings, by name."""
 
-QUANTILES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+_QUANTILES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """Threshold levels of the study, among a feature's non-zero activations."""
 
-PAPER_CLASSES = ("formatting", "grammar", "mathematics", "programming", "stop words")
-"""Label classes that the paper's filter drops."""
-
-MIN_LABEL_SCORE = 0.6
+_MIN_LABEL_SCORE = 0.6
 """What the label-score filter asks for when the source's default has it off; chance is 0.5."""
 
 _FILTERS: Mapping[str, tuple[str, Any]] = {
     "max_doc_share": ("document-share", 0.9),
     "max_density_multiple": ("density", 2.7),
     "drop_label_classes": ("label-classes", list(PAPER_CLASSES)),
-    "min_label_score": ("label-score", MIN_LABEL_SCORE),
+    "min_label_score": ("label-score", _MIN_LABEL_SCORE),
 }
 """Filter by field of a feature setting: its name, and its value where the source has it off."""
 
@@ -119,7 +117,7 @@ def _threshold(make_source: MakeSource) -> Design:
             baseline=level == default,
             default=level == default,
         )
-        for level in sorted({*QUANTILES, default})
+        for level in sorted({*_QUANTILES, default})
     )
     return Design(
         "threshold",

@@ -92,7 +92,7 @@ def run_feature_study(
     spec = _spec(source, overrides or {})
     origin = _source(spec)
     loaded = load_corpus(corpus, data_dir=data_dir)
-    cases, n_documents = feature_cases(loaded, origin, spec, setting, documents, seed)
+    cases, n_documents = _feature_cases(loaded, origin, spec, setting, documents, seed)
     folder = out or Path("runs") / "studies" / f"features-{loaded.name}"
     to_mark = folder / _TO_MARK
     if marks is None or marks.resolve() != to_mark.resolve():
@@ -105,37 +105,6 @@ def run_feature_study(
     study = _study(loaded, spec, origin.describe(setting), setting, seed, n_documents, cases, found)
     files = write_files(folder, _pages(study, to_mark))
     return FeatureStudy(folder, study, (to_mark, *files))
-
-
-def feature_cases(
-    corpus: Corpus,
-    source: LocatingSource,
-    spec: FeatureSpec,
-    setting: str,
-    documents: int,
-    seed: int,
-) -> tuple[list[Case], int]:
-    """Returns the cases of sampled documents in their order, and how many documents there are.
-
-    A document's features are ranked by their count times the log of documents over document
-    frequency; a document without features is sampled like any other and gives no case.
-    """
-    from mtmbench.matches.schedule import sample_documents
-
-    rows = sample_documents(corpus, documents, seed)
-    found = source.top_activations(
-        corpus, rows, setting=setting, max_tokens=spec.max_tokens, n_features=_N_FEATURES,
-        n_contexts=CONTEXTS_SHOWN,
-    )  # fmt: skip
-    cases = [
-        Case(
-            row, corpus.doc_ids[row], corpus.texts[row], rank, top.feature, top.label, top.count,
-            top.contexts,
-        )
-        for row, features in zip(rows, found, strict=True)
-        for rank, top in enumerate(features, start=1)
-    ]  # fmt: skip
-    return cases, len(rows)
 
 
 def _spec(source: str, overrides: Mapping[str, object]) -> FeatureSpec:
@@ -325,3 +294,34 @@ def share_of_yes(
     rate = resampled_share(yes, total, seed=seed, n_bootstrap=n_bootstrap)
     reason = "nothing is marked yes or no" if rate.value is None else rate.reason
     return Share(rate.value, rate.lo, rate.hi, int(yes.sum()), rate.n, len(documents), reason)
+
+
+def _feature_cases(
+    corpus: Corpus,
+    source: LocatingSource,
+    spec: FeatureSpec,
+    setting: str,
+    documents: int,
+    seed: int,
+) -> tuple[list[Case], int]:
+    """Returns the cases of sampled documents in their order, and how many documents there are.
+
+    A document's features are ranked by their count times the log of documents over document
+    frequency; a document without features is sampled like any other and gives no case.
+    """
+    from mtmbench.matches.schedule import sample_documents
+
+    rows = sample_documents(corpus, documents, seed)
+    found = source.top_activations(
+        corpus, rows, setting=setting, max_tokens=spec.max_tokens, n_features=_N_FEATURES,
+        n_contexts=CONTEXTS_SHOWN,
+    )  # fmt: skip
+    cases = [
+        Case(
+            row, corpus.doc_ids[row], corpus.texts[row], rank, top.feature, top.label, top.count,
+            top.contexts,
+        )
+        for row, features in zip(rows, found, strict=True)
+        for rank, top in enumerate(features, start=1)
+    ]  # fmt: skip
+    return cases, len(rows)

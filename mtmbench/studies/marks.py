@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MARK_VALUES = (*MATCHES, "unparsed", "refused")
 """What a case may be marked; a person writes one of the first three."""
 
-PROMPT = "feature_match"
+_PROMPT = "feature_match"
 
 _COLUMNS = ("doc_id", "rank", "feature", "label", "count", "matches")
 _EXCERPT = 1500
@@ -131,7 +131,7 @@ def judge_cases(
     from mtmbench.judges.prompt import load_template
     from mtmbench.judges.topic_questions import prompt_record
 
-    template = load_template(PROMPT, _PLACEHOLDERS, _SETTINGS)
+    template = load_template(_PROMPT, _PLACEHOLDERS, _SETTINGS)
     with Panel(answers, budget=budget) as panel:
         asker = panel.seat(judge)
         if not asker.client.is_llm:

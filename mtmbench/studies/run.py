@@ -13,18 +13,18 @@ from mtmbench.core.tables import write_files
 from mtmbench.features.base import FeatureSource
 from mtmbench.features.registry import FEATURES
 from mtmbench.metrics.registry import METRICS
-from mtmbench.run.harness import Progress, RunOutcome, run_suite
+from mtmbench.run.harness import RunOutcome, RunProgress, run_suite
 from mtmbench.run.plan import Plan, make_plan
 from mtmbench.studies.design import STUDY_METRICS, Design, MakeSource, make_design
 from mtmbench.studies.firings import count_firings
 from mtmbench.studies.rows import Setting, SettingStudy
 from mtmbench.studies.tables import study_json
 
-DEFAULT_CORPORA = ("20ng", "bills")
-DEFAULT_MODELS = ("mlda", "metm")
-DEFAULT_REFERENCE = "lda"
-DEFAULT_SEEDS = 5
-MAX_TOKENS = 512
+_DEFAULT_CORPORA = ("20ng", "bills")
+_DEFAULT_MODELS = ("mlda", "metm")
+_DEFAULT_REFERENCE = "lda"
+_DEFAULT_SEEDS = 5
+_MAX_TOKENS = 512
 """Tokens to which documents are cut, as in the committed boards; overridden like any key."""
 
 
@@ -50,16 +50,16 @@ def run_study(
     corpora: Sequence[str] = (),
     *,
     source: str = "minilm",
-    models: Sequence[str] = DEFAULT_MODELS,
-    reference: str | None = DEFAULT_REFERENCE,
-    seeds: int = DEFAULT_SEEDS,
+    models: Sequence[str] = _DEFAULT_MODELS,
+    reference: str | None = _DEFAULT_REFERENCE,
+    seeds: int = _DEFAULT_SEEDS,
     k: KSpec = "labels",
     out: Path | None = None,
     overrides: Mapping[str, object] | None = None,
     data_dir: Path | None = None,
     plugins: Sequence[str] = (),
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: RunProgress | None = None,
 ) -> StudyOutcome:
     """Plays what is left of a study and writes its table, its plot and its findings.
 
@@ -120,13 +120,13 @@ def _suite(
     players = [*models, *([] if reference in (None, *models) else [reference])]
     data: dict[str, object] = {
         "name": f"study-{name}",
-        "corpora": list(corpora or DEFAULT_CORPORA),
+        "corpora": list(corpora or _DEFAULT_CORPORA),
         "models": players,
         "k": [k],
         "seeds": list(range(seeds)),
         "metrics": [metric.name for metric in STUDY_METRICS],
         "words": {"min_df": 5},
-        "features": {"source": source, "max_tokens": MAX_TOKENS},
+        "features": {"source": source, "max_tokens": _MAX_TOKENS},
     }
     for key, value in (overrides or {}).items():
         set_dotted(data, key, value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,9 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.records import SCHEMA_VERSION
 from mtmbench.core.serialise import rounded
 from mtmbench.core.tables import rounded_row, write_files
-from mtmbench.run.harness import Progress, run_suite
+from mtmbench.run.harness import RunProgress, run_suite
 from mtmbench.stats.intervals import mean_interval
 from mtmbench.stats.paired import paired_difference
-from mtmbench.steering.generate import Progress as TextProgress
 from mtmbench.steering.rows import experiment_rows
 from mtmbench.steering.suite import experiments
 from mtmbench.steering.summary import strength_text, summary_rows, topic_rows
@@ -64,8 +63,8 @@ def run_steering_study(
     data_dir: Path | None = None,
     plugins: Sequence[str] = (),
     workers: int | None = None,
-    progress: Progress | None = None,
-    text_progress: TextProgress | None = None,
+    progress: RunProgress | None = None,
+    text_progress: Callable[[int, int], None] | None = None,
     budget: float | None = None,
 ) -> SteeringStudy:
     """Steers by every model's topics and writes relevance, perplexity and drift against λ.
