@@ -217,6 +217,7 @@ class Workspace:
                 for k, items in enumerate(result.top_labels(_TOPIC_ITEMS))
             ],
         }
+        # A record holds the parameters as the fit resolved them.
         return replace(cell, params=result.params).record("ok", values, self._versions)
 
     def _consult(self, undo: ExitStack) -> Consult:

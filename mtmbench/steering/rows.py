@@ -7,24 +7,13 @@ much as the topic does at the chosen λ, or at the weakest λ where none leaves 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
-from functools import cache, cached_property
-from itertools import islice
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.records import (
-    ComparisonIdentity,
-    ComparisonPayload,
-    DeltaLIdentity,
-    DeltaLPayload,
-    DeltaLPlace,
-    TextScoresIdentity,
-    TextScoresPayload,
-)
-from mtmbench.steering.axbench import SteeredText, mean_scores, rate_texts
+from mtmbench.steering.axbench import mean_scores
 from mtmbench.steering.controls import (
     Condition,
     control_vectors,
@@ -35,26 +24,16 @@ from mtmbench.steering.controls import (
 )
 from mtmbench.steering.evaluate import (
     BEATEN,
-    TextScores,
     choose_lambda,
     counts_as_steered,
     halves,
-    relevance,
-    score_texts,
     table_row,
-    text_pairs,
 )
 from mtmbench.steering.experiment import Experiment, Made, largest_topics
 from mtmbench.steering.generate import Job, Sampling, generate
 from mtmbench.steering.hook import Push
-from mtmbench.steering.likelihood import (
-    NoContrastError,
-    TopicDocuments,
-    delta_l,
-    topic_documents,
-)
+from mtmbench.steering.measures import Measures
 from mtmbench.steering.prompts import load_prompts
-from mtmbench.steering.relevance import compare_texts, relevance_prompt
 from mtmbench.steering.table_rows import AspectMeans, ChosenRow, ConditionRow, ExperimentRow
 from mtmbench.steering.units import (
     Reference,
@@ -64,10 +43,6 @@ from mtmbench.steering.units import (
     strength,
 )
 from mtmbench.steering.vector import SteeringVector, topic_vector
-from mtmbench.steering.win_rate import WinRate
-
-_STEERING_VERSION = 1
-"""Raised whenever the same texts may give another row."""
 
 
 def experiment_rows(experiment: Experiment) -> list[ExperimentRow]:
@@ -114,7 +89,7 @@ class _Rows:
         self.first, self.second = halves(prompts, self.spec.seed)
         self.hook_point = str(experiment.result.items.source.get("hook_point"))
         self.topics = largest_topics(experiment.result, self.spec.topics)
-        self.scores = cache(self._scores)
+        self.measures = Measures(experiment)
 
     def rows(self) -> list[ExperimentRow]:
         """Returns the rows of every topic and judge."""
@@ -127,9 +102,9 @@ class _Rows:
         rows: list[ExperimentRow] = []
         for topic in self.topics:
             scored = {level: made[1] for level, made in sorted(tried[topic].items())}
-            gains = self._delta_l([*scored.values(), *controls[topic]])
+            gains = self.measures.delta_l([*scored.values(), *controls[topic]])
             own = [made for level, made in scored.items() if level == chosen[topic]]
-            ratings = self._ratings([*own, *controls[topic]])
+            ratings = self.measures.ratings([*own, *controls[topic]])
             for judge in self.experiment.judges:
                 grid: list[ChosenRow] = [
                     {**self._row(made, judge, gains, ratings), "chosen": level == chosen[topic]}
@@ -178,7 +153,7 @@ class _Rows:
         judge = next(iter(self.experiment.judges))
         return choose_lambda(
             {
-                level: (self._rate(made[0], judge), self.scores(made[0]))
+                level: (self.measures.win_rate(made[0], judge), self.measures.scores(made[0]))
                 for level, made in tried.items()
             }
         )
@@ -213,18 +188,9 @@ class _Rows:
             found[made.conditions[0].topic].append(made)
         return found
 
-    def _documents(self, topic: int) -> TopicDocuments | None:
-        """None where every document, or none, has a share of the topic."""
-        try:
-            return topic_documents(
-                self.experiment.result, topic, n=self.spec.documents, seed=self.spec.seed
-            )
-        except NoContrastError:
-            return None
-
     def _difference(self, topic: int) -> SteeringVector | None:
         """Of the documents that Δℓ is measured on, which is in this control's favour."""
-        documents = self._documents(topic)
+        documents = self.measures.documents(topic)
         if documents is None:
             return None
         return difference_of_means(
@@ -261,122 +227,6 @@ class _Rows:
             start = end
         return made
 
-    def _scores(self, made: Made) -> TextScores:
-        """Returns the scores of texts from their record, which is made once."""
-        experiment = self.experiment
-        identity: TextScoresIdentity = {
-            "steering_version": _STEERING_VERSION,
-            **experiment.lm.backbone.describe(),
-            "texts": [each.key for each in made.texts],
-            "plain": [each.key for each in made.plain],
-            "replicates": made.replicates,
-        }
-
-        def score(_: list[Made]) -> Iterator[TextScoresPayload]:
-            found = score_texts(
-                experiment.lm, made.texts, made.plain, experiment.embed, made.replicates
-            )
-            yield {**identity, "scores": asdict(found)}
-
-        held = experiment.store.memo("steer", {made: identity}, score, tag="text scores")
-        return TextScores(**held[made]["scores"])
-
-    def _delta_l(self, several: Sequence[Made]) -> dict[Condition, float]:
-        """Returns Δℓ of a topic's single directions, from their records or measured now.
-
-        The several directions of a control would take as many passes each, and have none.
-        """
-        experiment, spec = self.experiment, self.spec
-        pushes: dict[Condition, Push] = {}
-        for made in several:
-            condition = made.conditions[0]
-            if len(made.conditions) == 1 and condition.push is not None:
-                pushes[condition] = condition.push
-        documents = self._documents(several[0].conditions[0].topic)
-        if documents is None:
-            return {}
-        place: DeltaLPlace = {
-            "steering_version": _STEERING_VERSION,
-            **experiment.lm.backbone.describe(),
-            "corpus": experiment.corpus.revision,
-            "on": documents.on,
-            "off": documents.off,
-            "mode": spec.mode,
-            "max_tokens": spec.document_tokens,
-        }
-        wanted: dict[Condition, DeltaLIdentity] = {
-            condition: {**place, "vector": push.vector.revision, "strength": push.strength}
-            for condition, push in pushes.items()
-        }
-
-        def measure(missing: list[Condition]) -> Iterator[DeltaLPayload]:
-            found = delta_l(
-                experiment.lm, experiment.corpus, documents, [[pushes[c]] for c in missing],
-                mode=spec.mode, max_tokens=spec.document_tokens,
-            )  # fmt: skip
-            for condition, each in zip(missing, found, strict=True):
-                yield {
-                    **wanted[condition], "condition": condition.describe(), "value": each.value,
-                    "lo": each.lo, "hi": each.hi,
-                }  # fmt: skip
-
-        held = experiment.store.memo("steer", wanted, measure, tag="delta_l")
-        return {condition: payload["value"] for condition, payload in held.items()}
-
-    def _rate(self, made: Made, judge: str) -> WinRate:
-        """Returns the win rate from the judge's record of these texts, which is made once."""
-        experiment, asker = self.experiment, self.experiment.judges[judge]
-        topic = made.conditions[0].topic
-        pairs, prompts = text_pairs(made.texts, made.plain)
-        described = experiment.description(topic)
-        llm = asker.client.is_llm
-        identity: ComparisonIdentity = {
-            "judge": judge,
-            **asker.identity,
-            "prompt": relevance_prompt().hash if llm else None,
-            "steering_version": _STEERING_VERSION,
-            "corpus": experiment.corpus.revision,
-            "result": experiment.result.revision,
-            "topic": topic,
-            "description": described,
-            "texts": [each.key for each in made.texts],
-            "plain": [each.key for each in made.plain],
-        }
-
-        def compare(_: list[Made]) -> Iterator[ComparisonPayload]:
-            outcome = experiment.panel.run(
-                compare_texts(
-                    asker, experiment.corpus, experiment.result, topic, pairs,
-                    description=described,
-                )
-            )  # fmt: skip
-            yield {
-                **identity,
-                "conditions": [condition.describe() for condition in made.conditions],
-                "strength": None if made.strength is None else made.strength.describe(),
-                **outcome.values(),
-            }
-
-        said = experiment.store.memo("steer", {made: identity}, compare, tag="steer")[made]
-        return relevance(
-            said["forward"], said["backward"], prompts, made.replicates, seed=self.spec.seed
-        )
-
-    def _ratings(self, several: Sequence[Made]) -> dict[Made, AspectMeans]:
-        """Returns the mean AxBench scores of the texts of each, where there is a rater."""
-        rater = self.experiment.rater
-        if rater is None:
-            return {}
-        texts = [
-            SteeredText(
-                self.experiment.description(made.conditions[0].topic), each.prompt, each.text
-            )
-            for made in several
-            for each in made.texts
-        ]
-        scores = iter(self.experiment.panel.run(rate_texts(rater, texts)).scores)
-        return {made: mean_scores(list(islice(scores, len(made.texts)))) for made in several}
-
     def _row(
         self,
         made: Made,
@@ -388,7 +238,7 @@ class _Rows:
         row = table_row(
             corpus=self.experiment.corpus.name, model=self.experiment.name, topic=condition.topic,
             method=condition.method, strength=made.strength, judge=judge,
-            rate=self._rate(made, judge), scores=self.scores(made),
+            rate=self.measures.win_rate(made, judge), scores=self.measures.scores(made),
             delta_l=gains.get(condition) if len(made.conditions) == 1 else None,
         )  # fmt: skip
         changes = [each.expected_change for each in made.conditions]

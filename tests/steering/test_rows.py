@@ -150,7 +150,7 @@ def test_the_experiment(experiment, monkeypatch):
     # The same again makes no text, asks nothing, and finds the same.
     asked = experiment.judges["counting"].client.asked
     monkeypatch.setattr("mtmbench.steering.generate.sample_batch", None)
-    monkeypatch.setattr(module, "delta_l", None)
+    monkeypatch.setattr("mtmbench.steering.measures.delta_l", None)
     assert experiment_rows(experiment) == rows
     assert experiment.judges["counting"].client.asked == asked
 
