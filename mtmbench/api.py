@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mtmbench.boards.rows import BoardTables
     from mtmbench.models.base import TopicModel
-    from mtmbench.run.ray.pool import RayOptions
+    from mtmbench.engine.ray.pool import RayOptions
 
 __all__ = ["Board", "load_corpus", "model", "run", "score", "views"]
 
@@ -124,7 +124,7 @@ def run(
         workers: processes; None takes every core, 0 plays in this process.
         data_dir: folder of local corpora.
         plugins: files or modules that register more models, metrics or judges.
-        executor: a :class:`~mtmbench.run.ray.pool.RayOptions` plays on that cluster; None plays
+        executor: a :class:`~mtmbench.engine.ray.pool.RayOptions` plays on that cluster; None plays
             on this machine.
         budget: what language models' answers in this folder may cost altogether.
 
@@ -134,7 +134,7 @@ def run(
     """
     import json
 
-    from mtmbench.run.harness import run_suite
+    from mtmbench.engine.harness import run_suite
 
     resolved = suite if isinstance(suite, Suite) else load_suite(str(suite), overrides)
     if models is not None:

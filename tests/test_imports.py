@@ -13,7 +13,7 @@ HEAVY = (
     "sentence_transformers", "bertopic", "umap", "ray", "openai", "datasets",
 )  # fmt: skip
 OF_MODELS_AND_METRICS = (
-    "mtmbench.models.", "mtmbench.metrics.", "mtmbench.testing", "mtmbench.run.estimate",
+    "mtmbench.models.", "mtmbench.metrics.", "mtmbench.testing", "mtmbench.engine.estimate",
     "mtmbench.steering.suite", "mtmbench.steering.weights", "mtmbench.studies.steering",
     "mtmbench.embedded.training.muon",
 )  # fmt: skip

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
 
-    from mtmbench.run.harness import RunOutcome
+    from mtmbench.engine.harness import RunOutcome
 
 MOST_ERRORS = 20
 """Errors of a run that are printed; the rest stand in its records."""

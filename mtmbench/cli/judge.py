@@ -24,7 +24,7 @@ def judge(
 
     The run's suite.toml then names the judge too, so that `mtmbench run` would play the same.
     """
-    from mtmbench.run.add_judge import with_judge
+    from mtmbench.engine.add_judge import with_judge
 
     folder, resolved = with_judge(suite, judge, out)
     play_suite(

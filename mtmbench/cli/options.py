@@ -12,7 +12,7 @@ from mtmbench.core.errors import InputError
 
 if TYPE_CHECKING:
     from mtmbench.core.cards import Suite
-    from mtmbench.run.ray.pool import RayOptions
+    from mtmbench.engine.ray.pool import RayOptions
 
 EXIT_ERRORS = 1
 EXIT_USAGE = 2
@@ -114,7 +114,7 @@ def resolve_executor(
         InputError: options of Ray's were given without it.
     """
     if executor is ExecutorName.ray:
-        from mtmbench.run.ray.pool import RayOptions
+        from mtmbench.engine.ray.pool import RayOptions
 
         return RayOptions(address, actor_cores or 1, actor_gpus or 0.0)
     if (address, actor_cores, actor_gpus) != (None, None, None):

@@ -16,7 +16,7 @@ from mtmbench.cli.options import (
 from mtmbench.core.errors import InputError
 
 if TYPE_CHECKING:
-    from mtmbench.run.plan import Plan
+    from mtmbench.engine.plan import Plan
 
 _PAYS_BELOW = 0.8
 """An adaptive schedule pays where all documents know differences to within this share of the
@@ -37,7 +37,7 @@ def plan(
     ] = 0.0,
 ) -> None:
     """Says what a suite would play: cells, matches, judge calls, tokens, cost. Plays nothing."""
-    from mtmbench.run.plan import make_plan
+    from mtmbench.engine.plan import make_plan
 
     made = make_plan(
         resolve_suite(suite, overrides, models), data_dir=data_dir, plugins=plugin or []
@@ -68,7 +68,7 @@ def print_cells(plan: "Plan") -> None:
 def print_estimates(plan: "Plan") -> None:
     """Prints what a plan's judges would be asked, and what that would cost."""
     from mtmbench.boards.spending import cost_text
-    from mtmbench.run.estimate import ESTIMATED, estimates, total
+    from mtmbench.engine.estimate import ESTIMATED, estimates, total
 
     rows = list(estimates(plan))
     if not rows:

@@ -38,7 +38,7 @@ from mtmbench.cli.options import (
 if TYPE_CHECKING:
     from mtmbench.boards.rows import BoardTables, LeagueRow
     from mtmbench.core.cards import Suite
-    from mtmbench.run.harness import RunOutcome
+    from mtmbench.engine.harness import RunOutcome
 
 _FILES = ("index.html", "board.md", "board.csv", "board.json", "records.jsonl")
 
@@ -98,17 +98,17 @@ def play_suite(
         data_dir: folder of local corpora.
         plugins: files or modules that register more.
         batch: hand the questions of matches to a Batch API; says first what is asked at once.
-        options: more of :func:`mtmbench.run.harness.run_suite`'s.
+        options: more of :func:`mtmbench.engine.harness.run_suite`'s.
 
     Raises:
         typer.Exit: cells failed, or Ctrl-C ended it.
     """
-    from mtmbench.run.harness import run_suite
+    from mtmbench.engine.harness import run_suite
 
     plan = None
     if batch:
-        from mtmbench.run.estimate import batch_notice
-        from mtmbench.run.plan import make_plan
+        from mtmbench.engine.estimate import batch_notice
+        from mtmbench.engine.plan import make_plan
 
         plan = make_plan(suite, data_dir=data_dir, plugins=plugins)
         typer.echo(batch_notice(plan))

@@ -23,8 +23,8 @@ from mtmbench.judges.panel import Panel
 from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.metrics.projected import projected_words
 from mtmbench.models.registry import MODELS
-from mtmbench.run.plan import Plan, make_plan
-from mtmbench.run.workspace import Workspace, WorkspaceSpec, result_path
+from mtmbench.engine.plan import Plan, make_plan
+from mtmbench.engine.workspace import Workspace, WorkspaceSpec, result_path
 from mtmbench.steering.experiment import Experiment
 from mtmbench.steering.generate import Progress
 from mtmbench.steering.gguf_file import export_gguf

@@ -13,8 +13,8 @@ from mtmbench.core.tables import write_files
 from mtmbench.features.base import FeatureSource
 from mtmbench.features.registry import FEATURES
 from mtmbench.metrics.registry import METRICS
-from mtmbench.run.harness import RunOutcome, RunProgress, run_suite
-from mtmbench.run.plan import Plan, make_plan
+from mtmbench.engine.harness import RunOutcome, RunProgress, run_suite
+from mtmbench.engine.plan import Plan, make_plan
 from mtmbench.studies.design import STUDY_METRICS, Design, MakeSource, make_design
 from mtmbench.studies.firings import count_firings
 from mtmbench.studies.rows import Setting, SettingStudy
@@ -63,7 +63,7 @@ def run_study(
 ) -> StudyOutcome:
     """Plays what is left of a study and writes its table, its plot and its findings.
 
-    Everything goes through :func:`~mtmbench.run.harness.run_suite`: interrupted, the same call goes
+    Everything goes through :func:`~mtmbench.engine.harness.run_suite`: interrupted, the same call goes
     on where it stopped, and the files depend on the records alone.
 
     Args:

@@ -13,7 +13,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.records import SCHEMA_VERSION
 from mtmbench.core.serialise import rounded
 from mtmbench.core.tables import rounded_row, write_files
-from mtmbench.run.harness import RunProgress, run_suite
+from mtmbench.engine.harness import RunProgress, run_suite
 from mtmbench.stats.intervals import mean_interval
 from mtmbench.stats.paired import paired_difference
 from mtmbench.steering.rows import experiment_rows

@@ -12,7 +12,7 @@ from mtmbench.core.records import (
     of_kind,
 )
 from mtmbench.core.serialise import rounded
-from mtmbench.run.plan import Plan
+from mtmbench.engine.plan import Plan
 from mtmbench.stats.intervals import mean_interval
 from mtmbench.stats.paired import NO_SPREAD, Paired, holm, paired_difference
 from mtmbench.studies.design import STUDY_METRICS, Design, Point

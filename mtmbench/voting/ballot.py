@@ -18,9 +18,9 @@ from mtmbench.judges.prompt import cut_at_sentence, load_prompt
 from mtmbench.judges.replies import Decision
 from mtmbench.matches.match import questions
 from mtmbench.matches.rewrites import rewrites_path
-from mtmbench.run.exhibits import NothingToShowError
-from mtmbench.run.plan import Plan, make_plan
-from mtmbench.run.workspace import Workspace, WorkspaceSpec, result_path
+from mtmbench.engine.exhibits import NothingToShowError
+from mtmbench.engine.plan import Plan, make_plan
+from mtmbench.engine.workspace import Workspace, WorkspaceSpec, result_path
 
 CHECK_EVERY = 12
 """One question in so many is an attention check."""

@@ -23,7 +23,7 @@ from support.chat_server import ChatServer
 from support.readers import MODELS, lay_out_two_cards
 
 from mtmbench.core.card_files import load_suite
-from mtmbench.run.harness import run_suite
+from mtmbench.engine.harness import run_suite
 
 N_BOARDS = 4
 """Two judges, two representations."""

@@ -19,7 +19,7 @@ from mtmbench.core.cards import Suite, read_card
 from mtmbench.core.records import Record
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.store import read_records
-from mtmbench.run.plan import Plan, make_plan
+from mtmbench.engine.plan import Plan, make_plan
 from mtmbench.steering.suite import table_notes
 from mtmbench.steering.table import steering_files
 from mtmbench.studies.design import make_design

@@ -12,7 +12,7 @@ from support.killing import PLUGIN, lay_out
 
 from mtmbench.cli.app import main
 from mtmbench.core.card_files import load_suite
-from mtmbench.run.harness import run_suite
+from mtmbench.engine.harness import run_suite
 
 
 @pytest.fixture

@@ -80,8 +80,8 @@ def test_a_folder_in_use_has_an_exit_status_of_its_own(call: Call, played: list[
 @pytest.mark.parametrize(
     ("works", "command"),
     [
-        ("run.harness.run_suite", ["run", "suite.toml"]),
-        ("run.harness.run_suite", ["judge", "out", "--judge", "lexical"]),
+        ("engine.harness.run_suite", ["run", "suite.toml"]),
+        ("engine.harness.run_suite", ["judge", "out", "--judge", "lexical"]),
         ("labelling.label_folder.label_folder", ["label", "folder"]),
         ("steering.suite.steer_suite", ["steer", "suite.toml"]),
         ("validation.run.validate", ["validate", "lexical"]),

@@ -12,7 +12,7 @@ from support.commands import AS_TYPED, Call, cells
 from mtmbench.cli.plan import print_adaptive, print_cells, print_power
 from mtmbench.core.cards import Suite, parse_card
 from mtmbench.core.errors import InputError
-from mtmbench.run.plan import Plan, make_plan
+from mtmbench.engine.plan import Plan, make_plan
 from mtmbench.stats.power import detectable_difference
 
 

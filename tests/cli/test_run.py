@@ -9,7 +9,7 @@ import pytest
 from support.commands import AS_TYPED, Call, cells
 
 from mtmbench.cli.run import print_outcome
-from mtmbench.run.harness import RunOutcome
+from mtmbench.engine.harness import RunOutcome
 
 FILES = ("index.html", "board.md", "board.csv", "board.json", "records.jsonl")
 
@@ -86,7 +86,7 @@ def test_cells_that_fail_give_the_exit_status(
     call: Call, played: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed = RunOutcome(Path("out"), 8, 0, (("drawn on tiny", "[/x]"),))
-    monkeypatch.setattr("mtmbench.run.harness.run_suite", lambda *_, **__: failed)
+    monkeypatch.setattr("mtmbench.engine.harness.run_suite", lambda *_, **__: failed)
     code, out, _ = call("run", "suite.toml", "--out", "out", *played)
     assert code == 1
     assert "error: drawn on tiny: [/x]\n" in out

@@ -9,7 +9,7 @@ import pytest
 from support.commands import AS_TYPED, Call
 
 from mtmbench.cli.study import print_study
-from mtmbench.run.harness import RunOutcome
+from mtmbench.engine.harness import RunOutcome
 from mtmbench.studies.run import StudyOutcome
 
 

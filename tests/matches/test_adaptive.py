@@ -17,8 +17,8 @@ from mtmbench.core.store import RunInfo, RunStore, read_records
 from mtmbench.core.types import Corpus
 from mtmbench.matches.adaptive import cells_to_play, document_blocks
 from mtmbench.matches.schedule import sample_documents
-from mtmbench.run.harness import run_suite
-from mtmbench.run.plan import make_plan
+from mtmbench.engine.harness import run_suite
+from mtmbench.engine.plan import make_plan
 
 
 def suite_of(folder: Path, **judging: Any) -> Suite:

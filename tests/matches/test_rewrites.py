@@ -26,8 +26,8 @@ from mtmbench.core.records import (
 from mtmbench.core.store import read_records
 from mtmbench.judges.registry import JUDGES
 from mtmbench.matches.rewrites import read_rewrites, rewrites_path
-from mtmbench.run.harness import RunOutcome, run_suite
-from mtmbench.run.plan import make_plan
+from mtmbench.engine.harness import RunOutcome, run_suite
+from mtmbench.engine.plan import make_plan
 
 PLUGINS = [
     str(SUPPORT / "fast_plugin.py"),

@@ -20,7 +20,7 @@ from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.intrusion import Intrusion, intrusion_sets
 from mtmbench.metrics.judged import NO_JUDGE
 from mtmbench.metrics.rating import Rating
-from mtmbench.run.plan import make_plan
+from mtmbench.engine.plan import make_plan
 from mtmbench.testing.planted import planted_context, planted_result
 from mtmbench.testing.topic_judge import PLANTED_JUDGE
 

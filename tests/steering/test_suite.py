@@ -16,7 +16,7 @@ from mtmbench.core.store import RunStore, read_records
 from mtmbench.features.sae.sae import save_sae
 from mtmbench.judges.base import Completion, JudgeClient
 from mtmbench.judges.registry import register_judge
-from mtmbench.run.harness import run_suite
+from mtmbench.engine.harness import run_suite
 from mtmbench.steering.gguf_file import read_gguf
 from mtmbench.steering.suite import steer_suite
 from mtmbench.studies.steering import run_steering_study
@@ -168,7 +168,7 @@ def test_a_table_with_features_of_its_own(data, tmp_path, monkeypatch):
     # The same again fits nothing; topics that are lost are fitted anew.
     before = (folder / "steering.json").read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr("mtmbench.run.workspace.Workspace._fit", None)
+        patch.setattr("mtmbench.engine.workspace.Workspace._fit", None)
         steer_suite(suite, folder)
     for file in (folder / "steering" / "results").iterdir():
         file.unlink()

@@ -25,7 +25,7 @@ from mtmbench.features.sae.backbone import ActivationBatch, Backbone, length_bat
 from mtmbench.features.sae.sae import SAE
 from mtmbench.features.sae.sae_folder import SAEFolder, plain_folder
 from mtmbench.features.sae.source import StoredFeatures
-from mtmbench.run.workers import THREAD_VARIABLES
+from mtmbench.engine.workers import THREAD_VARIABLES
 
 WIDTH, N_FEATURES, CHUNK = 8, 16, 500
 

@@ -21,7 +21,7 @@ from mtmbench.core.store import read_records
 from mtmbench.judges.base import Option, Question, ShownTopic
 from mtmbench.judges.clients.human_votes import VoteFile, read_votes
 from mtmbench.judges.registry import load_judge_card
-from mtmbench.run.harness import run_suite
+from mtmbench.engine.harness import run_suite
 from mtmbench.voting.ballot import CHECK_TEXT, Ballot, suite_ballot
 from mtmbench.voting.server import VotingServer
 

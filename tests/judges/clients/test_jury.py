@@ -15,7 +15,7 @@ from mtmbench.judges.clients.jury import Jury, majority, read_votes
 from mtmbench.judges.identity import judge_identity
 from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.judges.replies import parse_verdict
-from mtmbench.run.plan import make_plan
+from mtmbench.engine.plan import make_plan
 from mtmbench.testing import check_judge
 
 MakeOption = Callable[..., Option]

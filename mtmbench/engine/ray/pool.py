@@ -21,10 +21,10 @@ from typing import Any
 
 from mtmbench.core.errors import InputError, MtmbenchError
 from mtmbench.core.serialise import write_atomically
-from mtmbench.run.ray.actor import ActorMessage, Begun, Opened, TaskActor
-from mtmbench.run.ray.cluster import RayCluster, RayOptions, one_line
-from mtmbench.run.workers import THREAD_VARIABLES, Message, Notice, Task, give_up, take
-from mtmbench.run.workspace import WorkspaceSpec
+from mtmbench.engine.ray.actor import ActorMessage, Begun, Opened, TaskActor
+from mtmbench.engine.ray.cluster import RayCluster, RayOptions, one_line
+from mtmbench.engine.workers import THREAD_VARIABLES, Message, Notice, Task, give_up, take
+from mtmbench.engine.workspace import WorkspaceSpec
 
 __all__ = ["MAX_DEATHS", "ExecutorError", "RayOptions", "RayPool"]
 
@@ -43,7 +43,7 @@ class ExecutorError(MtmbenchError, RuntimeError):
 
 
 class RayPool:
-    """Runs tasks on the actors of a Ray cluster, as :class:`~mtmbench.run.workers.WorkerPool` does.
+    """Runs tasks on the actors of a Ray cluster, as :class:`~mtmbench.engine.workers.WorkerPool` does.
 
     An actor that dies, alone or with its node, has its task put back: another plays the cells
     whose records have not come. Nodes that join the cluster are used.
@@ -104,7 +104,7 @@ class RayPool:
         self._locks.close()
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Message | Task]:
-        """Plays tasks; see :meth:`mtmbench.run.workers.WorkerPool.run`.
+        """Plays tasks; see :meth:`mtmbench.engine.workers.WorkerPool.run`.
 
         A task whose actors die :data:`MAX_DEATHS` times in a row without a record of it is given
         up: error records for the cells not played.

@@ -16,8 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 from queue import SimpleQueue
 
-from mtmbench.run.workers import Message, Task, play
-from mtmbench.run.workspace import Workspace, WorkspaceSpec
+from mtmbench.engine.workers import Message, Task, play
+from mtmbench.engine.workspace import Workspace, WorkspaceSpec
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class TaskActor:
         return replace(here, unlocked=None if unlocked is None else str(Path(unlocked).parent))
 
     def play(self, task: Task) -> Iterator[ActorMessage]:
-        """Yields :class:`Begun`, then what :func:`mtmbench.run.workers.play` does, then None."""
+        """Yields :class:`Begun`, then what :func:`mtmbench.engine.workers.play` does, then None."""
         assert self._workspace is not None
         yield Begun()
         if task.cells:

@@ -15,7 +15,7 @@ from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.judges.topic_questions import topic_template
 from mtmbench.metrics.judged import JudgedMetric
 from mtmbench.metrics.registry import METRICS
-from mtmbench.run.plan import Plan
+from mtmbench.engine.plan import Plan
 
 _CHARACTERS_PER_TOKEN = 4
 _ITEM_CHARACTERS = 12

@@ -22,9 +22,9 @@ from mtmbench.core.errors import StoreInUseError
 from mtmbench.core.store import RunStore, read_records
 from mtmbench.metrics.registry import METRICS
 from mtmbench.models.registry import MODELS
-from mtmbench.run.harness import run_suite
-from mtmbench.run.plan import make_plan
-from mtmbench.run.workspace import result_path
+from mtmbench.engine.harness import run_suite
+from mtmbench.engine.plan import make_plan
+from mtmbench.engine.workspace import result_path
 
 PLUGIN = str(SUPPORT / "fast_plugin.py")
 BOARD_FILES = ("records.jsonl", "board.json", "board.csv", "board.md", "index.html")

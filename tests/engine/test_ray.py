@@ -24,11 +24,11 @@ from mtmbench.cli.app import main
 from mtmbench.core.cards import Suite, parse_card
 from mtmbench.core.errors import InputError
 from mtmbench.core.store import RunStore, read_records
-from mtmbench.run.harness import run_suite
-from mtmbench.run.ray.actor import TaskActor
-from mtmbench.run.ray.cluster import RayCluster
-from mtmbench.run.ray.pool import MAX_DEATHS, ExecutorError, RayOptions, RayPool
-from mtmbench.run.workers import Task, Underway
+from mtmbench.engine.harness import run_suite
+from mtmbench.engine.ray.actor import TaskActor
+from mtmbench.engine.ray.cluster import RayCluster
+from mtmbench.engine.ray.pool import MAX_DEATHS, ExecutorError, RayOptions, RayPool
+from mtmbench.engine.workers import Task, Underway
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'mtmbench[ray]'")
 

@@ -42,7 +42,7 @@ from mtmbench.matches.match import judge_pair
 from mtmbench.matches.options import Projected
 from mtmbench.matches.rewrites import rewrite_topics, show
 from mtmbench.models.registry import MODELS
-from mtmbench.run.exhibits import Exhibits, NothingToShowError
+from mtmbench.engine.exhibits import Exhibits, NothingToShowError
 
 if TYPE_CHECKING:
     from mtmbench.features.words import Tokens

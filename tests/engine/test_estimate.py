@@ -14,10 +14,10 @@ from support.killing import PLUGIN, lay_out
 
 from mtmbench.core.card_files import load_suite
 from mtmbench.judges.ledger import LEDGER, Ledger
-from mtmbench.run.estimate import batch_notice, estimates, total
-from mtmbench.run.harness import run_suite
-from mtmbench.run.plan import Plan, make_plan
-from mtmbench.run.workers import ASKING, Task, take
+from mtmbench.engine.estimate import batch_notice, estimates, total
+from mtmbench.engine.harness import run_suite
+from mtmbench.engine.plan import Plan, make_plan
+from mtmbench.engine.workers import ASKING, Task, take
 
 
 @pytest.fixture

@@ -23,9 +23,9 @@ from mtmbench.core.store import RunInfo, RunStore
 from mtmbench.matches.adaptive import cells_to_play
 from mtmbench.matches.schedule import in_rounds
 from mtmbench.models.registry import MODELS
-from mtmbench.run.plan import Plan, judges_of_metrics
-from mtmbench.run.workers import ASKING, Task
-from mtmbench.run.workspace import Produced
+from mtmbench.engine.plan import Plan, judges_of_metrics
+from mtmbench.engine.workers import ASKING, Task
+from mtmbench.engine.workspace import Produced
 
 FIT_FAILED = "a fit that it needs failed"
 REWRITE_FAILED = "a refinement or summary that it needs failed"

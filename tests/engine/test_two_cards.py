@@ -16,7 +16,7 @@ from mtmbench.core.card_files import load_suite
 from mtmbench.judges.base import Option, ShownTopic
 from mtmbench.judges.ledger import LEDGER, Ledger
 from mtmbench.judges.prompt import load_prompt
-from mtmbench.run.harness import run_suite
+from mtmbench.engine.harness import run_suite
 
 WORDS = (  # noqa: SIM905
     "ice snow road game goal team cup bread soup oven butter salt orbit rocket moon planet bill "

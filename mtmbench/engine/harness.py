@@ -20,11 +20,11 @@ from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.matches.rewrites import read_rewrites
 from mtmbench.metrics.registry import METRICS
 from mtmbench.models.registry import MODELS
-from mtmbench.run.phases import FIT_FAILED, REWRITE_FAILED, phases, view_characters
-from mtmbench.run.plan import Plan, judges_of_metrics, make_plan
-from mtmbench.run.ray.pool import RayOptions, RayPool
-from mtmbench.run.workers import Executor, Notice, TaskFailure, Underway, WorkerPool
-from mtmbench.run.workspace import WorkspaceSpec, result_path
+from mtmbench.engine.phases import FIT_FAILED, REWRITE_FAILED, phases, view_characters
+from mtmbench.engine.plan import Plan, judges_of_metrics, make_plan
+from mtmbench.engine.ray.pool import RayOptions, RayPool
+from mtmbench.engine.workers import Executor, Notice, TaskFailure, Underway, WorkerPool
+from mtmbench.engine.workspace import WorkspaceSpec, result_path
 
 
 class RunProgress(Protocol):

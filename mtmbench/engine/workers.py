@@ -18,7 +18,7 @@ from typing import Protocol
 
 from mtmbench.core.cells import Cell
 from mtmbench.core.store import RunInfo
-from mtmbench.run.workspace import Produced, Workspace, WorkspaceSpec
+from mtmbench.engine.workspace import Produced, Workspace, WorkspaceSpec
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS",
                     "NUMBA_NUM_THREADS")  # fmt: skip

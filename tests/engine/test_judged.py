@@ -19,7 +19,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.store import read_records
 from mtmbench.judges import limits
 from mtmbench.judges.asker import most_lost
-from mtmbench.run.harness import RunOutcome, run_suite
+from mtmbench.engine.harness import RunOutcome, run_suite
 
 N_QUESTIONS = 180
 
@@ -181,8 +181,8 @@ def test_the_plan_gives_calls_tokens_and_cost(place: Path, server: ChatServer) -
     assert server.requests == []
     run("out")
     (judge,) = json.loads((place / "out" / "board.json").read_text())["judges"]
-    from mtmbench.run.estimate import ANSWER_TOKENS, estimates
-    from mtmbench.run.plan import make_plan
+    from mtmbench.engine.estimate import ANSWER_TOKENS, estimates
+    from mtmbench.engine.plan import make_plan
 
     (row,) = estimates(make_plan(load_suite("suite.toml"), plugins=[str(PLUGIN)]))
     # The server counts four characters a token too, and the words here are shorter than items are
