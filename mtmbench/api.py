@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mtmbench.boards.rows import BoardTables
-    from mtmbench.models.base import TopicModel
     from mtmbench.engine.ray.pool import RayOptions
+    from mtmbench.models.base import TopicModel
 
 __all__ = ["Board", "load_corpus", "model", "run", "score", "views"]
 

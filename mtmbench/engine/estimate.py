@@ -9,13 +9,13 @@ from functools import partial
 
 from mtmbench.core.cards import JudgeCard
 from mtmbench.core.cells import MatchCell
+from mtmbench.engine.plan import Plan
 from mtmbench.judges.budget import cost_of, members_of, output_limit, prices_of, total_cost
 from mtmbench.judges.prompt import Prompt, cut_at_sentence, load_prompt
 from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.judges.topic_questions import topic_template
 from mtmbench.metrics.judged import JudgedMetric
 from mtmbench.metrics.registry import METRICS
-from mtmbench.engine.plan import Plan
 
 _CHARACTERS_PER_TOKEN = 4
 _ITEM_CHARACTERS = 12

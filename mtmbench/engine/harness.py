@@ -15,16 +15,16 @@ from mtmbench.core.cells import MatchCell, RewriteCell
 from mtmbench.core.errors import InputError
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.judges.budget import Budget
-from mtmbench.judges.registry import JUDGES, load_judge_card
-from mtmbench.matches.rewrites import read_rewrites
-from mtmbench.metrics.registry import METRICS
-from mtmbench.models.registry import MODELS
 from mtmbench.engine.phases import FIT_FAILED, REWRITE_FAILED, phases, view_characters
 from mtmbench.engine.plan import Plan, judges_of_metrics, make_plan
 from mtmbench.engine.ray.pool import RayOptions, RayPool
 from mtmbench.engine.workers import Executor, Notice, TaskFailure, Underway, WorkerPool
 from mtmbench.engine.workspace import WorkspaceSpec, result_path
+from mtmbench.judges.budget import Budget
+from mtmbench.judges.registry import JUDGES, load_judge_card
+from mtmbench.matches.rewrites import read_rewrites
+from mtmbench.metrics.registry import METRICS
+from mtmbench.models.registry import MODELS
 
 
 class RunProgress(Protocol):

@@ -20,12 +20,12 @@ from mtmbench.core.cells import (
 )
 from mtmbench.core.records import of_kind
 from mtmbench.core.store import RunInfo, RunStore
-from mtmbench.matches.adaptive import cells_to_play
-from mtmbench.matches.schedule import in_rounds
-from mtmbench.models.registry import MODELS
 from mtmbench.engine.plan import Plan, judges_of_metrics
 from mtmbench.engine.workers import ASKING, Task
 from mtmbench.engine.workspace import Produced
+from mtmbench.matches.adaptive import cells_to_play
+from mtmbench.matches.schedule import in_rounds
+from mtmbench.models.registry import MODELS
 
 FIT_FAILED = "a fit that it needs failed"
 REWRITE_FAILED = "a refinement or summary that it needs failed"

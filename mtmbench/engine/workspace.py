@@ -36,13 +36,13 @@ from mtmbench.core.records import (
 from mtmbench.core.store import RunInfo
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Views
+from mtmbench.engine.exhibits import Exhibits, NothingToShowError
 from mtmbench.judges.ledger import LEDGER
 from mtmbench.judges.panel import Consult, Consultation, Panel
 from mtmbench.matches.match import judge_pair
 from mtmbench.matches.options import Projected
 from mtmbench.matches.rewrites import rewrite_topics, show
 from mtmbench.models.registry import MODELS
-from mtmbench.engine.exhibits import Exhibits, NothingToShowError
 
 if TYPE_CHECKING:
     from mtmbench.features.words import Tokens

@@ -14,6 +14,8 @@ from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Views
+from mtmbench.engine.plan import Plan, make_plan
+from mtmbench.engine.workspace import Workspace, WorkspaceSpec, result_path
 from mtmbench.features.registry import FEATURES
 from mtmbench.features.sae.backbone import HuggingFaceBackbone
 from mtmbench.features.sae.source import StoredFeatures
@@ -23,8 +25,6 @@ from mtmbench.judges.panel import Panel
 from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.metrics.projected import projected_words
 from mtmbench.models.registry import MODELS
-from mtmbench.engine.plan import Plan, make_plan
-from mtmbench.engine.workspace import Workspace, WorkspaceSpec, result_path
 from mtmbench.steering.experiment import Experiment
 from mtmbench.steering.generate import Progress
 from mtmbench.steering.gguf_file import export_gguf

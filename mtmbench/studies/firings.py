@@ -10,8 +10,8 @@ import numpy as np
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import canonical_json, content_hash, rounded, write_atomically
 from mtmbench.core.types import Corpus, Counts
-from mtmbench.features.views import make_views
 from mtmbench.engine.plan import Plan
+from mtmbench.features.views import make_views
 from mtmbench.studies.design import Design
 from mtmbench.studies.rows import FiringFacts, FiringsRow
 

@@ -10,11 +10,11 @@ from mtmbench.core.cards import KSpec, Suite, parse_card, set_dotted
 from mtmbench.core.errors import InputError
 from mtmbench.core.store import read_records
 from mtmbench.core.tables import write_files
+from mtmbench.engine.harness import RunOutcome, RunProgress, run_suite
+from mtmbench.engine.plan import Plan, make_plan
 from mtmbench.features.base import FeatureSource
 from mtmbench.features.registry import FEATURES
 from mtmbench.metrics.registry import METRICS
-from mtmbench.engine.harness import RunOutcome, RunProgress, run_suite
-from mtmbench.engine.plan import Plan, make_plan
 from mtmbench.studies.design import STUDY_METRICS, Design, MakeSource, make_design
 from mtmbench.studies.firings import count_firings
 from mtmbench.studies.rows import Setting, SettingStudy

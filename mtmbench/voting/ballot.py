@@ -11,6 +11,9 @@ import numpy as np
 from mtmbench.core.cards import JudgeCard, JudgingSpec, Suite
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import content_hash, seed_from
+from mtmbench.engine.exhibits import NothingToShowError
+from mtmbench.engine.plan import Plan, make_plan
+from mtmbench.engine.workspace import Workspace, WorkspaceSpec, result_path
 from mtmbench.judges.base import Question
 from mtmbench.judges.clients.human import HumanJudge
 from mtmbench.judges.clients.human_votes import Vote, option_key, vote_key
@@ -18,9 +21,6 @@ from mtmbench.judges.prompt import cut_at_sentence, load_prompt
 from mtmbench.judges.replies import Decision
 from mtmbench.matches.match import questions
 from mtmbench.matches.rewrites import rewrites_path
-from mtmbench.engine.exhibits import NothingToShowError
-from mtmbench.engine.plan import Plan, make_plan
-from mtmbench.engine.workspace import Workspace, WorkspaceSpec, result_path
 
 CHECK_EVERY = 12
 """One question in so many is an attention check."""

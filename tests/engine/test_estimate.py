@@ -13,11 +13,11 @@ from support.chat_server import ChatServer
 from support.killing import PLUGIN, lay_out
 
 from mtmbench.core.card_files import load_suite
-from mtmbench.judges.ledger import LEDGER, Ledger
 from mtmbench.engine.estimate import batch_notice, estimates, total
 from mtmbench.engine.harness import run_suite
 from mtmbench.engine.plan import Plan, make_plan
 from mtmbench.engine.workers import ASKING, Task, take
+from mtmbench.judges.ledger import LEDGER, Ledger
 
 
 @pytest.fixture

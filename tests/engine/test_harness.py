@@ -20,11 +20,11 @@ from support import SUPPORT
 from mtmbench.core.cards import Suite, parse_card
 from mtmbench.core.errors import StoreInUseError
 from mtmbench.core.store import RunStore, read_records
-from mtmbench.metrics.registry import METRICS
-from mtmbench.models.registry import MODELS
 from mtmbench.engine.harness import run_suite
 from mtmbench.engine.plan import make_plan
 from mtmbench.engine.workspace import result_path
+from mtmbench.metrics.registry import METRICS
+from mtmbench.models.registry import MODELS
 
 PLUGIN = str(SUPPORT / "fast_plugin.py")
 BOARD_FILES = ("records.jsonl", "board.json", "board.csv", "board.md", "index.html")

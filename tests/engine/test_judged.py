@@ -17,9 +17,9 @@ from mtmbench.cli.app import app
 from mtmbench.core.card_files import load_suite
 from mtmbench.core.errors import InputError
 from mtmbench.core.store import read_records
+from mtmbench.engine.harness import RunOutcome, run_suite
 from mtmbench.judges import limits
 from mtmbench.judges.asker import most_lost
-from mtmbench.engine.harness import RunOutcome, run_suite
 
 N_QUESTIONS = 180
 

@@ -13,10 +13,10 @@ from support.killing import PLUGIN, lay_out
 from support.readers import MODELS, lay_out_two_cards, long, overlap
 
 from mtmbench.core.card_files import load_suite
+from mtmbench.engine.harness import run_suite
 from mtmbench.judges.base import Option, ShownTopic
 from mtmbench.judges.ledger import LEDGER, Ledger
 from mtmbench.judges.prompt import load_prompt
-from mtmbench.engine.harness import run_suite
 
 WORDS = (  # noqa: SIM905
     "ice snow road game goal team cup bread soup oven butter salt orbit rocket moon planet bill "

@@ -15,10 +15,10 @@ from mtmbench.core.cells import AdaptiveCell
 from mtmbench.core.errors import InputError
 from mtmbench.core.store import RunInfo, RunStore, read_records
 from mtmbench.core.types import Corpus
-from mtmbench.matches.adaptive import cells_to_play, document_blocks
-from mtmbench.matches.schedule import sample_documents
 from mtmbench.engine.harness import run_suite
 from mtmbench.engine.plan import make_plan
+from mtmbench.matches.adaptive import cells_to_play, document_blocks
+from mtmbench.matches.schedule import sample_documents
 
 
 def suite_of(folder: Path, **judging: Any) -> Suite:

@@ -15,9 +15,9 @@ from mtmbench.core.cells import ControlCell, FitCell
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import ItemSpace
-from mtmbench.matches.controls import control_pairs, with_other_topics
 from mtmbench.engine.harness import run_suite
 from mtmbench.engine.plan import make_plan
+from mtmbench.matches.controls import control_pairs, with_other_topics
 
 PLUGIN = str(SUPPORT / "fast_plugin.py")
 

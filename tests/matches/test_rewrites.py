@@ -24,10 +24,10 @@ from mtmbench.core.records import (
     RewritePayload,
 )
 from mtmbench.core.store import read_records
-from mtmbench.judges.registry import JUDGES
-from mtmbench.matches.rewrites import read_rewrites, rewrites_path
 from mtmbench.engine.harness import RunOutcome, run_suite
 from mtmbench.engine.plan import make_plan
+from mtmbench.judges.registry import JUDGES
+from mtmbench.matches.rewrites import read_rewrites, rewrites_path
 
 PLUGINS = [
     str(SUPPORT / "fast_plugin.py"),

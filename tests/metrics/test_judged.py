@@ -12,6 +12,7 @@ from mtmbench.core.cards import JudgeCard, Suite
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import ItemSpace
+from mtmbench.engine.plan import make_plan
 from mtmbench.judges.base import Completion, JudgeClient, Question
 from mtmbench.judges.panel import Panel
 from mtmbench.judges.registry import JUDGES
@@ -20,7 +21,6 @@ from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.intrusion import Intrusion, intrusion_sets
 from mtmbench.metrics.judged import NO_JUDGE
 from mtmbench.metrics.rating import Rating
-from mtmbench.engine.plan import make_plan
 from mtmbench.testing.planted import planted_context, planted_result
 from mtmbench.testing.topic_judge import PLANTED_JUDGE
 

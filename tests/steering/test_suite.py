@@ -13,10 +13,10 @@ from mtmbench.cli.app import app
 from mtmbench.core.cards import Suite, parse_card
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.store import RunStore, read_records
+from mtmbench.engine.harness import run_suite
 from mtmbench.features.sae.sae import save_sae
 from mtmbench.judges.base import Completion, JudgeClient
 from mtmbench.judges.registry import register_judge
-from mtmbench.engine.harness import run_suite
 from mtmbench.steering.gguf_file import read_gguf
 from mtmbench.steering.suite import steer_suite
 from mtmbench.studies.steering import run_steering_study

@@ -18,10 +18,10 @@ from mtmbench.cli.app import app
 from mtmbench.core.cards import JudgeCard, Suite, parse_card
 from mtmbench.core.errors import InputError
 from mtmbench.core.store import read_records
+from mtmbench.engine.harness import run_suite
 from mtmbench.judges.base import Option, Question, ShownTopic
 from mtmbench.judges.clients.human_votes import VoteFile, read_votes
 from mtmbench.judges.registry import load_judge_card
-from mtmbench.engine.harness import run_suite
 from mtmbench.voting.ballot import CHECK_TEXT, Ballot, suite_ballot
 from mtmbench.voting.server import VotingServer
 

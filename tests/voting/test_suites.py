@@ -13,9 +13,9 @@ from support import SUPPORT
 from mtmbench.core.cards import JudgeCard, Suite
 from mtmbench.core.errors import InputError
 from mtmbench.core.plugins import load_plugins
+from mtmbench.engine.harness import run_suite
 from mtmbench.judges.clients.human_votes import VoteFile
 from mtmbench.judges.registry import JUDGES
-from mtmbench.engine.harness import run_suite
 from mtmbench.voting.ballot import Ballot, suite_ballot
 
 PLUGINS = [str(SUPPORT / "fast_plugin.py"), str(SUPPORT / "topic_plugin.py")]

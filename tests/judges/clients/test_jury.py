@@ -10,12 +10,12 @@ import pytest
 
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
+from mtmbench.engine.plan import make_plan
 from mtmbench.judges.base import Completion, JudgeClient, Option, Question, Verdict
 from mtmbench.judges.clients.jury import Jury, majority, read_votes
 from mtmbench.judges.identity import judge_identity
 from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.judges.replies import parse_verdict
-from mtmbench.engine.plan import make_plan
 from mtmbench.testing import check_judge
 
 MakeOption = Callable[..., Option]
