@@ -25,8 +25,9 @@ if TYPE_CHECKING:
         views,
     )
     from mtmbench.core.errors import InputError
+    from mtmbench.core.records import Record
     from mtmbench.core.topic_result import TopicResult
-    from mtmbench.core.types import Corpus, Counts, ItemSpace, Record, Views
+    from mtmbench.core.types import Corpus, Counts, ItemSpace, Views
     from mtmbench.corpora.registry import register_corpus
     from mtmbench.features.base import FeatureSource
     from mtmbench.features.registry import register_features
@@ -54,8 +55,9 @@ _HOMES = {
     "mtmbench.metrics.registry": ("register_metric",),
     "mtmbench.models.registry": ("register_model",),
     "mtmbench.core.errors": ("InputError",),
+    "mtmbench.core.records": ("Record",),
     "mtmbench.core.topic_result": ("TopicResult",),
-    "mtmbench.core.types": ("Corpus", "Counts", "ItemSpace", "Record", "Views"),
+    "mtmbench.core.types": ("Corpus", "Counts", "ItemSpace", "Views"),
 }  # fmt: skip
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from mtmbench.boards.rows import AdaptiveSummary
 from mtmbench.core.cards import JudgingSpec
 from mtmbench.core.cells import Competitor
+from mtmbench.core.records import MatchRecord
 from mtmbench.core.serialise import rounded
-from mtmbench.core.types import Record
 from mtmbench.matches.adaptive import league_scores, sides_of
 from mtmbench.stats.adaptive import LOOKS, LeagueProgress
 from mtmbench.stats.adaptive_table import adaptive_table
@@ -26,7 +26,10 @@ class AdaptiveLeague:
 
     @classmethod
     def of(
-        cls, matches: Sequence[Record], names: Mapping[Competitor, str], spec: JudgingSpec
+        cls,
+        matches: Sequence[MatchRecord],
+        names: Mapping[Competitor, str],
+        spec: JudgingSpec,
     ) -> AdaptiveLeague | None:
         """Rates a league of block records; None where no block was played."""
         played = [match for match in matches if match.status == "ok"]
@@ -35,14 +38,14 @@ class AdaptiveLeague:
         heard = {side for match in played for side in sides_of(match.payload)}
         met = {sides_of(match.payload) for match in matches}
         pairs = sorted(pair for pair in met if heard.issuperset(pair))
-        n_documents = int(played[0].payload["sample"])
+        n_documents = played[0].payload["sample"]
         league = league_scores(pairs, n_documents, played)
         state = league.progress(1 - spec.confidence, spec.resolution)
         shown = [names[player] for player in league.players]
         table = adaptive_table(shown, league.first, league.second, league.scores, state)
         return cls(table, state, n_documents * len(pairs))
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> AdaptiveSummary:
         """Returns the look, its level, what was played of how much, and what was decided."""
         found = self.state.found
         return {

@@ -5,29 +5,35 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtmbench.boards.cells import ALL, BoardRecords
 from mtmbench.boards.leagues import RatedLeague
+from mtmbench.boards.rows import (
+    AgreementNumbers,
+    AgreementPlace,
+    AgreementRow,
+    DocumentGap,
+    PairGap,
+)
 from mtmbench.core.cells import Competitor, k_order
 from mtmbench.core.serialise import rounded, seed_from
 from mtmbench.matches.match import fold
-from mtmbench.stats.agreement import MISSING, Agreement, cohen_kappa, krippendorff_alpha
+from mtmbench.stats.agreement import MISSING, cohen_kappa, krippendorff_alpha
 
-SHOWN = 5
+_SHOWN = 5
 """Pairs of models, and documents, on which judges differ most that a board names."""
 
-Where = tuple[str, int | str, str]
-Item = tuple[str, str, Competitor, Competitor]
+_Where = tuple[str, int | str, str]
+_Item = tuple[str, str, Competitor, Competitor]
 """Corpus, document, and the two competitors in order."""
 
 
 def agreement_rows(
     board: BoardRecords, leagues: Sequence[RatedLeague], confidence: float
-) -> list[dict[str, Any]]:
+) -> list[AgreementRow]:
     """Returns a row per league and pair of judges, and one of all judges where there are more.
 
     Categories are the folded outcomes of a document: a win of either model, or a tie. ``opposed``
@@ -45,11 +51,11 @@ def agreement_rows(
         (league.key.corpus, league.key.k_spec, league.key.representation): league.k
         for league in leagues
     }
-    rows = []
+    rows: list[AgreementRow] = []
     for where in sorted(ks, key=lambda where: (where[0], *k_order(where[1]), where[2])):
-        judges = sorted(judge for judge, *place in elo if tuple(place) == where)
+        judges = sorted(judge for judge, *league in elo if tuple(league) == where)
         corpus, k_spec, representation = where
-        place = {
+        place: AgreementPlace = {
             "corpus": corpus, "k": ks[where], "k_spec": k_spec, "representation": representation,
         }  # fmt: skip
         items = {judge: _items(verdicts, judge, where) for judge in judges}
@@ -63,39 +69,51 @@ def agreement_rows(
 
 def _pair(
     pair: tuple[str, str],
-    items: Mapping[str, Mapping[Item, float]],
+    items: Mapping[str, Mapping[_Item, float]],
     boards: Sequence[Mapping[Competitor, float]],
     confidence: float,
-) -> dict[str, Any]:
+) -> AgreementNumbers:
     together = _together(pair, items, confidence)
     first, second = (items[judge] for judge in pair)
     both = sorted(set(first) & set(second))
     codes, documents, corpora = _columns(pair, items)
     kappa = cohen_kappa(codes, documents, corpora, seed=_seed(pair, items), confidence=confidence)
     opposed = {item: float(abs(first[item] - second[item]) == 1) for item in both}
+    n_models, tau, rho = _rank_correlation(boards)
     return {
         **together,
-        **_shown("kappa", kappa),
+        "kappa": rounded(kappa.value, 4),
+        "kappa_lo": rounded(kappa.lo, 4),
+        "kappa_hi": rounded(kappa.hi, 4),
+        "kappa_reason": kappa.reason,
         "opposed": rounded(sum(opposed.values()) / len(both), 4) if both else None,
-        **_rank_correlation(boards),
+        "n_models": n_models,
+        "kendall_tau": rounded(tau, 4),
+        "spearman": rounded(rho, 4),
         "pairs": _pairs_apart(both, first, second),
         "documents": _documents_apart(opposed),
     }
 
 
 def _together(
-    judges: Sequence[str], items: Mapping[str, Mapping[Item, float]], confidence: float
-) -> dict[str, Any]:
+    judges: Sequence[str], items: Mapping[str, Mapping[_Item, float]], confidence: float
+) -> AgreementNumbers:
     codes, documents, corpora = _columns(judges, items)
     alpha = krippendorff_alpha(
         codes, documents, corpora, seed=_seed(judges, items), confidence=confidence
     )
-    n_documents = len(set(zip(corpora, documents, strict=True)))
-    return {"n_items": alpha.n, "n_documents": n_documents, **_shown("alpha", alpha)}
+    return {
+        "n_items": alpha.n,
+        "n_documents": len(set(zip(corpora, documents, strict=True))),
+        "alpha": rounded(alpha.value, 4),
+        "alpha_lo": rounded(alpha.lo, 4),
+        "alpha_hi": rounded(alpha.hi, 4),
+        "alpha_reason": alpha.reason,
+    }
 
 
 def _columns(
-    judges: Sequence[str], items: Mapping[str, Mapping[Item, float]]
+    judges: Sequence[str], items: Mapping[str, Mapping[_Item, float]]
 ) -> tuple[NDArray[np.int64], list[str], list[str]]:
     listed = sorted(set().union(*(items[judge] for judge in judges)))
     codes = np.full((len(listed), len(judges)), MISSING, dtype=np.int64)
@@ -106,27 +124,29 @@ def _columns(
     return codes, [item[1] for item in listed], [item[0] for item in listed]
 
 
-def _rank_correlation(boards: Sequence[Mapping[Competitor, float]]) -> dict[str, Any]:
+def _rank_correlation(
+    boards: Sequence[Mapping[Competitor, float]],
+) -> tuple[int, float | None, float | None]:
+    """Returns how many models two boards rate, and Kendall's and Spearman's correlation of Elo."""
     from scipy.stats import kendalltau, spearmanr
 
     common = sorted(set(boards[0]) & set(boards[1]))
     columns = [[board[who] for who in common] for board in boards]
-    found: dict[str, Any] = {"n_models": len(common), "kendall_tau": None, "spearman": None}
-    if len(common) > 1 and all(len(set(column)) > 1 for column in columns):
-        found["kendall_tau"] = rounded(kendalltau(*columns).statistic, 4)
-        found["spearman"] = rounded(spearmanr(*columns).statistic, 4)
-    return found
+    if len(common) < 2 or any(len(set(column)) < 2 for column in columns):
+        return len(common), None, None
+    tau, rho = kendalltau(*columns).statistic, spearmanr(*columns).statistic
+    return len(common), float(tau), float(rho)
 
 
 def _pairs_apart(
-    both: Sequence[Item], first: Mapping[Item, float], second: Mapping[Item, float]
-) -> list[dict[str, Any]]:
+    both: Sequence[_Item], first: Mapping[_Item, float], second: Mapping[_Item, float]
+) -> list[PairGap]:
     """Returns the pairs of models whose mean scores differ most between two judges."""
     gaps: dict[tuple[Competitor, Competitor], list[float]] = defaultdict(list)
     for item in both:
         gaps[item[2], item[3]].append(first[item] - second[item])
     means = {pair: sum(values) / len(values) for pair, values in gaps.items()}
-    widest = sorted(means, key=lambda pair: (-abs(means[pair]), pair))[:SHOWN]
+    widest = sorted(means, key=lambda pair: (-abs(means[pair]), pair))[:_SHOWN]
     return [
         {"a": a.identity(), "b": b.identity(), "difference": rounded(means[a, b], 4)}
         for a, b in widest
@@ -134,12 +154,12 @@ def _pairs_apart(
     ]
 
 
-def _documents_apart(opposed: Mapping[Item, float]) -> list[dict[str, Any]]:
+def _documents_apart(opposed: Mapping[_Item, float]) -> list[DocumentGap]:
     """Returns the documents on which two judges name opposite winners most often."""
     by_document: dict[tuple[str, str], list[float]] = defaultdict(list)
     for (corpus, document, *_), value in opposed.items():
         by_document[corpus, document].append(value)
-    most = sorted(by_document, key=lambda place: (-sum(by_document[place]), place))[:SHOWN]
+    most = sorted(by_document, key=lambda place: (-sum(by_document[place]), place))[:_SHOWN]
     return [
         {
             "corpus": corpus,
@@ -152,31 +172,31 @@ def _documents_apart(opposed: Mapping[Item, float]) -> list[dict[str, Any]]:
     ]
 
 
-def _verdicts(board: BoardRecords) -> dict[tuple[str, str, int | str, str], dict[Item, float]]:
+def _verdicts(board: BoardRecords) -> dict[tuple[str, str, int | str, str], dict[_Item, float]]:
     """Returns folded scores of the first competitor, by judge, corpus, K and representation."""
-    found: dict[tuple[str, str, int | str, str], dict[Item, float]] = defaultdict(dict)
+    found: dict[tuple[str, str, int | str, str], dict[_Item, float]] = defaultdict(dict)
     for match in board.matches:
         payload = match.payload
         if match.status != "ok":
             continue
-        corpus = str(payload["corpus"])
+        corpus = payload["corpus"]
         a, b = Competitor.of(payload["a"]), Competitor.of(payload["b"])
         low, high = min(a, b), max(a, b)
-        place = str(payload["judge"]), corpus, payload["k_spec"], str(payload["representation"])
+        place = payload["judge"], corpus, payload["k_spec"], payload["representation"]
         orders = zip(payload["documents"], payload["forward"], payload["backward"], strict=True)
         for document, forward, backward in orders:
             score = fold(forward, backward)
             if score is not None:
-                item = corpus, str(document), low, high
+                item = corpus, document, low, high
                 found[place][item] = score if a == low else 1 - score
     return found
 
 
 def _items(
-    verdicts: Mapping[tuple[str, str, int | str, str], Mapping[Item, float]],
+    verdicts: Mapping[tuple[str, str, int | str, str], Mapping[_Item, float]],
     judge: str,
-    where: Where,
-) -> dict[Item, float]:
+    where: _Where,
+) -> dict[_Item, float]:
     corpus, k_spec, representation = where
     return {
         item: score
@@ -186,14 +206,5 @@ def _items(
     }
 
 
-def _seed(judges: Sequence[str], items: Mapping[str, Mapping[Item, float]]) -> int:
+def _seed(judges: Sequence[str], items: Mapping[str, Mapping[_Item, float]]) -> int:
     return seed_from("agreement", list(judges), [len(items[judge]) for judge in judges])
-
-
-def _shown(name: str, agreement: Agreement) -> dict[str, Any]:
-    return {
-        name: rounded(agreement.value, 4),
-        f"{name}_lo": rounded(agreement.lo, 4),
-        f"{name}_hi": rounded(agreement.hi, 4),
-        f"{name}_reason": agreement.reason,
-    }

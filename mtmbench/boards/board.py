@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from mtmbench.boards.rows import BoardTables
 from mtmbench.boards.view import BoardView, LeagueView
 from mtmbench.core.notebook import html_table
 
@@ -27,7 +27,7 @@ class Board:
         folder: where the board's files lie.
     """
 
-    data: Mapping[str, Any]
+    data: BoardTables
     folder: Path
 
     @property

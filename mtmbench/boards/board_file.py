@@ -7,11 +7,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.records import SCHEMA_VERSION
 from mtmbench.core.serialise import canonical_json
-from mtmbench.core.types import SCHEMA_VERSION
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class BoardFile:
 
     values: Mapping[str, BoardValue]
     corpora: Mapping[str, str | None]
-    metrics: Mapping[str, Mapping[str, Any]]
-    judges: Mapping[str, Mapping[str, Any]]
+    metrics: Mapping[str, Mapping[str, object]]
+    judges: Mapping[str, Mapping[str, object]]
 
 
 def read_board(path: Path) -> BoardFile:
@@ -81,7 +81,7 @@ def read_board(path: Path) -> BoardFile:
     return parse_board(data, str(file))
 
 
-def parse_board(data: Any, where: str) -> BoardFile:
+def parse_board(data: object, where: str) -> BoardFile:
     """Checks a parsed ``board.json``; ``where`` names it in errors.
 
     Raises:
@@ -119,21 +119,21 @@ def _add(values: dict[str, BoardValue], value: BoardValue) -> None:
     values[value.what] = value
 
 
-def _metric_value(row: Mapping[str, Any]) -> BoardValue:
+def _metric_value(row: Mapping[str, object]) -> BoardValue:
     view = f" [{row['view']}]" if row["view"] else ""
     params = f" {canonical_json(row['params'])}" if row["params"] else ""
     what = f"{row['metric']}{view}{params} of {_place(row)}"
     return _value(row, what, "metric", str(row["metric"]), "value", league="")
 
 
-def _rating_value(row: Mapping[str, Any]) -> BoardValue:
+def _rating_value(row: Mapping[str, object]) -> BoardValue:
     what = f"Elo by {row['judge']} over {row['representation']} of {_place(row)}"
     league = canonical_json([row["judge"], row["representation"], row["corpus"], _k(row)])
     return _value(row, what, "judge", str(row["judge"]), "elo", league=league)
 
 
 def _value(
-    row: Mapping[str, Any],
+    row: Mapping[str, object],
     what: str,
     kind: Literal["metric", "judge"],
     name: str,
@@ -143,23 +143,24 @@ def _value(
     if field not in row:
         raise InputError(f"no {field!r} in {dict(row)!r}")
     ends = _number(row, "lo"), _number(row, "hi")
+    reason = row.get("reason")
     return BoardValue(
         what, kind, name, str(row["model"]), str(row["corpus"]), league, _number(row, field),
-        *ends, row.get("reason"),
+        *ends, None if reason is None else str(reason),
     )  # fmt: skip
 
 
-def _place(row: Mapping[str, Any]) -> str:
+def _place(row: Mapping[str, object]) -> str:
     setting = f":{row['setting']}" if row["setting"] else ""
     return f"{row['model']}{setting} on {row['corpus']}, K = {_k(row)}"
 
 
-def _k(row: Mapping[str, Any]) -> Any:
+def _k(row: Mapping[str, object]) -> object:
     # K = "labels" may equal a number that the suite plays too; they are different rows.
     return row.get("k_spec") or row["k"]
 
 
-def _number(row: Mapping[str, Any], name: str) -> float | None:
+def _number(row: Mapping[str, object], name: str) -> float | None:
     number = row.get(name)
     if number is None:
         return None

@@ -2,56 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
 from mtmbench.core.cards import Suite
 from mtmbench.core.cells import Competitor
 from mtmbench.core.errors import InputError
+from mtmbench.core.records import (
+    CellPayload,
+    FitPayload,
+    FitRecord,
+    MatchPayload,
+    MatchRecord,
+    MetricPayload,
+    MetricRecord,
+    Record,
+    RewritePayload,
+    RewriteRecord,
+    StoredRecord,
+    of_kind,
+)
 from mtmbench.core.serialise import canonical_json
-from mtmbench.core.types import Record
 
 ALL = "all"
 """The name under which corpora are pooled."""
+
+_P = TypeVar("_P", bound=CellPayload)
 
 
 @dataclass(frozen=True)
 class BoardRecords:
     """The records of a board by kind, in the order of their cells, checked for contradictions."""
 
-    fits: Sequence[Record] = field(default_factory=list)
-    metrics: Sequence[Record] = field(default_factory=list)
-    matches: Sequence[Record] = field(default_factory=list)
-    nulls: Sequence[Record] = field(default_factory=list)
-    shown: Sequence[Record] = field(default_factory=list)
+    fits: Sequence[FitRecord] = field(default_factory=list)
+    metrics: Sequence[MetricRecord] = field(default_factory=list)
+    matches: Sequence[MatchRecord] = field(default_factory=list)
+    nulls: Sequence[MatchRecord] = field(default_factory=list)
+    shown: Sequence[RewriteRecord] = field(default_factory=list)
 
     @classmethod
-    def of(cls, records: Iterable[Record]) -> BoardRecords:
+    def of(cls, records: Iterable[StoredRecord]) -> BoardRecords:
         """Sorts records by kind.
 
         Raises:
             InputError: a corpus, metric or judge stands in two versions, or two records are about
                 one cell, so that a board would mix what is not comparable; the message names it.
         """
-        by_kind: dict[str, dict[str, Record]] = {
-            "fit": {}, "metric": {}, "match": {}, "null": {}, "shown": {},
-        }  # fmt: skip
+        every = list(records)
         versions: dict[tuple[str, str], str] = {}
-        for record in records:
-            if record.kind not in by_kind:
-                continue
-            place = canonical_json(_place(record))
-            if place in by_kind[record.kind]:
-                raise InputError(f"two {record.kind} records are about one cell: {place}")
-            by_kind[record.kind][place] = record
-            for what, version in _versions(record).items():
-                if versions.setdefault(what, version) != version:
-                    raise InputError(
-                        f"{what[0]} {what[1]!r} stands in two versions on one board: "
-                        f"{versions[what]} and {version}"
-                    )
-        return cls(*([found[key] for key in sorted(found)] for found in by_kind.values()))
+        return cls(
+            fits=_in_order(of_kind(every, "fit"), _fit, versions),
+            matches=_in_order(of_kind(every, "match"), _match, versions),
+            metrics=_in_order(of_kind(every, "metric"), _metric, versions),
+            nulls=_in_order(of_kind(every, "null"), _match, versions),
+            shown=_in_order(of_kind(every, "shown"), _rewrite, versions),
+        )
 
 
 def display_names(suite: Suite, competitors: Iterable[Competitor]) -> dict[Competitor, str]:
@@ -63,34 +69,71 @@ def display_names(suite: Suite, competitors: Iterable[Competitor]) -> dict[Compe
     }
 
 
-def _place(record: Record) -> dict[str, Any]:
-    """Returns the fields that say which cell a record is about."""
-    payload = record.payload
-    where = {name: payload.get(name) for name in ("corpus", "k_spec", "seed")}
-    if record.kind in ("match", "null"):
-        sides = sorted([payload[side]["model"], payload[side]["setting"]] for side in "ab")
-        named = ("judge", "representation", "control", "start")
-        who = {name: payload[name] for name in named if name in payload}
-        return {**where, **who, "sides": sides}
-    who = {name: payload.get(name) for name in ("model", "setting")}
-    if record.kind == "fit":
-        return {**where, **who}
-    if record.kind == "shown":
-        return {**where, **who, "task": payload.get("task")}
-    what = {name: payload.get(name) for name in ("metric", "view", "params")}
-    return {**where, **who, **what}
+@dataclass(frozen=True)
+class _Stated:
+    """What a payload says.
+
+    Attributes:
+        place: the fields that say which cell it is about.
+        versions: what must not differ between the records of one board, by kind and name.
+    """
+
+    place: Mapping[str, object]
+    versions: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
-def _versions(record: Record) -> dict[tuple[str, str], str]:
-    """Returns what must not differ between the records of one board."""
-    payload = record.payload
-    found = {("corpus", str(payload["corpus"])): str(payload["corpus_revision"])}
-    if record.kind == "metric":
-        found["metric", str(payload["metric"])] = f"version {payload['version']}"
-    if record.kind in ("match", "null"):
-        parts = {name: payload.get(name) for name in ("judge_version", "prompt", "protocol")}
-        found["judge", str(payload["judge"])] = canonical_json(parts)
-    if record.kind == "shown":
-        parts = {name: payload.get(name) for name in ("judge", "facts", "prompt", "top_items")}
-        found["shown topics", str(payload["task"])] = canonical_json(parts)
-    return found
+def _in_order(
+    records: Sequence[Record[_P]],
+    read: Callable[[_P], _Stated],
+    versions: dict[tuple[str, str], str],
+) -> list[Record[_P]]:
+    """Returns records of one kind by their cells; ``versions`` takes on what they state."""
+    found: dict[str, Record[_P]] = {}
+    for record in records:
+        payload, stated = record.payload, read(record.payload)
+        place = canonical_json(stated.place)
+        if place in found:
+            raise InputError(f"two {record.kind} records are about one cell: {place}")
+        found[place] = record
+        corpus = {("corpus", payload["corpus"]): payload["corpus_revision"]}
+        for what, version in {**corpus, **stated.versions}.items():
+            if versions.setdefault(what, version) != version:
+                raise InputError(
+                    f"{what[0]} {what[1]!r} stands in two versions on one board: "
+                    f"{versions[what]} and {version}"
+                )
+    return [found[place] for place in sorted(found)]
+
+
+def _fit(payload: FitPayload) -> _Stated:
+    return _Stated(_fields(payload, "corpus", "k_spec", "seed", "model", "setting"))
+
+
+def _metric(payload: MetricPayload) -> _Stated:
+    place = ("corpus", "k_spec", "seed", "model", "setting", "metric", "view", "params")
+    return _Stated(
+        _fields(payload, *place), {("metric", payload["metric"]): f"version {payload['version']}"}
+    )
+
+
+def _match(payload: MatchPayload) -> _Stated:
+    named = ("judge", "representation", "control", "start")
+    place = {
+        **_fields(payload, "corpus", "k_spec", "seed"),
+        **_fields(payload, *(name for name in named if name in payload)),
+        "sides": sorted([side["model"], side["setting"]] for side in (payload["a"], payload["b"])),
+    }
+    version = canonical_json(_fields(payload, "judge_version", "prompt", "protocol"))
+    return _Stated(place, {("judge", payload["judge"]): version})
+
+
+def _rewrite(payload: RewritePayload) -> _Stated:
+    version = canonical_json(_fields(payload, "judge", "facts", "prompt", "top_items"))
+    return _Stated(
+        _fields(payload, "corpus", "k_spec", "seed", "model", "setting", "task"),
+        {("shown topics", payload["task"]): version},
+    )
+
+
+def _fields(payload: Mapping[str, object], *names: str) -> dict[str, object]:
+    return {name: payload.get(name) for name in names}

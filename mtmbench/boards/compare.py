@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -330,6 +330,6 @@ def _cells(row: Change) -> tuple[str, ...]:
     return (row.outcome, row.what, *numbers, change, allowed, row.note)
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = canonical_json(value)
     return text if len(text) <= 60 else text[:57] + "…"

@@ -6,16 +6,26 @@ import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from mtmbench.boards.adaptive import AdaptiveLeague
 from mtmbench.boards.cells import ALL, BoardRecords, display_names
-from mtmbench.boards.lengths import adjusted_ratings, log_ratios
+from mtmbench.boards.lengths import ComparisonColumns, adjusted_ratings, log_ratios
+from mtmbench.boards.rows import (
+    AdjustedNumbers,
+    LeagueExtras,
+    LeaguePlace,
+    LeagueRow,
+    RatedNumbers,
+    SequentialRow,
+    WinRateNumbers,
+    WinRateTable,
+)
 from mtmbench.core.cards import JudgingSpec, Suite
 from mtmbench.core.cells import Competitor, League
 from mtmbench.core.errors import InputError
+from mtmbench.core.records import MatchRecord
 from mtmbench.core.serialise import rounded, seed_from
-from mtmbench.core.types import Record
+from mtmbench.matches.adaptive import sides_of
 from mtmbench.matches.match import fold
 from mtmbench.stats.elo import sequential_elo
 from mtmbench.stats.rate import RatingRow, RatingTable, rate
@@ -35,9 +45,9 @@ class RatedLeague:
 
     key: League
     k: int | None
-    rows: list[dict[str, Any]]
-    win_rates: dict[str, Any]
-    sequential: list[dict[str, Any]]
+    rows: list[LeagueRow]
+    win_rates: WinRateTable
+    sequential: list[SequentialRow]
 
 
 @dataclass(frozen=True)
@@ -48,7 +58,7 @@ class _Comparison:
     decided, since no text was compared.
     """
 
-    order: tuple[Any, ...]
+    order: tuple[str, int, Competitor, Competitor, str]
     cluster: tuple[str, str]
     a: Competitor
     b: Competitor
@@ -65,12 +75,12 @@ def rate_leagues(suite: Suite, records: BoardRecords) -> list[RatedLeague]:
         InputError: a corpus bears the name of the pooled rating.
     """
     adaptive = suite.judging is not None and suite.judging.schedule == "adaptive"
-    groups: dict[League, list[Record]] = {}
+    groups: dict[League, list[MatchRecord]] = {}
     for match in records.matches:
         if match.payload["corpus"] == ALL:
             raise InputError(f"a corpus cannot be called {ALL!r}, the name of the pooled rating")
         groups.setdefault(League.of(match.payload), []).append(match)
-    pooled: dict[League, list[Record]] = {}
+    pooled: dict[League, list[MatchRecord]] = {}
     for key, matches in groups.items():
         together = League(key.judge, ALL, key.k_spec, key.representation)
         pooled.setdefault(together, []).extend(matches)
@@ -88,11 +98,11 @@ def rate_leagues(suite: Suite, records: BoardRecords) -> list[RatedLeague]:
 def _rate_league(
     suite: Suite,
     key: League,
-    matches: Sequence[Record],
+    matches: Sequence[MatchRecord],
     failures: Mapping[tuple[str, int | str, Competitor], str],
 ) -> RatedLeague:
     spec = suite.judging or JudgingSpec()
-    competitors = sorted({Competitor.of(match.payload[side]) for match in matches for side in "ab"})
+    competitors = sorted({who for match in matches for who in sides_of(match.payload)})
     names = display_names(suite, competitors)
     kept, removed = _comparisons(matches)
     present = {(c.cluster[0], who) for c in kept for who in (c.a, c.b)}
@@ -108,26 +118,31 @@ def _rate_league(
     shown = {row.name: row for row in table.rows} if table else {}
     rated = {who: shown[names[who]] for who in competitors if names[who] in shown}
     adjusted = None
+    extras: LeagueExtras = {}
     if spec.lengths:
         ratios = [comparison.log_ratio for comparison in kept]
         adjusted = adjusted_ratings(columns, ratios, table, spec.confidence)
-    ks = {int(match.payload["k"]) for match in matches}
+        extras["length"] = adjusted.summary()
+    if adaptive is not None:
+        extras["adaptive"] = adaptive.summary()
+    unadjusted: AdjustedNumbers = {}
+    ks = {match.payload["k"] for match in matches}
     k = ks.pop() if len(ks) == 1 else None
-    where = {
+    where: LeaguePlace = {
         "judge": key.judge,
         "corpus": key.corpus,
         "k": k,
         "k_spec": key.k_spec,
         "representation": key.representation,
     }
-    rows = [
+    rows: list[LeagueRow] = [
         {
             **where,
             **who.identity(),
             **_numbers(rated.get(who), _absences(who, matches, present, failures)),
             "unparsed": removed[who, "unparsed"],
             "refused": removed[who, "refused"],
-            **({} if adjusted is None else adjusted.row(index.get(who))),
+            **(unadjusted if adjusted is None else adjusted.row(index.get(who))),
         }
         for who in competitors
     ]
@@ -137,12 +152,7 @@ def _rate_league(
         key=key,
         k=k,
         rows=rows,
-        win_rates={
-            **where,
-            **_win_rates(table),
-            **({} if adjusted is None else {"length": adjusted.summary()}),
-            **({} if adaptive is None else {"adaptive": adaptive.summary()}),
-        },
+        win_rates={**where, **_win_rates(table), **extras},
         sequential=[
             {**where, **who.identity(), "elo": rounded(points[index[who]], 1)} for who in players
         ],
@@ -151,11 +161,10 @@ def _rate_league(
 
 def _columns(
     names: Sequence[str], index: Mapping[Competitor, int], kept: Sequence[_Comparison]
-) -> tuple[Any, ...]:
-    """Returns names, a, b, score, cluster and stratum, as :func:`rate` takes them."""
+) -> ComparisonColumns:
     corpora = sorted({c.cluster[0] for c in kept})
     documents = {where: i for i, where in enumerate(sorted({c.cluster for c in kept}))}
-    return (
+    return ComparisonColumns(
         names,
         [index[c.a] for c in kept],
         [index[c.b] for c in kept],
@@ -165,7 +174,7 @@ def _columns(
     )
 
 
-def _rate(key: League, columns: tuple[Any, ...], spec: JudgingSpec) -> RatingTable:
+def _rate(key: League, columns: ComparisonColumns, spec: JudgingSpec) -> RatingTable:
     return rate(
         *columns,
         # Of the league alone: new versions of models and records move ratings, not their resamples.
@@ -177,7 +186,7 @@ def _rate(key: League, columns: tuple[Any, ...], spec: JudgingSpec) -> RatingTab
 
 
 def _comparisons(
-    matches: Sequence[Record],
+    matches: Sequence[MatchRecord],
 ) -> tuple[list[_Comparison], Counter[tuple[Competitor, str]]]:
     """Returns the comparisons that count, and how many each competitor lost to what."""
     kept: list[_Comparison] = []
@@ -186,7 +195,7 @@ def _comparisons(
         payload = match.payload
         if match.status != "ok":
             continue
-        a, b = Competitor.of(payload["a"]), Competitor.of(payload["b"])
+        a, b = sides_of(payload)
         orders = zip(
             payload["documents"], payload["forward"], payload["backward"], log_ratios(payload),
             strict=True,
@@ -198,12 +207,12 @@ def _comparisons(
                 removed.update([(a, why), (b, why)])
                 continue
             order = payload["corpus"], payload.get("start", 0) + position, a, b, match.key
-            cluster = str(payload["corpus"]), str(document)
+            cluster = payload["corpus"], document
             kept.append(_Comparison(order, cluster, a, b, score, ratio))
     return kept, removed
 
 
-def _numbers(row: RatingRow | None, absent: Mapping[str, str]) -> dict[str, Any]:
+def _numbers(row: RatingRow | None, absent: Mapping[str, str]) -> RatedNumbers:
     """Returns the rated part of a row; its reason also names corpora that a pooled row lacks."""
     if row is None:
         whole = "; ".join(sorted(set(absent.values())))
@@ -226,15 +235,15 @@ def _numbers(row: RatingRow | None, absent: Mapping[str, str]) -> dict[str, Any]
 
 def _absences(
     who: Competitor,
-    matches: Sequence[Record],
+    matches: Sequence[MatchRecord],
     present: Collection[tuple[str, Competitor]],
     failures: Mapping[tuple[str, int | str, Competitor], str],
 ) -> dict[str, str]:
     """Returns, by corpus, why a competitor has no comparison on it."""
-    by_corpus: dict[str, list[Record]] = {}
+    by_corpus: dict[str, list[MatchRecord]] = {}
     for match in matches:
-        if who in (Competitor.of(match.payload[side]) for side in "ab"):
-            by_corpus.setdefault(str(match.payload["corpus"]), []).append(match)
+        if who in sides_of(match.payload):
+            by_corpus.setdefault(match.payload["corpus"], []).append(match)
     absent = {}
     for corpus, own in by_corpus.items():
         if (corpus, who) in present:
@@ -252,7 +261,7 @@ def _absences(
 
 def _fit_failures(records: BoardRecords) -> dict[tuple[str, int | str, Competitor], str]:
     return {
-        (str(fit.payload["corpus"]), fit.payload["k_spec"], Competitor.of(fit.payload)): str(
+        (fit.payload["corpus"], fit.payload["k_spec"], Competitor.of(fit.payload)): str(
             fit.payload.get("reason")
         )
         for fit in records.fits
@@ -260,13 +269,13 @@ def _fit_failures(records: BoardRecords) -> dict[tuple[str, int | str, Competito
     }
 
 
-def _win_rates(table: RatingTable | None) -> dict[str, Any]:
+def _win_rates(table: RatingTable | None) -> WinRateNumbers:
     if table is None:
         return {
             "names": [], "rates": [], "comparisons": [], "n_documents": 0, "n_bootstrap": 0,
             "n_unrateable": 0, "confidence": None, "reason": "no comparison", "sandwich": [],
         }  # fmt: skip
-    return {
+    numbers: WinRateNumbers = {
         "names": [row.name for row in table.rows],
         "rates": [[rounded(rate, 4) for rate in row] for row in table.win_rate],
         "comparisons": table.comparisons.tolist(),
@@ -276,5 +285,7 @@ def _win_rates(table: RatingTable | None) -> dict[str, Any]:
         "confidence": table.confidence,
         "reason": table.reason,
         "sandwich": [None if math.isnan(half) else rounded(half, 1) for half in table.sandwich],
-        **({} if table.tie_parameter is None else {"nu": rounded(table.tie_parameter, 4)}),
     }
+    if table.tie_parameter is not None:
+        numbers["nu"] = rounded(table.tie_parameter, 4)
+    return numbers

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
+from mtmbench.boards.rows import AdjustedNumbers, LengthSummary
+from mtmbench.core.records import MatchPayload
 from mtmbench.core.serialise import rounded
 from mtmbench.stats.length import LengthFit, fit_length
 from mtmbench.stats.outcomes import checked_outcomes
 from mtmbench.stats.rate import RatingTable
 
 _NO_LENGTHS = "not adjusted: the records hold no lengths"
+
+
+class ComparisonColumns(NamedTuple):
+    """The comparisons of a league, as :func:`mtmbench.stats.rate.rate` takes them."""
+
+    names: Sequence[str]
+    a: Sequence[int]
+    b: Sequence[int]
+    score: Sequence[float]
+    cluster: Sequence[int]
+    stratum: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -22,7 +35,7 @@ class AdjustedRatings:
     fit: LengthFit | None
     reason: str | None
 
-    def row(self, player: int | None) -> dict[str, float | None]:
+    def row(self, player: int | None) -> AdjustedNumbers:
         """Returns the adjusted rating of the player at a position, as it stands on a board."""
         if self.fit is None or player is None or math.isnan(self.fit.elo[player]):
             return {"elo_adjusted": None, "lo_adjusted": None, "hi_adjusted": None}
@@ -33,7 +46,7 @@ class AdjustedRatings:
             "hi_adjusted": None if math.isnan(half) else rounded(elo + half, 1),
         }
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> LengthSummary:
         """Returns what twice the length is worth, with its interval, or why it is not known."""
         fit = self.fit
         return {
@@ -45,7 +58,7 @@ class AdjustedRatings:
 
 
 def adjusted_ratings(
-    columns: Sequence[Any],
+    columns: ComparisonColumns,
     log_ratios: Sequence[float | None],
     table: RatingTable | None,
     confidence: float,
@@ -53,7 +66,7 @@ def adjusted_ratings(
     """Fits a league with the length covariate.
 
     Args:
-        columns: names, a, b, score, cluster and stratum of the comparisons.
+        columns: the comparisons.
         log_ratios: their log length ratios; None where a record holds none.
         table: the league as rated without it, None where nobody was compared.
         confidence: level of the intervals.
@@ -69,7 +82,7 @@ def adjusted_ratings(
     return AdjustedRatings(fit, fit.reason)
 
 
-def log_ratios(payload: Mapping[str, Any]) -> list[float | None]:
+def log_ratios(payload: MatchPayload) -> list[float | None]:
     """Returns, by document, the log of a's length over b's, None without lengths.
 
     It is 0 where a rule decided, since no text was compared, and where either shows no text.

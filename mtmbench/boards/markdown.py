@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from mtmbench.boards.numbers import DASH
 
@@ -43,7 +42,7 @@ class MarkdownPage:
         self.raw("\n".join(f"> **Warning:** {markdown_text(line)}" for line in lines))
 
     def table(
-        self, header: Sequence[str], rows: Iterable[Sequence[Any]], *, raw: bool = False
+        self, header: Sequence[str], rows: Iterable[Sequence[object]], *, raw: bool = False
     ) -> None:
         """Adds a table; a cell that is None is a dash."""
         cells = [
@@ -59,7 +58,7 @@ class MarkdownPage:
             self._parts.append(markdown)
 
 
-def markdown_text(value: Any) -> str:
+def markdown_text(value: object) -> str:
     """Escapes what Markdown or HTML would read as markup."""
     text = re.sub(r"\s+", " ", str(value))
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -3,39 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from mtmbench.boards.cells import BoardRecords
+from mtmbench.boards.rows import MetricFacts, MetricRow
 from mtmbench.core.cells import Competitor, k_order
+from mtmbench.core.records import MetricRecord
 from mtmbench.core.serialise import canonical_json, rounded
-from mtmbench.core.types import Record
 from mtmbench.stats.intervals import mean_interval
 
-Group = tuple[str, int | str, Competitor, str, str, str]
+_Group = tuple[str, int | str, Competitor, str, str, str]
 
 
-def metric_rows(records: BoardRecords, confidence: float = 0.95) -> list[dict[str, Any]]:
+def metric_rows(records: BoardRecords, confidence: float = 0.95) -> list[MetricRow]:
     """Returns one row per competitor, corpus, K, metric, view and parameters, sorted.
 
     A value is the mean over seeds; its ends are the t-interval of that mean over seeds. A metric
     over seeds (stability) has one value, no interval, and counts the fits it rests on.
     """
-    groups: dict[Group, list[Record]] = {}
+    groups: dict[_Group, list[MetricRecord]] = {}
     for record in records.metrics:
         payload = record.payload
         key = (
-            str(payload["corpus"]), payload["k_spec"], Competitor.of(payload),
-            str(payload["metric"]), str(payload["view"] or ""), canonical_json(payload["params"]),
+            payload["corpus"], payload["k_spec"], Competitor.of(payload), payload["metric"],
+            payload["view"] or "", canonical_json(payload["params"]),
         )  # fmt: skip
         groups.setdefault(key, []).append(record)
     order = sorted(groups, key=lambda key: (key[0], k_order(key[1]), *key[2:]))
     return [_row(key, groups[key], confidence) for key in order]
 
 
-def metric_versions(records: BoardRecords) -> dict[str, dict[str, Any]]:
+def metric_versions(records: BoardRecords) -> dict[str, MetricFacts]:
     """Returns version and direction of every metric on the board."""
-    found = {
-        str(record.payload["metric"]): {
+    found: dict[str, MetricFacts] = {
+        record.payload["metric"]: {
             "version": record.payload["version"],
             "higher_is_better": record.payload["higher_is_better"],
         }
@@ -44,7 +44,7 @@ def metric_versions(records: BoardRecords) -> dict[str, dict[str, Any]]:
     return {name: found[name] for name in sorted(found)}
 
 
-def _row(key: Group, records: Sequence[Record], confidence: float) -> dict[str, Any]:
+def _row(key: _Group, records: Sequence[MetricRecord], confidence: float) -> MetricRow:
     corpus, k_spec, who, metric, view, _ = key
     had = [r for r in records if r.status == "ok" and r.payload.get("value") is not None]
     lost = [r for r in records if r not in had]
@@ -52,14 +52,15 @@ def _row(key: Group, records: Sequence[Record], confidence: float) -> dict[str, 
     value = lo = hi = None
     reasons = _reasons(lost, of_several=bool(had))
     if had:
-        value, lo, hi = mean_interval([float(r.payload["value"]) for r in had], confidence)
+        values = [found for r in had if (found := r.payload.get("value")) is not None]
+        value, lo, hi = mean_interval(values, confidence)
         if lo is None:
             reasons.append(_no_interval(len(had), over_seeds=over_seeds))
     n_seeds = len(had[0].payload["fits"]) if over_seeds and had else len(had)
     return {
         **who.identity(),
         "corpus": corpus,
-        "k": int(records[0].payload["k"]),
+        "k": records[0].payload["k"],
         "k_spec": k_spec,
         "metric": metric,
         "view": view or None,
@@ -78,7 +79,7 @@ def _no_interval(n: int, *, over_seeds: bool) -> str:
     return "no interval: one seed" if n == 1 else "no interval: all seeds give the same value"
 
 
-def _reasons(lost: Sequence[Record], *, of_several: bool) -> list[str]:
+def _reasons(lost: Sequence[MetricRecord], *, of_several: bool) -> list[str]:
     found: dict[str, list[str]] = {}
     for record in lost:
         what = "error: " if record.status == "error" else ""

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from mtmbench.boards.cells import ALL
 from mtmbench.boards.numbers import DASH, estimate, fixed, interval, percent, shown, within
+from mtmbench.boards.rows import ControlRow, JudgeRow, ShareRow
 from mtmbench.boards.shown import shown_notes
 from mtmbench.boards.spending import cost_text, total_note
 from mtmbench.boards.view import BoardView, LeagueView, k_text
-from mtmbench.core.tables import ShownTable, TableRow
+from mtmbench.core.tables import ShownTable
 from mtmbench.matches.controls import LEAST_SCORE
 from mtmbench.stats.elo import SEQUENTIAL_K
 
-UNPARSED_LIMIT = 0.05
+_UNPARSED_LIMIT = 0.05
 
 STEERING_NOTE = "Text was steered by topics too, beside controls (mtmbench steer writes the table)."
 
 
-def judge_notes(judge: Mapping[str, Any]) -> list[str]:
+def judge_notes(judge: JudgeRow) -> list[str]:
     """Returns what a reader must know about who ruled."""
     notes = []
     if judge["is_llm"]:
@@ -48,7 +48,7 @@ def judge_notes(judge: Mapping[str, Any]) -> list[str]:
     return notes
 
 
-def judge_warnings(judge: Mapping[str, Any], leagues: list[LeagueView]) -> list[str]:
+def judge_warnings(judge: JudgeRow, leagues: Sequence[LeagueView]) -> list[str]:
     """Returns warnings: an unreliable judge; over 5 % of answers or comparisons removed."""
     warnings = []
     if judge["reliable"] is False:
@@ -57,9 +57,13 @@ def judge_warnings(judge: Mapping[str, Any], leagues: list[LeagueView]) -> list[
             f"document by a folded score whose lower bound exceeds {LEAST_SCORE:.2f}. Its ratings "
             "should not be used."
         )
-    for name, what in (("unparsed_rate", "could not be parsed"), ("refused_rate", "were refusals")):
-        rate = judge["audit"][name]["value"]
-        if rate is not None and rate > UNPARSED_LIMIT:
+    audit = judge["audit"]
+    for share, what in (
+        (audit["unparsed_rate"], "could not be parsed"),
+        (audit["refused_rate"], "were refusals"),
+    ):
+        rate = share["value"]
+        if rate is not None and rate > _UNPARSED_LIMIT:
             warnings.append(
                 f"{percent(rate)} of this judge's answers {what}; the ratings rest on the others, "
                 "which need not be a fair sample."
@@ -69,7 +73,7 @@ def judge_warnings(judge: Mapping[str, Any], leagues: list[LeagueView]) -> list[
         for name, row in zip(league.names, league.rows, strict=True):
             gone = row["unparsed"] + row["refused"]
             total = gone + row["wins"] + row["losses"] + row["ties"]
-            if total and gone / total > UNPARSED_LIMIT:
+            if total and gone / total > _UNPARSED_LIMIT:
                 removed[name] = max(removed.get(name, 0.0), gone / total)
     if removed:
         listed = ", ".join(f"{name} {percent(removed[name])}" for name in sorted(removed))
@@ -80,7 +84,7 @@ def judge_warnings(judge: Mapping[str, Any], leagues: list[LeagueView]) -> list[
     return warnings
 
 
-def control_table(view: BoardView, controls: Sequence[TableRow]) -> ShownTable:
+def control_table(view: BoardView, controls: Sequence[ControlRow]) -> ShownTable:
     """Returns a judge's null controls, pooled and then by model."""
     header = ["control", "corpus", "model", "value", "interval", "answers or documents"]
     rows = []
@@ -90,11 +94,15 @@ def control_table(view: BoardView, controls: Sequence[TableRow]) -> ShownTable:
             shown += f", {row['representation']}"
         verdict = {True: " (passed)", False: " (FAILED)", None: ""}[row["passed"]]
         value = row["reason"] or DASH if row["value"] is None else percent(row["value"])
+        where = who = "all"
+        if row["model"] is not None:
+            where = f"{row['corpus']}, {k_text(row['k'], row['k_spec'])}"
+            who = view.name({"model": row["model"], "setting": row["setting"]})
         rows.append(
             [
                 shown,
-                "all" if row["model"] is None else f"{row['corpus']}, {k_text(row)}",
-                "all" if row["model"] is None else view.name(row),
+                where,
+                who,
                 value + verdict,
                 interval(row["lo"], row["hi"], percent) or DASH,
                 f"{row['n']:,}",
@@ -157,21 +165,21 @@ _CONTROLS = {
 }
 
 
-def audit_line(judge: Mapping[str, Any]) -> str:
+def audit_line(judge: JudgeRow) -> str:
     """Returns a judge's behaviour in one line."""
     audit = judge["audit"]
     parts = [f"{audit['documents']:,} comparisons", f"{judge['calls']:,} calls"]
     if audit["ruled"]:
         parts.append(f"{audit['ruled']:,} decided by rule")
-    for name, label in (
-        ("tie_rate", "ties"),
-        ("first_slot_rate", "first slot preferred"),
-        ("flip_rate", "verdict differs by order"),
-        ("unparsed_rate", "unparsed"),
-        ("refused_rate", "refused"),
+    for share, label in (
+        (audit["tie_rate"], "ties"),
+        (audit["first_slot_rate"], "first slot preferred"),
+        (audit["flip_rate"], "verdict differs by order"),
+        (audit["unparsed_rate"], "unparsed"),
+        (audit["refused_rate"], "refused"),
     ):
-        if audit[name]["value"] is not None:
-            parts.append(f"{label} {percent(audit[name]['value'])}")
+        if share["value"] is not None:
+            parts.append(f"{label} {percent(share['value'])}")
     if judge["usage"]:
         parts += [f"{tokens:,} {kind} tokens" for kind, tokens in sorted(judge["usage"].items())]
         parts.append(f"cost {cost_text(judge['cost'])}")
@@ -182,15 +190,17 @@ def agreement_tables(view: BoardView) -> tuple[ShownTable, ShownTable, list[str]
     """Returns how judges behave, how far they agree, and where pairs of them differ most."""
     rows, apart = [], []
     for row in view.board["agreement"]:
-        where = f"{'all corpora' if row['corpus'] == ALL else row['corpus']}, {k_text(row)}"
+        corpus = "all corpora" if row["corpus"] == ALL else row["corpus"]
+        where = f"{corpus}, {k_text(row['k'], row['k_spec'])}"
         where += "" if row["representation"] == "items" else f", {row['representation']}"
         who = ", ".join(row["judges"])
         rows.append(
             [
-                who, where, f"{row['n_items']:,}", _coefficient(row, "kappa"),
-                _coefficient(row, "alpha"),
+                who, where, f"{row['n_items']:,}",
+                estimate(row.get("kappa"), row.get("kappa_lo"), row.get("kappa_hi"), fixed(3)),
+                estimate(row["alpha"], row["alpha_lo"], row["alpha_hi"], fixed(3)),
                 shown(row.get("opposed"), percent),
-                *(shown(row.get(name), fixed(3)) for name in ("kendall_tau", "spearman")),
+                shown(row.get("kendall_tau"), fixed(3)), shown(row.get("spearman"), fixed(3)),
             ]
         )  # fmt: skip
         if row.get("pairs"):
@@ -212,7 +222,9 @@ def agreement_tables(view: BoardView) -> tuple[ShownTable, ShownTable, list[str]
     behaviour = [
         [
             judge["id"],
-            *(_share(judge["audit"][n]) for n in ("first_slot_rate", "flip_rate", "tie_rate")),
+            _share(judge["audit"]["first_slot_rate"]),
+            _share(judge["audit"]["flip_rate"]),
+            _share(judge["audit"]["tie_rate"]),
             _share(next((r for r in controls if r["control"] == "repeat"), None)),
         ]
         for judge, controls in ((entry.judge, entry.controls) for entry in view.judges())
@@ -238,12 +250,7 @@ AGREEMENT_NOTE = (
 )
 
 
-def _coefficient(row: TableRow, name: str) -> str:
-    ends = row.get(f"{name}_lo"), row.get(f"{name}_hi")
-    return estimate(row.get(name), *ends, fixed(3))
-
-
-def _share(rate: TableRow | None) -> str:
+def _share(rate: ShareRow | ControlRow | None) -> str:
     return DASH if rate is None else estimate(rate["value"], rate["lo"], rate["hi"], percent)
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mtmbench.boards.numbers import Form, fixed
-from mtmbench.core.tables import ShownTable, TableRow
+from mtmbench.boards.rows import RatedNumbers
+from mtmbench.core.tables import ShownTable
 from mtmbench.stats.bradley_terry import ELO_MEAN
 
 _MAX_TICKS = 5
@@ -33,9 +34,9 @@ class Axis:
     middle: float | None = None
 
     @classmethod
-    def elo(cls, rows: Iterable[TableRow]) -> Axis:
+    def elo(cls, rows: Iterable[RatedNumbers]) -> Axis:
         """Returns an axis that holds every estimate and interval of rating rows, and the mean."""
-        values = [row[name] for row in rows for name in ("elo", "lo", "hi")]
+        values = [value for row in rows for value in (row["elo"], row["lo"], row["hi"])]
         near = (ELO_MEAN - 10, ELO_MEAN + 10)
         return cls.spanning([*values, *near], least_step=10, middle=ELO_MEAN)
 
@@ -110,7 +111,7 @@ class Mark:
         return cls(axis.at(value), axis.at(lo), axis.at(hi), label)
 
     @classmethod
-    def elo(cls, axis: Axis, row: TableRow) -> Mark | None:
+    def elo(cls, axis: Axis, row: RatedNumbers) -> Mark | None:
         """Returns the mark of a rating row, None where it has no rating."""
         return cls.placed(axis, row["elo"], row["lo"], row["hi"], fixed(0), "Elo ")
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from mtmbench.boards.rows import BoardTables
 from mtmbench.core.serialise import canonical_json
 from mtmbench.core.tables import csv_text
 
@@ -15,12 +15,12 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def render_csv(board: Mapping[str, Any]) -> str:
+def render_csv(board: BoardTables) -> str:
     """Returns the ratings (metric ``elo``), then the metrics; a missing value is empty."""
-    ratings = [
+    ratings: list[Mapping[str, object]] = [
         {**row, "table": "rating", "metric": "elo", "value": row["elo"]} for row in board["ratings"]
     ]
-    metrics = [
+    metrics: list[Mapping[str, object]] = [
         {**row, "table": "metric", "params": canonical_json(row["params"]) if row["params"] else ""}
         for row in board["metrics"]
     ]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from mtmbench.boards import notes
 from mtmbench.boards.markdown import MarkdownPage, markdown_text
 from mtmbench.boards.numbers import DASH, fixed, interval, shown
+from mtmbench.boards.rows import BoardTables
 from mtmbench.boards.spending import spending_table
 from mtmbench.boards.view import (
     BoardView,
@@ -17,10 +15,9 @@ from mtmbench.boards.view import (
     MetricLine,
     MetricTable,
 )
-from mtmbench.core.tables import TableRow
 
 
-def render_md(board: Mapping[str, Any]) -> str:
+def render_md(board: BoardTables) -> str:
     """Returns the board as Markdown: notes, ratings by judge, metrics by corpus, errors."""
     view = BoardView(board)
     page = MarkdownPage(board["title"])
@@ -49,7 +46,7 @@ def render_md(board: Mapping[str, Any]) -> str:
     return str(page)
 
 
-def _corpora(page: MarkdownPage, board: Mapping[str, Any]) -> None:
+def _corpora(page: MarkdownPage, board: BoardTables) -> None:
     rows = [
         [row["name"], row["n_docs"], row["n_empty"], row["n_duplicates"], row["revision"][:12]]
         for row in board["corpora"]
@@ -62,7 +59,7 @@ def _judge(page: MarkdownPage, view: BoardView, entry: JudgeView) -> None:
     page.heading(f"Judge: {judge['id']}", level=3)
     page.text(notes.audit_line(judge))
     page.bullets(notes.judge_notes(judge))
-    page.warning(*notes.judge_warnings(judge, list(entry.leagues)))
+    page.warning(*notes.judge_warnings(judge, entry.leagues))
     if entry.controls:
         page.text(notes.CONTROL_NOTE)
         page.table(*notes.control_table(view, entry.controls))
@@ -82,18 +79,20 @@ def _league(page: MarkdownPage, league: LeagueView, flagged: set[str]) -> None:
     for name, row in zip(league.names, league.rows, strict=True):
         counts = [row["wins"], row["ties"], row["losses"]]
         counts += [row["unparsed"], row["refused"]] if league.removed else []
-        adjusted = _elo(row, "_adjusted") if league.length else []
+        elo = _elo(row["elo"], row["lo"], row["hi"])
+        adjusted = []
+        if league.length:
+            adjusted = _elo(row["elo_adjusted"], row["lo_adjusted"], row["hi_adjusted"])
         who = f"{name} †" if name in flagged else name
-        rows.append([row["rank"], who, *_elo(row), *counts, *adjusted])
+        rows.append([row["rank"], who, *elo, *counts, *adjusted])
     page.heading(league.title, level=4)
     page.table(header, rows)
     page.bullets(notes.league_notes(league))
     page.bullets(f"{name}: {reason}" for name, reason in league.reasons)
 
 
-def _elo(row: TableRow, kind: str = "") -> list[str]:
+def _elo(elo: float | None, lo: float | None, hi: float | None) -> list[str]:
     """Returns a rating and its interval."""
-    elo, lo, hi = (row[f"{name}{kind}"] for name in ("elo", "lo", "hi"))
     return [shown(elo, fixed(1)), interval(lo, hi, fixed(1)) or DASH]
 
 
@@ -141,9 +140,9 @@ def _value(cell: MetricEntry | None) -> str:
 def _fits(page: MarkdownPage, view: BoardView) -> None:
     rows = []
     for row in view.fits():
-        items = row["items"] or {}
+        items = row["items"]
         found = ", ".join("failed" if n is None else str(n) for n in row["n_topics"])
-        kind = f"{items['n']:,} {items['kind']}" if items.get("n") is not None else None
+        kind = f"{items['n']:,} {items['kind']}" if items and items["n"] is not None else None
         seeds = ", ".join(map(str, row["seeds"]))
         rows.append([row["corpus"], row["k"], view.name(row), seeds, found, kind])
     page.heading("Fits")

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
+from mtmbench.boards.rows import RewriteRow
 from mtmbench.core.cells import Competitor, k_order
-from mtmbench.core.types import Record
+from mtmbench.core.records import RewritePayload, RewriteRecord
 from mtmbench.judges.budget import total_cost
 
-UNREAD_LIMIT = 0.05
+_UNREAD_LIMIT = 0.05
 
 
-def shown_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
+def shown_rows(records: Sequence[RewriteRecord]) -> list[RewriteRow]:
     """Returns a row a task, "refine" or "summary"; empty where topics are shown as they are.
 
     A row says which card answered, as what revision, by which prompt, with what usage and cost, and
     how many topics got an answer of each status, by competitor too.
     """
-    rows = []
-    for task in sorted({str(record.payload["task"]) for record in records}):
+    rows: list[RewriteRow] = []
+    for task in sorted({record.payload["task"] for record in records}):
         own = [record for record in records if record.payload["task"] == task]
         played = [record.payload for record in own if record.status == "ok"]
         first = own[0].payload
@@ -29,11 +29,11 @@ def shown_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
             {
                 "task": task,
                 "judge": first["judge"],
-                "facts": dict(first["facts"]),
-                "prompt": dict(first["prompt"]),
+                "facts": first["facts"],
+                "prompt": first["prompt"],
                 "top_items": first["top_items"],
                 "revisions": sorted({revision for by in asked for revision in by["revisions"]}),
-                "questions": sum(int(by["questions"]) for by in asked),
+                "questions": sum(by["questions"] for by in asked),
                 "usage": _sum(by["usage"] for by in asked),
                 "cost": total_cost(by.get("cost") for by in asked if by["questions"]),
                 "statuses": _sum(payload["statuses"] for payload in played),
@@ -43,7 +43,7 @@ def shown_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
                         **Competitor.of(payload).identity(),
                         "corpus": payload["corpus"],
                         "k_spec": payload["k_spec"],
-                        "statuses": dict(payload["statuses"]),
+                        "statuses": payload["statuses"],
                     }
                     for payload in sorted(played, key=_place)
                 ],
@@ -52,7 +52,7 @@ def shown_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
     return rows
 
 
-def shown_notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def shown_notes(rows: Sequence[RewriteRow]) -> list[str]:
     """Returns what a reader must know about refined and summarised topics."""
     notes = []
     for row in rows:
@@ -76,7 +76,7 @@ def shown_notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
                 "document that would show a topic without a summary is removed from the pair and "
                 "counted as unparsed or refused."
             )
-        if asked and unread / asked > UNREAD_LIMIT:
+        if asked and unread / asked > _UNREAD_LIMIT:
             note += (
                 f" Warning: {unread:,} of {asked:,} replies gave nothing, more than 5 %; what is "
                 "shown need not be a fair sample."
@@ -85,12 +85,12 @@ def shown_notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return notes
 
 
-def _sum(counts: Any) -> dict[str, int]:
+def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     total: Counter[str] = Counter()
     for each in counts:
         total.update(each)
     return dict(sorted(total.items()))
 
 
-def _place(payload: Mapping[str, Any]) -> tuple[Any, ...]:
+def _place(payload: RewritePayload) -> tuple[str, tuple[bool, int], Competitor]:
     return payload["corpus"], k_order(payload["k_spec"]), Competitor.of(payload)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 from mtmbench.boards.cells import BoardRecords
+from mtmbench.boards.rows import BoardTables, JudgeSpending, SpendingRow, SpentTotal
 from mtmbench.core.cells import Competitor
+from mtmbench.core.records import AnswersBy, MatchPayload
 from mtmbench.core.tables import ShownTable
-from mtmbench.core.types import Record
 from mtmbench.judges.budget import total_cost
+from mtmbench.matches.adaptive import sides_of
 
-KINDS = ("input", "cached", "output")
-NOT_KNOWN = "not known"
+_KINDS = ("input", "cached", "output")
+_NOT_KNOWN = "not known"
 
 
-def judge_spending(played: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def judge_spending(played: Sequence[MatchPayload]) -> JudgeSpending:
     """Returns who was asked, and the cost of all of a judge's matches; empty for free judges.
 
     Args:
@@ -25,51 +26,49 @@ def judge_spending(played: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     paid = [match for match in played if match.get("usage")]
     if not paid:
         return {}
-    asked = {
-        name: paid[0][f"judge_{name}"]
-        for name in ("model", "endpoint")
-        if paid[0].get(f"judge_{name}") is not None
-    }
-    return {**asked, "cost": total_cost(match.get("cost") for match in paid)}
+    first = paid[0]
+    found: JudgeSpending = {}
+    if "judge_model" in first:
+        found["model"] = first["judge_model"]
+    if "judge_endpoint" in first:
+        found["endpoint"] = first["judge_endpoint"]
+    found["cost"] = total_cost(match.get("cost") for match in paid)
+    return found
 
 
-def spending_rows(board: BoardRecords, names: Mapping[Competitor, str]) -> list[dict[str, Any]]:
+def spending_rows(board: BoardRecords, names: Mapping[Competitor, str]) -> list[SpendingRow]:
     """Returns a row per judge and pair, over all corpora and K; none for free judges.
 
     An answer that served two pairs, since both show the same, is counted with each.
     """
-    groups: dict[tuple[str, str, str], list[Record]] = {}
+    groups: dict[tuple[str, str, str], list[MatchPayload]] = {}
     for match in board.matches:
-        if match.status == "ok" and match.payload.get("usage"):
-            sides = sorted(names[Competitor.of(match.payload[side])] for side in "ab")
-            groups.setdefault((str(match.payload["judge"]), sides[0], sides[1]), []).append(match)
+        payload = match.payload
+        if match.status == "ok" and payload.get("usage"):
+            a, b = sorted(names[side] for side in sides_of(payload))
+            groups.setdefault((payload["judge"], a, b), []).append(payload)
     return [
         {
             "judge": judge,
             "a": a,
             "b": b,
-            "calls": sum(int(match.payload["calls"]) for match in groups[judge, a, b]),
-            "usage": _usage(groups[judge, a, b]),
-            "cost": total_cost(match.payload.get("cost") for match in groups[judge, a, b]),
+            "calls": sum(match["calls"] for match in matches),
+            "usage": _usage(matches),
+            "cost": total_cost(match.get("cost") for match in matches),
         }
-        for judge, a, b in sorted(groups)
+        for (judge, a, b), matches in sorted(groups.items())
     ]
 
 
-def total_spending(board: BoardRecords) -> dict[str, Any]:
-    """Returns what all of a board's answers cost together, each counted once; empty for free ones.
+def total_spending(board: BoardRecords) -> SpentTotal | None:
+    """Returns what all of a board's answers cost together, each counted once; None for free ones.
 
     Those of matches, controls, refinements, summaries and metrics. ``shared`` of the ``answers``
     serve in several places, since the same was asked there.
     """
-    told: list[Mapping[str, Any]] = [
-        record.payload for record in (*board.matches, *board.nulls) if record.status == "ok"
-    ]
-    told += [r.payload.get("answers_by") or {} for r in board.shown if r.status == "ok"]
-    told += [(r.payload.get("details") or {}).get("answers_by") or {} for r in board.metrics]
-    asked = [by for by in told if by.get("usage")]
+    asked = [by for by in _asked(board) if by["usage"]]
     if not asked:
-        return {}
+        return None
     places = Counter(mark for by in asked for mark in by.get("paid", ()))
     paid = {mark: cost for by in asked for mark, cost in by.get("paid", {}).items()}
     known = all(by.get("cost") is not None and by.get("paid") for by in asked)
@@ -80,7 +79,7 @@ def total_spending(board: BoardRecords) -> dict[str, Any]:
     }
 
 
-def total_note(board: Mapping[str, Any]) -> list[str]:
+def total_note(board: BoardTables) -> list[str]:
     """Returns the sentence that says what a board cost; none where nothing was paid."""
     total = board.get("spent")
     if total is None:
@@ -94,12 +93,12 @@ def total_note(board: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def spending_table(board: Mapping[str, Any], judge: str) -> ShownTable | None:
+def spending_table(board: BoardTables, judge: str) -> ShownTable | None:
     """Returns what a judge's answers took by pair, None where nothing is known of it."""
     rows = [row for row in board.get("spending", ()) if row["judge"] == judge]
     if not rows:
         return None
-    kinds = [kind for kind in KINDS if any(kind in row["usage"] for row in rows)]
+    kinds = [kind for kind in _KINDS if any(kind in row["usage"] for row in rows)]
     return ShownTable(
         ["pair", "calls", *(f"{kind} tokens" for kind in kinds), "cost"],
         [
@@ -116,11 +115,21 @@ def spending_table(board: Mapping[str, Any], judge: str) -> ShownTable | None:
 
 def cost_text(cost: float | None) -> str:
     """Returns a cost for people; what is not known is said to be so."""
-    return NOT_KNOWN if cost is None else f"{cost:,.4f}"
+    return _NOT_KNOWN if cost is None else f"{cost:,.4f}"
 
 
-def _usage(matches: Sequence[Record]) -> dict[str, int]:
+def _asked(board: BoardRecords) -> Iterator[AnswersBy | MatchPayload]:
+    """Yields what says, of all that judges were asked, what it took."""
+    yield from (m.payload for m in (*board.matches, *board.nulls) if m.status == "ok")
+    yield from (r.payload["answers_by"] for r in board.shown if r.status == "ok")
+    for metric in board.metrics:
+        by: AnswersBy | None = metric.payload.get("details", {}).get("answers_by")
+        if by is not None:
+            yield by
+
+
+def _usage(matches: Sequence[MatchPayload]) -> dict[str, int]:
     usage: Counter[str] = Counter()
     for match in matches:
-        usage.update(match.payload["usage"])
+        usage.update(match["usage"])
     return dict(sorted(usage.items()))

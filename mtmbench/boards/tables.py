@@ -3,29 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import cast
 
 from mtmbench.boards.agreement import agreement_rows
 from mtmbench.boards.cells import BoardRecords, display_names
 from mtmbench.boards.controls import control_rows, reliability
 from mtmbench.boards.leagues import rate_leagues
 from mtmbench.boards.metric_rows import metric_rows, metric_versions
+from mtmbench.boards.rows import (
+    BoardExtras,
+    BoardTables,
+    CorpusRow,
+    ErrorRow,
+    FitItems,
+    FitRow,
+    RulingJudge,
+    ShareRow,
+    SteeringLink,
+    TopicsRow,
+)
 from mtmbench.boards.shown import shown_rows
 from mtmbench.boards.spending import judge_spending, spending_rows, total_spending
 from mtmbench.core.cards import Suite
 from mtmbench.core.cells import Competitor, k_order
+from mtmbench.core.records import (
+    SCHEMA_VERSION,
+    CellRecord,
+    FitPayload,
+    FitRecord,
+    FittedItems,
+    MatchRecord,
+    StoredRecord,
+)
 from mtmbench.core.serialise import rounded
-from mtmbench.core.types import SCHEMA_VERSION, Record
+from mtmbench.core.types import ItemKind
+from mtmbench.matches.adaptive import sides_of
 from mtmbench.matches.audit import ORDER_FREE, audit
 from mtmbench.stats.intervals import Rate
 
-VIEW_ENCODER = "all-MiniLM-L6-v2"
+_VIEW_ENCODER = "all-MiniLM-L6-v2"
 """The sentence encoder behind the embeddings view."""
 
-SHOWN_TOPICS = 5
+_SHOWN_TOPICS = 5
 
 
-def build_board(suite: Suite, records: Sequence[Record]) -> dict[str, Any]:
+def build_board(suite: Suite, records: Sequence[StoredRecord]) -> BoardTables:
     """Returns the content of ``board.json``; equal records give an equal board.
 
     Ratings are Bradley-Terry with intervals over documents, metrics means over seeds; Elo is
@@ -40,13 +62,20 @@ def build_board(suite: Suite, records: Sequence[Record]) -> dict[str, Any]:
     confidence = suite.judging.confidence if suite.judging else 0.95
     names = display_names(suite, _competitors(board))
     controls = control_rows(board, confidence)
-    spending, spent = spending_rows(board, names), total_spending(board)
+    steering: SteeringLink = {} if suite.steering is None else {"steering": "steering.md"}
+    extras: BoardExtras = {}
+    if board.shown:
+        extras["shown"] = shown_rows(board.shown)
+    if spending := spending_rows(board, names):
+        extras["spending"] = spending
+    if spent := total_spending(board):
+        extras["spent"] = spent
     return {
         "schema": SCHEMA_VERSION,
         "suite": suite.name,
         "title": suite.title or suite.name,
         "description": suite.description,
-        **({"steering": "steering.md"} if suite.steering is not None else {}),
+        **steering,
         "corpora": _corpora(board),
         "competitors": [
             {**who.identity(), "name": names[who], "items": _item_kind(board, who)}
@@ -57,9 +86,7 @@ def build_board(suite: Suite, records: Sequence[Record]) -> dict[str, Any]:
             for judge in _judges(board, names, confidence)
         ],
         "controls": controls,
-        **({"shown": shown_rows(board.shown)} if board.shown else {}),
-        **({"spending": spending} if spending else {}),
-        **({"spent": spent} if spent else {}),
+        **extras,
         "ratings": [row for league in leagues for row in league.rows],
         "win_rates": [league.win_rates for league in leagues],
         "sequential_elo": [row for league in leagues for row in league.sequential],
@@ -74,74 +101,74 @@ def build_board(suite: Suite, records: Sequence[Record]) -> dict[str, Any]:
 
 
 def _competitors(board: BoardRecords) -> set[Competitor]:
-    found = {Competitor.of(record.payload) for record in (*board.fits, *board.metrics)}
-    return found | {Competitor.of(m.payload[side]) for m in board.matches for side in "ab"}
+    found = {Competitor.of(fit.payload) for fit in board.fits}
+    found |= {Competitor.of(value.payload) for value in board.metrics}
+    return found | {side for match in board.matches for side in sides_of(match.payload)}
 
 
-def _item_kind(board: BoardRecords, who: Competitor) -> str | None:
+def _item_kind(board: BoardRecords, who: Competitor) -> ItemKind | None:
     """Returns "words" or "features", None where no fit says."""
     fits = [fit for fit in board.fits if Competitor.of(fit.payload) == who]
-    items = _first(fits, "items")
-    return None if items is None else items.get("kind")
+    items = _first_items(fits)
+    return None if items is None else items["kind"]
 
 
-def _corpora(board: BoardRecords) -> list[dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+def _corpora(board: BoardRecords) -> list[CorpusRow]:
+    found: dict[str, CorpusRow] = {}
     for record in (*board.metrics, *board.matches, *board.fits):
-        payload = record.payload
-        row = found.setdefault(
-            str(payload["corpus"]),
-            {
-                "name": payload["corpus"], "revision": payload["corpus_revision"],
-                "n_docs": None, "n_empty": None, "n_duplicates": None,
-            },
-        )  # fmt: skip
-        for name in ("n_docs", "n_empty", "n_duplicates"):
-            if payload.get(name) is not None:
-                row[name] = payload[name]
+        name = record.payload["corpus"]
+        found[name] = {
+            "name": name, "revision": record.payload["corpus_revision"],
+            "n_docs": None, "n_empty": None, "n_duplicates": None,
+        }  # fmt: skip
+    for fit in board.fits:
+        payload, row = fit.payload, found[fit.payload["corpus"]]
+        row["n_docs"] = payload.get("n_docs", row["n_docs"])
+        row["n_empty"] = payload.get("n_empty", row["n_empty"])
+        row["n_duplicates"] = payload.get("n_duplicates", row["n_duplicates"])
     return [found[name] for name in sorted(found)]
 
 
 def _judges(
     board: BoardRecords, names: Mapping[Competitor, str], confidence: float
-) -> list[dict[str, Any]]:
-    by_judge: dict[str, list[Record]] = {}
+) -> list[RulingJudge]:
+    by_judge: dict[str, list[MatchRecord]] = {}
     for match in board.matches:
-        by_judge.setdefault(str(match.payload["judge"]), []).append(match)
+        by_judge.setdefault(match.payload["judge"], []).append(match)
     return [_judge(id_, by_judge[id_], board, names, confidence) for id_ in sorted(by_judge)]
 
 
 def _judge(
     id_: str,
-    matches: Sequence[Record],
+    matches: Sequence[MatchRecord],
     board: BoardRecords,
     names: Mapping[Competitor, str],
     confidence: float,
-) -> dict[str, Any]:
+) -> RulingJudge:
     payload = matches[0].payload
     played = [match.payload for match in matches if match.status == "ok"]
     behaviour = audit(
         "".join(match["forward"] for match in played),
         "".join(match["backward"] for match in played),
-        order_free=bool(payload["order_free"]),
+        order_free=payload["order_free"],
         confidence=confidence,
     )
     usage: dict[str, int] = {}
     for match in played:
-        for kind, tokens in (match.get("usage") or {}).items():
-            usage[kind] = usage.get(kind, 0) + int(tokens)
+        for kind, tokens in match.get("usage", {}).items():
+            usage[kind] = usage.get(kind, 0) + tokens
     return {
         "id": id_,
-        "is_llm": bool(payload["judge_is_llm"]),
-        "order_free": bool(payload["order_free"]),
+        "is_llm": payload["judge_is_llm"],
+        "order_free": payload["order_free"],
         "encoder": payload.get("encoder"),
         "client": payload.get("judge_client"),
         "version": payload.get("judge_version"),
         "prompt": payload.get("prompt"),
-        "params": dict(payload.get("judge_params") or {}),
-        "revisions": sorted({str(r) for m in played for r in m.get("judge_revisions") or ()}),
-        "protocol": dict(payload.get("protocol") or {}),
-        "calls": sum(int(match.get("calls") or 0) for match in played),
+        "params": payload.get("judge_params", {}),
+        "revisions": sorted({r for match in played for r in match.get("judge_revisions", ())}),
+        "protocol": payload.get("protocol", {}),
+        "calls": sum(match.get("calls", 0) for match in played),
         "usage": usage,
         **judge_spending(played),
         "shares_encoder_with": _sharers(payload.get("encoder"), board, names),
@@ -158,7 +185,7 @@ def _judge(
     }
 
 
-def _rate(rate: Rate) -> dict[str, Any]:
+def _rate(rate: Rate) -> ShareRow:
     return {
         "value": rounded(rate.value, 4),
         "lo": rounded(rate.lo, 4),
@@ -183,9 +210,9 @@ def _sharers(
     )
 
 
-def _encoders(fit: Mapping[str, Any]) -> set[str]:
-    found = {_bare(VIEW_ENCODER)} if "embeddings" in (fit.get("needs") or ()) else set()
-    source = (fit.get("items") or {}).get("source") or {}
+def _encoders(fit: FitPayload) -> set[str]:
+    found = {_bare(_VIEW_ENCODER)} if "embeddings" in fit.get("needs", ()) else set()
+    source = fit["items"]["source"] if "items" in fit else {}
     return found | {_bare(str(source[name])) for name in ("backbone", "encoder") if name in source}
 
 
@@ -193,47 +220,50 @@ def _bare(name: str) -> str:
     return name.rsplit("/", 1)[-1].lower()
 
 
-def _fits(board: BoardRecords) -> list[dict[str, Any]]:
+def _fits(board: BoardRecords) -> list[FitRow]:
     """Returns a row per corpus, K and competitor: what was found, over how many items."""
     return [
         {
             **who.identity(),
             "corpus": corpus,
-            "k": int(fits[0].payload["k"]),
+            "k": fits[0].payload["k"],
             "k_spec": k_spec,
             "registry": fits[0].payload.get("registry"),
             "seeds": [fit.payload["seed"] for fit in fits],
             "n_topics": [fit.payload.get("n_topics") for fit in fits],
             "n_failed": sum(fit.status != "ok" for fit in fits),
-            "params_given": _first(fits, "params_given"),
+            "params_given": next(
+                (fit.payload["params_given"] for fit in fits if "params_given" in fit.payload), None
+            ),
             "items": _items(fits),
         }
         for (corpus, k_spec, who), fits in _fit_groups(board)
     ]
 
 
-def _items(fits: Sequence[Record]) -> dict[str, Any] | None:
-    items = _first(fits, "items")
+def _items(fits: Sequence[FitRecord]) -> FitItems | None:
+    items = _first_items(fits)
     if items is None:
         return None
-    source = items.get("source") or {}
-    return {"kind": items.get("kind"), "n": items.get("n"), "filters": source.get("filters")}
+    filters = items["source"].get("filters")
+    kept = filters if isinstance(filters, dict) else None
+    return {"kind": items["kind"], "n": items["n"], "filters": kept}
 
 
-def _topics(board: BoardRecords) -> list[dict[str, Any]]:
+def _topics(board: BoardRecords) -> list[TopicsRow]:
     """Returns the largest topics of each competitor's first seed."""
-    rows = []
+    rows: list[TopicsRow] = []
     for (corpus, k_spec, who), fits in _fit_groups(board):
         fitted = [fit for fit in fits if fit.status == "ok"]
         if not fitted:
             continue
-        topics = fitted[0].payload.get("topics") or []
+        topics = fitted[0].payload.get("topics", ())
         largest = sorted(enumerate(topics), key=lambda pair: (-pair[1]["share"], pair[0]))
         rows.append(
             {
                 **who.identity(),
                 "corpus": corpus,
-                "k": int(fitted[0].payload["k"]),
+                "k": fitted[0].payload["k"],
                 "k_spec": k_spec,
                 "seed": fitted[0].payload["seed"],
                 "n_topics": len(topics),
@@ -241,10 +271,10 @@ def _topics(board: BoardRecords) -> list[dict[str, Any]]:
                     {
                         "topic": index,
                         "share": rounded(topic["share"], 4),
-                        "items": list(topic["items"]),
-                        "words": list(topic["words"]),
+                        "items": topic["items"],
+                        "words": topic["words"],
                     }
-                    for index, topic in largest[:SHOWN_TOPICS]
+                    for index, topic in largest[:_SHOWN_TOPICS]
                 ],
             }
         )
@@ -253,40 +283,39 @@ def _topics(board: BoardRecords) -> list[dict[str, Any]]:
 
 def _fit_groups(
     board: BoardRecords,
-) -> list[tuple[tuple[str, int | str, Competitor], list[Record]]]:
-    groups: dict[tuple[str, int | str, Competitor], list[Record]] = {}
+) -> list[tuple[tuple[str, int | str, Competitor], list[FitRecord]]]:
+    groups: dict[tuple[str, int | str, Competitor], list[FitRecord]] = {}
     for fit in board.fits:
-        key = str(fit.payload["corpus"]), fit.payload["k_spec"], Competitor.of(fit.payload)
+        key = fit.payload["corpus"], fit.payload["k_spec"], Competitor.of(fit.payload)
         groups.setdefault(key, []).append(fit)
     for fits in groups.values():
-        fits.sort(key=lambda fit: int(fit.payload["seed"]))
+        fits.sort(key=lambda fit: fit.payload["seed"])
     return sorted(groups.items(), key=lambda item: (item[0][0], k_order(item[0][1]), item[0][2]))
 
 
-def _errors(board: BoardRecords) -> list[dict[str, Any]]:
+def _errors(board: BoardRecords) -> list[ErrorRow]:
     """Returns every cell that failed, with its reason."""
+    fits_and_values: list[CellRecord] = [*board.fits, *board.metrics]
+    rows = [_error(record) for record in fits_and_values if record.status == "error"]
+    for match in (*board.matches, *board.nulls):
+        if match.status == "error":
+            a, b = sides_of(match.payload)
+            rows.append({**_error(match), "a": a.identity(), "b": b.identity()})
+    return rows + [_error(record) for record in board.shown if record.status == "error"]
+
+
+def _error(record: CellRecord) -> ErrorRow:
     names = (
         "corpus", "k", "k_spec", "judge", "representation", "control", "a", "b", "model", "setting",
         "seed", "metric", "view", "params", "task",
     )  # fmt: skip
-    rows = []
-    for record in (*board.fits, *board.metrics, *board.matches, *board.nulls, *board.shown):
-        if record.status == "error":
-            payload = dict(record.payload)
-            for side in "ab":
-                if side in payload:
-                    payload[side] = Competitor.of(payload[side]).identity()
-            rows.append(
-                {
-                    "kind": record.kind,
-                    **{name: payload[name] for name in names if payload.get(name) is not None},
-                    "reason": payload.get("reason"),
-                }
-            )
-    return rows
+    stated = {name: record.payload.get(name) for name in names}
+    row = {name: value for name, value in stated.items() if value is not None}
+    reason = record.payload.get("reason")
+    return cast(ErrorRow, {"kind": record.kind, **row, "reason": reason})
 
 
-def _package_versions(records: Iterable[Record]) -> dict[str, list[str]]:
+def _package_versions(records: Iterable[StoredRecord]) -> dict[str, list[str]]:
     found: dict[str, set[str]] = {}
     for record in records:
         for name, version in record.versions.items():
@@ -294,5 +323,5 @@ def _package_versions(records: Iterable[Record]) -> dict[str, list[str]]:
     return {name: sorted(found[name]) for name in sorted(found)}
 
 
-def _first(fits: Sequence[Record], name: str) -> Any:
-    return next((fit.payload[name] for fit in fits if fit.payload.get(name) is not None), None)
+def _first_items(fits: Sequence[FitRecord]) -> FittedItems | None:
+    return next((fit.payload["items"] for fit in fits if "items" in fit.payload), None)

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from mtmbench.boards.cells import ALL
-from mtmbench.core.cells import k_order
-from mtmbench.core.tables import TableRow
+from mtmbench.boards.rows import (
+    AdaptiveSummary,
+    BoardTables,
+    ControlRow,
+    FitRow,
+    JudgeRow,
+    LeaguePlace,
+    LeagueRow,
+    LengthSummary,
+    MetricRow,
+    TopicsRow,
+)
+from mtmbench.core.cells import Competitor, k_order
+from mtmbench.core.records import CompetitorFields
 
 
 @dataclass(frozen=True)
@@ -33,7 +44,7 @@ class LeagueView:
     """
 
     title: str
-    rows: Sequence[TableRow]
+    rows: Sequence[LeagueRow]
     names: Sequence[str]
     kinds: Sequence[str | None]
     sequential: Sequence[float | None]
@@ -43,8 +54,8 @@ class LeagueView:
     n_bootstrap: int
     sandwich: tuple[float, float] | None = None
     nu: float | None = None
-    length: TableRow | None = None
-    adaptive: TableRow | None = None
+    length: LengthSummary | None = None
+    adaptive: AdaptiveSummary | None = None
 
     @property
     def removed(self) -> bool:
@@ -65,9 +76,9 @@ class LeagueView:
 class JudgeView:
     """One judge with its leagues, the pooled ones first, and its null controls."""
 
-    judge: TableRow
+    judge: JudgeRow
     leagues: Sequence[LeagueView]
-    controls: Sequence[TableRow]
+    controls: Sequence[ControlRow]
 
 
 @dataclass(frozen=True)
@@ -117,14 +128,14 @@ class ErrorGroup:
 class BoardView:
     """The tables of a board in the order in which pages show them."""
 
-    def __init__(self, board: Mapping[str, Any]) -> None:
+    def __init__(self, board: BoardTables) -> None:
         self.board = board
-        self._name = {_who(row): str(row["name"]) for row in board["competitors"]}
-        self._kind = {_who(row): row["items"] for row in board["competitors"]}
+        self._name = {Competitor.of(row): row["name"] for row in board["competitors"]}
+        self._kind = {Competitor.of(row): row["items"] for row in board["competitors"]}
 
-    def name(self, row: TableRow) -> str:
+    def name(self, row: CompetitorFields) -> str:
         """Returns the display id of a row's competitor."""
-        return self._name[_who(row)]
+        return self._name[Competitor.of(row)]
 
     def judges(self) -> list[JudgeView]:
         """Returns every judge, language models first."""
@@ -140,32 +151,36 @@ class BoardView:
 
     def metric_tables(self) -> list[MetricTable]:
         """Returns one table per corpus and K."""
-        groups: dict[tuple[str, int | str], list[TableRow]] = {}
+        groups: dict[tuple[str, int | str], list[MetricRow]] = {}
         for row in self.board["metrics"]:
             groups.setdefault((row["corpus"], row["k_spec"]), []).append(row)
         return [self._metric_table(groups[key]) for key in sorted(groups, key=_corpus_and_k)]
 
-    def fits(self) -> list[TableRow]:
+    def fits(self) -> list[FitRow]:
         """Returns the rows of fits by corpus and K."""
         return list(self.board["fits"])
 
-    def topics(self) -> list[tuple[str, list[TableRow]]]:
+    def topics(self) -> list[tuple[str, list[TopicsRow]]]:
         """Returns topic rows by corpus and K, with a title each."""
-        groups: dict[tuple[str, int | str], list[TableRow]] = {}
+        groups: dict[tuple[str, int | str], list[TopicsRow]] = {}
         for row in self.board["topics"]:
             groups.setdefault((row["corpus"], row["k_spec"]), []).append(row)
         return [
-            (f"{corpus} · {k_text(groups[corpus, k][0])}", groups[corpus, k])
-            for corpus, k in sorted(groups, key=_corpus_and_k)
+            (f"{corpus} · {k_text(rows[0]['k'], k_spec)}", rows)
+            for corpus, k_spec in sorted(groups, key=_corpus_and_k)
+            for rows in [groups[corpus, k_spec]]
         ]
 
     def errors(self) -> list[ErrorGroup]:
         """Returns the cells that failed, those of one competitor and reason together."""
         groups: dict[tuple[str, str, str, str, str], int] = {}
         for row in self.board["errors"]:
-            sides = [row["a"], row["b"]] if "a" in row else [row]
-            who = " against ".join(self.name({"setting": None, **side}) for side in sides)
-            key = row["corpus"], k_text(row), who, row["kind"], str(row["reason"])
+            if "a" in row:
+                who = f"{self.name(row['a'])} against {self.name(row['b'])}"
+            else:
+                who = self.name({"model": row["model"], "setting": row.get("setting")})
+            k = k_text(row["k"], row["k_spec"])
+            key = row["corpus"], k, who, row["kind"], str(row["reason"])
             groups[key] = groups.get(key, 0) + 1
         kinds = {
             "fit": "fit", "metric": "metric value", "match": "match", "null": "control",
@@ -183,7 +198,7 @@ class BoardView:
         ]
 
     def _leagues(self, judge: str) -> list[LeagueView]:
-        groups: dict[tuple[str, int | str, str], list[TableRow]] = {}
+        groups: dict[tuple[str, int | str, str], list[LeagueRow]] = {}
         for row in self.board["ratings"]:
             if row["judge"] == judge:
                 key = row["corpus"], row["k_spec"], row["representation"]
@@ -192,7 +207,7 @@ class BoardView:
         return [self._league(judge, key, groups[key]) for key in order]
 
     def _league(
-        self, judge: str, key: tuple[str, int | str, str], rows: Sequence[TableRow]
+        self, judge: str, key: tuple[str, int | str, str], rows: Sequence[LeagueRow]
     ) -> LeagueView:
         ranked = sorted(
             rows, key=lambda row: (row["elo"] is None, -(row["elo"] or 0.0), self.name(row))
@@ -213,14 +228,14 @@ class BoardView:
             ]
             for a in names
         ]
-        corpus, _, representation = key
+        corpus, k_spec, representation = key
         where = "All corpora, pooled" if corpus == ALL else corpus
         shown = "top items shown" if representation == "items" else "summaries shown"
         return LeagueView(
-            title=f"{where} · {k_text(ranked[0])} · {shown}",
+            title=f"{where} · {k_text(ranked[0]['k'], k_spec)} · {shown}",
             rows=ranked,
             names=names,
-            kinds=[self._kind[_who(row)] for row in ranked],
+            kinds=[self._kind[Competitor.of(row)] for row in ranked],
             sequential=[elo.get(name) for name in names],
             matrix=matrix,
             n_documents=rates["n_documents"],
@@ -234,24 +249,24 @@ class BoardView:
             adaptive=rates.get("adaptive"),
         )
 
-    def _metric_table(self, rows: Sequence[TableRow]) -> MetricTable:
-        competitors = sorted({_who(row) for row in rows})
+    def _metric_table(self, rows: Sequence[MetricRow]) -> MetricTable:
+        competitors = sorted({Competitor.of(row) for row in rows})
         documents = {corpus["name"]: corpus["n_docs"] for corpus in self.board["corpora"]}
         corpus = rows[0]["corpus"]
         size = f" · {documents[corpus]:,} documents" if documents[corpus] else ""
         table = MetricTable(
-            title=f"{corpus} · {k_text(rows[0])}{size}",
+            title=f"{corpus} · {k_text(rows[0]['k'], rows[0]['k_spec'])}{size}",
             names=[self._name[who] for who in competitors],
             kinds=[self._kind[who] for who in competitors],
         )
-        lines: dict[tuple[str, str, str], dict[tuple[str, str], TableRow]] = {}
+        lines: dict[tuple[str, str, str], dict[Competitor, MetricRow]] = {}
         for row in rows:
-            key = row["metric"], row["view"] or "", params_text(row["params"])
-            lines.setdefault(key, {})[_who(row)] = row
+            key = row["metric"], row["view"] or "", _params_text(row["params"])
+            lines.setdefault(key, {})[Competitor.of(row)] = row
         for metric, view, params in sorted(lines, key=lambda key: (key[0], key[1], key[2])):
             cells = [lines[metric, view, params].get(who) for who in competitors]
             comparable = view != "own"
-            higher = bool(self.board["metric_versions"][metric]["higher_is_better"])
+            higher = self.board["metric_versions"][metric]["higher_is_better"]
             best = _clear_best(cells, higher) if comparable else None
             line = MetricLine(
                 metric, higher, view or None, params,
@@ -261,30 +276,29 @@ class BoardView:
         return table
 
 
-def k_text(row: TableRow) -> str:
+def k_text(k: int | None, k_spec: int | str | None) -> str:
     """Returns the number of topics asked for, in words."""
-    if row["k_spec"] != "labels":
-        return f"K = {row['k']}"
-    return "K = number of labels" + (f" ({row['k']})" if row["k"] else "")
+    if k_spec != "labels":
+        return f"K = {k}"
+    return "K = number of labels" + (f" ({k})" if k else "")
 
 
-def params_text(params: Mapping[str, Any]) -> str:
-    """Returns parameters in words."""
+def _params_text(params: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {params[name]}" for name in sorted(params))
 
 
 def _sandwich_ratio(
-    rows: Sequence[TableRow], sandwich: Mapping[str, float | None], names: Sequence[str]
+    rows: Sequence[LeagueRow], sandwich: Mapping[str, float | None], names: Sequence[str]
 ) -> tuple[float, float] | None:
     ratios = [
         2 * half / (row["hi"] - row["lo"])
         for row, half in zip(rows, (sandwich.get(name) for name in names), strict=True)
-        if half is not None and row["lo"] is not None
+        if half is not None and row["lo"] is not None and row["hi"] is not None
     ]
     return (min(ratios), max(ratios)) if ratios else None
 
 
-def _clear_best(cells: Sequence[TableRow | None], higher: bool) -> int | None:
+def _clear_best(cells: Sequence[MetricRow | None], higher: bool) -> int | None:
     """Returns the column whose interval lies beyond everyone else's, if there is one."""
     sign = 1 if higher else -1
     ends: dict[int, tuple[float, float]] = {}
@@ -304,10 +318,11 @@ def _clear_best(cells: Sequence[TableRow | None], higher: bool) -> int | None:
     return best if clear else None
 
 
-def _metric_entry(row: TableRow | None, best: bool, notes: list[str]) -> MetricEntry | None:
+def _metric_entry(row: MetricRow | None, best: bool, notes: list[str]) -> MetricEntry | None:
     if row is None:
         return None
-    half = None if row["lo"] is None else (row["hi"] - row["lo"]) / 2
+    lo, hi = row["lo"], row["hi"]
+    half = None if lo is None or hi is None else (hi - lo) / 2
     note = None
     expected = row["value"] is not None and (row["reason"] or "").startswith("no interval: ")
     if row["reason"] and not expected:
@@ -317,13 +332,9 @@ def _metric_entry(row: TableRow | None, best: bool, notes: list[str]) -> MetricE
     return MetricEntry(row["value"], half, best, note)
 
 
-def _corpus_and_k(key: Sequence[Any]) -> tuple[Any, ...]:
+def _corpus_and_k(key: tuple[str, int | str]) -> tuple[str, bool, int]:
     return key[0], *k_order(key[1])
 
 
-def _league(row: TableRow) -> tuple[str, str, int | str, str]:
+def _league(row: LeaguePlace) -> tuple[str, str, int | str, str]:
     return row["judge"], row["corpus"], row["k_spec"], row["representation"]
-
-
-def _who(row: TableRow) -> tuple[str, str]:
-    return row["model"], row["setting"] or ""

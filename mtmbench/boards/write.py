@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mtmbench.boards.render_csv import render_csv
 from mtmbench.boards.render_html import render_html
 from mtmbench.boards.render_md import render_md
+from mtmbench.boards.rows import BoardTables
 from mtmbench.boards.tables import build_board
 from mtmbench.core.cards import Suite, read_card
 from mtmbench.core.store import read_records
@@ -32,7 +31,7 @@ def write_board(folder: Path) -> list[Path]:
     return write_files(folder, board_files(board))
 
 
-def board_files(board: Mapping[str, Any]) -> dict[str, str]:
+def board_files(board: BoardTables) -> dict[str, str]:
     """Returns the contents of a board's files by name."""
     return {
         "board.json": table_json(board),

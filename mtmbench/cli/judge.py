@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from mtmbench.cli.options import BatchOption, BudgetOption, DataOption, OutOption, PluginOption
-from mtmbench.cli.run import play
+from mtmbench.cli.run import play_suite
 
 
 def judge(
@@ -27,7 +27,7 @@ def judge(
     from mtmbench.engine.add_judge import with_judge
 
     folder, resolved = with_judge(suite, judge, out)
-    play(
+    play_suite(
         resolved, folder, data_dir=data_dir, plugins=plugin or [], workers=workers, budget=budget,
         batch=batch, fitted=True,
     )  # fmt: skip

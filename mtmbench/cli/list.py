@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -70,9 +70,10 @@ def _registered(what: Listed) -> Iterator[tuple[str, str, str]]:
     from mtmbench.features.registry import FEATURES
     from mtmbench.metrics.registry import METRICS
 
-    registries: dict[Listed, Any] = {
-        Listed.metrics: METRICS, Listed.corpora: CORPORA, Listed.features: FEATURES,
-    }  # fmt: skip
-    registry = registries[what]
-    for name in registry.names():
-        yield name, registry.origin(name), ""
+    names, origin = {
+        Listed.metrics: (METRICS.names, METRICS.origin),
+        Listed.corpora: (CORPORA.names, CORPORA.origin),
+        Listed.features: (FEATURES.names, FEATURES.origin),
+    }[what]
+    for name in names():
+        yield name, origin(name), ""

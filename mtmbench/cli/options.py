@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,7 +22,7 @@ EXIT_INTERRUPTED = 130
 INTERRUPTED = "interrupted; the same command again goes on from here"
 
 
-def set_option(whose: str) -> Any:
+def set_option(whose: str) -> object:
     """Returns the option ``--set``, which overrides keys of what ``whose`` names."""
     return typer.Option("--set", metavar="KEY=VALUE", help=f"Override a key of {whose} (dotted).")
 

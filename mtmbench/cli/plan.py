@@ -18,7 +18,7 @@ from mtmbench.core.errors import InputError
 if TYPE_CHECKING:
     from mtmbench.engine.plan import Plan
 
-PAYS_BELOW = 0.8
+_PAYS_BELOW = 0.8
 """An adaptive schedule pays where all documents know differences to within this share of the
 resolution; above it, pairs stay open until the documents are used up."""
 
@@ -103,7 +103,7 @@ def print_adaptive(plan: "Plan") -> None:
         limits = look_limits(n_documents)
         verdict = (
             "adaptive will pay"
-            if width <= PAYS_BELOW * spec.resolution
+            if width <= _PAYS_BELOW * spec.resolution
             else "adaptive will NOT pay: ask for more documents or a coarser resolution"
         )
         print_line(

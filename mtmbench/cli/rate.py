@@ -31,12 +31,12 @@ def rate(
     from mtmbench.stats.pairwise_file import rate_file, rating_json
 
     table = rate_file(file, ties=ties.value)
-    print_ratings(table)
+    _print_ratings(table)
     if json is not None:
         write_atomically(json, rating_json(table))
 
 
-def print_ratings(table: "RatingTable") -> None:
+def _print_ratings(table: "RatingTable") -> None:
     """Prints a rating table, and under it what it says of ties and why it may have no ratings."""
     rows = [
         (

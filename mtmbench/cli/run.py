@@ -1,7 +1,7 @@
 """``mtmbench run``: plays a suite and prints its ratings; ``mtmbench judge`` plays by it too."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,10 +36,11 @@ from mtmbench.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from mtmbench.boards.rows import BoardTables, LeagueRow
     from mtmbench.core.cards import Suite
     from mtmbench.engine.harness import RunOutcome
 
-FILES = ("index.html", "board.md", "board.csv", "board.json", "records.jsonl")
+_FILES = ("index.html", "board.md", "board.csv", "board.json", "records.jsonl")
 
 
 def run(
@@ -73,14 +74,14 @@ def run(
     same command again goes on where this one stopped.
     """
     resolved = resolve_suite(suite, overrides, models)
-    play(
+    play_suite(
         resolved, out or Path("runs") / resolved.name, data_dir=data_dir, plugins=plugin or [],
         workers=workers, executor=resolve_executor(executor, address, actor_cores, actor_gpus),
         budget=budget, batch=batch,
     )  # fmt: skip
 
 
-def play(
+def play_suite(
     suite: "Suite",
     folder: Path,
     *,
@@ -123,7 +124,7 @@ def play(
 
 def print_outcome(outcome: "RunOutcome") -> None:
     """Prints the board's ratings, the first errors, and where its files lie."""
-    board = json.loads((outcome.folder / "board.json").read_text(encoding="utf-8"))
+    board: BoardTables = json.loads((outcome.folder / "board.json").read_text(encoding="utf-8"))
     names = {(row["model"], row["setting"]): row["name"] for row in board["competitors"]}
     for (judge, corpus, k, representation), ratings in _leagues(board["ratings"]).items():
         rows = [
@@ -132,7 +133,9 @@ def print_outcome(outcome: "RunOutcome") -> None:
                 names[row["model"], row["setting"]],
                 row["reason"] or "–" if row["elo"] is None else f"{row['elo']:.1f}",
                 "–" if row["lo"] is None else f"{row['lo']:.1f} … {row['hi']:.1f}",
-                *(str(row[name]) for name in ("wins", "losses", "ties")),
+                str(row["wins"]),
+                str(row["losses"]),
+                str(row["ties"]),
             )
             for row in sorted(ratings, key=lambda row: (row["elo"] is None, -(row["elo"] or 0)))
         ]
@@ -143,13 +146,13 @@ def print_outcome(outcome: "RunOutcome") -> None:
     print_played(outcome)
     if len(outcome.errors) > MOST_ERRORS:
         print_line(f"… and {len(outcome.errors) - MOST_ERRORS} more; see records.jsonl")
-    print_files("The board's files:", [outcome.folder / name for name in FILES])
+    print_files("The board's files:", [outcome.folder / name for name in _FILES])
 
 
 def _leagues(
-    ratings: Sequence[Mapping[str, Any]],
-) -> dict[tuple[str, str, Any, str], list[Mapping[str, Any]]]:
-    leagues: dict[tuple[str, str, Any, str], list[Mapping[str, Any]]] = {}
+    ratings: Sequence["LeagueRow"],
+) -> "dict[tuple[str, str, int | None, str], list[LeagueRow]]":
+    leagues: dict[tuple[str, str, int | None, str], list[LeagueRow]] = {}
     for row in ratings:
         key = row["judge"], row["corpus"], row["k"], row["representation"]
         leagues.setdefault(key, []).append(row)

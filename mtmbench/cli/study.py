@@ -23,6 +23,7 @@ from mtmbench.cli.options import (
 from mtmbench.core.errors import InputError
 
 if TYPE_CHECKING:
+    from mtmbench.core.cards import KSpec
     from mtmbench.studies.run import StudyOutcome
 
 study_app = typer.Typer(
@@ -187,9 +188,9 @@ def print_study(outcome: "StudyOutcome") -> None:
     print_files("The study's files:", outcome.files)
 
 
-def _k(text: str) -> Any:
+def _k(text: str) -> "KSpec":
     if text == "labels":
-        return text
+        return "labels"
     if not text.isdecimal() or int(text) < 1:
         raise InputError(f"--k takes a number of topics from 1 up, or labels, not {text!r}")
     return int(text)

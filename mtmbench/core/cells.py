@@ -11,10 +11,32 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from mtmbench.core.cards import JudgeCard, Representation
-from mtmbench.core.types import Record, RecordKind, Status
-
-RewriteTask = Literal["refine", "summary"]
-Control = Literal["refit", "other_topic", "repeat"]
+from mtmbench.core.records import (
+    CompetitorFields,
+    Control,
+    FitIdentity,
+    FitPlace,
+    FitRecord,
+    FitValues,
+    JudgeFacts,
+    MatchIdentity,
+    MatchJudge,
+    MatchParticulars,
+    MatchPayload,
+    MatchRecord,
+    MetricIdentity,
+    MetricRecord,
+    MetricValues,
+    OutcomeValues,
+    PromptFacts,
+    Record,
+    RecordKind,
+    RewriteIdentity,
+    RewriteRecord,
+    RewriteTask,
+    RewriteValues,
+    Status,
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -25,16 +47,16 @@ class Competitor:
     setting: str = ""
 
     @classmethod
-    def of(cls, payload: Mapping[str, Any]) -> Competitor:
-        """Returns who a payload (or one side of a match) is about."""
-        return cls(str(payload["model"]), str(payload.get("setting") or ""))
+    def of(cls, fields: CompetitorFields) -> Competitor:
+        """Returns who a payload, one side of a match or a row is about."""
+        return cls(fields["model"], fields.get("setting") or "")
 
     @property
     def name(self) -> str:
         """The name under which it plays: "model", or "model:setting"."""
         return f"{self.model}:{self.setting}" if self.setting else self.model
 
-    def identity(self) -> dict[str, str | None]:
+    def identity(self) -> CompetitorFields:
         """Returns the fields by which a row names its competitor."""
         return {"model": self.model, "setting": self.setting or None}
 
@@ -49,14 +71,13 @@ class League:
     representation: str
 
     @classmethod
-    def of(cls, payload: Mapping[str, Any]) -> League:
+    def of(cls, payload: MatchPayload) -> League:
         """Returns the league of a match's payload."""
         return cls(
-            str(payload["judge"]), str(payload["corpus"]), payload["k_spec"],
-            str(payload["representation"]),
-        )  # fmt: skip
+            payload["judge"], payload["corpus"], payload["k_spec"], payload["representation"]
+        )
 
-    def order(self) -> tuple[Any, ...]:
+    def order(self) -> tuple[str, str, tuple[bool, int], str]:
         """Sorts leagues by judge, corpus, size of K and representation."""
         return self.judge, self.corpus, k_order(self.k_spec), self.representation
 
@@ -88,7 +109,7 @@ class FitCell:
         """Keys of what must be there first: nothing."""
         return ()
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> FitIdentity:
         """Returns the fields that say which cell a record belongs to."""
         return {
             **self.place(),
@@ -97,7 +118,7 @@ class FitCell:
             "version": self.version,
         }
 
-    def place(self) -> dict[str, Any]:
+    def place(self) -> FitPlace:
         """Returns the fields that records of and about a fit have in common."""
         return {
             "corpus": self.corpus,
@@ -108,6 +129,10 @@ class FitCell:
             "k_spec": self.k_spec,
             "seed": self.seed,
         }
+
+    def record(self, status: Status, values: FitValues, versions: Mapping[str, str]) -> FitRecord:
+        """Returns the cell's record: its identity with ``values`` added."""
+        return Record(self.kind, self.key, status, {**self.identity(), **values}, versions)
 
     def describe(self, *, seed: bool = True) -> str:
         """Returns what people call it."""
@@ -123,7 +148,7 @@ class MetricCell:
     metric: str
     version: int
     higher_is_better: bool
-    view: str | None
+    view: Literal["own", "projected"] | None
     params: Mapping[str, Any]
     fit: FitCell
     siblings: tuple[FitCell, ...] = ()
@@ -139,7 +164,7 @@ class MetricCell:
         """Keys of the fits."""
         return self.fit.key, *(other.key for other in self.siblings)
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> MetricIdentity:
         """Returns the fields that say which cell a record belongs to."""
         return {
             **self.fit.place(),
@@ -151,6 +176,12 @@ class MetricCell:
             "view": self.view,
             "params": dict(self.params),
         }
+
+    def record(
+        self, status: Status, values: MetricValues, versions: Mapping[str, str]
+    ) -> MetricRecord:
+        """Returns the cell's record: its identity with ``values`` added."""
+        return Record(self.kind, self.key, status, {**self.identity(), **values}, versions)
 
     def describe(self) -> str:
         """Returns what people call it."""
@@ -165,8 +196,8 @@ class RewriteCell:
     task: RewriteTask
     judge: str
     card: JudgeCard
-    facts: Mapping[str, Any]
-    prompt: Mapping[str, str]
+    facts: JudgeFacts
+    prompt: PromptFacts
     top_items: int
     fit: FitCell
     refined: RewriteCell | None = None
@@ -182,18 +213,24 @@ class RewriteCell:
         """Keys of the fit, and of the refinement that is summarised."""
         return self.fit.key, *(() if self.refined is None else (self.refined.key,))
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> RewriteIdentity:
         """Returns the fields that say which cell a record belongs to."""
         return {
             **self.fit.place(),
             "fits": [self.fit.key],
             "task": self.task,
             "judge": self.judge,
-            "facts": dict(self.facts),
-            "prompt": dict(self.prompt),
+            "facts": self.facts,
+            "prompt": self.prompt,
             "top_items": self.top_items,
             "refined": None if self.refined is None else self.refined.key,
         }
+
+    def record(
+        self, status: Status, values: RewriteValues, versions: Mapping[str, str]
+    ) -> RewriteRecord:
+        """Returns the cell's record: its identity with ``values`` added."""
+        return Record(self.kind, self.key, status, {**self.identity(), **values}, versions)
 
     def describe(self) -> str:
         """Returns what people call it."""
@@ -212,8 +249,8 @@ class MatchCell:
     b: FitCell
     rows: tuple[int, ...]
     doc_ids: tuple[str, ...]
-    identity_of_judge: Mapping[str, Any]
-    protocol: Mapping[str, Any]
+    identity_of_judge: MatchJudge
+    protocol: Mapping[str, object]
     rewrites: tuple[RewriteCell, ...] = field(default=(), kw_only=True)
     kind: ClassVar[RecordKind] = "match"
     replicate: ClassVar[int] = 0
@@ -241,9 +278,9 @@ class MatchCell:
     @property
     def is_llm(self) -> bool:
         """Whether a language model rules."""
-        return bool(self.identity_of_judge["judge_is_llm"])
+        return self.identity_of_judge["judge_is_llm"]
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> MatchIdentity:
         """Returns the fields that say which cell a record belongs to."""
         return {
             **self.identity_of_judge,
@@ -257,8 +294,21 @@ class MatchCell:
             "seed": {"a": self.a.seed, "b": self.b.seed},
             "documents": list(self.doc_ids),
             "protocol": dict(self.protocol),
-            **{cell.task: _written_by(cell) for cell in reversed(self.rewrites)},
+            **self.particulars(),
         }
+
+    def particulars(self) -> MatchParticulars:
+        """Returns what only some matches have: here, who rewrote the topics."""
+        found: MatchParticulars = {}
+        for cell in reversed(self.rewrites):
+            found[cell.task] = {"judge": cell.judge, "facts": cell.facts, "prompt": cell.prompt}
+        return found
+
+    def record(
+        self, status: Status, values: OutcomeValues, versions: Mapping[str, str]
+    ) -> MatchRecord:
+        """Returns the cell's record: its identity with ``values`` added."""
+        return Record(self.kind, self.key, status, {**self.identity(), **values}, versions)
 
     def describe(self) -> str:
         """Returns what people call it."""
@@ -276,9 +326,9 @@ class AdaptiveCell(MatchCell):
     start: int
     sample: int
 
-    def identity(self) -> dict[str, Any]:
-        """Returns the fields that say which cell a record belongs to."""
-        return {**super().identity(), "start": self.start, "sample": self.sample}
+    def particulars(self) -> MatchParticulars:
+        """Returns who rewrote the topics, and the block's place in the sample."""
+        return {**super().particulars(), "start": self.start, "sample": self.sample}
 
 
 @dataclass(frozen=True)
@@ -299,9 +349,9 @@ class ControlCell(MatchCell):
         """Which replicate of its questions the cell asks."""
         return int(self.control == "repeat")
 
-    def identity(self) -> dict[str, Any]:
-        """Returns the fields that say which cell a record belongs to."""
-        return {**super().identity(), "control": self.control}
+    def particulars(self) -> MatchParticulars:
+        """Returns who rewrote the topics, and the control."""
+        return {**super().particulars(), "control": self.control}
 
     def describe(self) -> str:
         """Returns what people call it."""
@@ -309,13 +359,6 @@ class ControlCell(MatchCell):
 
 
 Cell = FitCell | MetricCell | RewriteCell | MatchCell
-
-
-def cell_record(
-    cell: Cell, status: Status, values: Mapping[str, Any], versions: Mapping[str, str]
-) -> Record:
-    """Returns the record of a cell: its identity with ``values`` added."""
-    return Record(cell.kind, cell.key, status, {**cell.identity(), **values}, versions)
 
 
 def k_order(k_spec: int | str) -> tuple[bool, int]:
@@ -326,7 +369,3 @@ def k_order(k_spec: int | str) -> tuple[bool, int]:
 def behind(cells: Sequence[RewriteCell], fit: FitCell) -> tuple[RewriteCell, ...]:
     """Returns those of ``cells`` that rewrite the topics of ``fit``."""
     return tuple(cell for cell in cells if cell.fit.key == fit.key)
-
-
-def _written_by(cell: RewriteCell) -> dict[str, Any]:
-    return {"judge": cell.judge, "facts": dict(cell.facts), "prompt": dict(cell.prompt)}

@@ -14,16 +14,17 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 from mtmbench.core.errors import InputError, StoreInUseError
 from mtmbench.core.files import lines_of
+from mtmbench.core.records import SCHEMA_VERSION, Payload, Record, RecordKind, StoredRecord
 from mtmbench.core.serialise import content_hash, write_atomically
-from mtmbench.core.types import SCHEMA_VERSION, Record, RecordKind
 
-T = TypeVar("T")
+_T = TypeVar("_T")
+_P = TypeVar("_P", bound=Payload)
 
-ORPHAN_WAIT_SECONDS = 15.0
+_ORPHAN_WAIT_SECONDS = 15.0
 """How long a new run waits for the workers of a killed one to end."""
 
 _FEW = 500
@@ -99,7 +100,7 @@ class RunStore:
         self._db.close()
         os.close(self._lock_fd)
 
-    def add(self, records: Sequence[tuple[Record, RunInfo]]) -> None:
+    def add(self, records: Sequence[tuple[StoredRecord, RunInfo]]) -> None:
         """Appends records in one durable transaction: all of them or none.
 
         Raises:
@@ -120,7 +121,7 @@ class RunStore:
             row[0] for row in self._db.execute("SELECT key FROM records WHERE status != 'error'")
         }
 
-    def records(self, keys: Iterable[str] | None = None) -> Iterator[Record]:
+    def records(self, keys: Iterable[str] | None = None) -> Iterator[StoredRecord]:
         """Yields records sorted by kind and key; only those of ``keys`` if given."""
         wanted = None if keys is None else set(keys)
         few = wanted is not None and len(wanted) <= _FEW
@@ -133,24 +134,24 @@ class RunStore:
     def memo(
         self,
         kind: RecordKind,
-        wanted: Mapping[T, Mapping[str, Any]],
-        make: Callable[[list[T]], Iterable[Mapping[str, Any]]],
+        wanted: Mapping[_T, Mapping[str, object]],
+        make: Callable[[list[_T]], Iterable[_P]],
         tag: str,
-    ) -> dict[T, Mapping[str, Any]]:
+    ) -> dict[_T, _P]:
         """Returns a payload for each of ``wanted``: from its record, or made now and recorded.
 
         Args:
             kind: of the records.
             wanted: all that each value depends on, as JSON values; its hash is the record's key.
-            make: makes the values of those that have no record, in order.
+            make: makes the payloads of those that have no record, in order.
             tag: what the values are; it tells them from others of the same identity.
         """
         keys = {item: content_hash(tag, identity) for item, identity in wanted.items()}
-        held = {record.key: record.payload for record in self.records(keys.values())}
+        # What lies under these keys is what an earlier call made.
+        held = {record.key: cast(_P, record.payload) for record in self.records(keys.values())}
         missing = [item for item, key in keys.items() if key not in held]
         versions = {"mtmbench": version("mtmbench")}
-        for item, values in zip(missing, make(missing) if missing else (), strict=True):
-            payload = {**wanted[item], **values}
+        for item, payload in zip(missing, make(missing) if missing else (), strict=True):
             self.add([(Record(kind, keys[item], "ok", payload, versions), RunInfo())])
             held[keys[item]] = payload
         return {item: held[key] for item, key in keys.items()}
@@ -173,7 +174,7 @@ class RunStore:
         with self._db:
             self._db.execute("DELETE FROM workers WHERE pid = ?", (pid,))
 
-    def _add_one(self, record: Record, info: RunInfo) -> None:
+    def _add_one(self, record: StoredRecord, info: RunInfo) -> None:
         line = record.to_json()
         held = self._db.execute(
             "SELECT status, line FROM records WHERE key = ?", (record.key,)
@@ -192,7 +193,7 @@ class RunStore:
         )  # fmt: skip
 
     def _wait_for_orphans(self) -> None:
-        deadline = time.monotonic() + ORPHAN_WAIT_SECONDS
+        deadline = time.monotonic() + _ORPHAN_WAIT_SECONDS
         left = self._db.execute("SELECT pid, started FROM workers").fetchall()
         while left := [
             (pid, start) for pid, start in left if start and process_start(pid) == start
@@ -205,7 +206,7 @@ class RunStore:
             self._db.execute("DELETE FROM workers")
 
 
-def read_records(path: Path) -> list[Record]:
+def read_records(path: Path) -> list[StoredRecord]:
     """Reads ``records.jsonl``.
 
     Raises:
@@ -243,7 +244,7 @@ def process_start(pid: int) -> str | None:
 def _take_lock(path: Path) -> int:
     # os.open gives a descriptor that children do not inherit: an orphan cannot keep the lock.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    deadline = time.monotonic() + ORPHAN_WAIT_SECONDS
+    deadline = time.monotonic() + _ORPHAN_WAIT_SECONDS
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

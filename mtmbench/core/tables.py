@@ -8,12 +8,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar, cast
 
 from mtmbench.core.serialise import plain, rounded, write_atomically
 
-TableRow = Mapping[str, Any]
-"""One row of a table: JSON values by column."""
+_Row = TypeVar("_Row", bound=Mapping[str, object])
 
 _FORMULA = tuple("=+-@\t\r")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -23,10 +22,10 @@ class ShownTable(NamedTuple):
     """A table as a page shows it."""
 
     header: Sequence[str]
-    rows: Sequence[Sequence[Any]]
+    rows: Sequence[Sequence[object]]
 
 
-def csv_text(columns: Sequence[str], rows: Iterable[TableRow]) -> str:
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
     r"""Returns rows as CSV below a header, each line ended by ``\n``.
 
     A text that a spreadsheet would take for a formula gets an apostrophe in front, unless it is a
@@ -44,7 +43,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[TableRow]) -> str:
     return "".join(line.removesuffix("\r\n") + "\n" for line in lines)
 
 
-def columns_of(rows: Iterable[TableRow]) -> list[str]:
+def columns_of(rows: Iterable[Mapping[str, object]]) -> list[str]:
     """Returns every column of some rows, in the order in which they come."""
     return list(dict.fromkeys(name for row in rows for name in row))
 
@@ -54,7 +53,7 @@ def unguarded(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and _guarded(cell[1:]) == cell else cell
 
 
-def table_json(tables: Mapping[str, Any]) -> str:
+def table_json(tables: Mapping[str, object]) -> str:
     """Returns tables by name as JSON with one row per line, so that changes read well."""
     parts = []
     for name, value in plain(tables).items():
@@ -66,12 +65,13 @@ def table_json(tables: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
-def rounded_row(row: TableRow, digits: int) -> dict[str, Any]:
+def rounded_row(row: _Row, digits: int) -> _Row:
     """Returns a row with its floats rounded by :func:`~mtmbench.core.serialise.rounded`."""
-    return {
+    told = {
         name: rounded(value, digits) if isinstance(value, float) else value
         for name, value in row.items()
     }
+    return cast(_Row, told)  # the same fields, of the same types
 
 
 def write_files(folder: Path, contents: Mapping[str, str]) -> list[Path]:
@@ -81,10 +81,11 @@ def write_files(folder: Path, contents: Mapping[str, str]) -> list[Path]:
     return [folder / name for name in contents]
 
 
-def _guarded(value: Any) -> Any:
-    formula = isinstance(value, str) and value.startswith(_FORMULA)
-    return f"'{value}" if formula and not _NUMBER.fullmatch(value) else value
+def _guarded(value: object) -> object:
+    if not isinstance(value, str) or not value.startswith(_FORMULA) or _NUMBER.fullmatch(value):
+        return value
+    return f"'{value}"
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.notebook import html_table
+from mtmbench.core.records import SCHEMA_VERSION
 from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
-from mtmbench.core.types import SCHEMA_VERSION, BoolArray, Corpus, FloatArray, ItemSpace
+from mtmbench.core.types import BoolArray, Corpus, FloatArray, ItemSpace
 
 _SHOWN_ITEMS = 10
 

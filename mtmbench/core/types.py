@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.serialise import canonical_json, content_hash
+from mtmbench.core.serialise import content_hash
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
-
-SCHEMA_VERSION = 1
 
 FloatArray = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
@@ -32,8 +30,6 @@ Progress = Callable[[int, int], None]
 ItemKind = Literal["words", "features"]
 ItemView = Literal["own", "projected"]
 """``own``: the model's own items; ``projected``: words of the corpus, comparable across models."""
-RecordKind = Literal["fit", "metric", "shown", "match", "null", "generation", "steer"]
-Status = Literal["ok", "error", "unparsed", "refused", "skipped"]
 ViewName = Literal["words", "features", "embeddings"]
 
 
@@ -308,59 +304,3 @@ class Views:
             lambda: chosen(self.features),
             embeddings,
         )
-
-
-@dataclass(frozen=True)
-class Record:
-    """One append-only fact of a run.
-
-    Attributes:
-        kind: what it records.
-        key: hash of every input that can change the value; unique in a store.
-        status: "ok", or why there is no value.
-        payload: JSON values; the value, its parameters, and ``reason`` where it is missing.
-        versions: versions that the value depends on (mtmbench, metric, libraries).
-    """
-
-    kind: RecordKind
-    key: str
-    status: Status
-    payload: Mapping[str, Any]
-    versions: Mapping[str, str] = field(default_factory=dict)
-    schema: int = SCHEMA_VERSION
-
-    def to_json(self) -> str:
-        """Returns the record as one line of canonical JSON."""
-        return canonical_json(
-            {
-                "schema": self.schema,
-                "kind": self.kind,
-                "key": self.key,
-                "status": self.status,
-                "payload": self.payload,
-                "versions": self.versions,
-            }
-        )
-
-    @classmethod
-    def from_json(cls, line: str) -> Record:
-        """Reads one line of ``records.jsonl``.
-
-        Raises:
-            InputError: the line is not a record, or of a later schema.
-        """
-        import json
-
-        try:
-            data = json.loads(line)
-            record = cls(
-                data["kind"], data["key"], data["status"], data["payload"],
-                data["versions"], data["schema"],
-            )  # fmt: skip
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"not a record: {line[:80]!r} ({error})") from error
-        if record.schema > SCHEMA_VERSION:
-            raise InputError(
-                f"record of schema {record.schema}; this mtmbench reads up to {SCHEMA_VERSION}"
-            )
-        return record

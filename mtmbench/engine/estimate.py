@@ -17,27 +17,27 @@ from mtmbench.judges.topic_questions import topic_template
 from mtmbench.metrics.judged import JudgedMetric
 from mtmbench.metrics.registry import METRICS
 
-CHARACTERS_PER_TOKEN = 4
-ITEM_CHARACTERS = 12
+_CHARACTERS_PER_TOKEN = 4
+_ITEM_CHARACTERS = 12
 """Of one shown item with its comma; descriptions of SAE features are longer, words shorter."""
-MATCHES = "matches"
+_MATCHES = "matches"
 """What is asked, as an estimate calls it."""
 ANSWER_TOKENS = 60
 """Two sentences and a verdict."""
 
 ESTIMATED = (
     "Tokens are estimated: the prompt, every document as far as it is shown and the shown items at "
-    f"{CHARACTERS_PER_TOKEN} characters a token, and answers of {ANSWER_TOKENS} tokens, or as many "
-    "as the card's decoding allows. A model that reasons first writes more. Cost is by the prices "
-    "on the judge's card, nothing cached; without prices it is not known. Identical sets are not "
-    "asked about, and what the run's ledger holds is not paid for again. Calls, tokens and cost of "
-    "a jury are those of its members together. A model in this process costs nothing. What a "
-    "plugin's metric asks in a way of its own is not counted."
+    f"{_CHARACTERS_PER_TOKEN} characters a token, and answers of {ANSWER_TOKENS} tokens, or as "
+    "many as the card's decoding allows. A model that reasons first writes more. Cost is by the "
+    "prices on the judge's card, nothing cached; without prices it is not known. Identical sets "
+    "are not asked about, and what the run's ledger holds is not paid for again. Calls, tokens and "
+    "cost of a jury are those of its members together. A model in this process costs nothing. What "
+    "a plugin's metric asks in a way of its own is not counted."
 )
 
 
 @dataclass(frozen=True)
-class Estimate:
+class JudgeEstimate:
     """What one judge is asked of one kind.
 
     Attributes:
@@ -63,7 +63,7 @@ class Estimate:
     cost: float | None
 
 
-def estimates(plan: Plan) -> Iterator[Estimate]:
+def estimates(plan: Plan) -> Iterator[JudgeEstimate]:
     """Yields an estimate for every judge of a plan and whatever it is asked, in playing order."""
     yield from _of_topics(plan)
     for judge in dict.fromkeys(cell.judge for cell in plan.matches):
@@ -71,14 +71,14 @@ def estimates(plan: Plan) -> Iterator[Estimate]:
         matches = sum(len(cell.rows) for cell in cells)
         orders = 1 if cells[0].identity_of_judge["order_free"] else 2
         yield _estimate(
-            judge, cells[0].card, MATCHES, len(cells), matches, orders * matches,
+            judge, cells[0].card, _MATCHES, len(cells), matches, orders * matches,
             partial(_match_tokens, plan, cells, orders),
         )  # fmt: skip
 
 
-def total(rows: Sequence[Estimate]) -> Estimate:
+def total(rows: Sequence[JudgeEstimate]) -> JudgeEstimate:
     """Returns the sum of estimates; its cost is not known if one of theirs is not."""
-    return Estimate(
+    return JudgeEstimate(
         "all", "all", any(row.is_llm for row in rows), sum(row.n_cells for row in rows),
         sum(row.n_subjects for row in rows), sum(row.n_calls for row in rows),
         sum(row.input_tokens for row in rows), sum(row.output_tokens for row in rows),
@@ -90,15 +90,15 @@ def batch_notice(plan: Plan) -> str:
     """Returns what a run with a batch hands over and what it asks at once, for people."""
     rows = [row for row in estimates(plan) if row.is_llm]
     told = [f"{row.asked} by {row.judge} (at most {row.n_calls:,} calls)" for row in rows]
-    batched = [text for text, row in zip(told, rows, strict=True) if row.asked == MATCHES]
-    live = [text for text, row in zip(told, rows, strict=True) if row.asked != MATCHES]
+    batched = [text for text, row in zip(told, rows, strict=True) if row.asked == _MATCHES]
+    live = [text for text, row in zip(told, rows, strict=True) if row.asked != _MATCHES]
     return (
         f"In the batch: {', '.join(batched) or 'nothing'}. "
         f"Asked at once, at the full price: {', '.join(live) or 'nothing'}."
     )
 
 
-def _of_topics(plan: Plan) -> Iterator[Estimate]:
+def _of_topics(plan: Plan) -> Iterator[JudgeEstimate]:
     """Yields estimates of questions about topics by themselves, one a topic of a fit."""
     asked: list[tuple[tuple[str, str, int], int]] = [
         ((cell.judge, cell.task, cell.top_items), cell.fit.k) for cell in plan.rewrites
@@ -113,7 +113,7 @@ def _of_topics(plan: Plan) -> Iterator[Estimate]:
         topics[key] += k
     for (judge, task, items), n in topics.items():
         prompt = topic_template(task)
-        fixed = len(prompt.system) + len(prompt.user) + items * ITEM_CHARACTERS
+        fixed = len(prompt.system) + len(prompt.user) + items * _ITEM_CHARACTERS
         yield _estimate(
             judge, load_judge_card(judge), task, fits[judge, task, items], n, n,
             partial(_topic_tokens, n * fixed),
@@ -121,7 +121,7 @@ def _of_topics(plan: Plan) -> Iterator[Estimate]:
 
 
 def _topic_tokens(characters: int, card: JudgeCard) -> int:  # noqa: ARG001
-    return characters // CHARACTERS_PER_TOKEN
+    return characters // _CHARACTERS_PER_TOKEN
 
 
 def _estimate(
@@ -132,13 +132,13 @@ def _estimate(
     n_subjects: int,
     n_calls: int,
     input_tokens: Callable[[JudgeCard], int],
-) -> Estimate:
+) -> JudgeEstimate:
     """Returns the sum over the members of a judge; ``input_tokens`` are of a member's questions."""
     members = members_of(judge, card).values()
     llms = [one for one in members if JUDGES.get(one.client).traits(one.params)["is_llm"]]
     used = [{"input": input_tokens(one), "output": n_calls * _answer_tokens(one)} for one in llms]
     costs = [cost_of(tokens, prices_of(one)) for tokens, one in zip(used, llms, strict=True)]
-    return Estimate(
+    return JudgeEstimate(
         judge, asked, bool(llms), n_cells, n_subjects, n_calls * len(members),
         sum(tokens["input"] for tokens in used), sum(tokens["output"] for tokens in used),
         total_cost(costs) if llms else 0.0,
@@ -154,7 +154,7 @@ def _match_tokens(plan: Plan, cells: Sequence[MatchCell], orders: int, card: Jud
     prompt = load_prompt(card.prompt)
     spec = plan.suite.judging
     assert spec is not None
-    topics = 2 * spec.max_topics * spec.top_items * ITEM_CHARACTERS
+    topics = 2 * spec.max_topics * spec.top_items * _ITEM_CHARACTERS
     fixed = len(prompt.system) + len(prompt.user) + topics
     shown: dict[tuple[str, int], int] = {}
     characters = 0
@@ -164,7 +164,7 @@ def _match_tokens(plan: Plan, cells: Sequence[MatchCell], orders: int, card: Jud
             if key not in shown:
                 shown[key] = _shown(plan, prompt, *key)
             characters += fixed + shown[key]
-    return orders * (characters // CHARACTERS_PER_TOKEN)
+    return orders * (characters // _CHARACTERS_PER_TOKEN)
 
 
 def _shown(plan: Plan, prompt: Prompt, corpus: str, row: int) -> int:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mtmbench.core.cards import JudgingSpec
 from mtmbench.core.cells import FitCell, MatchCell, behind
 from mtmbench.core.errors import InputError
+from mtmbench.core.records import OutcomeValues, SideLengths
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
 from mtmbench.matches.controls import opponent
@@ -42,11 +42,14 @@ class Exhibit:
     pair: Pair
     unshown: Mapping[int, str]
 
-    def values(self, outcome: MatchOutcome) -> dict[str, Any]:
+    def values(self, outcome: MatchOutcome) -> OutcomeValues:
         """Returns what the record says of the outcome over all documents of the match."""
         whole = with_unshown(outcome, self.cell.rows, self.unshown)
-        lengths = {"lengths": self._lengths()} if self.pair.spec.lengths else {}
-        return {**whole.values(), "unread": self._unread(whole), **lengths}
+        values = whole.values()
+        values["unread"] = self._unread(whole)
+        if self.pair.spec.lengths:
+            values["lengths"] = self._lengths()
+        return values
 
     def _unread(self, outcome: MatchOutcome) -> dict[str, list[str | None]]:
         """Returns unparsed and refused replies by document id, both orders as they came."""
@@ -59,7 +62,7 @@ class Exhibit:
             if set(chars) & {"u", "r"}
         }
 
-    def _lengths(self) -> dict[str, list[int]]:
+    def _lengths(self) -> SideLengths:
         left, right = self.pair.over(self.cell.rows).options()
         return {"a": option_lengths(left), "b": option_lengths(right)}
 

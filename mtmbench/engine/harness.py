@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import tomli_w
 
 from mtmbench.core.cards import Suite, parse_card, read_card
-from mtmbench.core.cells import (
-    AdaptiveCell,
-    Cell,
-    FitCell,
-    League,
-    MatchCell,
-    MetricCell,
-    RewriteCell,
-    cell_record,
-)
+from mtmbench.core.cells import MatchCell, RewriteCell
 from mtmbench.core.errors import InputError
-from mtmbench.core.store import RunInfo, RunStore
+from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.engine.plan import Plan, make_plan
+from mtmbench.engine.phases import FIT_FAILED, REWRITE_FAILED, phases, view_characters
+from mtmbench.engine.plan import Plan, judges_of_metrics, make_plan
 from mtmbench.engine.ray.pool import RayOptions, RayPool
 from mtmbench.engine.workers import (
-    ASKING,
     Executor,
     Notice,
-    Task,
     TaskFailure,
     Underway,
     WorkerPool,
@@ -39,22 +28,12 @@ from mtmbench.engine.workers import (
 from mtmbench.engine.workspace import WorkspaceSpec, result_path
 from mtmbench.judges.budget import Budget
 from mtmbench.judges.registry import JUDGES, load_judge_card
-from mtmbench.matches.adaptive import cells_to_play
 from mtmbench.matches.rewrites import read_rewrites
-from mtmbench.matches.schedule import in_rounds
 from mtmbench.metrics.registry import METRICS
 from mtmbench.models.registry import MODELS
 
-_FIT_FAILED = "a fit that it needs failed"
-_REWRITE_FAILED = "a refinement or summary that it needs failed"
 
-_CHARACTERS_PER_TOKEN, _EMBEDDED_TOKENS, _WORDS_ARE_FASTER = 4.5, 254, 50
-"""For estimates of the time left only."""
-
-_SHARD_CHARACTERS, _MOST_HELPERS = 300_000, 64
-
-
-class Progress(Protocol):
+class RunProgress(Protocol):
     """Told what is happening; the command line draws bars from it."""
 
     def phase(self, name: str, total: float) -> None:
@@ -64,7 +43,7 @@ class Progress(Protocol):
         """``units`` more units of the phase are done; ``what`` names the last."""
 
 
-class NoProgress:
+class _NoProgress:
     """Draws nothing."""
 
     def phase(self, name: str, total: float) -> None:
@@ -99,7 +78,7 @@ def run_suite(
     data_dir: Path | None = None,
     plugins: Sequence[str] = (),
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: RunProgress | None = None,
     plan: Plan | None = None,
     executor: RayOptions | None = None,
     budget: float | None = None,
@@ -135,7 +114,7 @@ def run_suite(
     """
     from mtmbench.boards.write import write_board
 
-    progress = progress or NoProgress()
+    progress = progress or _NoProgress()
     plan = plan or make_plan(suite, data_dir=data_dir, plugins=plugins)
     with RunStore(folder) as store:
         _drop_lost_results(store, plan)
@@ -157,7 +136,7 @@ def run_suite(
             (cells[record.key].describe(), str(record.payload.get("reason", "")))
             for record in store.records(cells)
             if record.status == "error"
-            and record.payload.get("reason") not in (_FIT_FAILED, _REWRITE_FAILED)
+            and record.payload.get("reason") not in (FIT_FAILED, REWRITE_FAILED)
         )
     played = len(finished - before) + len(errors)
     return RunOutcome(folder, played, len(before), (*errors, *failures))
@@ -168,11 +147,15 @@ def _pool(
     store: RunStore,
     workers: int | None,
     executor: RayOptions | None,
-    **asking: Any,
+    *,
+    budget: float | None,
+    batch: bool,
 ) -> Executor:
     modules = _registering_modules(plan)
     plugins = (*plan.plugins, *sorted(modules - {"__main__"}))
-    spec = WorkspaceSpec(plan.suite, plan.specs, store.folder, plan.data_dir, plugins, **asking)
+    spec = WorkspaceSpec(
+        plan.suite, plan.specs, store.folder, plan.data_dir, plugins, budget, batch
+    )
     told = {"on_start": store.note_worker, "on_end": store.drop_worker}
     if executor is not None:
         if "__main__" in modules:
@@ -187,14 +170,14 @@ def _pool(
 
 
 def _play(
-    plan: Plan, store: RunStore, executor: Executor, progress: Progress
+    plan: Plan, store: RunStore, executor: Executor, progress: RunProgress
 ) -> list[tuple[str, str]]:
     """Plays all phases; returns what failed and has no record, each with its reason."""
     failures: list[tuple[str, str]] = []
     cells = {cell.key: cell for cell in plan.cells()}
     with executor as pool:
-        for name, tasks in _phases(plan, store):
-            work = {task.prepare: _characters(plan, task) for task in tasks if task.prepare}
+        for name, tasks in phases(plan, store):
+            work = {task.prepare: view_characters(plan, task) for task in tasks if task.prepare}
             done = dict.fromkeys(work, 0.0)
             progress.phase(name, sum(work.values()) + sum(len(task.cells) for task in tasks))
             for event in pool.run(tasks):
@@ -220,145 +203,6 @@ def _play(
     return failures
 
 
-def _phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
-    """Yields the phases in order; each looks at what the store holds by then."""
-    done = store.finished()
-    fits = [cell for cell in plan.fits if cell.key not in done]
-    if fits:
-        # The longest first, so that no worker is left alone with it.
-        views = _view_tasks(plan, fits)
-        yield "views", sorted(views, key=lambda task: -_characters(plan, task))
-        yield (
-            "fits",
-            [
-                Task((cell,), affinity=MODELS.get(cell.registry).warms or cell.registry)
-                for cell in fits
-            ],
-        )
-        done = store.finished()
-    yield from _rewrite_phases(plan, store)
-    done = store.finished()
-    fitted = {cell.key for cell in plan.fits} | {cell.key for cell in plan.rewrites}
-    fitted &= done
-    rest: list[MetricCell | MatchCell] = [*plan.metrics, *plan.matches]
-    missing = [cell for cell in rest if cell.key not in done]
-    lost = [cell for cell in missing if not set(cell.needs) <= fitted]
-    if lost:
-        store.add([_unplayable(plan, cell, fitted) for cell in lost])
-    lost_keys = {cell.key for cell in lost}
-    playable = [cell for cell in missing if cell.key not in lost_keys]
-    metrics = [cell for cell in playable if isinstance(cell, MetricCell)]
-    if metrics:
-        yield "metrics", _metric_tasks(metrics)
-    matches = [cell for cell in playable if isinstance(cell, MatchCell)]
-    at_once = [cell for cell in matches if not isinstance(cell, AdaptiveCell)]
-    if at_once:
-        yield "matches", _match_tasks(at_once)
-    yield from _looks(plan, store, fitted)
-
-
-def _looks(plan: Plan, store: RunStore, fitted: set[str]) -> Iterator[tuple[str, list[Task]]]:
-    """Yields the looks of adaptive leagues, each chosen by the records of those before it."""
-    leagues: dict[League, list[AdaptiveCell]] = {}
-    for cell in plan.matches:
-        if isinstance(cell, AdaptiveCell) and set(cell.needs) <= fitted:
-            leagues.setdefault(cell.league, []).append(cell)
-    spec = plan.suite.judging
-    attempted: set[str] = set()
-    while leagues and spec is not None:
-        keys = {cell.key for cells in leagues.values() for cell in cells}
-        records = {r.key: r for r in store.records(keys) if r.status != "error"}
-        # A cell that failed in this run is not tried again in it; its league rests there.
-        chosen = [
-            cells_to_play(cells, records, 1 - spec.confidence, spec.resolution)
-            for cells in leagues.values()
-        ]
-        next_look = [
-            cell
-            for cells in chosen
-            for cell in cells
-            if attempted.isdisjoint(cell.key for cell in cells)
-        ]
-        if not next_look:
-            return
-        attempted.update(cell.key for cell in next_look)
-        yield "look", _match_tasks(next_look)
-
-
-def _rewrite_phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
-    """Yields refinements, then summaries, which are of refined topics; one task a judge."""
-    for task, name in (("refine", "refining"), ("summary", "summaries")):
-        done = store.finished()
-        missing = [cell for cell in plan.rewrites if cell.task == task and cell.key not in done]
-        lost = [cell for cell in missing if not set(cell.needs) <= done]
-        if lost:
-            store.add([_unplayable(plan, cell, done) for cell in lost])
-        playable = tuple(cell for cell in missing if cell not in lost)
-        if playable:
-            yield name, [Task(playable, affinity=ASKING)]
-
-
-def _view_tasks(plan: Plan, fits: Sequence[FitCell]) -> list[Task]:
-    tasks: dict[tuple[str, str | None, str], list[Task]] = {}
-    for cell in fits:
-        for view in MODELS.get(cell.registry).needs:
-            setting = cell.setting if view == "features" else None
-            prepare = (cell.corpus, setting, str(view))
-            tasks.setdefault(prepare, [Task((), affinity=cell.corpus, prepare=prepare)])
-    for (corpus, setting, made), (task, *_) in list(tasks.items()):
-        if made == "features":
-            # Workers that find a shard missing help with it; the others are done at once.
-            helpers = min(int(_characters(plan, task) / _SHARD_CHARACTERS), _MOST_HELPERS)
-            shared = (corpus, setting, "activations")
-            tasks[shared] = [Task((), affinity=corpus, prepare=shared)] * helpers
-    return [task for its in tasks.values() for task in its]
-
-
-def _characters(plan: Plan, task: Task) -> float:
-    """Characters that a view's encoder reads: the measure of how long it takes."""
-    assert task.prepare is not None
-    corpus, _, view = task.prepare
-    texts = plan.corpora[corpus].texts
-    if view == "words":
-        return sum(map(len, texts)) / _WORDS_ARE_FASTER
-    tokens = _EMBEDDED_TOKENS if view == "embeddings" else plan.suite.features.max_tokens
-    limit = sys.maxsize if tokens is None else tokens * _CHARACTERS_PER_TOKEN
-    return float(sum(min(len(text), limit) for text in texts))
-
-
-def _metric_tasks(cells: Sequence[MetricCell]) -> list[Task]:
-    # Values over seeds come last: they read results that the others have loaded.
-    by_fit: dict[tuple[str, bool], list[Cell]] = {}
-    # Judges are asked from one process, so that limits and budget hold.
-    asked = tuple(cell for cell in cells if _named_judges([cell]))
-    for cell in cells:
-        if cell not in asked:
-            by_fit.setdefault((cell.fit.key, bool(cell.siblings)), []).append(cell)
-    tasks = [Task(asked, affinity=ASKING)] if asked else []
-    tasks += [Task(tuple(group), affinity=group[0].corpus) for group in by_fit.values()]
-    return tasks
-
-
-def _match_tasks(cells: Sequence[MatchCell]) -> list[Task]:
-    leagues: dict[League, list[Cell]] = {}
-    # Language models are asked from one process, so that the limits of their endpoints hold.
-    asked = [cell for cell in cells if cell.is_llm]
-    for cell in cells:
-        if not cell.is_llm:
-            leagues.setdefault(cell.league, []).append(cell)
-    tasks = [Task(tuple(in_rounds(asked)), affinity=ASKING)] if asked else []
-    tasks += [Task(tuple(group), affinity=group[0].corpus) for group in leagues.values()]
-    return tasks
-
-
-def _unplayable(
-    plan: Plan, cell: MetricCell | RewriteCell | MatchCell, done: Collection[str]
-) -> tuple[Any, RunInfo]:
-    lost = set(cell.needs).difference(done)
-    reason = _REWRITE_FAILED if lost <= {other.key for other in plan.rewrites} else _FIT_FAILED
-    return cell_record(cell, "error", {"reason": reason}, {}), RunInfo()
-
-
 def _check_fitted(plan: Plan, store: RunStore) -> None:
     done = store.finished()
     missing = sum(cell.key not in done for cell in plan.fits)
@@ -375,17 +219,12 @@ def _check_judges(plan: Plan, store: RunStore, budget: float | None) -> None:
     asking: list[RewriteCell | MatchCell] = [*plan.rewrites, *plan.matches]
     cards = {cell.judge: cell.card for cell in asking if cell.key not in done}
     values = [cell for cell in plan.metrics if cell.key not in done]
-    cards |= {name: load_judge_card(name) for name in _named_judges(values)}
+    cards |= {name: load_judge_card(name) for name in judges_of_metrics(values)}
     for name, card in cards.items():
         client = JUDGES.get(card.client)
         client.check_card(card)
         if budget is not None:
             Budget(budget).check(name, card)
-
-
-def _named_judges(cells: Sequence[MetricCell]) -> list[str]:
-    """Returns the judge cards that metrics ask."""
-    return sorted({str(name) for cell in cells if (name := cell.params.get("judge")) is not None})
 
 
 def _drop_lost_results(store: RunStore, plan: Plan) -> None:
@@ -434,7 +273,7 @@ def _registering_modules(plan: Plan) -> set[str]:
 def _clients(plan: Plan) -> set[str]:
     """Returns the clients of every judge that the plan asks, members of juries among them."""
     cards = [cell.card for cell in plan.matches] + [cell.card for cell in plan.rewrites]
-    cards += [load_judge_card(name) for name in _named_judges(plan.metrics)]
+    cards += [load_judge_card(name) for name in judges_of_metrics(plan.metrics)]
     clients = set()
     while cards:
         card = cards.pop()

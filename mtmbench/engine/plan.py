@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mtmbench.core.cards import CorpusSpec, Suite
 from mtmbench.core.cells import Cell, Competitor, FitCell, MatchCell, MetricCell, RewriteCell
@@ -19,7 +19,10 @@ from mtmbench.matches.rewrites import rewrite_cells
 from mtmbench.metrics.registry import METRICS
 from mtmbench.models.registry import MODELS, load_model_card
 
-MIN_TOPICS_FOR_LABELS = 20
+if TYPE_CHECKING:
+    from mtmbench.models.base import TopicModel
+
+_MIN_TOPICS_FOR_LABELS = 20
 """``k = "labels"`` means the number of gold labels, but at least this."""
 
 
@@ -90,6 +93,11 @@ def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[s
     )
 
 
+def judges_of_metrics(cells: Sequence[MetricCell]) -> list[str]:
+    """Returns the judge cards that metrics ask."""
+    return sorted({str(name) for cell in cells if (name := cell.params.get("judge")) is not None})
+
+
 def _fit_cells(suite: Suite, corpus: Corpus) -> Iterator[FitCell]:
     for k_spec in suite.k:
         k = _resolve_k(k_spec, corpus)
@@ -125,7 +133,7 @@ def _metric_cells(suite: Suite, fits: Sequence[FitCell]) -> Iterator[MetricCell]
             raise UnknownNameError("metric in metric_params", named, suite.metrics)
     if not suite.metrics:
         return
-    by_group: dict[tuple[Any, ...], list[FitCell]] = {}
+    by_group: dict[tuple[str, int | str, Competitor], list[FitCell]] = {}
     for fit in fits:
         by_group.setdefault((fit.corpus, fit.k_spec, fit.competitor), []).append(fit)
     for name, view, defaults in metric_variants(suite.metrics):
@@ -186,8 +194,8 @@ def _first_seeds(fits: Sequence[FitCell], corpus: str, k_spec: int | str) -> lis
     return list(first.values())
 
 
-def _view_inputs(suite: Suite, needs: Sequence[str], setting: str | None) -> dict[str, Any]:
-    inputs: dict[str, Any] = {}
+def _view_inputs(suite: Suite, needs: Sequence[str], setting: str | None) -> dict[str, object]:
+    inputs: dict[str, object] = {}
     if "words" in needs:
         inputs["words"] = suite.words.model_dump()
     if "embeddings" in needs:
@@ -210,15 +218,15 @@ def _resolve_k(k_spec: int | str, corpus: Corpus) -> int:
         raise InputError(
             f"k = 'labels', but corpus {corpus.name!r} has no gold labels; give a number of topics"
         )
-    return max(MIN_TOPICS_FOR_LABELS, corpus.n_labels)
+    return max(_MIN_TOPICS_FOR_LABELS, corpus.n_labels)
 
 
-def _parameter_names(model: Any) -> list[str]:
+def _parameter_names(model: type[TopicModel]) -> list[str]:
     names = getattr(model, "_get_param_names", None)
     return list(names()) if names else []
 
 
-def _check_params(name: str, model: Any, params: Mapping[str, Any]) -> None:
+def _check_params(name: str, model: type[TopicModel], params: Mapping[str, object]) -> None:
     valid = _parameter_names(model)
     for parameter in params:
         if valid and parameter not in valid:

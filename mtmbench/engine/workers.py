@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Protocol
+from typing import Protocol
 
-from mtmbench.core.cells import Cell, cell_record
+from mtmbench.core.cells import Cell
 from mtmbench.core.store import RunInfo
 from mtmbench.engine.workspace import Produced, Workspace, WorkspaceSpec
 
@@ -67,6 +67,9 @@ class Notice:
 
 
 Message = list[Produced] | Underway | TaskFailure | Notice
+
+_Sent = list[Produced] | Underway | TaskFailure | None
+"""What a worker sends of a task; None when it is done."""
 
 
 class Executor(Protocol):
@@ -190,7 +193,7 @@ class WorkerPool:
 
 
 class _Worker:
-    def __init__(self, process: BaseProcess, connection: Connection[Any, Any]) -> None:
+    def __init__(self, process: BaseProcess, connection: Connection[Task, _Sent]) -> None:
         self.process = process
         self.connection = connection
         self.task: Task | None = None
@@ -295,13 +298,13 @@ def _failure_records(
     task: Task, played: Set[str], reason: str, trace: str | None = None
 ) -> list[Produced]:
     return [
-        (cell_record(cell, "error", {"reason": reason}, {}), RunInfo(traceback=trace))
+        (cell.record("error", {"reason": reason}, {}), RunInfo(traceback=trace))
         for cell in task.cells
         if cell.key not in played
     ]
 
 
-def _worker_main(connection: Connection[Any, Any], spec: WorkspaceSpec, parent: int) -> None:
+def _worker_main(connection: Connection[_Sent, Task], spec: WorkspaceSpec, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with(parent)
     workspace = Workspace(spec)

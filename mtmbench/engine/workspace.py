@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from importlib.metadata import version as package_version
 from math import ceil
@@ -22,14 +22,23 @@ from mtmbench.core.cells import (
     MatchCell,
     MetricCell,
     RewriteCell,
-    cell_record,
+)
+from mtmbench.core.records import (
+    CellRecord,
+    FitRecord,
+    FitValues,
+    MatchRecord,
+    MetricRecord,
+    MetricValues,
+    RewriteRecord,
+    Status,
 )
 from mtmbench.core.store import RunInfo
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Corpus, Record, Status, Views
+from mtmbench.core.types import Corpus, Views
 from mtmbench.engine.exhibits import Exhibits, NothingToShowError
 from mtmbench.judges.ledger import LEDGER
-from mtmbench.judges.panel import Consult, Job, Panel
+from mtmbench.judges.panel import Consult, Consultation, Panel
 from mtmbench.matches.match import judge_pair
 from mtmbench.matches.options import Projected
 from mtmbench.matches.rewrites import rewrite_topics, show
@@ -41,9 +50,10 @@ if TYPE_CHECKING:
     from mtmbench.metrics.context import MetricContext
     from mtmbench.models.base import TopicModel
 
-T = TypeVar("T")
+_T = TypeVar("_T")
+_C = TypeVar("_C", bound=Cell)
 
-Produced = tuple[Record, RunInfo]
+Produced = tuple[CellRecord, RunInfo]
 
 _TOPIC_ITEMS = 10
 """Items and projected words kept in a fit record for people to read."""
@@ -89,18 +99,19 @@ class Workspace:
     def play(self, cells: Sequence[Cell]) -> Iterator[list[Produced]]:
         """Plays cells of one kind; yields records in batches, each to be made durable at once."""
         if isinstance(cells[0], FitCell):
-            for cell in cells:
-                yield [self._guard(cell, self._fit)]
+            for fit in _only(cells, FitCell):
+                yield [self._guard(fit, self._fit)]
         elif isinstance(cells[0], MetricCell):
             with ExitStack() as undo:
                 consult = self._consult(undo)
-                yield [self._guard(cell, partial(self._metric, consult)) for cell in cells]
+                compute = partial(self._metric, consult)
+                yield [self._guard(value, compute) for value in _only(cells, MetricCell)]
         elif isinstance(cells[0], RewriteCell):
             with self._panel() as panel:
-                for cell in cells:
-                    yield [self._guard(cell, partial(self._rewrite, panel))]
+                for rewrite in _only(cells, RewriteCell):
+                    yield [self._guard(rewrite, partial(self._rewrite, panel))]
         else:
-            yield from self._play_matches([cell for cell in cells if isinstance(cell, MatchCell)])
+            yield from self._play_matches(_only(cells, MatchCell))
 
     def prepare(
         self,
@@ -166,44 +177,32 @@ class Workspace:
     def _load_result(self, key: str) -> TopicResult:
         return TopicResult.load(result_path(self.folder, key))
 
-    def _guard(self, cell: Cell, play: Callable[[Any], tuple[Status, dict[str, Any]]]) -> Produced:
+    def _guard(self, cell: _C, play: Callable[[_C], CellRecord]) -> Produced:
         start = time.monotonic()
         try:
-            return self._produced(cell, start, *play(cell))
+            return _timed(play(cell), start)
         except Exception as error:
             return self._failed(cell, start, error)
 
-    def _produced(
-        self, cell: Cell, start: float, status: Status, values: Mapping[str, Any]
-    ) -> Produced:
-        record = cell_record(cell, status, values, self._versions)
-        return record, RunInfo(time.monotonic() - start, peak_rss_mb())
-
     def _failed(self, cell: Cell, start: float, error: Exception) -> Produced:
-        trace = "".join(traceback.format_exception(error))
-        reason = {"reason": f"{type(error).__name__}: {error}"}
-        record = cell_record(cell, "error", reason, self._versions)
-        return record, RunInfo(time.monotonic() - start, peak_rss_mb(), trace)
+        reason = f"{type(error).__name__}: {error}"
+        record = cell.record("error", {"reason": reason}, self._versions)
+        return _timed(record, start, "".join(traceback.format_exception(error)))
 
     def _model(self, cell: FitCell) -> TopicModel:
         return MODELS.get(cell.registry)(**cell.params)
 
-    def _fit(self, cell: FitCell) -> tuple[Status, dict[str, Any]]:
+    def _fit(self, cell: FitCell) -> FitRecord:
         views = self.views(cell.corpus, cell.setting)
         result = self._model(cell).fit(views, seed=cell.seed)
         result.save(result_path(self.folder, cell.key))
         words, _ = self._projection(cell.key, cell.corpus, result)
         shares = result.shares
-        topics = [
-            {"items": items, "words": words[k], "share": round(float(shares[k]), 6)}
-            for k, items in enumerate(result.top_labels(_TOPIC_ITEMS))
-        ]
-        return "ok", {
+        values: FitValues = {
             "n_docs": len(views.corpus),
             "n_empty": views.corpus.n_empty,
             "n_duplicates": views.corpus.n_duplicates,
             "params_given": result.params_given,
-            "params": result.params,
             "needs": list(MODELS.get(cell.registry).needs),
             "n_topics": result.n_topics,
             "result": result.revision,
@@ -213,35 +212,41 @@ class Workspace:
                 "source": result.items.source,
             },
             "info": result.info,
-            "topics": topics,
+            "topics": [
+                {"items": items, "words": words[k], "share": round(float(shares[k]), 6)}
+                for k, items in enumerate(result.top_labels(_TOPIC_ITEMS))
+            ],
         }
+        # A record holds the parameters as the fit resolved them.
+        return replace(cell, params=result.params).record("ok", values, self._versions)
 
     def _consult(self, undo: ExitStack) -> Consult:
         """Returns what asks the judges of metrics; the panel is made when one is first asked."""
         panel = lru_cache(maxsize=None)(lambda: undo.enter_context(self._panel()))
 
-        def consult(card: str, job: Job[T]) -> T:
+        def consult(card: str, job: Consultation[_T]) -> _T:
             return panel().consult(card, job)
 
         return consult
 
-    def _metric(self, consult: Consult, cell: MetricCell) -> tuple[Status, dict[str, Any]]:
+    def _metric(self, consult: Consult, cell: MetricCell) -> MetricRecord:
         from mtmbench.metrics.compute import compute_value
 
-        view: Any = cell.view
         value = compute_value(
             self.result(cell.fit.key),
             self._context(consult, cell),
             cell.metric,
-            view,
+            cell.view,
             dict(cell.params),
         )
-        return ("ok" if value.value is not None else "skipped"), {
+        values: MetricValues = {
             "value": value.value,
             "per_topic": value.per_topic,
             "reason": value.reason,
             "details": value.details,
         }
+        status: Status = "ok" if value.value is not None else "skipped"
+        return cell.record(status, values, self._versions)
 
     def _context(self, consult: Consult, cell: MetricCell) -> MetricContext:
         from mtmbench.features.embeddings import embed_texts
@@ -289,10 +294,10 @@ class Workspace:
             self._projected[key] = projected_words(result.doc_topic, words, _TOPIC_ITEMS)
         return self._projected[key]
 
-    def _rewrite(self, panel: Panel, cell: RewriteCell) -> tuple[Status, dict[str, Any]]:
+    def _rewrite(self, panel: Panel, cell: RewriteCell) -> RewriteRecord:
         above = () if cell.refined is None else (cell.refined,)
         result = show(self.result(cell.fit.key), above, self.folder)
-        return "ok", rewrite_topics(cell, result, self.folder, panel)
+        return cell.record("ok", rewrite_topics(cell, result, self.folder, panel), self._versions)
 
     def _play_matches(self, cells: Sequence[MatchCell]) -> Iterator[list[Produced]]:
         """Plays matches with judges that have seen all that is coming.
@@ -311,8 +316,7 @@ class Workspace:
             async def play(cell: MatchCell) -> Produced:
                 start = time.monotonic()
                 try:
-                    played = await self._match(askers[cell.judge], cell)
-                    return self._produced(cell, start, *played)
+                    return _timed(await self._match(askers[cell.judge], cell), start)
                 except Exception as error:
                     return self._failed(cell, start, error)
 
@@ -327,14 +331,14 @@ class Workspace:
             for produced in panel.completed(jobs, 1 + ceil(2 * panel.questions_at_once() / fewest)):
                 yield [produced]
 
-    async def _match(self, asker: Asker, cell: MatchCell) -> tuple[Status, dict[str, Any]]:
+    async def _match(self, asker: Asker, cell: MatchCell) -> MatchRecord:
         try:
             exhibit = self.exhibits.of(cell)
         except NothingToShowError as error:
-            return "skipped", {"reason": str(error)}
+            return cell.record("skipped", {"reason": str(error)}, self._versions)
         outcome = await judge_pair(asker, exhibit.pair)
         asker.check_complete()
-        return "ok", exhibit.values(outcome)
+        return cell.record("ok", exhibit.values(outcome), self._versions)
 
     @property
     def exhibits(self) -> Exhibits:
@@ -350,6 +354,14 @@ class Workspace:
     def projected(self, fit: FitCell) -> Projected:
         """Returns the projected words of a fit's topics, made once."""
         return self._projection(fit.key, fit.corpus, self.result(fit.key))
+
+
+def _only(cells: Sequence[Cell], kind: type[_C]) -> list[_C]:
+    return [cell for cell in cells if isinstance(cell, kind)]
+
+
+def _timed(record: CellRecord, start: float, trace: str | None = None) -> Produced:
+    return record, RunInfo(time.monotonic() - start, peak_rss_mb(), trace)
 
 
 def result_path(folder: Path, key: str) -> Path:

@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
+from mtmbench.core.records import AnswersBy, JudgeFacts
 from mtmbench.core.serialise import content_hash
 from mtmbench.judges.base import (
     Completion,
@@ -29,14 +30,15 @@ from mtmbench.judges.base import (
 from mtmbench.judges.budget import Budget, cost_of, prices_of, total_cost
 from mtmbench.judges.identity import judge_identity
 from mtmbench.judges.ledger import Answer, Ledger
+from mtmbench.judges.session import Work
 
 __all__ = ["Answer", "Asker", "JudgeError", "gather", "mark", "most_lost"]
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _KEY_BYTES = 16
 
-GRACE_SECONDS = 10.0
+_GRACE_SECONDS = 10.0
 """How long work that is given up waits for answers that are under way, since they are paid for."""
 
 
@@ -99,7 +101,7 @@ class Asker:
         return other
 
     @cached_property
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> JudgeFacts:
         """All of the judge that an answer can depend on; not needed where nothing is kept."""
         return judge_identity(self.card, self.client)
 
@@ -138,8 +140,8 @@ class Asker:
     def check_complete(self) -> None:
         """Says if an answer given out since this was called last is not one yet; here all are."""
 
-    def record(self) -> dict[str, Any]:
-        """Returns, as JSON values, the judge and what its answers to these questions took."""
+    def record(self) -> AnswersBy:
+        """Returns the judge and what its answers to these questions took."""
         usage: Counter[str] = Counter()
         revisions: set[str] = set()
         costs: dict[str, float | None] = {}
@@ -150,14 +152,16 @@ class Asker:
             usage.update(answer.usage)
             revisions.add(answer.model_revision)
             costs[mark(answer.key)] = answer.cost
-        cost = total_cost(costs.values())
-        return {
+        record: AnswersBy = {
             "card": self.identity,
             "revisions": sorted(revisions - {""}),
             "questions": len(used),
             "usage": dict(sorted(usage.items())),
-            **({} if cost is None else {"cost": cost, "paid": dict(sorted(costs.items()))}),
         }
+        cost = total_cost(costs.values())
+        if cost is not None:
+            record["cost"], record["paid"] = cost, dict(sorted(costs.items()))
+        return record
 
     async def _once(
         self, ledger: Ledger, key: str, question: Question, what: str, replicate: int
@@ -263,7 +267,7 @@ class _UnderWay:
         except asyncio.CancelledError:
             if self._waiting == 1 and not self.task.done():
                 if self.sent:
-                    await asyncio.wait({self.task}, timeout=GRACE_SECONDS)
+                    await asyncio.wait({self.task}, timeout=_GRACE_SECONDS)
                 self.task.cancel()
                 await asyncio.wait({self.task})
             raise
@@ -271,7 +275,7 @@ class _UnderWay:
             self._waiting -= 1
 
 
-async def gather(jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+async def gather(jobs: Sequence[Work[_T]]) -> list[_T]:
     """Runs jobs at one time; the first error ends the others and is then raised."""
     tasks = [asyncio.ensure_future(job) for job in jobs]
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypedDict
 
 from mtmbench.core.errors import MtmbenchError
 
@@ -112,6 +112,14 @@ class Completion:
     costs: tuple[float | None, ...] = ()
 
 
+class JudgeTraits(TypedDict):
+    """What is known of a judge before it is made; see :class:`JudgeClient`."""
+
+    is_llm: bool
+    order_free: bool
+    encoder: str | None
+
+
 class JudgeClient(ABC):
     """A judge. ``__init__`` takes the card's ``params`` as keyword arguments.
 
@@ -180,13 +188,13 @@ class JudgeClient(ABC):
         return tuple(topic.description for topic in option.topics)
 
     @classmethod
-    def traits(cls, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG003
-        """Returns ``is_llm``, ``order_free`` and ``encoder`` with ``params``; nothing is loaded."""
+    def traits(cls, params: Mapping[str, Any]) -> JudgeTraits:  # noqa: ARG003
+        """Returns what a judge of these parameters is; nothing is loaded."""
         return {"is_llm": cls.is_llm, "order_free": cls.order_free, "encoder": cls.encoder}
 
     @classmethod
-    def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG003
-        """Returns, as JSON values, the judges of whom it consists, by card; most have none."""
+    def members(cls, params: Mapping[str, Any]) -> Mapping[str, MemberFacts]:  # noqa: ARG003
+        """Returns the judges of whom it consists, by card; most have none."""
         return {}
 
     def put_to(self, card: JudgeCard, question: Question) -> list[tuple[JudgeCard, Question]]:

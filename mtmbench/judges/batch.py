@@ -8,25 +8,29 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import lines_of
 from mtmbench.core.serialise import canonical_json
 from mtmbench.judges.asker import Asker
-from mtmbench.judges.base import JudgeError, JudgeStoppedError, Question
+from mtmbench.judges.base import JudgeClient, JudgeError, JudgeStoppedError, Question
 from mtmbench.judges.budget import Budget, cost_of
 from mtmbench.judges.clients.openai_chat import OpenAIJudge
-from mtmbench.judges.ledger import Answer, Batch, Ledger
+from mtmbench.judges.ledger import Answer, Ledger, QuestionBatch
+from mtmbench.judges.session import Work
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from openai.types import Batch
 
-MOST_QUESTIONS = 50_000
+_T = TypeVar("_T")
+
+_MOST_QUESTIONS = 50_000
 """The Batch API takes so many requests in one batch."""
-MOST_BYTES = 200_000_000
+_MOST_BYTES = 200_000_000
 """And a file of so many bytes."""
 
 _UNDER_WAY = ("validating", "in_progress", "finalizing", "cancelling")
@@ -58,7 +62,7 @@ class BatchAsker(Asker):
     """
 
     def __init__(
-        self, client: Any, card: JudgeCard, ledger: Ledger, *, budget: Budget | None = None
+        self, client: JudgeClient, card: JudgeCard, ledger: Ledger, *, budget: Budget | None = None
     ) -> None:
         if not isinstance(client, OpenAIJudge):
             raise InputError(f"client {card.client!r} has no Batch API; play it without --batch")
@@ -122,7 +126,9 @@ class BatchAsker(Asker):
 
     async def _submit(self) -> str:
         connected = self._judge.connected()
-        batch = Batch(uuid.uuid4().hex, self._name, None, "submitting", self._waiting.questions)
+        batch = QuestionBatch(
+            uuid.uuid4().hex, self._name, None, "submitting", self._waiting.questions
+        )
         await self._answers.note_batch(batch)
         content = "".join(self._waiting.lines).encode("utf-8")
         file = await connected.files.create(file=("questions.jsonl", content), purpose="batch")
@@ -144,7 +150,7 @@ class BatchAsker(Asker):
             {"custom_id": key, "method": "POST", "url": "/v1/chat/completions", "body": body}
         )
         waiting = self._waiting
-        if len(waiting.lines) == MOST_QUESTIONS or waiting.n_bytes + len(line) >= MOST_BYTES:
+        if len(waiting.lines) == _MOST_QUESTIONS or waiting.n_bytes + len(line) >= _MOST_BYTES:
             self._closed = "they go into the batch after the next"
             return
         if self._budget is not None:
@@ -157,7 +163,7 @@ class BatchAsker(Asker):
         waiting.lines.append(line + "\n")
         waiting.questions[key] = what
 
-    async def _told(self, asked: Coroutine[Any, Any, T]) -> T:
+    async def _told(self, asked: Work[_T]) -> _T:
         from openai import OpenAIError
 
         try:
@@ -168,7 +174,7 @@ class BatchAsker(Asker):
                 f"{self._judge.endpoint.base_url} says: {self._judge.shown(error)}"
             ) from None
 
-    async def _find(self, batch: Batch) -> Any:
+    async def _find(self, batch: QuestionBatch) -> Batch | None:
         """Returns the endpoint's word on a batch, None if it does not know of it."""
         connected = self._judge.connected()
         if batch.id is not None:
@@ -178,7 +184,7 @@ class BatchAsker(Asker):
                 return await connected.batches.retrieve(made.id)
         return None
 
-    async def _keep_all(self, batch: Batch, found: Any) -> None:
+    async def _keep_all(self, batch: QuestionBatch, found: Batch) -> None:
         """Keeps what a batch brought; what it failed at is asked again."""
         kept = []
         if found.output_file_id:
@@ -226,6 +232,6 @@ def _at_batch_price(card: JudgeCard) -> JudgeCard:
     return card.model_copy(update={"prices": cheaper})
 
 
-def _reason(found: Any) -> str:
+def _reason(found: Batch) -> str:
     errors = getattr(found.errors, "data", None) or []
     return "".join(f", {error.message}" for error in errors[:1] if error.message)

@@ -11,10 +11,10 @@ from mtmbench.core.errors import InputError
 from mtmbench.judges.base import JudgeClient, JudgeStoppedError, Question
 from mtmbench.judges.registry import JUDGES, load_judge_card
 
-PER = 1_000_000
+_PER = 1_000_000
 """Prices are for so many tokens."""
 
-OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens")
+_OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens")
 """Decoding settings that bound an answer; reasoning counts towards the first."""
 
 _FRAME_TOKENS = 64
@@ -59,7 +59,7 @@ def cost_of(usage: Mapping[str, int], prices: PriceSpec | None) -> float | None:
     cached = min(usage.get("cached", 0), usage["input"])
     cached_price = prices.input if prices.cached is None else prices.cached
     fresh = (usage["input"] - cached) * prices.input
-    return (fresh + cached * cached_price + usage["output"] * prices.output) / PER
+    return (fresh + cached * cached_price + usage["output"] * prices.output) / _PER
 
 
 def total_cost(costs: Iterable[float | None]) -> float | None:
@@ -77,7 +77,7 @@ def most_tokens(messages: Sequence[Mapping[str, str]]) -> int:
 
 def output_limit(decoding: Mapping[str, Any]) -> int | None:
     """Returns the bound that a card's decoding sets on an answer, in tokens."""
-    set_limits = [int(decoding[name]) for name in OUTPUT_LIMITS if name in decoding]
+    set_limits = [int(decoding[name]) for name in _OUTPUT_LIMITS if name in decoding]
     return min(set_limits) if set_limits else None
 
 
@@ -117,7 +117,7 @@ class Budget:
             if prices.output and output_limit(asked.decoding) is None:
                 raise InputError(
                     f"judge {member!r} does not bound its answers, so that a budget cannot be "
-                    f"kept: set decoding.{OUTPUT_LIMITS[0]} on its card"
+                    f"kept: set decoding.{_OUTPUT_LIMITS[0]} on its card"
                 )
 
     async def reserve(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import cast
 
 from mtmbench.core.cards import JudgeCard
+from mtmbench.core.records import JudgeFacts, MatchJudge
 from mtmbench.core.serialise import plain
 from mtmbench.judges.base import JudgeClient
 from mtmbench.judges.prompt import prompt_hash
 from mtmbench.judges.registry import JUDGES
 
 
-def judge_identity(card: JudgeCard, client: JudgeClient | None = None) -> dict[str, Any]:
+def judge_identity(card: JudgeCard, client: JudgeClient | None = None) -> JudgeFacts:
     """Returns, as JSON values, all of a card that an answer can depend on beside its question.
 
     Args:
@@ -19,39 +20,49 @@ def judge_identity(card: JudgeCard, client: JudgeClient | None = None) -> dict[s
         client: the judge, where it is there already; a jury's members are then its own.
     """
     kind = client or JUDGES.get(card.client)
-    identity: dict[str, Any] = plain(
-        {
-            "client": card.client,
-            "version": kind.version,
-            "params": card.params,
-            "decoding": card.decoding,
-            **card.asked(),
-        }
+    facts = cast(
+        "JudgeFacts",
+        plain(
+            {
+                "client": card.client,
+                "version": kind.version,
+                "params": card.params,
+                "decoding": card.decoding,
+                **card.asked(),
+            }
+        ),
     )
     members = kind.members(card.params)
-    return {**identity, "members": members} if members else identity
+    return {**facts, "members": members} if members else facts
 
 
-def match_identity(name: str, card: JudgeCard) -> dict[str, Any]:
+def match_identity(name: str, card: JudgeCard) -> MatchJudge:
     """Returns the fields that records of matches have of their judge.
 
     They are :func:`judge_identity` under names of their own, the judge's traits, and the hash of
     the prompt that it reads; a member of a jury reads the prompt of its own card.
     """
-    told = judge_identity(card)
+    facts = judge_identity(card)
     traits = JUDGES.get(card.client).traits(card.params)
-    reads = traits["is_llm"] and "members" not in told
-    return {
+    reads = traits["is_llm"] and "members" not in facts
+    fields: MatchJudge = {
         "judge": name,
         "judge_is_llm": traits["is_llm"],
         "order_free": traits["order_free"],
         "encoder": traits["encoder"],
-        "judge_client": told.pop("client"),
-        "judge_version": told.pop("version"),
+        "judge_client": facts["client"],
+        "judge_version": facts["version"],
         "judge_params": {**card.params, **card.decoding},
         "prompt": prompt_hash(card.prompt) if reads else None,
-        **{f"judge_{what}": value for what, value in told.items() if what not in _IN_PARAMS},
     }
-
-
-_IN_PARAMS = ("params", "decoding")
+    if "model" in facts:
+        fields["judge_model"] = facts["model"]
+    if "revision" in facts:
+        fields["judge_revision"] = facts["revision"]
+    if "endpoint" in facts:
+        fields["judge_endpoint"] = facts["endpoint"]
+    if "structured" in facts:
+        fields["judge_structured"] = facts["structured"]
+    if "members" in facts:
+        fields["judge_members"] = facts["members"]
+    return fields

@@ -21,16 +21,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import canonical_json
 from mtmbench.core.store import process_start
 
-SCHEMA = 1
+_T = TypeVar("_T")
+
 LEDGER = "answers.sqlite"
 """Name of the ledger in a run's folder."""
 
+_SCHEMA = 1
 _WAIT_SECONDS = 0.2
 _GATHER_SECONDS = 0.005
 """So long what is to be written waits for more of it."""
@@ -73,7 +75,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Batch:
+class QuestionBatch:
     """Questions that were handed to a Batch API together.
 
     Attributes:
@@ -142,7 +144,7 @@ class Ledger:
         key: str,
         what: str,
         pay: Callable[[], Awaitable[Answer]],
-        slot: AbstractAsyncContextManager[Any],
+        slot: AbstractAsyncContextManager[object],
     ) -> Answer:
         """Returns the answer under a key; has it paid for if nobody has, and keeps it first.
 
@@ -179,18 +181,18 @@ class Ledger:
         total = self._reader.execute("SELECT total(cost) FROM answers").fetchone()[0]
         return float(total)
 
-    def batches(self, judge: str | None = None) -> list[Batch]:
+    def batches(self, judge: str | None = None) -> list[QuestionBatch]:
         """Returns the batches that are not collected, oldest first; of one judge if named."""
         rows = self._reader.execute(
             "SELECT token, judge, id, state, questions FROM batches "
             "WHERE state != 'collected' AND judge = coalesce(?, judge) ORDER BY rowid", (judge,),
         )  # fmt: skip
         return [
-            Batch(token, judge, id_, state, json.loads(questions))
+            QuestionBatch(token, judge, id_, state, json.loads(questions))
             for token, judge, id_, state, questions in rows
         ]
 
-    async def note_batch(self, batch: Batch) -> None:
+    async def note_batch(self, batch: QuestionBatch) -> None:
         """Keeps what is known of a batch, in place of what was known before."""
         row = (batch.token, batch.judge, batch.id, batch.state, canonical_json(batch.questions))
         await self._order(
@@ -200,11 +202,11 @@ class Ledger:
             )
         )  # fmt: skip
 
-    def _order(self, work: Callable[[sqlite3.Connection], Any]) -> asyncio.Future[Any]:
-        order = _Order(work, asyncio.get_running_loop().create_future())
-        self._queue.put(order)
+    def _order(self, work: Callable[[sqlite3.Connection], _T]) -> asyncio.Future[_T]:
+        done: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+        self._queue.put(_Order(work, done))
         # What was ordered is written also if nobody waits for it any longer.
-        return order.done
+        return done
 
     def _write_all(self, db: sqlite3.Connection) -> None:
         going = True
@@ -227,13 +229,13 @@ class Ledger:
 class _Order:
     """Work for the writing thread, and the promise of its result."""
 
-    work: Callable[[sqlite3.Connection], Any]
+    work: Callable[[sqlite3.Connection], object]
     done: asyncio.Future[Any]
 
 
 def _write(db: sqlite3.Connection, orders: Sequence[_Order]) -> None:
     """Does all of some work in one transaction, or none of it."""
-    results: list[Any]
+    results: list[object]
     try:
         db.execute("BEGIN IMMEDIATE")
         with db:
@@ -241,7 +243,7 @@ def _write(db: sqlite3.Connection, orders: Sequence[_Order]) -> None:
     except Exception as error:
         results = [error] * len(orders)
     # One word to each loop for all of them: waking a loop costs more than the work.
-    told: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
+    told: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], object]]] = {}
     for order, result in zip(orders, results, strict=True):
         told.setdefault(order.done.get_loop(), []).append((order.done, result))
     for loop, outcomes in told.items():
@@ -249,7 +251,7 @@ def _write(db: sqlite3.Connection, orders: Sequence[_Order]) -> None:
             loop.call_soon_threadsafe(_hand_over, outcomes)
 
 
-def _hand_over(outcomes: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:
+def _hand_over(outcomes: Sequence[tuple[asyncio.Future[Any], object]]) -> None:
     for future, outcome in outcomes:
         if future.done():
             continue
@@ -299,12 +301,12 @@ def _open(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.executescript(_TABLES)
-        db.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", (str(SCHEMA),))
+        db.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", (str(_SCHEMA),))
         found = db.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
     except sqlite3.DatabaseError as error:
         db.close()
         raise InputError(f"{path} is not a file of answers, or is damaged: {error}") from error
-    if int(found[0]) > SCHEMA:
+    if int(found[0]) > _SCHEMA:
         db.close()
-        raise InputError(f"{path} has schema {found[0]}; this mtmbench reads up to {SCHEMA}")
+        raise InputError(f"{path} has schema {found[0]}; this mtmbench reads up to {_SCHEMA}")
     return db

@@ -8,12 +8,12 @@ is used, so that work that was killed goes on where it stopped and asks nothing 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from mtmbench.core.cards import JudgeCard
 from mtmbench.judges.asker import Asker
@@ -22,18 +22,18 @@ from mtmbench.judges.batch import BatchAsker
 from mtmbench.judges.budget import Budget
 from mtmbench.judges.ledger import Ledger
 from mtmbench.judges.registry import JUDGES, load_judge_card
-from mtmbench.judges.session import completed
+from mtmbench.judges.session import Work, completed
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
-Job = Callable[[Asker], Coroutine[Any, Any, T]]
+Consultation = Callable[[Asker], Work[_T]]
 """What asks one judge."""
 
 
 class Consult(Protocol):
     """Has a job ask the judge of a card, named or pathed, and returns what the job returns."""
 
-    def __call__(self, card: str, job: Job[T]) -> T:
+    def __call__(self, card: str, job: Consultation[_T]) -> _T:
         """Runs ``job`` to its end."""
 
 
@@ -117,7 +117,7 @@ class Panel:
             self._askers[name] = asker
         return self._askers[name]
 
-    def consult(self, name: str, job: Job[T], card: JudgeCard | None = None) -> T:
+    def consult(self, name: str, job: Consultation[_T], card: JudgeCard | None = None) -> _T:
         """Has a job ask one judge, whose record (:meth:`Asker.record`) is of this job alone.
 
         Raises:
@@ -126,13 +126,11 @@ class Panel:
         """
         return self.run(job(self.seat(name, card).anew()))
 
-    def run(self, job: Coroutine[Any, Any, T]) -> T:
+    def run(self, job: Work[_T]) -> _T:
         """Runs what asks to its end, in the panel's loop."""
         return self._in_loop(lambda: self._runner.run(job))
 
-    def completed(
-        self, jobs: Sequence[Callable[[], Coroutine[Any, Any, T]]], at_once: int
-    ) -> Iterator[T]:
+    def completed(self, jobs: Sequence[Callable[[], Work[_T]]], at_once: int) -> Iterator[_T]:
         """Runs jobs in the panel's loop, yielding what each returns as it comes.
 
         Of a Batch API, where jobs run one by one, batches are collected before the first job and
@@ -145,7 +143,7 @@ class Panel:
         if not self.batch:
             yield from completed(jobs, at_once, self._runner.run)
             return
-        every: list[Callable[[], Coroutine[Any, Any, T | None]]]
+        every: list[Callable[[], Work[_T | None]]]
         every = [self._collect, *jobs, self._submit]
         for result in completed(every, 1, self._runner.run):
             if result is not None:
@@ -155,7 +153,7 @@ class Panel:
         """Returns how many questions all judges of the panel take together."""
         return sum(asker.concurrency for asker in self._askers.values())
 
-    def _in_loop(self, run: Callable[[], T]) -> T:
+    def _in_loop(self, run: Callable[[], _T]) -> _T:
         try:
             asyncio.get_running_loop()
         except RuntimeError:

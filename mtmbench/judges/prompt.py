@@ -19,7 +19,7 @@ from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import content_hash
 from mtmbench.judges.base import NO_TOPIC, Option
 
-CUT = " […]"
+CUT_MARK = " […]"
 """Marks that a document goes on after what is shown."""
 
 _MATCH_PLACEHOLDERS = frozenset({"fence", "document", "topics_a", "topics_b"})
@@ -78,7 +78,7 @@ class Prompt:
 
     def messages(self, document: str, options: Sequence[Option]) -> tuple[Mapping[str, str], ...]:
         """Returns the system and the user message for one document and two options, A first."""
-        first, second = (option_text(option) for option in options)
+        first, second = (_option_text(option) for option in options)
         shown = cut_at_sentence(document, self.document_characters)
         values = {"document": shown, "topics_a": first, "topics_b": second}
         fence = _fence(self.hash, shown, first, second)
@@ -145,18 +145,11 @@ def prompt_names() -> dict[str, Path]:
     return found
 
 
-def option_text(option: Option) -> str:
-    """Returns the topics of an option, numbered, one a line; ``(no topic)`` where there is none."""
-    if not option.topics:
-        return NO_TOPIC
-    return "\n".join(f"{i}. {topic.description}" for i, topic in enumerate(option.topics, start=1))
-
-
 def cut_at_sentence(text: str, n_characters: int) -> str:
     """Cuts a text to ``n_characters``, at the last sentence end in the second half of them.
 
     Where there is none the cut is at white space, and where there is none either, anywhere. A text
-    that was cut ends in :data:`CUT`, which is not counted.
+    that was cut ends in :data:`CUT_MARK`, which is not counted.
     """
     text = text.strip()
     if len(text) <= n_characters:
@@ -165,10 +158,17 @@ def cut_at_sentence(text: str, n_characters: int) -> str:
     window = text[: n_characters + 1]
     ends = [m.end() for m in _SENTENCE_END.finditer(window) if m.end() <= n_characters]
     if ends and ends[-1] >= n_characters / 2:
-        return window[: ends[-1]].rstrip() + CUT
+        return window[: ends[-1]].rstrip() + CUT_MARK
     spaces = [m.start() for m in re.finditer(r"\s", window)]
     cut = spaces[-1] if spaces and spaces[-1] >= n_characters / 2 else n_characters
-    return window[:cut].rstrip() + CUT
+    return window[:cut].rstrip() + CUT_MARK
+
+
+def _option_text(option: Option) -> str:
+    """Returns the topics of an option, numbered, one a line; ``(no topic)`` where there is none."""
+    if not option.topics:
+        return NO_TOPIC
+    return "\n".join(f"{i}. {topic.description}" for i, topic in enumerate(option.topics, start=1))
 
 
 def _find(name: str) -> Path:

@@ -33,7 +33,7 @@ Match = Literal["yes", "no", "unsure"]
 MATCHES: tuple[Match, ...] = ("yes", "no", "unsure")
 """Whether a label matches a document."""
 
-RATINGS = (1, 3)
+_RATINGS = (1, 3)
 """Least and highest rating of coherence (as in Newman et al. 2010 and Hoyle et al. 2021)."""
 
 MOST_ODD = 2
@@ -238,7 +238,7 @@ def verdict_line(verdict: Decision) -> str:
     return f"VERDICT: {verdict}"
 
 
-def response_format(kind: QuestionKind) -> dict[str, Any] | None:
+def response_format(kind: QuestionKind) -> dict[str, object] | None:
     """Returns the ``response_format`` of a chat completion, for endpoints that hold a model to one.
 
     None for questions whose replies have other forms.
@@ -301,7 +301,7 @@ def parse_classes(text: str, n: int) -> list[str] | None:
 
 def parse_rating(text: str) -> int | None:
     """Returns the rating that a reply ends in: ``RATING: 2``, or ``{"rating": 2}``."""
-    return _whole(text, "RATING", *RATINGS)
+    return _whole(text, "RATING", *_RATINGS)
 
 
 def parse_intruder(text: str, n: int) -> int | None:

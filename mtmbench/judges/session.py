@@ -10,14 +10,17 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-T = TypeVar("T")
+_T = TypeVar("_T")
+
+Work = Coroutine[Any, Any, _T]
+"""What asks judges, to be run in the loop that all of them share, and what it returns."""
 
 
 def completed(
-    jobs: Sequence[Callable[[], Coroutine[Any, Any, T]]],
+    jobs: Sequence[Callable[[], Work[_T]]],
     at_once: int,
-    run: Callable[[Coroutine[Any, Any, None]], None] = asyncio.run,
-) -> Iterator[T]:
+    run: Callable[[Work[None]], None] = asyncio.run,
+) -> Iterator[_T]:
     """Runs jobs in a loop of another thread and yields what they return as it comes.
 
     Jobs begin in the order given. Answers go on coming while the caller keeps what was yielded,
@@ -29,14 +32,14 @@ def completed(
         at_once: jobs under way at one time, at most.
         run: runs a coroutine to its end; by default in a loop made for it.
     """
-    results: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
+    results: SimpleQueue[tuple[_T] | BaseException | None] = SimpleQueue()
     running: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = Future()
 
     async def play() -> None:
         task = asyncio.current_task()
         assert task is not None
         running.set_result((asyncio.get_running_loop(), task))
-        await _run(jobs, at_once, lambda result: results.put((True, result)))
+        await _run(jobs, at_once, lambda result: results.put((result,)))
 
     def main() -> None:
         end: BaseException | None = None
@@ -44,16 +47,16 @@ def completed(
             run(play())
         except BaseException as error:
             end = error
-        results.put((False, end))
+        results.put(end)
 
     thread = threading.Thread(target=main, daemon=True)
     thread.start()
     loop, task = running.result()
     try:
-        while (message := results.get())[0]:
-            yield message[1]
-        if message[1] is not None:
-            raise message[1]
+        while isinstance(message := results.get(), tuple):
+            yield message[0]
+        if message is not None:
+            raise message
     finally:
         with suppress(RuntimeError):  # the loop is closed: all jobs are done
             loop.call_soon_threadsafe(task.cancel)
@@ -61,12 +64,12 @@ def completed(
 
 
 async def _run(
-    jobs: Sequence[Callable[[], Coroutine[Any, Any, T]]],
+    jobs: Sequence[Callable[[], Work[_T]]],
     at_once: int,
-    done: Callable[[T], None],
+    done: Callable[[_T], None],
 ) -> None:
     waiting = iter(jobs)
-    under_way: set[asyncio.Task[T]] = set()
+    under_way: set[asyncio.Task[_T]] = set()
     try:
         while True:
             while len(under_way) < at_once and (job := next(waiting, None)) is not None:

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
+from mtmbench.core.records import PromptFacts
 from mtmbench.judges.asker import Asker, gather
 from mtmbench.judges.base import Question, QuestionKind
 from mtmbench.judges.prompt import Template, load_template
 
-T = TypeVar("T")
+_T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
 
 TopicStatus = Literal["ok", "unparsed", "refused", "empty"]
 """``empty``: there was too little to ask about, and nothing was asked."""
@@ -27,7 +29,7 @@ _LEAST_SETTINGS: Mapping[str, Mapping[str, int]] = {
 
 
 @dataclass(frozen=True)
-class TopicAnswer(Generic[T]):
+class TopicAnswer(Generic[_T_co]):
     """What was replied about one topic.
 
     Attributes:
@@ -37,7 +39,7 @@ class TopicAnswer(Generic[T]):
     """
 
     status: TopicStatus
-    value: T | None = None
+    value: _T_co | None = None
     reply: str | None = None
 
 
@@ -50,11 +52,11 @@ async def ask_about_topics(
     asker: Asker,
     topics: Sequence[Sequence[str]],
     prompt: Template,
-    read: Callable[[str, Sequence[str]], T | None],
+    read: Callable[[str, Sequence[str]], _T | None],
     *,
     kind: QuestionKind,
     least: int = 1,
-) -> list[TopicAnswer[T]]:
+) -> list[TopicAnswer[_T]]:
     """Asks one question a topic.
 
     Args:
@@ -66,7 +68,7 @@ async def ask_about_topics(
         least: topics with fewer items are not asked about.
     """
 
-    async def one(number: int, items: Sequence[str]) -> TopicAnswer[T]:
+    async def one(number: int, items: Sequence[str]) -> TopicAnswer[_T]:
         if len(items) < least:
             return TopicAnswer("empty")
         shown = [" ".join(item.split()) for item in items]
@@ -82,11 +84,11 @@ async def ask_about_topics(
     return await gather([one(number, items) for number, items in enumerate(topics)])
 
 
-def prompt_record(prompt: Template) -> dict[str, str]:
+def prompt_record(prompt: Template) -> PromptFacts:
     """Returns name and hash of a prompt, for records."""
     return {"name": prompt.name, "hash": prompt.hash}
 
 
-def counted(answers: Sequence[TopicAnswer[Any]]) -> dict[str, int]:
+def counted(answers: Sequence[TopicAnswer[object]]) -> dict[str, int]:
     """Returns how many topics got an answer of each status."""
     return dict(sorted(Counter(answer.status for answer in answers).items()))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from mtmbench.core.files import read_word_lists
+from mtmbench.core.records import AnswersBy, PromptFacts
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.panel import Panel
@@ -38,8 +39,8 @@ class TopicLabels(TypedDict):
     schema: int
     topics: list[TopicLabel]
     statuses: dict[str, int]
-    prompt: dict[str, str]
-    answers_by: dict[str, object]
+    prompt: PromptFacts
+    answers_by: AnswersBy
 
 
 def label_topics(topics: Sequence[Sequence[str]], judge: str, panel: Panel) -> TopicLabels:
@@ -61,7 +62,7 @@ def label_topics(topics: Sequence[Sequence[str]], judge: str, panel: Panel) -> T
     prompt = topic_template("topic_label")
     limit = prompt.settings["label_characters"]
 
-    async def job(asker: Asker) -> tuple[list[TopicAnswer[str]], dict[str, object]]:
+    async def job(asker: Asker) -> tuple[list[TopicAnswer[str]], AnswersBy]:
         labels = await ask_about_topics(
             asker, topics, prompt, lambda reply, _: parse_topic_label(reply, limit), kind="label"
         )

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtmbench.core.cells import AdaptiveCell, Competitor
-from mtmbench.core.types import Corpus, Record
+from mtmbench.core.records import MatchIdentity, MatchRecord
+from mtmbench.core.types import Corpus
 from mtmbench.matches.league import LeaguePlan
 from mtmbench.matches.match import fold
 from mtmbench.matches.schedule import draw_documents
@@ -71,7 +71,10 @@ def adaptive_cells(league: LeaguePlan) -> Iterator[AdaptiveCell]:
 
 
 def cells_to_play(
-    cells: Sequence[AdaptiveCell], records: Mapping[str, Record], alpha: float, resolution: float
+    cells: Sequence[AdaptiveCell],
+    records: Mapping[str, MatchRecord],
+    alpha: float,
+    resolution: float,
 ) -> list[AdaptiveCell]:
     """Returns the cells of one league that its next look needs; none if it is finished.
 
@@ -92,13 +95,15 @@ def cells_to_play(
     ]
 
 
-def sides_of(payload: Mapping[str, Any]) -> tuple[Competitor, Competitor]:
-    """Returns both competitors of a record or of a cell's identity."""
-    return Competitor.of(payload["a"]), Competitor.of(payload["b"])
+def sides_of(match: MatchIdentity) -> tuple[Competitor, Competitor]:
+    """Returns both competitors of a record's payload or of a cell's identity."""
+    return Competitor.of(match["a"]), Competitor.of(match["b"])
 
 
 def league_scores(
-    pairs: Sequence[tuple[Competitor, Competitor]], n_documents: int, records: Iterable[Record]
+    pairs: Sequence[tuple[Competitor, Competitor]],
+    n_documents: int,
+    records: Iterable[MatchRecord],
 ) -> LeagueScores:
     """Returns the scores of a league; an error record counts as none.
 
@@ -113,7 +118,7 @@ def league_scores(
     blocks: list[dict[int, int]] = [{} for _ in pairs]
     for record in records:
         payload = record.payload
-        p, begin = column[sides_of(payload)], int(payload["start"])
+        p, begin = column[sides_of(payload)], payload["start"]
         if record.status == "error":
             continue
         blocks[p][begin] = len(payload["documents"])

@@ -18,8 +18,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from mtmbench.core.cells import Control, ControlCell, FitCell, MatchCell
+from mtmbench.core.cells import ControlCell, FitCell, MatchCell
 from mtmbench.core.errors import InputError
+from mtmbench.core.records import Control
 from mtmbench.core.serialise import seed_from
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.matches.league import LeaguePlan
@@ -38,7 +39,7 @@ def control_cells(league: LeaguePlan, fits: Sequence[FitCell]) -> Iterator[Contr
     """
     spec = league.spec
     rows = sample_documents(league.corpus, min(spec.documents, spec.null_documents), spec.seed)
-    order_free = bool(league.identity["order_free"])
+    order_free = league.identity["order_free"]
     for control, a, b in control_pairs(league.players, fits, order_free=order_free):
         yield ControlCell(**league.match(rows, a, b, "null", control), control=control)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TypedDict
 
 from mtmbench.core.cards import JudgeCard, JudgingSpec, Representation, WordSpec
 from mtmbench.core.cells import FitCell, RewriteCell
+from mtmbench.core.records import MatchJudge
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus
 from mtmbench.judges.identity import match_identity
@@ -18,6 +19,22 @@ _NOT_OF_A_MATCH = {"judges", "representations", "bootstrap", "confidence", "null
                    "null_documents", "ties", "lengths", "schedule", "resolution", "summariser",
                    "same_summariser", "refiner"}  # fmt: skip
 """Fields of a suite's judging that no answer depends on."""
+
+
+class MatchFields(TypedDict):
+    """The fields of a :class:`~mtmbench.core.cells.MatchCell`."""
+
+    key: str
+    judge: str
+    card: JudgeCard
+    representation: Representation
+    a: FitCell
+    b: FitCell
+    rows: tuple[int, ...]
+    doc_ids: tuple[str, ...]
+    identity_of_judge: MatchJudge
+    protocol: Mapping[str, object]
+    rewrites: tuple[RewriteCell, ...]
 
 
 @dataclass(frozen=True)
@@ -45,14 +62,14 @@ class LeaguePlan:
     rewrites: Sequence[RewriteCell]
 
     @cached_property
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> MatchJudge:
         """What records say of the judge."""
         return match_identity(self.judge, self.card)
 
     @cached_property
-    def protocol(self) -> dict[str, Any]:
+    def protocol(self) -> dict[str, object]:
         """What records say of the protocol: the fields of the suite that an answer depends on."""
-        protocol = self.spec.model_dump(exclude=_NOT_OF_A_MATCH)
+        protocol: dict[str, object] = self.spec.model_dump(exclude=_NOT_OF_A_MATCH)
         if self.spec.lengths:
             # A record without them holds less, and is another record.
             protocol["lengths"] = True
@@ -61,8 +78,8 @@ class LeaguePlan:
         return protocol
 
     def match(
-        self, rows: Sequence[int], a: FitCell, b: FitCell, *kind: Any, place: Sequence[Any] = ()
-    ) -> Mapping[str, Any]:
+        self, rows: Sequence[int], a: FitCell, b: FitCell, *kind: str, place: Sequence[int] = ()
+    ) -> MatchFields:
         """Returns the fields of a match's cell, its key among them.
 
         Args:

@@ -17,10 +17,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 from mtmbench.core.cards import JudgingSpec, Representation
 from mtmbench.core.errors import InputError
+from mtmbench.core.records import OutcomeValues
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
 from mtmbench.judges.asker import Answer, Asker, gather, mark
@@ -63,17 +63,19 @@ class MatchOutcome:
     cost: float | None = None
     paid: Mapping[str, float] = field(default_factory=dict)
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> OutcomeValues:
         """Returns what a record says of the outcome; replies that were no verdict are not in it."""
-        return {
+        values: OutcomeValues = {
             "forward": self.forward,
             "backward": self.backward,
             "calls": self.calls,
             "usage": self.usage,
-            # Judges that use no tokens cost nothing, and their records say nothing of it.
-            **({"cost": self.cost, "paid": dict(self.paid)} if self.usage else {}),
             "judge_revisions": self.revisions,
         }
+        if self.usage:
+            # Judges that use no tokens cost nothing, and their records say nothing of it.
+            values["cost"], values["paid"] = self.cost, self.paid
+        return values
 
 
 def fold(forward: str, backward: str) -> float | None:
@@ -173,16 +175,6 @@ class Pair:
         return Question("match", context, (first, second), messages)
 
 
-def by_rule(client: JudgeClient, a: Option, b: Option) -> str | None:
-    """Returns the outcome of a document that a rule decides; None where the judge is asked.
-
-    A set of topics beats none, and sets that the judge cannot tell apart tie.
-    """
-    if not a.topics or not b.topics:
-        return "A" if a.topics else "B" if b.topics else "T"
-    return "T" if client.sees(a) == client.sees(b) else None
-
-
 def questions(client: JudgeClient, pair: Pair) -> list[Question]:
     """Returns what a judge is asked of a pair in the forward order, where no rule decides.
 
@@ -192,7 +184,7 @@ def questions(client: JudgeClient, pair: Pair) -> list[Question]:
     return [
         pair.question(row, first, second)
         for row, first, second in zip(pair.rows, *pair.options(), strict=True)
-        if by_rule(client, first, second) is None
+        if _by_rule(client, first, second) is None
     ]
 
 
@@ -217,7 +209,7 @@ async def judge_pair(asker: Asker, pair: Pair) -> MatchOutcome:
         Contest(
             first,
             second,
-            by_rule(client, first, second),
+            _by_rule(client, first, second),
             partial(pair.question, row, prompt=prompt),
             f"match of {first.name!r} against {second.name!r}, document "
             f"{pair.corpus.doc_ids[row]!r} of {pair.corpus.name!r}",
@@ -271,6 +263,16 @@ async def judge_contests(
         return forward, await ask(contest, b, a, _IN_BACKWARD)
 
     return _outcome(await gather([judge(contest) for contest in contests]))
+
+
+def _by_rule(client: JudgeClient, a: Option, b: Option) -> str | None:
+    """Returns the outcome of a document that a rule decides; None where the judge is asked.
+
+    A set of topics beats none, and sets that the judge cannot tell apart tie.
+    """
+    if not a.topics or not b.topics:
+        return "A" if a.topics else "B" if b.topics else "T"
+    return "T" if client.sees(a) == client.sees(b) else None
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,13 @@ from mtmbench.judges.prompt import Template
 from mtmbench.judges.replies import MOST_ODD, parse_odd
 from mtmbench.judges.topic_questions import TopicAnswer, ask_about_topics
 
-Columns = tuple[int, ...]
+Dropped = tuple[int, ...]
+"""Columns of the items that a topic is shown without."""
 
 
 async def odd_items(
     asker: Asker, result: TopicResult, top_items: int, prompt: Template
-) -> list[TopicAnswer[Columns]]:
+) -> list[TopicAnswer[Dropped]]:
     """Returns, per topic, the columns of the items to drop.
 
     A topic of no more items than may be dropped is not asked about.
@@ -46,7 +47,7 @@ async def odd_items(
     ]
 
 
-def without(result: TopicResult, top_items: int, dropped: Sequence[Columns]) -> TopicResult:
+def without(result: TopicResult, top_items: int, dropped: Sequence[Dropped]) -> TopicResult:
     """Returns the result as it is shown: each topic's ``top_items`` strongest less the dropped."""
     shown = np.zeros_like(result.item_weights)
     for k, (columns, odd) in enumerate(zip(result.top_items(top_items), dropped, strict=True)):

@@ -6,14 +6,15 @@ A fit is refined first and then summarised, so that a summary is of the items th
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mtmbench.core.cards import JudgingSpec, Representation
-from mtmbench.core.cells import RewriteCell, RewriteTask
+from mtmbench.core.cells import RewriteCell
 from mtmbench.core.errors import InputError
+from mtmbench.core.records import AnswersBy, RewriteTask, RewriteValues, RewrittenTopic
 from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.judges.asker import Asker
@@ -27,7 +28,7 @@ from mtmbench.judges.topic_questions import (
     prompt_record,
     topic_template,
 )
-from mtmbench.matches.refine import odd_items, without
+from mtmbench.matches.refine import Dropped, odd_items, without
 from mtmbench.matches.summaries import check_summariser, summarise, with_summaries
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def cells_behind(
 
 def rewrite_topics(
     cell: RewriteCell, result: TopicResult, folder: Path, panel: Panel
-) -> dict[str, Any]:
+) -> RewriteValues:
     """Has a judge refine or summarise the topics of a fit, and keeps the outcome in ``folder``.
 
     Args:
@@ -93,20 +94,24 @@ def rewrite_topics(
         the judge with what its answers took.
     """
     prompt = topic_template(cell.task)
-    write: Any = odd_items if cell.task == "refine" else summarise
 
-    async def job(asker: Asker) -> tuple[list[TopicAnswer[Any]], dict[str, Any]]:
-        return await write(asker, result, cell.top_items, prompt), asker.record()
+    async def job(asker: Asker) -> tuple[Sequence[TopicAnswer[Dropped | str]], AnswersBy]:
+        answers: Sequence[TopicAnswer[Dropped | str]]
+        if cell.task == "refine":
+            answers = await odd_items(asker, result, cell.top_items, prompt)
+        else:
+            answers = await summarise(asker, result, cell.top_items, prompt)
+        return answers, asker.record()
 
     answers, judge = panel.consult(cell.judge, job, cell.card)
     _write(rewrites_path(folder, cell.key), answers)
-    topics = []
+    topics: list[RewrittenTopic] = []
     for answer in answers:
         value = answer.value
-        if cell.task == "refine" and value is not None:
-            value = [result.items.labels[i] for i in value]
-        unread = {} if answer.status == "ok" else {"reply": answer.reply}
-        topics.append({"status": answer.status, "value": value, **unread})
+        told = [result.items.labels[i] for i in value] if isinstance(value, tuple) else value
+        topics.append({"status": answer.status, "value": told})
+        if answer.status != "ok":
+            topics[-1]["reply"] = answer.reply
     return {"topics": topics, "statuses": counted(answers), "answers_by": judge}
 
 
@@ -141,7 +146,7 @@ def rewrites_path(folder: Path, key: str) -> Path:
     return folder / "shown" / f"{key}.json"
 
 
-def _write(path: Path, answers: Sequence[TopicAnswer[Any]]) -> None:
+def _write(path: Path, answers: Sequence[TopicAnswer[object]]) -> None:
     data = {
         "values": [answer.value for answer in answers],
         "statuses": [answer.status for answer in answers],
@@ -149,7 +154,9 @@ def _write(path: Path, answers: Sequence[TopicAnswer[Any]]) -> None:
     write_atomically(path, canonical_json(data) + "\n")
 
 
-def _maker(task: RewriteTask, name: str, top_items: int) -> Any:
+def _maker(
+    task: RewriteTask, name: str, top_items: int
+) -> Callable[[FitCell, RewriteCell | None], RewriteCell]:
     card = load_judge_card(name)
     facts, prompt = judge_identity(card), prompt_record(topic_template(task))
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from mtmbench.core.cards import JudgingSpec
 from mtmbench.core.errors import InputError
+from mtmbench.core.records import JudgeFacts
 from mtmbench.core.serialise import canonical_json
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.judges.asker import Asker
@@ -105,9 +105,10 @@ def check_summariser(spec: JudgingSpec) -> None:
             )
 
 
-def _models(facts: Mapping[str, Any]) -> set[str]:
+def _models(facts: JudgeFacts) -> set[str]:
     """The models behind a card, those of a jury's members among them."""
-    if facts.get("members"):
-        return set().union(*(_models(member) for member in facts["members"].values()))
+    members = facts.get("members")
+    if members:
+        return {model for member in members.values() for model in _models(member)}
     model = facts.get("model") or facts["params"].get("model")
     return {canonical_json([facts["client"], model or facts["params"]])}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, TypeVar
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.records import AnswersBy
 from mtmbench.core.types import ItemView
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.base import QuestionKind
@@ -78,7 +79,7 @@ class JudgedMetric(Metric):
         """
         prompt = topic_template(self.name)
 
-        async def job(asker: Asker) -> tuple[list[TopicAnswer[_T]], dict[str, object]]:
+        async def job(asker: Asker) -> tuple[list[TopicAnswer[_T]], AnswersBy]:
             answers = await ask_about_topics(
                 asker, topics, prompt, read, kind=self.kind, least=least
             )

@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
+from typing import TypedDict
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.records import AnswersBy, PromptFacts
 from mtmbench.judges.asker import Asker, gather
 from mtmbench.judges.base import Question
 from mtmbench.judges.prompt import Template, cut_at_sentence, load_template
 from mtmbench.judges.replies import parse_axbench_rating
 from mtmbench.judges.topic_questions import prompt_record
+from mtmbench.steering.table_rows import AspectMeans
 
-ASPECTS = ("concept", "instruction", "fluency")
+_ASPECTS = ("concept", "instruction", "fluency")
 _SHOWN = {
     "concept": ("topic", "text"),
     "instruction": ("opening", "text"),
@@ -36,8 +38,15 @@ class SteeredText:
     text: str
 
 
+class MeanScore(TypedDict):
+    """A mean, and how many texts it is of; None of none."""
+
+    mean: float | None
+    n: int
+
+
 @dataclass(frozen=True)
-class Scores:
+class AspectScores:
     """Scores of one text, 0 to 2; None where the reply was no rating."""
 
     concept: int | None
@@ -60,27 +69,28 @@ class Ratings:
 
     Attributes:
         scores: of each text.
-        judge: the judge and what its answers took, as JSON values.
+        judge: the judge and what its answers took.
         prompts: name and hash of each aspect's prompt.
     """
 
-    scores: tuple[Scores, ...]
-    judge: dict[str, Any]
-    prompts: dict[str, dict[str, str]]
+    scores: tuple[AspectScores, ...]
+    judge: AnswersBy
+    prompts: dict[str, PromptFacts]
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, MeanScore]:
         """Returns the mean of every aspect and overall, with how many texts each is a mean of."""
-        means = mean_scores(self.scores)
-        return {
-            name: {"mean": mean, "n": len(_known(self.scores, name))}
-            for name, mean in means.items()
-        }
+        known = {name: _known(self.scores, name) for name in (*_ASPECTS, "overall")}
+        return {name: {"mean": _mean(values), "n": len(values)} for name, values in known.items()}
 
 
-def mean_scores(scores: Sequence[Scores]) -> dict[str, float | None]:
+def mean_scores(scores: Sequence[AspectScores]) -> AspectMeans:
     """Returns the mean of every aspect and overall over the texts that have it; None of none."""
-    known = {name: _known(scores, name) for name in (*ASPECTS, "overall")}
-    return {name: fmean(values) if values else None for name, values in known.items()}
+    return {
+        "concept": _mean(_known(scores, "concept")),
+        "instruction": _mean(_known(scores, "instruction")),
+        "fluency": _mean(_known(scores, "fluency")),
+        "overall": _mean(_known(scores, "overall")),
+    }
 
 
 async def rate_texts(asker: Asker, texts: Sequence[SteeredText]) -> Ratings:
@@ -102,7 +112,7 @@ async def rate_texts(asker: Asker, texts: Sequence[SteeredText]) -> Ratings:
         aspect: load_template(
             f"axbench_{aspect}", {"fence", *_SHOWN[aspect]}, {"text_characters": 100}
         )
-        for aspect in ASPECTS
+        for aspect in _ASPECTS
     }
     scores = await gather(
         [_rate(asker, templates, number, text) for number, text in enumerate(texts)]
@@ -111,15 +121,19 @@ async def rate_texts(asker: Asker, texts: Sequence[SteeredText]) -> Ratings:
     return Ratings(tuple(scores), asker.record(), prompts)
 
 
-def _known(scores: Sequence[Scores], name: str) -> list[float]:
+def _known(scores: Sequence[AspectScores], name: str) -> list[float]:
     return [value for value in (getattr(each, name) for each in scores) if value is not None]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return fmean(values) if values else None
 
 
 async def _rate(
     asker: Asker, templates: dict[str, Template], number: int, text: SteeredText
-) -> Scores:
-    return Scores(
-        *await gather([_ask(asker, aspect, templates[aspect], number, text) for aspect in ASPECTS])
+) -> AspectScores:
+    return AspectScores(
+        *await gather([_ask(asker, aspect, templates[aspect], number, text) for aspect in _ASPECTS])
     )
 
 

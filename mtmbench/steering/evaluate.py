@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,9 @@ from mtmbench.steering.generate import Generation
 from mtmbench.steering.language_model import CausalLM
 from mtmbench.steering.likelihood import log_likelihoods, perplexity
 from mtmbench.steering.relevance import TextPair
+from mtmbench.steering.table_rows import MeasuredRow
 from mtmbench.steering.text_measures import Embed, distinct, repetition, semantic_drift
+from mtmbench.steering.units import Strength
 from mtmbench.steering.win_rate import WinRate, win_rate
 
 MAX_PERPLEXITY_RATIO = 2.0
@@ -90,27 +91,14 @@ def score_texts(
     texts, others = ([each.text for each in side] for side in (steered, unsteered))
     return TextScores(
         n=len(steered),
-        perplexity=generated_perplexity(lm, steered),
-        perplexity_baseline=generated_perplexity(lm, unsteered),
+        perplexity=_generated_perplexity(lm, steered),
+        perplexity_baseline=_generated_perplexity(lm, unsteered),
         distinct_2=_mean_distinct(texts, replicates),
         distinct_2_baseline=_mean_distinct(others, replicates),
         repetition=repetition(texts),
         drift=float(semantic_drift(texts, others, embed).mean()),
         mean_change=fmean(each.mean_change for each in steered),
     )
-
-
-def generated_perplexity(lm: CausalLM, texts: Sequence[Generation]) -> float | None:
-    """Returns the perplexity of generated tokens behind their prompts, under the unsteered model.
-
-    What stood in front of a prompt to name the topic is not read.
-    """
-    distinct_texts = {each.key: each for each in texts}
-    prompts = [each.prompt for each in distinct_texts.values()]
-    starts = [lm.begun(ids) for ids in lm.backbone.tokenise(prompts)]
-    new = [np.array(each.ids, np.int32) for each in distinct_texts.values()]
-    found = dict(zip(distinct_texts, log_likelihoods(lm, starts, new), strict=True))
-    return perplexity([found[each.key] for each in texts])
 
 
 def text_pairs(
@@ -165,12 +153,12 @@ def table_row(
     model: str,
     topic: int,
     method: str,
-    strength: Mapping[str, Any] | None,
+    strength: Strength | None,
     judge: str,
     rate: WinRate,
     scores: TextScores,
     delta_l: float | None,
-) -> dict[str, Any]:
+) -> MeasuredRow:
     """Returns a row of the steering table, schema 1, with what else is known beside it.
 
     Args:
@@ -178,7 +166,7 @@ def table_row(
         model: the topic model.
         topic: its topic.
         method: "topic", "topic_raw" or a control's name.
-        strength: :meth:`~mtmbench.steering.units.Strength.describe`; None without steering.
+        strength: λ with its unit; None without steering.
         judge: the judge's card.
         rate: the relevance win rate.
         scores: the texts' scores.
@@ -189,8 +177,8 @@ def table_row(
         "model": model,
         "topic": topic,
         "method": method,
-        "lambda": None if strength is None else strength["lambda"],
-        "lambda_unit": None if strength is None else strength["lambda_unit"],
+        "lambda": None if strength is None else strength.value,
+        "lambda_unit": None if strength is None else strength.unit,
         "judge": judge,
         "n": rate.n,
         "win_rate": rate.value,
@@ -247,6 +235,19 @@ def counts_as_steered(win_rate: float | None, ends: Mapping[str, float | None]) 
     """
     beaten = [ends.get(method) for method in BEATEN]
     return win_rate is not None and all(end is not None and win_rate > end for end in beaten)
+
+
+def _generated_perplexity(lm: CausalLM, texts: Sequence[Generation]) -> float | None:
+    """Returns the perplexity of generated tokens behind their prompts, under the unsteered model.
+
+    What stood in front of a prompt to name the topic is not read.
+    """
+    distinct_texts = {each.key: each for each in texts}
+    prompts = [each.prompt for each in distinct_texts.values()]
+    starts = [lm.begun(ids) for ids in lm.backbone.tokenise(prompts)]
+    new = [np.array(each.ids, np.int32) for each in distinct_texts.values()]
+    found = dict(zip(distinct_texts, log_likelihoods(lm, starts, new), strict=True))
+    return perplexity([found[each.key] for each in texts])
 
 
 def _mean_distinct(texts: Sequence[str], replicates: Sequence[int] | None) -> float | None:

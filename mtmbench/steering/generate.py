@@ -13,14 +13,14 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from importlib.metadata import version as package_version
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 
 from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.records import GenerationPayload, GenerationRecord, Record, TextFacts, of_kind
 from mtmbench.core.serialise import content_hash, seed_from
 from mtmbench.core.store import RunInfo, RunStore
-from mtmbench.core.types import Progress, Record
+from mtmbench.core.types import Progress
 from mtmbench.features.sae.backbone import TokenIds
 from mtmbench.steering.draw import draw
 from mtmbench.steering.hook import MODES, POSITIONS, Mode, Positions, Push, Steered, steering
@@ -81,8 +81,8 @@ class Job:
     pushes: tuple[Push, ...] = ()
     lead: str = ""
 
-    def describe(self) -> dict[str, object]:
-        """Returns, as JSON values, all of it that the text depends on."""
+    def describe(self) -> TextFacts:
+        """Returns all of it that the text depends on."""
         return {
             "prompt": self.prompt,
             "sample": self.sample,
@@ -145,8 +145,8 @@ def generate(
     for push in {id(push.vector): push for job in jobs for push in job.pushes}.values():
         check_model(push, lm)
     keys = [generation_key(lm, job, sampling) for job in jobs]
-    known = [] if store is None else store.records(keys)
-    found = {record.key: _from_payload(record.key, record.payload) for record in known}
+    held = [] if store is None else of_kind(store.records(keys), "generation")
+    found = {record.key: _from_payload(record.key, record.payload) for record in held}
     todo = {key: job for key, job in zip(keys, jobs, strict=True) if key not in found}
     starts = dict(zip(todo, _prompt_ids(lm, list(todo.values()), sampling), strict=True))
     # Prompts of a length share batches, so that little is padding; a place needs one hook.
@@ -300,8 +300,8 @@ def _new_text(lm: CausalLM, start: TokenIds, new: Sequence[int]) -> str:
     return whole[len(lm.backbone.decode(start)) :]
 
 
-def _record(lm: CausalLM, job: Job, sampling: Sampling, made: Generation) -> Record:
-    payload = {
+def _record(lm: CausalLM, job: Job, sampling: Sampling, made: Generation) -> GenerationRecord:
+    payload: GenerationPayload = {
         **job.describe(),
         **lm.backbone.describe(),
         "sampling": asdict(sampling),
@@ -313,7 +313,7 @@ def _record(lm: CausalLM, job: Job, sampling: Sampling, made: Generation) -> Rec
     return Record("generation", made.key, "ok", payload, {"mtmbench": package_version("mtmbench")})
 
 
-def _from_payload(key: str, payload: Mapping[str, Any]) -> Generation:
+def _from_payload(key: str, payload: GenerationPayload) -> Generation:
     return Generation(
         key, payload["prompt"], payload["text"], tuple(payload["ids"]), payload["ended"],
         payload["mean_change"],

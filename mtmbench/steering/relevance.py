@@ -15,11 +15,8 @@ from mtmbench.judges.prompt import Template, cut_at_sentence, load_template
 from mtmbench.matches.match import Contest, MatchOutcome, judge_contests
 from mtmbench.steering.vector import check_topic
 
-PROMPT = "steer"
-PLACEHOLDERS = frozenset({"fence", "topic", "text_a", "text_b"})
-SETTINGS = {"text_characters": 100}
-"""Settings that the prompt's file must give, and the least value of each."""
-STEERED, UNSTEERED = "steered", "unsteered"
+_PROMPT = "steer"
+_STEERED, _UNSTEERED = "steered", "unsteered"
 
 
 @dataclass(frozen=True)
@@ -49,6 +46,11 @@ def describe_topic(result: TopicResult, topic: int, *, n_items: int = 10) -> str
     return ", ".join(result.top_labels(n_items)[topic]) or EMPTY_TOPIC
 
 
+def relevance_prompt(name: str = _PROMPT) -> Template:
+    """Loads the prompt by which chat models compare texts."""
+    return load_template(name, {"fence", "topic", "text_a", "text_b"}, {"text_characters": 100})
+
+
 async def compare_texts(
     asker: Asker,
     corpus: Corpus,
@@ -57,7 +59,7 @@ async def compare_texts(
     pairs: Sequence[TextPair],
     *,
     description: str | None = None,
-    prompt: str = PROMPT,
+    prompt: str = _PROMPT,
 ) -> MatchOutcome:
     """Has a judge say of each pair which text is more about the topic, in both orders.
 
@@ -83,11 +85,11 @@ async def compare_texts(
         raise InputError(f"two pairs of texts are called {twice[0]!r}")
     described = describe_topic(result, topic) if description is None else description
     client = asker.client
-    template = load_template(prompt, PLACEHOLDERS, SETTINGS) if client.is_llm else None
+    template = relevance_prompt(prompt) if client.is_llm else None
 
     def contest(pair: TextPair) -> Contest:
-        steered = Option(STEERED, (), pair.steered)
-        unsteered = Option(UNSTEERED, (), pair.unsteered)
+        steered = Option(_STEERED, (), pair.steered)
+        unsteered = Option(_UNSTEERED, (), pair.unsteered)
         context = {"corpus": corpus.name, "doc_id": pair.name, "topic": topic, "text": described}
 
         def question(first: Option, second: Option) -> Question:

@@ -7,17 +7,13 @@ much as the topic does at the chosen λ, or at the weakest λ where none leaves 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
-from functools import cache, cached_property
-from itertools import islice
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
 from mtmbench.core.errors import InputError
-from mtmbench.judges.prompt import load_template
-from mtmbench.steering.axbench import ASPECTS, SteeredText, mean_scores, rate_texts
+from mtmbench.steering.axbench import mean_scores
 from mtmbench.steering.controls import (
     Condition,
     control_vectors,
@@ -28,31 +24,17 @@ from mtmbench.steering.controls import (
 )
 from mtmbench.steering.evaluate import (
     BEATEN,
-    TextScores,
     choose_lambda,
     counts_as_steered,
     halves,
-    relevance,
-    score_texts,
     table_row,
-    text_pairs,
 )
 from mtmbench.steering.experiment import Experiment, Made, largest_topics
 from mtmbench.steering.generate import Job, Sampling, generate
 from mtmbench.steering.hook import Push
-from mtmbench.steering.likelihood import (
-    NoContrastError,
-    TopicDocuments,
-    delta_l,
-    topic_documents,
-)
+from mtmbench.steering.measures import Measures
 from mtmbench.steering.prompts import load_prompts
-from mtmbench.steering.relevance import (
-    PLACEHOLDERS,
-    PROMPT,
-    SETTINGS,
-    compare_texts,
-)
+from mtmbench.steering.table_rows import AspectMeans, ChosenRow, ConditionRow, ExperimentRow
 from mtmbench.steering.units import (
     ReferenceActivations,
     Strength,
@@ -61,13 +43,9 @@ from mtmbench.steering.units import (
     strength,
 )
 from mtmbench.steering.vector import SteeringVector, topic_vector
-from mtmbench.steering.win_rate import WinRate
-
-STEERING_VERSION = 1
-"""Raised whenever the same texts may give another row."""
 
 
-def experiment_rows(experiment: Experiment) -> list[dict[str, Any]]:
+def experiment_rows(experiment: Experiment) -> list[ExperimentRow]:
     """Runs the experiment, or what the store lacks of it, and returns the rows of the table.
 
     Raises:
@@ -111,9 +89,9 @@ class _Rows:
         self.first, self.second = halves(prompts, self.spec.seed)
         self.hook_point = str(experiment.result.items.source.get("hook_point"))
         self.topics = largest_topics(experiment.result, self.spec.topics)
-        self.scores = cache(self._scores)
+        self.measures = Measures(experiment)
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[ExperimentRow]:
         """Returns the rows of every topic and judge."""
         tried = self._grid()
         chosen = {topic: self._choice(tried[topic]) for topic in self.topics}
@@ -121,18 +99,18 @@ class _Rows:
         controls = self._controls(
             {topic: weakest if level is None else level for topic, level in chosen.items()}
         )
-        rows = []
+        rows: list[ExperimentRow] = []
         for topic in self.topics:
             scored = {level: made[1] for level, made in sorted(tried[topic].items())}
-            gains = self._delta_l([*scored.values(), *controls[topic]])
+            gains = self.measures.delta_l([*scored.values(), *controls[topic]])
             own = [made for level, made in scored.items() if level == chosen[topic]]
-            ratings = self._ratings([*own, *controls[topic]])
+            ratings = self.measures.ratings([*own, *controls[topic]])
             for judge in self.experiment.judges:
-                grid = [
+                grid: list[ChosenRow] = [
                     {**self._row(made, judge, gains, ratings), "chosen": level == chosen[topic]}
                     for level, made in scored.items()
                 ]
-                others = [
+                others: list[ChosenRow] = [
                     {**self._row(made, judge, gains, ratings), "chosen": None}
                     for made in controls[topic]
                 ]
@@ -175,7 +153,7 @@ class _Rows:
         judge = next(iter(self.experiment.judges))
         return choose_lambda(
             {
-                level: (self._rate(made[0], judge), self.scores(made[0]))
+                level: (self.measures.win_rate(made[0], judge), self.measures.scores(made[0]))
                 for level, made in tried.items()
             }
         )
@@ -210,18 +188,9 @@ class _Rows:
             found[made.conditions[0].topic].append(made)
         return found
 
-    def _documents(self, topic: int) -> TopicDocuments | None:
-        """None where every document, or none, has a share of the topic."""
-        try:
-            return topic_documents(
-                self.experiment.result, topic, n=self.spec.documents, seed=self.spec.seed
-            )
-        except NoContrastError:
-            return None
-
     def _difference(self, topic: int) -> SteeringVector | None:
         """Of the documents that Δℓ is measured on, which is in this control's favour."""
-        documents = self._documents(topic)
+        documents = self.measures.documents(topic)
         if documents is None:
             return None
         return difference_of_means(
@@ -258,131 +227,18 @@ class _Rows:
             start = end
         return made
 
-    def _scores(self, made: Made) -> TextScores:
-        """Returns the scores of texts from their record, which is made once."""
-        experiment = self.experiment
-        identity = {
-            "steering_version": STEERING_VERSION,
-            **experiment.lm.backbone.describe(),
-            "texts": [each.key for each in made.texts],
-            "plain": [each.key for each in made.plain],
-            "replicates": made.replicates,
-        }
-
-        def score(_: list[Made]) -> Iterator[dict[str, Any]]:
-            found = score_texts(
-                experiment.lm, made.texts, made.plain, experiment.embed, made.replicates
-            )
-            yield {"scores": asdict(found)}
-
-        held = experiment.store.memo("steer", {made: identity}, score, tag="text scores")
-        return TextScores(**held[made]["scores"])
-
-    def _delta_l(self, several: Sequence[Made]) -> dict[Condition, float]:
-        """Returns Δℓ of a topic's single directions, from their records or measured now.
-
-        The several directions of a control would take as many passes each, and have none.
-        """
-        experiment, spec = self.experiment, self.spec
-        pushes: dict[Condition, Push] = {}
-        for made in several:
-            condition = made.conditions[0]
-            if len(made.conditions) == 1 and condition.push is not None:
-                pushes[condition] = condition.push
-        documents = self._documents(several[0].conditions[0].topic)
-        if documents is None:
-            return {}
-        place = {
-            "steering_version": STEERING_VERSION,
-            **experiment.lm.backbone.describe(),
-            "corpus": experiment.corpus.revision,
-            "on": documents.on,
-            "off": documents.off,
-            "mode": spec.mode,
-            "max_tokens": spec.document_tokens,
-        }
-        wanted = {
-            condition: {**place, "vector": push.vector.revision, "strength": push.strength}
-            for condition, push in pushes.items()
-        }
-
-        def measure(missing: list[Condition]) -> Iterator[dict[str, Any]]:
-            found = delta_l(
-                experiment.lm, experiment.corpus, documents, [[pushes[c]] for c in missing],
-                mode=spec.mode, max_tokens=spec.document_tokens,
-            )  # fmt: skip
-            for condition, each in zip(missing, found, strict=True):
-                yield {"condition": condition.describe(), **asdict(each)}
-
-        held = experiment.store.memo("steer", wanted, measure, tag="delta_l")
-        return {condition: float(payload["value"]) for condition, payload in held.items()}
-
-    def _rate(self, made: Made, judge: str) -> WinRate:
-        """Returns the win rate from the judge's record of these texts, which is made once."""
-        experiment, asker = self.experiment, self.experiment.judges[judge]
-        topic = made.conditions[0].topic
-        pairs, prompts = text_pairs(made.texts, made.plain)
-        described = experiment.description(topic)
-        llm = asker.client.is_llm
-        identity = {
-            "judge": judge,
-            **asker.identity,
-            "prompt": load_template(PROMPT, PLACEHOLDERS, SETTINGS).hash if llm else None,
-            "steering_version": STEERING_VERSION,
-            "corpus": experiment.corpus.revision,
-            "result": experiment.result.revision,
-            "topic": topic,
-            "description": described,
-            "texts": [each.key for each in made.texts],
-            "plain": [each.key for each in made.plain],
-        }
-
-        def compare(_: list[Made]) -> Iterator[dict[str, Any]]:
-            outcome = experiment.panel.run(
-                compare_texts(
-                    asker, experiment.corpus, experiment.result, topic, pairs,
-                    description=described,
-                )
-            )  # fmt: skip
-            yield {
-                "conditions": [condition.describe() for condition in made.conditions],
-                "strength": None if made.strength is None else made.strength.describe(),
-                **outcome.values(),
-            }
-
-        said = experiment.store.memo("steer", {made: identity}, compare, tag="steer")[made]
-        return relevance(
-            said["forward"], said["backward"], prompts, made.replicates, seed=self.spec.seed
-        )
-
-    def _ratings(self, several: Sequence[Made]) -> dict[Made, dict[str, float | None]]:
-        """Returns the mean AxBench scores of the texts of each, where there is a rater."""
-        rater = self.experiment.rater
-        if rater is None:
-            return {}
-        texts = [
-            SteeredText(
-                self.experiment.description(made.conditions[0].topic), each.prompt, each.text
-            )
-            for made in several
-            for each in made.texts
-        ]
-        scores = iter(self.experiment.panel.run(rate_texts(rater, texts)).scores)
-        return {made: mean_scores(list(islice(scores, len(made.texts)))) for made in several}
-
     def _row(
         self,
         made: Made,
         judge: str,
         gains: Mapping[Condition, float],
-        ratings: Mapping[Made, Mapping[str, float | None]],
-    ) -> dict[str, Any]:
+        ratings: Mapping[Made, AspectMeans],
+    ) -> ConditionRow:
         condition = made.conditions[0]
         row = table_row(
             corpus=self.experiment.corpus.name, model=self.experiment.name, topic=condition.topic,
-            method=condition.method,
-            strength=None if made.strength is None else made.strength.describe(),
-            judge=judge, rate=self._rate(made, judge), scores=self.scores(made),
+            method=condition.method, strength=made.strength, judge=judge,
+            rate=self.measures.win_rate(made, judge), scores=self.measures.scores(made),
             delta_l=gains.get(condition) if len(made.conditions) == 1 else None,
         )  # fmt: skip
         changes = [each.expected_change for each in made.conditions]
@@ -390,7 +246,7 @@ class _Rows:
             **row,
             "directions": len(made.conditions) if condition.push is not None else 0,
             "expected_change": float(np.mean(changes)),
-            **ratings.get(made, dict.fromkeys((*ASPECTS, "overall"))),
+            **ratings.get(made, mean_scores(())),
         }
 
 
@@ -400,13 +256,12 @@ def _matched_strength(conditions: Sequence[Condition]) -> Strength:
     return Strength(float(np.mean(levels)), "absolute")
 
 
-def _with_verdict(
-    grid: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]
-) -> list[dict[str, Any]]:
+def _with_verdict(grid: Sequence[ChosenRow], others: Sequence[ChosenRow]) -> list[ExperimentRow]:
     """Says of the chosen λ whether the topic counts as steered; the other rows say nothing."""
     ends = {row["method"]: row["hi"] for row in others if row["method"] in BEATEN}
-    told = []
+    told: list[ExperimentRow] = []
     for row in grid:
         steered = counts_as_steered(row["win_rate"], ends) if row["chosen"] else None
         told.append({**row, "steered": steered})
-    return [*told, *({**row, "steered": None} for row in others)]
+    told += [{**row, "steered": None} for row in others]
+    return told

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mtmbench.core.cards import SteeringSpec, Suite
-from mtmbench.core.cells import FitCell
+from mtmbench.core.cells import Competitor, FitCell
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
@@ -29,9 +28,10 @@ from mtmbench.steering.gguf_file import export_gguf
 from mtmbench.steering.language_model import language_model
 from mtmbench.steering.rows import experiment_rows, unit_vectors
 from mtmbench.steering.table import write_table
+from mtmbench.steering.table_rows import SteeringRow
 from mtmbench.steering.weights import with_frequencies
 
-STORE = "steering"
+_STORE = "steering"
 """Folder below the run's that holds texts and verdicts; a run's own records stay as they are."""
 
 
@@ -70,7 +70,7 @@ def steer_suite(
             gguf is not installed.
         StoreInUseError: another process steers in this folder.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[SteeringRow] = []
     written: list[Path] = []
     for cell, experiment in experiments(suite, folder, data_dir, plugins, progress, budget):
         rows += [{**row, "k": cell.k} for row in experiment_rows(experiment)]
@@ -114,14 +114,14 @@ def experiments(
     cells = _cells(plan, spec)
     features = steered.features
     source, lm = language_model(feature_source(features.source, features.params))
-    place = folder if spec.features is None else folder / STORE
+    place = folder if spec.features is None else folder / _STORE
     workspace = Workspace(WorkspaceSpec(steered, plan.specs, place, plan.data_dir, plan.plugins))
     names = [*spec.judges, *([] if spec.axbench is None else [spec.axbench])]
     paid = any(JUDGES.get(load_judge_card(name).client).is_llm for name in names)
     with (
-        RunStore(folder / STORE) as store,
-        Panel(folder / STORE / LEDGER if paid else None, budget=budget) as panel,
-        one_thread(),
+        RunStore(folder / _STORE) as store,
+        Panel(folder / _STORE / LEDGER if paid else None, budget=budget) as panel,
+        _one_thread(),
     ):
         for cell in cells:
             if spec.features is not None:
@@ -164,7 +164,7 @@ def _export(cell: FitCell, experiment: Experiment, folder: Path) -> list[Path]:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def _one_thread() -> Iterator[None]:
     """Runs torch on one thread: two of them wait for each other on cores that others use too."""
     import torch
 
@@ -197,7 +197,7 @@ def _cells(plan: Plan, spec: SteeringSpec) -> list[FitCell]:
     for corpus in spec.corpora:
         if corpus not in plan.corpora:
             raise UnknownNameError("corpus of the suite", corpus, plan.corpora)
-    chosen: dict[tuple[Any, ...], FitCell] = {}
+    chosen: dict[tuple[str, int | str, Competitor], FitCell] = {}
     for cell in over_features:
         if cell.model in (spec.models or names) and cell.corpus in (spec.corpora or plan.corpora):
             chosen.setdefault((cell.corpus, cell.k_spec, cell.competitor), cell)

@@ -7,40 +7,46 @@ Everything is of the prompts that no λ was chosen on. A topic that no λ leaves
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from statistics import fmean
-from typing import Any
+from typing import TypeVar
 
-from mtmbench.core.tables import TableRow
+from mtmbench.stats.correlation import spearman
 from mtmbench.steering.evaluate import BEATEN
+from mtmbench.steering.table_rows import LambdaFields, SteeredTopic, SteeringRow, SteeringSummary
+
+_Row = TypeVar("_Row")
+_Key = TypeVar("_Key", bound=Hashable)
 
 
-def topic_rows(rows: Sequence[TableRow]) -> list[dict[str, Any]]:
+def topic_rows(rows: Sequence[SteeringRow]) -> list[SteeredTopic]:
     """Returns a row for each topic of each model: its λ, Δℓ against λ, and whether it is steered.
 
     ``delta_l_spearman`` is Spearman's correlation of Δℓ with λ over the grid up to the chosen λ;
     None where λ was not chosen or is the least of the grid. ``steered`` names the judges by which
     the topic lies above the controls' intervals, ``n_judges`` says how many ruled.
     """
-    found = []
-    for (corpus, model, k, topic), group in _groups(rows, "corpus", "model", "k", "topic"):
-        by_judge = {judge: list(its) for (judge,), its in _groups(group, "judge")}
-        grid = sorted(
-            (row for row in next(iter(by_judge.values())) if row["method"] == "topic"),
-            key=lambda row: float(row["lambda"]),
-        )
-        own = next((row for row in grid if row["chosen"]), None)
-        upto = [] if own is None else [row for row in grid if row["lambda"] <= own["lambda"]]
+    found: list[SteeredTopic] = []
+    for ((corpus, model, k), topic), group in _groups(rows, lambda r: (_of(r), r["topic"])):
+        by_judge = dict(_groups(group, lambda row: row["judge"]))
+        grid = [
+            (level, row)
+            for row in next(iter(by_judge.values()))
+            if row["method"] == "topic" and (level := row["lambda"]) is not None
+        ]
+        grid.sort(key=lambda steered: steered[0])
+        own = next(((level, row) for level, row in grid if row["chosen"]), None)
+        upto = [] if own is None else [(level, row) for level, row in grid if level <= own[0]]
         found.append(
             {
                 "corpus": corpus,
                 "model": model,
                 "k": k,
                 "topic": topic,
-                "lambda": None if own is None else own["lambda"],
-                "lambda_unit": None if own is None else own["lambda_unit"],
-                "delta_l_spearman": spearman(
-                    [(row["lambda"], row["delta_l"]) for row in upto if row["delta_l"] is not None]
+                "lambda": None if own is None else own[0],
+                "lambda_unit": None if own is None else own[1]["lambda_unit"],
+                "delta_l_spearman": rank_correlation(
+                    [(level, gain) for level, row in upto if (gain := row["delta_l"]) is not None]
                 ),
                 "n_lambdas": len(upto),
                 "n_judges": len(by_judge),
@@ -54,7 +60,7 @@ def topic_rows(rows: Sequence[TableRow]) -> list[dict[str, Any]]:
     return found
 
 
-def summary_rows(rows: Sequence[TableRow]) -> list[dict[str, Any]]:
+def summary_rows(rows: Sequence[SteeringRow]) -> list[SteeringSummary]:
     """Returns a row for each model and judge.
 
     ``win_rate`` is the mean over topics at their chosen λ; ``controls`` holds the same means of the
@@ -62,17 +68,17 @@ def summary_rows(rows: Sequence[TableRow]) -> list[dict[str, Any]]:
     that must be beaten, ``n_steered_by_all`` those that are so by every judge, and
     ``n_spearman_positive`` those whose Δℓ rises with λ, of ``n_spearman`` that have a correlation.
     """
-    topics = dict(_groups(topic_rows(rows), "corpus", "model", "k"))
-    found = []
-    for (corpus, model, k, judge), group in _groups(rows, "corpus", "model", "k", "judge"):
+    topics = dict(_groups(topic_rows(rows), _of))
+    found: list[SteeringSummary] = []
+    for ((corpus, model, k), judge), group in _groups(rows, lambda r: (_of(r), r["judge"])):
         told = topics[corpus, model, k]
         chosen = [row for row in group if row["chosen"]]
         rated = {row["topic"] for row in chosen}
         controls: dict[str, list[float]] = {}
         for row in group:
-            known = row["win_rate"] is not None and row["topic"] in rated
-            if row["method"] != "topic" and known:
-                controls.setdefault(row["method"], []).append(row["win_rate"])
+            rate = row["win_rate"]
+            if row["method"] != "topic" and rate is not None and row["topic"] in rated:
+                controls.setdefault(row["method"], []).append(rate)
         correlations = [t["delta_l_spearman"] for t in told if t["delta_l_spearman"] is not None]
         found.append(
             {
@@ -98,22 +104,18 @@ def summary_rows(rows: Sequence[TableRow]) -> list[dict[str, Any]]:
     return found
 
 
-def spearman(pairs: Sequence[tuple[float, float]]) -> float | None:
+def rank_correlation(pairs: Sequence[tuple[float, float]]) -> float | None:
     """Returns Spearman's correlation; None of fewer than two pairs, or where a side is constant."""
-    from scipy.stats import spearmanr
-
-    if len(pairs) < 2 or any(len({pair[side] for pair in pairs}) < 2 for side in (0, 1)):
-        return None
-    value = float(spearmanr(*zip(*pairs, strict=True)).statistic)
+    value = spearman(*zip(*pairs, strict=True)) if len(pairs) > 1 else math.nan
     return None if math.isnan(value) else value
 
 
-def strength_text(row: TableRow) -> str | None:
+def strength_text(row: LambdaFields) -> str | None:
     """Returns a row's λ with its unit, None where nothing was steered."""
     return None if row["lambda"] is None else f"{row['lambda']:g} {row['lambda_unit']}"
 
 
-def in_words(row: TableRow) -> str:
+def in_words(row: SteeringSummary) -> str:
     """Says what a row of :func:`summary_rows` holds, in a sentence or two."""
     n = row["n_topics"]
     if row["win_rate"] is None:
@@ -138,12 +140,17 @@ def in_words(row: TableRow) -> str:
     )
 
 
-def _groups(rows: Iterable[TableRow], *names: str) -> list[tuple[tuple[Any, ...], list[Any]]]:
-    """Returns rows by the values of some fields, in the order in which these come."""
-    found: dict[tuple[Any, ...], list[Any]] = {}
+def _groups(rows: Iterable[_Row], key: Callable[[_Row], _Key]) -> list[tuple[_Key, list[_Row]]]:
+    """Returns rows by their keys, in the order in which these come."""
+    found: dict[_Key, list[_Row]] = {}
     for row in rows:
-        found.setdefault(tuple(row.get(name) for name in names), []).append(row)
+        found.setdefault(key(row), []).append(row)
     return list(found.items())
+
+
+def _of(row: SteeringRow | SteeredTopic) -> tuple[str, str, int | None]:
+    """Returns the model of a row, on its corpus and with its number of topics."""
+    return row["corpus"], row["model"], row.get("k")
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from mtmbench.boards.markdown import MarkdownPage
 from mtmbench.boards.numbers import estimate, fixed, shown
 from mtmbench.core.tables import (
-    TableRow,
     columns_of,
     csv_text,
     rounded_row,
     table_json,
     write_files,
 )
-from mtmbench.steering.axbench import ASPECTS
 from mtmbench.steering.evaluate import BEATEN
 from mtmbench.steering.summary import in_words, strength_text, summary_rows, topic_rows
+from mtmbench.steering.table_rows import SteeredTopic, SteeringRow, SteeringTable
 
 _SCHEMA = 1
 _DIGITS = 4
-_SHOWN = ("perplexity", "distinct_2", "delta_l", "drift", "mean_change")
-_PLACE = ("corpus", "model", "k", "judge")
+_Column = tuple[str, Callable[[SteeringRow], float | None]]
+_SHOWN: tuple[_Column, ...] = (
+    ("perplexity", lambda row: row["perplexity"]),
+    ("distinct-2", lambda row: row["distinct_2"]),
+    ("Δℓ", lambda row: row["delta_l"]),
+    ("drift", lambda row: row["drift"]),
+    ("mean ‖a′ − a‖", lambda row: row["mean_change"]),
+)
+_RATED: tuple[_Column, ...] = (
+    ("concept", lambda row: row["concept"]),
+    ("instruction", lambda row: row["instruction"]),
+    ("fluency", lambda row: row["fluency"]),
+    ("AxBench", lambda row: row["overall"]),
+)
+"""Numbers of a condition, by heading; the latter where a rater was asked."""
 _TOPIC_HEADER = (
     "corpus", "model", "topic", "chosen λ", "Spearman of Δℓ with λ", "over λ", "steered by",
 )  # fmt: skip
@@ -44,7 +55,7 @@ _NOTES = (
 
 
 def write_table(
-    folder: Path, rows: Sequence[TableRow], *, title: str, notes: Sequence[str] = ()
+    folder: Path, rows: Sequence[SteeringRow], *, title: str, notes: Sequence[str] = ()
 ) -> list[Path]:
     """Writes the three files, each whole or not at all; numbers are rounded to 4 decimals.
 
@@ -54,14 +65,17 @@ def write_table(
         title: of the page.
         notes: what else a reader must know.
     """
-    told = {"summary": summary_rows(rows), "topics": topic_rows(rows), "rows": rows}
-    table = {name: [rounded_row(row, _DIGITS) for row in its] for name, its in told.items()}
-    contents = steering_files({"schema": _SCHEMA, **table}, title=title, notes=notes)
-    return write_files(folder, contents)
+    table: SteeringTable = {
+        "schema": _SCHEMA,
+        "summary": [rounded_row(row, _DIGITS) for row in summary_rows(rows)],
+        "topics": [rounded_row(row, _DIGITS) for row in topic_rows(rows)],
+        "rows": [rounded_row(row, _DIGITS) for row in rows],
+    }
+    return write_files(folder, steering_files(table, title=title, notes=notes))
 
 
 def steering_files(
-    table: Mapping[str, Any], *, title: str, notes: Sequence[str] = ()
+    table: SteeringTable, *, title: str, notes: Sequence[str] = ()
 ) -> dict[str, str]:
     """Returns the contents of the three files by name; they follow from ``steering.json`` alone."""
     return {
@@ -71,7 +85,7 @@ def steering_files(
     }
 
 
-def _page(table: Mapping[str, Any], title: str, notes: Sequence[str]) -> str:
+def _page(table: SteeringTable, title: str, notes: Sequence[str]) -> str:
     rows = table["rows"]
     page = MarkdownPage(title)
     page.bullets([*notes, *_NOTES])
@@ -79,24 +93,25 @@ def _page(table: Mapping[str, Any], title: str, notes: Sequence[str]) -> str:
         page.heading("Topics")
         page.table(_TOPIC_HEADER, map(_topic_cells, table["topics"]))
     for told in table["summary"]:
-        place = [told[name] for name in _PLACE]
-        group = [row for row in rows if [row.get(n) for n in _PLACE] == place]
-        columns = _columns(rated=any(row.get("overall") is not None for row in group))
+        place = told["corpus"], told["model"], told["k"], told["judge"]
+        group = [row for row in rows if _place(row) == place]
+        rated = any(row.get("overall") is not None for row in group)
+        columns = (*_SHOWN, *_RATED) if rated else _SHOWN
         k = "" if told["k"] is None else f", K = {told['k']}"
         page.heading(f"{told['model']} on {told['corpus']}{k}, judge {told['judge']}")
         page.raw(in_words(told))
         page.table(
-            ("topic", "method", "λ", "win rate", "n", *map(_heading, columns)),
+            ("topic", "method", "λ", "win rate", "n", *(heading for heading, _ in columns)),
             [_cells(row, columns) for row in group],
         )
     return str(page)
 
 
-def _columns(*, rated: bool) -> tuple[str, ...]:
-    return (*_SHOWN, *ASPECTS, "overall") if rated else _SHOWN
+def _place(row: SteeringRow) -> tuple[str, str, int | None, str]:
+    return row["corpus"], row["model"], row.get("k"), row["judge"]
 
 
-def _topic_cells(row: TableRow) -> list[Any]:
+def _topic_cells(row: SteeredTopic) -> list[object]:
     return [
         row["corpus"], row["model"], row["topic"], strength_text(row),
         shown(row["delta_l_spearman"], fixed(2)), row["n_lambdas"],
@@ -104,15 +119,8 @@ def _topic_cells(row: TableRow) -> list[Any]:
     ]  # fmt: skip
 
 
-def _cells(row: TableRow, columns: Sequence[str]) -> list[Any]:
+def _cells(row: SteeringRow, columns: Sequence[_Column]) -> list[object]:
     method = row["method"] + (" (chosen)" if row["chosen"] else "")
     rate = estimate(row["win_rate"], row["lo"], row["hi"], fixed(2))
-    numbers = [shown(row[name], "{:.3g}".format) for name in columns]
+    numbers = [shown(number(row), "{:.3g}".format) for _, number in columns]
     return [row["topic"], method, strength_text(row), rate, row["n"], *numbers]
-
-
-def _heading(name: str) -> str:
-    return {
-        "delta_l": "Δℓ", "mean_change": "mean ‖a′ − a‖", "distinct_2": "distinct-2",
-        "overall": "AxBench",
-    }.get(name, name)  # fmt: skip

@@ -8,19 +8,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.features.base import FeatureSource
 from mtmbench.features.labels import PAPER_CLASSES
+from mtmbench.studies.rows import Setting
 
-QUANTILES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+MakeSource = Callable[[Mapping[str, Setting]], FeatureSource]
+"""Makes a feature source with further settings, by name."""
+
+_QUANTILES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """Threshold levels of the study, among a feature's non-zero activations."""
 
-MIN_LABEL_SCORE = 0.6
+_MIN_LABEL_SCORE = 0.6
 """What the label-score filter asks for when the source's default has it off; chance is 0.5."""
 
 _FILTERS: Mapping[str, tuple[str, Any]] = {
     "max_doc_share": ("document-share", 0.9),
     "max_density_multiple": ("density", 2.7),
     "drop_label_classes": ("label-classes", list(PAPER_CLASSES)),
-    "min_label_score": ("label-score", MIN_LABEL_SCORE),
+    "min_label_score": ("label-score", _MIN_LABEL_SCORE),
 }
 """Filter by field of a feature setting: its name, and its value where the source has it off."""
 
@@ -43,7 +48,7 @@ class Point:
     name: str
     label: str
     x: float | None
-    values: Mapping[str, Any]
+    values: Setting
     baseline: bool = False
     series: str = ""
     detail: str = ""
@@ -73,12 +78,12 @@ class Design:
     points: tuple[Point, ...]
     notes: tuple[str, ...] = ()
 
-    def settings(self) -> dict[str, dict[str, Any]]:
+    def settings(self) -> dict[str, Setting]:
         """Returns the feature settings by name, as ``features.params.settings`` holds them."""
         return {point.name: dict(point.values) for point in self.points}
 
 
-def make_design(name: str, make_source: Callable[[Mapping[str, Any]], Any]) -> Design:
+def make_design(name: str, make_source: MakeSource) -> Design:
     """Lays out a study over a feature source.
 
     Args:
@@ -100,7 +105,7 @@ def make_design(name: str, make_source: Callable[[Mapping[str, Any]], Any]) -> D
     return design
 
 
-def _threshold(make_source: Callable[[Mapping[str, Any]], Any]) -> Design:
+def _threshold(make_source: MakeSource) -> Design:
     base = _default_setting(make_source({}))
     default = float(base["threshold_quantile"])
     points = tuple(
@@ -112,7 +117,7 @@ def _threshold(make_source: Callable[[Mapping[str, Any]], Any]) -> Design:
             baseline=level == default,
             default=level == default,
         )
-        for level in sorted({*QUANTILES, default})
+        for level in sorted({*_QUANTILES, default})
     )
     return Design(
         "threshold",
@@ -123,7 +128,7 @@ def _threshold(make_source: Callable[[Mapping[str, Any]], Any]) -> Design:
     )
 
 
-def _filters(make_source: Callable[[Mapping[str, Any]], Any]) -> Design:
+def _filters(make_source: MakeSource) -> Design:
     source = make_source({})
     base = _default_setting(source)
     standard = _default_setting(source, "paper") if "paper" in source.settings() else base
@@ -159,17 +164,17 @@ def _filters(make_source: Callable[[Mapping[str, Any]], Any]) -> Design:
     )
 
 
-def _layer(make_source: Callable[[Mapping[str, Any]], Any]) -> Design:
+def _layer(make_source: MakeSource) -> Design:
     return _over_saes(
         make_source, "layer", "From which layer of the language model should features come?"
     )
 
 
-def _width(make_source: Callable[[Mapping[str, Any]], Any]) -> Design:
+def _width(make_source: MakeSource) -> Design:
     return _over_saes(make_source, "width", "How many features should the SAE have?")
 
 
-_MAKERS: Mapping[str, Callable[[Callable[[Mapping[str, Any]], Any]], Design]] = {
+_MAKERS: Mapping[str, Callable[[MakeSource], Design]] = {
     "threshold": _threshold,
     "layer": _layer,
     "filters": _filters,
@@ -177,9 +182,7 @@ _MAKERS: Mapping[str, Callable[[Callable[[Mapping[str, Any]], Any]], Design]] = 
 }
 
 
-def _over_saes(
-    make_source: Callable[[Mapping[str, Any]], Any], varied: str, question: str
-) -> Design:
+def _over_saes(make_source: MakeSource, varied: str, question: str) -> Design:
     """Lays out SAEs that differ in one property; each group alike in the others is a series."""
     source = make_source({})
     saes = _saes(source)
@@ -226,8 +229,8 @@ def _over_saes(
     return Design(varied, question, varied, tuple(points), tuple(notes))
 
 
-def _saes(source: Any) -> Mapping[str, Mapping[str, Any]]:
-    saes: Mapping[str, Mapping[str, Any]] = source.saes() if hasattr(source, "saes") else {}
+def _saes(source: FeatureSource) -> Mapping[str, Mapping[str, Any]]:
+    saes = source.saes() if hasattr(source, "saes") else {}
     if not saes:
         raise InputError(
             f"feature source {source.name!r} lists no SAEs (its method saes), so studies over "
@@ -249,25 +252,27 @@ def _facts_text(facts: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {facts[name]}" for name in ("layer", "width", "window"))
 
 
-def _default_setting(source: Any, name: str = "default") -> dict[str, Any]:
+def _default_setting(source: FeatureSource, name: str = "default") -> Setting:
     """Returns a setting of a source as values that make it again; a filter that is off is False."""
     described = source.describe(name)
-    try:
-        limits = described["filter_limits"]
-        quantile = described["threshold"]["quantile"]
-        sae = described["sae"]
-    except (KeyError, TypeError) as error:
+    sae, threshold, limits = (described.get(part) for part in ("sae", "threshold", "filter_limits"))
+    if not (
+        isinstance(sae, str)
+        and isinstance(threshold, Mapping)
+        and "quantile" in threshold
+        and isinstance(limits, Mapping)
+    ):
         raise InputError(
             f"feature source {source.name!r} does not describe its setting {name!r} by 'sae', "
             "'threshold' and 'filter_limits', so there is nothing to vary"
-        ) from error
+        )
     filters = {field: limit or False for field, limit in limits.items()}
     if filters.get("drop_label_classes"):
         filters["drop_label_classes"] = sorted(limits["drop_label_classes"])
-    return {"sae": sae, "threshold_quantile": quantile, **filters}
+    return {"sae": sae, "threshold_quantile": threshold["quantile"], **filters}
 
 
-def _toggled(field: str, value: Any, base: Mapping[str, Any]) -> Point:
+def _toggled(field: str, value: Any, base: Setting) -> Point:
     is_on = bool(base.get(field))
     turned = "off" if is_on else "on"
     short = _FILTERS[field][0]
@@ -280,7 +285,7 @@ def _toggled(field: str, value: Any, base: Mapping[str, Any]) -> Point:
     )
 
 
-def _by_judge(base: Mapping[str, Any], on: Mapping[str, Any]) -> Point:
+def _by_judge(base: Setting, on: Setting) -> Point:
     """The label-class filter as the other side has it: by a judge's classes, or by word lists."""
     judged = base.get("label_classes_by") == "judge"
     by = "words" if judged else "judge"
@@ -295,7 +300,7 @@ def _by_judge(base: Mapping[str, Any], on: Mapping[str, Any]) -> Point:
     )  # fmt: skip
 
 
-def _refusal(point: Point, make_source: Callable[[Mapping[str, Any]], Any]) -> str | None:
+def _refusal(point: Point, make_source: MakeSource) -> str | None:
     """Returns why a source does not take a setting, None if it does."""
     try:
         make_source({point.name: dict(point.values)}).describe(point.name)
@@ -304,7 +309,7 @@ def _refusal(point: Point, make_source: Callable[[Mapping[str, Any]], Any]) -> s
     return None
 
 
-def _in_words(values: Mapping[str, Any]) -> str:
+def _in_words(values: Setting) -> str:
     on = [_limit_text(field, values[field]) for field in _FILTERS if values.get(field)]
     return "; ".join(on) or "no filter"
 

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mtmbench.boards.markdown import MarkdownPage
 from mtmbench.core.cards import FeatureSpec, parse_card, set_dotted
 from mtmbench.core.errors import InputError
-from mtmbench.core.tables import TableRow, rounded_row, table_json, write_files
-from mtmbench.core.types import SCHEMA_VERSION, Corpus
+from mtmbench.core.records import SCHEMA_VERSION
+from mtmbench.core.tables import rounded_row, table_json, write_files
+from mtmbench.core.types import Corpus
 from mtmbench.features.base import LocatingSource
 from mtmbench.judges.ledger import LEDGER
 from mtmbench.stats.intervals import N_BOOTSTRAP, resampled_share
 from mtmbench.studies.marks import (
+    CONTEXTS_SHOWN,
     MARK_VALUES,
-    N_CONTEXTS,
     Case,
     Marks,
     judge_cases,
@@ -29,10 +29,11 @@ from mtmbench.studies.marks import (
     read_marks,
     write_cases,
 )
+from mtmbench.studies.rows import CaseRow, ContextRow, FeatureStudyTables, YesShare
 
-N_FEATURES = 5
+_N_FEATURES = 5
 _MAX_TOKENS = 512
-TO_MARK = "features.csv"
+_TO_MARK = "features.csv"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class FeatureStudy:
     """What :func:`run_feature_study` left behind: its ``features.json`` and the files written."""
 
     folder: Path
-    study: Mapping[str, Any]
+    study: FeatureStudyTables
     files: tuple[Path, ...]
 
 
@@ -54,7 +55,7 @@ def run_feature_study(
     judge: str | None = None,
     marks: Path | None = None,
     out: Path | None = None,
-    overrides: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, object] | None = None,
     data_dir: Path | None = None,
     plugins: Sequence[str] = (),
     budget: float | None = None,
@@ -91,9 +92,9 @@ def run_feature_study(
     spec = _spec(source, overrides or {})
     origin = _source(spec)
     loaded = load_corpus(corpus, data_dir=data_dir)
-    cases, n_documents = feature_cases(loaded, origin, spec, setting, documents, seed)
+    cases, n_documents = _feature_cases(loaded, origin, spec, setting, documents, seed)
     folder = out or Path("runs") / "studies" / f"features-{loaded.name}"
-    to_mark = folder / TO_MARK
+    to_mark = folder / _TO_MARK
     if marks is None or marks.resolve() != to_mark.resolve():
         write_cases(to_mark, marks_csv(cases))
     found: Marks | None = None
@@ -106,44 +107,13 @@ def run_feature_study(
     return FeatureStudy(folder, study, (to_mark, *files))
 
 
-def feature_cases(
-    corpus: Corpus,
-    source: LocatingSource,
-    spec: FeatureSpec,
-    setting: str,
-    documents: int,
-    seed: int,
-) -> tuple[list[Case], int]:
-    """Returns the cases of sampled documents in their order, and how many documents there are.
-
-    A document's features are ranked by their count times the log of documents over document
-    frequency; a document without features is sampled like any other and gives no case.
-    """
-    from mtmbench.matches.schedule import sample_documents
-
-    rows = sample_documents(corpus, documents, seed)
-    found = source.top_activations(
-        corpus, rows, setting=setting, max_tokens=spec.max_tokens, n_features=N_FEATURES,
-        n_contexts=N_CONTEXTS,
-    )  # fmt: skip
-    cases = [
-        Case(
-            row, corpus.doc_ids[row], corpus.texts[row], rank, top.feature, top.label, top.count,
-            top.contexts,
-        )
-        for row, features in zip(rows, found, strict=True)
-        for rank, top in enumerate(features, start=1)
-    ]  # fmt: skip
-    return cases, len(rows)
-
-
-def _spec(source: str, overrides: Mapping[str, Any]) -> FeatureSpec:
-    data: dict[str, Any] = {"features": {"source": source, "max_tokens": _MAX_TOKENS}}
+def _spec(source: str, overrides: Mapping[str, object]) -> FeatureSpec:
+    features: dict[str, object] = {"source": source, "max_tokens": _MAX_TOKENS}
     for key, value in overrides.items():
         if not key.startswith("features."):
             raise InputError(f"--set {key}: this study has keys below features alone")
-        set_dotted(data, key, value)
-    return parse_card(data["features"], FeatureSpec, "study 'features'")
+        set_dotted({"features": features}, key, value)
+    return parse_card(features, FeatureSpec, "study 'features'")
 
 
 def _source(spec: FeatureSpec) -> LocatingSource:
@@ -161,13 +131,13 @@ def _source(spec: FeatureSpec) -> LocatingSource:
 def _study(
     corpus: Corpus,
     spec: FeatureSpec,
-    described: Mapping[str, Any],
+    described: Mapping[str, object],
     setting: str,
     seed: int,
     n_documents: int,
     cases: Sequence[Case],
     found: Marks | None,
-) -> dict[str, Any]:
+) -> FeatureStudyTables:
     values = [None if found is None else found.values[i] for i in range(len(cases))]
     share = share_of_yes(
         [
@@ -185,14 +155,14 @@ def _study(
         "corpus_revision": corpus.revision,
         "source": spec.source,
         "setting": setting,
-        "described": dict(described),
+        "described": described,
         "max_tokens": spec.max_tokens,
         "seed": seed,
         "documents": n_documents,
         "documents_without_features": n_documents - len({case.row for case in cases}),
         "marked_by": None if found is None else found.marked_by,
         "marks": {name: tally.get(name, 0) for name in (*MARK_VALUES, "not marked")},
-        "share": share.as_dict(),
+        "share": share.as_row(),
         "finding": _finding(corpus.name, n_documents, len(cases), found, tally, share),
         "cases": [_case_row(case, value) for case, value in zip(cases, values, strict=True)],
     }
@@ -209,11 +179,7 @@ def _finding(
     what = f"the {n_cases} labels of the top features of {n_documents} documents of {corpus}"
     if found is None:
         return f"None of {what} is marked yet."
-    by = (
-        "a person"
-        if found.marked_by.get("kind") == "person"
-        else f"judge {found.marked_by['card']}"
-    )
+    by = "a person" if found.marked_by["kind"] == "person" else f"judge {found.marked_by['card']}"
     left = [
         f"{tally[name]} {name}"
         for name in (*MARK_VALUES, "not marked")
@@ -234,7 +200,7 @@ def _finding(
     )
 
 
-def _case_row(case: Case, value: str | None) -> dict[str, Any]:
+def _case_row(case: Case, value: str | None) -> CaseRow:
     return {
         "doc_id": case.doc_id,
         "rank": case.rank,
@@ -249,7 +215,7 @@ def _case_row(case: Case, value: str | None) -> dict[str, Any]:
     }
 
 
-def _pages(study: Mapping[str, Any], to_mark: Path) -> dict[str, str]:
+def _pages(study: FeatureStudyTables, to_mark: Path) -> dict[str, str]:
     page = MarkdownPage(f"Study: features of {study['corpus']}")
     page.text(study["finding"])
     if study["marked_by"] is None:
@@ -261,7 +227,7 @@ def _pages(study: Mapping[str, Any], to_mark: Path) -> dict[str, str]:
         "A document's features are ranked by how often they count in it times the log of documents "
         "over document frequency. The strongest token is between ⟦ and ⟧."
     )
-    by_document: dict[str, list[TableRow]] = {}
+    by_document: dict[str, list[CaseRow]] = {}
     for case in study["cases"]:
         by_document.setdefault(case["doc_id"], []).append(case)
     for doc_id, cases in by_document.items():
@@ -274,10 +240,11 @@ def _pages(study: Mapping[str, Any], to_mark: Path) -> dict[str, str]:
     return {"features.json": table_json(study), "features.md": str(page)}
 
 
-def _strongest(contexts: Sequence[Mapping[str, Any]]) -> str | None:
+def _strongest(contexts: Sequence[ContextRow]) -> str | None:
     if not contexts:
         return None
-    return marked_context(*(contexts[0][part] for part in ("before", "token", "after")))
+    first = contexts[0]
+    return marked_context(first["before"], first["token"], first["after"])
 
 
 @dataclass(frozen=True)
@@ -302,9 +269,13 @@ class Share:
     n_documents: int
     reason: str | None
 
-    def as_dict(self) -> dict[str, Any]:
-        """Returns the fields as JSON values, numbers rounded to 4 decimals."""
-        return rounded_row(asdict(self), 4)
+    def as_row(self) -> YesShare:
+        """Returns the fields, numbers rounded to 4 decimals."""
+        row: YesShare = {
+            "value": self.value, "lo": self.lo, "hi": self.hi, "yes": self.yes, "n": self.n,
+            "n_documents": self.n_documents, "reason": self.reason,
+        }  # fmt: skip
+        return rounded_row(row, 4)
 
 
 def share_of_yes(
@@ -323,3 +294,34 @@ def share_of_yes(
     rate = resampled_share(yes, total, seed=seed, n_bootstrap=n_bootstrap)
     reason = "nothing is marked yes or no" if rate.value is None else rate.reason
     return Share(rate.value, rate.lo, rate.hi, int(yes.sum()), rate.n, len(documents), reason)
+
+
+def _feature_cases(
+    corpus: Corpus,
+    source: LocatingSource,
+    spec: FeatureSpec,
+    setting: str,
+    documents: int,
+    seed: int,
+) -> tuple[list[Case], int]:
+    """Returns the cases of sampled documents in their order, and how many documents there are.
+
+    A document's features are ranked by their count times the log of documents over document
+    frequency; a document without features is sampled like any other and gives no case.
+    """
+    from mtmbench.matches.schedule import sample_documents
+
+    rows = sample_documents(corpus, documents, seed)
+    found = source.top_activations(
+        corpus, rows, setting=setting, max_tokens=spec.max_tokens, n_features=_N_FEATURES,
+        n_contexts=CONTEXTS_SHOWN,
+    )  # fmt: skip
+    cases = [
+        Case(
+            row, corpus.doc_ids[row], corpus.texts[row], rank, top.feature, top.label, top.count,
+            top.contexts,
+        )
+        for row, features in zip(rows, found, strict=True)
+        for rank, top in enumerate(features, start=1)
+    ]  # fmt: skip
+    return cases, len(rows)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,11 +13,12 @@ from mtmbench.core.types import Corpus, Counts
 from mtmbench.engine.plan import Plan
 from mtmbench.features.views import make_views
 from mtmbench.studies.design import Design
+from mtmbench.studies.rows import FiringFacts, FiringsRow
 
-FILE = "firings.json"
+_FILE = "firings.json"
 
 
-def count_firings(plan: Plan, design: Design, folder: Path) -> list[dict[str, Any]]:
+def count_firings(plan: Plan, design: Design, folder: Path) -> list[FiringsRow]:
     """Returns a row per corpus and setting: what is left to count.
 
     ``features_kept`` of ``features`` pass the filters (and fire in the corpus at all), with
@@ -27,9 +26,9 @@ def count_firings(plan: Plan, design: Design, folder: Path) -> list[dict[str, An
     per token; ``documents_empty`` is how many documents are left without any count. The rows lie
     in ``firings.json`` under hashes of all they depend on, so a second call makes none.
     """
-    path = folder / FILE
+    path = folder / _FILE
     known = _read(path)
-    rows = []
+    rows: list[FiringsRow] = []
     for corpus in plan.corpora.values():
         for point in design.points:
             key = _key(plan, corpus, point.name)
@@ -38,7 +37,7 @@ def count_firings(plan: Plan, design: Design, folder: Path) -> list[dict[str, An
                     known[key] = _facts(_counts(plan, corpus, point.name))
                 except InputError as error:
                     # Not kept: a later call may fare better, as the fits do.
-                    rows.append(_row(corpus, point.name, {"reason": str(error)}))
+                    rows.append(_row(corpus, point.name, _nothing(str(error))))
                     continue
                 write_atomically(path, canonical_json(known) + "\n")
             rows.append(_row(corpus, point.name, known[key]))
@@ -55,14 +54,14 @@ def _counts(plan: Plan, corpus: Corpus, setting: str) -> Counts:
     return counts
 
 
-def _facts(counts: Counts) -> dict[str, Any]:
-    filters: Mapping[str, Any] = counts.filters
+def _facts(counts: Counts) -> FiringFacts:
+    items, kept = counts.filters.get("items"), counts.filters.get("firings_kept")
     total = int(counts.matrix.sum())
     n_tokens = int(counts.n_tokens.sum())
     return {
-        "features": int(filters.get("items", counts.matrix.shape[1])),
+        "features": items if isinstance(items, int) else counts.matrix.shape[1],
         "features_kept": int(counts.matrix.shape[1]),
-        "firings_kept": rounded(filters.get("firings_kept"), 4),
+        "firings_kept": rounded(kept, 4) if isinstance(kept, float) else None,
         "counts_per_token": rounded(total / n_tokens if n_tokens else 0.0, 4),
         "documents": int(counts.matrix.shape[0]),
         "documents_empty": int((np.asarray(counts.matrix.sum(axis=1)).ravel() == 0).sum()),
@@ -70,12 +69,26 @@ def _facts(counts: Counts) -> dict[str, Any]:
     }
 
 
-def _row(corpus: Corpus, setting: str, facts: dict[str, Any]) -> dict[str, Any]:
-    missing = dict.fromkeys(
-        ("features", "features_kept", "firings_kept", "counts_per_token", "documents",
-         "documents_empty", "reason")
-    )  # fmt: skip
-    return {"corpus": corpus.name, "setting": setting, **missing, **facts}
+def _nothing(reason: str) -> FiringFacts:
+    return {
+        "features": None, "features_kept": None, "firings_kept": None, "counts_per_token": None,
+        "documents": None, "documents_empty": None, "reason": reason,
+    }  # fmt: skip
+
+
+def _row(corpus: Corpus, setting: str, facts: FiringFacts) -> FiringsRow:
+    # In the order of the facts, whatever order a file holds them in.
+    return {
+        "corpus": corpus.name,
+        "setting": setting,
+        "features": facts["features"],
+        "features_kept": facts["features_kept"],
+        "firings_kept": facts["firings_kept"],
+        "counts_per_token": facts["counts_per_token"],
+        "documents": facts["documents"],
+        "documents_empty": facts["documents_empty"],
+        "reason": facts["reason"],
+    }
 
 
 def _key(plan: Plan, corpus: Corpus, setting: str) -> str:
@@ -87,9 +100,9 @@ def _key(plan: Plan, corpus: Corpus, setting: str) -> str:
     return content_hash(corpus.revision, features.source, features.max_tokens, setting, described)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, FiringFacts]:
     try:
-        known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        known: dict[str, FiringFacts] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except ValueError as error:

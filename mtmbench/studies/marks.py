@@ -7,22 +7,25 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mtmbench.core.errors import InputError, did_you_mean
 from mtmbench.core.serialise import write_atomically
 from mtmbench.core.tables import csv_text, unguarded
 from mtmbench.features.base import TokenContext
 from mtmbench.judges.replies import MATCHES, parse_match
+from mtmbench.studies.rows import MarkedBy
 
 if TYPE_CHECKING:
+    from mtmbench.judges.asker import Asker
+    from mtmbench.judges.base import Question
     from mtmbench.judges.prompt import Template
 
 
 MARK_VALUES = (*MATCHES, "unparsed", "refused")
 """What a case may be marked; a person writes one of the first three."""
 
-PROMPT = "feature_match"
+_PROMPT = "feature_match"
 
 _COLUMNS = ("doc_id", "rank", "feature", "label", "count", "matches")
 _EXCERPT = 1500
@@ -32,17 +35,17 @@ _SETTINGS = {"document_characters": 100, "context_characters": 40}
 
 @dataclass(frozen=True)
 class Marks:
-    """A mark for each case, None where it has none, and who gave them, as JSON values."""
+    """A mark for each case, None where it has none, and who gave them."""
 
     values: Sequence[str | None]
-    marked_by: Mapping[str, Any]
+    marked_by: MarkedBy
 
 
 def marks_csv(cases: Sequence[Case]) -> str:
     """Returns the file to be marked: a row per case, with contexts and the document's beginning."""
     from mtmbench.judges.prompt import cut_at_sentence
 
-    contexts = [f"context_{i + 1}" for i in range(N_CONTEXTS)]
+    contexts = [f"context_{i + 1}" for i in range(CONTEXTS_SHOWN)]
     rows = []
     for case in cases:
         shown = [marked_context(c.before, c.token, c.after) for c in case.contexts]
@@ -128,7 +131,7 @@ def judge_cases(
     from mtmbench.judges.prompt import load_template
     from mtmbench.judges.topic_questions import prompt_record
 
-    template = load_template(PROMPT, _PLACEHOLDERS, _SETTINGS)
+    template = load_template(_PROMPT, _PLACEHOLDERS, _SETTINGS)
     with Panel(answers, budget=budget) as panel:
         asker = panel.seat(judge)
         if not asker.client.is_llm:
@@ -137,12 +140,23 @@ def judge_cases(
                 "document; name a card of a chat model"
             )
         values = panel.run(_ask(asker, template, corpus, cases))
-        marked_by = {"kind": "judge", "card": judge, "prompt": prompt_record(template)}
-        return Marks(values, {**marked_by, **_plain(asker.record())})
+        told = asker.record()
+        marked_by: MarkedBy = {
+            "kind": "judge",
+            "card": judge,
+            "prompt": prompt_record(template),
+            "card_fields": told["card"],
+            "revisions": told["revisions"],
+            "questions": told["questions"],
+            "usage": told["usage"],
+        }
+        if "cost" in told and "paid" in told:
+            marked_by["cost"], marked_by["paid"] = told["cost"], told["paid"]
+        return Marks(values, marked_by)
 
 
 async def _ask(
-    asker: Any, template: Template, corpus: str, cases: Sequence[Case]
+    asker: Asker, template: Template, corpus: str, cases: Sequence[Case]
 ) -> list[str | None]:
     from mtmbench.judges.asker import gather
 
@@ -155,7 +169,7 @@ async def _ask(
     return list(await gather([one(case) for case in cases]))
 
 
-def _question(template: Template, corpus: str, case: Case) -> Any:
+def _question(template: Template, corpus: str, case: Case) -> Question:
     from mtmbench.features.sae.contexts import Context
     from mtmbench.judges.base import Question
     from mtmbench.judges.prompt import cut_at_sentence
@@ -206,12 +220,7 @@ def _identity(row: Mapping[str, str]) -> tuple[str, str, str]:
     return unguarded(row["doc_id"]), row["feature"], unguarded(row["label"])
 
 
-def _plain(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The judge's record; its card's fields go under another name than the card's own."""
-    return {("card_fields" if name == "card" else name): value for name, value in record.items()}
-
-
-N_CONTEXTS = 3
+CONTEXTS_SHOWN = 3
 
 
 @dataclass(frozen=True)

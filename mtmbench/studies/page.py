@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mtmbench.boards.html import render_template
 from mtmbench.boards.markdown import MarkdownPage
 from mtmbench.boards.plot import ChartPanel
-from mtmbench.core.tables import ShownTable, TableRow, csv_text, table_json
+from mtmbench.core.tables import ShownTable, csv_text, table_json
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -59,11 +59,11 @@ class StudyPage:
 
 
 def page_files(
-    study: TableRow,
+    study: Mapping[str, object],
     page: StudyPage,
     template: str,
     columns: Sequence[str],
-    rows: Sequence[TableRow],
+    rows: Sequence[Mapping[str, object]],
 ) -> dict[str, str]:
     """Returns the contents of a study's files by name.
 

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from mtmbench.boards.numbers import fixed, interval, shown, signed, within
 from mtmbench.boards.plot import Axis, Chart, ChartPanel, Line, Mark
-from mtmbench.core.tables import ShownTable, TableRow
+from mtmbench.core.tables import ShownTable
 from mtmbench.stats.paired import ALPHA
 from mtmbench.studies.findings import differs, joined
 from mtmbench.studies.page import Section, StudyPage, page_files
+from mtmbench.studies.rows import (
+    Finding,
+    Firing,
+    FiringsRow,
+    SettingRow,
+    SettingStudy,
+    StudyCorpus,
+    StudyError,
+    StudyRow,
+)
 from mtmbench.studies.tables import FIRINGS
 
 _COLUMNS = (
@@ -21,12 +30,12 @@ _COLUMNS = (
 _HEADER = ("setting", "mean", "95 % interval", "difference to the baseline", "p, Holm", "note")
 
 
-def study_files(study: Mapping[str, Any]) -> dict[str, str]:
+def study_files(study: SettingStudy) -> dict[str, str]:
     """Returns the content of every file of a study by name."""
     return page_files(study, study_page(study), "study.html.j2", _COLUMNS, _csv_rows(study))
 
 
-def study_page(study: Mapping[str, Any]) -> StudyPage:
+def study_page(study: SettingStudy) -> StudyPage:
     """Returns what the pages say: a panel per metric, a chart per model and series."""
     return StudyPage(
         title=f"Study: {study['study']}",
@@ -42,9 +51,9 @@ def study_page(study: Mapping[str, Any]) -> StudyPage:
     )
 
 
-def _csv_rows(study: Mapping[str, Any]) -> list[TableRow]:
+def _csv_rows(study: SettingStudy) -> list[Mapping[str, object]]:
     """Returns values and firings in one long table."""
-    rows: list[TableRow] = [{**row, "table": "value"} for row in study["rows"]]
+    rows: list[Mapping[str, object]] = [{**row, "table": "value"} for row in study["rows"]]
     for row in study["firings"]:
         setting = _settings(study)[row["setting"]]
         place = {"table": "firings", "x": setting["x"], "series": setting["series"]}
@@ -52,7 +61,7 @@ def _csv_rows(study: Mapping[str, Any]) -> list[TableRow]:
     return rows
 
 
-def _played(study: Mapping[str, Any]) -> str:
+def _played(study: SettingStudy) -> str:
     n = len(study["seeds"])
     reference = "" if study["reference"] is None else f", beside {study['reference']} over words"
     tokens = study["max_tokens"]
@@ -63,7 +72,7 @@ def _played(study: Mapping[str, Any]) -> str:
     )
 
 
-def _section(study: Mapping[str, Any], corpus: TableRow) -> Section:
+def _section(study: SettingStudy, corpus: StudyCorpus) -> Section:
     name = corpus["name"]
     labels = f", {corpus['n_labels']} labels" if corpus["n_labels"] else ", no labels"
     findings: dict[bool, list[tuple[str, str]]] = {True: [], False: []}
@@ -85,16 +94,16 @@ def _section(study: Mapping[str, Any], corpus: TableRow) -> Section:
     )
 
 
-def _settings(study: Mapping[str, Any]) -> dict[str, TableRow]:
+def _settings(study: SettingStudy) -> dict[str, SettingRow]:
     return {setting["name"]: setting for setting in study["settings"]}
 
 
-def _who(row: TableRow) -> str:
+def _who(row: Finding | StudyRow) -> str:
     """Returns the model, with the series where there are several."""
-    return f"{row['model']}, {row['series']}" if row["series"] else str(row["model"])
+    return f"{row['model']}, {row['series']}" if row["series"] else row["model"]
 
 
-def _firings_table(study: Mapping[str, Any], corpus: str) -> ShownTable:
+def _firings_table(study: SettingStudy, corpus: str) -> ShownTable:
     """Returns what each setting leaves to count."""
     rows = []
     for row in study["firings"]:
@@ -106,25 +115,25 @@ def _firings_table(study: Mapping[str, Any], corpus: str) -> ShownTable:
     return ShownTable([study["varied"], *FIRINGS.values()], rows)
 
 
-def _count(row: TableRow, name: str) -> str:
+def _count(row: FiringsRow, name: Firing) -> str:
     if name == "firings_kept":
         return shown(row[name], lambda share: f"{100 * share:.1f} %")
     return shown(row[name], lambda n: f"{n:,}" if isinstance(n, int) else f"{n:.2f}")
 
 
-def _setting_text(setting: TableRow) -> str:
+def _setting_text(setting: SettingRow) -> str:
     """Returns a setting's label, with its role and what else it is."""
     more = ", ".join(part for part in (_role(setting), setting["detail"]) if part)
-    return f"{setting['label']} ({more})" if more else str(setting["label"])
+    return f"{setting['label']} ({more})" if more else setting["label"]
 
 
-def _role(setting: TableRow) -> str:
+def _role(setting: SettingRow) -> str:
     return "" if setting["role"] == setting["label"] else setting["role"]
 
 
-def _panel(study: Mapping[str, Any], title: str, rows: Sequence[TableRow]) -> ChartPanel:
+def _panel(study: SettingStudy, title: str, rows: Sequence[StudyRow]) -> ChartPanel:
     settings = _settings(study)
-    axis = Axis.spanning(row[name] for row in rows for name in ("mean", "lo", "hi"))
+    axis = Axis.spanning(end for row in rows for end in (row["mean"], row["lo"], row["hi"]))
     reference = next((row for row in rows if row["setting"] is None), None)
     text = mark = None
     if reference is not None:
@@ -132,12 +141,12 @@ def _panel(study: Mapping[str, Any], title: str, rows: Sequence[TableRow]) -> Ch
         value = reference["reason"] if mean is None else signed(mean)
         ends = within(reference["lo"], reference["hi"], signed)
         text, mark = f"{reference['model']} over words: {value}{ends}", _mark(reference, axis)
-    groups: dict[str, list[TableRow]] = {}
+    groups: dict[str, list[tuple[SettingRow, StudyRow]]] = {}
     for row in rows:
         if row["setting"] is not None:
-            groups.setdefault(_who(row), []).append(row)
+            groups.setdefault(_who(row), []).append((settings[row["setting"]], row))
     charts = [
-        Chart(who, [_line(settings[row["setting"]], row, axis) for row in own], mark)
+        Chart(who, [_line(setting, row, axis) for setting, row in own], mark)
         for who, own in groups.items()
     ]
     return ChartPanel(
@@ -146,14 +155,14 @@ def _panel(study: Mapping[str, Any], title: str, rows: Sequence[TableRow]) -> Ch
         charts=charts,
         columns=(study["varied"], "to the baseline"),
         tables=[
-            (who, ShownTable(_HEADER, [_cells(settings[row["setting"]], row) for row in own]))
+            (who, ShownTable(_HEADER, [_cells(setting, row) for setting, row in own]))
             for who, own in groups.items()
         ],
         reference=text,
     )
 
 
-def _line(setting: TableRow, row: TableRow, axis: Axis) -> Line:
+def _line(setting: SettingRow, row: StudyRow, axis: Axis) -> Line:
     return Line(
         name=setting["label"],
         role=_role(setting),
@@ -168,7 +177,7 @@ def _line(setting: TableRow, row: TableRow, axis: Axis) -> Line:
     )
 
 
-def _cells(setting: TableRow, row: TableRow) -> list[str | None]:
+def _cells(setting: SettingRow, row: StudyRow) -> list[str | None]:
     role = _role(setting)
     difference = None
     if row["difference"] is not None:
@@ -189,11 +198,11 @@ def _difference(value: float) -> str:
     return signed(value, plus=True)
 
 
-def _mark(row: TableRow, axis: Axis) -> Mark | None:
+def _mark(row: StudyRow, axis: Axis) -> Mark | None:
     return Mark.placed(axis, row["mean"], row["lo"], row["hi"], fixed(3))
 
 
-def _error(error: TableRow) -> str:
-    where = [error[name] for name in ("corpus", "model", "setting", "metric")]
-    told = " ".join(str(part) for part in where if part is not None)
+def _error(error: StudyError) -> str:
+    where = [error["corpus"], error["model"], error["setting"], error["metric"]]
+    told = " ".join(part for part in where if part is not None)
     return f"{told}, seed {error['seed']}: {error['reason']}"

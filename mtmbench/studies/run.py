@@ -5,25 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from mtmbench.core.cards import KSpec, Suite, parse_card, set_dotted
 from mtmbench.core.errors import InputError
 from mtmbench.core.store import read_records
 from mtmbench.core.tables import write_files
-from mtmbench.engine.harness import Progress, RunOutcome, run_suite
+from mtmbench.engine.harness import RunOutcome, RunProgress, run_suite
 from mtmbench.engine.plan import Plan, make_plan
+from mtmbench.features.base import FeatureSource
 from mtmbench.features.registry import FEATURES
 from mtmbench.metrics.registry import METRICS
-from mtmbench.studies.design import STUDY_METRICS, Design, make_design
+from mtmbench.studies.design import STUDY_METRICS, Design, MakeSource, make_design
 from mtmbench.studies.firings import count_firings
+from mtmbench.studies.rows import Setting, SettingStudy
 from mtmbench.studies.tables import study_json
 
-DEFAULT_CORPORA = ("20ng", "bills")
-DEFAULT_MODELS = ("mlda", "metm")
-DEFAULT_REFERENCE = "lda"
-DEFAULT_SEEDS = 5
-MAX_TOKENS = 512
+_DEFAULT_CORPORA = ("20ng", "bills")
+_DEFAULT_MODELS = ("mlda", "metm")
+_DEFAULT_REFERENCE = "lda"
+_DEFAULT_SEEDS = 5
+_MAX_TOKENS = 512
 """Tokens to which documents are cut, as in the committed boards; overridden like any key."""
 
 
@@ -39,7 +40,7 @@ class StudyOutcome:
     """
 
     folder: Path
-    study: Mapping[str, Any]
+    study: SettingStudy
     run: RunOutcome
     files: tuple[Path, ...]
 
@@ -49,16 +50,16 @@ def run_study(
     corpora: Sequence[str] = (),
     *,
     source: str = "minilm",
-    models: Sequence[str] = DEFAULT_MODELS,
-    reference: str | None = DEFAULT_REFERENCE,
-    seeds: int = DEFAULT_SEEDS,
+    models: Sequence[str] = _DEFAULT_MODELS,
+    reference: str | None = _DEFAULT_REFERENCE,
+    seeds: int = _DEFAULT_SEEDS,
     k: KSpec = "labels",
     out: Path | None = None,
-    overrides: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, object] | None = None,
     data_dir: Path | None = None,
     plugins: Sequence[str] = (),
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: RunProgress | None = None,
 ) -> StudyOutcome:
     """Plays what is left of a study and writes its table, its plot and its findings.
 
@@ -112,20 +113,20 @@ def _suite(
     reference: str | None,
     seeds: int,
     k: KSpec,
-    overrides: Mapping[str, Any] | None,
+    overrides: Mapping[str, object] | None,
 ) -> Suite:
     if isinstance(seeds, bool) or seeds < 1:
         raise InputError(f"a study needs at least one seed, not {seeds!r}")
     players = [*models, *([] if reference in (None, *models) else [reference])]
-    data: dict[str, Any] = {
+    data: dict[str, object] = {
         "name": f"study-{name}",
-        "corpora": list(corpora or DEFAULT_CORPORA),
+        "corpora": list(corpora or _DEFAULT_CORPORA),
         "models": players,
         "k": [k],
         "seeds": list(range(seeds)),
         "metrics": [metric.name for metric in STUDY_METRICS],
         "words": {"min_df": 5},
-        "features": {"source": source, "max_tokens": MAX_TOKENS},
+        "features": {"source": source, "max_tokens": _MAX_TOKENS},
     }
     for key, value in (overrides or {}).items():
         set_dotted(data, key, value)
@@ -150,13 +151,13 @@ def _check_models(suite: Suite, models: Sequence[str], reference: str | None) ->
             raise InputError(f"the reference {name!r} reads SAE features; give a model over words")
 
 
-def source_maker(suite: Suite) -> Any:
+def source_maker(suite: Suite) -> MakeSource:
     """Returns what makes the suite's feature source with further settings."""
     features = suite.features
     given = dict(features.params)
     further = dict(given.pop("settings", None) or {})
 
-    def make(settings: Mapping[str, Any]) -> Any:
+    def make(settings: Mapping[str, Setting]) -> FeatureSource:
         more = {**further, **settings}
         return FEATURES.get(features.source)(**given, **({"settings": more} if more else {}))
 

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mtmbench.boards.numbers import estimate, fixed, within
-from mtmbench.core.cards import Suite, parse_card, set_dotted
+from mtmbench.core.cards import KSpec, Suite, parse_card, set_dotted
 from mtmbench.core.errors import InputError
+from mtmbench.core.records import SCHEMA_VERSION
 from mtmbench.core.serialise import rounded
-from mtmbench.core.tables import TableRow, rounded_row, write_files
-from mtmbench.core.types import SCHEMA_VERSION
-from mtmbench.core.types import Progress as TextProgress
-from mtmbench.engine.harness import Progress, run_suite
+from mtmbench.core.tables import rounded_row, write_files
+from mtmbench.engine.harness import RunProgress, run_suite
 from mtmbench.stats.intervals import mean_interval
 from mtmbench.stats.paired import paired_difference
 from mtmbench.steering.rows import experiment_rows
 from mtmbench.steering.suite import experiments
 from mtmbench.steering.summary import strength_text, summary_rows, topic_rows
+from mtmbench.steering.table_rows import (
+    SteeredTopic,
+    SteeringRow,
+    SteeringSummary,
+    SteeringTotals,
+)
+from mtmbench.studies.rows import (
+    Measure,
+    MeasureMean,
+    SteeringFinding,
+    SteeringPoint,
+    SteeringStudyTables,
+)
 from mtmbench.studies.steering_pages import MEASURES, steering_study_files
 
 _CORPORA = ("bills",)
@@ -36,7 +47,7 @@ class SteeringStudy:
     """What :func:`run_steering_study` left behind: its ``study.json`` and the files written."""
 
     folder: Path
-    study: Mapping[str, Any]
+    study: SteeringStudyTables
     files: tuple[Path, ...]
 
 
@@ -46,14 +57,14 @@ def run_steering_study(
     source: str = "tinylm",
     models: Sequence[str] = _MODELS,
     topics: int = 5,
-    k: Any = "labels",
+    k: KSpec = "labels",
     out: Path | None = None,
-    overrides: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, object] | None = None,
     data_dir: Path | None = None,
     plugins: Sequence[str] = (),
     workers: int | None = None,
-    progress: Progress | None = None,
-    text_progress: TextProgress | None = None,
+    progress: RunProgress | None = None,
+    text_progress: Callable[[int, int], None] | None = None,
     budget: float | None = None,
 ) -> SteeringStudy:
     """Steers by every model's topics and writes relevance, perplexity and drift against λ.
@@ -91,7 +102,7 @@ def run_steering_study(
         changes = {"models": (WEIGHED,), "weights": "frequencies"}
         spec = suite.steering.model_copy(update=changes) if suite.steering else None
         suites.append(suite.model_copy(update={"steering": spec}))
-    rows = [
+    rows: list[SteeringRow] = [
         {**row, "k": cell.k}
         for each in suites
         for cell, experiment in experiments(each, folder, data_dir, plugins, text_progress, budget)
@@ -101,7 +112,7 @@ def run_steering_study(
     return SteeringStudy(folder, study, tuple(write_files(folder, steering_study_files(study))))
 
 
-def steering_study_json(suite: Suite, rows: Sequence[TableRow]) -> dict[str, Any]:
+def steering_study_json(suite: Suite, rows: Sequence[SteeringRow]) -> SteeringStudyTables:
     """Returns the content of ``study.json`` from the rows of the steering tables."""
     assert suite.steering is not None
     summary, topics = summary_rows(rows), topic_rows(rows)
@@ -117,10 +128,7 @@ def steering_study_json(suite: Suite, rows: Sequence[TableRow]) -> dict[str, Any
         "models": list(dict.fromkeys(row["model"] for row in rows)),
         "judges": list(dict.fromkeys(row["judge"] for row in rows)),
         "points": points,
-        "summary": [
-            rounded_row({name: row[name] for name in row if name != "controls"}, _DIGITS)
-            for row in summary
-        ],
+        "summary": [rounded_row(_totals(row), _DIGITS) for row in summary],
         "findings": _findings(rows, points, summary),
         "notes": list(_NOTES),
     }
@@ -138,21 +146,46 @@ _NOTES = (
 )
 
 
-def study_points(rows: Sequence[TableRow], topics: Sequence[TableRow]) -> list[dict[str, Any]]:
+def _totals(row: SteeringSummary) -> SteeringTotals:
+    """Returns a row of the summary without its controls."""
+    return {
+        "corpus": row["corpus"],
+        "model": row["model"],
+        "k": row["k"],
+        "judge": row["judge"],
+        "n_topics": row["n_topics"],
+        "n_chosen": row["n_chosen"],
+        "win_rate": row["win_rate"],
+        "n_steered": row["n_steered"],
+        "n_steered_by_all": row["n_steered_by_all"],
+        "n_spearman": row["n_spearman"],
+        "n_spearman_positive": row["n_spearman_positive"],
+        "perplexity_ratio": row["perplexity_ratio"],
+    }
+
+
+def study_points(
+    rows: Sequence[SteeringRow], topics: Sequence[SteeredTopic]
+) -> list[SteeringPoint]:
     """Returns a row for each corpus, model, measure, judge and λ: the mean over topics.
 
     Perplexity and drift have no judge. ``lambda`` None is no steering. ``best`` marks the operating
     point, ``n_chosen`` says how many topics chose the λ.
     """
-    found = []
+    found: list[SteeringPoint] = []
     first = rows[0]["judge"] if rows else None
     for corpus, model in dict.fromkeys((row["corpus"], row["model"]) for row in rows):
         mine = [row for row in rows if (row["corpus"], row["model"]) == (corpus, model)]
-        choices = [
+        choices: list[float | None] = [
             t["lambda"] for t in topics
             if (t["corpus"], t["model"]) == (corpus, model) and t["lambda"] is not None
         ]  # fmt: skip
-        levels = sorted({row["lambda"] for row in mine if row["method"] == "topic"})
+        levels = sorted(
+            {
+                level for row in mine
+                if row["method"] == "topic" and (level := row["lambda"]) is not None
+            }
+        )  # fmt: skip
         best = max(levels, key=lambda level: (choices.count(level), -level)) if choices else None
         for measure in MEASURES:
             judges = list(dict.fromkeys(row["judge"] for row in mine))
@@ -175,7 +208,7 @@ def study_points(rows: Sequence[TableRow], topics: Sequence[TableRow]) -> list[d
     return found
 
 
-def _mean(measure: str, rows: Sequence[TableRow]) -> dict[str, Any]:
+def _mean(measure: Measure, rows: Sequence[SteeringRow]) -> MeasureMean:
     values = [value for value in (_value(measure, row) for row in rows) if value is not None]
     if not values:
         return {"n": 0, "mean": None, "lo": None, "hi": None}
@@ -188,20 +221,22 @@ def _mean(measure: str, rows: Sequence[TableRow]) -> dict[str, Any]:
     return {"n": len(values), "mean": mean, "lo": lo, "hi": hi}
 
 
-def _value(measure: str, row: TableRow) -> float | None:
+def _value(measure: Measure, row: SteeringRow) -> float | None:
     if measure == "relevance":
-        return None if row["win_rate"] is None else float(row["win_rate"])
+        return row["win_rate"]
     if measure == "drift":
-        return float(row["drift"])
+        return row["drift"]
     if row["perplexity"] is None or not row["perplexity_baseline"]:
         return None
     return math.log(row["perplexity"] / row["perplexity_baseline"])
 
 
 def _findings(
-    rows: Sequence[TableRow], points: Sequence[TableRow], summary: Sequence[TableRow]
-) -> list[dict[str, Any]]:
-    found = []
+    rows: Sequence[SteeringRow],
+    points: Sequence[SteeringPoint],
+    summary: Sequence[SteeringSummary],
+) -> list[SteeringFinding]:
+    found: list[SteeringFinding] = []
     for corpus, model in dict.fromkeys((point["corpus"], point["model"]) for point in points):
         mine = [point for point in points if (point["corpus"], point["model"]) == (corpus, model)]
         told = [row for row in summary if (row["corpus"], row["model"]) == (corpus, model)]
@@ -215,7 +250,7 @@ def _findings(
     return found
 
 
-def _sentence(points: Sequence[TableRow], summary: Sequence[TableRow]) -> str:
+def _sentence(points: Sequence[SteeringPoint], summary: Sequence[SteeringSummary]) -> str:
     best = [point for point in points if point["best"]]
     n = summary[0]["n_topics"]
     if not best:
@@ -238,7 +273,7 @@ def _sentence(points: Sequence[TableRow], summary: Sequence[TableRow]) -> str:
     )
 
 
-def _tfidf_sentence(rows: Sequence[TableRow]) -> str | None:
+def _tfidf_sentence(rows: Sequence[SteeringRow]) -> str | None:
     """Says whether TF-IDF weights steer better: paired by topic, at each side's chosen λ."""
     sides: dict[bool, dict[int, float]] = {True: {}, False: {}}
     for row in rows:
@@ -277,10 +312,10 @@ def _suite(
     source: str,
     models: Sequence[str],
     topics: int,
-    k: Any,
-    overrides: Mapping[str, Any] | None,
+    k: KSpec,
+    overrides: Mapping[str, object] | None,
 ) -> Suite:
-    data: dict[str, Any] = {
+    data: dict[str, object] = {
         "name": "study-steering",
         "title": "Study: steering",
         "corpora": list(corpora or _CORPORA),

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from mtmbench.boards.numbers import fixed, interval, shown, signed
 from mtmbench.boards.plot import Axis, Chart, ChartPanel, Line, Mark
-from mtmbench.core.tables import ShownTable, TableRow, columns_of
+from mtmbench.core.tables import ShownTable, columns_of
 from mtmbench.steering.summary import strength_text
 from mtmbench.studies.page import Section, StudyPage, page_files
+from mtmbench.studies.rows import Measure, SteeringPoint, SteeringStudyTables
 
-MEASURES = {
+MEASURES: Mapping[Measure, str] = {
     "relevance": "relevance: share of pairs whose steered text is found more about the topic",
     "perplexity": "perplexity, as a multiple of the unsteered text's",
     "drift": "semantic drift from the unsteered text",
@@ -23,13 +23,13 @@ _HEADER = ("model", "λ", "mean", "95 % interval", "topics", "chosen by")
 _number = partial(signed, digits=2)
 
 
-def steering_study_files(study: Mapping[str, Any]) -> dict[str, str]:
+def steering_study_files(study: SteeringStudyTables) -> dict[str, str]:
     """Returns the content of every file of the study by name."""
     points = study["points"]
     return page_files(study, _page(study), "steering.html.j2", columns_of(points), points)
 
 
-def _page(study: Mapping[str, Any]) -> StudyPage:
+def _page(study: SteeringStudyTables) -> StudyPage:
     """Returns what the pages say: a panel per measure and judge, a chart per model."""
     spec = study["steering"]
     return StudyPage(
@@ -46,9 +46,9 @@ def _page(study: Mapping[str, Any]) -> StudyPage:
     )
 
 
-def _section(study: Mapping[str, Any], corpus: str) -> Section:
+def _section(study: SteeringStudyTables, corpus: str) -> Section:
     here = [point for point in study["points"] if point["corpus"] == corpus]
-    panels: dict[tuple[str, str | None], list[TableRow]] = {}
+    panels: dict[tuple[Measure, str | None], list[SteeringPoint]] = {}
     for point in here:
         panels.setdefault((point["measure"], point["judge"]), []).append(point)
     return Section(
@@ -59,9 +59,11 @@ def _section(study: Mapping[str, Any], corpus: str) -> Section:
     )
 
 
-def _panel(measure: str, judge: str | None, points: Sequence[TableRow]) -> ChartPanel:
-    axis = Axis.spanning(point[name] for point in points for name in ("mean", "lo", "hi"))
-    by_model: dict[str, list[TableRow]] = {}
+def _panel(measure: Measure, judge: str | None, points: Sequence[SteeringPoint]) -> ChartPanel:
+    axis = Axis.spanning(
+        end for point in points for end in (point["mean"], point["lo"], point["hi"])
+    )
+    by_model: dict[str, list[SteeringPoint]] = {}
     for point in points:
         by_model.setdefault(point["model"], []).append(point)
     return ChartPanel(
@@ -73,14 +75,14 @@ def _panel(measure: str, judge: str | None, points: Sequence[TableRow]) -> Chart
     )
 
 
-def _chart(model: str, points: Sequence[TableRow], axis: Axis) -> Chart:
+def _chart(model: str, points: Sequence[SteeringPoint], axis: Axis) -> Chart:
     """Returns a line for each λ; unsteered text is drawn across them, without its interval."""
     plain = next((_mark(p, axis) for p in points if p["lambda"] is None), None)
     lines = [_line(p, axis) for p in points if p["lambda"] is not None]
     return Chart(model, lines, plain and replace(plain, lo=None, hi=None))
 
 
-def _line(point: TableRow, axis: Axis) -> Line:
+def _line(point: SteeringPoint, axis: Axis) -> Line:
     return Line(
         name=_level(point),
         role="operating point" if point["best"] else "",
@@ -93,7 +95,7 @@ def _line(point: TableRow, axis: Axis) -> Line:
     )
 
 
-def _cells(point: TableRow) -> list[Any]:
+def _cells(point: SteeringPoint) -> list[object]:
     return [
         point["model"],
         _level(point),
@@ -104,9 +106,9 @@ def _cells(point: TableRow) -> list[Any]:
     ]
 
 
-def _level(point: TableRow) -> str:
+def _level(point: SteeringPoint) -> str:
     return strength_text(point) or "unsteered"
 
 
-def _mark(point: TableRow, axis: Axis) -> Mark | None:
+def _mark(point: SteeringPoint, axis: Axis) -> Mark | None:
     return Mark.placed(axis, point["mean"], point["lo"], point["hi"], fixed(2))

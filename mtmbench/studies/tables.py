@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from mtmbench.core.records import (
+    SCHEMA_VERSION,
+    FitRecord,
+    MetricRecord,
+    StoredRecord,
+    of_kind,
+)
 from mtmbench.core.serialise import rounded
-from mtmbench.core.types import SCHEMA_VERSION, Record
 from mtmbench.engine.plan import Plan
 from mtmbench.stats.intervals import mean_interval
 from mtmbench.stats.paired import NO_SPREAD, Paired, holm, paired_difference
 from mtmbench.studies.design import STUDY_METRICS, Design, Point
+from mtmbench.studies.rows import (
+    BaselineDifference,
+    Firing,
+    FiringsRow,
+    SettingRow,
+    SettingStudy,
+    StudyError,
+    StudyRow,
+)
 
 _CONFIDENCE = 0.95
 _DIGITS = 4
 
-
-FIRINGS = {
+FIRINGS: Mapping[Firing, str] = {
     "features": "features",
     "features_kept": "kept",
     "firings_kept": "counts kept by the filters",
@@ -27,8 +40,8 @@ FIRINGS = {
 
 
 def study_rows(
-    design: Design, records: Sequence[Record], corpora: Sequence[str]
-) -> list[dict[str, Any]]:
+    design: Design, records: Sequence[StoredRecord], corpora: Sequence[str]
+) -> list[StudyRow]:
     """Returns a row per corpus, metric, model and setting, in that order.
 
     ``mean``, ``lo`` and ``hi`` are over seeds. ``difference`` is to the baseline setting of the
@@ -37,7 +50,7 @@ def study_rows(
     features: its rows have no setting and no difference. What is missing has a reason.
     """
     values, reasons, models = _collect(records)
-    rows: list[dict[str, Any]] = []
+    rows: list[StudyRow] = []
     for corpus in corpora:
         for metric in STUDY_METRICS:
             for model, reads_features in models.items():
@@ -54,10 +67,10 @@ def study_rows(
 def study_json(
     design: Design,
     plan: Plan,
-    records: Sequence[Record],
-    firings: Sequence[Mapping[str, Any]],
+    records: Sequence[StoredRecord],
+    firings: Sequence[FiringsRow],
     reference: str | None,
-) -> dict[str, Any]:
+) -> SettingStudy:
     """Returns the content of ``study.json``; equal records and firings give an equal one."""
     from mtmbench.studies.findings import findings
 
@@ -90,7 +103,7 @@ def study_json(
             for metric in STUDY_METRICS
             if any(row["metric"] == metric.name for row in rows)
         ],
-        "firings": [dict(row) for row in firings],
+        "firings": firings,
         "rows": rows,
         "findings": findings(design, rows),
         "notes": [*design.notes, *_NOTES],
@@ -109,7 +122,7 @@ _NOTES = (
 )
 
 
-def _setting(point: Point) -> dict[str, Any]:
+def _setting(point: Point) -> SettingRow:
     return {
         "name": point.name,
         "label": point.label,
@@ -122,13 +135,23 @@ def _setting(point: Point) -> dict[str, Any]:
     }
 
 
-def _errors(records: Sequence[Record]) -> list[dict[str, Any]]:
-    names = ("corpus", "model", "setting", "seed", "metric", "reason")
-    return [
-        {"kind": record.kind, **{name: record.payload.get(name) for name in names}}
-        for record in records
-        if record.status == "error"
-    ]
+def _errors(records: Sequence[StoredRecord]) -> list[StudyError]:
+    fits = [_error(fit, None) for fit in of_kind(records, "fit") if fit.status == "error"]
+    values = [value for value in of_kind(records, "metric") if value.status == "error"]
+    return [*fits, *(_error(value, value.payload["metric"]) for value in values)]
+
+
+def _error(record: FitRecord | MetricRecord, metric: str | None) -> StudyError:
+    payload = record.payload
+    return {
+        "kind": record.kind,
+        "corpus": payload["corpus"],
+        "model": payload["model"],
+        "setting": payload["setting"],
+        "seed": payload["seed"],
+        "metric": metric,
+        "reason": payload.get("reason"),
+    }
 
 
 _Key = tuple[str, str, str]
@@ -137,19 +160,17 @@ _Values = dict[_Place, dict[int, float]]
 _Reasons = dict[_Place, str]
 
 
-def _collect(records: Sequence[Record]) -> tuple[_Values, _Reasons, dict[str, bool]]:
+def _collect(records: Sequence[StoredRecord]) -> tuple[_Values, _Reasons, dict[str, bool]]:
     values: _Values = {}
     reasons: _Reasons = {}
     models: dict[str, bool] = {}
-    for record in records:
-        if record.kind != "metric":
-            continue
+    for record in of_kind(records, "metric"):
         payload = record.payload
-        setting = payload["setting"]
+        setting, seed, value = payload["setting"], payload["seed"], payload.get("value")
         place = (payload["corpus"], payload["metric"], payload["model"], setting)
         models.setdefault(payload["model"], setting is not None)
-        if record.status == "ok" and payload.get("value") is not None:
-            values.setdefault(place, {})[int(payload["seed"])] = float(payload["value"])
+        if record.status == "ok" and value is not None and seed is not None:
+            values.setdefault(place, {})[seed] = value
         else:
             what = "error: " if record.status == "error" else ""
             reasons[place] = f"{what}{payload.get('reason') or 'no value'}"
@@ -157,9 +178,7 @@ def _collect(records: Sequence[Record]) -> tuple[_Values, _Reasons, dict[str, bo
     return values, reasons, dict(sorted(models.items(), key=lambda item: (not item[1], item[0])))
 
 
-def _model_rows(
-    design: Design, key: _Key, values: _Values, reasons: _Reasons
-) -> list[dict[str, Any]]:
+def _model_rows(design: Design, key: _Key, values: _Values, reasons: _Reasons) -> list[StudyRow]:
     rows = {point.name: _row(key, point, values, reasons) for point in design.points}
     for baseline in (point for point in design.points if point.baseline):
         others = [p for p in design.points if p.series == baseline.series and not p.baseline]
@@ -170,11 +189,11 @@ def _model_rows(
         ]
         corrected = holm([found.p for found in compared])
         for point, found, p_holm in zip(others, compared, corrected, strict=True):
-            rows[point.name] |= _difference(found, p_holm, len(others))
+            rows[point.name] = {**rows[point.name], **_difference(found, p_holm, len(others))}
     return list(rows.values())
 
 
-def _row(key: _Key, point: Point | None, values: _Values, reasons: _Reasons) -> dict[str, Any]:
+def _row(key: _Key, point: Point | None, values: _Values, reasons: _Reasons) -> StudyRow:
     corpus, metric, model = key
     place = (*key, None if point is None else point.name)
     found = values.get(place, {})
@@ -215,7 +234,7 @@ def _reason(found: Mapping[int, float], lo: float | None, lost: str | None) -> s
     return None
 
 
-def _difference(found: Paired, p_holm: float | None, n_compared: int) -> dict[str, Any]:
+def _difference(found: Paired, p_holm: float | None, n_compared: int) -> BaselineDifference:
     return {
         "difference": rounded(found.mean, _DIGITS),
         "difference_lo": rounded(found.lo, _DIGITS),

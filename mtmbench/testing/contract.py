@@ -13,7 +13,7 @@ import numpy as np
 
 from mtmbench.core.errors import InputError, MtmbenchError
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class ContractError(MtmbenchError, AssertionError):
@@ -26,7 +26,7 @@ def require(condition: bool, message: str) -> None:
         raise ContractError(message)
 
 
-def made(plugin: type[T] | T, base: type[T]) -> T:
+def made(plugin: type[_T] | _T, base: type[_T]) -> _T:
     """Returns an instance of ``base``: ``plugin`` itself, or made of it without arguments."""
     if not inspect.isclass(plugin):
         require(isinstance(plugin, base), f"{type(plugin).__name__} is not a {base.__name__}")
@@ -38,7 +38,7 @@ def made(plugin: type[T] | T, base: type[T]) -> T:
         raise ContractError(
             f"{plugin.__name__} cannot be made without arguments: {error}"
         ) from error
-    return cast(T, instance)
+    return cast(_T, instance)
 
 
 def check_identity(plugin: Any) -> str:
@@ -64,12 +64,12 @@ def expect_input_error(action: Callable[[], object], message: str) -> None:
     raise ContractError(message)
 
 
-def same_params(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+def same_params(first: Mapping[str, object], second: Mapping[str, object]) -> bool:
     """Whether two parameter dictionaries agree; values may be arrays."""
     return first.keys() == second.keys() and all(same_value(first[k], second[k]) for k in first)
 
 
-def same_value(first: Any, second: Any) -> bool:
+def same_value(first: object, second: object) -> bool:
     """Whether two parameter values agree; arrays are compared as wholes."""
     return first is second or bool(np.all(first == second))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Mapping
-from typing import Any
 
 from mtmbench.core.cards import JudgeCard, JudgingSpec
 from mtmbench.judges.asker import Asker
@@ -15,16 +14,16 @@ from mtmbench.judges.replies import DECISIONS, parse_verdict
 from mtmbench.matches.match import MatchOutcome, Pair, Player, judge_pair
 from mtmbench.matches.options import Projected, document_options
 from mtmbench.testing.contract import ContractError, check_identity, made, require
-from mtmbench.testing.planted import N_DOCUMENTS, planted_corpus, planted_result
+from mtmbench.testing.planted import PLANTED_DOCUMENTS, planted_corpus, planted_result
 
-_ROWS = list(range(0, N_DOCUMENTS, 10))
+_ROWS = list(range(0, PLANTED_DOCUMENTS, 10))
 _MIRRORED = {"A": "B", "B": "A"}
 _SHIFTS = (0, 4)
 """Two competitors: topics that are the themes, and topics of two half themes each."""
 
 
 def check_judge(
-    client: type[JudgeClient] | JudgeClient, *, decoding: Mapping[str, Any] | None = None
+    client: type[JudgeClient] | JudgeClient, *, decoding: Mapping[str, object] | None = None
 ) -> None:
     """Checks a judge: replies, what it sees, the order of options, repeatability.
 
@@ -51,7 +50,7 @@ def check_judge(
     asyncio.run(_check_and_close(judge, settings, name))
 
 
-async def _check_and_close(client: JudgeClient, decoding: dict[str, Any], name: str) -> None:
+async def _check_and_close(client: JudgeClient, decoding: Mapping[str, object], name: str) -> None:
     try:
         if not client.is_llm:
             await _check_matches(client, decoding, name)
@@ -60,7 +59,7 @@ async def _check_and_close(client: JudgeClient, decoding: dict[str, Any], name: 
         await client.close()
 
 
-async def _check_replies(client: JudgeClient, decoding: dict[str, Any], name: str) -> None:
+async def _check_replies(client: JudgeClient, decoding: Mapping[str, object], name: str) -> None:
     options = [_options(shift) for shift in _SHIFTS]
     client.prepare(planted_corpus(), [*options[0], *options[1]], _ROWS)
     verdicts = []
@@ -102,7 +101,7 @@ async def _verdict(
     client: JudgeClient,
     row: int,
     options: tuple[Option, Option],
-    decoding: dict[str, Any],
+    decoding: Mapping[str, object],
     name: str,
 ) -> str:
     corpus = planted_corpus()
@@ -119,7 +118,7 @@ async def _verdict(
     return "refused" if completion.refused else parse_verdict(completion.text)
 
 
-async def _check_matches(client: JudgeClient, decoding: dict[str, Any], name: str) -> None:
+async def _check_matches(client: JudgeClient, decoding: Mapping[str, object], name: str) -> None:
     one_by_one = await _match(client, decoding, name, concurrency=1)
     at_once = await _match(client, decoding, name, concurrency=6)
     require(
@@ -129,7 +128,7 @@ async def _check_matches(client: JudgeClient, decoding: dict[str, Any], name: st
 
 
 async def _match(
-    client: JudgeClient, decoding: dict[str, Any], name: str, *, concurrency: int
+    client: JudgeClient, decoding: Mapping[str, object], name: str, *, concurrency: int
 ) -> MatchOutcome:
     whole, halves = (
         Player(name, planted_result(shift=shift), _projected(shift))

@@ -15,7 +15,7 @@ from mtmbench.testing.contract import ContractError, check_identity, made, requi
 from mtmbench.testing.planted import planted_context, planted_result
 from mtmbench.testing.topic_judge import PLANTED_JUDGE
 
-METRIC_NEEDS = ("labels", "words", "embeddings", "siblings", "refit", "judge")
+_METRIC_NEEDS = ("labels", "words", "embeddings", "siblings", "refit", "judge")
 """What a metric may name in ``needs``."""
 
 _OTHER_ORDER = (2, 0, 3, 1)
@@ -41,8 +41,8 @@ def check_metric(metric: type[Metric] | Metric) -> None:
         isinstance(checked.higher_is_better, bool),
         f"{name}: higher_is_better must be True or False",
     )
-    unknown = sorted(set(checked.needs) - set(METRIC_NEEDS))
-    require(not unknown, f"{name}: needs names {unknown}; valid are {list(METRIC_NEEDS)}")
+    unknown = sorted(set(checked.needs) - set(_METRIC_NEEDS))
+    require(not unknown, f"{name}: needs names {unknown}; valid are {list(_METRIC_NEEDS)}")
     require(
         len(checked.item_views) > 0 and set(checked.item_views) <= {None, *get_args(ItemView)},
         f"{name}: item_views must be (None,) or of 'own' and 'projected', not "
@@ -69,7 +69,7 @@ def _check_cell(
     value = _compute(metric, view, params, where, metric.needs)
     again = _compute(metric, view, params, where, metric.needs)
     require(value == again, f"{where}: two computations give {value.value} and {again.value}")
-    everything = _compute(metric, view, params, where, METRIC_NEEDS)
+    everything = _compute(metric, view, params, where, _METRIC_NEEDS)
     require(
         everything.value == value.value,
         f"{where}: {value.value} turns to {everything.value} when the context offers more than "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 from sklearn.base import clone
@@ -110,7 +110,7 @@ def _check_result(result: object, model: TopicModel, views: Views, seed: int, na
     if not isinstance(result, TopicResult):
         raise ContractError(f"{name}: fit returns {type(result).__name__}, not a TopicResult")
     counts: Counts = getattr(views, model.item_view)
-    expected: dict[str, tuple[Any, Any]] = {
+    expected: dict[str, tuple[object, object]] = {
         "the result's model": (result.model, name),
         "the result's seed": (result.seed, seed),
         "the number of documents": (result.doc_topic.shape[0], len(views.corpus)),
@@ -176,7 +176,7 @@ def _check_refusals(model: TopicModel, views: Views, name: str) -> None:
 
 def _revision(views: Views) -> str:
     """Hashes the arrays themselves; ``Counts.revision`` remembers what it was."""
-    parts: list[Any] = [views.embeddings]
+    parts: list[object] = [views.embeddings]
     for counts in (views.words, views.features):
         if counts is not None:
             parts += [counts.matrix, counts.n_tokens]

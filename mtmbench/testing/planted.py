@@ -19,8 +19,8 @@ from mtmbench.models.base import TopicModel
 from mtmbench.testing.themes import THEMES
 from mtmbench.testing.topic_judge import consult_planted
 
-N_DOCUMENTS = 120
-N_TOPICS = len(THEMES)
+PLANTED_DOCUMENTS = 120
+_N_TOPICS = len(THEMES)
 _WORDS_PER_DOCUMENT = 40
 _OWN_THEME = 0.85
 _FEATURES_PER_THEME = 6
@@ -34,15 +34,15 @@ def planted_corpus() -> Corpus:
     themes = list(THEMES)
     words = [text.split() for text in THEMES.values()]
     texts = []
-    for row in range(N_DOCUMENTS):
+    for row in range(PLANTED_DOCUMENTS):
         own = rng.random(_WORDS_PER_DOCUMENT) < _OWN_THEME
-        chosen = np.where(own, row % N_TOPICS, rng.integers(N_TOPICS, size=_WORDS_PER_DOCUMENT))
+        chosen = np.where(own, row % _N_TOPICS, rng.integers(_N_TOPICS, size=_WORDS_PER_DOCUMENT))
         texts.append(" ".join(words[k][rng.integers(len(words[k]))] for k in chosen))
     return Corpus(
         name="planted",
-        doc_ids=tuple(f"doc-{row}" for row in range(N_DOCUMENTS)),
+        doc_ids=tuple(f"doc-{row}" for row in range(PLANTED_DOCUMENTS)),
         texts=tuple(texts),
-        labels=tuple(themes[row % N_TOPICS] for row in range(N_DOCUMENTS)),
+        labels=tuple(themes[row % _N_TOPICS] for row in range(PLANTED_DOCUMENTS)),
         source={"format": "planted"},
     )
 
@@ -51,9 +51,9 @@ def planted_views() -> Views:
     """The corpus with words, features (24 of them in 16 dimensions) and embeddings, made anew."""
     corpus = planted_corpus()
     rng = np.random.default_rng(1)
-    centres = np.eye(N_TOPICS, _WIDTH, dtype=np.float32)
-    embeddings = centres[np.arange(N_DOCUMENTS) % N_TOPICS] + rng.normal(
-        scale=0.15, size=(N_DOCUMENTS, _WIDTH)
+    centres = np.eye(_N_TOPICS, _WIDTH, dtype=np.float32)
+    embeddings = centres[np.arange(PLANTED_DOCUMENTS) % _N_TOPICS] + rng.normal(
+        scale=0.15, size=(PLANTED_DOCUMENTS, _WIDTH)
     )
     return Views(
         corpus,
@@ -64,7 +64,7 @@ def planted_views() -> Views:
 
 
 def planted_result(
-    seed: int = 0, order: Sequence[int] = range(N_TOPICS), shift: int = 0
+    seed: int = 0, order: Sequence[int] = range(_N_TOPICS), shift: int = 0
 ) -> TopicResult:
     """Topics that know the themes, listed in ``order``.
 
@@ -111,8 +111,8 @@ class _Planted(TopicModel):
 
     def __init__(
         self,
-        n_topics: int = N_TOPICS,
-        order: tuple[int, ...] = tuple(range(N_TOPICS)),
+        n_topics: int = _N_TOPICS,
+        order: tuple[int, ...] = tuple(range(_N_TOPICS)),
         shift: int = 0,
     ) -> None:
         self.n_topics = n_topics
@@ -123,7 +123,7 @@ class _Planted(TopicModel):
         """Takes the themes as topics."""
         words: Counts = views.require("words", self.name)
         themed = " ".join(THEMES.values()).split()
-        size = len(themed) // N_TOPICS
+        size = len(themed) // _N_TOPICS
         turned = themed[self.shift :] + themed[: self.shift]
         blur = 0.05 * (1 + seed)
         self.topic_item_ = np.array(
@@ -166,17 +166,17 @@ def _embed(texts: Sequence[str]) -> FloatArray:
 
 
 def _features(rng: np.random.Generator, centres: FloatArray) -> Counts:
-    n_features = N_TOPICS * _FEATURES_PER_THEME
-    theme = np.repeat(np.arange(N_TOPICS), _FEATURES_PER_THEME)
+    n_features = _N_TOPICS * _FEATURES_PER_THEME
+    theme = np.repeat(np.arange(_N_TOPICS), _FEATURES_PER_THEME)
     directions = _unit_rows(centres[theme] + rng.normal(scale=0.2, size=(n_features, _WIDTH)))
-    own = (np.arange(N_DOCUMENTS) % N_TOPICS)[:, None] == theme[None, :]
+    own = (np.arange(PLANTED_DOCUMENTS) % _N_TOPICS)[:, None] == theme[None, :]
     counts = np.minimum(rng.poisson(np.where(own, 4.0, 0.3)), _WORDS_PER_DOCUMENT)
     matrix = csr_matrix(counts.astype(np.int32))
     names = list(THEMES)
     return Counts(
         kind="features",
         matrix=matrix,
-        n_tokens=np.full(N_DOCUMENTS, _WORDS_PER_DOCUMENT, dtype=np.int64),
+        n_tokens=np.full(PLANTED_DOCUMENTS, _WORDS_PER_DOCUMENT, dtype=np.int64),
         item_ids=tuple(str(i) for i in range(n_features)),
         item_labels=tuple(f"{names[k]} {i}" for i, k in enumerate(theme)),
         source={"backbone": "planted", "hook_point": "planted", "sae_hash": "planted"},

@@ -12,11 +12,11 @@ from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
 from mtmbench.judges.base import Completion, JudgeClient, Question
 from mtmbench.judges.ledger import LEDGER
-from mtmbench.judges.panel import Job, Panel
+from mtmbench.judges.panel import Consultation, Panel
 from mtmbench.judges.registry import JUDGES
 from mtmbench.testing.themes import THEMES
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 PLANTED_JUDGE = "planted-themes"
 """The judge's name, for parameters and cards."""
@@ -55,7 +55,7 @@ class PlantedJudge(JudgeClient):
         return Completion(replies[question.context["task"]], usage, "planted themes, version 1")
 
 
-def consult_planted(card: str, job: Job[T]) -> T:
+def consult_planted(card: str, job: Consultation[_T]) -> _T:
     """Asks the planted judge, whatever card is named; no answer is kept."""
     with tempfile.TemporaryDirectory() as folder, Panel(Path(folder) / LEDGER) as panel:
         return panel.consult(card, job, JudgeCard(client=PLANTED_JUDGE))

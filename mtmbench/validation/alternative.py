@@ -22,11 +22,11 @@ from mtmbench.stats.correlation import Estimate, bootstrap, group_rows
 
 Level = Literal["document", "topic"]
 
-EPSILON = 0.1
-"""The cost-benefit penalty for crowd workers: what a person costs over a judge."""
-FALSE_DISCOVERIES = 0.05
-CONSTRUCTIONS = 10
-RESAMPLES = 200
+PENALTY = 0.1
+"""ε, the cost-benefit penalty for crowd workers: what a person costs over a judge."""
+_FALSE_DISCOVERIES = 0.05
+_CONSTRUCTIONS = 10
+TEST_RESAMPLES = 200
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def alternative_test(
     groups: Sequence[str],
     *,
     seed: int = 0,
-    constructions: int = CONSTRUCTIONS,
+    constructions: int = _CONSTRUCTIONS,
     resamples: int | None = None,
 ) -> AlternativeTest:
     """Runs the test on duels over topics; the interval is over topics, within their groups.
@@ -103,7 +103,7 @@ def alternative_test(
         groups: each topic's group; a pseudo-annotator has a respondent of every topic of a group.
         seed: seed of the constructions and the resamples.
         constructions: how often pseudo-annotators are put together.
-        resamples: bootstrap resamples; None takes :data:`RESAMPLES`.
+        resamples: bootstrap resamples; None takes :data:`TEST_RESAMPLES`.
     """
     stacked, members = _Stacked(duels), group_rows(groups)
 
@@ -114,7 +114,11 @@ def alternative_test(
             return stacked.test([rows[group] for group in members], generator, constructions)[which]
 
         return bootstrap(
-            statistic, len(duels), groups=groups, seed=seed + 1, resamples=resamples or RESAMPLES
+            statistic,
+            len(duels),
+            groups=groups,
+            seed=seed + 1,
+            resamples=resamples or TEST_RESAMPLES,
         ).within(0, 1)
 
     return AlternativeTest(estimate(0), estimate(1))
@@ -152,7 +156,7 @@ class _Stacked:
         return float(np.concatenate(advantages, axis=1).mean()), float(won.mean())
 
 
-def benjamini_yekutieli(p_values: Float64Array, q: float = FALSE_DISCOVERIES) -> BoolArray:
+def benjamini_yekutieli(p_values: Float64Array, q: float = _FALSE_DISCOVERIES) -> BoolArray:
     """Returns which of the p-values of each row are rejected at false-discovery rate ``q``."""
     m = p_values.shape[1]
     ranks = np.arange(1, m + 1)
@@ -171,8 +175,8 @@ def _less_than_epsilon(differences: Float64Array) -> Float64Array:
     n = differences.shape[-1]
     mean, spread = differences.mean(axis=-1), differences.std(axis=-1, ddof=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = (mean - EPSILON) / (spread / np.sqrt(n))
+        statistic = (mean - PENALTY) / (spread / np.sqrt(n))
     # Without spread the t-test has no value; the sign of the mean decides.
     flat = spread == 0
-    p_values: Float64Array = np.where(flat, (mean > EPSILON) * 1.0, t.cdf(statistic, n - 1))
+    p_values: Float64Array = np.where(flat, (mean > PENALTY) * 1.0, t.cdf(statistic, n - 1))
     return p_values

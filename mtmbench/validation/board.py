@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from mtmbench.boards.markdown import MarkdownPage
 from mtmbench.boards.numbers import estimate, fixed
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json_object
-from mtmbench.core.serialise import plain
 from mtmbench.core.tables import ShownTable, csv_text, rounded_row, write_files
 from mtmbench.validation.published import SUFFIX
+from mtmbench.validation.rows import FigureRow, JudgesBoard, ValidatedJudge
 from mtmbench.validation.scores import PEOPLE, Figure
 
-REFERENCES = (PEOPLE, "npmi", "c_v")
+_REFERENCES = (PEOPLE, "npmi", "c_v")
 """Names that are no judges; a card must not be called so."""
-WARN_UNANSWERED = 0.05
+_WARN_UNANSWERED = 0.05
 
 _SCHEMA = 1
 _DIGITS = 4
@@ -59,7 +58,7 @@ _NOTES = (
 def write_judges_board(
     out: Path,
     rows: Sequence[Figure],
-    judges: Sequence[Mapping[str, Any]],
+    judges: Sequence[ValidatedJudge],
     references: Sequence[Figure],
 ) -> tuple[tuple[Path, ...], list[Figure]]:
     """Writes the board; the rows of judges that ``rows`` has nothing of are kept.
@@ -77,38 +76,35 @@ def write_judges_board(
         InputError: a judge is named as a reference is, or the folder holds another kind of board.
     """
     for judge in judges:
-        if judge["judge"] in REFERENCES or str(judge["judge"]).endswith(SUFFIX):
+        if judge["judge"] in _REFERENCES or judge["judge"].endswith(SUFFIX):
             raise InputError(f"a judge called {judge['judge']!r} cannot stand on the judges' board")
     path = out / "board.json"
     old_rows, old_judges = read_judges_board(path) if path.is_file() else ([], [])
-    new = {str(judge["judge"]) for judge in judges}
-    known = {str(judge["judge"]) for judge in old_judges} - new
+    known = {judge["judge"] for judge in old_judges} - {judge["judge"] for judge in judges}
     kept = [row for row in old_rows if row.judge in known]
     every = sorted([*kept, *rows, *references], key=_order)
     all_judges = sorted(
         [*(judge for judge in old_judges if judge["judge"] in known), *judges],
-        key=lambda judge: str(judge["judge"]),
+        key=lambda judge: judge["judge"],
     )
-    rounded = [Figure(**rounded_row(asdict(row), _DIGITS)) for row in every]
+    rounded = [Figure(**rounded_row(_figure_row(row), _DIGITS)) for row in every]
     return tuple(write_files(out, judges_board_files(rounded, all_judges))), rounded
 
 
-def judges_board_files(
-    rows: Sequence[Figure], judges: Sequence[Mapping[str, Any]]
-) -> dict[str, str]:
+def judges_board_files(rows: Sequence[Figure], judges: Sequence[ValidatedJudge]) -> dict[str, str]:
     """Returns the contents of the board's files by name; they follow from ``board.json`` alone."""
-    board = {"schema": _SCHEMA, "rows": [asdict(row) for row in rows], "judges": plain(judges)}
+    board: JudgesBoard = {
+        "schema": _SCHEMA, "rows": [_figure_row(row) for row in rows], "judges": judges,
+    }  # fmt: skip
     text = json.dumps(board, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return {
         "board.json": text + "\n",
-        "board.csv": csv_text(
-            [field.name for field in fields(Figure)], (asdict(row) for row in rows)
-        ),
+        "board.csv": csv_text([field.name for field in fields(Figure)], board["rows"]),
         "board.md": _markdown(rows, judges),
     }
 
 
-def read_judges_board(path: Path) -> tuple[list[Figure], list[dict[str, Any]]]:
+def read_judges_board(path: Path) -> tuple[list[Figure], list[ValidatedJudge]]:
     """Returns the rows of a ``board.json``, and what it knows of the judges.
 
     Raises:
@@ -123,12 +119,20 @@ def read_judges_board(path: Path) -> tuple[list[Figure], list[dict[str, Any]]]:
         raise InputError(f"{path} is no judges' board of schema {_SCHEMA}: {error}") from error
 
 
-def _markdown(rows: Sequence[Figure], judges: Sequence[Mapping[str, Any]]) -> str:
+def _figure_row(figure: Figure) -> FigureRow:
+    return {
+        "judge": figure.judge, "dataset": figure.dataset, "task": figure.task,
+        "statistic": figure.statistic, "value": figure.value, "lo": figure.lo, "hi": figure.hi,
+        "n": figure.n,
+    }  # fmt: skip
+
+
+def _markdown(rows: Sequence[Figure], judges: Sequence[ValidatedJudge]) -> str:
     """Returns the board as Markdown, a table for each data set and task."""
-    llms = {str(judge["judge"]) for judge in judges if judge["is_llm"]}
+    llms = {judge["judge"] for judge in judges if judge["is_llm"]}
     page = MarkdownPage("Judges against people")
     page.bullets(_NOTES)
-    proxies = sorted({str(judge["judge"]) for judge in judges} - llms)
+    proxies = sorted({judge["judge"] for judge in judges} - llms)
     if proxies:
         page.text(f"Proxies, no language models: {', '.join(proxies)}.")
     for warning in _warnings(rows):
@@ -164,14 +168,14 @@ def _warnings(rows: Sequence[Figure]) -> list[str]:
         f"{row.judge}: {row.value:.1%} of {row.n} replies on the {row.task} of {row.dataset} were "
         "no answer and are left out"
         for row in rows
-        if row.statistic == _UNANSWERED and row.value is not None and row.value > WARN_UNANSWERED
+        if row.statistic == _UNANSWERED and row.value is not None and row.value > _WARN_UNANSWERED
     ]
 
 
-def _order(row: Figure) -> tuple[Any, ...]:
+def _order(row: Figure) -> tuple[str, str, bool, str, tuple[int, str]]:
     # Judges first, each followed by what is published of it; then what is no judge.
     return (
-        row.dataset, row.task, row.judge in REFERENCES, row.judge.lower(),
+        row.dataset, row.task, row.judge in _REFERENCES, row.judge.lower(),
         _statistic_order(row.statistic),
     )  # fmt: skip
 

@@ -13,9 +13,9 @@ from mtmbench.core.files import read_json_lines
 from mtmbench.core.serialise import seed_from
 from mtmbench.validation.folder import human_folder
 
-FOLDER = "human_hoyle2021"
-FILE = "topics_with_human_scores.jsonl.gz"
-N_WORDS = 10
+_FOLDER = "human_hoyle2021"
+_FILE = "topics_with_human_scores.jsonl.gz"
+RATED_WORDS = 10
 """Topic words that a judge is shown for a rating."""
 RATING_LEVELS = 3
 N_SHOWN = 5
@@ -79,7 +79,7 @@ def read_hoyle(data_dir: Path | None) -> list[HoyleTopic]:
     Raises:
         InputError: the data are not there, or are not what they should be.
     """
-    path = human_folder(FOLDER, data_dir) / FILE
+    path = human_folder(_FOLDER, data_dir) / _FILE
     try:
         return [
             HoyleTopic(
@@ -116,7 +116,7 @@ def intrusion_tasks(topics: Sequence[HoyleTopic], draws: int, seed: int = 0) -> 
                 word
                 for other in topics
                 if (other.dataset, other.model) == (topic.dataset, topic.model)
-                for word in other.words[:N_WORDS]
+                for word in other.words[:RATED_WORDS]
             }
             - set(topic.words)
         )
@@ -124,7 +124,7 @@ def intrusion_tasks(topics: Sequence[HoyleTopic], draws: int, seed: int = 0) -> 
             raise InputError(f"no topic beside {topic.id} has a word that could be an intruder")
         for draw in range(draws):
             generator = np.random.default_rng(seed_from("intrusion", seed, topic.id, draw))
-            own = generator.choice(len(topic.words[:N_WORDS]), N_SHOWN, replace=False)
+            own = generator.choice(len(topic.words[:RATED_WORDS]), N_SHOWN, replace=False)
             words = [topic.words[i] for i in own]
             place = int(generator.integers(N_SHOWN + 1))
             words.insert(place, strangers[int(generator.integers(len(strangers)))])

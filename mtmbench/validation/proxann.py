@@ -20,13 +20,16 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json_lines, read_json_object
 from mtmbench.validation.folder import human_folder
 
-FOLDER = "human_proxann2025"
+PROXANN_FOLDER = "human_proxann2025"
 DATASET = "proxann-bills"
-N_WORDS = 15
+_N_WORDS = 15
 """Topic words that people saw."""
 FIT_LEVELS = 5
 FITS_FROM = 4
 """A mean answer that rounds to this or more says that the document fits."""
+
+_Read = Mapping[str, Any]
+"""An object of the authors' files: a response, or what was configured of a topic."""
 
 _ANNOTATIONS = "bills_annotations_deidentified.jsonl.gz"
 _CONFIGURATIONS = ("config_bills_part1.json.gz", "config_bills_part2.json.gz")
@@ -68,13 +71,13 @@ def read_proxann(data_dir: Path | None) -> list[ProxannTopic]:
     Raises:
         InputError: the data are not there, or are not what they should be.
     """
-    folder = human_folder(FOLDER, data_dir)
-    configured: dict[str, Mapping[str, Any]] = {}
+    folder = human_folder(PROXANN_FOLDER, data_dir)
+    configured: dict[str, _Read] = {}
     for name in _CONFIGURATIONS:
         for model, topics in read_json_object(folder / name).items():
             configured |= {f"{model}/{number}": topic for number, topic in topics.items()}
     responses = list(read_json_lines(folder / _ANNOTATIONS))
-    kept: dict[str, list[Mapping[str, Any]]] = {}
+    kept: dict[str, list[_Read]] = {}
     try:
         for response in attentive(responses, configured):
             kept.setdefault(response["id"], []).append(response)
@@ -88,9 +91,7 @@ def read_proxann(data_dir: Path | None) -> list[ProxannTopic]:
     return sorted(topics, key=lambda topic: topic.id)
 
 
-def attentive(
-    responses: Sequence[Mapping[str, Any]], configured: Mapping[str, Mapping[str, Any]]
-) -> Iterator[Mapping[str, Any]]:
+def attentive(responses: Sequence[_Read], configured: Mapping[str, _Read]) -> Iterator[_Read]:
     """Yields the responses that ProxAnn keeps: at most one of the lighter checks failed.
 
     The sponges among the best six, the wrong answer to the fit check and a category that is copied
@@ -111,7 +112,7 @@ def attentive(
             yield response
 
 
-def failed_checks(response: Mapping[str, Any], words: str, quick: float) -> int:
+def failed_checks(response: _Read, words: str, quick: float) -> int:
     """Returns the weight of the attention checks that a response failed; see :func:`attentive`."""
     practice = [int(response[f"practice_rank_{i}"]) for i in range(4)]
     heavy = (
@@ -132,7 +133,7 @@ def stored_coherence(data_dir: Path | None) -> dict[str, dict[str, float]]:
     """Returns the coherence of the topics as ProxAnn stored it: "npmi" and "c_v", by topic id."""
     import pandas
 
-    path = human_folder(FOLDER, data_dir) / _COHERENCE
+    path = human_folder(PROXANN_FOLDER, data_dir) / _COHERENCE
     try:
         frame = pandas.read_csv(path, index_col="id")
         return {
@@ -143,9 +144,7 @@ def stored_coherence(data_dir: Path | None) -> dict[str, dict[str, float]]:
         raise InputError(f"cannot read {path}: {error}") from error
 
 
-def _topic(
-    key: str, topic: Mapping[str, Any], responses: Sequence[Mapping[str, Any]]
-) -> ProxannTopic:
+def _topic(key: str, topic: _Read, responses: Sequence[_Read]) -> ProxannTopic:
     found = _MODEL.search(key)
     if found is None:
         raise ValueError(f"{key} names no topic model")
@@ -155,7 +154,7 @@ def _topic(
     return ProxannTopic(
         id=f"bills-labeled/{found[1]}/{found[2]}",
         model=found[1],
-        words=tuple(topic["topic_words"][:N_WORDS]),
+        words=tuple(topic["topic_words"][:_N_WORDS]),
         exemplars=tuple(document["text"] for document in topic["exemplar_docs"]),
         documents=tuple(document["text"] for document in documents),
         assigned=np.array([bool(document["assigned_to_k"]) for document in documents]),

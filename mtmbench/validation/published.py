@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from mtmbench.validation import proxann
 from mtmbench.validation.scores import Figure
 
-N_TOPICS = 24
+_N_TOPICS = 24
 SUFFIX = ", published"
 """Marks the figures on the board that were not computed here."""
 
@@ -52,5 +52,5 @@ def published_rows() -> Iterator[Figure]:
 
 def _row(judge: str, task: str, statistic: str, value: float) -> Figure:
     return Figure(
-        judge + SUFFIX, proxann.DATASET, task, statistic, value, None, None, N_TOPICS
+        judge + SUFFIX, proxann.DATASET, task, statistic, value, None, None, _N_TOPICS
     )  # fmt: skip

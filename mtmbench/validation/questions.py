@@ -58,7 +58,7 @@ def rating_questions(topics: Sequence[HoyleTopic]) -> list[Asked]:
     template = load_template("validate_rating", {"fence", "words"}, {})
     asked = []
     for topic in topics:
-        words = topic.words[: hoyle.N_WORDS]
+        words = topic.words[: hoyle.RATED_WORDS]
         context = {"corpus": f"hoyle-{topic.dataset}", "topic": topic.id}
         messages = template.messages({"words": ", ".join(words)})
         question = Question("rating", context, (_option(words),), messages)

@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -37,6 +36,7 @@ from mtmbench.validation.questions import (
     rank_questions,
     rating_questions,
 )
+from mtmbench.validation.rows import PromptHashes, StoredJudge, ValidatedJudge
 from mtmbench.validation.scores import (
     Figure,
     hoyle_coherence_rows,
@@ -48,7 +48,7 @@ from mtmbench.validation.scores import (
 )
 from mtmbench.validation.stored import FIT_BOUNDS, write_stored_answers
 
-DRAWS = 4
+_DRAWS = 4
 """Intrusion tasks a topic."""
 
 
@@ -104,7 +104,7 @@ def validate(
         stored: also score the language models whose answers ProxAnn published.
         concurrency: questions under way at one time, at most.
         budget: what this judge's answers in ``out`` may cost altogether; None for no limit.
-        progress: told how many questions are answered.
+        progress: told how many of how many questions are answered.
 
     Raises:
         InputError: the data are not there, or the board in ``out`` is none.
@@ -118,7 +118,12 @@ def validate(
     with Panel(answers, budget=budget, concurrency=concurrency) as panel:
         interview = _Interview(panel.seat(name, card), progress)
         rows, revisions = panel.run(_validate(name, data, interview))
-        judges = [{"judge": name, "is_llm": is_llm, **_identity(interview.asker), **revisions}]
+        judges: list[ValidatedJudge] = [
+            {
+                "judge": name, "is_llm": is_llm, **interview.asker.identity,
+                **_prompts(interview.asker), "revisions": revisions,
+            }
+        ]  # fmt: skip
     if stored:
         more_rows, more_judges = _validate_stored(data, data_dir)
         rows += more_rows
@@ -165,7 +170,7 @@ class _Interview:
 
 async def _validate(
     name: str, data: _HumanData, interview: _Interview
-) -> tuple[list[Figure], dict[str, Any]]:
+) -> tuple[list[Figure], list[str]]:
     answers, rows = await _proxann_answers(name, data.proxann, [interview])
     rows += proxann_rows(name, data.proxann, answers)
     ratings = await interview.replies(rating_questions(data.hoyle))
@@ -175,7 +180,7 @@ async def _validate(
         for topic, level in zip(data.hoyle, levels, strict=True)
         if level is not None
     }
-    tasks = intrusion_tasks(data.hoyle, DRAWS)
+    tasks = intrusion_tasks(data.hoyle, _DRAWS)
     texts = await interview.replies(intrusion_questions(tasks))
     places = [None if text is None else parse_hoyle_intruder(text, N_SHOWN + 1) for text in texts]
     found: dict[str, list[bool]] = {}
@@ -186,14 +191,14 @@ async def _validate(
     rows += hoyle_rows(name, data.hoyle, {"rating": rated, "intrusion": shares})
     for task_name, got in (("rating", levels), ("intrusion", places)):
         rows.append(unanswered_row(name, "hoyle", task_name, got.count(None), len(got)))
-    return rows, {"revisions": sorted(interview.revisions)}
+    return rows, sorted(interview.revisions)
 
 
 def _validate_stored(
     data: _HumanData, data_dir: Path | None
-) -> tuple[list[Figure], list[dict[str, Any]]]:
+) -> tuple[list[Figure], list[StoredJudge]]:
     rows: list[Figure] = []
-    judges: list[dict[str, Any]] = []
+    judges: list[StoredJudge] = []
     with tempfile.TemporaryDirectory() as folder, Panel() as panel:
         path = Path(folder) / "answers.jsonl"
         for judge, runs in write_stored_answers(data_dir, path).items():
@@ -220,13 +225,14 @@ async def _proxann_answers(
     """
     fits, ranks = fit_questions(topics), rank_questions(topics)
     answers: dict[str, dict[str, Float64Array]] = {"fit": {}, "rank": {}}
-    read: dict[str, list[list[Any]]] = {"fit": [], "rank": []}
+    levels: list[list[float | None]] = []
+    rankings: list[list[tuple[int, ...] | None]] = []
     for interview in interviews:
         texts = await interview.replies(fits)
         low, high = interview.fit_bounds
-        read["fit"].append([_level(text, "FIT", high, low) for text in texts])
+        levels.append([_level(text, "FIT", high, low) for text in texts])
         texts = await interview.replies(ranks)
-        read["rank"].append(
+        rankings.append(
             [
                 None if text is None else parse_ranking(text, len(topic.documents))
                 for topic, text in zip(topics, texts, strict=True)
@@ -235,18 +241,18 @@ async def _proxann_answers(
     place = 0
     for row, topic in enumerate(topics):
         n = len(topic.documents)
-        levels = [run[place : place + n] for run in read["fit"]]
-        if not any(level is None for run in levels for level in run):
-            answers["fit"][topic.id] = np.array(levels, dtype=np.float64).mean(axis=0)
-        rankings = [run[row] for run in read["rank"]]
-        if not any(ranking is None for ranking in rankings):
-            answers["rank"][topic.id] = np.array(rankings, dtype=np.float64).mean(axis=0)
+        found = [run[place : place + n] for run in levels]
+        if not any(level is None for run in found for level in run):
+            answers["fit"][topic.id] = np.array(found, dtype=np.float64).mean(axis=0)
+        ranked = [run[row] for run in rankings]
+        if not any(ranking is None for ranking in ranked):
+            answers["rank"][topic.id] = np.array(ranked, dtype=np.float64).mean(axis=0)
         place += n
     rows = [
         unanswered_row(
             name, proxann.DATASET, task, sum(run.count(None) for run in runs), sum(map(len, runs))
         )
-        for task, runs in read.items()
+        for task, runs in (("fit", levels), ("rank", rankings))
     ]
     return answers, rows
 
@@ -255,13 +261,13 @@ def _level(text: str | None, name: str, highest: float, lowest: float = 1) -> fl
     return None if text is None else parse_level(text, name, highest, lowest)
 
 
-def _identity(asker: Asker) -> dict[str, Any]:
-    identity = dict(asker.identity)
-    if asker.client.is_llm:
-        paths = prompt_names()
-        identity["prompts"] = {
-            name: content_hash(paths[name].read_text(encoding="utf-8"))
-            for name in sorted(paths)
+def _prompts(asker: Asker) -> PromptHashes:
+    if not asker.client.is_llm:
+        return {}
+    return {
+        "prompts": {
+            name: content_hash(path.read_text(encoding="utf-8"))
+            for name, path in sorted(prompt_names().items())
             if name.startswith("validate_")
         }
-    return identity
+    }

@@ -14,7 +14,7 @@ from mtmbench.core.serialise import canonical_json, write_atomically
 from mtmbench.validation import proxann
 from mtmbench.validation.folder import human_folder
 
-FILE = "llm_judge_outputs.jsonl.gz"
+OUTPUTS_FILE = "llm_judge_outputs.jsonl.gz"
 FIT_BOUNDS = (0.0, 5.001)
 """Levels are sums weighted by probabilities that need not sum to one, nor are they exact: up to
 5.0000002. They are not rounded, since a level that equals people's 5 would tie with it."""
@@ -33,7 +33,7 @@ def write_stored_answers(data_dir: Path | None, path: Path) -> dict[str, list[st
     Raises:
         InputError: the outputs are not there, or are not what they should be.
     """
-    source = human_folder(proxann.FOLDER, data_dir) / FILE
+    source = human_folder(proxann.PROXANN_FOLDER, data_dir) / OUTPUTS_FILE
     runs: dict[str, list[str]] = {}
     lines: list[str] = []
     try:
@@ -57,7 +57,7 @@ def write_stored_answers(data_dir: Path | None, path: Path) -> dict[str, list[st
     return {judge: sorted(found) for judge, found in sorted(runs.items())}
 
 
-def _answers(topic: Mapping[str, Any]) -> list[tuple[dict[str, Any], str]]:
+def _answers(topic: Mapping[str, Any]) -> list[tuple[dict[str, object], str]]:
     if "fit_data" in topic:
         return [
             ({"kind": "fit", "topic": topic["id"], "document": place}, f"FIT: {level:.10f}")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from mtmbench.core.cards import JudgeCard, JudgingSpec
+from mtmbench.core.cards import JudgeCard, JudgingSpec, Suite
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import content_hash, seed_from
 from mtmbench.engine.exhibits import NothingToShowError
@@ -29,7 +28,7 @@ CHECK_TEXT = "This is a check that you are reading: please choose this set"
 
 
 @dataclass(frozen=True)
-class Item:
+class BallotQuestion:
     """One question as a person sees it.
 
     Attributes:
@@ -73,10 +72,10 @@ class Ballot:
         """The number of questions, without attention checks."""
         return len(self._questions)
 
-    def items(self, voter: str) -> list[Item]:
+    def items(self, voter: str) -> list[BallotQuestion]:
         """Returns a voter's questions in the voter's order, always the same; checks among them."""
         generator = np.random.default_rng(seed_from("ballot", self._seed, voter))
-        items: list[Item] = []
+        items: list[BallotQuestion] = []
         for place, row in enumerate(generator.permutation(len(self._questions))):
             question = self._questions[row]
             if place % (CHECK_EVERY - 1) == (CHECK_EVERY - 1) // 2:
@@ -84,7 +83,7 @@ class Ballot:
             items.append(self._item(voter, question, bool(generator.integers(2))))
         return items
 
-    def _item(self, voter: str, question: Question, swapped: bool) -> Item:
+    def _item(self, voter: str, question: Question, swapped: bool) -> BallotQuestion:
         options = question.options[::-1] if swapped else question.options
         key = vote_key(question)
         vote = {
@@ -92,9 +91,9 @@ class Ballot:
             "doc_id": str(question.context["doc_id"]), "first": option_key(options[0]),
         }  # fmt: skip
         first, second = (tuple(topic.description for topic in o.topics) for o in options)
-        return Item(self._opaque(voter, key), self._cut(question), (first, second), vote)
+        return BallotQuestion(self._opaque(voter, key), self._cut(question), (first, second), vote)
 
-    def _check(self, voter: str, question: Question, place: int, swapped: bool) -> Item:
+    def _check(self, voter: str, question: Question, place: int, swapped: bool) -> BallotQuestion:
         real = tuple(topic.description for topic in question.options[0].topics)
         wanted = (CHECK_TEXT,)
         key = content_hash("check", self._seed, voter, place)
@@ -104,7 +103,7 @@ class Ballot:
             "check": "B" if swapped else "A",
         }  # fmt: skip
         sets = (real, wanted) if swapped else (wanted, real)
-        return Item(self._opaque(voter, key), self._cut(question), sets, vote)
+        return BallotQuestion(self._opaque(voter, key), self._cut(question), sets, vote)
 
     def _opaque(self, voter: str, key: str) -> str:
         return content_hash("shown", self._seed, voter, key)
@@ -114,7 +113,7 @@ class Ballot:
 
 
 def suite_ballot(
-    suite: Any,
+    suite: Suite,
     folder: Path,
     judge: str,
     card: JudgeCard,

@@ -15,17 +15,17 @@ import hmac
 import json
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
-from typing import Any
+from typing import NotRequired, TypedDict
 from urllib.parse import parse_qs, urlsplit
 
 from mtmbench.core.errors import InputError
 from mtmbench.judges.clients.human_votes import Vote, VoteFile, votes_csv
 from mtmbench.judges.replies import DECISIONS
-from mtmbench.voting.ballot import Ballot, Item
+from mtmbench.voting.ballot import Ballot, BallotQuestion
 
 _MOST_BYTES = 10_000
 _TIMEOUT_SECONDS = 30
@@ -35,6 +35,24 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+
+
+class ShownQuestion(TypedDict):
+    """A question as the page gets it."""
+
+    key: str
+    document: str
+    a: tuple[str, ...]
+    b: tuple[str, ...]
+
+
+class VoterState(TypedDict):
+    """How far a voter is, and what comes next; no question where nothing is left."""
+
+    title: str
+    total: int
+    done: int
+    question: NotRequired[ShownQuestion]
 
 
 class VotingServer(ThreadingHTTPServer):
@@ -64,7 +82,7 @@ class VotingServer(ThreadingHTTPServer):
         self.title = title
         self._votes = votes
         self._lock = threading.Lock()
-        self._items: dict[str, dict[str, Item]] = {}
+        self._items: dict[str, dict[str, BallotQuestion]] = {}
         try:
             super().__init__((host, port), _Handler)
         except OSError as error:
@@ -76,8 +94,8 @@ class VotingServer(ThreadingHTTPServer):
         host, port = self.server_address[:2]
         return f"http://{host!s}:{port}/{self.token}/"
 
-    def question(self, voter: str) -> dict[str, Any]:
-        """Returns a voter's next question and how far the voter is, as JSON values.
+    def question(self, voter: str) -> VoterState:
+        """Returns a voter's next question and how far the voter is.
 
         Raises:
             InputError: the name is none.
@@ -85,7 +103,7 @@ class VotingServer(ThreadingHTTPServer):
         with self._lock:
             return self._next(voter)
 
-    def vote(self, voter: str, question: str, verdict: str) -> dict[str, Any]:
+    def vote(self, voter: str, question: str, verdict: str) -> VoterState:
         """Keeps a vote and returns the next question; a repeated vote replaces the first.
 
         Raises:
@@ -101,7 +119,7 @@ class VotingServer(ThreadingHTTPServer):
                     return self._next(voter)
             raise InputError(f"a verdict is one of {', '.join(DECISIONS)}, not {verdict!r:.40}")
 
-    def undo(self, voter: str) -> dict[str, Any]:
+    def undo(self, voter: str) -> VoterState:
         """Takes a voter's last vote back and returns its question, or the next if there is none.
 
         Raises:
@@ -120,19 +138,19 @@ class VotingServer(ThreadingHTTPServer):
         with self._lock:
             return votes_csv(self._votes.votes.values())
 
-    def _of(self, voter: str) -> dict[str, Item]:
+    def _of(self, voter: str) -> dict[str, BallotQuestion]:
         if voter not in self._items:
             # Made once without a vote, so that a name that is none is refused.
             Vote(voter, "", "", "", "", "tie")
             self._items[voter] = {item.key: item for item in self.ballot.items(voter)}
         return self._items[voter]
 
-    def _next(self, voter: str) -> dict[str, Any]:
+    def _next(self, voter: str) -> VoterState:
         items = self._of(voter)
         left = [
             item for item in items.values() if (voter, item.vote["key"]) not in self._votes.votes
         ]
-        state: dict[str, Any] = {
+        state: VoterState = {
             "title": self.title, "total": len(items), "done": len(items) - len(left),
         }  # fmt: skip
         if left:
@@ -178,7 +196,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._refuse(HTTPStatus.NOT_FOUND, "there is nothing here")
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         """Logs nothing: requests name voters and carry the token."""
 
     def _within(self) -> tuple[str | None, Mapping[str, list[str]]]:
@@ -201,7 +219,7 @@ class _Handler(BaseHTTPRequestHandler):
             page.replace("{{nonce}}", nonce).encode("utf-8"), {"Content-Security-Policy": policy},
         )  # fmt: skip
 
-    def _json(self, make: Any) -> None:
+    def _json(self, make: Callable[[], VoterState]) -> None:
         try:
             content = json.dumps(make()).encode("utf-8")
         except InputError as error:

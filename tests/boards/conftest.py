@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mtmbench.core.cards import Suite
+from mtmbench.core.records import Record
 from mtmbench.core.serialise import content_hash
-from mtmbench.core.types import Record
 
 MODELS = ("lda", "etm", "bertopic", "mlda", "metm", "mbertopic")
 FEATURE_MODELS = ("mlda", "metm", "mbertopic")

@@ -15,7 +15,7 @@ from mtmbench.boards.render_html import render_html
 from mtmbench.boards.render_md import render_md
 from mtmbench.boards.tables import build_board
 from mtmbench.core.cards import Suite
-from mtmbench.core.types import Record
+from mtmbench.core.records import Record
 
 Make = Callable[..., tuple[Suite, list[Record]]]
 

@@ -19,7 +19,7 @@ from mtmbench.boards.render_md import render_md
 from mtmbench.boards.tables import build_board
 from mtmbench.boards.view import BoardView
 from mtmbench.core.cards import Suite
-from mtmbench.core.types import Record
+from mtmbench.core.records import Record
 
 Make = Callable[..., tuple[Suite, list[Record]]]
 EVIL = "<script>alert('x')</script>|\"`&\n# <img src=x onerror=y>"

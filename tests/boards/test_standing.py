@@ -16,9 +16,9 @@ import pytest
 from mtmbench.boards.write import write_board
 from mtmbench.core.card_files import load_suite
 from mtmbench.core.cards import Suite, read_card
+from mtmbench.core.records import Record
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.store import read_records
-from mtmbench.core.types import Record
 from mtmbench.engine.plan import Plan, make_plan
 from mtmbench.steering.suite import table_notes
 from mtmbench.steering.table import steering_files

@@ -15,7 +15,7 @@ from scipy import stats
 from mtmbench.boards.tables import build_board
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
-from mtmbench.core.types import Record
+from mtmbench.core.records import Record
 from mtmbench.stats.elo import SEQUENTIAL_K
 
 Make = Callable[..., tuple[Suite, list[Record]]]

@@ -14,7 +14,7 @@ from mtmbench.boards.tables import build_board
 from mtmbench.boards.write import board_files, write_board
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
-from mtmbench.core.types import Record
+from mtmbench.core.records import Record
 
 Make = Callable[..., tuple[Suite, list[Record]]]
 FILES = ("board.json", "board.csv", "board.md", "index.html")

@@ -14,8 +14,8 @@ import pytest
 from support.odd_text import ODD_TEXT
 
 from mtmbench.core.errors import InputError, StoreInUseError
+from mtmbench.core.records import Record
 from mtmbench.core.store import RunInfo, RunStore, read_records
-from mtmbench.core.types import Record
 
 
 def record(key: str, status: str = "ok", value: float = 1.0) -> Record:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from support.tables import shown_tables
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import canonical_json, content_hash, plain, seed_from, write_atomically
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Corpus, Counts, EncoderParams, ItemSpace, Record, Views
+from mtmbench.core.types import Corpus, Counts, EncoderParams, ItemSpace, Views
 
 CORPUS = Corpus("c", ("a", "b", "c"), ("one", "two", "three"), labels=("x", None, "y"))
 
@@ -243,25 +242,6 @@ class TestTopicResult:
         result(corpus={}).check_corpus(CORPUS)
         with pytest.raises(InputError, match="fitted on corpus 'lee' of revision 7, not on 'c'"):
             result(corpus={"name": "lee", "revision": "7"}).check_corpus(CORPUS)
-
-
-class TestRecord:
-    def test_a_line_is_read_back_as_written(self) -> None:
-        record = Record("metric", "k", "ok", {"value": 0.5, "why": None}, {"mtmbench": "1"})
-        line = record.to_json()
-        assert "\n" not in line
-        assert Record.from_json(line) == record
-        assert Record.from_json(line).to_json() == line
-
-    @pytest.mark.parametrize("line", ["", "[]", '{"schema": 1}', "not json"])
-    def test_what_is_no_record_is_quoted(self, line: str) -> None:
-        with pytest.raises(InputError, match="not a record"):
-            Record.from_json(line)
-
-    def test_a_later_schema_is_refused(self) -> None:
-        data = json.loads(Record("fit", "k", "ok", {}).to_json())
-        with pytest.raises(InputError, match="record of schema 9; this mtmbench reads up to 1"):
-            Record.from_json(json.dumps({**data, "schema": 9}))
 
 
 class TestSerialise:

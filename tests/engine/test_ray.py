@@ -25,7 +25,7 @@ from mtmbench.core.cards import Suite, parse_card
 from mtmbench.core.errors import InputError
 from mtmbench.core.store import RunStore, read_records
 from mtmbench.engine.harness import run_suite
-from mtmbench.engine.ray.actor import Player
+from mtmbench.engine.ray.actor import TaskActor
 from mtmbench.engine.ray.cluster import RayCluster
 from mtmbench.engine.ray.pool import MAX_DEATHS, ExecutorError, RayOptions, RayPool
 from mtmbench.engine.workers import Task, Underway
@@ -462,7 +462,7 @@ def test_options_of_ray_without_ray(
 
 
 def test_another_version_of_mtmbench_is_refused(folder: Path) -> None:
-    opened = Player().open(Any, {}, str(folder), "0.0.1")
+    opened = TaskActor().open(Any, {}, str(folder), "0.0.1")
     assert opened.problem is not None
     assert "the driver 0.0.1" in opened.problem
 
@@ -476,7 +476,7 @@ def test_a_view_reports_while_it_is_made() -> None:
             assert heard.wait(10)
 
     made, heard = threading.Event(), threading.Event()
-    player = Player()
+    player = TaskActor()
     player._workspace = Slow()  # type: ignore[assignment]
     answers = player.play(Task((), prepare=("corpus", None, "features")))
     next(answers)

@@ -17,7 +17,7 @@ import pytest
 from support.odd_text import ODD_TEXT
 
 from mtmbench.core.errors import InputError
-from mtmbench.judges.ledger import Answer, Batch, Ledger
+from mtmbench.judges.ledger import Answer, Ledger, QuestionBatch
 
 PAYER = """
 import asyncio, os, sys
@@ -117,15 +117,17 @@ def test_an_answer_that_is_there_stays(tmp_path: Path) -> None:
 
 
 def test_batches_are_noted(tmp_path: Path) -> None:
-    batch = Batch("t", "judge", None, "submitting", {"k": "what"})
+    batch = QuestionBatch("t", "judge", None, "submitting", {"k": "what"})
     with Ledger(tmp_path / "l.sqlite") as ledger:
         asyncio.run(ledger.note_batch(batch))
     with Ledger(tmp_path / "l.sqlite") as ledger:
         assert ledger.batches("judge") == [batch]
         assert ledger.batches("another") == []
-        asyncio.run(ledger.note_batch(Batch("t", "judge", "b-1", "submitted", {"k": "what"})))
+        asyncio.run(
+            ledger.note_batch(QuestionBatch("t", "judge", "b-1", "submitted", {"k": "what"}))
+        )
         assert [found.id for found in ledger.batches("judge")] == ["b-1"]
-        asyncio.run(ledger.note_batch(Batch("t", "judge", "b-1", "collected", {})))
+        asyncio.run(ledger.note_batch(QuestionBatch("t", "judge", "b-1", "collected", {})))
         assert ledger.batches("judge") == []
 
 

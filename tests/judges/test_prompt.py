@@ -9,7 +9,7 @@ import pytest
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.judges import prompt as prompt_module
 from mtmbench.judges.base import Option
-from mtmbench.judges.prompt import CUT, cut_at_sentence, load_prompt, prompt_hash, prompt_names
+from mtmbench.judges.prompt import CUT_MARK, cut_at_sentence, load_prompt, prompt_hash, prompt_names
 
 MakeOption = Callable[..., Option]
 
@@ -114,8 +114,10 @@ def test_long_documents_are_cut_at_the_stated_length(make_option: MakeOption) ->
     text = "A sentence of some words. " * 1000
     messages = prompt.messages(text, (make_option("a", (1, ["w"])), make_option("b", (1, ["v"]))))
     shown = _blocks(messages, _code(messages))["document"]
-    assert shown.endswith("words." + CUT)
-    assert prompt.document_characters - 30 < len(shown) - len(CUT) <= prompt.document_characters
+    assert shown.endswith("words." + CUT_MARK)
+    assert (
+        prompt.document_characters - 30 < len(shown) - len(CUT_MARK) <= prompt.document_characters
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,7 +139,7 @@ def test_long_documents_are_cut_at_the_stated_length(make_option: MakeOption) ->
 )
 def test_cut_at_sentence(text: str, n: int, expected: str) -> None:
     assert cut_at_sentence(text, n) == expected
-    assert len(expected.removesuffix(CUT)) <= n
+    assert len(expected.removesuffix(CUT_MARK)) <= n
 
 
 def test_hash_follows_the_whole_file(tmp_path: Path) -> None:

@@ -9,13 +9,21 @@ from typing import Any
 
 import pytest
 from support import SUPPORT
+from support.stored import misfits
 
+from mtmbench.boards.rows import BoardTables
 from mtmbench.boards.write import write_board
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
 from mtmbench.core.plugins import load_plugins
+from mtmbench.core.records import (
+    FitPayload,
+    MatchPayload,
+    MetricPayload,
+    Record,
+    RewritePayload,
+)
 from mtmbench.core.store import read_records
-from mtmbench.core.types import Record
 from mtmbench.engine.harness import RunOutcome, run_suite
 from mtmbench.engine.plan import make_plan
 from mtmbench.judges.registry import JUDGES
@@ -62,6 +70,23 @@ def _judge(name: str) -> Any:
 
 
 BOTH = {"representations": ["items", "summary"], "summariser": "writer", "refiner": "writer"}
+
+
+def test_what_a_run_writes_is_what_the_types_say(tmp_path: Path, corpus_file: Path) -> None:
+    more = {"nulls": True, "null_documents": 10, "lengths": True}
+    suite = suite_of(corpus_file, **BOTH, **more).model_copy(update={"metrics": ("npmi",)})
+    assert play(suite, tmp_path / "run").errors == ()
+    payloads = {
+        "fit": FitPayload, "metric": MetricPayload, "shown": RewritePayload,
+        "match": MatchPayload, "null": MatchPayload,
+    }  # fmt: skip
+    written = read_records(tmp_path / "run" / "records.jsonl")
+    assert {record.kind for record in written} == set(payloads)
+    assert {m for r in written for m in misfits(r.payload, payloads[r.kind], r.kind)} == set()
+    board = json.loads((tmp_path / "run" / "board.json").read_text())
+    assert {"shown", "spent"} <= set(board)
+    assert all("length" in table for table in board["win_rates"])
+    assert set(misfits(board, BoardTables, "board")) == set()
 
 
 def test_topics_are_refined_then_summarised_for_all_models_alike(

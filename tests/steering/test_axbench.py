@@ -9,7 +9,7 @@ from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
 from mtmbench.judges.base import Completion, JudgeClient
 from mtmbench.judges.clients.embedding import EmbeddingJudge
-from mtmbench.steering.axbench import Scores, SteeredText, rate_texts
+from mtmbench.steering.axbench import AspectScores, SteeredText, rate_texts
 
 CARD = JudgeCard(client="rater")
 TEXTS = [
@@ -55,7 +55,8 @@ def test_scores_and_their_means(tmp_path):
     judge = Rater()
     found = rated(judge, tmp_path, TEXTS)
     assert found.scores == (
-        Scores(2, 1, 2), Scores(0, 1, 2), Scores(2, 1, 0), Scores(None, None, None),
+        AspectScores(2, 1, 2), AspectScores(0, 1, 2), AspectScores(2, 1, 0),
+        AspectScores(None, None, None),
     )  # fmt: skip
     assert [each.overall for each in found.scores] == [pytest.approx(1.5), 0, 0, None]
     assert found.summary() == {
@@ -88,7 +89,7 @@ def test_answers_are_kept(tmp_path):
     judge = Rater()
     found = rated(judge, tmp_path, TEXTS)
     assert len(judge.asked) == 12 - 5
-    assert found.scores[0] == Scores(2, 1, 2)
+    assert found.scores[0] == AspectScores(2, 1, 2)
 
 
 def test_a_proxy_gives_no_such_scores(tmp_path):

@@ -22,6 +22,7 @@ from mtmbench.steering.evaluate import (
 )
 from mtmbench.steering.generate import Generation
 from mtmbench.steering.language_model import CausalLM
+from mtmbench.steering.units import Strength
 from mtmbench.steering.win_rate import WinRate, win_rate
 
 GOOD = TextScores(10, 30.0, 20.0, 0.9, 1.0, 0.0, 0.4, 2.0)
@@ -135,7 +136,7 @@ def test_halves():
 
 
 def test_a_row_has_the_schemas_fields():
-    strength = {"lambda": 1.5, "lambda_unit": "p99", "lambda_absolute": 3.0}
+    strength = Strength(1.5, "p99", 2.0)
     row = table_row(
         corpus="lee", model="mlda", topic=3, method="topic", strength=strength, judge="embedding",
         rate=rate(0.8), scores=GOOD, delta_l=0.25,

@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.stored import misfits
 
 from mtmbench.core.cards import JudgeCard, LimitSpec, PriceSpec, SteeringSpec
 from mtmbench.core.errors import InputError
+from mtmbench.core.records import GenerationPayload, SteerPayload
+from mtmbench.core.serialise import plain
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, ItemSpace
@@ -21,6 +24,7 @@ from mtmbench.steering.evaluate import halves
 from mtmbench.steering.experiment import Experiment, largest_topics
 from mtmbench.steering.language_model import CausalLM
 from mtmbench.steering.rows import experiment_rows
+from mtmbench.steering.table_rows import ExperimentRow
 
 HOOK = "blocks.2.hook_resid_post"
 CARD = JudgeCard(client="counting")
@@ -138,10 +142,16 @@ def test_the_experiment(experiment, monkeypatch):
             assert found[method]["mean_change"] > 0
         assert found["none"]["mean_change"] == found["prompt"]["mean_change"] == 0
         assert (found["none"]["lambda"], found["random"]["delta_l"]) == (None, None)
+    payloads = {"generation": GenerationPayload, "steer": SteerPayload}
+    written = [*experiment.store.records()]
+    assert {record.kind for record in written} == set(payloads)
+    wrong = {m for r in written for m in misfits(plain(r.payload), payloads[r.kind], r.kind)}
+    assert wrong == set()
+    assert {m for row in rows for m in misfits(plain(row), ExperimentRow, "row")} == set()
     # The same again makes no text, asks nothing, and finds the same.
     asked = experiment.judges["counting"].client.asked
     monkeypatch.setattr("mtmbench.steering.generate.sample_batch", None)
-    monkeypatch.setattr(module, "delta_l", None)
+    monkeypatch.setattr("mtmbench.steering.measures.delta_l", None)
     assert experiment_rows(experiment) == rows
     assert experiment.judges["counting"].client.asked == asked
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mtmbench.steering.summary import in_words, spearman, summary_rows, topic_rows
+from mtmbench.steering.summary import in_words, rank_correlation, summary_rows, topic_rows
 
 
 def row(topic, judge, method, value, *, level=None, gain=None, chosen=None, steered=None):
@@ -90,5 +90,5 @@ def test_nothing_chosen():
         ([(1.0, 5.0), (2.0, 4.0), (3.0, 1.0)], -1.0),
     ],
 )
-def test_spearman(pairs, value):
-    assert spearman(pairs) == (None if value is None else pytest.approx(value))
+def test_rank_correlation(pairs, value):
+    assert rank_correlation(pairs) == (None if value is None else pytest.approx(value))

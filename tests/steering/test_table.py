@@ -7,6 +7,7 @@ import json
 
 from mtmbench.steering.evaluate import TextScores, table_row
 from mtmbench.steering.table import write_table
+from mtmbench.steering.units import Strength
 from mtmbench.steering.win_rate import WinRate
 
 SCORES = TextScores(10, 31.23456, 20.0, 0.91, 1.0, 0.0, 0.4, 2.0)
@@ -23,7 +24,7 @@ def row(method, value, *, topic=3, chosen=None, steered=None, strength=None, rat
     return {**made, "chosen": chosen, "steered": steered, **(rated if chosen else none)}
 
 
-TWO, ONE = ({"lambda": level, "lambda_unit": "p99"} for level in (2.0, 1.0))
+TWO, ONE = (Strength(level, "p99") for level in (2.0, 1.0))
 ROWS = [
     row("topic", 0.81236, chosen=True, steered=True, strength=TWO),
     row("none", 0.5),

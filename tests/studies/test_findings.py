@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mtmbench.core.types import Record
+from mtmbench.core.records import Record
 from mtmbench.studies.design import Design, Point
 from mtmbench.studies.findings import findings
 from mtmbench.studies.tables import study_rows

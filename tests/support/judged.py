@@ -12,7 +12,7 @@ from mtmbench.core.cards import JudgeCard, JudgingSpec
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, ItemSpace
 from mtmbench.judges.base import JudgeClient, Option, ShownTopic
-from mtmbench.judges.panel import Job, Panel
+from mtmbench.judges.panel import Consultation, Panel
 from mtmbench.matches.match import MatchOutcome, Pair, judge_pair
 
 T = TypeVar("T")
@@ -21,7 +21,9 @@ MakeResult = Callable[..., TopicResult]
 MakeOption = Callable[..., Option]
 
 
-def asked(client: JudgeClient, job: Job[T], card: JudgeCard | None = None, **options: Any) -> T:
+def asked(
+    client: JudgeClient, job: Consultation[T], card: JudgeCard | None = None, **options: Any
+) -> T:
     """What a job returns that asks a judge as everywhere, through a panel."""
     with Panel(**options) as panel:
         return panel.run(job(panel.seat("judge", card or JudgeCard(client=client.name), client)))

@@ -11,7 +11,7 @@ from scipy.stats import false_discovery_control, ttest_1samp
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json_lines
 from mtmbench.validation.alternative import (
-    EPSILON,
+    PENALTY,
     Duel,
     alternative_test,
     benjamini_yekutieli,
@@ -19,7 +19,7 @@ from mtmbench.validation.alternative import (
 )
 from mtmbench.validation.proxann import read_proxann
 from mtmbench.validation.published import published_rows
-from mtmbench.validation.stored import FILE
+from mtmbench.validation.stored import OUTPUTS_FILE
 
 
 def _random(seed: int, respondents: int = 4, n: int = 7) -> tuple[np.ndarray, np.ndarray]:
@@ -69,7 +69,7 @@ def test_the_winning_rate_by_a_plain_version() -> None:
             gaps = np.concatenate(
                 [one.person[r] - one.judge[r] for one, r in zip(duels, rows, strict=True)]
             )
-            p_values.append(ttest_1samp(gaps, EPSILON, alternative="less").pvalue)
+            p_values.append(ttest_1samp(gaps, PENALTY, alternative="less").pvalue)
         rates.append(np.mean(false_discovery_control(p_values, method="by") <= 0.05))
     found = alternative_test(duels, [""] * 3, constructions=4000, resamples=2)
     assert found.winning_rate.value == pytest.approx(np.mean(rates), abs=0.03)
@@ -108,7 +108,7 @@ def test_one_respondent_is_too_few() -> None:
 def test_the_published_advantages_come_out(shared_data: Path) -> None:
     topics = read_proxann(shared_data)
     answers: dict[tuple[str, str, str], list[list[float]]] = {}
-    for output in read_json_lines(shared_data / "human_proxann2025" / FILE):
+    for output in read_json_lines(shared_data / "human_proxann2025" / OUTPUTS_FILE):
         for item in output["content"]:
             for task in ("fit", "rank"):
                 if f"{task}_data" in item:

@@ -52,7 +52,7 @@ def test_a_chat_card_is_validated_and_asked_nothing_twice(
     made_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(agreement, "BOOTSTRAP_RESAMPLES", 40)
-    monkeypatch.setattr(alternative, "RESAMPLES", 20)
+    monkeypatch.setattr(alternative, "TEST_RESAMPLES", 20)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     card, out = tmp_path / "knows.toml", tmp_path / "out"
     command = ["validate", str(card), "--out", str(out), "--data-dir", str(made_up)]

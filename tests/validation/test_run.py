@@ -63,7 +63,7 @@ class Reader(JudgeClient):
 def _reader(monkeypatch: pytest.MonkeyPatch) -> None:
     # Intervals have tests of their own; here they need only be there.
     monkeypatch.setattr(agreement, "BOOTSTRAP_RESAMPLES", 40)
-    monkeypatch.setattr(alternative, "RESAMPLES", 20)
+    monkeypatch.setattr(alternative, "TEST_RESAMPLES", 20)
     monkeypatch.setitem(JUDGES._targets, "reader", Reader)
     monkeypatch.setitem(JUDGES._origins, "reader", "here")
     Reader.asked.clear()

@@ -10,7 +10,7 @@ import pytest
 from mtmbench.core.errors import InputError
 from mtmbench.judges.base import Option, Question, ShownTopic
 from mtmbench.judges.clients.human_votes import option_key, vote_key
-from mtmbench.judges.prompt import CUT
+from mtmbench.judges.prompt import CUT_MARK
 from mtmbench.voting.ballot import CHECK_EVERY, CHECK_TEXT, Ballot
 
 
@@ -77,8 +77,8 @@ def test_documents_are_cut_and_equal_questions_are_asked_once() -> None:
     assert len(ballot) == 2
     assert vote_key(again) == vote_key(_question(0))
     item = ballot.items("ann")[0]
-    assert item.document.endswith(CUT)
-    assert len(item.document) <= 100 + len(CUT)
+    assert item.document.endswith(CUT_MARK)
+    assert len(item.document) <= 100 + len(CUT_MARK)
 
 
 def test_an_empty_ballot_is_refused() -> None:

@@ -25,7 +25,7 @@ class Begun:
     """An actor's first answer to a task: what ends the actor from now on may lie in the task."""
 
 
-Answer = Message | Begun | None
+ActorMessage = Message | Begun | None
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Opened:
     unlocked: str | None = None
 
 
-class Player:
+class TaskActor:
     """Plays tasks on a node; Ray makes it, with one thread to compute on."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class Player:
             return replace(here, problem=f"{type(error).__name__}: {error}")
         return replace(here, unlocked=None if unlocked is None else str(Path(unlocked).parent))
 
-    def play(self, task: Task) -> Iterator[Answer]:
+    def play(self, task: Task) -> Iterator[ActorMessage]:
         """Yields :class:`Begun`, then what :func:`mtmbench.engine.workers.play` does, then None."""
         assert self._workspace is not None
         yield Begun()

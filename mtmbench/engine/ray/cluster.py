@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 from dataclasses import dataclass
-from typing import Any
+from types import ModuleType
 
 from mtmbench.core.errors import InputError
 
@@ -137,7 +137,7 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:400] or type(error).__name__
 
 
-def _import_ray() -> Any:
+def _import_ray() -> ModuleType:
     for name, value in _RAY_VARIABLES.items():
         os.environ.setdefault(name, value)
     try:

@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from mtmbench.core.errors import InputError, MtmbenchError
 from mtmbench.core.serialise import write_atomically
-from mtmbench.engine.ray.actor import Answer, Begun, Opened, Player
+from mtmbench.engine.ray.actor import ActorMessage, Begun, Opened, TaskActor
 from mtmbench.engine.ray.cluster import RayCluster, RayOptions, one_line
 from mtmbench.engine.workers import THREAD_VARIABLES, Message, Notice, Task, give_up, take
 from mtmbench.engine.workspace import WorkspaceSpec
@@ -42,7 +43,7 @@ class ExecutorError(MtmbenchError, RuntimeError):
 
 
 class RayPool:
-    """Runs tasks on the actors of a Ray cluster; the face of :class:`~.executor.WorkerPool`.
+    """Runs tasks on a Ray cluster's actors, as :class:`~mtmbench.engine.workers.WorkerPool` does.
 
     An actor that dies, alone or with its node, has its task put back: another plays the cells
     whose records have not come. Nodes that join the cluster are used.
@@ -75,8 +76,7 @@ class RayPool:
         self._options, self._n_actors = options, n_actors
         self._on_start, self._on_end = on_start, on_end
         self._cluster: RayCluster | None = None
-        self._ray: Any = None
-        self._player: Any = None
+        self._make_actor: Any = None
         self._tokens: dict[Path, str] = {}
         self._locks = contextlib.ExitStack()
         self._actors: list[_Actor] = []
@@ -87,8 +87,7 @@ class RayPool:
     def __enter__(self) -> RayPool:
         try:
             self._cluster = RayCluster(self._options)
-            self._ray = self._cluster.ray
-            self._player = self._ray.remote(Player)
+            self._make_actor = self._ray.remote(TaskActor)
             self._write_tokens()
         except BaseException:
             self.__exit__()
@@ -129,6 +128,11 @@ class RayPool:
             answered, _ = self._ray.wait(list(awaited), num_returns=1, timeout=_LOOK_SECONDS)
             for answer in answered:
                 yield from self._receive(awaited[answer], waiting)
+
+    @property
+    def _ray(self) -> ModuleType:
+        assert self._cluster is not None
+        return self._cluster.ray
 
     def _warm(self) -> set[str]:
         return {name for actor in self._actors for name in actor.warm}
@@ -176,7 +180,7 @@ class RayPool:
 
     def _start(self) -> _Actor:
         variables = {**dict.fromkeys(THREAD_VARIABLES, "1"), **_forwarded()}
-        made = self._player.options(
+        made = self._make_actor.options(
             num_cpus=self._options.actor_cores,
             num_gpus=self._options.actor_gpus,
             scheduling_strategy="SPREAD",
@@ -215,7 +219,7 @@ class RayPool:
         else:
             yield from self._note(actor, message)
 
-    def _note(self, actor: _Actor, message: Answer) -> Iterator[Message | Task]:
+    def _note(self, actor: _Actor, message: ActorMessage) -> Iterator[Message | Task]:
         assert actor.task is not None
         history = self._history[id(actor.task)]
         if isinstance(message, Begun):

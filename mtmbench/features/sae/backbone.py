@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.records import BackboneFacts
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Int32Array, IntArray
 from mtmbench.features.sae.hooks import HookPoint, find_hook_point, reading
@@ -102,8 +103,8 @@ class Backbone(ABC):
         the token left out where there is more to it; a token may be empty.
         """
 
-    def describe(self) -> dict[str, object]:
-        """Returns, as JSON values, all that the activations depend on besides tokens and place."""
+    def describe(self) -> BackboneFacts:
+        """Returns all that the activations depend on besides tokens and place."""
         return {"backbone": self.name, "backbone_revision": self.revision}
 
     @abstractmethod
@@ -226,7 +227,7 @@ class HuggingFaceBackbone(Backbone):
             for text, spans in zip(texts, encoded["offset_mapping"], strict=True)
         ]
 
-    def describe(self) -> dict[str, object]:
+    def describe(self) -> BackboneFacts:
         """Returns name, content hash, precision, and the specials around each chunk."""
         first, last = (tokens.tolist() for tokens in self._specials)
         return {**super().describe(), "precision": self.dtype, "specials": [first, last]}

@@ -6,13 +6,21 @@ import json
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar, cast
 
 from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
+from mtmbench.core.records import MemberFacts
 from mtmbench.core.types import Corpus
 from mtmbench.judges.asker import gather
-from mtmbench.judges.base import Completion, JudgeClient, Option, Question, Verdict
+from mtmbench.judges.base import (
+    Completion,
+    JudgeClient,
+    JudgeTraits,
+    Option,
+    Question,
+    Verdict,
+)
 from mtmbench.judges.budget import cost_of, prices_of
 from mtmbench.judges.identity import judge_identity
 from mtmbench.judges.prompt import Prompt, load_prompt, prompt_hash
@@ -94,7 +102,7 @@ class Jury(JudgeClient):
             JUDGES.get(member.client).check_card(member)
 
     @classmethod
-    def traits(cls, params: Mapping[str, object]) -> dict[str, Any]:
+    def traits(cls, params: Mapping[str, object]) -> JudgeTraits:
         """Returns what follows from the members; an encoder only if it is the only one."""
         each = [
             JUDGES.get(card.client).traits(card.params)
@@ -108,15 +116,15 @@ class Jury(JudgeClient):
         }
 
     @classmethod
-    def members(cls, params: Mapping[str, object]) -> dict[str, object]:
+    def members(cls, params: Mapping[str, object]) -> dict[str, MemberFacts]:
         """Returns all of the members' cards that a verdict can depend on."""
-        return {
-            name: {
-                **judge_identity(card),
-                **({"prompt": prompt_hash(card.prompt)} if _reads_prompt(card) else {}),
-            }
-            for name, card in member_cards(params.get("members", ())).items()
-        }
+        found: dict[str, MemberFacts] = {}
+        for name, card in member_cards(params.get("members", ())).items():
+            facts = cast("MemberFacts", judge_identity(card))
+            if _reads_prompt(card):
+                facts["prompt"] = prompt_hash(card.prompt)
+            found[name] = facts
+        return found
 
     def prepare(self, corpus: Corpus, options: Sequence[Option], rows: Sequence[int]) -> None:
         """Tells every member what is coming."""
@@ -244,7 +252,7 @@ def member_cards(members: object, _above: tuple[str, ...] = ()) -> dict[str, Jud
 
 def _reads_prompt(card: JudgeCard) -> bool:
     client = JUDGES.get(card.client)
-    return bool(client.traits(card.params)["is_llm"]) and not client.members(card.params)
+    return client.traits(card.params)["is_llm"] and not client.members(card.params)
 
 
 def _put_to(member: _Member, question: Question) -> Question:

@@ -1,0 +1,176 @@
+"""The phases of a run: which tasks are played next, as the store grows.
+
+Each phase is laid out when the one before it is done, from the plan and the records alone, so that
+a run that was killed goes on with the very phase that it was in.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterator, Sequence
+
+from mtmbench.core.cells import (
+    AdaptiveCell,
+    Cell,
+    FitCell,
+    League,
+    MatchCell,
+    MetricCell,
+    RewriteCell,
+)
+from mtmbench.core.records import of_kind
+from mtmbench.core.store import RunInfo, RunStore
+from mtmbench.engine.plan import Plan, judges_of_metrics
+from mtmbench.engine.workers import ASKING, Task
+from mtmbench.engine.workspace import Produced
+from mtmbench.matches.adaptive import cells_to_play
+from mtmbench.matches.schedule import in_rounds
+from mtmbench.models.registry import MODELS
+
+FIT_FAILED = "a fit that it needs failed"
+REWRITE_FAILED = "a refinement or summary that it needs failed"
+
+_CHARACTERS_PER_TOKEN, _EMBEDDED_TOKENS, _WORDS_ARE_FASTER = 4.5, 254, 50
+"""For estimates of the time left only."""
+
+_SHARD_CHARACTERS, _MOST_HELPERS = 300_000, 64
+
+
+def phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
+    """Yields the phases in order; each looks at what the store holds by then."""
+    done = store.finished()
+    fits = [cell for cell in plan.fits if cell.key not in done]
+    if fits:
+        # The longest first, so that no worker is left alone with it.
+        views = _view_tasks(plan, fits)
+        yield "views", sorted(views, key=lambda task: -view_characters(plan, task))
+        yield (
+            "fits",
+            [
+                Task((cell,), affinity=MODELS.get(cell.registry).warms or cell.registry)
+                for cell in fits
+            ],
+        )
+        done = store.finished()
+    yield from _rewrite_phases(plan, store)
+    done = store.finished()
+    fitted = {cell.key for cell in plan.fits} | {cell.key for cell in plan.rewrites}
+    fitted &= done
+    rest: list[MetricCell | MatchCell] = [*plan.metrics, *plan.matches]
+    missing = [cell for cell in rest if cell.key not in done]
+    lost = [cell for cell in missing if not set(cell.needs) <= fitted]
+    if lost:
+        store.add([_unplayable(plan, cell, fitted) for cell in lost])
+    lost_keys = {cell.key for cell in lost}
+    playable = [cell for cell in missing if cell.key not in lost_keys]
+    metrics = [cell for cell in playable if isinstance(cell, MetricCell)]
+    if metrics:
+        yield "metrics", _metric_tasks(metrics)
+    matches = [cell for cell in playable if isinstance(cell, MatchCell)]
+    at_once = [cell for cell in matches if not isinstance(cell, AdaptiveCell)]
+    if at_once:
+        yield "matches", _match_tasks(at_once)
+    yield from _looks(plan, store, fitted)
+
+
+def view_characters(plan: Plan, task: Task) -> float:
+    """Returns the characters that a view's encoder reads: the measure of how long it takes."""
+    assert task.prepare is not None
+    corpus, _, view = task.prepare
+    texts = plan.corpora[corpus].texts
+    if view == "words":
+        return sum(map(len, texts)) / _WORDS_ARE_FASTER
+    tokens = _EMBEDDED_TOKENS if view == "embeddings" else plan.suite.features.max_tokens
+    limit = sys.maxsize if tokens is None else tokens * _CHARACTERS_PER_TOKEN
+    return float(sum(min(len(text), limit) for text in texts))
+
+
+def _looks(plan: Plan, store: RunStore, fitted: set[str]) -> Iterator[tuple[str, list[Task]]]:
+    """Yields the looks of adaptive leagues, each chosen by the records of those before it."""
+    leagues: dict[League, list[AdaptiveCell]] = {}
+    for cell in plan.matches:
+        if isinstance(cell, AdaptiveCell) and set(cell.needs) <= fitted:
+            leagues.setdefault(cell.league, []).append(cell)
+    spec = plan.suite.judging
+    attempted: set[str] = set()
+    while leagues and spec is not None:
+        keys = {cell.key for cells in leagues.values() for cell in cells}
+        played = of_kind(store.records(keys), "match")
+        records = {record.key: record for record in played if record.status != "error"}
+        # A cell that failed in this run is not tried again in it; its league rests there.
+        chosen = [
+            cells_to_play(cells, records, 1 - spec.confidence, spec.resolution)
+            for cells in leagues.values()
+        ]
+        next_look = [
+            cell
+            for cells in chosen
+            for cell in cells
+            if attempted.isdisjoint(cell.key for cell in cells)
+        ]
+        if not next_look:
+            return
+        attempted.update(cell.key for cell in next_look)
+        yield "look", _match_tasks(next_look)
+
+
+def _rewrite_phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
+    """Yields refinements, then summaries, which are of refined topics; one task a judge."""
+    for task, name in (("refine", "refining"), ("summary", "summaries")):
+        done = store.finished()
+        missing = [cell for cell in plan.rewrites if cell.task == task and cell.key not in done]
+        lost = [cell for cell in missing if not set(cell.needs) <= done]
+        if lost:
+            store.add([_unplayable(plan, cell, done) for cell in lost])
+        playable = tuple(cell for cell in missing if cell not in lost)
+        if playable:
+            yield name, [Task(playable, affinity=ASKING)]
+
+
+def _view_tasks(plan: Plan, fits: Sequence[FitCell]) -> list[Task]:
+    tasks: dict[tuple[str, str | None, str], list[Task]] = {}
+    for cell in fits:
+        for view in MODELS.get(cell.registry).needs:
+            setting = cell.setting if view == "features" else None
+            prepare = (cell.corpus, setting, str(view))
+            tasks.setdefault(prepare, [Task((), affinity=cell.corpus, prepare=prepare)])
+    for (corpus, setting, made), (task, *_) in list(tasks.items()):
+        if made == "features":
+            # Workers that find a shard missing help with it; the others are done at once.
+            helpers = min(int(view_characters(plan, task) / _SHARD_CHARACTERS), _MOST_HELPERS)
+            shared = (corpus, setting, "activations")
+            tasks[shared] = [Task((), affinity=corpus, prepare=shared)] * helpers
+    return [task for its in tasks.values() for task in its]
+
+
+def _metric_tasks(cells: Sequence[MetricCell]) -> list[Task]:
+    # Values over seeds come last: they read results that the others have loaded.
+    by_fit: dict[tuple[str, bool], list[Cell]] = {}
+    # Judges are asked from one process, so that limits and budget hold.
+    asked = tuple(cell for cell in cells if judges_of_metrics([cell]))
+    for cell in cells:
+        if cell not in asked:
+            by_fit.setdefault((cell.fit.key, bool(cell.siblings)), []).append(cell)
+    tasks = [Task(asked, affinity=ASKING)] if asked else []
+    tasks += [Task(tuple(group), affinity=group[0].corpus) for group in by_fit.values()]
+    return tasks
+
+
+def _match_tasks(cells: Sequence[MatchCell]) -> list[Task]:
+    leagues: dict[League, list[Cell]] = {}
+    # Language models are asked from one process, so that the limits of their endpoints hold.
+    asked = [cell for cell in cells if cell.is_llm]
+    for cell in cells:
+        if not cell.is_llm:
+            leagues.setdefault(cell.league, []).append(cell)
+    tasks = [Task(tuple(in_rounds(asked)), affinity=ASKING)] if asked else []
+    tasks += [Task(tuple(group), affinity=group[0].corpus) for group in leagues.values()]
+    return tasks
+
+
+def _unplayable(
+    plan: Plan, cell: MetricCell | RewriteCell | MatchCell, done: Collection[str]
+) -> Produced:
+    lost = set(cell.needs).difference(done)
+    reason = REWRITE_FAILED if lost <= {other.key for other in plan.rewrites} else FIT_FAILED
+    return cell.record("error", {"reason": reason}, {}), RunInfo()

@@ -1,0 +1,113 @@
+"""The rows of ``steering.json``: what makes them and what shows them agree on these fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
+
+LambdaFields = TypedDict("LambdaFields", {"lambda": float | None, "lambda_unit": str | None})
+"""λ in its unit; None where nothing was steered."""
+
+
+class AspectMeans(TypedDict):
+    """AxBench's scores and their harmonic mean, each a mean over texts; None without a rater."""
+
+    concept: float | None
+    instruction: float | None
+    fluency: float | None
+    overall: float | None
+
+
+class MeasuredRow(LambdaFields):
+    """What a judge and the texts themselves say of one condition."""
+
+    corpus: str
+    model: str
+    topic: int
+    method: str
+    judge: str
+    n: int
+    win_rate: float | None
+    lo: float | None
+    hi: float | None
+    perplexity: float | None
+    perplexity_baseline: float | None
+    delta_l: float | None
+    drift: float
+    wilson_lo: float | None
+    wilson_hi: float | None
+    n_removed: int
+    distinct_2: float | None
+    distinct_2_baseline: float | None
+    repetition: float | None
+    mean_change: float
+
+
+class ConditionRow(MeasuredRow, AspectMeans):
+    """The same with how many directions the condition has, and the change that was expected."""
+
+    directions: int
+    expected_change: float
+
+
+class ChosenRow(ConditionRow):
+    """``chosen`` says of a topic's λ whether it is the chosen one; None of a control."""
+
+    chosen: bool | None
+
+
+class ExperimentRow(ChosenRow):
+    """``steered`` says of a chosen λ whether the topic counts as steered; None of other rows."""
+
+    steered: bool | None
+
+
+class SteeringRow(ExperimentRow, total=False):
+    """A row of the table, with the number of topics of its model where several may stand there."""
+
+    k: int
+
+
+class SteeredTopic(LambdaFields):
+    """One topic: its chosen λ, Δℓ against λ, and by which judges it is steered."""
+
+    corpus: str
+    model: str
+    k: int | None
+    topic: int
+    delta_l_spearman: float | None
+    n_lambdas: int
+    n_judges: int
+    steered: Sequence[str]
+
+
+class SteeringTotals(TypedDict):
+    """What a model's topics did before one judge, without its controls."""
+
+    corpus: str
+    model: str
+    k: int | None
+    judge: str
+    n_topics: int
+    n_chosen: int
+    win_rate: float | None
+    n_steered: int
+    n_steered_by_all: int
+    n_spearman: int
+    n_spearman_positive: int
+    perplexity_ratio: float | None
+
+
+class SteeringSummary(SteeringTotals):
+    """The same with the mean win rates of the controls, by method."""
+
+    controls: Mapping[str, float]
+
+
+class SteeringTable(TypedDict):
+    """The content of ``steering.json``."""
+
+    schema: int
+    summary: Sequence[SteeringSummary]
+    topics: Sequence[SteeredTopic]
+    rows: Sequence[SteeringRow]

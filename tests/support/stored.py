@@ -1,0 +1,63 @@
+"""Values read from JSON, held against the types that say what they are."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mtmbench.core import cards
+from mtmbench.core import records as stored
+from mtmbench.core import types as values
+
+NAMES = {**vars(values), **vars(cards), **vars(stored)}
+"""What a module may import for its annotations alone."""
+
+
+def misfits(value: object, hint: Any, where: str = "it") -> Iterator[str]:
+    """Says where a value read from JSON is not of a type; yields nothing where it is."""
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any or hint is object:
+        return
+    if typing.is_typeddict(hint):
+        yield from _fields(value, hint, where)
+    elif origin in (typing.Union, types.UnionType):
+        found = [list(misfits(value, part, where)) for part in parts]
+        if all(found):
+            yield min(found, key=len)[0]
+    elif origin is typing.Literal:
+        if value not in parts:
+            yield f"{where} is {value!r}, none of {parts}"
+    elif origin is not None and issubclass(origin, Mapping):
+        if not isinstance(value, dict):
+            yield f"{where} is no object but {value!r:.40}"
+            return
+        for key, item in value.items():
+            yield from misfits(item, parts[1], f"{where}.{key}")
+    elif origin is not None and issubclass(origin, Sequence):
+        if not isinstance(value, list):
+            yield f"{where} is no list but {value!r:.40}"
+            return
+        for item in value:
+            yield from misfits(item, parts[0], f"{where}[]")
+    elif hint is float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            yield f"{where} is no number but {value!r:.40}"
+    elif type(value) is not hint:
+        yield f"{where} is no {hint} but {value!r:.40}"
+
+
+def _fields(value: object, hint: Any, where: str) -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield f"{where} is no object but {value!r:.40}"
+        return
+    fields = typing.get_type_hints(hint, localns=NAMES, include_extras=True)
+    for name, field in fields.items():
+        optional = typing.get_origin(field) is typing.NotRequired
+        inner = typing.get_args(field)[0] if optional else field
+        if name in value:
+            yield from misfits(value[name], inner, f"{where}.{name}")
+        elif not optional and name in hint.__required_keys__:
+            yield f"{where} lacks {name}"
+    yield from (f"{where} has {name}, which no type names" for name in value.keys() - fields)
