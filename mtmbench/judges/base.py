@@ -11,6 +11,7 @@ from mtmbench.core.errors import MtmbenchError
 
 if TYPE_CHECKING:
     from mtmbench.core.cards import JudgeCard
+    from mtmbench.core.records import MemberFacts
     from mtmbench.core.types import Corpus, FloatArray
 
 QuestionKind = Literal[

@@ -12,7 +12,7 @@ from mtmbench.studies.findings import differs, joined
 from mtmbench.studies.page import Section, StudyPage, page_files
 from mtmbench.studies.rows import (
     Finding,
-    Firing,
+    FiringsColumn,
     FiringsRow,
     SettingRow,
     SettingStudy,
@@ -115,7 +115,7 @@ def _firings_table(study: SettingStudy, corpus: str) -> ShownTable:
     return ShownTable([study["varied"], *FIRINGS.values()], rows)
 
 
-def _count(row: FiringsRow, name: Firing) -> str:
+def _count(row: FiringsRow, name: FiringsColumn) -> str:
     if name == "firings_kept":
         return shown(row[name], lambda share: f"{100 * share:.1f} %")
     return shown(row[name], lambda n: f"{n:,}" if isinstance(n, int) else f"{n:.2f}")

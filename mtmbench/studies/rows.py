@@ -14,7 +14,7 @@ from mtmbench.steering.table_rows import LambdaFields, SteeringTotals
 Setting = Mapping[str, Any]
 """A feature setting as a source takes it: a value, or a limit of a filter, by name."""
 
-Firing = Literal[
+FiringsColumn = Literal[
     "features", "features_kept", "firings_kept", "counts_per_token", "documents_empty"
 ]  # fmt: skip
 """What is told of what a setting leaves to count; see :func:`~.firings.count_firings`."""

@@ -18,7 +18,7 @@ from mtmbench.stats.paired import NO_SPREAD, Paired, holm, paired_difference
 from mtmbench.studies.design import STUDY_METRICS, Design, Point
 from mtmbench.studies.rows import (
     BaselineDifference,
-    Firing,
+    FiringsColumn,
     FiringsRow,
     SettingRow,
     SettingStudy,
@@ -29,7 +29,7 @@ from mtmbench.studies.rows import (
 _CONFIDENCE = 0.95
 _DIGITS = 4
 
-FIRINGS: Mapping[Firing, str] = {
+FIRINGS: Mapping[FiringsColumn, str] = {
     "features": "features",
     "features_kept": "kept",
     "firings_kept": "counts kept by the filters",
