@@ -10,38 +10,15 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-import mtmbench
+from support.pages import ROOT, sections
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(mtmbench.__file__).parents[1]
-BLOCK = re.compile(
-    r"(?:^`(?P<file>[^`\n]+)`:\n\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.M | re.S
-)
 # Commands of the environment itself; CI runs each of them.
 ENVIRONMENT_COMMANDS = ("make ", "git clone", "cd ", "pip install", "python -m pip", "source ")
-
-
-@dataclass(frozen=True)
-class Block:
-    file: str | None
-    language: str
-    code: str
-
-
-def sections(page: str) -> dict[str, list[Block]]:
-    """Returns the code blocks of a page by the heading that they stand under."""
-    parts = re.split(r"^## (.+)$", (ROOT / page).read_text(encoding="utf-8"), flags=re.M)
-    titles = [page, *parts[1::2]]
-    return {
-        title: [Block(*found.group("file", "language", "code")) for found in BLOCK.finditer(part)]
-        for title, part in zip(titles, parts[0::2], strict=True)
-    }
 
 
 SECTIONS = {

@@ -1,7 +1,7 @@
 """A judged run killed at 100 random moments: is any answer paid for twice, is the board the same?
 
 Run it: ``python -P tests/benchmarks/judge_kills.py [--kills 100] [--documents 250]``.
-The whole command plays three models against the local server (tests/judging/chat_server.py) and is
+The whole command plays three models against the local server (tests/support/chat_server.py) and is
 killed by SIGKILL while the judge answers, then started again, until the last run ends by itself.
 Exit status 1 if more was paid for twice than was in flight, more was in flight than may be lost, or
 the board differs by a byte from one that nobody killed.

@@ -1,7 +1,7 @@
 """Questions a second against a server that answers in 200 ms, and memory over 20,000 of them.
 
 Run it: ``python -P tests/benchmarks/judge_throughput.py [--calls 20000] [--concurrency 64]``.
-The local server (tests/judging/chat_server.py) runs in a process of its own. The ideal rate is
+The local server (tests/support/chat_server.py) runs in a process of its own. The ideal rate is
 concurrency / delay. Every answer goes through rate limiter, client and ledger as in a run. Memory
 is what the process holds after a tenth of the calls and at the end. CPU time is of this process
 with all of its threads, and of the server, over the timed calls: what a machine that is busy with

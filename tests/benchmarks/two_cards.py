@@ -2,7 +2,7 @@
 
 Run it: ``python -P tests/benchmarks/two_cards.py [--out FOLDER] [--documents 20]``.
 One card reads (it prefers the set more of whose words stand in the document), the other prefers
-longer words (tests/judging/readers.py). Both rule on top items and on summaries that a
+longer words (tests/support/readers.py). Both rule on top items and on summaries that a
 third model writes, with null controls. Exit status 1 if a board is missing or a cell failed.
 """
 

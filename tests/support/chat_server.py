@@ -3,7 +3,7 @@
 It stands in for every provider: the real ``openai`` client talks to it over TCP on 127.0.0.1. An
 answer is a hash of the messages unless a test has said what comes next, so that asking again, in
 whatever order, gives the same board. As a program it serves until it is ended and prints its
-address first: ``python -P tests/judging/chat_server.py [--delay 0.2]``.
+address first: ``python -P tests/support/chat_server.py [--delay 0.2]``.
 """
 
 from __future__ import annotations
