@@ -193,7 +193,7 @@ class ChatServer:
         body = json.loads(content) if is_json else content
         if self.keep:
             self.requests.append(Request(route, headers, body, time.monotonic()))
-        if route == "/chat/completions":
+        if route == "/chat/completions" and isinstance(body, dict):
             return await self._complete(body, writer)
         if route == "/paid":
             await _send(writer, 200, {"paid": dict(self.paid), "most_at_once": self.most_at_once})
