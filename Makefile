@@ -107,7 +107,7 @@ bench: setup  ## full-size recovery, coverage, parity and speed (an hour; ratios
 	  echo "==> $$script"; $(BIN)/python -P "$$script" || exit 1; \
 	done
 
-hooks: setup  ## run ruff and mypy before every commit
+hooks: setup  ## run lint and types before every commit
 	@$(BIN)/pre-commit install
 
 clean:  ## remove what the other commands made, but no runs

@@ -105,8 +105,8 @@ def topics(result: TopicResult, n: int = 10, views: Views | None = None) -> pd.D
     """
     import pandas as pd
 
-    if n < 1:
-        raise InputError(f"n must be at least 1, not {n!r}")
+    if not isinstance(n, int) or n < 1:
+        raise InputError(f"n must be a whole number of at least 1, not {n!r}")
     columns: dict[str, Any] = {
         "topic": range(result.n_topics),
         "share": result.shares,

@@ -29,7 +29,7 @@ from mtmbench.steering.generate import Job, Sampling, generate
 from mtmbench.steering.hook import Push
 from mtmbench.steering.language_model import CausalLM
 from mtmbench.steering.units import read_reference, strength
-from mtmbench.steering.vector import topic_vector
+from mtmbench.steering.vector import check_topic, topic_vector
 
 PLUGIN = str(SUPPORT / "fast_plugin.py")
 QUICK = Path(mb.__file__).parents[1] / "leaderboards" / "quick"
@@ -112,8 +112,12 @@ class TestTopics:
         assert "words" not in mb.topics(result, views=mb.Views(views.corpus))
 
     def test_what_does_not_fit_is_named(self, result: mb.TopicResult, corpus: mb.Corpus) -> None:
-        with pytest.raises(mb.InputError, match="n must be at least 1, not 0"):
-            mb.topics(result, 0)
+        for n in (0, 1.5):
+            with pytest.raises(mb.InputError, match=f"n must be a whole number of .* 1, not {n}"):
+                mb.topics(result, n)  # type: ignore[arg-type]
+        for topic in ("x", 1.7):
+            with pytest.raises(mb.InputError, match=f"by its number from 0, not {topic!r}"):
+                check_topic(result, topic)  # type: ignore[arg-type]
         other = mb.views(corpus.select(range(30)), features=None)
         with pytest.raises(mb.InputError, match="the result was fitted on corpus 'lee'"):
             mb.topics(result, views=other)

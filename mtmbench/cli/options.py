@@ -47,8 +47,8 @@ ConcurrencyOption = Annotated[int, typer.Option(help="Questions under way at one
 BudgetOption = Annotated[
     float | None,
     typer.Option(
-        help="What language models' answers in this folder may cost altogether, earlier ones too; "
-        "the run stops before exceeding it."
+        help="What the answers of language models that this command keeps may cost altogether, "
+        "those of earlier runs too; it stops before exceeding it."
     ),
 ]
 BatchOption = Annotated[

@@ -12,7 +12,7 @@ from mtmbench.core.cells import MatchCell
 from mtmbench.engine.plan import Plan
 from mtmbench.judges.budget import cost_of, members_of, output_limit, prices_of, total_cost
 from mtmbench.judges.prompt import Prompt, cut_at_sentence, load_prompt
-from mtmbench.judges.registry import JUDGES, load_judge_card
+from mtmbench.judges.registry import load_judge_card, traits_of
 from mtmbench.judges.topic_questions import topic_template
 from mtmbench.metrics.judged import JudgedMetric
 from mtmbench.metrics.registry import METRICS
@@ -135,7 +135,7 @@ def _estimate(
 ) -> JudgeEstimate:
     """Returns the sum over the members of a judge; ``input_tokens`` are of a member's questions."""
     members = members_of(judge, card).values()
-    llms = [one for one in members if JUDGES.get(one.client).traits(one.params)["is_llm"]]
+    llms = [one for one in members if traits_of(one)["is_llm"]]
     used = [{"input": input_tokens(one), "output": n_calls * _answer_tokens(one)} for one in llms]
     costs = [cost_of(tokens, prices_of(one)) for tokens, one in zip(used, llms, strict=True)]
     return JudgeEstimate(

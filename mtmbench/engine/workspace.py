@@ -309,7 +309,8 @@ class Workspace:
         if llm:
             for fit in {fit.key: fit for cell in cells for fit in (cell.a, cell.b)}.values():
                 self.projected(fit)  # else the loop would stand still for it
-        with self._panel(keep=llm) as panel:
+        # A Batch API takes the questions of matches alone; all else is asked at once.
+        with self._panel(keep=llm, batch=llm and self._batch) as panel:
             cards = {cell.judge: cell.card for cell in cells}
             askers = {judge: panel.seat(judge, card) for judge, card in cards.items()}
 
@@ -346,10 +347,10 @@ class Workspace:
         spec = self.suite.judging or JudgingSpec()
         return Exhibits(spec, self.folder, self.corpus, self.result, self.projected)
 
-    def _panel(self, *, keep: bool = True) -> Panel:
+    def _panel(self, *, keep: bool = True, batch: bool = False) -> Panel:
         if not keep:
             return Panel()
-        return Panel(self.folder / LEDGER, budget=self._budget, batch=self._batch)
+        return Panel(self.folder / LEDGER, budget=self._budget, batch=batch)
 
     def projected(self, fit: FitCell) -> Projected:
         """Returns the projected words of a fit's topics, made once."""

@@ -204,10 +204,8 @@ class Asker:
             self._stopped = JudgeStoppedError(f"judge {self.card.client!r} stopped: {error}")
             raise self._stopped from error
         except Exception as error:
-            hint = "" if self.client.is_llm else "; proxies rule on matches only"
             raise JudgeError(
-                f"judge {self.card.client!r} failed on the {what}: "
-                f"{type(error).__name__}: {error}{hint}"
+                f"judge {self.card.client!r} failed on the {what}: {type(error).__name__}: {error}"
             ) from error
 
     async def _send(self, key: str, question: Question, replicate: int) -> Answer:

@@ -9,7 +9,7 @@ from typing import Any
 from mtmbench.core.cards import JudgeCard, PriceSpec
 from mtmbench.core.errors import InputError
 from mtmbench.judges.base import JudgeClient, JudgeStoppedError, Question
-from mtmbench.judges.registry import JUDGES, load_judge_card
+from mtmbench.judges.registry import JUDGES, load_judge_card, traits_of
 
 _PER = 1_000_000
 """Prices are for so many tokens."""
@@ -34,7 +34,8 @@ def prices_of(card: JudgeCard, client: JudgeClient | None = None) -> PriceSpec |
     if card.prices is not None:
         return card.prices
     kind = client or JUDGES.get(card.client)
-    return _NOTHING if kind.free or not kind.traits(card.params)["is_llm"] else None
+    llm = traits_of(card)["is_llm"] if client is None else client.is_llm
+    return _NOTHING if kind.free or not llm else None
 
 
 def members_of(name: str, card: JudgeCard) -> dict[str, JudgeCard]:

@@ -9,7 +9,7 @@ from mtmbench.core.records import JudgeFacts, MatchJudge
 from mtmbench.core.serialise import plain
 from mtmbench.judges.base import JudgeClient
 from mtmbench.judges.prompt import prompt_hash
-from mtmbench.judges.registry import JUDGES
+from mtmbench.judges.registry import JUDGES, traits_of
 
 
 def judge_identity(card: JudgeCard, client: JudgeClient | None = None) -> JudgeFacts:
@@ -43,7 +43,7 @@ def match_identity(name: str, card: JudgeCard) -> MatchJudge:
     the prompt that it reads; a member of a jury reads the prompt of its own card.
     """
     facts = judge_identity(card)
-    traits = JUDGES.get(card.client).traits(card.params)
+    traits = traits_of(card)
     reads = traits["is_llm"] and "members" not in facts
     fields: MatchJudge = {
         "judge": name,

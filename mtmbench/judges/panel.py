@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, TypeVar
@@ -51,7 +51,8 @@ class Panel:
         concurrency: questions under way at one time a judge, at most; the card's limit by default.
 
     Raises:
-        InputError: the file is no ledger, or the budget is no amount.
+        InputError: the budget is no amount.
+        ValueError: batches without a ledger.
     """
 
     def __init__(
@@ -62,15 +63,16 @@ class Panel:
         batch: bool = False,
         concurrency: int | None = None,
     ) -> None:
+        if batch and answers is None:
+            raise ValueError("a Batch API's answers need a ledger")
         self.batch = batch
         self._concurrency = concurrency
         self._askers: dict[str, Asker] = {}
         self._runner = asyncio.Runner()
-        with ExitStack() as undo:
-            self._ledger = None if answers is None else undo.enter_context(Ledger(answers))
-            spent = 0.0 if self._ledger is None or budget is None else self._ledger.spent()
-            self._budget = None if budget is None else Budget(budget, spent)
-            self._undo = undo.pop_all()
+        self._undo = ExitStack()
+        self._answers = answers
+        self._ledger: Ledger | None = None
+        self._budget = None if budget is None else Budget(budget)
 
     def __enter__(self) -> Panel:
         return self
@@ -100,7 +102,8 @@ class Panel:
             client: the judge, if it was made already; the panel closes it.
 
         Raises:
-            InputError: the client cannot be made, or the budget cannot be kept with the card.
+            InputError: the client cannot be made, the budget cannot be kept with the card, or
+                the file of answers is no ledger.
             UnknownNameError: there is no such card.
         """
         if name not in self._askers:
@@ -108,14 +111,23 @@ class Panel:
             if self._budget is not None:
                 self._budget.check(name, card)
             client = client or JUDGES.get(card.client).from_card(card)
-            if self.batch and self._ledger is not None:
-                asker: Asker = BatchAsker(client, card, self._ledger, budget=self._budget)
+            ledger = self._open_ledger()
+            if self.batch and ledger is not None:
+                asker: Asker = BatchAsker(client, card, ledger, budget=self._budget)
             else:
                 asker = Asker(
-                    client, card, self._ledger, concurrency=self._concurrency, budget=self._budget
+                    client, card, ledger, concurrency=self._concurrency, budget=self._budget
                 )
             self._askers[name] = asker
         return self._askers[name]
+
+    def _open_ledger(self) -> Ledger | None:
+        """Opens the ledger once a judge is there: what fails before leaves no empty file."""
+        if self._ledger is None and self._answers is not None:
+            self._ledger = self._undo.enter_context(Ledger(self._answers))
+            if self._budget is not None:
+                self._budget.spent = self._ledger.spent()
+        return self._ledger
 
     def consult(self, name: str, job: Consultation[_T], card: JudgeCard | None = None) -> _T:
         """Has a job ask one judge, whose record (:meth:`Asker.record`) is of this job alone.
@@ -123,7 +135,10 @@ class Panel:
         Raises:
             JudgeError: the judge failed, or the budget is used up; what was answered before is
                 kept.
+            ValueError: the panel hands its questions to a Batch API, which answers none at once.
         """
+        if self.batch:
+            raise ValueError("a Batch API answers no question at once: ask on a panel without it")
         return self.run(job(self.seat(name, card).anew()))
 
     def run(self, job: Work[_T]) -> _T:
@@ -174,5 +189,6 @@ class Panel:
         return [asker for asker in self._askers.values() if isinstance(asker, BatchAsker)]
 
     async def _close_clients(self) -> None:
-        for asker in self._askers.values():
-            await asker.client.close()
+        async with AsyncExitStack() as undo:  # one that fails to close leaves none open
+            for asker in self._askers.values():
+                undo.push_async_callback(asker.client.close)

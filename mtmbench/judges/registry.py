@@ -11,7 +11,7 @@ from mtmbench.core.errors import UnknownNameError
 from mtmbench.core.registry import Registry
 
 if TYPE_CHECKING:
-    from mtmbench.judges.base import JudgeClient
+    from mtmbench.judges.base import JudgeClient, JudgeTraits
 
 JUDGES: Registry[type[JudgeClient]] = Registry("judge client", "mtmbench.judges")
 
@@ -32,3 +32,8 @@ def load_judge_card(name: str) -> JudgeCard:
     if card.client not in JUDGES:
         raise UnknownNameError("judge client", card.client, JUDGES.names())
     return card
+
+
+def traits_of(card: JudgeCard) -> JudgeTraits:
+    """Returns what kind of judge a card names; a jury's traits follow from its members."""
+    return JUDGES.get(card.client).traits(card.params)

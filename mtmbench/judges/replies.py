@@ -257,11 +257,10 @@ def response_format(kind: QuestionKind) -> dict[str, object] | None:
 def parse_label(text: str, max_characters: int) -> str | None:
     """Returns the label that a reply ends in, :data:`NO_LABEL`, or None if it is unparsed.
 
-    The last line is ``LABEL: words``, or the reply is a JSON object ``{"label": "words"}``, beside
-    which a string ``"reason"`` may stand. White space is made single and one pair of quotation
-    marks around the whole is taken off. Another label on a line of its own, one without a
-    letter, one longer than ``max_characters``, and one that begins with a bracket (as marks of
-    label files do) are none.
+    The last line is ``LABEL: words``, or the reply is a JSON object with ``{"label": "words"}``.
+    White space is made single and one pair of quotation marks around the whole is taken off.
+    Another label on a line of its own, one without a letter, one longer than ``max_characters``,
+    and one that begins with a bracket (as marks of label files do) are none.
     """
     label = _words(text, "LABEL")
     return label if label == NO_LABEL else _proper(label, max_characters)
@@ -270,9 +269,8 @@ def parse_label(text: str, max_characters: int) -> str | None:
 def parse_active(text: str, n: int) -> frozenset[int] | None:
     """Returns which of ``n`` contexts a reply names, counted from 0, or None if it is unparsed.
 
-    The last line is ``ACTIVE: 2, 5`` or ``ACTIVE: none``, or the reply is a JSON object
-    ``{"active": [2, 5]}``, beside which a string ``"reason"`` may stand. Numbers run from 1 to
-    ``n``, none twice.
+    The last line is ``ACTIVE: 2, 5`` or ``ACTIVE: none``, or the reply is a JSON object with
+    ``{"active": [2, 5]}``. Numbers run from 1 to ``n``, none twice.
     """
     places = _places(text, "ACTIVE", n)
     return None if places is None else frozenset(places)

@@ -43,10 +43,14 @@ def completed(
 
     def main() -> None:
         end: BaseException | None = None
+        work = play()
         try:
-            run(play())
+            run(work)
         except BaseException as error:
             end = error
+            if not running.done():  # the loop never ran
+                running.set_exception(error)
+                work.close()
         results.put(end)
 
     thread = threading.Thread(target=main, daemon=True)

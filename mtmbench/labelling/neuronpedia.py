@@ -91,7 +91,7 @@ class NeuronpediaLabels:
 
     Attributes:
         labels: :data:`UNLABELLED` for a feature without explanation.
-        source: what they come from, as JSON values.
+        source: what they come from (:class:`NeuronpediaSource`).
     """
 
     labels: tuple[str, ...]

@@ -16,7 +16,7 @@ from mtmbench.core.types import Corpus
 from mtmbench.features.words import word_counts
 from mtmbench.judges.base import JudgeClient
 from mtmbench.judges.panel import Panel
-from mtmbench.judges.registry import JUDGES, load_judge_card
+from mtmbench.judges.registry import load_judge_card
 from mtmbench.matches.match import MatchOutcome, Pair, Player, fold, judge_pair
 from mtmbench.matches.schedule import sample_documents
 from mtmbench.metrics.projected import projected_words
@@ -157,8 +157,9 @@ def judge(
         budget: what a language model's answers may cost, those in ``answers`` among them.
 
     Raises:
-        InputError: a result is of another corpus or has no summaries to show, both names are the
-            same, ``documents`` is below 1, or answers are to be kept of a judge without a card.
+        InputError: a result is of another corpus or has no summaries to show, there are not two
+            different names, ``documents`` is below 1, or ``answers`` or ``budget`` are given for a
+            judge without a card.
         UnknownNameError: there is no such judge or representation.
         JudgeError: the judge failed, or the budget is used up; what was answered before is kept.
     """
@@ -168,17 +169,19 @@ def judge(
     if client is None:
         name = str(judge)
         card = load_judge_card(name)
-    elif answers is None:
+    elif answers is None and budget is None:
         name = client.name
         card = JudgeCard(client=name)
     else:
         raise InputError(
-            f"answers are kept by the card of a judge, and {client.name!r} was given without one; "
-            "give the name or path of a card, or leave answers out"
+            f"answers are kept, and paid for, by the card of a judge, and {client.name!r} was "
+            "given without one; give the name or path of a card, or leave answers and budget out"
         )
     for result in (a, b):
         result.check_corpus(corpus)
-    called = _names(a, b) if names is None else names
+    called = _names(a, b) if names is None else tuple(names)
+    if len(called) != 2:
+        raise InputError(f"names are those of the two results, not {names!r}")
     words = word_counts(corpus)
     left, right = (
         Player(who, result, projected_words(result.doc_topic, words))
@@ -187,10 +190,11 @@ def judge(
     rows = sample_documents(corpus, documents, seed)
     pair = Pair(corpus, rows, left, right, representation=representation)
     with Panel(None if answers is None else Path(answers), budget=budget) as panel:
-        outcome = panel.run(judge_pair(panel.seat(name, card, client), pair))
+        asker = panel.seat(name, card, client)
+        outcome = panel.run(judge_pair(asker, pair))
     return Judgement(
         judge=name,
-        is_llm=(client or JUDGES.get(card.client)).traits(card.params)["is_llm"],
+        is_llm=asker.client.is_llm,
         names=called,
         corpus=corpus.name,
         doc_ids=tuple(corpus.doc_ids[row] for row in pair.rows),

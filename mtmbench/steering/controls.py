@@ -41,7 +41,6 @@ from mtmbench.steering.vector import (
     topic_weights,
 )
 
-MATCHED = ("diff_means", "best_feature", "random", "permuted", "other_topic")
 N_DRAWN = 10
 FREQUENCY_BINS, MIN_BIN_ITEMS = 20, 10
 

@@ -33,7 +33,7 @@ def export_gguf(vector: SteeringVector, path: Path, *, model_type: str) -> int:
     Raises:
         InputError: the hook point is another place, or package gguf is not installed.
     """
-    gguf = _package()
+    gguf = package()
     layer = control_layer(vector.origin.hook_point)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -61,7 +61,7 @@ def read_gguf(path: Path) -> tuple[str, dict[int, FloatArray]]:
     Raises:
         InputError: the file is no control vector, or package gguf is not installed.
     """
-    gguf = _package()
+    gguf = package()
     try:
         reader = gguf.GGUFReader(path)
         named = {
@@ -96,7 +96,12 @@ def control_layer(hook_point: str) -> int:
     return layer
 
 
-def _package() -> ModuleType:
+def package() -> ModuleType:
+    """Returns the package gguf.
+
+    Raises:
+        InputError: it is not installed; the extra is named.
+    """
     try:
         import gguf
     except ImportError as error:

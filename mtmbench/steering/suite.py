@@ -20,11 +20,11 @@ from mtmbench.features.registry import feature_source
 from mtmbench.judges.base import EMPTY_TOPIC
 from mtmbench.judges.ledger import LEDGER
 from mtmbench.judges.panel import Panel
-from mtmbench.judges.registry import JUDGES, load_judge_card
+from mtmbench.judges.registry import load_judge_card, traits_of
 from mtmbench.metrics.projected import projected_words
 from mtmbench.models.registry import MODELS
 from mtmbench.steering.experiment import Experiment
-from mtmbench.steering.gguf_file import export_gguf
+from mtmbench.steering.gguf_file import export_gguf, package
 from mtmbench.steering.language_model import language_model
 from mtmbench.steering.rows import experiment_rows, unit_vectors
 from mtmbench.steering.table import write_table
@@ -70,6 +70,8 @@ def steer_suite(
             gguf is not installed.
         StoreInUseError: another process steers in this folder.
     """
+    if vectors is not None:
+        package()  # better said before the experiment than after it
     rows: list[SteeringRow] = []
     written: list[Path] = []
     for cell, experiment in experiments(suite, folder, data_dir, plugins, progress, budget):
@@ -86,8 +88,7 @@ def steer_suite(
 
 def table_notes(spec: SteeringSpec) -> list[str]:
     """Returns what a reader of the table must know of its suite: its note, its proxies."""
-    clients = {name: JUDGES.get(load_judge_card(name).client) for name in spec.judges}
-    proxies = [name for name, client in clients.items() if not client.is_llm]
+    proxies = [name for name in spec.judges if not traits_of(load_judge_card(name))["is_llm"]]
     notes = [spec.note] if spec.note else []
     if proxies:
         notes.append(f"Proxies, not language models: {', '.join(proxies)}.")
@@ -117,7 +118,7 @@ def experiments(
     place = folder if spec.features is None else folder / _STORE
     workspace = Workspace(WorkspaceSpec(steered, plan.specs, place, plan.data_dir, plan.plugins))
     names = [*spec.judges, *([] if spec.axbench is None else [spec.axbench])]
-    paid = any(JUDGES.get(load_judge_card(name).client).is_llm for name in names)
+    paid = any(traits_of(load_judge_card(name))["is_llm"] for name in names)
     with (
         RunStore(folder / _STORE) as store,
         Panel(folder / _STORE / LEDGER if paid else None, budget=budget) as panel,

@@ -264,8 +264,10 @@ def check_topic(result: TopicResult, topic: int) -> None:
     """Checks a topic's index.
 
     Raises:
-        InputError: it is out of range.
+        InputError: it is no whole number, or out of range.
     """
+    if not isinstance(topic, int | np.integer):
+        raise InputError(f"a topic is named by its number from 0, not {topic!r}")
     if not 0 <= topic < result.n_topics:
         raise InputError(
             f"topic {topic} is out of range; {result.model!r} has topics 0 to {result.n_topics - 1}"

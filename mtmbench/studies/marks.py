@@ -31,6 +31,32 @@ _COLUMNS = ("doc_id", "rank", "feature", "label", "count", "matches")
 _EXCERPT = 1500
 _PLACEHOLDERS = ("fence", "open", "close", "document", "passages", "label")
 _SETTINGS = {"document_characters": 100, "context_characters": 40}
+CONTEXTS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Case:
+    """A feature of a document, to be judged.
+
+    Attributes:
+        row: row of the document in its corpus.
+        doc_id: its id.
+        text: its text.
+        rank: place among the document's features, from 1.
+        feature: index of the feature in its SAE.
+        label: what it is said to be about.
+        count: how often it counts in the document.
+        contexts: where it is strongest, strongest first.
+    """
+
+    row: int
+    doc_id: str
+    text: str
+    rank: int
+    feature: int
+    label: str
+    count: int
+    contexts: tuple[TokenContext, ...]
 
 
 @dataclass(frozen=True)
@@ -218,31 +244,3 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 def _identity(row: Mapping[str, str]) -> tuple[str, str, str]:
     return unguarded(row["doc_id"]), row["feature"], unguarded(row["label"])
-
-
-CONTEXTS_SHOWN = 3
-
-
-@dataclass(frozen=True)
-class Case:
-    """A feature of a document, to be judged.
-
-    Attributes:
-        row: row of the document in its corpus.
-        doc_id: its id.
-        text: its text.
-        rank: place among the document's features, from 1.
-        feature: index of the feature in its SAE.
-        label: what it is said to be about.
-        count: how often it counts in the document.
-        contexts: where it is strongest, strongest first.
-    """
-
-    row: int
-    doc_id: str
-    text: str
-    rank: int
-    feature: int
-    label: str
-    count: int
-    contexts: tuple[TokenContext, ...]

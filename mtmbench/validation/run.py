@@ -16,7 +16,7 @@ from mtmbench.judges.asker import Asker, gather
 from mtmbench.judges.base import Question
 from mtmbench.judges.panel import Panel
 from mtmbench.judges.prompt import prompt_names
-from mtmbench.judges.registry import JUDGES, load_judge_card
+from mtmbench.judges.registry import load_judge_card, traits_of
 from mtmbench.judges.replies import parse_hoyle_intruder, parse_level, parse_ranking
 from mtmbench.validation import proxann
 from mtmbench.validation.board import write_judges_board
@@ -113,7 +113,7 @@ def validate(
     card = load_judge_card(judge)
     data = _HumanData(read_proxann(data_dir), read_hoyle(data_dir), stored_coherence(data_dir))
     name = Path(judge).stem
-    is_llm = JUDGES.get(card.client).is_llm
+    is_llm = traits_of(card)["is_llm"]
     answers = out / "answers" / f"{name}.sqlite" if is_llm else None
     with Panel(answers, budget=budget, concurrency=concurrency) as panel:
         interview = _Interview(panel.seat(name, card), progress)

@@ -214,7 +214,10 @@ def killed(
              "--k", "3", "--reference", "none", "--workers", "0", "--out", "out", "--set",
              'corpora=[{name="lee", max_documents=20}]', "--set", 'metrics=["diversity"]'],
         ),
-        "import": ([], ["import", "mine.npz", "--corpus", "tiny.jsonl", "--name", "m", "--out", "out"]),
+        "import": (
+            [],
+            ["import", "mine.npz", "--corpus", "tiny.jsonl", "--name", "m", "--out", "out"],
+        ),
     }  # fmt: skip
     if data is not None:
         plays["validate"] = (

@@ -193,3 +193,17 @@ def test_the_plan_gives_calls_tokens_and_cost(place: Path, server: ChatServer) -
     assert row.output_tokens == 180 * min(ANSWER_TOKENS, 50)
     assert row.cost == pytest.approx((row.input_tokens + 4 * row.output_tokens) / 1e6)
     assert f"{row.cost:.4f}" in told.output
+
+
+def test_a_batch_run_asks_refiners_and_metrics_at_once(place: Path, server: ChatServer) -> None:
+    """Only matches are handed over; what is asked on the way has its answers, and keeps them."""
+    suite = (place / "suite.toml").read_text()
+    suite = suite.replace('judges = ["chat"]', 'judges = ["lexical"]\nrefiner = "chat"')
+    suite = suite.replace('"coverage"', '"rating"') + '\n[metric_params.rating]\njudge = "chat"\n'
+    (place / "suite.toml").write_text(suite)
+    assert run("out", batch=True).errors == ()
+    assert run("plain").errors == ()
+    assert server.paid.total() > 0
+    assert server.batches == {}
+    assert board_bytes(place / "out") == board_bytes(place / "plain")
+    assert all(n == 2 for n in server.paid.values())  # once a run

@@ -267,9 +267,9 @@ def test_wrong_files_and_settings_are_named(tmp_path: Path) -> None:
     path = tmp_path / "answers.sqlite"
     path.write_text("no database, but long enough to be looked at as one, and found wanting" * 20)
     with pytest.raises(InputError, match=r"answers\.sqlite is not a file of answers"):
-        Panel(path)
+        Panel(path).seat("lexical")
     with pytest.raises(InputError, match="concurrency must be at least 1, not 0"):
         Asker(Echo(), CARD, None, concurrency=0)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot keep answers"):
-        Panel(tmp_path / "file" / "answers.sqlite")
+        Panel(tmp_path / "file" / "answers.sqlite").seat("lexical")

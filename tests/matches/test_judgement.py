@@ -254,6 +254,8 @@ def test_what_is_wrong_is_named(
         judge(*models, corpus, "lexical", documents=0)
     with pytest.raises(InputError, match="'x' cannot play against itself"):
         judge(*models, corpus, "lexical", names=("x", "x"))
+    with pytest.raises(InputError, match=r"names are those of the two results, not \('x',\)"):
+        judge(*models, corpus, "lexical", names=("x",))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="has no topic summaries to show"):
         judge(*models, corpus, "lexical", representation="summary")
     with pytest.raises(UnknownNameError, match="representation 'sumary'; did you mean 'summary'"):
@@ -262,3 +264,5 @@ def test_what_is_wrong_is_named(
         judge(*models, corpus, "lexicl")
     with pytest.raises(InputError, match="'by-hand' was given without one"):
         judge(*models, corpus, Scripted({}), answers=tmp_path / "answers.sqlite")
+    with pytest.raises(InputError, match="leave answers and budget out"):
+        judge(*models, corpus, Scripted({}), budget=1.0)

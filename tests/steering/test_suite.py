@@ -207,6 +207,38 @@ def test_axbench_scores_of_the_chosen_texts(data, tmp_path, monkeypatch):
     assert len(scores) == 1 + 8
 
 
+def test_a_jury_of_language_models_is_paid_for_once(data, tmp_path, monkeypatch):
+    """Whether it has a ledger follows from its members."""
+    monkeypatch.setattr("mtmbench.steering.text_measures._minilm", embed)
+    asked = []
+
+    @register_judge("paid member")
+    class Member(JudgeClient):
+        name, is_llm = "paid member", True
+
+        async def answer(self, question, params, replicate):
+            asked.append(question.messages)
+            return Completion("VERDICT: tie", model_revision="1")
+
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.toml").write_text('client = "paid member"\n', encoding="utf-8")
+    members = json.dumps([str(tmp_path / f"{name}.toml") for name in ("one", "two")])
+    jury = tmp_path / "bench.toml"
+    jury.write_text(f'client = "jury"\n[params]\nmembers = {members}\n', encoding="utf-8")
+    steering = {**data["steering"], "topics": 1, "drawn": 1, "judges": [str(jury)]}
+    suite = parse_card({**data, "models": ["mlda"], "steering": steering}, Suite, "toy")
+    run_suite(suite, tmp_path / "run", workers=0)
+    steer_suite(suite, tmp_path / "run")
+    n_asked = len(asked)
+    assert n_asked > 0
+    assert "Proxies" not in (tmp_path / "run" / "steering.md").read_text(encoding="utf-8")
+    # What was paid for outlives the records of the comparisons.
+    for path in (tmp_path / "run" / "steering").glob("store.sqlite*"):
+        path.unlink()
+    steer_suite(suite, tmp_path / "run")
+    assert len(asked) == n_asked
+
+
 @pytest.mark.slow
 def test_the_study_from_corpus_to_pages(data, tmp_path, monkeypatch):
     """Every model, then one of them by frequencies; the same again makes the same files."""

@@ -24,7 +24,7 @@ from mtmbench.judges.base import (
 from mtmbench.judges.budget import cost_of, prices_of
 from mtmbench.judges.identity import judge_identity
 from mtmbench.judges.prompt import Prompt, load_prompt, prompt_hash
-from mtmbench.judges.registry import JUDGES, load_judge_card
+from mtmbench.judges.registry import JUDGES, load_judge_card, traits_of
 from mtmbench.judges.replies import DECISIONS, parse_verdict, verdict_line
 
 NO_VERDICT = "No verdict: members without one could have decided it."
@@ -104,10 +104,7 @@ class Jury(JudgeClient):
     @classmethod
     def traits(cls, params: Mapping[str, object]) -> JudgeTraits:
         """Returns what follows from the members; an encoder only if it is the only one."""
-        each = [
-            JUDGES.get(card.client).traits(card.params)
-            for card in member_cards(params.get("members", ())).values()
-        ]
+        each = [traits_of(card) for card in member_cards(params.get("members", ())).values()]
         encoders = {traits["encoder"] for traits in each} - {None}
         return {
             "is_llm": any(traits["is_llm"] for traits in each),
@@ -251,8 +248,8 @@ def member_cards(members: object, _above: tuple[str, ...] = ()) -> dict[str, Jud
 
 
 def _reads_prompt(card: JudgeCard) -> bool:
-    client = JUDGES.get(card.client)
-    return client.traits(card.params)["is_llm"] and not client.members(card.params)
+    members = JUDGES.get(card.client).members(card.params)
+    return traits_of(card)["is_llm"] and not members
 
 
 def _put_to(member: _Member, question: Question) -> Question:
