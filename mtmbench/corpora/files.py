@@ -1,4 +1,4 @@
-"""Corpora in local files: JSON lines, CSV, Parquet, folders of text, OCTIS folders."""
+"""Corpora in local files: JSON lines, CSV, Parquet, folders of text."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import csv
 import gzip
 import io
 import json
+import os
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mtmbench.core.errors import InputError
@@ -33,7 +34,7 @@ def load_file(path: Path, columns: Columns, name: str | None = None) -> Corpus:
             "(a text file is one document of a folder of .txt files)"
         )
     plain = suffix.removesuffix(".gz")
-    readers = {".jsonl": _jsonl_rows, ".csv": _csv_rows, ".tsv": _csv_rows}
+    readers = {".jsonl": jsonl_rows, ".csv": _csv_rows, ".tsv": _csv_rows}
     rows = _parquet_rows(path, columns) if plain == ".parquet" else readers[plain](path)
     return build_corpus(
         name or path.name.removesuffix(suffix),
@@ -45,16 +46,17 @@ def load_file(path: Path, columns: Columns, name: str | None = None) -> Corpus:
     )
 
 
-def load_text_folder(folder: Path, name: str | None = None) -> Corpus:
+def load_text_folder(folder: Path, name: str | None = None, not_read: Sequence[str] = ()) -> Corpus:
     """Loads a folder of ``.txt`` files, one document each, in the order of their paths.
 
     The id is the path within the folder without its suffix; where files lie in sub-folders, the
-    first sub-folder is the label (scikit-learn's layout), and a file beside them has none.
+    first sub-folder is the label (scikit-learn's layout), and a file beside them has none. Hidden
+    files and folders are neither. ``source["not_read"]`` names what lies beside the texts.
 
     Raises:
         InputError: no ``.txt`` file, or one that is not UTF-8; the message names file and line.
     """
-    paths = sorted(folder.rglob("*.txt"), key=lambda path: path.relative_to(folder).parts)
+    paths = [path for path in visible_files(folder) if path.suffix == ".txt"]
     rows = []
     for number, path in enumerate(paths, start=1):
         inside = path.relative_to(folder)
@@ -64,50 +66,29 @@ def load_text_folder(folder: Path, name: str | None = None) -> Corpus:
         rows.append(SourceRow(number, values))
     if not rows:
         raise InputError(f"{folder} holds no .txt files")
-    source = {"format": "text folder", "folder": folder.name}
+    source: dict[str, object] = {"format": "text folder", "folder": folder.name}
+    if not_read:
+        source["not_read"] = list(not_read)
     return build_corpus(
         name or folder.name, rows, Columns(), where=str(folder), source=source, unit="file"
     )
 
 
-def is_octis_folder(folder: Path) -> bool:
-    """Whether ``folder`` holds an OCTIS dataset: a vocabulary and a corpus file."""
-    return (folder / "vocabulary.txt").is_file() and _octis_corpus_file(folder) is not None
+def visible_files(folder: Path) -> list[Path]:
+    """Returns the files of a folder and its sub-folders, in the order of their paths.
 
-
-def load_octis_folder(folder: Path, name: str | None = None) -> Corpus:
-    """Loads an OCTIS dataset: ``vocabulary.txt`` with ``corpus.tsv`` or ``corpus.jsonl(.gz)``.
-
-    ``corpus.tsv`` has no header: the document's tokens, then its partition, then its label, the
-    last two optional. The texts stay tokenised as they are (``pretokenised``), in file order.
-
-    Raises:
-        InputError: a file is missing, empty or malformed; the message names file and line.
+    What is hidden (``.ipynb_checkpoints``, ``.git``, ``._x.txt``, and the ``__MACOSX`` that macOS
+    puts into archives) is left out at every depth; the folder itself may lie in a hidden one.
     """
-    path = _octis_corpus_file(folder)
-    if path is None:
-        raise InputError(f"{folder} holds no corpus.tsv or corpus.jsonl; not an OCTIS dataset")
-    rows = _octis_tsv_rows(path) if path.suffix == ".tsv" else _jsonl_rows(path)
-    vocabulary = set(read_text(folder / "vocabulary.txt").split())
-    if not vocabulary:
-        raise InputError(f"{folder / 'vocabulary.txt'} is empty")
-    return build_corpus(
-        name or folder.name,
-        rows,
-        Columns(),
-        where=str(path),
-        source={
-            "format": "octis",
-            "folder": folder.name,
-            "vocabulary": len(vocabulary),
-            "tokens_out_of_vocabulary": sum(
-                token not in vocabulary
-                for row in rows
-                for token in str(row.values.get("text") or "").split()
-            ),
-        },
-        pretokenised=True,
-    )
+    found = []
+    for at, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        found += [Path(at, name) for name in names if not _is_hidden(name)]
+    return sorted(found, key=lambda path: path.relative_to(folder).parts)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
 
 
 def table_suffix(path: Path) -> str | None:
@@ -137,27 +118,10 @@ def read_text(path: Path) -> str:
         ) from error
 
 
-def _octis_corpus_file(folder: Path) -> Path | None:
-    names = ("corpus.tsv", "corpus.jsonl", "corpus.jsonl.gz")
-    return next((folder / name for name in names if (folder / name).is_file()), None)
-
-
-def _octis_tsv_rows(path: Path) -> list[SourceRow]:
+def jsonl_rows(path: Path) -> list[SourceRow]:
+    """Reads one JSON object a line; a line that is none is an InputError that names it."""
     rows = []
-    for number, line in _lines(path):
-        cells = line.split("\t")
-        if len(cells) > 3:
-            raise InputError(
-                f"{path}, line {number}: {len(cells)} columns; OCTIS has at most three "
-                "(document, partition, label)"
-            )
-        rows.append(SourceRow(number, dict(zip(("text", "split", "label"), cells, strict=False))))
-    return rows
-
-
-def _jsonl_rows(path: Path) -> list[SourceRow]:
-    rows = []
-    for number, line in _lines(path):
+    for number, line in numbered_lines(path):
         try:
             values = json.loads(line)
         except ValueError as error:
@@ -166,6 +130,13 @@ def _jsonl_rows(path: Path) -> list[SourceRow]:
             raise InputError(f"{path}, line {number}: {line[:40]!r} is not a JSON object")
         rows.append(SourceRow(number, values))
     return rows
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yields the lines that are not blank, each with its number in the file."""
+    for number, line in enumerate(lines_of(read_text(path)), start=1):
+        if line.strip():
+            yield number, line
 
 
 def _csv_rows(path: Path) -> list[SourceRow]:
@@ -212,9 +183,3 @@ def _parquet_rows(path: Path, columns: Columns) -> list[SourceRow]:
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"{path} is not a readable Parquet file: {error}") from error
     return [SourceRow(number, values) for number, values in enumerate(records)]
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(lines_of(read_text(path)), start=1):
-        if line.strip():
-            yield number, line

@@ -22,10 +22,12 @@ _DATA_SUFFIXES = (
     ".jsonl",
     ".json",
     ".csv",
+    ".tsv",
     ".arrow",
     ".jsonl.gz",
     ".json.gz",
     ".csv.gz",
+    ".tsv.gz",
 )
 
 
@@ -34,11 +36,9 @@ def is_hub_id(source: str) -> bool:
     return re.fullmatch(r"[\w.-]+/[\w.-]+", source) is not None
 
 
-def is_hub_folder(folder: Path) -> bool:
-    """Whether a local folder is a saved dataset or laid out like a dataset on the hub."""
-    return is_saved_dataset(folder) or any(
-        path.name.endswith(_DATA_SUFFIXES) for path in folder.rglob("*") if path.is_file()
-    )
+def is_data_file(path: Path) -> bool:
+    """Whether ``path`` is named like a data file of a dataset in the hub's format."""
+    return path.name.endswith(_DATA_SUFFIXES)
 
 
 def is_saved_dataset(folder: Path) -> bool:

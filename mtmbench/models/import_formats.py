@@ -17,6 +17,7 @@ import numpy as np
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json_object
 from mtmbench.core.types import AnyArray, Corpus, Float64Array, IntArray
+from mtmbench.corpora.octis import OCTIS_SPLITS, octis_order
 from mtmbench.models.import_tables import (
     ARRAY_SUFFIXES,
     NAME_SUFFIXES,
@@ -109,26 +110,39 @@ def read_named_arrays(source: Path | Mapping[str, object], trust: bool = False) 
     )
 
 
-def read_octis(source: Path | Mapping[str, Any], corpus: Corpus, trust: bool = False) -> Draft:
+def read_octis(
+    source: Path | Mapping[str, Any],
+    corpus: Corpus,
+    trust: bool = False,
+    doc_ids: tuple[str, ...] | None = None,
+) -> Draft:
     """Reads an OCTIS output: a dictionary, or the npz file that its ``save_model_output`` writes.
 
     OCTIS saves no vocabulary with it: item names come from ``items=`` of the import, or from a
-    file ``items``, ``vocab`` or ``vocabulary`` (``.txt`` or ``.json``) beside the npz. Documents of
-    the test split, which OCTIS keeps in a matrix of their own, are put in their places.
+    file ``items``, ``vocab`` or ``vocabulary`` (``.txt`` or ``.json``) beside the npz.
+
+    The rows of its θ are documents of partition train, then val, then test, in whatever order the
+    corpus's file has them; the test documents may have a matrix of their own. They are put on the
+    corpus's documents by its splits, or, where ids are given, are these documents' in turn.
 
     Raises:
-        InputError: a key is missing, or the file cannot be read.
+        InputError: a key is missing, documents of a partition have no θ, or the file cannot be
+            read.
     """
     output = source if isinstance(source, Mapping) else read_npz(source, trust)
     where = "the OCTIS output" if isinstance(source, Mapping) else str(source)
     for key in (OCTIS_BETA, OCTIS_THETA):
         if key not in output:
             raise InputError(f"{where} has no {key!r}; it has {sorted(map(str, output))}")
-    theta = _placed_by_split(
-        np.asarray(output[OCTIS_THETA]).T,
-        np.asarray(output[OCTIS_HELD_OUT]).T if OCTIS_HELD_OUT in output else None,
-        corpus,
-    )
+    trained = np.asarray(output[OCTIS_THETA]).T
+    held_out = np.asarray(output[OCTIS_HELD_OUT]).T if OCTIS_HELD_OUT in output else None
+    notes: dict[str, object] = {}
+    if doc_ids is None:
+        theta = _placed_by_split(trained, held_out, corpus, notes)
+    elif held_out is not None and len(trained) < len(doc_ids):
+        theta = np.concatenate([trained, held_out])
+    else:
+        theta = trained
     items = None
     if isinstance(source, Path):
         names = _folder_parts(source.parent, (ITEM_NAMES,))
@@ -136,7 +150,7 @@ def read_octis(source: Path | Mapping[str, Any], corpus: Corpus, trust: bool = F
         items = None if found is None else names_of(found, "the item names")
     topics = output.get("topics")
     shown = None if topics is None else [[str(word) for word in topic] for topic in topics]
-    return Draft(theta, output[OCTIS_BETA], items, top_items=shown)
+    return Draft(theta, output[OCTIS_BETA], items, doc_ids, top_items=shown, notes=notes)
 
 
 def read_bertopic_folder(folder: Path) -> Draft:
@@ -275,18 +289,40 @@ def _one_of(
 
 
 def _table(value: object) -> Table:
-    return value if isinstance(value, Table) else Table(np.asarray(value))
+    if isinstance(value, Table):
+        return value
+    # numpy would wrap a sparse matrix as one object.
+    return Table(np.asarray(value.toarray() if hasattr(value, "toarray") else value))
 
 
-def _placed_by_split(trained: AnyArray, held_out: AnyArray | None, corpus: Corpus) -> AnyArray:
-    """Returns θ of all documents where it comes in two matrices, by the corpus's splits."""
-    if held_out is None or len(trained) == len(corpus) or corpus.split is None:
+def _placed_by_split(
+    trained: AnyArray, held_out: AnyArray | None, corpus: Corpus, notes: dict[str, object]
+) -> AnyArray:
+    """Puts rows in OCTIS's order on the corpus's documents, by its splits where they are OCTIS's.
+
+    Otherwise, and where the numbers of rows do not fit, the rows come back as they are.
+    """
+    splits = corpus.split
+    if splits is None or not set(splits) <= set(OCTIS_SPLITS):
         return trained
-    is_test = np.array([split == "test" for split in corpus.split])
-    if len(trained) != np.sum(~is_test) or len(held_out) != np.sum(is_test):
+    n_train, n_val, n_test = (splits.count(split) for split in OCTIS_SPLITS)
+    rows = trained
+    if held_out is not None and len(trained) != len(corpus):
+        if n_val and (len(trained), len(held_out)) == (n_train, n_test):
+            raise InputError(
+                f"OCTIS's θ has {n_train} rows for train and {n_test} for test; the {n_val} val "
+                f"documents of corpus {corpus.name!r} have none; fit with use_partitions=False, "
+                "or import on a corpus without them"
+            )
+        if len(trained) in (n_train, n_train + n_val):
+            rows = np.concatenate([trained, held_out])
+    if len(rows) != len(corpus):
         return trained
-    theta = np.empty((len(corpus), trained.shape[1]), dtype=trained.dtype)
-    theta[~is_test], theta[is_test] = trained, held_out
+    order = octis_order(splits)
+    if order != list(range(len(corpus))):
+        notes["theta"] = "rows put from OCTIS's order (train, val, test) on the documents by split"
+    theta = np.empty_like(rows)
+    theta[order] = rows
     return theta
 
 

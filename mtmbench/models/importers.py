@@ -28,7 +28,7 @@ def import_result(
     source: Any,
     *,
     corpus: Corpus,
-    name: str,
+    name: str | None,
     format: Format | str = "auto",
     items: Path | str | Sequence[str] | None = None,
     doc_ids: Path | str | Sequence[str] | None = None,
@@ -62,7 +62,8 @@ def import_result(
     Args:
         source: a path, or an object as above.
         corpus: the corpus that the topics are of.
-        name: the name under which the result plays.
+        name: the name under which the result plays; None keeps a saved result's own, and takes
+            a file's.
         format: one of the formats.
         items: V item names (or a file of them), in place of the source's.
         doc_ids: ids of θ's rows (or a file of them), in place of the source's.
@@ -85,12 +86,15 @@ def import_result(
     form = _format(source, format, trust)
     if form == "result":
         loaded = source if isinstance(source, TopicResult) else TopicResult.load(source)
-        return replace(_of_this_corpus(loaded, corpus), model=name)
-    draft = _read(source, form, corpus, words, trust, seed)
+        return replace(_of_this_corpus(loaded, corpus), model=name or loaded.model)
+    if name is None:
+        name = source.stem if isinstance(source, Path) else form
+    ids = None if doc_ids is None else _given_names(doc_ids, "doc_ids")
+    draft = _read(source, form, corpus, words, trust, seed, ids)
     if items is not None:
         draft.items = _given_names(items, "items")
-    if doc_ids is not None:
-        draft.doc_ids = _given_names(doc_ids, "doc_ids")
+    if ids is not None:
+        draft.doc_ids = ids
     return _result(draft, corpus, name, form, kind, normalise, words, seed, source)
 
 
@@ -141,12 +145,18 @@ def _path_format(path: Path) -> str | None:
 
 
 def _read(
-    source: Any, form: str, corpus: Corpus, words: Words | None, trust: bool, seed: int
+    source: Any,
+    form: str,
+    corpus: Corpus,
+    words: Words | None,
+    trust: bool,
+    seed: int,
+    doc_ids: tuple[str, ...] | None,
 ) -> Draft:
     if form == "gensim":
         return formats.read_gensim(source, corpus, words, seed)
     if form == "octis":
-        return formats.read_octis(source, corpus, trust)
+        return formats.read_octis(source, corpus, trust, doc_ids)
     if form == "bertopic" and isinstance(source, Path):
         if not source.is_dir():
             raise InputError(

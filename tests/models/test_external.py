@@ -12,6 +12,7 @@ from support.odd_text import ODD_TEXT
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Views
+from mtmbench.corpora.load import load_corpus
 from mtmbench.models.external import External
 from mtmbench.models.importers import import_result
 
@@ -113,6 +114,16 @@ def test_a_mapping_and_given_names(corpus: Corpus) -> None:
         doc_ids=["d3", "d2", "d1", "d0"],
     )
     check_made(result)
+
+
+@pytest.mark.parametrize("kind", ["csr_matrix", "csc_array", "coo_matrix"])
+def test_sparse_parts_of_a_mapping(corpus: Corpus, kind: str) -> None:
+    import scipy.sparse
+
+    sparse = getattr(scipy.sparse, kind)
+    check_made(
+        import_result(arrays(theta=sparse(THETA), beta=sparse(BETA)), corpus=corpus, name="mine")
+    )
 
 
 def test_rows_of_documents_that_the_corpus_lacks_are_dropped_and_counted(corpus: Corpus) -> None:
@@ -267,6 +278,60 @@ def test_octis_held_out_documents_take_their_places() -> None:
     check_made(import_result(output, corpus=corpus, name="octis", items=WORDS))
     with pytest.raises(InputError, match="theta has 3 rows"):
         import_result(output, corpus=make_corpus(), name="octis", items=WORDS)
+
+
+def octis_outputs(corpus: Corpus) -> list[tuple[dict[str, Any], np.ndarray]]:
+    """What OCTIS makes of the documents in its order, whole and by partition, with their θ."""
+    assert corpus.split is not None
+    order = [
+        i for part in ("train", "val", "test") for i, s in enumerate(corpus.split) if s == part
+    ]
+    theta = np.linspace([0.9, 0.1], [0.2, 0.8], len(order))
+    in_corpus = np.empty_like(theta)
+    in_corpus[order] = theta
+    n = sum(split != "test" for split in corpus.split)
+    held_out = octis_output(theta[:n])
+    held_out["test-topic-document-matrix"] = theta[n:].T
+    return [(octis_output(theta), in_corpus), (held_out, in_corpus)]
+
+
+@pytest.mark.parametrize("how", ["folder", "table"])
+@pytest.mark.parametrize("part", [0, 1])
+def test_octis_theta_lies_on_its_documents(tmp_path: Path, how: str, part: int) -> None:
+    splits = ("test", "train", "val", "train", "test", "val", "train", "train")
+    texts = ["moon star orbit", "goal team match"] * 4
+    if how == "folder":
+        (tmp_path / "vocabulary.txt").write_text("\n".join(WORDS) + "\n")
+        lines = [f"{text}\t{split}\n" for text, split in zip(texts, splits, strict=True)]
+        (tmp_path / "corpus.tsv").write_text("".join(lines))
+        corpus = load_corpus(tmp_path)
+        assert corpus.split == tuple(sorted(splits, key=["train", "val", "test"].index))
+    else:
+        corpus = Corpus("made", tuple(f"d{i}" for i in range(8)), tuple(texts), split=splits)
+    output, theta = octis_outputs(corpus)[part]
+    result = import_result(output, corpus=corpus, name="octis", items=WORDS)
+    np.testing.assert_allclose(result.doc_topic, theta, atol=1e-6)
+    assert ("theta" in result.info["imported"]) == (how == "table")
+
+
+def test_octis_rows_with_ids_are_those_documents() -> None:
+    corpus = make_corpus(split=("train", "test", "train", "val"))
+    rows = [2, 0, 3, 1]
+    ids = [f"d{i}" for i in rows]
+    check_made(
+        import_result(octis_output(THETA[rows]), corpus=corpus, name="o", items=WORDS, doc_ids=ids)
+    )
+    output = octis_output(THETA[rows[:3]])
+    output["test-topic-document-matrix"] = THETA[rows[3:]].T
+    check_made(import_result(output, corpus=corpus, name="o", items=WORDS, doc_ids=ids))
+
+
+def test_octis_documents_without_theta_are_named() -> None:
+    corpus = make_corpus(split=("train", "test", "train", "val"))
+    output = octis_output(THETA[[0, 2]])
+    output["test-topic-document-matrix"] = THETA[[1]].T
+    with pytest.raises(InputError, match=r"2 rows for train and 1 for test; the 1 val documents"):
+        import_result(output, corpus=corpus, name="octis", items=WORDS)
 
 
 def test_octis_names_in_another_order_are_noticed(corpus: Corpus) -> None:
