@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 import os
 import sys
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import lines_of
+from mtmbench.core.files import lines_of, read_bytes
+from mtmbench.core.text_files import decode_text, other_separator, separated
 from mtmbench.core.types import Corpus
 from mtmbench.corpora.rows import Columns, SourceRow, build_corpus
 
@@ -102,20 +101,7 @@ def read_text(path: Path) -> str:
     Raises:
         InputError: the file cannot be read, is damaged, or is not UTF-8; the latter names the line.
     """
-    try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{path} is not a whole gzip file: {error}") from error
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            f"{path}, line {line}: not UTF-8 (byte 0x{data[error.start]:02x}); "
-            "convert the file to UTF-8"
-        ) from error
+    return decode_text(read_bytes(path), path)
 
 
 def jsonl_rows(path: Path) -> list[SourceRow]:
@@ -142,15 +128,28 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 def _csv_rows(path: Path) -> list[SourceRow]:
     content = read_text(path)
     delimiter = "\t" if ".tsv" in path.suffixes else ","
+    if not content:
+        raise InputError(f"{path} is empty")
+    if (mark := other_separator(content.split("\n", 1)[0].rstrip("\r"), delimiter)) is not None:
+        raise InputError(f"{path}, line 1: {separated(mark)}")
     # A document may be longer than the 128 KiB that the csv module allows a cell by default.
     limit = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-    reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
+    try:
+        literal = delimiter == "\t" and _has_literal_quotes(content)
+        return _table_rows(path, content, delimiter, literal)
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _table_rows(path: Path, content: str, delimiter: str, literal: bool) -> list[SourceRow]:
+    reader = csv.reader(
+        io.StringIO(content, newline=""), delimiter=delimiter, strict=True,
+        quoting=csv.QUOTE_NONE if literal else csv.QUOTE_MINIMAL,
+    )  # fmt: skip
     rows: list[SourceRow] = []
     start = 1
     try:
-        header = next(reader, None)
-        if header is None:
-            raise InputError(f"{path} is empty")
+        header = next(reader)
         if len(set(header)) != len(header):
             raise InputError(f"{path}, line 1: two columns have the same name: {header}")
         start = reader.line_num + 1
@@ -163,10 +162,31 @@ def _csv_rows(path: Path) -> list[SourceRow]:
                 rows.append(SourceRow(start, dict(zip(header, cells, strict=True))))
             start = reader.line_num + 1
     except csv.Error as error:
-        raise InputError(f"{path}, line {start}: not valid CSV: {error}") from error
-    finally:
-        csv.field_size_limit(limit)
+        hint = (
+            "; a cell that begins with a quotation mark ends with one, and those in it are doubled"
+            if '"' in content and not literal
+            else ""
+        )
+        raise InputError(f"{path}, line {start}: not valid CSV: {error}{hint}") from error
     return rows
+
+
+def _has_literal_quotes(content: str) -> bool:
+    """Whether quotation marks in a TSV are part of its texts, as in many that no CSV writer made.
+
+    So it is where every line has the header's number of cells as it stands, but quotation marks
+    that enclosed cells would be misplaced, or join lines though none is doubled within a cell.
+    """
+    lines = [line for line in lines_of(content) if line]
+    n_cells = lines[0].count("\t")
+    if '"' not in content or n_cells == 0 or any(line.count("\t") != n_cells for line in lines):
+        return False
+    reader = csv.reader(io.StringIO(content, newline=""), delimiter="\t", strict=True)
+    try:
+        joins_lines = sum(bool(cells) for cells in reader) != len(lines)
+    except csv.Error:
+        return True
+    return joins_lines and '""' not in content
 
 
 def _parquet_rows(path: Path, columns: Columns) -> list[SourceRow]:

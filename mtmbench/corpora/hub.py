@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Corpus
+from mtmbench.corpora.files import read_text, visible_files
 from mtmbench.corpora.rows import Columns, SourceRow, build_corpus
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _DATA_SUFFIXES = (
     ".csv.gz",
     ".tsv.gz",
 )
+_BINARY_SUFFIXES = (".parquet", ".arrow")
 
 
 def is_hub_id(source: str) -> bool:
@@ -101,13 +103,31 @@ def _load(source: str | Path, subset: str | None) -> dict[str, Dataset]:
             loaded = datasets.load_dataset(str(source), name=subset)
     # The library raises a different class for each way in which a dataset can be out of reach.
     except Exception as error:
+        if isinstance(source, Path):
+            _check_encodings(source)
         what = "folder" if isinstance(source, Path) else "hub dataset"
-        raise InputError(
-            f"cannot load {what} {str(source)!r}: {type(error).__name__}: {error}"
-        ) from error
+        raise InputError(f"cannot load {what} {str(source)!r}: {_cause(error)}") from error
     if isinstance(loaded, datasets.Dataset):
         return {str(loaded.split or "all"): loaded}
     return dict(loaded)
+
+
+def _check_encodings(folder: Path) -> None:
+    """Raises the error of the first data file that is not UTF-8 text, which names its line."""
+    for path in visible_files(folder):
+        if is_data_file(path) and not path.name.endswith(_BINARY_SUFFIXES):
+            read_text(path)
+
+
+def _cause(error: BaseException) -> str:
+    """Returns in one line what the library's error, which may only say that there was one, is of.
+
+    An error about a missing network has its own words, and low-level causes that add none.
+    """
+    if type(error).__name__ == "DatasetGenerationError":
+        while error.__cause__ is not None:
+            error = error.__cause__
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _values(splits: Mapping[str, Dataset], columns: Columns) -> Iterator[dict[str, object]]:

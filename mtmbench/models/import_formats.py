@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -106,7 +106,14 @@ def read_named_arrays(source: Path | Mapping[str, object], trust: bool = False) 
         beta.values,
         beta.columns if items is None else names_of(items, f"the item names of {where}"),
         theta.rows if doc_ids is None else names_of(doc_ids, f"the document ids of {where}"),
-        None if outlier is None else _table(outlier).values.ravel(),
+        None if outlier is None else _table(outlier).values,
+    )
+
+
+def has_theta(folder: Path) -> bool:
+    """Whether a folder has a file that is named as θ is in ``npz`` and ``csv``."""
+    return any(
+        (folder / f"{name}{suffix}").is_file() for name in THETA_NAMES for suffix in ARRAY_SUFFIXES
     )
 
 
@@ -291,8 +298,8 @@ def _one_of(
 def _table(value: object) -> Table:
     if isinstance(value, Table):
         return value
-    # numpy would wrap a sparse matrix as one object.
-    return Table(np.asarray(value.toarray() if hasattr(value, "toarray") else value))
+    # numpy would wrap a sparse matrix as one object; it is made dense where it is checked.
+    return Table(cast(AnyArray, value) if hasattr(value, "toarray") else np.asarray(value))
 
 
 def _placed_by_split(

@@ -154,6 +154,88 @@ def test_csv_takes_long_cells_unicode_line_ends_and_a_byte_order_mark(tmp_path: 
     assert csv.field_size_limit() == limit
 
 
+@pytest.mark.parametrize(
+    ("name", "header", "message"),
+    [
+        (
+            "c.csv",
+            "id;text;label",
+            "line 1: its cells are separated by semicolons; a .csv has commas",
+        ),
+        ("c.csv", "id\ttext\tlabel", "separated by tabs"),
+        ("c.csv", "id|text|label", "separated by bars"),
+        ("c.tsv", "id,text,label", "separated by commas"),
+        ("c.csv", '"id";"text";"label"', "separated by semicolons"),
+        # Commas within a header of semicolons make columns of their own.
+        (
+            "c.csv",
+            "id;text;label (a, b)",
+            "no column 'text'; its cells are separated by semicolons",
+        ),
+    ],
+)
+def test_another_separator_is_named(tmp_path: Path, name: str, header: str, message: str) -> None:
+    path = tmp_path / name
+    mark = next(mark for mark in ";\t|," if mark in header)
+    path.write_text(
+        f"{header}\n" + mark.join(("0", "cow, barn" if "," in header else "cow", "farm"))
+    )
+    with pytest.raises(InputError, match=message):
+        load_corpus(path)
+
+
+def test_a_semicolon_may_stand_in_a_column_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text('"a;b"\ncow; barn\nsea\n')
+    assert load_corpus(path, text="a;b").texts == ("cow; barn", "sea")
+
+
+def test_quotation_marks_of_a_tsv_without_quoting_are_text(tmp_path: Path) -> None:
+    path = tmp_path / "c.tsv"
+    lines = ['"Cows" give milk\tfarm', '"Ships sail\tsea', 'so they "do"\tsea', 'boats"\tsea']
+    path.write_text("text\tlabel\n" + "\n".join(lines) + "\n")
+    corpus = load_corpus(path)
+    assert corpus.texts == ('"Cows" give milk', '"Ships sail', 'so they "do"', 'boats"')
+    assert corpus.labels == ("farm", "sea", "sea", "sea")
+    # Read as quoted, these two lines would be one document, without any error.
+    path.write_text('text\tlabel\n"Ships sail\tsea\nto sea"\tsea\n')
+    assert load_corpus(path).texts == ('"Ships sail', 'to sea"')
+
+
+def test_quoted_cells_of_a_tsv_are_read_as_a_csv_writer_wrote_them(tmp_path: Path) -> None:
+    rows = [{"text": 'so they "do"', "label": "a"}, {"text": "tab\there\nand line", "label": "b"}]
+    corpus = load_corpus(write_csv(tmp_path / "c.tsv", rows, "\t"))
+    assert corpus.texts == ('so they "do"', "tab\there\nand line")
+    (tmp_path / "d.tsv").write_text('text\tlabel\n"cut\toff\tx\n')
+    with pytest.raises(
+        InputError, match=r"d\.tsv, line 2: not valid CSV.*ends with one, and those"
+    ):
+        load_corpus(tmp_path / "d.tsv")
+
+
+@pytest.mark.parametrize("missing", ["nan", "NaN", "<NA>", "", float("nan"), None])
+@pytest.mark.parametrize("name", ["c.jsonl", "c.csv", "c.parquet"])
+def test_what_is_not_a_number_is_no_label(tmp_path: Path, name: str, missing: Any) -> None:
+    rows = [{"text": "cow", "label": "farm"}, {"text": "boat", "label": missing}]
+    path = tmp_path / name
+    if name == "c.jsonl":
+        write_jsonl(path, rows)
+    elif name == "c.csv":
+        write_csv(path, rows)
+    else:
+        pd.DataFrame(rows).to_parquet(path)
+    corpus = load_corpus(path)
+    assert corpus.labels == ("farm", None)
+    assert corpus.n_labels == 1
+    assert corpus.source["labels"] == {"one": 1, "none": 1, "several": 0}
+
+
+@pytest.mark.parametrize("label", ["nano", "none", "Nanny", "null", "na"])
+def test_labels_that_only_look_like_it_are_labels(tmp_path: Path, label: str) -> None:
+    corpus = load_corpus(write_jsonl(tmp_path / "c.jsonl", [{"text": "cow", "label": label}]))
+    assert corpus.labels == (label,)
+
+
 @pytest.mark.parametrize("name", ["c.jsonl.gz", "c.parquet"])
 def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
     path = tmp_path / name

@@ -12,7 +12,7 @@ from support.odd_text import ODD_TEXT
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Views
-from mtmbench.corpora.load import load_corpus
+from mtmbench.corpora.load import load_corpus, sample
 from mtmbench.models.external import External
 from mtmbench.models.importers import import_result
 
@@ -536,3 +536,27 @@ def test_a_list_of_words_may_hold_odd_characters(tmp_path: Path, corpus: Corpus)
     words = (ODD_TEXT, *WORDS[1:])
     (tmp_path / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
     assert import_result(tmp_path, corpus=corpus, name="mine").items.ids == words
+
+
+def test_a_sample_of_the_corpus_names_max_documents(tmp_path: Path, corpus: Corpus) -> None:
+    made = import_result(arrays(), corpus=corpus, name="mine")
+    made.save(tmp_path / "mine.safetensors")
+    np.savez(tmp_path / "mine.npz", **arrays())
+    for name in ("mine.safetensors", "mine.npz"):
+        with pytest.raises(InputError, match=r"max_documents = 3, of 4 documents\): leave max_doc"):
+            External(path=str(tmp_path / name)).fit(Views(sample(corpus, 3, seed=0)), seed=0)
+
+
+def test_semicolons_and_other_encodings_of_theta_are_named(tmp_path: Path, corpus: Corpus) -> None:
+    np.savetxt(tmp_path / "beta.csv", BETA, delimiter=",")
+    (tmp_path / "vocab.txt").write_text("\n".join(WORDS) + "\n")
+    for text, message in (
+        ("0.5;0.5\n0.1;0.9\n", r"theta\.csv, line 1: its cells are separated by semicolons"),
+        ("a,b\n0,5;0\n", r"theta\.csv, line 2: '5;0' is not a number; its cells are separated"),
+    ):
+        (tmp_path / "theta.csv").write_text(text)
+        with pytest.raises(InputError, match=message):
+            import_result(tmp_path, corpus=corpus, name="mine")
+    (tmp_path / "theta.csv").write_bytes("0.5,0.5\n".encode("utf-16"))
+    with pytest.raises(InputError, match=r"theta\.csv is UTF-16LE, not UTF-8; convert it"):
+        import_result(tmp_path, corpus=corpus, name="mine")
