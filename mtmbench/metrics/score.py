@@ -27,7 +27,7 @@ from mtmbench.metrics.base import MetricValue
 from mtmbench.metrics.compute import compute_value, metric_variants
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.registry import METRICS
-from mtmbench.models.import_formats import DOC_ID_NAMES
+from mtmbench.models.import_formats import DOC_ID_NAMES, as_table
 from mtmbench.models.import_tables import ARRAY_SUFFIXES, read_table
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def topics_result(
         params={},
         params_given={},
         seed=0,
-        doc_topic=_theta(theta, len(corpus), len(listed)),
+        doc_topic=_theta(theta, corpus, len(listed)),
         topic_item=topic_item.astype(np.float32),
         items=ItemSpace("words", tuple(words), tuple(words)),
         corpus={"name": corpus.name, "revision": corpus.revision},
@@ -167,7 +167,9 @@ def _read_theta(path: Path, corpus: Corpus) -> AnyArray:
     return _in_order(theta, None if ids is None else tuple(map(str, ids)), path, corpus)
 
 
-def _in_order(theta: AnyArray, ids: tuple[str, ...] | None, path: Path, corpus: Corpus) -> AnyArray:
+def _in_order(
+    theta: AnyArray, ids: tuple[str, ...] | None, where: str | Path, corpus: Corpus
+) -> AnyArray:
     if ids is None:
         return theta
     row_of = {doc_id: row for row, doc_id in enumerate(ids)}
@@ -175,15 +177,16 @@ def _in_order(theta: AnyArray, ids: tuple[str, ...] | None, path: Path, corpus: 
     if missing or len(row_of) != len(theta):
         fault = f"no row for {missing[0]!r}" if missing else f"{len(row_of)} distinct ids"
         raise InputError(
-            f"{path}: {fault} of corpus {corpus.name!r} in its {len(theta)} rows; its document ids "
-            f"are like {ids[0]!r}"
+            f"{where}: {fault} of corpus {corpus.name!r} in its {len(theta)} rows; its document "
+            f"ids are like {ids[0]!r}"
         )
     return theta[[row_of[doc_id] for doc_id in corpus.doc_ids]]
 
 
-def _theta(theta: ArrayLike | None, n_documents: int, n_topics: int) -> FloatArray:
+def _theta(theta: ArrayLike | None, corpus: Corpus, n_topics: int) -> FloatArray:
     from mtmbench.models.base import normalise_rows
 
+    n_documents = len(corpus)
     if theta is None:
         return np.zeros((n_documents, n_topics), dtype=np.float32)
     try:
@@ -195,6 +198,8 @@ def _theta(theta: ArrayLike | None, n_documents: int, n_topics: int) -> FloatArr
             f"θ has shape {weights.shape}; expected (documents, topics) = "
             f"({n_documents}, {n_topics})"
         )
+    ids = as_table(theta).rows  # of a frame, whose index may hold document ids
+    weights = np.asarray(_in_order(weights, ids, "θ", corpus), dtype=np.float64)
     if not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise InputError("θ holds negative or non-finite weights")
     return normalise_rows(weights)

@@ -96,7 +96,7 @@ def read_named_arrays(source: Path | Mapping[str, object], trust: bool = False) 
             )
         parts, where = _folder_parts(folder), str(folder)
     theta, beta = (
-        _table(_one_of(parts, names, where, required=True)) for names in (THETA_NAMES, BETA_NAMES)
+        as_table(_one_of(parts, names, where, required=True)) for names in (THETA_NAMES, BETA_NAMES)
     )
     items = _one_of(parts, ITEM_NAMES, where)
     doc_ids = _one_of(parts, DOC_ID_NAMES, where)
@@ -106,7 +106,7 @@ def read_named_arrays(source: Path | Mapping[str, object], trust: bool = False) 
         beta.values,
         beta.columns if items is None else names_of(items, f"the item names of {where}"),
         theta.rows if doc_ids is None else names_of(doc_ids, f"the document ids of {where}"),
-        None if outlier is None else _table(outlier).values,
+        None if outlier is None else as_table(outlier).values,
     )
 
 
@@ -295,11 +295,20 @@ def _one_of(
     return parts[found[0]] if found else None
 
 
-def _table(value: object) -> Table:
+def as_table(value: object) -> Table:
+    """Returns an array, a sparse matrix or a frame with the names of its rows and columns."""
     if isinstance(value, Table):
         return value
+    if hasattr(value, "columns") and hasattr(value, "index"):  # a frame of pandas or the like
+        return Table(np.asarray(value), _axis_names(value.columns), _axis_names(value.index))
     # numpy would wrap a sparse matrix as one object; it is made dense where it is checked.
     return Table(cast(AnyArray, value) if hasattr(value, "toarray") else np.asarray(value))
+
+
+def _axis_names(axis: Iterable[object]) -> tuple[str, ...] | None:
+    """Returns the names of a frame's rows or columns; running numbers are none."""
+    names = tuple(map(str, axis))
+    return None if names == tuple(map(str, range(len(names)))) else names
 
 
 def _placed_by_split(

@@ -149,6 +149,17 @@ def test_theta_in_any_form_lies_on_its_documents(
     ) == pytest.approx(1)
 
 
+def test_a_frame_of_theta_lies_on_the_documents_of_its_index(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mtmbench.metrics.score._embed", lambda texts: np.eye(len(texts)))
+    theta = pd.DataFrame(np.array([[0.9, 0.1], [0.9, 0.1], [0, 1], [0, 1]] * 5))
+    for frame in (theta, theta.sample(frac=1, random_state=0)):
+        assert value_of(
+            score_topics(TOPICS, corpus, frame), "nmi", None, documents="all"
+        ) == pytest.approx(1)
+
+
 def test_theta_of_other_documents_is_named(corpus: Corpus, tmp_path: Path) -> None:
     listed = tmp_path / "t.json"
     listed.write_text(json.dumps(TOPICS), encoding="utf-8")

@@ -126,6 +126,17 @@ def test_sparse_parts_of_a_mapping(corpus: Corpus, kind: str) -> None:
     )
 
 
+def test_frames_keep_the_names_of_their_rows_and_columns(corpus: Corpus) -> None:
+    import pandas as pd
+
+    rows = [2, 0, 3, 1]
+    theta = pd.DataFrame(THETA[rows], index=[f"d{i}" for i in rows])
+    beta = pd.DataFrame(BETA, columns=list(WORDS))
+    check_made(import_result({"theta": theta, "beta": beta}, corpus=corpus, name="mine"))
+    bare = {"theta": pd.DataFrame(THETA), "beta": pd.DataFrame(BETA), "items": WORDS}
+    check_made(import_result(bare, corpus=corpus, name="mine"))
+
+
 def test_rows_of_documents_that_the_corpus_lacks_are_dropped_and_counted(corpus: Corpus) -> None:
     parts = arrays(theta=np.vstack([[0.5, 0.5], THETA]), doc_ids=["empty", *corpus.doc_ids])
     result = import_result(parts, corpus=corpus, name="mine")
