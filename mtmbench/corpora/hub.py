@@ -78,14 +78,20 @@ def load_hub(
     default_id = columns.id or (
         "id" if all("id" in s.column_names for s in splits.values()) else None
     )
-    return build_corpus(
-        name or where.rstrip("/").rsplit("/", 1)[-1],
-        rows,
-        Columns(columns.text, columns.label, default_id or _ID, columns.split or _SPLIT),
-        where=where,
-        source={key: value for key, value in described.items() if value is not None},
-        unit="row",
-    )
+    try:
+        return build_corpus(
+            name or where.rstrip("/").rsplit("/", 1)[-1],
+            rows,
+            Columns(columns.text, columns.label, default_id or _ID, columns.split or _SPLIT),
+            where=where,
+            source={key: value for key, value in described.items() if value is not None},
+            unit="row",
+        )
+    except InputError:
+        # UTF-16 without a mark is valid UTF-8, with names of columns that nobody would find.
+        if isinstance(source, Path):
+            _check_encodings(source)
+        raise
 
 
 # Names for what the dataset's structure says rather than a column; no dataset has such columns.
@@ -96,6 +102,9 @@ _ID = "(split and row)"
 def _load(source: str | Path, subset: str | None) -> dict[str, Dataset]:
     import datasets
 
+    # What the library logs of a failure is in the error as well, in one line.
+    verbosity = datasets.logging.get_verbosity()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
     try:
         if isinstance(source, Path) and is_saved_dataset(source):
             loaded = datasets.load_from_disk(str(source))
@@ -107,6 +116,8 @@ def _load(source: str | Path, subset: str | None) -> dict[str, Dataset]:
             _check_encodings(source)
         what = "folder" if isinstance(source, Path) else "hub dataset"
         raise InputError(f"cannot load {what} {str(source)!r}: {_cause(error)}") from error
+    finally:
+        datasets.logging.set_verbosity(verbosity)
     if isinstance(loaded, datasets.Dataset):
         return {str(loaded.split or "all"): loaded}
     return dict(loaded)
@@ -114,6 +125,8 @@ def _load(source: str | Path, subset: str | None) -> dict[str, Dataset]:
 
 def _check_encodings(folder: Path) -> None:
     """Raises the error of the first data file that is not UTF-8 text, which names its line."""
+    if is_saved_dataset(folder):
+        return
     for path in visible_files(folder):
         if is_data_file(path) and not path.name.endswith(_BINARY_SUFFIXES):
             read_text(path)
@@ -131,10 +144,8 @@ def _cause(error: BaseException) -> str:
 
 
 def _values(splits: Mapping[str, Dataset], columns: Columns) -> Iterator[dict[str, object]]:
-    wanted = {"text", "label", "id", "split", *columns.named}
     for split, dataset in splits.items():
-        known = dataset.column_names
-        chosen = known if set(columns.named) - set(known) else [c for c in known if c in wanted]
+        chosen = columns.chosen(dataset.column_names)
         names = {column: _class_names(dataset.features[column]) for column in chosen}
         for number, record in enumerate(dataset.select_columns(chosen)):
             values = {

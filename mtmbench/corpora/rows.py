@@ -28,6 +28,15 @@ class Columns:
         """The columns that were asked for by name."""
         return [column for column in asdict(self).values() if column is not None]
 
+    def chosen(self, known: Sequence[str]) -> list[str]:
+        """Returns those of the ``known`` columns that are to be read.
+
+        Where one is missing these are all of them, so that an error can list them.
+        """
+        wanted = {"text", "label", "id", "split", *self.named}
+        missing = {self.text or "text", *self.named} - set(known)
+        return [column for column in known if column in wanted or missing]
+
 
 @dataclass(frozen=True)
 class SourceRow:
@@ -149,13 +158,15 @@ def _require(
     raise InputError(f"{here}: no column {column!r}{_hint(column, list(lacking.values))}")
 
 
-def _hint(column: str, known: Sequence[str]) -> str:
+def _hint(column: str, columns: Sequence[str]) -> str:
+    # What a loader adds of its own stands in brackets.
+    known = [name for name in columns if not name.startswith("(")]
     if not known:
         return "; it is empty"
     for mark in (";", "\t", "|"):
         if any(mark in key and column in key.split(mark) for key in known):
             return f"; {separated(mark)}"
-    named = "; name the column of texts by text = … (--text)" if column == "text" else ""
+    named = " (text = … or --text names the column of texts)" if column == "text" else ""
     return f"{did_you_mean(column, known)}{named}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,7 +116,7 @@ def _kind(path: Path) -> str | None:
         return None
     try:
         head = _head(path)
-    except (OSError, EOFError, UnicodeDecodeError):
+    except (OSError, EOFError, zlib.error):  # no whole gzip file, for one
         return None
     if not head:
         return None

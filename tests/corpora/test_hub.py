@@ -103,6 +103,13 @@ def test_a_folder_that_is_not_utf_8_names_file_and_line(tmp_path: Path) -> None:
     (folder / "b.csv").write_bytes("text,label\ncafé,b\n".encode("utf-16"))
     with pytest.raises(InputError, match=r"b\.csv is UTF-16LE, not UTF-8"):
         load_corpus(folder)
+    (folder / "a.csv").unlink()
+    (folder / "b.csv").write_bytes("text,label\ncow,b\n".encode("utf-16-be"))
+    with pytest.raises(InputError, match=r"b\.csv is UTF-16BE, not UTF-8"):
+        load_corpus(folder)
+    (folder / "b.csv").write_text("id;text;label\n0;cow;b\n")
+    with pytest.raises(InputError, match="its cells are separated by semicolons"):
+        load_corpus(folder)
 
 
 def test_a_folder_with_a_fault_keeps_its_cause_in_one_line(tmp_path: Path) -> None:
@@ -114,6 +121,20 @@ def test_a_folder_with_a_fault_keeps_its_cause_in_one_line(tmp_path: Path) -> No
     ) as caught:
         load_corpus(folder)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["data/a.csv", "a.parquet"])
+def test_other_columns_are_listed_where_there_is_no_text(tmp_path: Path, name: str) -> None:
+    import pandas as pd
+
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    frame = pd.DataFrame({"body": ["cow"], "label": ["farm"], "when": [1]})
+    frame.to_csv(path, index=False) if path.suffix == ".csv" else frame.to_parquet(path)
+    with pytest.raises(
+        InputError, match=r"no column 'text'; valid: body, label, when \(text = … or --text"
+    ):
+        load_corpus(path.parent if path.suffix == ".csv" else path)
 
 
 def test_hidden_files_of_a_dataset_are_not_read(tmp_path: Path) -> None:
