@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mtmbench.cli.console import ConsoleProgress, resumable
-from mtmbench.cli.options import DataOption
+from mtmbench.cli.options import DataOption, IdOption, LabelOption, TextOption, read_corpus
 
 
 def features(
@@ -21,19 +21,21 @@ def features(
     seed: Annotated[int, typer.Option(help="Of the documents drawn.")] = 0,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
     device: Annotated[str, typer.Option(help="A torch device, such as cpu or cuda.")] = "cpu",
+    text: TextOption = None,
+    label: LabelOption = None,
+    id_column: IdOption = None,
     data_dir: DataOption = None,
 ) -> None:
     """Reads a reference text for an SAE: thresholds, densities, contexts, labels, in one folder.
 
     Killed, the same command goes on. Suites use the folder by source = "sae".
     """
-    from mtmbench.corpora.load import load_corpus
     from mtmbench.features.sae.hub import ModelFeatures, SAEEntry
     from mtmbench.features.sae.reference import build_folder
 
     given: SAEEntry = {"folder": sae} if release is None else {"release": release, "id": sae}
     source = ModelFeatures(backbone, {out.name: given}, dtype=dtype, device=device)
-    corpus = load_corpus(reference, data_dir=data_dir)
+    corpus = read_corpus(reference, data_dir, text, label, id_column)
     with resumable(), ConsoleProgress() as progress:
         built = build_folder(
             source, corpus, out, n_tokens=tokens, seed=seed,

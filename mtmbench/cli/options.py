@@ -12,6 +12,7 @@ from mtmbench.core.errors import InputError
 
 if TYPE_CHECKING:
     from mtmbench.core.cards import Suite
+    from mtmbench.core.types import Corpus
     from mtmbench.engine.ray.pool import RayOptions
 
 EXIT_ERRORS = 1
@@ -35,6 +36,15 @@ ModelsOption = Annotated[
 DataOption = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Folder of local corpora; MTMBENCH_DATA by default."),
+]
+TextOption = Annotated[
+    str | None, typer.Option("--text", help="The corpus's column of texts; text by default.")
+]
+LabelOption = Annotated[
+    str | None, typer.Option("--label", help="The corpus's column of labels; label by default.")
+]
+IdOption = Annotated[
+    str | None, typer.Option("--id", help="The corpus's column of ids; id by default, else rows.")
 ]
 PluginOption = Annotated[
     list[str] | None,
@@ -103,6 +113,23 @@ def resolve_suite(name: str, overrides: list[str] | None, models: str | None = N
     if models is not None:
         parsed["models"] = split_names(models)
     return load_suite(name, parsed)
+
+
+def read_corpus(
+    source: str, data_dir: Path | None, text: str | None, label: str | None, id_column: str | None
+) -> Corpus:
+    """Loads the corpus that a command line names, and says what of it is not as it lies there.
+
+    Raises:
+        InputError: there is no such source, or something in it is wrong.
+        UnknownNameError: a bare name that is not registered.
+    """
+    from mtmbench.corpora.load import corpus_notes, load_corpus
+
+    corpus = load_corpus(source, text=text, label=label, id=id_column, data_dir=data_dir)
+    for note in corpus_notes(corpus):
+        typer.echo(f"mtmbench: {note}", err=True)
+    return corpus
 
 
 def resolve_executor(

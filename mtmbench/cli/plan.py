@@ -43,6 +43,7 @@ def plan(
         resolve_suite(suite, overrides, models), data_dir=data_dir, plugins=plugin or []
     )
     print_cells(made)
+    print_corpora(made)
     print_estimates(made)
     print_adaptive(made)
     if power:
@@ -63,6 +64,28 @@ def print_cells(plan: "Plan") -> None:
         for name, corpus in plan.corpora.items()
     ]
     print_table(("corpus", "documents", "labels", "fits", "metric values", "matches"), rows)
+
+
+def print_corpora(plan: "Plan") -> None:
+    """Prints what of a plan's corpora is not as it lies there, and K that no corpus can fill."""
+    from mtmbench.corpora.load import corpus_notes
+    from mtmbench.metrics.alignment import LABEL_EACH, ungrouped
+
+    for name, corpus in plan.corpora.items():
+        for note in corpus_notes(corpus):
+            print_line(note)
+        if corpus.n_labels and (reason := ungrouped(corpus)) is not None:
+            print_line(f"Warning: {reason}", highlight=False)
+        for k, k_spec in sorted(
+            {(fit.k, str(fit.k_spec)) for fit in plan.fits if fit.corpus == name}
+        ):
+            if k >= LABEL_EACH * len(corpus):
+                origin = ", the number of its gold labels" if k_spec == "labels" else ""
+                print_line(
+                    f"Warning: K = {k:,} on corpus {name!r} of {len(corpus):,} documents{origin}: "
+                    "about a topic a document; give a smaller number of topics",
+                    highlight=False,
+                )
 
 
 def print_estimates(plan: "Plan") -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mtmbench.cli.console import print_line, print_table
-from mtmbench.cli.options import DataOption
+from mtmbench.cli.options import DataOption, IdOption, LabelOption, TextOption, read_corpus
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,21 +14,24 @@ if TYPE_CHECKING:
 
 def score(
     topics: Annotated[
-        Path, typer.Argument(help="JSON list of word lists, or a saved topic result.")
+        Path, typer.Argument(help="Word lists (JSON, or one topic a line), or a saved result.")
     ],
     corpus: Annotated[str, typer.Option("--corpus", help="A corpus's name, file or folder.")],
     theta: Annotated[
-        Path | None, typer.Option(help="npz of theta (documents x topics), for word lists.")
+        Path | None,
+        typer.Option(help="npz, npy or csv of theta (documents x topics), for word lists."),
     ] = None,
+    text: TextOption = None,
+    label: LabelOption = None,
+    id_column: IdOption = None,
     data_dir: DataOption = None,
     json: Annotated[Path | None, typer.Option("--json", help="Write the scores here too.")] = None,
 ) -> None:
     """Computes every metric for topics made elsewhere; needs no model."""
     from mtmbench.core.serialise import canonical_json, write_atomically
-    from mtmbench.corpora.load import load_corpus
     from mtmbench.metrics.score import score_file
 
-    frame = score_file(topics, load_corpus(corpus, data_dir=data_dir), theta)
+    frame = score_file(topics, read_corpus(corpus, data_dir, text, label, id_column), theta)
     print_scores(frame)
     if json is not None:
         rows = [

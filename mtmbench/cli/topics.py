@@ -10,7 +10,7 @@ from mtmbench.cli.options import BudgetOption, PluginOption
 
 def topics(
     result: Annotated[
-        Path, typer.Argument(help="A saved result (.safetensors), or JSON: a list of word lists.")
+        Path, typer.Argument(help="A saved result, or word lists (JSON, or one topic a line).")
     ],
     judge: Annotated[str, typer.Option(help="A judge card: it names the topics.")],
     top_items: Annotated[int, typer.Option(help="Items that are shown of a topic.", min=1)] = 10,

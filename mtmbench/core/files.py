@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.text_files import decode_text
 from mtmbench.core.types import AnyArray
 
 
@@ -22,6 +24,20 @@ def lines_of(text: str) -> list[str]:
     if not lines[-1]:
         lines.pop()
     return [line.rstrip("\r") for line in lines]
+
+
+def read_bytes(path: Path) -> bytes:
+    """Reads a file, unpacked if its name ends in ``.gz``.
+
+    Raises:
+        InputError: it cannot be read, or is no whole gzip file.
+    """
+    try:
+        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(f"{path} is not a whole gzip file: {error}") from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -61,23 +77,6 @@ def read_json_object(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_word_lists(path: Path) -> list[list[str]]:
-    """Returns the topics that a JSON file holds: a list of lists of words, best first.
-
-    Raises:
-        InputError: the file cannot be read, or holds something else.
-    """
-    try:
-        listed = json.loads(_text(path))
-    except json.JSONDecodeError as error:
-        raise InputError(f"cannot read {path}: {error}") from error
-    if not isinstance(listed, list) or not all(
-        isinstance(topic, list) and all(isinstance(word, str) for word in topic) for topic in listed
-    ):
-        raise InputError(f"{path} must hold a JSON list of lists of words")
-    return listed
-
-
 def read_tensors(path: Path) -> dict[str, AnyArray]:
     """Reads a safetensors file; an InputError names it if it cannot be read."""
     from safetensors import SafetensorError, safe_open
@@ -90,12 +89,5 @@ def read_tensors(path: Path) -> dict[str, AnyArray]:
 
 
 def _text(path: Path) -> str:
-    try:
-        if path.suffix == ".gz":
-            with gzip.open(path, "rt", encoding="utf-8") as file:
-                return file.read()
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except (EOFError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
+    text = decode_text(read_bytes(path), path)
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,18 +1,18 @@
-"""Corpora in local files: JSON lines, CSV, Parquet, folders of text, OCTIS folders."""
+"""Corpora in local files: JSON lines, CSV, Parquet, folders of text."""
 
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
+import os
 import sys
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import lines_of
+from mtmbench.core.files import lines_of, read_bytes
+from mtmbench.core.text_files import decode_text, other_separator, separated
 from mtmbench.core.types import Corpus
 from mtmbench.corpora.rows import Columns, SourceRow, build_corpus
 
@@ -33,7 +33,7 @@ def load_file(path: Path, columns: Columns, name: str | None = None) -> Corpus:
             "(a text file is one document of a folder of .txt files)"
         )
     plain = suffix.removesuffix(".gz")
-    readers = {".jsonl": _jsonl_rows, ".csv": _csv_rows, ".tsv": _csv_rows}
+    readers = {".jsonl": jsonl_rows, ".csv": _csv_rows, ".tsv": _csv_rows}
     rows = _parquet_rows(path, columns) if plain == ".parquet" else readers[plain](path)
     return build_corpus(
         name or path.name.removesuffix(suffix),
@@ -45,16 +45,17 @@ def load_file(path: Path, columns: Columns, name: str | None = None) -> Corpus:
     )
 
 
-def load_text_folder(folder: Path, name: str | None = None) -> Corpus:
+def load_text_folder(folder: Path, name: str | None = None, not_read: Sequence[str] = ()) -> Corpus:
     """Loads a folder of ``.txt`` files, one document each, in the order of their paths.
 
     The id is the path within the folder without its suffix; where files lie in sub-folders, the
-    first sub-folder is the label (scikit-learn's layout), and a file beside them has none.
+    first sub-folder is the label (scikit-learn's layout), and a file beside them has none. Hidden
+    files and folders are neither. ``source["not_read"]`` names what lies beside the texts.
 
     Raises:
         InputError: no ``.txt`` file, or one that is not UTF-8; the message names file and line.
     """
-    paths = sorted(folder.rglob("*.txt"), key=lambda path: path.relative_to(folder).parts)
+    paths = [path for path in visible_files(folder) if path.suffix == ".txt"]
     rows = []
     for number, path in enumerate(paths, start=1):
         inside = path.relative_to(folder)
@@ -64,50 +65,29 @@ def load_text_folder(folder: Path, name: str | None = None) -> Corpus:
         rows.append(SourceRow(number, values))
     if not rows:
         raise InputError(f"{folder} holds no .txt files")
-    source = {"format": "text folder", "folder": folder.name}
+    source: dict[str, object] = {"format": "text folder", "folder": folder.name}
+    if not_read:
+        source["not_read"] = list(not_read)
     return build_corpus(
         name or folder.name, rows, Columns(), where=str(folder), source=source, unit="file"
     )
 
 
-def is_octis_folder(folder: Path) -> bool:
-    """Whether ``folder`` holds an OCTIS dataset: a vocabulary and a corpus file."""
-    return (folder / "vocabulary.txt").is_file() and _octis_corpus_file(folder) is not None
+def visible_files(folder: Path) -> list[Path]:
+    """Returns the files of a folder and its sub-folders, in the order of their paths.
 
-
-def load_octis_folder(folder: Path, name: str | None = None) -> Corpus:
-    """Loads an OCTIS dataset: ``vocabulary.txt`` with ``corpus.tsv`` or ``corpus.jsonl(.gz)``.
-
-    ``corpus.tsv`` has no header: the document's tokens, then its partition, then its label, the
-    last two optional. The texts stay tokenised as they are (``pretokenised``), in file order.
-
-    Raises:
-        InputError: a file is missing, empty or malformed; the message names file and line.
+    What is hidden (``.ipynb_checkpoints``, ``.git``, ``._x.txt``, and the ``__MACOSX`` that macOS
+    puts into archives) is left out at every depth; the folder itself may lie in a hidden one.
     """
-    path = _octis_corpus_file(folder)
-    if path is None:
-        raise InputError(f"{folder} holds no corpus.tsv or corpus.jsonl; not an OCTIS dataset")
-    rows = _octis_tsv_rows(path) if path.suffix == ".tsv" else _jsonl_rows(path)
-    vocabulary = set(read_text(folder / "vocabulary.txt").split())
-    if not vocabulary:
-        raise InputError(f"{folder / 'vocabulary.txt'} is empty")
-    return build_corpus(
-        name or folder.name,
-        rows,
-        Columns(),
-        where=str(path),
-        source={
-            "format": "octis",
-            "folder": folder.name,
-            "vocabulary": len(vocabulary),
-            "tokens_out_of_vocabulary": sum(
-                token not in vocabulary
-                for row in rows
-                for token in str(row.values.get("text") or "").split()
-            ),
-        },
-        pretokenised=True,
-    )
+    found = []
+    for at, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        found += [Path(at, name) for name in names if not _is_hidden(name)]
+    return sorted(found, key=lambda path: path.relative_to(folder).parts)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
 
 
 def table_suffix(path: Path) -> str | None:
@@ -121,43 +101,13 @@ def read_text(path: Path) -> str:
     Raises:
         InputError: the file cannot be read, is damaged, or is not UTF-8; the latter names the line.
     """
-    try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{path} is not a whole gzip file: {error}") from error
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            f"{path}, line {line}: not UTF-8 (byte 0x{data[error.start]:02x}); "
-            "convert the file to UTF-8"
-        ) from error
+    return decode_text(read_bytes(path), path)
 
 
-def _octis_corpus_file(folder: Path) -> Path | None:
-    names = ("corpus.tsv", "corpus.jsonl", "corpus.jsonl.gz")
-    return next((folder / name for name in names if (folder / name).is_file()), None)
-
-
-def _octis_tsv_rows(path: Path) -> list[SourceRow]:
+def jsonl_rows(path: Path) -> list[SourceRow]:
+    """Reads one JSON object a line; a line that is none is an InputError that names it."""
     rows = []
-    for number, line in _lines(path):
-        cells = line.split("\t")
-        if len(cells) > 3:
-            raise InputError(
-                f"{path}, line {number}: {len(cells)} columns; OCTIS has at most three "
-                "(document, partition, label)"
-            )
-        rows.append(SourceRow(number, dict(zip(("text", "split", "label"), cells, strict=False))))
-    return rows
-
-
-def _jsonl_rows(path: Path) -> list[SourceRow]:
-    rows = []
-    for number, line in _lines(path):
+    for number, line in numbered_lines(path):
         try:
             values = json.loads(line)
         except ValueError as error:
@@ -168,18 +118,38 @@ def _jsonl_rows(path: Path) -> list[SourceRow]:
     return rows
 
 
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yields the lines that are not blank, each with its number in the file."""
+    for number, line in enumerate(lines_of(read_text(path)), start=1):
+        if line.strip():
+            yield number, line
+
+
 def _csv_rows(path: Path) -> list[SourceRow]:
     content = read_text(path)
     delimiter = "\t" if ".tsv" in path.suffixes else ","
+    if not content:
+        raise InputError(f"{path} is empty")
+    if (mark := other_separator(content.split("\n", 1)[0].rstrip("\r"), delimiter)) is not None:
+        raise InputError(f"{path}, line 1: {separated(mark)}")
     # A document may be longer than the 128 KiB that the csv module allows a cell by default.
     limit = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-    reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
+    try:
+        literal = delimiter == "\t" and _has_literal_quotes(content)
+        return _table_rows(path, content, delimiter, literal)
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _table_rows(path: Path, content: str, delimiter: str, literal: bool) -> list[SourceRow]:
+    reader = csv.reader(
+        io.StringIO(content, newline=""), delimiter=delimiter, strict=True,
+        quoting=csv.QUOTE_NONE if literal else csv.QUOTE_MINIMAL,
+    )  # fmt: skip
     rows: list[SourceRow] = []
     start = 1
     try:
-        header = next(reader, None)
-        if header is None:
-            raise InputError(f"{path} is empty")
+        header = next(reader)
         if len(set(header)) != len(header):
             raise InputError(f"{path}, line 1: two columns have the same name: {header}")
         start = reader.line_num + 1
@@ -192,10 +162,31 @@ def _csv_rows(path: Path) -> list[SourceRow]:
                 rows.append(SourceRow(start, dict(zip(header, cells, strict=True))))
             start = reader.line_num + 1
     except csv.Error as error:
-        raise InputError(f"{path}, line {start}: not valid CSV: {error}") from error
-    finally:
-        csv.field_size_limit(limit)
+        hint = (
+            "; a cell that begins with a quotation mark ends with one, and those in it are doubled"
+            if '"' in content and not literal
+            else ""
+        )
+        raise InputError(f"{path}, line {start}: not valid CSV: {error}{hint}") from error
     return rows
+
+
+def _has_literal_quotes(content: str) -> bool:
+    """Whether quotation marks in a TSV are part of its texts, as in many that no CSV writer made.
+
+    So it is where every line has the header's number of cells as it stands, but quotation marks
+    that enclosed cells would be misplaced, or join lines though none is doubled within a cell.
+    """
+    lines = [line for line in lines_of(content) if line]
+    n_cells = lines[0].count("\t")
+    if '"' not in content or n_cells == 0 or any(line.count("\t") != n_cells for line in lines):
+        return False
+    reader = csv.reader(io.StringIO(content, newline=""), delimiter="\t", strict=True)
+    try:
+        joins_lines = sum(bool(cells) for cells in reader) != len(lines)
+    except csv.Error:
+        return True
+    return joins_lines and '""' not in content
 
 
 def _parquet_rows(path: Path, columns: Columns) -> list[SourceRow]:
@@ -204,17 +195,8 @@ def _parquet_rows(path: Path, columns: Columns) -> list[SourceRow]:
 
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            known = file.schema_arrow.names
-            wanted = {"text", "label", "id", "split", *columns.named}
-            # With a wrong column name, read all of them, so that the error can list them.
-            chosen = None if set(columns.named) - set(known) else [c for c in known if c in wanted]
+            chosen = columns.chosen(file.schema_arrow.names)
             records: list[dict[str, object]] = file.read(columns=chosen or None).to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"{path} is not a readable Parquet file: {error}") from error
     return [SourceRow(number, values) for number, values in enumerate(records)]
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(lines_of(read_text(path)), start=1):
-        if line.strip():
-            yield number, line

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Corpus
+from mtmbench.corpora.files import read_text, visible_files
 from mtmbench.corpora.rows import Columns, SourceRow, build_corpus
 
 if TYPE_CHECKING:
@@ -22,11 +23,14 @@ _DATA_SUFFIXES = (
     ".jsonl",
     ".json",
     ".csv",
+    ".tsv",
     ".arrow",
     ".jsonl.gz",
     ".json.gz",
     ".csv.gz",
+    ".tsv.gz",
 )
+_BINARY_SUFFIXES = (".parquet", ".arrow")
 
 
 def is_hub_id(source: str) -> bool:
@@ -34,11 +38,9 @@ def is_hub_id(source: str) -> bool:
     return re.fullmatch(r"[\w.-]+/[\w.-]+", source) is not None
 
 
-def is_hub_folder(folder: Path) -> bool:
-    """Whether a local folder is a saved dataset or laid out like a dataset on the hub."""
-    return is_saved_dataset(folder) or any(
-        path.name.endswith(_DATA_SUFFIXES) for path in folder.rglob("*") if path.is_file()
-    )
+def is_data_file(path: Path) -> bool:
+    """Whether ``path`` is named like a data file of a dataset in the hub's format."""
+    return path.name.endswith(_DATA_SUFFIXES)
 
 
 def is_saved_dataset(folder: Path) -> bool:
@@ -76,14 +78,20 @@ def load_hub(
     default_id = columns.id or (
         "id" if all("id" in s.column_names for s in splits.values()) else None
     )
-    return build_corpus(
-        name or where.rstrip("/").rsplit("/", 1)[-1],
-        rows,
-        Columns(columns.text, columns.label, default_id or _ID, columns.split or _SPLIT),
-        where=where,
-        source={key: value for key, value in described.items() if value is not None},
-        unit="row",
-    )
+    try:
+        return build_corpus(
+            name or where.rstrip("/").rsplit("/", 1)[-1],
+            rows,
+            Columns(columns.text, columns.label, default_id or _ID, columns.split or _SPLIT),
+            where=where,
+            source={key: value for key, value in described.items() if value is not None},
+            unit="row",
+        )
+    except InputError:
+        # UTF-16 without a mark is valid UTF-8, with names of columns that nobody would find.
+        if isinstance(source, Path):
+            _check_encodings(source)
+        raise
 
 
 # Names for what the dataset's structure says rather than a column; no dataset has such columns.
@@ -94,6 +102,9 @@ _ID = "(split and row)"
 def _load(source: str | Path, subset: str | None) -> dict[str, Dataset]:
     import datasets
 
+    # What the library logs of a failure is in the error as well, in one line.
+    verbosity = datasets.logging.get_verbosity()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
     try:
         if isinstance(source, Path) and is_saved_dataset(source):
             loaded = datasets.load_from_disk(str(source))
@@ -101,20 +112,40 @@ def _load(source: str | Path, subset: str | None) -> dict[str, Dataset]:
             loaded = datasets.load_dataset(str(source), name=subset)
     # The library raises a different class for each way in which a dataset can be out of reach.
     except Exception as error:
+        if isinstance(source, Path):
+            _check_encodings(source)
         what = "folder" if isinstance(source, Path) else "hub dataset"
-        raise InputError(
-            f"cannot load {what} {str(source)!r}: {type(error).__name__}: {error}"
-        ) from error
+        raise InputError(f"cannot load {what} {str(source)!r}: {_cause(error)}") from error
+    finally:
+        datasets.logging.set_verbosity(verbosity)
     if isinstance(loaded, datasets.Dataset):
         return {str(loaded.split or "all"): loaded}
     return dict(loaded)
 
 
+def _check_encodings(folder: Path) -> None:
+    """Raises the error of the first data file that is not UTF-8 text, which names its line."""
+    if is_saved_dataset(folder):
+        return
+    for path in visible_files(folder):
+        if is_data_file(path) and not path.name.endswith(_BINARY_SUFFIXES):
+            read_text(path)
+
+
+def _cause(error: BaseException) -> str:
+    """Returns in one line what the library's error, which may only say that there was one, is of.
+
+    An error about a missing network has its own words, and low-level causes that add none.
+    """
+    if type(error).__name__ == "DatasetGenerationError":
+        while error.__cause__ is not None:
+            error = error.__cause__
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
 def _values(splits: Mapping[str, Dataset], columns: Columns) -> Iterator[dict[str, object]]:
-    wanted = {"text", "label", "id", "split", *columns.named}
     for split, dataset in splits.items():
-        known = dataset.column_names
-        chosen = known if set(columns.named) - set(known) else [c for c in known if c in wanted]
+        chosen = columns.chosen(dataset.column_names)
         names = {column: _class_names(dataset.features[column]) for column in chosen}
         for number, record in enumerate(dataset.select_columns(chosen)):
             values = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +13,9 @@ import numpy as np
 from mtmbench.core.cards import CorpusSpec
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.types import Corpus
-from mtmbench.corpora.files import (
-    is_octis_folder,
-    load_file,
-    load_octis_folder,
-    load_text_folder,
-    table_suffix,
-)
-from mtmbench.corpora.hub import is_hub_folder, is_hub_id, is_saved_dataset, load_hub
+from mtmbench.corpora.files import load_file, load_text_folder, table_suffix, visible_files
+from mtmbench.corpora.hub import is_data_file, is_hub_id, is_saved_dataset, load_hub
+from mtmbench.corpora.octis import is_octis_folder, load_octis_folder
 from mtmbench.corpora.registry import CORPORA
 from mtmbench.corpora.rows import Columns, SourceRow, build_corpus, count_duplicates
 
@@ -41,9 +37,10 @@ def load_corpus(
 
     ``source`` is, tried in this order: a sequence of texts; a registered name (``lee``, ``20ng``,
     a plugin's); a file (``.jsonl``, ``.csv``, ``.tsv``, each also gzipped, or ``.parquet``); a
-    folder (an OCTIS dataset; a Hugging Face dataset saved to disk or in the hub's format; else its
-    ``.txt`` files); the id ``owner/name`` of a dataset on the Hugging Face hub. A ``Path`` is never
-    taken for a name.
+    folder (an OCTIS dataset; a Hugging Face dataset saved to disk; ``.txt`` files or a dataset in
+    the hub's format, whichever are more); the id ``owner/name`` of a dataset on the Hugging Face
+    hub. A ``Path`` is never taken for a name. Data files beside more texts are named in
+    ``source["not_read"]``; hidden files and folders never count.
 
     Args:
         source: where the texts are.
@@ -92,6 +89,22 @@ def load_spec(spec: CorpusSpec, data_dir: Path | None = None) -> Corpus:
         sample_seed=spec.sample_seed,
         data_dir=data_dir,
     )
+
+
+def corpus_notes(corpus: Corpus) -> list[str]:
+    """Returns, a sentence each, what a corpus left out or put in another order than its source."""
+    said, name = corpus.source, corpus.name
+    notes = []
+    if isinstance(not_read := said.get("not_read"), list):
+        more = f" and {len(not_read) - 3} more" if len(not_read) > 3 else ""
+        shown = ", ".join(map(str, not_read[:3]))
+        notes.append(f"corpus {name}: its documents are the .txt files; not read: {shown}{more}")
+    if isinstance(dropped := said.get("splits_dropped"), dict):
+        counts = ", ".join(f"{split or '(none)'} {n}" for split, n in dropped.items())
+        notes.append(f"corpus {name}: documents of other partitions are dropped: {counts}")
+    if "order" in said:
+        notes.append(f"corpus {name}: documents are in the order {said['order']}")
+    return notes
 
 
 def sample(corpus: Corpus, n_documents: int, seed: int) -> Corpus:
@@ -152,16 +165,46 @@ def _load_folder(folder: Path, columns: Columns, subset: str | None, name: str |
     if is_saved_dataset(folder):
         _refuse_columns(Columns(), subset, f"the saved dataset {folder}")
         return load_hub(folder, columns, None, name)
-    # Text files beside data files are a dataset's notes and licence.
-    if is_hub_folder(folder):
-        return load_hub(folder, columns, subset, name)
-    if any(folder.rglob("*.txt")):
+    files = visible_files(folder)
+    data = [path for path in files if is_data_file(path)]
+    texts = [path for path in files if path.suffix == ".txt"]
+    if texts and _texts_are_the_documents(folder, texts, data):
         _refuse_columns(columns, subset, f"the folder of text files {folder}")
-        return load_text_folder(folder, name)
+        return load_text_folder(folder, name, [_inside(path, folder) for path in data])
+    if data:
+        return load_hub(folder, columns, subset, name)
     raise InputError(
         f"{folder} holds no corpus: no .txt, .jsonl, .csv or .parquet file, no saved dataset "
         "and no OCTIS dataset"
     )
+
+
+def _texts_are_the_documents(folder: Path, texts: Sequence[Path], data: Sequence[Path]) -> bool:
+    """Says whether a folder's ``.txt`` files are its corpus, or its data files.
+
+    The more numerous are; a licence or the like is no document of a dataset. Where there are as
+    many, or data files named after splits lie beside more texts, only the user can tell.
+    """
+    documents = [path for path in texts if not _NOTES.match(path.stem)]
+    if not data or len(documents) < len(data):
+        return not data
+    splits = [path for path in data if _SPLIT_FILES.match(path.name)]
+    if len(documents) > len(data) and not splits:
+        return True
+    named = ", ".join(_inside(path, folder) for path in (splits or data)[:3])
+    raise InputError(
+        f"{folder} holds {len(documents)} .txt files such as {_inside(documents[0], folder)}, and "
+        f"{len(data)} data files such as {named}; move those that are not the corpus elsewhere, or "
+        "name the data file itself"
+    )
+
+
+_NOTES = re.compile(r"(readme|licen[cs]e|copying|notice|changelog|citation)", re.IGNORECASE)
+_SPLIT_FILES = re.compile(r"(train|test|val|valid|validation|dev)(?![a-z])", re.IGNORECASE)
+
+
+def _inside(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
 
 
 def _refuse_columns(columns: Columns, subset: str | None, what: str) -> None:

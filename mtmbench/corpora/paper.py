@@ -156,7 +156,7 @@ def local_file(card: CorpusCard, data_dir: Path | None, subset: str | None = Non
     files = {
         path.name.removesuffix(suffix): path
         for path in sorted(folder.iterdir())
-        if path.is_file() and (suffix := table_suffix(path))
+        if path.is_file() and not path.name.startswith(".") and (suffix := table_suffix(path))
     }
     wanted = subset or card.file.removesuffix(table_suffix(Path(card.file)) or "")
     if wanted in files:

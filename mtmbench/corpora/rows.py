@@ -7,7 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from mtmbench.core.errors import InputError, did_you_mean
+from mtmbench.core.text_files import separated
 from mtmbench.core.types import Corpus
+
+NO_LABELS = ("", "nan", "NaN", "NAN", "<NA>", "NaT")
+"""What stands for a missing label: nothing, or what pandas makes of nothing in texts."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,15 @@ class Columns:
     def named(self) -> list[str]:
         """The columns that were asked for by name."""
         return [column for column in asdict(self).values() if column is not None]
+
+    def chosen(self, known: Sequence[str]) -> list[str]:
+        """Returns those of the ``known`` columns that are to be read.
+
+        Where one is missing these are all of them, so that an error can list them.
+        """
+        wanted = {"text", "label", "id", "split", *self.named}
+        missing = {self.text or "text", *self.named} - set(known)
+        return [column for column in known if column in wanted or missing]
 
 
 @dataclass(frozen=True)
@@ -46,7 +59,8 @@ def build_corpus(
     """Makes a corpus of rows: drops empty texts, counts duplicates, checks every column.
 
     A label that is a list counts where it holds exactly one value; with none or several the
-    document's label is None, and ``source["labels"]`` says how many there were of each.
+    document's label is None, and ``source["labels"]`` says how many there were of each. A number
+    that is none, and the text "nan", are no label.
     Without an id column a document's id is its row number in the source, empty rows included.
 
     Args:
@@ -141,8 +155,19 @@ def _require(
     if lacking is None or (not every_row and any(column in row.values for row in rows)):
         return column
     here = where if lacking is rows[0] else f"{where}, {unit} {lacking.place}"
-    hint = did_you_mean(column, lacking.values) if lacking.values else "; it is empty"
-    raise InputError(f"{here}: no column {column!r}{hint}")
+    raise InputError(f"{here}: no column {column!r}{_hint(column, list(lacking.values))}")
+
+
+def _hint(column: str, columns: Sequence[str]) -> str:
+    # What a loader adds of its own stands in brackets.
+    known = [name for name in columns if not name.startswith("(")]
+    if not known:
+        return "; it is empty"
+    for mark in (";", "\t", "|"):
+        if any(mark in key and column in key.split(mark) for key in known):
+            return f"; {separated(mark)}"
+    named = " (text = … or --text names the column of texts)" if column == "text" else ""
+    return f"{did_you_mean(column, known)}{named}"
 
 
 def _text(value: object, column: str, here: str) -> str:
@@ -163,7 +188,7 @@ def _label(value: object, column: str, here: str) -> tuple[str | None, str]:
             return None, "several" if value else "none"
         value = value[0]
     label = _scalar(value, column, here)
-    return (label, "one") if label else (None, "none")
+    return (None, "none") if label in NO_LABELS else (label, "one")
 
 
 def _scalar(value: object, column: str, here: str) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-from mtmbench.core.files import read_word_lists
 from mtmbench.core.records import AnswersBy, PromptFacts
 from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.word_lists import read_word_lists
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.panel import Panel
 from mtmbench.judges.replies import parse_topic_label
@@ -86,7 +86,7 @@ def label_topics(topics: Sequence[Sequence[str]], judge: str, panel: Panel) -> T
 
 
 def read_topics(path: Path, top_items: int) -> list[list[str]]:
-    """Reads the top items of topics: a saved result (``.safetensors``) or JSON lists of words.
+    """Reads the top items of topics: a saved result (``.safetensors``) or word lists.
 
     Raises:
         InputError: the file cannot be read or holds no topics; the message names it.

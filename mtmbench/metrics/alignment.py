@@ -3,7 +3,8 @@
 A document's cluster is its topic of largest θ (the first of equals). With ``documents="all"``,
 documents that a model assigns to no topic (outliers, and rows of θ without mass) form one cluster
 of their own; with ``documents="assigned"`` they are left out. Documents without a gold label are
-always left out. Both numbers of documents are in the details.
+always left out. Both numbers of documents are in the details. Labels that group nothing, one for
+all documents or one for nearly each, give a reason instead of a value.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ import numpy as np
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import BoolArray, FloatArray, IntArray, ItemView
+from mtmbench.core.types import BoolArray, Corpus, FloatArray, IntArray, ItemView
 from mtmbench.metrics.base import Metric, MetricValue
 from mtmbench.metrics.context import Gold, MetricContext
 from mtmbench.metrics.params import read_params, whole_number
+
+LABEL_EACH = 0.9
+"""Where there are this many labels a document, they name documents, not groups of them."""
 
 
 class _Alignment(Metric):
@@ -176,6 +180,27 @@ def purity(labels: IntArray, clusters: IntArray) -> float:
     return float(table.max(axis=1).sum() / len(labels))
 
 
+def ungrouped(corpus: Corpus) -> str | None:
+    """Returns why a corpus's gold labels cannot be aligned with anything; None where they can.
+
+    One label for all documents, or one for nearly each (an id, a title), groups no documents:
+    scores would be 0 or near 1 whatever the topics are.
+    """
+    n_labelled = sum(label is not None for label in corpus.labels or ())
+    if corpus.n_labels == 1:
+        only = next(label for label in corpus.labels or () if label is not None)
+        return (
+            f"corpus {corpus.name!r} has one gold label, {only!r:.60}, for all its {n_labelled:,} "
+            "labelled documents, so there is nothing to align"
+        )
+    if n_labelled > 1 and corpus.n_labels >= LABEL_EACH * n_labelled:
+        return (
+            f"corpus {corpus.name!r} has {corpus.n_labels:,} gold labels for {n_labelled:,} "
+            "documents, nearly one each, which group nothing; is the column of labels right?"
+        )
+    return None
+
+
 def _select(
     metric: str, result: TopicResult, context: MetricContext, documents: object
 ) -> tuple[Gold, BoolArray, dict[str, int]] | str:
@@ -191,6 +216,13 @@ def _select(
     rows = labelled & ~unassigned if documents == "assigned" else labelled
     if not rows.any():
         return "no document with a gold label is assigned to a topic"
+    if (reason := ungrouped(context.corpus)) is not None:
+        return reason
+    if len(names := np.unique(context.gold.codes[rows])) < 2:
+        return (
+            f"all {int(rows.sum())} documents that count have the gold label "
+            f"{context.gold.names[names[0]]!r:.60}, so there is nothing to align"
+        )
     details = {
         "n_documents": int(rows.sum()),
         "n_unlabelled": int((~labelled).sum()),

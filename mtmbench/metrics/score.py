@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import read_word_lists
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import (
     AnyArray,
@@ -23,10 +22,13 @@ from mtmbench.core.types import (
     ItemView,
     Views,
 )
+from mtmbench.core.word_lists import read_word_lists
 from mtmbench.metrics.base import MetricValue
 from mtmbench.metrics.compute import compute_value, metric_variants
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.registry import METRICS
+from mtmbench.models.import_formats import DOC_ID_NAMES, as_table
+from mtmbench.models.import_tables import ARRAY_SUFFIXES, read_table
 
 if TYPE_CHECKING:
     import pandas
@@ -91,9 +93,11 @@ def score_file(topics: Path, corpus: Corpus, theta: Path | None = None) -> panda
     """Computes every metric for topics in a file; see :func:`score_topics` for the columns.
 
     Args:
-        topics: JSON (a list of word lists), or ``.safetensors`` (a saved topic result).
+        topics: word lists (:func:`~mtmbench.core.word_lists.read_word_lists`), or ``.safetensors``
+            (a saved topic result).
         corpus: the documents.
-        theta: npz whose array ``theta`` (or only array) is (D, K), for word lists.
+        theta: npy, csv, or npz whose array ``theta`` (or only array) is (D, K), for word lists.
+            Ids of its rows (the first column of a csv, ``doc_ids`` of an npz) say whose they are.
 
     Raises:
         InputError: a file cannot be read or does not hold such topics; the message names it.
@@ -103,7 +107,7 @@ def score_file(topics: Path, corpus: Corpus, theta: Path | None = None) -> panda
             raise InputError(f"{topics} holds its own θ; leave {theta} out")
         return score_result(TopicResult.load(topics), corpus)
     return score_topics(
-        read_word_lists(topics), corpus, None if theta is None else _read_theta(theta)
+        read_word_lists(topics), corpus, None if theta is None else _read_theta(theta, corpus)
     )
 
 
@@ -136,27 +140,53 @@ def topics_result(
         params={},
         params_given={},
         seed=0,
-        doc_topic=_theta(theta, len(corpus), len(listed)),
+        doc_topic=_theta(theta, corpus, len(listed)),
         topic_item=topic_item.astype(np.float32),
         items=ItemSpace("words", tuple(words), tuple(words)),
         corpus={"name": corpus.name, "revision": corpus.revision},
     )
 
 
-def _read_theta(path: Path) -> AnyArray:
+def _read_theta(path: Path, corpus: Corpus) -> AnyArray:
+    """Reads θ; where the file has document ids, its rows are put in the corpus's order."""
+    if path.suffix in ARRAY_SUFFIXES:
+        table = read_table(path)
+        return _in_order(table.values, table.rows, path, corpus)
     try:
         loaded = np.load(path, allow_pickle=False)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(f"cannot read θ from {path}: {error}") from error
     arrays = dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else {}
+    ids = next((arrays.pop(name) for name in DOC_ID_NAMES if name in arrays), None)
     if "theta" not in arrays and len(arrays) != 1:
-        raise InputError(f"{path} must be an npz with an array 'theta'; it has {sorted(arrays)}")
-    return arrays["theta"] if "theta" in arrays else next(iter(arrays.values()))
+        held = ", ".join(map(repr, sorted(arrays))) or "none"
+        raise InputError(
+            f"{path} must be an npy, a csv, or an npz with an array 'theta'; its arrays: {held}"
+        )
+    theta = arrays["theta"] if "theta" in arrays else next(iter(arrays.values()))
+    return _in_order(theta, None if ids is None else tuple(map(str, ids)), path, corpus)
 
 
-def _theta(theta: ArrayLike | None, n_documents: int, n_topics: int) -> FloatArray:
+def _in_order(
+    theta: AnyArray, ids: tuple[str, ...] | None, where: str | Path, corpus: Corpus
+) -> AnyArray:
+    if ids is None:
+        return theta
+    row_of = {doc_id: row for row, doc_id in enumerate(ids)}
+    missing = [doc_id for doc_id in corpus.doc_ids if doc_id not in row_of]
+    if missing or len(row_of) != len(theta):
+        fault = f"no row for {missing[0]!r}" if missing else f"{len(row_of)} distinct ids"
+        raise InputError(
+            f"{where}: {fault} of corpus {corpus.name!r} in its {len(theta)} rows; its document "
+            f"ids are like {ids[0]!r}"
+        )
+    return theta[[row_of[doc_id] for doc_id in corpus.doc_ids]]
+
+
+def _theta(theta: ArrayLike | None, corpus: Corpus, n_topics: int) -> FloatArray:
     from mtmbench.models.base import normalise_rows
 
+    n_documents = len(corpus)
     if theta is None:
         return np.zeros((n_documents, n_topics), dtype=np.float32)
     try:
@@ -168,6 +198,8 @@ def _theta(theta: ArrayLike | None, n_documents: int, n_topics: int) -> FloatArr
             f"θ has shape {weights.shape}; expected (documents, topics) = "
             f"({n_documents}, {n_topics})"
         )
+    ids = as_table(theta).rows  # of a frame, whose index may hold document ids
+    weights = np.asarray(_in_order(weights, ids, "θ", corpus), dtype=np.float64)
     if not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise InputError("θ holds negative or non-finite weights")
     return normalise_rows(weights)

@@ -66,7 +66,7 @@ class External(TopicModel):
         result = import_result(
             path,
             corpus=views.corpus,
-            name=path.stem,
+            name=None,
             format=self.format,
             normalise=self.normalise,
             trust=self.trust,
@@ -102,7 +102,11 @@ class External(TopicModel):
 
     def _filled_path(self, views: Views, seed: int) -> Path:
         if not self.path:
-            raise InputError("model 'external' needs path=: the file of its topics")
+            raise InputError(
+                "model 'external' needs path=: the file of its topics; its card has none for "
+                f"corpus {views.corpus.name!r} (mtmbench import FILE --corpus "
+                f"{views.corpus.name} under the same --name adds it)"
+            )
         try:
             filled = self.path.format(corpus=views.corpus.name, k=self.n_topics, seed=seed)
         except (KeyError, IndexError, ValueError) as error:

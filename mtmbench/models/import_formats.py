@@ -10,13 +10,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json_object
 from mtmbench.core.types import AnyArray, Corpus, Float64Array, IntArray
+from mtmbench.corpora.octis import OCTIS_SPLITS, octis_order
 from mtmbench.models.import_tables import (
     ARRAY_SUFFIXES,
     NAME_SUFFIXES,
@@ -95,7 +96,7 @@ def read_named_arrays(source: Path | Mapping[str, object], trust: bool = False) 
             )
         parts, where = _folder_parts(folder), str(folder)
     theta, beta = (
-        _table(_one_of(parts, names, where, required=True)) for names in (THETA_NAMES, BETA_NAMES)
+        as_table(_one_of(parts, names, where, required=True)) for names in (THETA_NAMES, BETA_NAMES)
     )
     items = _one_of(parts, ITEM_NAMES, where)
     doc_ids = _one_of(parts, DOC_ID_NAMES, where)
@@ -105,30 +106,50 @@ def read_named_arrays(source: Path | Mapping[str, object], trust: bool = False) 
         beta.values,
         beta.columns if items is None else names_of(items, f"the item names of {where}"),
         theta.rows if doc_ids is None else names_of(doc_ids, f"the document ids of {where}"),
-        None if outlier is None else _table(outlier).values.ravel(),
+        None if outlier is None else as_table(outlier).values,
     )
 
 
-def read_octis(source: Path | Mapping[str, Any], corpus: Corpus, trust: bool = False) -> Draft:
+def has_theta(folder: Path) -> bool:
+    """Whether a folder has a file that is named as θ is in ``npz`` and ``csv``."""
+    return any(
+        (folder / f"{name}{suffix}").is_file() for name in THETA_NAMES for suffix in ARRAY_SUFFIXES
+    )
+
+
+def read_octis(
+    source: Path | Mapping[str, Any],
+    corpus: Corpus,
+    trust: bool = False,
+    doc_ids: tuple[str, ...] | None = None,
+) -> Draft:
     """Reads an OCTIS output: a dictionary, or the npz file that its ``save_model_output`` writes.
 
     OCTIS saves no vocabulary with it: item names come from ``items=`` of the import, or from a
-    file ``items``, ``vocab`` or ``vocabulary`` (``.txt`` or ``.json``) beside the npz. Documents of
-    the test split, which OCTIS keeps in a matrix of their own, are put in their places.
+    file ``items``, ``vocab`` or ``vocabulary`` (``.txt`` or ``.json``) beside the npz.
+
+    The rows of its θ are documents of partition train, then val, then test, in whatever order the
+    corpus's file has them; the test documents may have a matrix of their own. They are put on the
+    corpus's documents by its splits, or, where ids are given, are these documents' in turn.
 
     Raises:
-        InputError: a key is missing, or the file cannot be read.
+        InputError: a key is missing, documents of a partition have no θ, or the file cannot be
+            read.
     """
     output = source if isinstance(source, Mapping) else read_npz(source, trust)
     where = "the OCTIS output" if isinstance(source, Mapping) else str(source)
     for key in (OCTIS_BETA, OCTIS_THETA):
         if key not in output:
             raise InputError(f"{where} has no {key!r}; it has {sorted(map(str, output))}")
-    theta = _placed_by_split(
-        np.asarray(output[OCTIS_THETA]).T,
-        np.asarray(output[OCTIS_HELD_OUT]).T if OCTIS_HELD_OUT in output else None,
-        corpus,
-    )
+    trained = np.asarray(output[OCTIS_THETA]).T
+    held_out = np.asarray(output[OCTIS_HELD_OUT]).T if OCTIS_HELD_OUT in output else None
+    notes: dict[str, object] = {}
+    if doc_ids is None:
+        theta = _placed_by_split(trained, held_out, corpus, notes)
+    elif held_out is not None and len(trained) < len(doc_ids):
+        theta = np.concatenate([trained, held_out])
+    else:
+        theta = trained
     items = None
     if isinstance(source, Path):
         names = _folder_parts(source.parent, (ITEM_NAMES,))
@@ -136,7 +157,7 @@ def read_octis(source: Path | Mapping[str, Any], corpus: Corpus, trust: bool = F
         items = None if found is None else names_of(found, "the item names")
     topics = output.get("topics")
     shown = None if topics is None else [[str(word) for word in topic] for topic in topics]
-    return Draft(theta, output[OCTIS_BETA], items, top_items=shown)
+    return Draft(theta, output[OCTIS_BETA], items, doc_ids, top_items=shown, notes=notes)
 
 
 def read_bertopic_folder(folder: Path) -> Draft:
@@ -274,19 +295,50 @@ def _one_of(
     return parts[found[0]] if found else None
 
 
-def _table(value: object) -> Table:
-    return value if isinstance(value, Table) else Table(np.asarray(value))
+def as_table(value: object) -> Table:
+    """Returns an array, a sparse matrix or a frame with the names of its rows and columns."""
+    if isinstance(value, Table):
+        return value
+    if hasattr(value, "columns") and hasattr(value, "index"):  # a frame of pandas or the like
+        return Table(np.asarray(value), _axis_names(value.columns), _axis_names(value.index))
+    # numpy would wrap a sparse matrix as one object; it is made dense where it is checked.
+    return Table(cast(AnyArray, value) if hasattr(value, "toarray") else np.asarray(value))
 
 
-def _placed_by_split(trained: AnyArray, held_out: AnyArray | None, corpus: Corpus) -> AnyArray:
-    """Returns θ of all documents where it comes in two matrices, by the corpus's splits."""
-    if held_out is None or len(trained) == len(corpus) or corpus.split is None:
+def _axis_names(axis: Iterable[object]) -> tuple[str, ...] | None:
+    """Returns the names of a frame's rows or columns; running numbers are none."""
+    names = tuple(map(str, axis))
+    return None if names == tuple(map(str, range(len(names)))) else names
+
+
+def _placed_by_split(
+    trained: AnyArray, held_out: AnyArray | None, corpus: Corpus, notes: dict[str, object]
+) -> AnyArray:
+    """Puts rows in OCTIS's order on the corpus's documents, by its splits where they are OCTIS's.
+
+    Otherwise, and where the numbers of rows do not fit, the rows come back as they are.
+    """
+    splits = corpus.split
+    if splits is None or not set(splits) <= set(OCTIS_SPLITS):
         return trained
-    is_test = np.array([split == "test" for split in corpus.split])
-    if len(trained) != np.sum(~is_test) or len(held_out) != np.sum(is_test):
+    n_train, n_val, n_test = (splits.count(split) for split in OCTIS_SPLITS)
+    rows = trained
+    if held_out is not None and len(trained) != len(corpus):
+        if n_val and (len(trained), len(held_out)) == (n_train, n_test):
+            raise InputError(
+                f"OCTIS's θ has {n_train} rows for train and {n_test} for test; the {n_val} val "
+                f"documents of corpus {corpus.name!r} have none; fit with use_partitions=False, "
+                "or import on a corpus without them"
+            )
+        if len(trained) in (n_train, n_train + n_val):
+            rows = np.concatenate([trained, held_out])
+    if len(rows) != len(corpus):
         return trained
-    theta = np.empty((len(corpus), trained.shape[1]), dtype=trained.dtype)
-    theta[~is_test], theta[is_test] = trained, held_out
+    order = octis_order(splits)
+    if order != list(range(len(corpus))):
+        notes["theta"] = "rows put from OCTIS's order (train, val, test) on the documents by split"
+    theta = np.empty_like(rows)
+    theta[order] = rows
     return theta
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import lines_of
+from mtmbench.core.files import lines_of, read_bytes
+from mtmbench.core.text_files import decode_text, other_separator, separated
 from mtmbench.core.types import AnyArray
 
 ARRAY_SUFFIXES = (".npy", ".csv")
@@ -152,7 +153,10 @@ def _array(file: np.lib.npyio.NpzFile, name: str, path: Path) -> AnyArray:
 
 
 def _csv_lines(path: Path) -> list[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(_text(path, newline=""), newline=""))
+    text = _text(path, newline="")
+    if (mark := other_separator(text.split("\n", 1)[0].rstrip("\r"), ",")) is not None:
+        raise InputError(f"{path}, line 1: {separated(mark)}")
+    reader = csv.reader(io.StringIO(text, newline=""))
     try:
         lines = [(reader.line_num, cells) for cells in reader if any(c.strip() for c in cells)]
     except csv.Error as error:
@@ -163,13 +167,8 @@ def _csv_lines(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def _text(path: Path, newline: str | None = None) -> str:
-    try:
-        with path.open(encoding="utf-8-sig", newline=newline) as file:
-            return file.read()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text: {error}") from error
+    text = decode_text(read_bytes(path), path)
+    return text if newline == "" else text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _is_header(cells: Sequence[str]) -> bool:
@@ -202,4 +201,5 @@ def _number(cell: str, path: Path, line: int) -> float:
     try:
         return float(cell)
     except ValueError as error:
-        raise InputError(f"{path}, line {line}: {cell!r} is not a number") from error
+        hint = f"; {separated(';')}" if ";" in cell else ""
+        raise InputError(f"{path}, line {line}: {cell!r} is not a number{hint}") from error

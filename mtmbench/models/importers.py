@@ -16,9 +16,13 @@ from mtmbench.core.types import BoolArray, Corpus, Float64Array, IntArray, ItemK
 from mtmbench.models import import_formats as formats
 from mtmbench.models.base import normalise_rows
 from mtmbench.models.import_formats import Draft, Words
+from mtmbench.models.import_mallet import find_mallet, read_mallet
 from mtmbench.models.import_tables import names_of, npz_names, read_names
+from mtmbench.models.import_tomotopy import is_tomotopy_model, read_tomotopy, refuse_tomotopy_file
 
-Format = Literal["auto", "npz", "csv", "bertopic", "gensim", "octis", "result"]
+Format = Literal[
+    "auto", "npz", "csv", "bertopic", "gensim", "mallet", "octis", "tomotopy", "result"
+]
 
 TOLERANCE = 1e-3
 """A row is a distribution where its sum is this near to one; it is then made exact."""
@@ -28,7 +32,7 @@ def import_result(
     source: Any,
     *,
     corpus: Corpus,
-    name: str,
+    name: str | None,
     format: Format | str = "auto",
     items: Path | str | Sequence[str] | None = None,
     doc_ids: Path | str | Sequence[str] | None = None,
@@ -52,8 +56,11 @@ def import_result(
     * ``bertopic``: a fitted model, or a folder saved with ``serialization="safetensors"``.
     * ``gensim``: an ``LdaModel``, or its file; θ is inferred for the corpus. gensim's files are
       pickles, so that a file has to be called "gensim" here, or trusted.
+    * ``mallet``: a folder with the files of ``train-topics``, or one of them: document topics and
+      word weights, or the state.
     * ``octis``: an output dictionary, or the npz of ``save_model_output``; item names are given
       by ``items`` or a vocabulary file beside it, in the order of the model's columns.
+    * ``tomotopy``: a fitted model, not its file, which only the class that saved it can load.
     * ``result``: a file of :meth:`TopicResult.save`, fitted on this very corpus.
 
     Without document ids the rows of θ must be the corpus's documents, in order; with them, rows
@@ -62,7 +69,8 @@ def import_result(
     Args:
         source: a path, or an object as above.
         corpus: the corpus that the topics are of.
-        name: the name under which the result plays.
+        name: the name under which the result plays; None keeps a saved result's own, and takes
+            a file's.
         format: one of the formats.
         items: V item names (or a file of them), in place of the source's.
         doc_ids: ids of θ's rows (or a file of them), in place of the source's.
@@ -85,12 +93,15 @@ def import_result(
     form = _format(source, format, trust)
     if form == "result":
         loaded = source if isinstance(source, TopicResult) else TopicResult.load(source)
-        return replace(_of_this_corpus(loaded, corpus), model=name)
-    draft = _read(source, form, corpus, words, trust, seed)
+        return replace(_of_this_corpus(loaded, corpus), model=name or loaded.model)
+    if name is None:
+        name = source.stem if isinstance(source, Path) else form
+    ids = None if doc_ids is None else _given_names(doc_ids, "doc_ids")
+    draft = _read(source, form, corpus, words, trust, seed, ids)
     if items is not None:
         draft.items = _given_names(items, "items")
-    if doc_ids is not None:
-        draft.doc_ids = _given_names(doc_ids, "doc_ids")
+    if ids is not None:
+        draft.doc_ids = ids
     return _result(draft, corpus, name, form, kind, normalise, words, seed, source)
 
 
@@ -125,28 +136,45 @@ def _object_format(source: object) -> str | None:
         return "bertopic"
     if hasattr(source, "get_topics") and hasattr(source, "id2word"):
         return "gensim"
-    return None
+    return "tomotopy" if is_tomotopy_model(source) else None
 
 
 def _path_format(path: Path) -> str | None:
     if path.is_dir():
-        return "bertopic" if (path / formats.BERTOPIC_TOPICS).is_file() else "csv"
+        if (path / formats.BERTOPIC_TOPICS).is_file():
+            return "bertopic"
+        return "mallet" if not formats.has_theta(path) and find_mallet(path).is_model else "csv"
     if path.suffix == ".safetensors":
         return "result"
     if path.suffix in (".csv", ".npy"):
         return "csv"
     if path.suffix == ".npz":
         return "octis" if formats.OCTIS_BETA in npz_names(path) else "npz"
-    return "gensim" if Path(f"{path}.state").is_file() else None
+    if Path(f"{path}.state").is_file():
+        return "gensim"
+    refuse_tomotopy_file(path)
+    return "mallet" if find_mallet(path).is_model else None
 
 
 def _read(
-    source: Any, form: str, corpus: Corpus, words: Words | None, trust: bool, seed: int
+    source: Any,
+    form: str,
+    corpus: Corpus,
+    words: Words | None,
+    trust: bool,
+    seed: int,
+    doc_ids: tuple[str, ...] | None,
 ) -> Draft:
     if form == "gensim":
         return formats.read_gensim(source, corpus, words, seed)
     if form == "octis":
-        return formats.read_octis(source, corpus, trust)
+        return formats.read_octis(source, corpus, trust, doc_ids)
+    if form == "mallet":
+        if not isinstance(source, Path):
+            raise InputError(f"MALLET's topics are files; give their path, not {source!r:.60}")
+        return read_mallet(source, corpus, has_ids=doc_ids is not None)
+    if form == "tomotopy":
+        return read_tomotopy(source)
     if form == "bertopic" and isinstance(source, Path):
         if not source.is_dir():
             raise InputError(
@@ -164,8 +192,20 @@ def _of_this_corpus(result: TopicResult, corpus: Corpus) -> TopicResult:
         raise InputError(
             f"the result was fitted on corpus {result.corpus['name']!r}, revision "
             f"{result.corpus['revision']}; corpus {corpus.name!r} is revision {corpus.revision}"
+            f"{_sampled(corpus)}"
         )
     return result
+
+
+def _sampled(corpus: Corpus) -> str:
+    """Says that a corpus is a suite's sample, on which topics of the whole cannot be played."""
+    taken = corpus.source.get("sample")
+    if not isinstance(taken, Mapping):
+        return ""
+    return (
+        f"; the suite takes a sample of it (max_documents = {taken['documents']}, of {taken['of']} "
+        "documents): leave max_documents out where topics are imported"
+    )
 
 
 def _result(
@@ -297,6 +337,7 @@ def _aligned(draft: Draft, n_rows: int, corpus: Corpus) -> tuple[IntArray, int]:
             raise InputError(
                 f"theta has {n_rows} rows; corpus {corpus.name!r} has {len(corpus)} "
                 f"documents{dropped}; give a row for each, or doc_ids to choose them by"
+                f"{_sampled(corpus)}"
             )
         return np.arange(n_rows), 0
     if len(draft.doc_ids) != n_rows:
@@ -335,7 +376,7 @@ def _distributions(
 def _checked_outlier(values: object, n_rows: int) -> BoolArray | None:
     if values is None:
         return None
-    array = np.asarray(values).ravel()
+    array = np.asarray(values.toarray() if hasattr(values, "toarray") else values).ravel()
     if array.shape != (n_rows,) or not np.isin(array, (0, 1)).all():
         raise InputError(
             f"outlier must hold 0 or 1 (or false or true) for each of the {n_rows} rows of theta"

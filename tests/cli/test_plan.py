@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.commands import AS_TYPED, Call, cells
 
-from mtmbench.cli.plan import print_adaptive, print_cells, print_power
+from mtmbench.cli.plan import print_adaptive, print_cells, print_corpora, print_power
 from mtmbench.core.cards import Suite, parse_card
 from mtmbench.core.errors import InputError
 from mtmbench.engine.plan import Plan, make_plan
@@ -35,6 +35,28 @@ def plan_of(folder: Path, judging: dict[str, Any] | None) -> Plan:
     if judging is not None:
         data["judging"] = {"judges": ["lexical"], **judging}
     return make_plan(parse_card(data, Suite, "test suite"))
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [
+        (lambda i: i, ["nearly one each", "K = 400 on corpus 'tiny' of 400 documents, the number"]),
+        (lambda i: "x", ["has one gold label, 'x'"]),
+        (lambda i: i % 30, []),
+    ],
+)
+def test_labels_that_group_nothing_and_k_of_every_document_are_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], label: Any, expected: list[str]
+) -> None:
+    rows = [{"text": f"word{i % 7}", "label": label(i)} for i in range(400)]
+    (tmp_path / "tiny.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = {"name": "t", "corpora": [str(tmp_path / "tiny.jsonl")], "models": ["lda"],
+            "k": ["labels"]}  # fmt: skip
+    print_corpora(make_plan(parse_card(data, Suite, "test suite")))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.count("Warning:") == len(expected)
+    for text in expected:
+        assert text in shown
 
 
 def test_power_is_that_of_the_leagues_size(

@@ -46,3 +46,21 @@ def test_what_is_missing_stands_under_its_reason_as_typed(
     assert cells(out) == [["npmi", "own", AS_TYPED[0], "0.2500"]]
     told = [line for line in out.splitlines() if line.startswith("Missing")]
     assert told == [f"Missing: nmi (own), nmi: {reason}" for reason in AS_TYPED]
+
+
+def test_columns_of_the_corpus_are_chosen_by_name(call: Call, tmp_path: Path) -> None:
+    rows = ["doc_id,Document,class"]
+    rows += [f"d{i},{'cow barn' if i % 2 else 'boat sail'},c{i % 2}" for i in range(8)]
+    (tmp_path / "cols.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "topics.txt").write_text("boat sail\ncow barn\n")
+    # θ is given by ids and perfect, so that labels and ids are both read where nmi is 1.
+    theta = ["id,0,1"] + [f"d{i},{1 - i % 2},{i % 2}" for i in reversed(range(8))]
+    (tmp_path / "theta.csv").write_text("\n".join(theta) + "\n")
+    command = ("score", "topics.txt", "--corpus", "cols.csv", "--theta", "theta.csv")
+    code, _, err = call(*command)
+    assert code == 2
+    assert "no column 'text'" in err
+    assert "--text" in err
+    code, out, err = call(*command, "--text", "Document", "--label", "class", "--id", "doc_id")
+    assert code == 0, err
+    assert [row[3] for row in cells(out) if row[0] == "nmi"] == ["1.0000", "1.0000"]

@@ -13,7 +13,7 @@ import pytest
 from support.odd_text import ODD_TEXT
 
 from mtmbench.core.errors import InputError
-from mtmbench.corpora.load import load_corpus
+from mtmbench.corpora.load import corpus_notes, load_corpus
 
 ROWS = [
     {"id": "a", "text": "the cat sat", "label": "cats", "split": "train", "n": 1},
@@ -154,6 +154,88 @@ def test_csv_takes_long_cells_unicode_line_ends_and_a_byte_order_mark(tmp_path: 
     assert csv.field_size_limit() == limit
 
 
+@pytest.mark.parametrize(
+    ("name", "header", "message"),
+    [
+        (
+            "c.csv",
+            "id;text;label",
+            "line 1: its cells are separated by semicolons; a .csv has commas",
+        ),
+        ("c.csv", "id\ttext\tlabel", "separated by tabs"),
+        ("c.csv", "id|text|label", "separated by bars"),
+        ("c.tsv", "id,text,label", "separated by commas"),
+        ("c.csv", '"id";"text";"label"', "separated by semicolons"),
+        # Commas within a header of semicolons make columns of their own.
+        (
+            "c.csv",
+            "id;text;label (a, b)",
+            "no column 'text'; its cells are separated by semicolons",
+        ),
+    ],
+)
+def test_another_separator_is_named(tmp_path: Path, name: str, header: str, message: str) -> None:
+    path = tmp_path / name
+    mark = next(mark for mark in ";\t|," if mark in header)
+    path.write_text(
+        f"{header}\n" + mark.join(("0", "cow, barn" if "," in header else "cow", "farm"))
+    )
+    with pytest.raises(InputError, match=message):
+        load_corpus(path)
+
+
+def test_a_semicolon_may_stand_in_a_column_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text('"a;b"\ncow; barn\nsea\n')
+    assert load_corpus(path, text="a;b").texts == ("cow; barn", "sea")
+
+
+def test_quotation_marks_of_a_tsv_without_quoting_are_text(tmp_path: Path) -> None:
+    path = tmp_path / "c.tsv"
+    lines = ['"Cows" give milk\tfarm', '"Ships sail\tsea', 'so they "do"\tsea', 'boats"\tsea']
+    path.write_text("text\tlabel\n" + "\n".join(lines) + "\n")
+    corpus = load_corpus(path)
+    assert corpus.texts == ('"Cows" give milk', '"Ships sail', 'so they "do"', 'boats"')
+    assert corpus.labels == ("farm", "sea", "sea", "sea")
+    # Read as quoted, these two lines would be one document, without any error.
+    path.write_text('text\tlabel\n"Ships sail\tsea\nto sea"\tsea\n')
+    assert load_corpus(path).texts == ('"Ships sail', 'to sea"')
+
+
+def test_quoted_cells_of_a_tsv_are_read_as_a_csv_writer_wrote_them(tmp_path: Path) -> None:
+    rows = [{"text": 'so they "do"', "label": "a"}, {"text": "tab\there\nand line", "label": "b"}]
+    corpus = load_corpus(write_csv(tmp_path / "c.tsv", rows, "\t"))
+    assert corpus.texts == ('so they "do"', "tab\there\nand line")
+    (tmp_path / "d.tsv").write_text('text\tlabel\n"cut\toff\tx\n')
+    with pytest.raises(
+        InputError, match=r"d\.tsv, line 2: not valid CSV.*ends with one, and those"
+    ):
+        load_corpus(tmp_path / "d.tsv")
+
+
+@pytest.mark.parametrize("missing", ["nan", "NaN", "<NA>", "", float("nan"), None])
+@pytest.mark.parametrize("name", ["c.jsonl", "c.csv", "c.parquet"])
+def test_what_is_not_a_number_is_no_label(tmp_path: Path, name: str, missing: Any) -> None:
+    rows = [{"text": "cow", "label": "farm"}, {"text": "boat", "label": missing}]
+    path = tmp_path / name
+    if name == "c.jsonl":
+        write_jsonl(path, rows)
+    elif name == "c.csv":
+        write_csv(path, rows)
+    else:
+        pd.DataFrame(rows).to_parquet(path)
+    corpus = load_corpus(path)
+    assert corpus.labels == ("farm", None)
+    assert corpus.n_labels == 1
+    assert corpus.source["labels"] == {"one": 1, "none": 1, "several": 0}
+
+
+@pytest.mark.parametrize("label", ["nano", "none", "Nanny", "null", "na"])
+def test_labels_that_only_look_like_it_are_labels(tmp_path: Path, label: str) -> None:
+    corpus = load_corpus(write_jsonl(tmp_path / "c.jsonl", [{"text": "cow", "label": label}]))
+    assert corpus.labels == (label,)
+
+
 @pytest.mark.parametrize("name", ["c.jsonl.gz", "c.parquet"])
 def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
@@ -195,45 +277,52 @@ def test_text_folder_labels_by_sub_folder(tmp_path: Path) -> None:
         load_corpus(tmp_path / "folder")
 
 
-def octis_folder(folder: Path, corpus: str, vocabulary: str = "cat\ndog\nfish\n") -> Path:
-    folder.mkdir()
-    (folder / "vocabulary.txt").write_text(vocabulary)
-    (folder / "corpus.tsv").write_text(corpus)
+def write_files(folder: Path, *names: str) -> Path:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"title of {path.stem}\n\nbody of {path.stem}\n")
     return folder
 
 
-def test_octis_folder_in_its_own_format(tmp_path: Path) -> None:
-    folder = octis_folder(tmp_path / "pets", "cat dog\ttrain\t1\nfish fish bird\ttest\t2\n")
-    corpus = load_corpus(folder)
-    assert corpus.name == "pets"
-    assert corpus.pretokenised
-    assert corpus.texts == ("cat dog", "fish fish bird")
-    assert (corpus.split, corpus.labels) == (("train", "test"), ("1", "2"))
-    assert corpus.source["vocabulary"] == 3
-    assert corpus.source["tokens_out_of_vocabulary"] == 1
+TEXTS = ("farm/0.txt", "farm/1.txt", "sea/0.txt", "sea/1.txt")
 
 
-def test_octis_folder_with_text_alone_and_with_faults(tmp_path: Path) -> None:
-    bare = load_corpus(octis_folder(tmp_path / "bare", "cat\ndog\n"))
-    assert (bare.labels, bare.split) == (None, None)
-    with pytest.raises(InputError, match=r"corpus\.tsv, line 2: 4 columns"):
-        load_corpus(octis_folder(tmp_path / "wide", "cat\ttrain\t1\ncat\ttrain\t1\tx\n"))
-    with pytest.raises(InputError, match=r"vocabulary\.txt is empty"):
-        load_corpus(octis_folder(tmp_path / "none", "cat\n", vocabulary=""))
+@pytest.mark.parametrize("beside", ["metadata.json", "labels.csv", "sea/notes.jsonl", "x.tsv"])
+def test_texts_beside_a_data_file_are_documents_as_without_it(tmp_path: Path, beside: str) -> None:
+    plain = load_corpus(write_files(tmp_path / "plain", *TEXTS), name="texts")
+    beside_it = load_corpus(write_files(tmp_path / "beside", *TEXTS, beside), name="texts")
+    assert beside_it.doc_ids == ("farm/0", "farm/1", "sea/0", "sea/1")
+    assert beside_it.labels == ("farm", "farm", "sea", "sea")
+    assert beside_it.revision == plain.revision
+    assert beside_it.source["not_read"] == [beside]
+    assert corpus_notes(plain) == []
+    assert corpus_notes(beside_it) == [
+        f"corpus texts: its documents are the .txt files; not read: {beside}"
+    ]
 
 
-@pytest.mark.parametrize(("name", "documents"), [("BBC_News", 2225), ("M10", 8355)])
-def test_octis_folders_of_the_shared_data(shared_data: Path, name: str, documents: int) -> None:
-    folder = shared_data / "octis" / name
-    corpus = load_corpus(folder)
-    metadata = json.loads((folder / "metadata.json").read_text())
-    assert len(corpus) == documents == metadata["total_documents"]
-    assert corpus.pretokenised
-    assert corpus.n_labels == metadata["total_labels"]
-    assert corpus.source["vocabulary"] == metadata["vocabulary_length"]
-    assert corpus.source["tokens_out_of_vocabulary"] == 0
-    words = sum(len(text.split(" ")) for text in corpus.texts) / documents
-    assert words == pytest.approx(metadata["words_document_mean"], abs=0.01)
+@pytest.mark.parametrize(
+    "names", [("0.txt", "metadata.csv"), ("a/0.txt", "a/1.txt", "b/2.txt", "train.csv")]
+)
+def test_which_files_are_the_corpus_is_asked_where_it_cannot_be_told(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    with pytest.raises(InputError, match=rf"0\.txt, and 1 data files such as {names[-1]}; move"):
+        load_corpus(write_files(tmp_path / "folder", *names))
+
+
+def test_hidden_files_and_folders_are_neither_documents_nor_labels(tmp_path: Path) -> None:
+    hidden = (
+        ".ipynb_checkpoints/0-checkpoint.txt", "farm/.cache/9.txt", "farm/.3.txt", "._0.txt",
+        "__MACOSX/farm/._0.txt", "__MACOSX/farm/0.txt", ".git/objects/a.csv", "sea/.x.json",
+    )  # fmt: skip
+    corpus = load_corpus(write_files(tmp_path / ".mine" / "texts", *TEXTS, *hidden))
+    assert corpus.doc_ids == ("farm/0", "farm/1", "sea/0", "sea/1")
+    assert corpus.n_labels == 2
+    assert "not_read" not in corpus.source
+    with pytest.raises(InputError, match="holds no corpus"):
+        load_corpus(write_files(tmp_path / "only hidden", *hidden))
 
 
 @pytest.mark.parametrize("name", ["c.jsonl", "c.jsonl.gz", "c.csv", "c.tsv", "texts"])
@@ -257,11 +346,3 @@ def test_odd_characters_are_read_back(tmp_path: Path, name: str) -> None:
     corpus = load_corpus(path)
     assert corpus.texts == tuple(row["text"] for row in rows)
     assert corpus.labels == tuple(row["label"] for row in rows)
-
-
-def test_an_octis_document_may_hold_odd_characters(tmp_path: Path) -> None:
-    (tmp_path / "vocabulary.txt").write_text("one\n")
-    (tmp_path / "corpus.tsv").write_text(f"{ODD_TEXT}\ttrain\tl\r\nb\ttest\tm\n", encoding="utf-8")
-    corpus = load_corpus(tmp_path)
-    assert corpus.texts == (ODD_TEXT, "b")
-    assert corpus.labels == ("l", "m")

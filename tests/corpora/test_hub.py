@@ -93,6 +93,58 @@ def test_a_broken_folder_is_a_clear_error(tmp_path: Path) -> None:
         load_corpus(folder)
 
 
+def test_a_folder_that_is_not_utf_8_names_file_and_line(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "a.csv").write_text("text,label\ncow,farm\n")
+    (folder / "b.csv").write_bytes(b"text,label\nfine,a\ncaf\xe9,b\n")
+    with pytest.raises(InputError, match=r"b\.csv, line 3: not UTF-8 \(byte 0xe9\)"):
+        load_corpus(folder)
+    (folder / "b.csv").write_bytes("text,label\ncafé,b\n".encode("utf-16"))
+    with pytest.raises(InputError, match=r"b\.csv is UTF-16LE, not UTF-8"):
+        load_corpus(folder)
+    (folder / "a.csv").unlink()
+    (folder / "b.csv").write_bytes("text,label\ncow,b\n".encode("utf-16-be"))
+    with pytest.raises(InputError, match=r"b\.csv is UTF-16BE, not UTF-8"):
+        load_corpus(folder)
+    (folder / "b.csv").write_text("id;text;label\n0;cow;b\n")
+    with pytest.raises(InputError, match="its cells are separated by semicolons"):
+        load_corpus(folder)
+
+
+def test_a_folder_with_a_fault_keeps_its_cause_in_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "a.csv").write_text("text,label\ncow,farm\ncow,farm,more\n")
+    with pytest.raises(
+        InputError, match=r"cannot load folder .*Expected 2 fields in line 3"
+    ) as caught:
+        load_corpus(folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["data/a.csv", "a.parquet"])
+def test_other_columns_are_listed_where_there_is_no_text(tmp_path: Path, name: str) -> None:
+    import pandas as pd
+
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    frame = pd.DataFrame({"body": ["cow"], "label": ["farm"], "when": [1]})
+    frame.to_csv(path, index=False) if path.suffix == ".csv" else frame.to_parquet(path)
+    with pytest.raises(
+        InputError, match=r"no column 'text'; valid: body, label, when \(text = … or --text"
+    ):
+        load_corpus(path.parent if path.suffix == ".csv" else path)
+
+
+def test_hidden_files_of_a_dataset_are_not_read(tmp_path: Path) -> None:
+    folder = tmp_path / ".mine" / "data"
+    for name in ("train.csv", ".ipynb_checkpoints/train.csv", "x/.y/test.csv", "._train.csv"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"text\n{name}\n")
+    assert load_corpus(folder).texts == ("train.csv",)
+
+
 def test_a_hub_id_offline_is_a_clear_error() -> None:
     with pytest.raises(InputError, match="cannot load hub dataset 'nobody/nothing'"):
         load_corpus("nobody/nothing")

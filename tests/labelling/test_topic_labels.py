@@ -55,9 +55,13 @@ def test_word_lists_are_read_and_other_files_named(tmp_path: Path) -> None:
     path = tmp_path / "topics.json"
     path.write_text(json.dumps(TOPICS))
     assert read_topics(path, 2) == [["oven", "butter"], ["comet", "rocket"], []]
-    for wrong in ("{}", '["oven"]', "[[1]]"):
+    for wrong, message in (
+        ("{}", r"topics\.json must hold a JSON list of topics .*; it has no topic"),
+        ('["oven"]', r"topics\.json, topic 0: 'oven' must be a list of words"),
+        ("[[1]]", r"topics\.json, topic 0: \[1\] must be a list of words"),
+    ):
         path.write_text(wrong)
-        with pytest.raises(InputError, match=r"topics\.json must hold a JSON list of lists"):
+        with pytest.raises(InputError, match=message):
             read_topics(path, 2)
     with pytest.raises(InputError, match="cannot read"):
         read_topics(tmp_path / "none.json", 2)

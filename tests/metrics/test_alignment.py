@@ -180,3 +180,34 @@ def test_coverage_counts_outliers_and_documents_without_mass(world: Make) -> Non
     assert value.details == {"n_outliers": 2, "n_unassigned": 3}
     context, result = world(["x"] * 2, [0, 1])
     assert Coverage().compute(result, context).value == 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [
+        (["farm"] * 40, "has one gold label, 'farm', for all its 40 labelled documents"),
+        (["farm", None] * 20, "has one gold label, 'farm', for all its 20 labelled documents"),
+        ([f"title {i}" for i in range(40)], "has 40 gold labels for 40 documents, nearly one each"),
+        (
+            [f"title {i % 38}" for i in range(40)],
+            "has 38 gold labels for 40 documents, nearly one each, which group nothing",
+        ),
+    ],
+)
+def test_labels_that_group_nothing_are_a_reason(
+    world: Make, labels: list[str | None], reason: str
+) -> None:
+    context, result = world(labels, [i % 4 for i in range(40)])
+    for metric in (*CLUSTER_METRICS, ProbeF1):
+        value = metric().compute(result, context)
+        assert value.value is None
+        assert reason in (value.reason or "")
+
+
+def test_one_label_among_the_assigned_is_a_reason(world: Make) -> None:
+    context, result = world(["a", "a", "a", "b", "b"], [0, 1, 1, None, None])
+    for metric in CLUSTER_METRICS:
+        assert metric().compute(result, context, documents="all").value is not None
+        value = metric().compute(result, context, documents="assigned")
+        assert value.reason is not None
+        assert "all 3 documents that count have the gold label 'a'" in value.reason

@@ -118,7 +118,55 @@ def test_files_that_hold_something_else_are_named(corpus: Corpus, tmp_path: Path
         score_file(table, corpus)
     listed = tmp_path / "l.json"
     listed.write_text('[["cat"]]', encoding="utf-8")
-    with pytest.raises(InputError, match=r"a\.npy must be an npz"):
+    with pytest.raises(InputError, match=r"θ has shape \(3,\); expected .* = \(20, 1\)"):
         score_file(listed, corpus, array)
+    np.savez(tmp_path / "two.npz", a=np.ones((20, 1)), b=np.ones((20, 1)))
+    with pytest.raises(InputError, match=r"two\.npz must be an npy, a csv, or .*arrays: 'a', 'b'"):
+        score_file(listed, corpus, tmp_path / "two.npz")
     with pytest.raises(InputError, match=r"cannot read θ from .*b\.json"):
         score_file(listed, corpus, broken)
+
+
+@pytest.mark.parametrize("how", ["t.npy", "t.csv", "ids.csv", "ids.npz"])
+def test_theta_in_any_form_lies_on_its_documents(
+    corpus: Corpus, tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mtmbench.metrics.score._embed", lambda texts: np.eye(len(texts)))
+    theta = np.array([[0.9, 0.1], [0.9, 0.1], [0, 1], [0, 1]] * 5)
+    path, listed = tmp_path / how, tmp_path / "t.json"
+    listed.write_text(json.dumps(TOPICS), encoding="utf-8")
+    order = np.random.default_rng(0).permutation(len(corpus)) if "ids" in how else np.arange(20)
+    ids = [corpus.doc_ids[i] for i in order]
+    if how == "t.npy":
+        np.save(path, theta)
+    elif how == "ids.npz":
+        np.savez(path, theta=theta[order], doc_ids=np.array(ids))
+    else:
+        frame = pd.DataFrame(theta[order], index=ids if "ids" in how else None)
+        frame.to_csv(path, index="ids" in how)
+    assert value_of(
+        score_file(listed, corpus, path), "nmi", None, documents="all"
+    ) == pytest.approx(1)
+
+
+def test_a_frame_of_theta_lies_on_the_documents_of_its_index(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mtmbench.metrics.score._embed", lambda texts: np.eye(len(texts)))
+    theta = pd.DataFrame(np.array([[0.9, 0.1], [0.9, 0.1], [0, 1], [0, 1]] * 5))
+    for frame in (theta, theta.sample(frac=1, random_state=0)):
+        assert value_of(
+            score_topics(TOPICS, corpus, frame), "nmi", None, documents="all"
+        ) == pytest.approx(1)
+
+
+def test_theta_of_other_documents_is_named(corpus: Corpus, tmp_path: Path) -> None:
+    listed = tmp_path / "t.json"
+    listed.write_text(json.dumps(TOPICS), encoding="utf-8")
+    pd.DataFrame(np.full((20, 2), 0.5), index=[f"x{i}" for i in range(20)]).to_csv(
+        tmp_path / "theta.csv"
+    )
+    with pytest.raises(
+        InputError, match=r"theta\.csv: no row for '0' .*its document ids are like 'x0'"
+    ):
+        score_file(listed, corpus, tmp_path / "theta.csv")

@@ -12,6 +12,7 @@ from support.odd_text import ODD_TEXT
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Views
+from mtmbench.corpora.load import load_corpus, sample
 from mtmbench.models.external import External
 from mtmbench.models.importers import import_result
 
@@ -113,6 +114,27 @@ def test_a_mapping_and_given_names(corpus: Corpus) -> None:
         doc_ids=["d3", "d2", "d1", "d0"],
     )
     check_made(result)
+
+
+@pytest.mark.parametrize("kind", ["csr_matrix", "csc_array", "coo_matrix"])
+def test_sparse_parts_of_a_mapping(corpus: Corpus, kind: str) -> None:
+    import scipy.sparse
+
+    sparse = getattr(scipy.sparse, kind)
+    check_made(
+        import_result(arrays(theta=sparse(THETA), beta=sparse(BETA)), corpus=corpus, name="mine")
+    )
+
+
+def test_frames_keep_the_names_of_their_rows_and_columns(corpus: Corpus) -> None:
+    import pandas as pd
+
+    rows = [2, 0, 3, 1]
+    theta = pd.DataFrame(THETA[rows], index=[f"d{i}" for i in rows])
+    beta = pd.DataFrame(BETA, columns=list(WORDS))
+    check_made(import_result({"theta": theta, "beta": beta}, corpus=corpus, name="mine"))
+    bare = {"theta": pd.DataFrame(THETA), "beta": pd.DataFrame(BETA), "items": WORDS}
+    check_made(import_result(bare, corpus=corpus, name="mine"))
 
 
 def test_rows_of_documents_that_the_corpus_lacks_are_dropped_and_counted(corpus: Corpus) -> None:
@@ -267,6 +289,60 @@ def test_octis_held_out_documents_take_their_places() -> None:
     check_made(import_result(output, corpus=corpus, name="octis", items=WORDS))
     with pytest.raises(InputError, match="theta has 3 rows"):
         import_result(output, corpus=make_corpus(), name="octis", items=WORDS)
+
+
+def octis_outputs(corpus: Corpus) -> list[tuple[dict[str, Any], np.ndarray]]:
+    """What OCTIS makes of the documents in its order, whole and by partition, with their θ."""
+    assert corpus.split is not None
+    order = [
+        i for part in ("train", "val", "test") for i, s in enumerate(corpus.split) if s == part
+    ]
+    theta = np.linspace([0.9, 0.1], [0.2, 0.8], len(order))
+    in_corpus = np.empty_like(theta)
+    in_corpus[order] = theta
+    n = sum(split != "test" for split in corpus.split)
+    held_out = octis_output(theta[:n])
+    held_out["test-topic-document-matrix"] = theta[n:].T
+    return [(octis_output(theta), in_corpus), (held_out, in_corpus)]
+
+
+@pytest.mark.parametrize("how", ["folder", "table"])
+@pytest.mark.parametrize("part", [0, 1])
+def test_octis_theta_lies_on_its_documents(tmp_path: Path, how: str, part: int) -> None:
+    splits = ("test", "train", "val", "train", "test", "val", "train", "train")
+    texts = ["moon star orbit", "goal team match"] * 4
+    if how == "folder":
+        (tmp_path / "vocabulary.txt").write_text("\n".join(WORDS) + "\n")
+        lines = [f"{text}\t{split}\n" for text, split in zip(texts, splits, strict=True)]
+        (tmp_path / "corpus.tsv").write_text("".join(lines))
+        corpus = load_corpus(tmp_path)
+        assert corpus.split == tuple(sorted(splits, key=["train", "val", "test"].index))
+    else:
+        corpus = Corpus("made", tuple(f"d{i}" for i in range(8)), tuple(texts), split=splits)
+    output, theta = octis_outputs(corpus)[part]
+    result = import_result(output, corpus=corpus, name="octis", items=WORDS)
+    np.testing.assert_allclose(result.doc_topic, theta, atol=1e-6)
+    assert ("theta" in result.info["imported"]) == (how == "table")
+
+
+def test_octis_rows_with_ids_are_those_documents() -> None:
+    corpus = make_corpus(split=("train", "test", "train", "val"))
+    rows = [2, 0, 3, 1]
+    ids = [f"d{i}" for i in rows]
+    check_made(
+        import_result(octis_output(THETA[rows]), corpus=corpus, name="o", items=WORDS, doc_ids=ids)
+    )
+    output = octis_output(THETA[rows[:3]])
+    output["test-topic-document-matrix"] = THETA[rows[3:]].T
+    check_made(import_result(output, corpus=corpus, name="o", items=WORDS, doc_ids=ids))
+
+
+def test_octis_documents_without_theta_are_named() -> None:
+    corpus = make_corpus(split=("train", "test", "train", "val"))
+    output = octis_output(THETA[[0, 2]])
+    output["test-topic-document-matrix"] = THETA[[1]].T
+    with pytest.raises(InputError, match=r"2 rows for train and 1 for test; the 1 val documents"):
+        import_result(output, corpus=corpus, name="octis", items=WORDS)
 
 
 def test_octis_names_in_another_order_are_noticed(corpus: Corpus) -> None:
@@ -471,3 +547,27 @@ def test_a_list_of_words_may_hold_odd_characters(tmp_path: Path, corpus: Corpus)
     words = (ODD_TEXT, *WORDS[1:])
     (tmp_path / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
     assert import_result(tmp_path, corpus=corpus, name="mine").items.ids == words
+
+
+def test_a_sample_of_the_corpus_names_max_documents(tmp_path: Path, corpus: Corpus) -> None:
+    made = import_result(arrays(), corpus=corpus, name="mine")
+    made.save(tmp_path / "mine.safetensors")
+    np.savez(tmp_path / "mine.npz", **arrays())
+    for name in ("mine.safetensors", "mine.npz"):
+        with pytest.raises(InputError, match=r"max_documents = 3, of 4 documents\): leave max_doc"):
+            External(path=str(tmp_path / name)).fit(Views(sample(corpus, 3, seed=0)), seed=0)
+
+
+def test_semicolons_and_other_encodings_of_theta_are_named(tmp_path: Path, corpus: Corpus) -> None:
+    np.savetxt(tmp_path / "beta.csv", BETA, delimiter=",")
+    (tmp_path / "vocab.txt").write_text("\n".join(WORDS) + "\n")
+    for text, message in (
+        ("0.5;0.5\n0.1;0.9\n", r"theta\.csv, line 1: its cells are separated by semicolons"),
+        ("a,b\n0,5;0\n", r"theta\.csv, line 2: '5;0' is not a number; its cells are separated"),
+    ):
+        (tmp_path / "theta.csv").write_text(text)
+        with pytest.raises(InputError, match=message):
+            import_result(tmp_path, corpus=corpus, name="mine")
+    (tmp_path / "theta.csv").write_bytes("0.5,0.5\n".encode("utf-16"))
+    with pytest.raises(InputError, match=r"theta\.csv is UTF-16LE, not UTF-8; convert it"):
+        import_result(tmp_path, corpus=corpus, name="mine")

@@ -8,8 +8,9 @@ at a time. One forward pass serves any number of SAEs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -159,20 +160,30 @@ def fill_stores(
     check_probes(backbone, list(probes.values()), cuts)
     lead = stores[min(stores)]
     sizes = [int(tokens.n_tokens[first:last].sum()) for first, last in lead.shards]
+    total = sum(sizes)
+
+    def done() -> int:
+        return total - sum(sizes[number] for number in _missing(stores))
+
     # Those that others have claimed are waited for once there is nothing else to do.
     for wait in (False, True):
         for number in _missing(stores):
+            tell = None if progress is None else partial(_tell, progress, done(), total)
             with lead.claimed(number, wait=wait) as mine:
                 lacking = [name for name, store in stores.items() if not store.has(number)]
                 if mine and lacking:
                     shards = extract_shard(
                         tokens, *lead.shards[number], backbone,
-                        [probes[name] for name in lacking], cuts,
+                        [probes[name] for name in lacking], cuts, tell,
                     )  # fmt: skip
                     for name, shard in zip(lacking, shards, strict=True):
                         stores[name].write(number, shard)
             if progress is not None:
-                progress(sum(sizes) - sum(sizes[i] for i in _missing(stores)), sum(sizes))
+                progress(done(), total)
+
+
+def _tell(progress: Progress, before: int, total: int, more: int) -> None:
+    progress(min(before + more, total), total)
 
 
 def extract_shard(
@@ -182,8 +193,11 @@ def extract_shard(
     backbone: Backbone,
     probes: Sequence[Probe],
     cuts: Cuts,
+    tell: Callable[[int], None] | None = None,
 ) -> list[Shard]:
     """Reads the documents from ``first`` up to ``last`` through the model.
+
+    ``tell`` is told how many of their tokens are read; a document of megabytes is a shard alone.
 
     Returns:
         For each probe, the activations above zero of every token.
@@ -195,6 +209,7 @@ def extract_shard(
     owner = np.repeat(np.arange(first, last, dtype=np.int32), tokens.n_tokens[first:last])
     found: list[list[tuple[Int32Array, Int32Array, FloatArray]]] = [[] for _ in probes]
     hook_points = sorted({probe.hook_point for probe in probes})
+    n_read = 0
     if flat:
         for batch in backbone.activations(flat, hook_points, cuts.batch_tokens):
             position = np.concatenate(
@@ -207,6 +222,9 @@ def extract_shard(
                 values = window_means(values, batch.lengths, probe.window)
                 rows, features, strengths = probe.sae.encode(values)
                 firings.append((position[rows], features, strengths))
+            n_read += len(position)
+            if tell is not None:
+                tell(n_read)
     nothing = (np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
     return [
         Shard.of(owner, *(np.concatenate(part) for part in zip(nothing, *firings, strict=True)))

@@ -20,6 +20,7 @@ from mtmbench.features.sae.extract import (
     Probe,
     check_probes,
     extract_shard,
+    fill_stores,
     tokenise_texts,
     window_means,
 )
@@ -229,3 +230,19 @@ def test_wrong_input_is_named() -> None:
     backbone.hidden_size = H + 1  # type: ignore[misc]
     with pytest.raises(InputError, match="reads vectors of 8; toy gives 9"):
         check_probes(backbone, [probe], Cuts(4))
+
+
+def test_progress_goes_on_within_a_long_document(tmp_path: Path) -> None:
+    texts = ["1 2", " ".join(str(i % 50) for i in range(1000)), "3 4"]
+    backbone, cuts = ToyBackbone(), Cuts(10, batch_tokens=64)
+    tokens = tokenise_texts(texts, backbone, None)
+    stores = {"s": ActivationStore(tmp_path, {}, F, tokens.n_tokens, 8)}
+    seen: list[tuple[int, int]] = []
+    fill_stores(stores, {"s": Probe(toy_sae(), "first")}, tokens, backbone, cuts,
+                lambda done, total: seen.append((done, total)))  # fmt: skip
+    done = [count for count, _ in seen]
+    assert {total for _, total in seen} == {1004}
+    assert done == sorted(done)
+    assert done[-1] == 1004
+    # The long document is one shard of 17 batches, and nothing else takes long.
+    assert len({count for count in done if 2 < count < 1002}) >= 15

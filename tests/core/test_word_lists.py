@@ -1,0 +1,122 @@
+"""Topics in files: every form gives the same lists, and what is none is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtmbench.core.errors import InputError
+from mtmbench.core.word_lists import read_word_lists
+
+TOPICS = [["cow", "barn", "milk"], ["boat", "sail"]]
+WEIGHTS = [[("cow", 0.5), ("barn", 0.3), ("milk", 0.2)], [("boat", 0.75), ("sail", 2.5e-1)]]
+
+JSON: dict[str, Any] = {
+    "lists": TOPICS,
+    "under topics": {"topics": TOPICS, "seed": 0},
+    "OCTIS": {"topics": TOPICS, "topic-word-matrix": [[0.1]], "topic-document-matrix": [[1]]},
+    "pairs": WEIGHTS,
+    "pairs under topics": {"topics": WEIGHTS},
+    "pairs out of order": [pairs[::-1] for pairs in WEIGHTS],
+    "weight first": [[(w, x) for x, w in pairs] for pairs in WEIGHTS],
+    "objects": [dict(pairs) for pairs in WEIGHTS],
+    "numbers": {"1": TOPICS[1], "-1": ["outlier"], "0": WEIGHTS[0]},
+    "named numbers": {"topic_1": TOPICS[1], "topic_0": TOPICS[0]},
+    "BERTopic": {"topics": [0, 1, -1], "topic_representations": {
+        "-1": [["the", 0.1]], "0": WEIGHTS[0], "1": WEIGHTS[1]}},
+    "gensim's show_topics": [[0, WEIGHTS[0]], [1, WEIGHTS[1]]],
+    "gensim's print_topics": [
+        [0, '0.500*"cow" + 0.300*"barn" + 0.200*"milk"'], [1, '0.750*"boat" + 0.250*"sail"']],
+    "records": [{"topic": 0, "words": TOPICS[0]}, {"topic": 1, "words": WEIGHTS[1]}],
+    "mtmbench topics": {"schema": 1, "topics": [
+        {"topic": k, "label": "x", "status": "ok", "items": topic} for k, topic in enumerate(TOPICS)
+    ]},
+}  # fmt: skip
+
+LINES = {
+    "spaces": "cow barn milk\nboat sail\n",
+    "commas": "cow, barn, milk\nboat,sail\n",
+    "tabs": "cow\tbarn\tmilk\r\nboat\tsail\r\n",
+    "quoted": '"cow","barn","milk"\n"boat","sail"',
+    "headed": "Topic 0: cow barn milk\nTopic 1: boat sail\n",
+    "numbered": "0: cow, barn, milk\n\n1: boat, sail\n",
+    "counted": "1 cow barn milk\n2 boat sail\n",
+    "number and tab": "0\tcow barn milk\n1\tboat sail\n",
+    "gensim": '(0, 0.500*"cow" + 0.300*"barn" + 0.200*"milk")\n0.750*"boat" + 0.250*"sail"\n',
+    "JSON lines": '["cow", "barn", "milk"]\n["boat", "sail"]\n',
+    "MALLET's keys": "0\t2.5\tcow barn milk \n1\t0.05\tboat sail \n",
+    "MALLET's weights": (
+        "0\tcow\t9.01\n0\tbarn\t4.01\n0\tmilk\t2.01\n0\tboat\t0.01\n0\tsail\t0.01\n"
+        "1\tcow\t0.01\n1\tbarn\t0.01\n1\tmilk\t0.01\n1\tboat\t8.01\n1\tsail\t3.01\n"
+    ),
+    "tomotopy's summary": (
+        "<Basic Info>\n| LDAModel (current version: 0.14.0)\n|\n<Topics>\n"
+        "| #0 (6) : cow barn milk\n| #1 (3) : boat sail\n|\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("data", JSON.values(), ids=JSON)
+def test_every_json_form_gives_the_lists(tmp_path: Path, data: Any) -> None:
+    path = tmp_path / "topics.json"
+    path.write_text(json.dumps(data))
+    assert read_word_lists(path) == TOPICS
+
+
+@pytest.mark.parametrize("text", LINES.values(), ids=LINES)
+def test_one_topic_a_line_gives_the_lists(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "topics.txt"
+    path.write_text(text, newline="")
+    assert read_word_lists(path) == TOPICS
+
+
+def test_numbers_may_be_words(tmp_path: Path) -> None:
+    path = tmp_path / "topics.txt"
+    path.write_text("1984 orwell\n2001 kubrick\n")
+    assert read_word_lists(path) == [["1984", "orwell"], ["2001", "kubrick"]]
+    weights = tmp_path / "weights.txt"
+    weights.write_text("0\t1984\t2.5\n0\tnan\t1.5\n0\torwell\t0.1\n")
+    assert read_word_lists(weights) == [["1984", "nan"]]
+
+
+def test_tomotopys_own_summary(tmp_path: Path) -> None:
+    import tomotopy
+
+    model = tomotopy.LDAModel(k=2, seed=1)
+    for words in TOPICS * 5:
+        model.add_doc(words)
+    model.train(50, workers=1)
+    path = tmp_path / "summary.txt"
+    with path.open("w") as file:
+        model.summary(topic_word_top_n=3, file=file)
+    shown = [[word for word, _ in model.get_topic_words(k, top_n=3)] for k in range(2)]
+    assert read_word_lists(path) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (
+            "t.json",
+            '{"a": ["x"], "b": ["y"]}',
+            r"t\.json must hold a JSON list .*, not the keys a, b",
+        ),
+        ("t.json", '["cow barn"]', r"t\.json, topic 0: 'cow barn' must be a list of words"),
+        ("t.json", '[["cow"], [1, 2]]', r"t\.json, topic 1: \[1, 2\] must be"),
+        ("t.json", '[[["cow", "0.5"]]]', r"t\.json, topic 0"),
+        ("t.json", "3", r"must hold .*, not 3"),
+        ("t.json", '[["cow"]\n["boat", ]', r"cannot read .*: not JSON"),
+        ("t.json", '["cow"]\n["boat" "x"]', r"cannot read .*t\.json, line 2: not JSON"),
+        ("t.txt", "cow barn\n,,\n", r"t\.txt, line 2: ',,' has no words; give a JSON list"),
+        ("t.txt", "", r"t\.txt must hold .*; it has no topic"),
+    ],
+)
+def test_what_is_no_topic_is_named(tmp_path: Path, name: str, text: str, message: str) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(InputError, match=message) as caught:
+        read_word_lists(path)
+    assert "\n" not in str(caught.value)
