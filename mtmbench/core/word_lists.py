@@ -93,9 +93,9 @@ def _words(topic: object, where: str) -> list[str]:
         listed = next((topic[key] for key in _WORDS_KEYS if isinstance(topic.get(key), list)), None)
         topic = [list(pair) for pair in topic.items()] if listed is None else listed
     if isinstance(topic, list) and len(topic) == 2 and _is_number(topic[0]):
-        words = topic[1]
-        if not isinstance(words, str) or _WEIGHTED.search(words):
-            return _words(words, where)  # gensim's show_topics: the topic's number, then its words
+        words = topic[1]  # gensim's show_topics: the topic's number, then its words
+        if isinstance(words, list) or (isinstance(words, str) and _WEIGHTED.search(words)):
+            return _words(words, where)
     if isinstance(topic, list) and all(isinstance(word, str) for word in topic):
         return topic
     if isinstance(topic, list) and all(map(_is_pair, topic)):
@@ -122,7 +122,7 @@ def _is_pair(value: object) -> bool:
 def _topics_of_lines(numbered: Sequence[tuple[int, str]]) -> list[list[str]]:
     lines = [line for _, line in numbered]
     rows = [line.split("\t") for line in lines]
-    if all(len(row) == 3 and row[0].isdecimal() for row in rows):
+    if rows and all(len(row) == 3 and row[0].isdecimal() for row in rows):
         if all(_is_float(row[2]) for row in rows):
             return _topics_of_weights(rows)
         if all(_is_float(row[1]) for row in rows):
