@@ -78,6 +78,21 @@ def read_word_lists(path: Path) -> list[list[str]]:
     return listed
 
 
+def read_word_list(path: Path) -> list[str]:
+    """Returns the words of a file: one a line, or a JSON list where its name ends in ``.json``.
+
+    Raises:
+        InputError: the file cannot be read, or is JSON of something else.
+    """
+    if path.suffix != ".json":
+        lines = (line.strip().removeprefix("\ufeff") for line in lines_of(_text(path)))
+        return [line for line in lines if line]
+    listed = read_json(path)
+    if not isinstance(listed, list) or not all(isinstance(word, str) for word in listed):
+        raise InputError(f"{path} must hold a JSON list of words")
+    return listed
+
+
 def read_tensors(path: Path) -> dict[str, AnyArray]:
     """Reads a safetensors file; an InputError names it if it cannot be read."""
     from safetensors import SafetensorError, safe_open

@@ -204,10 +204,7 @@ def _parquet_rows(path: Path, columns: Columns) -> list[SourceRow]:
 
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            known = file.schema_arrow.names
-            wanted = {"text", "label", "id", "split", *columns.named}
-            # With a wrong column name, read all of them, so that the error can list them.
-            chosen = None if set(columns.named) - set(known) else [c for c in known if c in wanted]
+            chosen = columns.chosen(file.schema_arrow.names)
             records: list[dict[str, object]] = file.read(columns=chosen or None).to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"{path} is not a readable Parquet file: {error}") from error

@@ -111,10 +111,8 @@ def _load(source: str | Path, subset: str | None) -> dict[str, Dataset]:
 
 
 def _values(splits: Mapping[str, Dataset], columns: Columns) -> Iterator[dict[str, object]]:
-    wanted = {"text", "label", "id", "split", *columns.named}
     for split, dataset in splits.items():
-        known = dataset.column_names
-        chosen = known if set(columns.named) - set(known) else [c for c in known if c in wanted]
+        chosen = columns.chosen(dataset.column_names)
         names = {column: _class_names(dataset.features[column]) for column in chosen}
         for number, record in enumerate(dataset.select_columns(chosen)):
             values = {

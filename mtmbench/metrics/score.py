@@ -26,6 +26,7 @@ from mtmbench.core.types import (
 from mtmbench.metrics.base import MetricValue
 from mtmbench.metrics.compute import compute_value, metric_variants
 from mtmbench.metrics.context import MetricContext
+from mtmbench.metrics.left_out import LeftOut
 from mtmbench.metrics.registry import METRICS
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 NO_THETA = "needs the topics' weights in the documents (θ), which were not given"
 _ENCODER = "minilm"
+_COUNTS = ("n_out_of_vocabulary", "n_topics_without_value")
 
 
 def score_topics(
@@ -44,14 +46,18 @@ def score_topics(
     """Computes every metric for topics made elsewhere; no model is needed.
 
     Args:
-        topics: K lists of words, best first; a word that a list repeats counts once.
+        topics: K lists of words, best first; a word that a list repeats counts once, and an empty
+            one is none.
         corpus: the documents that coherence is counted in and θ is about.
         theta: (D, K) weights of the topics in the documents, or None; without them, metrics of
             documents and of projected words are missing.
         metrics: names; all registered ones if empty.
 
     Returns:
-        Rows of metric, view, params, value, reason.
+        Rows of ``metric``, ``view``, ``params``, ``value``, and ``reason``, why it is missing; of
+        words that the reference does not know (``n_out_of_vocabulary``) and topics that have no
+        value (``n_topics_without_value``), missing where the metric leaves none out; and ``note``,
+        which says so with some of the words, and where words were counted.
 
     Raises:
         InputError: the topics are not non-empty lists of words, or θ has another shape, negative
@@ -122,7 +128,9 @@ def topics_result(
     for k, topic in enumerate(topics):
         if isinstance(topic, str) or not all(isinstance(word, str) for word in topic):
             raise InputError(f"topic {k} must be a list of words, not {topic!r}")
-    listed = [list(dict.fromkeys(topic)) for topic in topics]
+    listed = [
+        list(dict.fromkeys(word.strip() for word in topic if word.strip())) for topic in topics
+    ]
     words = sorted({word for topic in listed for word in topic})
     if not words:
         raise InputError("no topic has a word")
@@ -213,8 +221,16 @@ def _table(
             value = compute_value(result, context, name, view, params)
         else:
             value = MetricValue.missing(NO_THETA)
-        rows.append((name, view, _compact(params), value.value, value.reason))
-    return pandas.DataFrame(rows, columns=["metric", "view", "params", "value", "reason"])
+        left = LeftOut.of([value.details])
+        rows.append(
+            (name, view, _compact(params), value.value, value.reason, left.items, left.topics,
+             left.text())
+        )  # fmt: skip
+    frame = pandas.DataFrame(
+        rows,
+        columns=["metric", "view", "params", "value", "reason", *_COUNTS, "note"],
+    )
+    return frame.astype(dict.fromkeys(_COUNTS, "Int64"))
 
 
 def _reads_only_items(name: str, view: ItemView | None) -> bool:
