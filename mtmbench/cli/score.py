@@ -60,7 +60,7 @@ def print_scores(frame: "pd.DataFrame") -> None:
             print_line(f"{heading}: {', '.join(dict.fromkeys(names))}: {text}")
 
 
-_COUNTS = {"n_out_of_vocabulary": "words unknown", "n_topics_without_value": "topics without"}
+_COUNTS = {"n_out_of_vocabulary": "words unknown", "n_topics_without_value": "topics without value"}
 
 
 def _rows(frame: "pd.DataFrame") -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ _ONE_CHARACTER_WORDS = frozenset({
 # letter. It is U+02BC while words are cut, and the typewriter's apostrophe in what comes out.
 _SPELLS_APOSTROPHES = "\u0400-\u052f\u0590-\u05ff\u1c80-\u1c8f\ua640-\ua69f"
 _LETTER_APOSTROPHE = re.compile(
-    rf"(?<=[{_SPELLS_APOSTROPHES}\u0300-\u036f])['\u02bc](?=[{_SPELLS_APOSTROPHES}])"
+    rf"(?<=[{_SPELLS_APOSTROPHES}\u0300-\u036f])['`´‘\u02bc](?=[{_SPELLS_APOSTROPHES}])"
 )
 _KEPT_APOSTROPHE = re.compile(rf"(?<=[{_SPELLS_APOSTROPHES}\u0300-\u036f])\u02bc")
 
@@ -45,7 +45,8 @@ def fold(text: str) -> str:
 
     Ligatures, presentation forms, full- and half-width forms and mathematical alphabets become
     plain letters (NFKC), all else is brought to NFC: superscripts, fractions and the like are no
-    spellings of words. Format characters (soft hyphen, word joiner, marks of direction) go; a
+    spellings of words. Format characters (soft hyphen, word joiner, marks of direction) and
+    variation selectors go; a
     zero-width space stays, which does separate words, and so do joiners where a script spells with
     them. Apostrophes are typewriter's, or U+02BC where they are letters.
     """
@@ -103,7 +104,8 @@ def unspaced(texts: Sequence[str]) -> str | None:
 @cache
 def _plain_forms() -> dict[int, str | None]:
     """Maps characters to what they are folded to; None where they go."""
-    forms: dict[int, str | None] = {}
+    # Selectors of variants of a character's shape.
+    forms: dict[int, str | None] = dict.fromkeys((*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
     for code in (*range(0xA0, 0x10000), *range(0x1D400, 0x1D800)):
         character = chr(code)
         if unicodedata.category(character) == "Cf":

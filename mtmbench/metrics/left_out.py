@@ -14,6 +14,7 @@ KEPT = "reference_keeps"
 """The detail that says what the reference holds beyond the suite's own tokenisation."""
 
 _NAMED = 5
+"""Items that are told; a record holds one more where there are more."""
 
 
 def unknown_items(n: int, n_listed: int, named: Sequence[str]) -> dict[str, object]:
@@ -22,10 +23,10 @@ def unknown_items(n: int, n_listed: int, named: Sequence[str]) -> dict[str, obje
     Args:
         n: how many of them topics list.
         n_listed: how many items topics list.
-        named: the items that are not known; the first few stand on record.
+        named: the items that are not known, each once; the first few stand on record.
     """
     details: dict[str, object] = {"n_out_of_vocabulary": n, "n_items_listed": n_listed}
-    return {**details, "out_of_vocabulary": list(named[:_NAMED])} if n else details
+    return {**details, "out_of_vocabulary": list(named[: _NAMED + 1])} if n else details
 
 
 def topics_without_value(n: int, n_topics: int) -> dict[str, object]:
@@ -44,6 +45,7 @@ class LeftOut:
         items: items that the reference does not know, of ``of_items`` listed.
         topics: topics without a value, of ``of_topics``.
         named: some of the items that are not known.
+        more: whether there are others that are not known.
         kept: what the reference holds beyond the suite's own tokenisation, in words.
     """
 
@@ -52,17 +54,20 @@ class LeftOut:
     topics: int | None = None
     of_topics: int | None = None
     named: tuple[str, ...] = ()
+    more: bool = False
     kept: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, details: Iterable[Mapping[str, Any]]) -> LeftOut:
         """Reads the details of values; counts of several are added up."""
         every = list(details)
-        named = dict.fromkeys(item for each in every for item in each.get("out_of_vocabulary", ()))
+        listed = [each.get("out_of_vocabulary", ()) for each in every]
+        named = tuple(dict.fromkeys(item for each in listed for item in each))
+        more = len(named) > _NAMED or any(len(each) > _NAMED for each in listed)
         items, of_items = _sums(every, "n_out_of_vocabulary", "n_items_listed")
         topics, of_topics = _sums(every, "n_topics_without_value", "n_topics")
         kept = tuple(sorted({each[KEPT] for each in every if KEPT in each}))
-        return cls(items, of_items, topics, of_topics, tuple(named)[:_NAMED], kept)
+        return cls(items, of_items, topics, of_topics, named[:_NAMED], more, kept)
 
     def text(self) -> str | None:
         """Says what is left out and where words were counted; None where there is nothing to say.
@@ -71,7 +76,7 @@ class LeftOut:
         """
         parts = []
         if self.items:
-            more = ", …" if self.items > len(self.named) else ""
+            more = ", …" if self.more else ""
             named = f" ({', '.join(self.named)}{more})" if self.named else ""
             parts.append(f"{self.items:,} of {self.of_items:,} words unknown{named}")
         if self.topics:

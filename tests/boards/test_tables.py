@@ -228,7 +228,7 @@ def test_what_values_leave_out_stands_beside_them_as_far_as_records_say() -> Non
     ]  # fmt: skip
     board = build_board(suite(), records)
     x, y, z, _ = board["metrics"]
-    note = "6 of 100 words unknown (the, a|b, …); 2 of 10 topics without value"
+    note = "6 of 100 words unknown (the, a|b); 2 of 10 topics without value"
     assert (x["n_out_of_vocabulary"], x["n_topics_without_value"], x["note"]) == (6, 2, note)
     assert (y["n_out_of_vocabulary"], y["n_topics_without_value"]) == (0, 0)
     assert "note" not in y
@@ -238,7 +238,7 @@ def test_what_values_leave_out_stands_beside_them_as_far_as_records_say() -> Non
     assert lines[0]["note"] == note
     md, html = render_md(board), render_html(board)
     assert "0.1500 ± 0.6353 \\[1]" in md
-    assert "\\[1] 6 of 100 words unknown (the, a\\|b, …); 2 of 10 topics without value" in md
+    assert "\\[1] 6 of 100 words unknown (the, a\\|b); 2 of 10 topics without value" in md
     assert "two words are known; 3 of 50 words unknown" in md
     assert note in html
     plain = render_csv(build_board(suite(), [metric(0.5, 0, details=old)]))

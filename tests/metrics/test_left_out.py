@@ -13,8 +13,13 @@ def test_counts_of_seeds_are_added_up_and_words_named_once() -> None:
     assert (
         left.text() == "27 of 40 words unknown (the, of, a, b, c, …); 1 of 8 topics without value"
     )
-    assert LeftOut.of([first]).text() == (
-        "2 of 20 words unknown (the, of); 1 of 4 topics without value"
+    # Both topics list the one word.
+    assert LeftOut.of([unknown_items(2, 20, ["the"])]).text() == "2 of 20 words unknown (the)"
+    assert LeftOut.of([unknown_items(5, 20, "abcde")]).text() == (
+        "5 of 20 words unknown (a, b, c, d, e)"
+    )
+    assert LeftOut.of([unknown_items(9, 20, "abcdef")]).text() == (
+        "9 of 20 words unknown (a, b, c, d, e, …)"
     )
 
 
