@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 __all__ = [
-    "DEFAULT_WORDS", "TOKENISATION_VERSION", "Tokens", "all_tokens", "english_stop_words",
-    "split_item", "split_words", "tokenise", "word_counts",
+    "DEFAULT_WORDS", "TOKENISATION_VERSION", "Tokens", "all_tokens", "check_spaces",
+    "english_stop_words", "split_item", "split_words", "tokenise", "word_counts",
 ]  # fmt: skip
 
 TOKENISATION_VERSION = 2
@@ -106,7 +106,7 @@ def tokenise(corpus: Corpus, *, stop_words: StopWords = True) -> Tokens:
                 for words in texts
             ]
         return _tokens(texts, source)
-    _check_spaces(corpus)
+    check_spaces(corpus)
     english = is_english(stop_words)
     texts = [
         [word for word in split_words(text, english=english) if word not in drop]
@@ -130,6 +130,23 @@ def all_tokens(corpus: Corpus) -> Tokens:
     """
     source = {"tokenisation": "all runs of letters and digits", "version": TOKENISATION_VERSION}
     return _tokens([split_item(text) for text in corpus.texts], source)
+
+
+def check_spaces(corpus: Corpus) -> None:
+    """Checks that the words of a corpus can be told apart.
+
+    Raises:
+        InputError: its texts are of a script without spaces between words, and not tokenised; the
+            message says what to do.
+    """
+    found = None if corpus.pretokenised else unspaced(corpus.texts)
+    if found is not None:
+        raise InputError(
+            f"corpus {corpus.name!r} has no spaces between words ({found}); separate them with a "
+            "segmenter of that language and give lists of words (JSON lines of "
+            '{"tokens": ["…", "…"]}, lists of lists in Python), an OCTIS folder, or texts with '
+            "spaces between the words"
+        )
 
 
 def split_words(text: str, *, english: bool = True) -> list[str]:
@@ -202,17 +219,6 @@ def _tokens(texts: Sequence[Sequence[str]], source: Mapping[str, object]) -> Tok
 
 def _given_tokens(text: str) -> list[str]:
     return [token for token in text.split(" ") if token]
-
-
-def _check_spaces(corpus: Corpus) -> None:
-    found = unspaced(corpus.texts)
-    if found is not None:
-        raise InputError(
-            f"corpus {corpus.name!r} has no spaces between words ({found}); separate them with a "
-            "segmenter of that language and give lists of words (JSON lines of "
-            '{"tokens": ["…", "…"]}, lists of lists in Python), an OCTIS folder, or texts with '
-            "spaces between the words"
-        )
 
 
 def _parts(token: str, english: bool) -> Sequence[str]:

@@ -144,15 +144,14 @@ class MetricContext:
         """Returns up to ``n`` items per topic as ids; an item is listed once per topic."""
         if view == "projected":
             return self.projected_words(result, n)
-        top = self.memo(("top items", result.revision, n), lambda: result.top_items(n))
+        top = self._top_items(result, n)
         return [list(dict.fromkeys(result.items.ids[i] for i in row)) for row in top]
 
     def top_labels(self, result: TopicResult, view: ItemView | None, n: int) -> list[list[str]]:
         """Returns up to ``n`` items per topic as they are shown: words, or feature labels."""
         if view == "projected":
             return self.projected_words(result, n)
-        top = self.memo(("top items", result.revision, n), lambda: result.top_items(n))
-        return [[result.items.labels[i] for i in row] for row in top]
+        return [[result.items.labels[i] for i in row] for row in self._top_items(result, n)]
 
     def cooccurrence(
         self,
@@ -209,6 +208,18 @@ class MetricContext:
             self._cache[key] = make()
         value: _T = self._cache[key]
         return value
+
+    def _top_items(self, result: TopicResult, n: int) -> list[list[int]]:
+        """Returns the columns of each topic's top items; an empty string is no word."""
+
+        def top() -> list[list[int]]:
+            ids = result.items.ids if result.items.kind == "words" else ()
+            empty = {i for i, item in enumerate(ids) if not item.strip()}
+            return [
+                [i for i in row if i not in empty][:n] for row in result.top_items(n + len(empty))
+            ]
+
+        return self.memo(("top items", result.revision, n), top)
 
     def _texts_that_know(self, topics: Sequence[Sequence[str]]) -> TextReference:
         """Returns the narrowest reference texts that know as many of the words as any."""

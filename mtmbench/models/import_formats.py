@@ -171,9 +171,11 @@ def read_bertopic_folder(folder: Path) -> Draft:
     else:
         beta, items = _shown_words(shown)
         note = "the words that BERTopic shows of each topic; all others are zero"
-    return Draft(
-        _one_hot(labels, len(beta)), beta, items, outlier=labels < 0, are_weights=True,
-        notes={"theta": "one-hot: the saved model has no soft memberships", "beta": note},
+    return _without_empty_names(
+        Draft(
+            _one_hot(labels, len(beta)), beta, items, outlier=labels < 0, are_weights=True,
+            notes={"theta": "one-hot: the saved model has no soft memberships", "beta": note},
+        )
     )  # fmt: skip
 
 
@@ -197,9 +199,11 @@ def read_bertopic(model: BERTopic) -> Draft:
     else:
         theta, n_hard = fill_missing_membership(membership, labels)
         note = f"soft memberships, renormalised; {n_hard} documents without any by their label"
-    return Draft(
-        theta, beta, items, outlier=labels < 0, are_weights=True,
-        notes={"theta": note, "beta": "whole c-TF-IDF"},
+    return _without_empty_names(
+        Draft(
+            theta, beta, items, outlier=labels < 0, are_weights=True,
+            notes={"theta": note, "beta": "whole c-TF-IDF"},
+        )
     )  # fmt: skip
 
 

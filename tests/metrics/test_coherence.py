@@ -404,3 +404,12 @@ def test_given_tokens_are_found_in_another_case(
     windows = [{"new", "cow", "york", "new york"}, {"new", "cow"}, {"york"}] * 2
     expected = naive_scores(windows, ["cow", "york", "new york"])["npmi"]
     assert value.value == pytest.approx(expected, abs=1e-9)
+
+
+def test_an_empty_item_takes_no_place_among_the_top(
+    corpus_of: Callable[..., Any], context_of: Callable[..., Any], result_of: Callable[..., Any]
+) -> None:
+    context = context_of(corpus_of(["a b c"] * 2))
+    result = result_of([["", "a", " ", "b", "c"], ["b", "", "c"]], np.ones((2, 2)) / 2)
+    assert context.top_keys(result, "own", 2) == [["a", "b"], ["b", "c"]]
+    assert context.top_labels(result, "own", 5) == [["a", "b", "c"], ["b", "c"]]

@@ -472,6 +472,23 @@ def test_bertopic_folder(tmp_path: Path, bertopic_model: tuple[Any, Corpus]) -> 
         import_result(tmp_path / "words", corpus=corpus, name="theirs")
 
 
+def test_a_bertopic_vocabulary_may_hold_an_empty_word(bertopic_model: tuple[Any, Corpus]) -> None:
+    from copy import copy
+    from types import SimpleNamespace
+
+    model, corpus = bertopic_model
+    names = model.vectorizer_model.get_feature_names_out()
+    padded = copy(model)
+    padded.vectorizer_model = SimpleNamespace(get_feature_names_out=lambda: ["", *names[1:]])
+    result = import_result(padded, corpus=corpus, name="padded")
+    assert result.items.ids == tuple(names[1:])
+    assert result.info["imported"]["empty_items_dropped"] == 1
+    weights = model.c_tf_idf_.toarray()[1:, 1:]
+    np.testing.assert_allclose(
+        result.topic_item, weights / weights.sum(axis=1, keepdims=True), rtol=1e-5
+    )
+
+
 # The model
 
 
