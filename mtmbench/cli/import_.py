@@ -80,6 +80,8 @@ def _notes(result: "TopicResult") -> list[str]:
                 " as split here; θ is inferred without them: give --theta, or words= in Python, "
                 "which splits texts as the dictionary does"
             )
+        absent = notes.get("absent_items") or ()
+        line += f" ({', '.join(absent)}{', …' if unseen > len(absent) else ''})"
         lines.append(line)
     if dropped := notes.get("empty_items_dropped"):
         lines.append(f"{dropped:,} items without a name are left out")

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from functools import cache
+from typing import NamedTuple
 
 _ONE_CHARACTER_WORDS = frozenset({
     "CJK", "HIRAGANA", "KATAKANA", "HANGUL", "YI", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN",
@@ -24,18 +25,37 @@ _KEPT_APOSTROPHE = re.compile(rf"(?<=[{_SPELLS_APOSTROPHES}\u0300-\u036f])\u02bc
 # In these scripts a joiner only tells the typesetter which ligature to use; elsewhere it spells.
 _TYPESET_JOINER = re.compile("(?<=[\u0000-\u05ff\u10a0-\u10ff\u1e00-\u1fff])[\u200c\u200d]")
 
-_IDEOGRAPHS = (
-    "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
-    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-)
+_IDEOGRAPHS = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_HIRAGANA = "\u3041-\u3096\u309d-\u309f"
+_KATAKANA = "\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
 _SOUTH_EAST_ASIAN = "\u0e01-\u0e4e\u0e81-\u0ecd\u1000-\u104f\u1780-\u17d3\u1950-\u19df\u1a20-\u1a7f"
-_UNSPACED = (("Chinese or Japanese", _IDEOGRAPHS, 4.5), ("Thai, Lao, Khmer or Burmese",
-             _SOUTH_EAST_ASIAN, 10.0))  # fmt: skip
-"""Scripts without spaces between words, with more letters a space than separated words have.
 
-Separated words have 1.5 to 3 letters in Chinese and Japanese, 4 to 6 in the others; what stands
-between two spaces of unseparated text are clauses.
-"""
+
+class _Unspaced(NamedTuple):
+    """Scripts without spaces between words.
+
+    Attributes:
+        languages: what is written so.
+        letters: the letters, as of a regular expression's class.
+        counted: those of them that tell whether words are separated.
+        most: letters that separated words have at most, on average.
+    """
+
+    languages: str
+    letters: str
+    counted: str
+    most: float
+
+
+# Separated words have 1.5 to 3 letters in Chinese and Japanese, but for foreign words in katakana,
+# and 4 to 7 in the others; between two spaces of text without them stand clauses.
+_UNSPACED = (
+    _Unspaced(
+        "Chinese or Japanese", _IDEOGRAPHS + _HIRAGANA + _KATAKANA, _IDEOGRAPHS + _HIRAGANA, 4.0
+    ),
+    _Unspaced("Thai, Lao, Khmer or Burmese", _SOUTH_EAST_ASIAN, _SOUTH_EAST_ASIAN, 10.0),
+)
+
 _LEAST_SHARE = 0.1
 """Below this share of all characters, such text is quotations and names in another language's."""
 
@@ -85,19 +105,16 @@ def unspaced(texts: Sequence[str]) -> str | None:
     separated.
     """
     written = [text for text in texts if not text.isascii()]
-    for language, letters, most in _UNSPACED:
-        runs = [run for text in written for run in re.findall(f"[{letters}]+", text)]
-        n_letters = sum(map(len, runs))
-        if n_letters < _LEAST_SHARE * sum(map(len, texts)) or not runs:
+    for script in _UNSPACED:
+        runs = [run for text in written for run in re.findall(f"[{script.letters}]+", text)]
+        if not runs or sum(map(len, runs)) < _LEAST_SHARE * sum(map(len, texts)):
             continue
-        letter = re.compile(f"[{letters}]")
-        n_chunks = sum(
-            letter.search(chunk) is not None
-            for text in written
-            for chunk in re.split("[\\s\u200b]+", text)
-        )
-        if n_letters > most * n_chunks:
-            return f"a mean word of {n_letters / len(runs):.1f} letters in {language}"
+        counted = re.compile(f"[{script.counted}]")
+        chunks = (chunk for text in written for chunk in re.split("[\\s\u200b]+", text))
+        n_letters = [n for chunk in chunks if (n := len(counted.findall(chunk)))]
+        if sum(n_letters) > script.most * len(n_letters):
+            mean = sum(map(len, runs)) / len(runs)
+            return f"a mean word of {mean:.1f} letters in {script.languages}"
     return None
 
 

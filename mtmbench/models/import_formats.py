@@ -57,7 +57,7 @@ class Draft:
         doc_ids: D' ids, or None where the rows are the corpus's documents in order.
         outlier: D' truth values, or None.
         top_items: per topic, the names that the source itself shows, to check the columns by.
-        n_unseen: items that never occur in the texts as θ's inference split them, or None where θ
+        unseen: items that never occur in the texts as θ's inference split them, or None where θ
             was not inferred here.
         are_weights: the format's numbers are weights, not probabilities, so that normalising them
             is part of reading it.
@@ -70,7 +70,7 @@ class Draft:
     doc_ids: tuple[str, ...] | None = None
     outlier: object = None
     top_items: Sequence[Sequence[str]] | None = None
-    n_unseen: int | None = None
+    unseen: tuple[str, ...] | None = None
     are_weights: bool = False
     notes: dict[str, object] = field(default_factory=dict)
 
@@ -265,7 +265,9 @@ def read_gensim(
         Draft(
             theta, beta, items,
             notes={"theta": "inferred by gensim over the words that its dictionary knows"},
-            n_unseen=sum(bool(item.strip()) for i, item in enumerate(items) if i not in found),
+            unseen=tuple(
+                item for i, item in enumerate(items) if i not in found and item.strip()
+            ),
         )
     )  # fmt: skip
 

@@ -29,6 +29,9 @@ from mtmbench.models.import_tables import (
 
 Format = Literal["auto", "npz", "csv", "bertopic", "gensim", "octis", "result"]
 
+_NAMED = 5
+"""Items that never occur in the corpus which the result names."""
+
 TOLERANCE = 1e-3
 """A row is a distribution where its sum is this near to one; it is then made exact."""
 
@@ -216,7 +219,11 @@ def _result(
     beta = _distributions(beta, "beta", accept, notes)
     outlier = _checked_outlier(draft.outlier, n_rows)
     if kind == "words":
-        notes["items_not_in_corpus"] = _unknown_items(item_names, corpus, words, draft.n_unseen)
+        absent = _absent_items(item_names, corpus, words)
+        unseen = absent if draft.unseen is None else draft.unseen
+        notes["items_not_in_corpus"] = len(unseen)
+        if unseen:
+            notes["absent_items"] = list(unseen[:_NAMED])
     notes["documents_dropped"] = dropped
     notes["documents_without_mass"] = int(np.sum(theta.sum(axis=1) == 0))
     return TopicResult(
@@ -362,13 +369,8 @@ def _checked_outlier(values: object, n_rows: int) -> BoolArray | None:
     return array.astype(bool)
 
 
-def _unknown_items(
-    items: Sequence[str], corpus: Corpus, words: Words | None, n_unseen: int | None
-) -> int:
-    """Counts the items that never occur in the corpus; none that does is an error.
-
-    ``n_unseen`` is how many of them θ was inferred without, where it was inferred here.
-    """
+def _absent_items(items: Sequence[str], corpus: Corpus, words: Words | None) -> Sequence[str]:
+    """Returns the items that never occur in the corpus; none that does is an error."""
     known: set[str] = set()
     for text in corpus.texts:
         known.update(text.split())
@@ -386,7 +388,7 @@ def _unknown_items(
             f"none of the {len(items)} items occurs in corpus {corpus.name!r}; they begin with "
             f"{', '.join(items[:5])}"
         )
-    return len(left) if n_unseen is None else n_unseen
+    return left
 
 
 def _given_theta(theta: Path | str | ArrayLike, trust: bool) -> Table:

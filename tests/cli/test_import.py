@@ -68,6 +68,6 @@ def test_import_takes_theta_and_says_what_never_occurs(call: Call, tmp_path: Pat
     assert "documents have no weight on any topic" in out
     code, out, err = call(*named, "--name", "given", "--theta", "theta.npy")
     assert code == 0, err
-    assert "1 of 4 items never occur in the texts\n" in out
+    assert "1 of 4 items never occur in the texts (bushfir)\n" in out
     result = TopicResult.load(tmp_path / "imported" / "given.safetensors")
     np.testing.assert_allclose(result.doc_topic, theta, atol=1e-6)

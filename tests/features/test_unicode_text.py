@@ -23,6 +23,7 @@ KHMER = "ខ្ញុំចូលចិត្តញ៉ាំបាយ"
         ("手机iPhone很好用因为屏幕很大", "5.5"),
         (f"{THAI} {MORE_THAI}", f"{(len(THAI) + len(MORE_THAI)) / 2:.1f}"),
         (KHMER, f"{len(KHMER):.1f}"),
+        ("牛在牧场吃草，羊也吃草", "5.0"),
         # Spaces that separate clauses are none between words.
         ("今天天气很好 我们去公园看花 大家都很高兴", "6.3"),
     ],
@@ -38,10 +39,13 @@ def test_text_without_spaces(text: str, letters: str) -> None:
     [
         "今天 天气 很 好 ， 我们 去 公园 。",
         "インターネット で 犬 の 写真 を 見る",
+        "コンピュータ インターネット 開発 ソフトウェア",
+        "人工智能 机器学习 神经网络 研究",
         "ฉัน ชอบ กิน ข้าวผัด กุ้ง",
         "ฉัน\u200bชอบ\u200bกิน\u200bข้าวผัด",
         "나는 물을 마신다",
-        "The abacus (算盤, suanpan) is told of in 東京大学出版会 and in many an old book of sums.",
+        "The abacus (算盤, suanpan) is told of by 東京大学出版会, "
+        "and in many another old book of sums and of tables.",
         "хлопець їсть сім'я",
         "",
     ],

@@ -361,6 +361,7 @@ def test_gensim_says_which_items_it_never_saw(corpus: Corpus) -> None:
     # "star moon" does occur, but not where texts are split at every space.
     notes = result.info["imported"]
     assert notes["items_not_in_corpus"] == 3
+    assert sorted(notes["absent_items"]) == ["galaxi", "match_team", "star_moon"]
     assert notes["empty_items_dropped"] == 1
     assert "" not in result.items.ids
     assert result.topic_item.sum(axis=1) == pytest.approx([1, 1])
