@@ -78,7 +78,8 @@ def score(result: TopicResult, corpus: Corpus, views: Views | None = None) -> pd
 
     Returns:
         One row per metric, view and setting: ``metric``, ``view``, ``params``, ``value``,
-        ``reason`` (why a value is missing).
+        ``reason`` (why a value is missing), and what it leaves out: ``n_out_of_vocabulary``,
+        ``n_topics_without_value``, ``note``.
     """
     from mtmbench.metrics.score import score_result
 

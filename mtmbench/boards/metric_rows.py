@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mtmbench.boards.cells import BoardRecords
-from mtmbench.boards.rows import MetricFacts, MetricRow
+from mtmbench.boards.rows import LeftOutNumbers, MetricFacts, MetricRow
 from mtmbench.core.cells import Competitor, k_order
 from mtmbench.core.records import MetricRecord
 from mtmbench.core.serialise import canonical_json, rounded
+from mtmbench.metrics.left_out import LeftOut
 from mtmbench.stats.intervals import mean_interval
 
 _Group = tuple[str, int | str, Competitor, str, str, str]
@@ -70,7 +71,20 @@ def _row(key: _Group, records: Sequence[MetricRecord], confidence: float) -> Met
         "hi": rounded(hi, 4),
         "n_seeds": n_seeds,
         "reason": "; ".join(reasons) or None,
+        **_left_out(records),
     }
+
+
+def _left_out(records: Sequence[MetricRecord]) -> LeftOutNumbers:
+    left = LeftOut.of(record.payload.get("details") or {} for record in records)
+    found: LeftOutNumbers = {}
+    if left.items is not None:
+        found["n_out_of_vocabulary"] = left.items
+    if left.topics is not None:
+        found["n_topics_without_value"] = left.topics
+    if note := left.text():
+        found["note"] = note
+    return found
 
 
 def _no_interval(n: int, *, over_seeds: bool) -> str:

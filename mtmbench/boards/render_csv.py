@@ -14,6 +14,9 @@ _COLUMNS = (
     "n_seeds", "reason",
 )  # fmt: skip
 
+_LEFT_OUT = ("n_out_of_vocabulary", "n_topics_without_value", "note")
+"""Columns of boards whose records say what values leave out."""
+
 
 def render_csv(board: BoardTables) -> str:
     """Returns the ratings (metric ``elo``), then the metrics; a missing value is empty."""
@@ -24,4 +27,5 @@ def render_csv(board: BoardTables) -> str:
         {**row, "table": "metric", "params": canonical_json(row["params"]) if row["params"] else ""}
         for row in board["metrics"]
     ]
-    return csv_text(_COLUMNS, [*ratings, *metrics])
+    left_out = [name for name in _LEFT_OUT if any(name in row for row in metrics)]
+    return csv_text((*_COLUMNS, *left_out), [*ratings, *metrics])

@@ -315,7 +315,18 @@ class AgreementRow(AgreementPlace, AgreementNumbers):
     judges: Sequence[str]
 
 
-class MetricRow(CompetitorFields):
+class LeftOutNumbers(TypedDict, total=False):
+    """What a metric leaves out, over all seeds, where its records say so.
+
+    Words of topics that the reference does not know, topics without a value, and a note about them.
+    """
+
+    n_out_of_vocabulary: int
+    n_topics_without_value: int
+    note: str
+
+
+class MetricRow(CompetitorFields, LeftOutNumbers):
     """A metric of a competitor: the mean over seeds, or one value over all of them."""
 
     corpus: str

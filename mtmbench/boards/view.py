@@ -323,12 +323,11 @@ def _metric_entry(row: MetricRow | None, best: bool, notes: list[str]) -> Metric
         return None
     lo, hi = row["lo"], row["hi"]
     half = None if lo is None or hi is None else (hi - lo) / 2
-    note = None
     expected = row["value"] is not None and (row["reason"] or "").startswith("no interval: ")
-    if row["reason"] and not expected:
-        if row["reason"] not in notes:
-            notes.append(row["reason"])
-        note = notes.index(row["reason"]) + 1
+    said = "; ".join(filter(None, (None if expected else row["reason"], row.get("note"))))
+    if said and said not in notes:
+        notes.append(said)
+    note = notes.index(said) + 1 if said else None
     return MetricEntry(row["value"], half, best, note)
 
 

@@ -1,11 +1,15 @@
 """``mtmbench import``: topics fitted elsewhere become a model card that plays."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mtmbench.cli.options import DataOption, IdOption, LabelOption, TextOption, read_corpus
+
+if TYPE_CHECKING:
+    from mtmbench.core.topic_result import TopicResult
 
 
 def import_topics(
@@ -24,6 +28,10 @@ def import_topics(
     ] = None,
     doc_ids: Annotated[
         Path | None, typer.Option("--doc-ids", help="File of document ids, in θ's order.")
+    ] = None,
+    theta: Annotated[
+        Path | None,
+        typer.Option("--theta", help="θ (documents x topics) in place of SOURCE's: npz, npy, csv."),
     ] = None,
     text: TextOption = None,
     label: LabelOption = None,
@@ -49,11 +57,37 @@ def import_topics(
     loaded = read_corpus(corpus, data_dir, text, label, id_column)
     result = import_result(
         source, corpus=loaded, name=name, format=source_format, items=items, doc_ids=doc_ids,
-        normalise=normalise, trust=trust,
+        theta=theta, normalise=normalise, trust=trust,
     )  # fmt: skip
     result_file, card_file = save_import(
         result, out or Path("imported"), described=f"imported from {source.name}",
         overwrite=overwrite,
     )  # fmt: skip
     typer.echo(f"{result.n_topics} topics over {len(loaded)} documents: {result_file}")
+    for line in _notes(result):
+        typer.echo(line)
     typer.echo(f"play it: mtmbench run SUITE --models lda,{card_file}")
+
+
+def _notes(result: "TopicResult") -> list[str]:
+    """Returns what was noticed: items that never occur, documents without mass or of elsewhere."""
+    told = result.info.get("imported")
+    notes = told if isinstance(told, Mapping) else {}
+    lines = []
+    if unseen := notes.get("items_not_in_corpus"):
+        line = f"{unseen:,} of {len(result.items):,} items never occur in the texts"
+        if notes.get("format") == "gensim" and "theta" in notes:
+            line += (
+                " as split here; θ is inferred without them: give --theta, or words= in Python, "
+                "which splits texts as the dictionary does"
+            )
+        absent = notes.get("absent_items") or ()
+        line += f" ({', '.join(absent)}{', …' if unseen > len(absent) else ''})"
+        lines.append(line)
+    if dropped := notes.get("empty_items_dropped"):
+        lines.append(f"{dropped:,} items without a name are left out")
+    if without := notes.get("documents_without_mass"):
+        lines.append(f"{without:,} documents have no weight on any topic")
+    if elsewhere := notes.get("documents_dropped"):
+        lines.append(f"{elsewhere:,} rows of θ are of documents that the corpus does not have")
+    return lines

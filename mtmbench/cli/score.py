@@ -1,7 +1,7 @@
 """``mtmbench score``: every metric for topics made elsewhere."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -34,25 +34,39 @@ def score(
     frame = score_file(topics, read_corpus(corpus, data_dir, text, label, id_column), theta)
     print_scores(frame)
     if json is not None:
-        rows = [
-            {name: None if value != value else value for name, value in row.items()}
-            for row in frame.to_dict(orient="records")
-        ]
-        write_atomically(json, canonical_json({"schema": 1, "scores": rows}) + "\n")
+        write_atomically(json, canonical_json({"schema": 1, "scores": _rows(frame)}) + "\n")
 
 
 def print_scores(frame: "pd.DataFrame") -> None:
-    """Prints a frame of metric values, and under it what is missing, by reason."""
+    """Prints a frame of metric values, and under it what is missing or left out, by reason.
+
+    Beside a value stand how many of the topics' words its reference does not know, and how many
+    topics have no value, where the metric leaves any out.
+    """
+    counts = [(name, head) for name, head in _COUNTS.items() if name in frame]
     shown = []
     missing: dict[str, list[str]] = {}
-    # pandas keeps a missing text as NaN.
-    for row in frame.astype(object).where(frame.notna(), None).to_dict(orient="records"):
+    noted: dict[str, list[str]] = {}
+    for row in _rows(frame):
         view = row["view"] or "–"
+        named = row["metric"] if row["view"] is None else f"{row['metric']} ({view})"
+        if row.get("note"):
+            noted.setdefault(row["note"], []).append(named)
         if row["value"] is None:
-            named = row["metric"] if row["view"] is None else f"{row['metric']} ({view})"
             missing.setdefault(row["reason"], []).append(named)
         else:
-            shown.append((row["metric"], view, row["params"], f"{row['value']:.4f}"))
-    print_table(("metric", "view", "setting", "value"), shown)
-    for reason, names in missing.items():
-        print_line(f"Missing: {', '.join(dict.fromkeys(names))}: {reason}")
+            left = ["" if row[name] is None else f"{row[name]:,}" for name, _ in counts]
+            shown.append((row["metric"], view, row["params"], f"{row['value']:.4f}", *left))
+    print_table(("metric", "view", "setting", "value", *(head for _, head in counts)), shown)
+    for heading, lines in (("Missing", missing), ("Note", noted)):
+        for text, names in lines.items():
+            print_line(f"{heading}: {', '.join(dict.fromkeys(names))}: {text}")
+
+
+_COUNTS = {"n_out_of_vocabulary": "words unknown", "n_topics_without_value": "topics without value"}
+
+
+def _rows(frame: "pd.DataFrame") -> list[dict[str, Any]]:
+    """Returns the rows with None for what is missing, which pandas keeps as NaN."""
+    rows = frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
+    return [{str(name): value for name, value in row.items()} for row in rows]

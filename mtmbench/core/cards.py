@@ -17,6 +17,8 @@ from pydantic import (
 )
 
 from mtmbench.core.errors import InputError, did_you_mean
+from mtmbench.core.files import read_word_list
+from mtmbench.core.languages import language_named
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -30,6 +32,19 @@ class Card(BaseModel):
     """Base of every card: unknown fields are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _as_stop_words(value: object) -> object:
+    """Reads a file of stop words; English by its name is the English list."""
+    if not isinstance(value, str):
+        return value
+    path = Path(value).expanduser()
+    if path.is_file():
+        return read_word_list(path)
+    if path.suffix or len(path.parts) > 1:
+        raise InputError(f"there is no file {value}")
+    language = language_named(value)
+    return True if language == "english" else language
 
 
 class CorpusSpec(Card):
@@ -50,11 +65,17 @@ class CorpusSpec(Card):
 
 
 class WordSpec(Card):
-    """The one word tokenisation of a suite."""
+    """The one word tokenisation of a suite.
+
+    ``stop_words`` says whether scikit-learn's English ones are left out; or it is a list of words,
+    a file of them (one a line, or a JSON list), which is read at once, or the name of a language,
+    whose words are those of the extra ``languages``. A list, a file or another language than
+    English is left out of texts that were tokenised before, too.
+    """
 
     min_df: int = Field(default=2, ge=1)
     max_df: float = Field(default=0.5, gt=0, le=1)
-    stop_words: bool = True
+    stop_words: Annotated[bool | tuple[str, ...] | str, BeforeValidator(_as_stop_words)] = True
     max_vocabulary: int | None = Field(default=None, ge=1)
 
 

@@ -7,11 +7,13 @@ import json
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.text_files import decode_text
-from mtmbench.core.types import AnyArray
+
+if TYPE_CHECKING:
+    from mtmbench.core.types import AnyArray
 
 
 def lines_of(text: str) -> list[str]:
@@ -75,6 +77,21 @@ def read_json_object(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path} is not a JSON object")
     return content
+
+
+def read_word_list(path: Path) -> list[str]:
+    """Returns the words of a file: one a line, or a JSON list where its name ends in ``.json``.
+
+    Raises:
+        InputError: the file cannot be read, or is JSON of something else.
+    """
+    if path.suffix != ".json":
+        lines = (line.strip().removeprefix("\ufeff") for line in lines_of(_text(path)))
+        return [line for line in lines if line]
+    listed = read_json(path)
+    if not isinstance(listed, list) or not all(isinstance(word, str) for word in listed):
+        raise InputError(f"{path} must hold a JSON list of words")
+    return listed
 
 
 def read_tensors(path: Path) -> dict[str, AnyArray]:

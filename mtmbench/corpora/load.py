@@ -21,7 +21,7 @@ from mtmbench.corpora.rows import Columns, SourceRow, build_corpus, count_duplic
 
 
 def load_corpus(
-    source: str | Path | Sequence[str],
+    source: str | Path | Sequence[str] | Sequence[Sequence[str]],
     *,
     text: str | None = None,
     label: str | None = None,
@@ -35,16 +35,18 @@ def load_corpus(
 ) -> Corpus:
     """Loads a corpus.
 
-    ``source`` is, tried in this order: a sequence of texts; a registered name (``lee``, ``20ng``,
-    a plugin's); a file (``.jsonl``, ``.csv``, ``.tsv``, each also gzipped, or ``.parquet``); a
-    folder (an OCTIS dataset; a Hugging Face dataset saved to disk; ``.txt`` files or a dataset in
-    the hub's format, whichever are more); the id ``owner/name`` of a dataset on the Hugging Face
-    hub. A ``Path`` is never taken for a name. Data files beside more texts are named in
-    ``source["not_read"]``; hidden files and folders never count.
+    ``source`` is, tried in this order: a sequence of texts, or of lists of words; a registered
+    name (``lee``, ``20ng``, a plugin's); a file (``.jsonl``, ``.csv``, ``.tsv``, each also gzipped,
+    or ``.parquet``); a folder (an OCTIS dataset; a Hugging Face dataset saved to disk; ``.txt``
+    files or a dataset in the hub's format, whichever are more); the id ``owner/name`` of a dataset
+    on the Hugging Face hub. A ``Path`` is never taken for a name. Data files beside more texts are
+    named in ``source["not_read"]``; hidden files and folders never count.
 
     Args:
         source: where the texts are.
-        text: the column of the text, for files and datasets with columns; ``text`` by default.
+        text: the column of the text, for files and datasets with columns; ``text`` by default. A
+            column of lists of words is a tokenised text, that called ``tokens`` by default where
+            there is no ``text``.
         label: the column of the gold label; ``label`` by default, where there is one.
         id: the column of the document id; ``id`` by default, else the row number.
         split: the column of the split's name; ``split`` by default, where there is one.

@@ -12,11 +12,16 @@ from mtmbench.core.types import Corpus
 
 NO_LABELS = ("", "nan", "NaN", "NAN", "<NA>", "NaT")
 """What stands for a missing label: nothing, or what pandas makes of nothing in texts."""
+TOKENS = "tokens"
+"""The column of lists of words."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which column holds what; None takes ``text``, ``label``, ``id``, ``split`` where present."""
+    """Which column holds what; None takes ``text``, ``label``, ``id``, ``split`` where present.
+
+    A column of lists of words is a text that is tokenised; without any ``text`` it is ``tokens``.
+    """
 
     text: str | None = None
     label: str | None = None
@@ -34,7 +39,11 @@ class Columns:
         Where one is missing these are all of them, so that an error can list them.
         """
         wanted = {"text", "label", "id", "split", *self.named}
-        missing = {self.text or "text", *self.named} - set(known)
+        needed = {self.text or "text", *self.named}
+        if self.text is None and "text" not in known and TOKENS in known:
+            wanted.add(TOKENS)
+            needed.discard("text")
+        missing = needed - set(known)
         return [column for column in known if column in wanted or missing]
 
 
@@ -58,6 +67,7 @@ def build_corpus(
 ) -> Corpus:
     """Makes a corpus of rows: drops empty texts, counts duplicates, checks every column.
 
+    A text that is a list of words makes the corpus pre-tokenised; empty words are none.
     A label that is a list counts where it holds exactly one value; with none or several the
     document's label is None, and ``source["labels"]`` says how many there were of each. A number
     that is none, and the text "nan", are no label.
@@ -73,12 +83,13 @@ def build_corpus(
         pretokenised: the texts are tokens joined by spaces.
 
     Raises:
-        InputError: no rows, no such column, a value of a wrong type, an id that occurs twice; the
-            message names source and line.
+        InputError: no rows, no such column, a value of a wrong type, an id that occurs twice, a
+            word with a space in it; the message names source and line.
     """
     if not rows:
         raise InputError(f"{where} holds no documents")
-    text_column = _require(columns.text or "text", rows, where, unit, every_row=True)
+    text_column = _require(_text_column(columns, rows), rows, where, unit, every_row=True)
+    listed = any(_listed(row.values[text_column]) is not None for row in rows)
     label_column = _optional(columns.label, "label", rows, where, unit)
     split_column = _optional(columns.split, "split", rows, where, unit)
     id_column = _optional(columns.id, "id", rows, where, unit)
@@ -94,7 +105,8 @@ def build_corpus(
     n_empty = 0
     for number, row in enumerate(rows):
         here = f"{where}, {unit} {row.place}"
-        text = _text(row.values[text_column], text_column, here)
+        read = _joined if listed else _text
+        text = read(row.values[text_column], text_column, here)
         if not text.strip():
             n_empty += 1
             continue
@@ -128,7 +140,7 @@ def build_corpus(
         texts=tuple(texts),
         labels=tuple(labels) if any(label is not None for label in labels) else None,
         split=tuple(splits) if any(splits) else None,
-        pretokenised=pretokenised,
+        pretokenised=pretokenised or listed,
         n_empty=n_empty,
         n_duplicates=count_duplicates(texts),
         source=described,
@@ -138,6 +150,45 @@ def build_corpus(
 def count_duplicates(texts: Sequence[str]) -> int:
     """Returns how many texts repeat an earlier one exactly."""
     return len(texts) - len(set(texts))
+
+
+def _text_column(columns: Columns, rows: Sequence[SourceRow]) -> str:
+    """Returns the column of the text; that of lists of words only where there is no text."""
+    if columns.text is not None:
+        return columns.text
+    found = {column for row in rows for column in ("text", TOKENS) if column in row.values}
+    has_lists = any(_listed(row.values.get(TOKENS)) is not None for row in rows)
+    return TOKENS if found == {TOKENS} and has_lists else "text"
+
+
+def _listed(value: object) -> Sequence[object] | None:
+    """Returns a list as such, one of Parquet's arrays too; None for all else."""
+    if isinstance(value, Sequence):
+        return None if isinstance(value, str | bytes) else value
+    # Duck-typed: numpy is not imported to read texts.
+    found: Sequence[object] | None = None
+    if getattr(value, "ndim", 0) == 1:
+        found = value.tolist()  # type: ignore[attr-defined]
+    return found
+
+
+def _joined(value: object, column: str, here: str) -> str:
+    """Returns the words of a document as a pre-tokenised text holds them, one space between two."""
+    if value is None:
+        return ""
+    listed = _listed(value)
+    if listed is None:
+        raise InputError(
+            f"{here}: column {column!r} holds {value!r:.60}; other documents hold lists of words"
+        )
+    words = [_text(word, column, here).strip() for word in listed]
+    for word in words:
+        if " " in word:
+            raise InputError(
+                f"{here}: column {column!r} holds the word {word!r:.60} with a space in it; join "
+                "its parts by an underscore"
+            )
+    return " ".join(word for word in words if word)
 
 
 def _optional(

@@ -61,19 +61,25 @@ def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[s
         plugins: files or modules that register more models, metrics or judges.
 
     Raises:
-        InputError: a corpus cannot be loaded, or a model, metric or judge is unknown; the message
-            names the nearest valid one.
+        InputError: a corpus cannot be loaded or has no spaces between words, the list of stop words
+            cannot be had, or a model, metric or judge is unknown; the message names the nearest
+            valid one.
     """
     from mtmbench.core.plugins import load_plugins
     from mtmbench.corpora.load import load_spec
+    from mtmbench.features.stop_words import stop_words_of
+    from mtmbench.features.words import check_spaces
 
     load_plugins(plugins)
+    if isinstance(suite.words.stop_words, str):
+        stop_words_of(suite.words.stop_words)
     corpora: dict[str, Corpus] = {}
     specs: dict[str, CorpusSpec] = {}
     for spec in suite.corpora:
         corpus = load_spec(spec, data_dir)
         if corpus.name in corpora:
             raise InputError(f"corpus {corpus.name!r} stands twice in suite {suite.name!r}")
+        check_spaces(corpus)
         corpora[corpus.name], specs[corpus.name] = corpus, spec
     fits = [cell for corpus in corpora.values() for cell in _fit_cells(suite, corpus)]
     players = [

@@ -1,19 +1,22 @@
 """The one tokenisation of every word model, and the word counts made from it.
 
-The rule, stated in every record: texts are brought to Unicode form NFC and lower-cased; a token is
-a run of letters, digits and combining marks, with inner apostrophes; "n't" contractions are dropped
-(each is an auxiliary verb with a negation), the endings 's 're 've 'll 'd 'm are cut off, and what
-else an apostrophe joins is split; a token has at least two characters, one of them a letter; stop
-words are scikit-learn's English list. Document order is kept.
+The rule, stated in every record: texts are folded (:func:`mtmbench.features.unicode_text.fold`:
+ligatures and full-width forms as plain letters, Unicode form NFC, lower case, no format
+characters); a token is a run of letters, digits and combining marks, with inner apostrophes, which
+are letters in Cyrillic and Hebrew. "n't" contractions are dropped (each is an auxiliary verb with a
+negation), the endings 's 're 've 'll 'd 'm are cut off, in English alone, and what else an
+apostrophe joins is split; a token has at least two characters, one of them a letter, or one in
+scripts whose characters are words (Chinese, Thai, Korean, …); stop words are scikit-learn's English
+list, or what a suite says. Document order is kept.
+
+Texts of scripts without spaces between words are refused unless their words are separated.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,11 +25,24 @@ from mtmbench.core.cards import WordSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus, Counts, Int32Array, IntArray
+from mtmbench.features.stop_words import (
+    StopWords,
+    english_stop_words,
+    is_default,
+    is_english,
+    stop_words_of,
+)
+from mtmbench.features.unicode_text import fold, folded_words, is_word, spelled, unspaced
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-TOKENISATION_VERSION = 1
+__all__ = [
+    "DEFAULT_WORDS", "TOKENISATION_VERSION", "Tokens", "all_tokens", "check_spaces",
+    "english_stop_words", "split_item", "split_words", "tokenise", "word_counts",
+]  # fmt: skip
+
+TOKENISATION_VERSION = 2
 DEFAULT_WORDS = WordSpec()
 
 _CUT_ENDINGS = frozenset({"s", "re", "ve", "ll", "d", "m"})
@@ -63,48 +79,96 @@ class Tokens:
         return [self.vocabulary[i] for i in self.sequences[row]]
 
 
-def tokenise(corpus: Corpus, *, stop_words: bool = True) -> Tokens:
+def tokenise(corpus: Corpus, *, stop_words: StopWords = True) -> Tokens:
     """Cuts a corpus into words by the rule at the top of this module.
 
-    A pre-tokenised corpus is split on single spaces and nothing else is done to it.
+    A pre-tokenised corpus is split on single spaces and nothing else is done to it, save that stop
+    words go which are listed, or of a language other than English.
 
     Args:
         corpus: the documents; one without any word has an empty sequence.
-        stop_words: whether English stop words are removed.
+        stop_words: whether English stop words are removed; or which, as a list or a language.
+
+    Raises:
+        InputError: the texts have no spaces between words, or there is no such list of stop words.
     """
+    drop, described = stop_words_of(stop_words)
     if corpus.pretokenised:
-        texts = [[token for token in text.split(" ") if token] for text in corpus.texts]
         source: dict[str, object] = {
             "tokenisation": "pretokenised",
             "version": TOKENISATION_VERSION,
         }
-    else:
-        drop = english_stop_words() if stop_words else frozenset()
-        texts = [[word for word in split_words(text) if word not in drop] for text in corpus.texts]
-        source = {
-            "tokenisation": "unicode words, NFC, lower case, two characters, one letter",
-            "contractions": "n't words dropped; 's 're 've 'll 'd 'm cut off",
-            "stop_words": f"scikit-learn english ({len(drop)})" if stop_words else None,
-            "version": TOKENISATION_VERSION,
-        }
-    vocabulary = sorted({word for words in texts for word in words})
-    column = {word: i for i, word in enumerate(vocabulary)}
-    return Tokens(
-        tuple(vocabulary),
-        tuple(np.array([column[word] for word in words], np.int32) for words in texts),
-        source,
-    )
+        texts = [_given_tokens(text) for text in corpus.texts]
+        if not is_default(stop_words):
+            source["stop_words"] = described
+            texts = [
+                [word for word in words if word not in drop and fold(word) not in drop]
+                for words in texts
+            ]
+        return _tokens(texts, source)
+    check_spaces(corpus)
+    english = is_english(stop_words)
+    texts = [
+        [word for word in split_words(text, english=english) if word not in drop]
+        for text in corpus.texts
+    ]
+    source = {
+        "tokenisation": "unicode words, folded, lower case, two characters or one that is a word, "
+        "one letter",
+        "contractions": "n't words dropped; 's 're 've 'll 'd 'm cut off" if english else None,
+        "stop_words": described,
+        "version": TOKENISATION_VERSION,
+    }
+    return _tokens(texts, source)
 
 
-def split_words(text: str) -> list[str]:
-    """Returns the words of one text, stop words included."""
+def all_tokens(corpus: Corpus) -> Tokens:
+    """Cuts a corpus into all of its runs of letters and digits, folded; nothing is left out.
+
+    It knows what items made elsewhere may hold: numbers, single letters, what stands beside an
+    apostrophe or a hyphen.
+    """
+    source = {"tokenisation": "all runs of letters and digits", "version": TOKENISATION_VERSION}
+    return _tokens([split_item(text) for text in corpus.texts], source)
+
+
+def check_spaces(corpus: Corpus) -> None:
+    """Checks that the words of a corpus can be told apart.
+
+    Raises:
+        InputError: its texts are of a script without spaces between words, and not tokenised; the
+            message says what to do.
+    """
+    found = None if corpus.pretokenised else unspaced(corpus.texts)
+    if found is not None:
+        raise InputError(
+            f"corpus {corpus.name!r} has no spaces between words ({found}); separate them with a "
+            "segmenter of that language and give lists of words (JSON lines of "
+            '{"tokens": ["…", "…"]}, lists of lists in Python), an OCTIS folder, or texts with '
+            "spaces between the words"
+        )
+
+
+def split_words(text: str, *, english: bool = True) -> list[str]:
+    """Returns the words of one text, stop words included.
+
+    Args:
+        text: any text.
+        english: whether English contractions are undone; what they join is split otherwise.
+    """
     found: list[str] = []
-    folded = unicodedata.normalize("NFC", text).lower().replace("’", "'")
-    for token in _word_pattern().findall(folded):
-        for part in _undo_contraction(token) if "'" in token else (token,):
-            if len(part) >= 2 and any(character.isalpha() for character in part):
-                found.append(part)
+    for token in folded_words(fold(text)):
+        for part in _parts(token, english) if "'" in token else (token,):
+            if is_word(part):
+                found.append(spelled(part))
     return found
+
+
+def split_item(text: str) -> list[str]:
+    """Returns every run of letters and digits of a text, also in an item like "new_york"."""
+    return [
+        spelled(part) for token in folded_words(fold(text)) for part in token.split("'") if part
+    ]
 
 
 def word_counts(
@@ -143,23 +207,24 @@ def word_counts(
     )
 
 
-@cache
-def english_stop_words() -> frozenset[str]:
-    """Returns scikit-learn's English stop words."""
-    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
-
-    return frozenset(ENGLISH_STOP_WORDS)
-
-
-@cache
-def _word_pattern() -> re.Pattern[str]:
-    # Python's \w leaves out combining marks, without which Indic and other scripts fall apart.
-    marks = "".join(chr(i) for i in range(0x300, 0x10000) if unicodedata.category(chr(i))[0] == "M")
-    letter = rf"(?:[^\W_]|[{marks}])"
-    return re.compile(rf"[^\W_]{letter}*(?:'{letter}+)*")
+def _tokens(texts: Sequence[Sequence[str]], source: Mapping[str, object]) -> Tokens:
+    vocabulary = sorted({word for words in texts for word in words})
+    column = {word: i for i, word in enumerate(vocabulary)}
+    return Tokens(
+        tuple(vocabulary),
+        tuple(np.array([column[word] for word in words], np.int32) for words in texts),
+        source,
+    )
 
 
-def _undo_contraction(token: str) -> Sequence[str]:
+def _given_tokens(text: str) -> list[str]:
+    return [token for token in text.split(" ") if token]
+
+
+def _parts(token: str, english: bool) -> Sequence[str]:
+    """Cuts a token at its apostrophes; English contractions lose what is no word."""
+    if not english:
+        return token.split("'")
     if token.endswith("n't"):
         return ()
     head, _, ending = token.rpartition("'")
@@ -172,11 +237,13 @@ def _check_tokens(tokens: Tokens, corpus: Corpus, spec: WordSpec) -> None:
             f"tokens of {len(tokens.sequences)} documents given for the {len(corpus)} documents of "
             f"corpus {corpus.name!r}"
         )
-    removed = tokens.source.get("stop_words") is not None
-    if not corpus.pretokenised and removed != spec.stop_words:
+    if corpus.pretokenised:
+        return
+    made = tokens.source.get("stop_words")
+    if made != stop_words_of(spec.stop_words)[1]:
         raise InputError(
             f"stop_words is {spec.stop_words} in the word settings, but the tokens were made with "
-            f"stop_words={removed}"
+            f"stop_words={False if made is None else made}"
         )
 
 

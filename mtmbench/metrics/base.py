@@ -24,7 +24,8 @@ class MetricValue:
         per_topic: K values, None for a topic without one; or None where the metric has no
             per-topic form.
         reason: why ``value`` is missing.
-        details: what the value rests on: reference hash, items out of vocabulary, topics left out.
+        details: what the value rests on, such as a reference's hash; and what it leaves out, under
+            the names of :mod:`mtmbench.metrics.left_out`, which is shown beside it.
     """
 
     value: float | None

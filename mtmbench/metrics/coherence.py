@@ -20,6 +20,7 @@ from mtmbench.metrics import confirmation
 from mtmbench.metrics.base import Metric, MetricValue
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.cooccurrence import Version, check_window
+from mtmbench.metrics.left_out import KEPT, topics_without_value, unknown_items
 from mtmbench.metrics.params import read_params, whole_number
 
 TOP_N = 10
@@ -63,9 +64,11 @@ class _Coherence(Metric):
         details = {
             "reference": counts.reference,
             "n_windows": counts.n_windows,
-            "n_out_of_vocabulary": counts.n_unknown,
+            **unknown_items(counts.n_unknown, counts.n_listed, counts.unknown),
             "epsilon": confirmation.JOINT_EPSILON,
         }
+        if counts.kept is not None:
+            details[KEPT] = counts.kept
         return _mean(values, "two items that occur in the reference", details)
 
     @staticmethod
@@ -166,7 +169,7 @@ def _mean(
     values: list[float | None], what_is_short: str, details: Mapping[str, object]
 ) -> MetricValue:
     present = [value for value in values if value is not None]
-    noted = {**details, "n_topics_without_value": len(values) - len(present)}
+    noted = {**details, **topics_without_value(len(values) - len(present), len(values))}
     if not present:
         return MetricValue.missing(f"no topic has {what_is_short}", **noted)
     return MetricValue(float(np.mean(present)), tuple(values), None, noted)

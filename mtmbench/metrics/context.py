@@ -24,7 +24,7 @@ from mtmbench.core.types import (
 )
 from mtmbench.metrics.cooccurrence import (
     CountsReference,
-    ReferenceCorpus,
+    Listing,
     TextReference,
     TopicCounts,
     Version,
@@ -45,6 +45,10 @@ Refit = Callable[[Views, int], "tuple[TopicModel, TopicResult]"]
 _T = TypeVar("_T")
 
 _PROJECTED = 50
+
+WITH_STOP_WORDS = "stop words kept"
+WITH_ALL = "all runs of letters and digits kept"
+"""Reference texts beside those of the suite's tokenisation, for words made by another."""
 
 
 @dataclass(frozen=True)
@@ -140,15 +144,14 @@ class MetricContext:
         """Returns up to ``n`` items per topic as ids; an item is listed once per topic."""
         if view == "projected":
             return self.projected_words(result, n)
-        top = self.memo(("top items", result.revision, n), lambda: result.top_items(n))
+        top = self._top_items(result, n)
         return [list(dict.fromkeys(result.items.ids[i] for i in row)) for row in top]
 
     def top_labels(self, result: TopicResult, view: ItemView | None, n: int) -> list[list[str]]:
         """Returns up to ``n`` items per topic as they are shown: words, or feature labels."""
         if view == "projected":
             return self.projected_words(result, n)
-        top = self.memo(("top items", result.revision, n), lambda: result.top_items(n))
-        return [[result.items.labels[i] for i in row] for row in top]
+        return [[result.items.labels[i] for i in row] for row in self._top_items(result, n)]
 
     def cooccurrence(
         self,
@@ -162,6 +165,9 @@ class MetricContext:
         """Counts how often the top items of each topic occur together.
 
         Words, own or projected, are counted in the reference texts, features in the feature counts.
+        Topics may list words that were taken out of the texts before: then they are counted in the
+        same texts with stop words kept, or with all runs of letters and digits kept, whichever
+        comes first that knows more of them.
 
         Returns:
             The counts, or the reason why this reference has none of the kind.
@@ -170,12 +176,20 @@ class MetricContext:
             InputError: window or version is not a valid one.
         """
         check_window(window, version)
-        reference = self._reference(result, view, window)
+        topics = self.top_keys(result, view, n)
+        reference: TextReference | CountsReference | str
+        if view == "projected" or result.items.kind == "words":
+            reference = self._texts_that_know(topics)
+        else:
+            reference = self._features(result, window)
         if isinstance(reference, str):
             return reference
-        topics = self.top_keys(result, view, n)
         key = ("topic counts", content_hash(topics), window, version, reference.revision)
-        return self.memo(key, lambda: count_topics(topics, reference, window, version))
+        if isinstance(reference, TextReference):
+            texts = reference
+            return self.memo(key, lambda: count_topics(topics, texts, window, version))
+        counts = reference
+        return self.memo(key, lambda: count_topics(topics, counts, window, version))
 
     def check(self, result: TopicResult) -> None:
         """Raises :class:`InputError` unless ``result`` is of this context's documents."""
@@ -195,15 +209,51 @@ class MetricContext:
         value: _T = self._cache[key]
         return value
 
-    def _reference(
-        self, result: TopicResult, view: ItemView | None, window: Window
-    ) -> ReferenceCorpus | str:
-        tokens = self.tokens
-        if view == "projected" or result.items.kind == "words":
-            return self.memo(
-                ("reference", tokens.revision),
-                lambda: TextReference(tokens.vocabulary, tokens.sequences, tokens.revision),
-            )
+    def _top_items(self, result: TopicResult, n: int) -> list[list[int]]:
+        """Returns the columns of each topic's top items; an empty string is no word."""
+
+        def top() -> list[list[int]]:
+            ids = result.items.ids if result.items.kind == "words" else ()
+            empty = {i for i, item in enumerate(ids) if not item.strip()}
+            return [
+                [i for i in row if i not in empty][:n] for row in result.top_items(n + len(empty))
+            ]
+
+        return self.memo(("top items", result.revision, n), top)
+
+    def _texts_that_know(self, topics: Sequence[Sequence[str]]) -> TextReference:
+        """Returns the narrowest reference texts that know as many of the words as any."""
+        from mtmbench.features.words import all_tokens, tokenise
+
+        wider: tuple[tuple[str, Callable[[], Tokens]], ...] = (
+            ("given", lambda: self.tokens),
+            (WITH_STOP_WORDS, lambda: tokenise(self.corpus, stop_words=False)),
+            (WITH_ALL, lambda: all_tokens(self.corpus)),
+        )
+        best, fewest = None, -1
+        for kept, make in wider:
+            reference = self._texts(kept, make)
+            unknown = Listing.of(topics, reference).n_unknown
+            if best is None or unknown < fewest:
+                best, fewest = reference, unknown
+            if not unknown:
+                break
+        assert best is not None
+        return best
+
+    def _texts(self, kept: str, make: Callable[[], Tokens]) -> TextReference:
+        from mtmbench.features.words import split_item
+
+        def reference() -> TextReference:
+            tokens = make()
+            return TextReference(
+                tokens.vocabulary, tokens.sequences, tokens.revision, split_item,
+                None if kept == "given" else kept,
+            )  # fmt: skip
+
+        return self.memo(("reference", kept, self.tokens.revision), reference)
+
+    def _features(self, result: TopicResult, window: Window) -> CountsReference | str:
         if window != "document":
             return "features have no order in the text, so there are no windows to count them in"
         counts = self.counts.get("features")

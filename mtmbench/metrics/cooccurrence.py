@@ -2,9 +2,9 @@
 
 The pass sorts the reference tokens by word (:class:`TextReference`). For a window size, every word
 then is a list of disjoint intervals of window numbers in which it is present, and two words
-co-occur in as many windows as their intervals intersect. Only the words and the pairs within topics
-are counted. Items without an order in the text are counted over documents
-(:class:`CountsReference`).
+co-occur in as many windows as their intervals intersect. An n-gram is present where all of its
+words are, one after the other. Only the words and the pairs within topics are counted. Items
+without an order in the text are counted over documents (:class:`CountsReference`).
 
 Two versions of "present":
 
@@ -17,19 +17,22 @@ Two versions of "present":
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Generic, Literal, Protocol, TypeVar, get_args
 
 import numba
 import numpy as np
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Counts, Int32Array, IntArray
+from mtmbench.features.token_index import Split, TokenIndex
 
 Window = int | Literal["document"]
 Version = Literal["exact", "gensim"]
 _VERSIONS: tuple[Version, ...] = get_args(Version)
+
+_Item = TypeVar("_Item", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -58,18 +61,23 @@ class Presence:
         return counts
 
 
-class ReferenceCorpus(Protocol):
-    """What items are counted in."""
+class ReferenceCorpus(Protocol[_Item]):
+    """What items are counted in; it has a number, or several, for each item that it knows."""
 
     revision: str
     """Content hash of the reference."""
 
-    @property
-    def index(self) -> Mapping[str, int]:
-        """Number of each item that the reference knows."""
+    kept: str | None
+    """What it holds beyond the suite's own tokenisation; None for nothing."""
 
-    def presence(self, items: Sequence[int], window: Window, version: Version) -> Presence:
-        """Returns in which windows each of ``items`` (distinct numbers of items) is present.
+    def find(self, item: str) -> _Item | None:
+        """Returns what stands for an item here, one thing for all its spellings; None if nothing.
+
+        An item that never occurs is not found.
+        """
+
+    def presence(self, items: Sequence[_Item], window: Window, version: Version) -> Presence:
+        """Returns in which windows each of ``items`` (distinct, and found) is present.
 
         Raises:
             InputError: window or version is not one that this reference has.
@@ -83,35 +91,45 @@ class TextReference:
         vocabulary: V words.
         sequences: D arrays of vocabulary indices, in reading order.
         revision: content hash of both.
+        split: how an item that is no word is cut into words that are to follow each other.
+        kept: what these texts hold beyond those of the suite's tokenisation, in words.
     """
 
     def __init__(
-        self, vocabulary: Sequence[str], sequences: Sequence[Int32Array], revision: str
+        self,
+        vocabulary: Sequence[str],
+        sequences: Sequence[Int32Array],
+        revision: str,
+        split: Split | None = None,
+        kept: str | None = None,
     ) -> None:
         self.revision = revision
-        self.index = {word: i for i, word in enumerate(vocabulary)}
-        lengths = np.fromiter((len(s) for s in sequences), dtype=np.int64, count=len(sequences))
-        self._doc_start: IntArray = np.concatenate(([0], np.cumsum(lengths)))
-        tokens = np.concatenate([np.zeros(0, dtype=np.int32), *sequences]).astype(np.int32)
-        self._position: Int32Array = np.argsort(tokens, kind="stable").astype(np.int32)
-        occurrences = np.bincount(tokens, minlength=len(vocabulary))
-        self._word_start: IntArray = np.concatenate(([0], np.cumsum(occurrences)))
+        self.kept = kept
+        self._index = TokenIndex(vocabulary, sequences, split)
 
-    def presence(self, items: Sequence[int], window: Window, version: Version) -> Presence:
+    def find(self, item: str) -> tuple[int, ...] | None:
+        """See :class:`ReferenceCorpus`."""
+        return self._index.find(item)
+
+    def presence(
+        self, items: Sequence[tuple[int, ...]], window: Window, version: Version
+    ) -> Presence:
         """See :class:`ReferenceCorpus`; ``window`` is a number of tokens or "document"."""
         check_window(window, version)
-        lengths = np.diff(self._doc_start)
+        doc_start = self._index.doc_start
+        lengths = np.diff(doc_start)
         size = int(lengths.max(initial=1)) if window == "document" else int(window)
         windows = np.maximum(lengths - size + 1, 1)
         if version == "exact":
             windows[lengths == 0] = 0
         first = np.concatenate(([0], np.cumsum(windows)))
-        chosen = np.asarray(items, dtype=np.int64)
-        room = np.concatenate(
-            ([0], np.cumsum(self._word_start[chosen + 1] - self._word_start[chosen]))
+        places = [self._index.positions(item) for item in items]
+        item_start = np.concatenate(([0], np.cumsum([len(found) for found in places]))).astype(
+            np.int64
         )
         indptr, start, end = _intervals(
-            self._position, self._word_start, self._doc_start, first, chosen, room, size,
+            np.concatenate([np.zeros(0, dtype=np.int32), *places]), item_start,
+            np.array([len(item) for item in items], dtype=np.int64), doc_start, first, size,
             version == "gensim",
         )  # fmt: skip
         return Presence(indptr, start, end, int(first[-1]))
@@ -120,12 +138,21 @@ class TextReference:
 class CountsReference:
     """Counts of items over documents; a cell above zero is an occurrence."""
 
+    kept: str | None = None
+
     def __init__(self, counts: Counts) -> None:
         self.revision = counts.revision
-        self.index = {item: i for i, item in enumerate(counts.item_ids)}
+        self._index = {item: i for i, item in enumerate(counts.item_ids)}
         self._matrix = counts.matrix
+        occurs = self._matrix.data > 0
         rows = np.repeat(np.arange(self._matrix.shape[0]), np.diff(self._matrix.indptr))
-        self._n_with_items = len(np.unique(rows[self._matrix.data > 0]))
+        self._n_with_items = len(np.unique(rows[occurs]))
+        self._occurring = set(np.unique(self._matrix.indices[occurs]).tolist())
+
+    def find(self, item: str) -> int | None:
+        """See :class:`ReferenceCorpus`."""
+        number = self._index.get(item)
+        return number if number in self._occurring else None
 
     def presence(self, items: Sequence[int], window: Window, version: Version) -> Presence:
         """See :class:`ReferenceCorpus`; ``window`` must be "document".
@@ -143,6 +170,43 @@ class CountsReference:
 
 
 @dataclass(frozen=True)
+class Listing(Generic[_Item]):
+    """The items of topics, as far as a reference knows them.
+
+    Attributes:
+        found: per topic, what stands for its known items in rank order, each once.
+        unknown: per topic, its other items.
+    """
+
+    found: tuple[tuple[_Item, ...], ...]
+    unknown: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def of(
+        cls, topics: Sequence[Sequence[str]], reference: ReferenceCorpus[_Item]
+    ) -> Listing[_Item]:
+        """Looks the items of topics up; one that a topic lists twice counts once."""
+        looked_up = [{item: reference.find(item) for item in topic} for topic in topics]
+        return cls(
+            tuple(
+                tuple(dict.fromkeys(at for at in topic.values() if at is not None))
+                for topic in looked_up
+            ),
+            tuple(tuple(item for item, at in topic.items() if at is None) for topic in looked_up),
+        )
+
+    @property
+    def n_unknown(self) -> int:
+        """Items that are not known, over all topics."""
+        return sum(map(len, self.unknown))
+
+    @property
+    def n_listed(self) -> int:
+        """Items listed, over all topics."""
+        return sum(map(len, self.found)) + self.n_unknown
+
+
+@dataclass(frozen=True)
 class TopicCounts:
     """Co-occurrence of the top items of each topic in one reference.
 
@@ -151,16 +215,25 @@ class TopicCounts:
         n_windows: windows (or documents) of the reference.
         n_unknown: listed items that never occur in the reference, over all topics.
         reference: content hash of the reference.
+        n_listed: listed items, over all topics.
+        unknown: the distinct items that never occur, as topics list them.
+        kept: what the reference holds beyond the suite's own tokenisation, or None.
     """
 
     joint: tuple[IntArray, ...]
     n_windows: int
     n_unknown: int
     reference: str
+    n_listed: int
+    unknown: tuple[str, ...]
+    kept: str | None
 
 
 def count_topics(
-    topics: Sequence[Sequence[str]], reference: ReferenceCorpus, window: Window, version: Version
+    topics: Sequence[Sequence[str]],
+    reference: ReferenceCorpus[_Item],
+    window: Window,
+    version: Version,
 ) -> TopicCounts:
     """Counts how often the items of each topic occur together.
 
@@ -169,18 +242,20 @@ def count_topics(
     Raises:
         InputError: window or version is not one that the reference has.
     """
-    index = reference.index
-    known = sorted({index[item] for topic in topics for item in topic if item in index})
+    listing = Listing.of(topics, reference)
+    known = list(dict.fromkeys(item for topic in listing.found for item in topic))
     presence = reference.presence(known, window, version)
-    occurs = np.diff(presence.indptr) > 0
-    place = {number: i for i, number in enumerate(known) if occurs[i]}
-    joint, n_unknown = [], 0
-    for topic in topics:
-        listed = dict.fromkeys(topic)
-        found = [place[index[item]] for item in listed if index.get(item) in place]
-        n_unknown += len(listed) - len(found)
-        joint.append(presence.pair_counts(found))
-    return TopicCounts(tuple(joint), presence.n_windows, n_unknown, reference.revision)
+    place = {item: i for i, item in enumerate(known)}
+    joint = tuple(presence.pair_counts([place[item] for item in topic]) for topic in listing.found)
+    return TopicCounts(
+        joint,
+        presence.n_windows,
+        listing.n_unknown,
+        reference.revision,
+        listing.n_listed,
+        tuple(dict.fromkeys(item for topic in listing.unknown for item in topic)),
+        reference.kept,
+    )
 
 
 def check_window(window: object, version: object) -> tuple[Window, Version]:
@@ -201,43 +276,47 @@ def check_window(window: object, version: object) -> tuple[Window, Version]:
 @numba.njit(cache=True)
 def _intervals(
     position: Int32Array,
-    word_start: IntArray,
+    item_start: IntArray,
+    span: IntArray,
     doc_start: IntArray,
     first_window: IntArray,
-    words: IntArray,
-    room: IntArray,
     size: int,
     forgets: bool,
 ) -> tuple[IntArray, IntArray, IntArray]:
-    """Turns each word's token positions into the windows in which it is present.
+    """Turns each item's positions into the windows in which it is present.
 
-    A token at place p of a document enters with window max(0, p − size + 1) and leaves after
-    window min(p, last). An exact window forgets a word when its last copy leaves, gensim's when
-    any copy does.
+    Item i begins at ``position[item_start[i]:item_start[i + 1]]`` and is ``span[i]`` tokens long.
+    One at place p of a document enters with window max(0, p + span − size) and leaves after window
+    min(p, last). An exact window forgets an item when its last copy leaves, gensim's when any copy
+    does.
     """
-    start = np.empty(room[-1], dtype=np.int64)
-    end = np.empty(room[-1], dtype=np.int64)
-    indptr = np.zeros(len(words) + 1, dtype=np.int64)
+    n_items = len(span)
+    start = np.empty(item_start[-1], dtype=np.int64)
+    end = np.empty(item_start[-1], dtype=np.int64)
+    indptr = np.zeros(n_items + 1, dtype=np.int64)
     filled = 0
-    for i in range(len(words)):
+    for i in range(n_items):
         doc = 0
         open_doc = -1
         open_start = open_end = 0
-        # gensim only: copies from here on may still unmark the word.
-        tail = word_start[words[i]]
-        for at in range(word_start[words[i]], word_start[words[i] + 1]):
+        # gensim only: copies from here on may still unmark the item.
+        tail = item_start[i]
+        for at in range(item_start[i], item_start[i + 1]):
             doc = _document_of(doc_start, position[at], doc)
             last = first_window[doc + 1] - first_window[doc] - 1
             place = position[at] - doc_start[doc]
-            enters = max(0, place - size + 1)
+            enters = max(0, place + span[i] - size)
             leaves = min(place, last) + 1
+            # Longer than any window.
+            if enters >= leaves:
+                continue
             if open_doc == doc and not forgets and enters <= open_end:
                 open_end = leaves
                 continue
             if open_doc == doc and forgets:
                 if open_end > enters:
                     continue
-                # The word is unmarked: the next copy to leave after this entry ends the interval.
+                # The item is unmarked: the next copy to leave after this entry ends the interval.
                 while position[tail] - doc_start[doc] + 1 <= enters:
                     tail += 1
                 leaves = min(position[tail] - doc_start[doc], last) + 1

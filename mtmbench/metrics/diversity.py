@@ -12,6 +12,7 @@ from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import ItemView
 from mtmbench.metrics.base import Metric, MetricValue
 from mtmbench.metrics.context import MetricContext
+from mtmbench.metrics.left_out import topics_without_value
 from mtmbench.metrics.params import read_params, share, whole_number
 
 
@@ -67,7 +68,7 @@ class InvertedRBO(Metric):
         top_n = whole_number(self.name, "top_n", setting["top_n"], 1)
         p = share(self.name, "p", setting["p"])
         topics = [topic for topic in context.top_keys(result, view, top_n) if topic]
-        details = {"n_topics_without_items": result.n_topics - len(topics)}
+        details = topics_without_value(result.n_topics - len(topics), result.n_topics)
         if len(topics) < 2:
             return MetricValue.missing("fewer than two topics have items", **details)
         overlaps = [rank_biased_overlap(a, b, p) for a, b in combinations(topics, 2)]

@@ -15,6 +15,7 @@ from mtmbench.judges.replies import parse_intruder
 from mtmbench.metrics.base import MetricValue
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.judged import NO_JUDGE, JudgedMetric
+from mtmbench.metrics.left_out import topics_without_value
 from mtmbench.metrics.params import read_params, whole_number
 from mtmbench.stats.intervals import wilson
 
@@ -79,6 +80,7 @@ class Intrusion(JudgedMetric):
         ]
         parsed = [value for value in found if value is not None]
         rate = wilson(int(sum(parsed)), len(parsed), reason="the judge named no intruder")
+        details |= topics_without_value(found.count(None), len(found))
         details = {**details, "lo": rate.lo, "hi": rate.hi, "n": rate.n}
         if rate.value is None:
             return MetricValue.missing(str(rate.reason), **details)

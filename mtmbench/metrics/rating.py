@@ -12,6 +12,7 @@ from mtmbench.judges.replies import parse_rating
 from mtmbench.metrics.base import MetricValue
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.judged import NO_JUDGE, JudgedMetric
+from mtmbench.metrics.left_out import topics_without_value
 from mtmbench.metrics.params import read_params, whole_number
 
 
@@ -51,6 +52,7 @@ class Rating(JudgedMetric):
             context, judge, topics, lambda reply, _: parse_rating(reply), least=2
         )
         ratings = [None if a.value is None else float(a.value) for a in answers]
+        details |= topics_without_value(ratings.count(None), len(ratings))
         rated = [rating for rating in ratings if rating is not None]
         if not rated:
             return MetricValue.missing("the judge rated no topic", **details)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,15 +25,16 @@ from mtmbench.core.word_lists import read_word_lists
 from mtmbench.metrics.base import MetricValue
 from mtmbench.metrics.compute import compute_value, metric_variants
 from mtmbench.metrics.context import MetricContext
+from mtmbench.metrics.left_out import LeftOut
 from mtmbench.metrics.registry import METRICS
-from mtmbench.models.import_formats import DOC_ID_NAMES, as_table
-from mtmbench.models.import_tables import ARRAY_SUFFIXES, read_table
+from mtmbench.models.import_formats import as_table, read_theta
 
 if TYPE_CHECKING:
     import pandas
 
 NO_THETA = "needs the topics' weights in the documents (θ), which were not given"
 _ENCODER = "minilm"
+_COUNTS = ("n_out_of_vocabulary", "n_topics_without_value")
 
 
 def score_topics(
@@ -46,14 +46,18 @@ def score_topics(
     """Computes every metric for topics made elsewhere; no model is needed.
 
     Args:
-        topics: K lists of words, best first; a word that a list repeats counts once.
+        topics: K lists of words, best first; a word that a list repeats counts once, and an empty
+            one is none.
         corpus: the documents that coherence is counted in and θ is about.
         theta: (D, K) weights of the topics in the documents, or None; without them, metrics of
             documents and of projected words are missing.
         metrics: names; all registered ones if empty.
 
     Returns:
-        Rows of metric, view, params, value, reason.
+        Rows of ``metric``, ``view``, ``params``, ``value``, and ``reason``, why it is missing; of
+        words that the reference does not know (``n_out_of_vocabulary``) and topics that have no
+        value (``n_topics_without_value``), missing where the metric leaves none out; and ``note``,
+        which says so with some of the words, and where words were counted.
 
     Raises:
         InputError: the topics are not non-empty lists of words, or θ has another shape, negative
@@ -126,7 +130,9 @@ def topics_result(
     for k, topic in enumerate(topics):
         if isinstance(topic, str) or not all(isinstance(word, str) for word in topic):
             raise InputError(f"topic {k} must be a list of words, not {topic!r}")
-    listed = [list(dict.fromkeys(topic)) for topic in topics]
+    listed = [
+        list(dict.fromkeys(word.strip() for word in topic if word.strip())) for topic in topics
+    ]
     words = sorted({word for topic in listed for word in topic})
     if not words:
         raise InputError("no topic has a word")
@@ -149,22 +155,8 @@ def topics_result(
 
 def _read_theta(path: Path, corpus: Corpus) -> AnyArray:
     """Reads θ; where the file has document ids, its rows are put in the corpus's order."""
-    if path.suffix in ARRAY_SUFFIXES:
-        table = read_table(path)
-        return _in_order(table.values, table.rows, path, corpus)
-    try:
-        loaded = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"cannot read θ from {path}: {error}") from error
-    arrays = dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else {}
-    ids = next((arrays.pop(name) for name in DOC_ID_NAMES if name in arrays), None)
-    if "theta" not in arrays and len(arrays) != 1:
-        held = ", ".join(map(repr, sorted(arrays))) or "none"
-        raise InputError(
-            f"{path} must be an npy, a csv, or an npz with an array 'theta'; its arrays: {held}"
-        )
-    theta = arrays["theta"] if "theta" in arrays else next(iter(arrays.values()))
-    return _in_order(theta, None if ids is None else tuple(map(str, ids)), path, corpus)
+    table = read_theta(path)
+    return _in_order(table.values, table.rows, path, corpus)
 
 
 def _in_order(
@@ -245,8 +237,16 @@ def _table(
             value = compute_value(result, context, name, view, params)
         else:
             value = MetricValue.missing(NO_THETA)
-        rows.append((name, view, _compact(params), value.value, value.reason))
-    return pandas.DataFrame(rows, columns=["metric", "view", "params", "value", "reason"])
+        left = LeftOut.of([value.details])
+        rows.append(
+            (name, view, _compact(params), value.value, value.reason, left.items, left.topics,
+             left.text())
+        )  # fmt: skip
+    frame = pandas.DataFrame(
+        rows,
+        columns=["metric", "view", "params", "value", "reason", *_COUNTS, "note"],
+    )
+    return frame.astype(dict.fromkeys(_COUNTS, "Int64"))
 
 
 def _reads_only_items(name: str, view: ItemView | None) -> bool:

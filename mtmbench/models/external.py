@@ -34,6 +34,7 @@ class External(TopicModel):
     """
 
     name: ClassVar[str] = "external"
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[ViewName, ...]] = ()
 
     _doc_ids: tuple[str, ...]

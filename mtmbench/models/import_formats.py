@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -58,6 +58,8 @@ class Draft:
         doc_ids: D' ids, or None where the rows are the corpus's documents in order.
         outlier: D' truth values, or None.
         top_items: per topic, the names that the source itself shows, to check the columns by.
+        unseen: items that never occur in the texts as θ's inference split them, or None where θ
+            was not inferred here.
         are_weights: the format's numbers are weights, not probabilities, so that normalising them
             is part of reading it.
         notes: JSON values for the result's ``info``: what was read and what was made of it.
@@ -69,11 +71,14 @@ class Draft:
     doc_ids: tuple[str, ...] | None = None
     outlier: object = None
     top_items: Sequence[Sequence[str]] | None = None
+    unseen: tuple[str, ...] | None = None
     are_weights: bool = False
     notes: dict[str, object] = field(default_factory=dict)
 
 
-def read_named_arrays(source: Path | Mapping[str, object], trust: bool = False) -> Draft:
+def read_named_arrays(
+    source: Path | Mapping[str, object], trust: bool = False, *, needs_theta: bool = True
+) -> Draft:
     """Reads θ, β, item names and, where there are any, document ids and outliers, by their names.
 
     ``source`` is a mapping, an npz file, a folder of files with the accepted names, or the θ file
@@ -96,7 +101,8 @@ def read_named_arrays(source: Path | Mapping[str, object], trust: bool = False) 
             )
         parts, where = _folder_parts(folder), str(folder)
     theta, beta = (
-        as_table(_one_of(parts, names, where, required=True)) for names in (THETA_NAMES, BETA_NAMES)
+        as_table(_one_of(parts, names, where, required=needed))
+        for names, needed in ((THETA_NAMES, needs_theta), (BETA_NAMES, True))
     )
     items = _one_of(parts, ITEM_NAMES, where)
     doc_ids = _one_of(parts, DOC_ID_NAMES, where)
@@ -108,6 +114,30 @@ def read_named_arrays(source: Path | Mapping[str, object], trust: bool = False) 
         theta.rows if doc_ids is None else names_of(doc_ids, f"the document ids of {where}"),
         None if outlier is None else as_table(outlier).values,
     )
+
+
+def read_theta(path: Path, trust: bool = False) -> Table:
+    """Reads θ alone, with the ids of its rows where the file has them.
+
+    Args:
+        path: npy, csv (ids in its first column), or npz: an array called as θ is, or one alone,
+            and perhaps document ids.
+        trust: objects may be unpickled.
+
+    Raises:
+        InputError: the file cannot be read, or holds several arrays none of which is called θ.
+    """
+    if path.suffix in ARRAY_SUFFIXES:
+        return read_table(path)
+    arrays = read_npz(path, trust)
+    ids = next((arrays.pop(name) for name in DOC_ID_NAMES if name in arrays), None)
+    found = [name for name in THETA_NAMES if name in arrays] or list(arrays)
+    if len(found) != 1:
+        held = ", ".join(map(repr, sorted(arrays))) or "none"
+        raise InputError(
+            f"{path} must be an npy, a csv, or an npz with an array 'theta'; its arrays: {held}"
+        )
+    return Table(arrays[found[0]], rows=None if ids is None else tuple(map(str, ids)))
 
 
 def has_theta(folder: Path) -> bool:
@@ -156,7 +186,7 @@ def read_octis(
         found = _one_of(names, ITEM_NAMES, str(source.parent))
         items = None if found is None else names_of(found, "the item names")
     topics = output.get("topics")
-    shown = None if topics is None else [[str(word) for word in topic] for topic in topics]
+    shown = None if topics is None else [_words_of(topic) for topic in topics]
     return Draft(theta, output[OCTIS_BETA], items, doc_ids, top_items=shown, notes=notes)
 
 
@@ -186,9 +216,11 @@ def read_bertopic_folder(folder: Path) -> Draft:
     else:
         beta, items = _shown_words(shown)
         note = "the words that BERTopic shows of each topic; all others are zero"
-    return Draft(
-        _one_hot(labels, len(beta)), beta, items, outlier=labels < 0, are_weights=True,
-        notes={"theta": "one-hot: the saved model has no soft memberships", "beta": note},
+    return _without_empty_names(
+        Draft(
+            _one_hot(labels, len(beta)), beta, items, outlier=labels < 0, are_weights=True,
+            notes={"theta": "one-hot: the saved model has no soft memberships", "beta": note},
+        )
     )  # fmt: skip
 
 
@@ -212,13 +244,23 @@ def read_bertopic(model: BERTopic) -> Draft:
     else:
         theta, n_hard = fill_missing_membership(membership, labels)
         note = f"soft memberships, renormalised; {n_hard} documents without any by their label"
-    return Draft(
-        theta, beta, items, outlier=labels < 0, are_weights=True,
-        notes={"theta": note, "beta": "whole c-TF-IDF"},
+    return _without_empty_names(
+        Draft(
+            theta, beta, items, outlier=labels < 0, are_weights=True,
+            notes={"theta": note, "beta": "whole c-TF-IDF"},
+        )
     )  # fmt: skip
 
 
-def read_gensim(source: Path | LdaModel, corpus: Corpus, words: Words | None, seed: int) -> Draft:
+def read_gensim(
+    source: Path | LdaModel,
+    corpus: Corpus,
+    words: Words | None,
+    seed: int,
+    names: Sequence[str] | None = None,
+    *,
+    infer: bool = True,
+) -> Draft:
     """Reads a gensim ``LdaModel`` or its file, and infers θ of the corpus with its dictionary.
 
     gensim's own files are pickles. A document none of whose words the model knows has no mass.
@@ -230,17 +272,24 @@ def read_gensim(source: Path | LdaModel, corpus: Corpus, words: Words | None, se
             else into runs of letters, digits and underscores, each looked up as it stands and
             in lower case.
         seed: seed of the random start of gensim's inference.
+        names: the words of its columns, in place of its dictionary's.
+        infer: whether θ is inferred at all; if not, it is empty.
 
     Raises:
-        InputError: the source is no LdaModel, or it knows no word of the corpus.
+        InputError: the source is no LdaModel, it has no dictionary, its dictionary has not as many
+            words as its topics, or it knows no word of the corpus.
     """
     from gensim.models import LdaModel
 
     model = _load_gensim(source) if isinstance(source, Path) else source
     if not isinstance(model, LdaModel):
         raise InputError(f"expected a gensim LdaModel, not {type(model).__name__}")
-    n_items = model.get_topics().shape[1]
-    items = tuple(str(model.id2word[i]) for i in range(n_items))
+    beta = model.get_topics()
+    items = _dictionary(model, beta.shape[1]) if names is None else tuple(names)
+    if len(items) != beta.shape[1]:
+        raise InputError(f"{len(items)} item names for the {beta.shape[1]} columns of the model")
+    if not infer:
+        return _without_empty_names(Draft(None, beta, items))
     index = {item: i for i, item in enumerate(items)}
     split: Words = words or (str.split if corpus.pretokenised else _word_runs)
     bags = [_bag(split(text), index) for text in corpus.texts]
@@ -256,9 +305,15 @@ def read_gensim(source: Path | LdaModel, corpus: Corpus, words: Words | None, se
     finally:
         model.random_state = state
     theta = np.where(known[:, None], gamma / gamma.sum(axis=1, keepdims=True), 0.0)
-    return Draft(
-        theta, model.get_topics(), items,
-        notes={"theta": "inferred by gensim over the words that its dictionary knows"},
+    found = {column for bag in bags for column, _ in bag}
+    return _without_empty_names(
+        Draft(
+            theta, beta, items,
+            notes={"theta": "inferred by gensim over the words that its dictionary knows"},
+            unseen=tuple(
+                item for i, item in enumerate(items) if i not in found and item.strip()
+            ),
+        )
     )  # fmt: skip
 
 
@@ -378,7 +433,10 @@ def _shown_words(
 ) -> tuple[Float64Array, tuple[str, ...]]:
     """Returns β over the words that the topics show, from word-weight pairs."""
     real = [shown[topic] for topic in sorted(shown) if topic >= 0]
-    pairs = [[(str(w), float(x)) for w, x in words if w and float(x) > 0] for words in real]
+    # BERTopic pads short topics with empty words.
+    pairs = [
+        [(str(w), float(x)) for w, x in words if str(w).strip() and float(x) > 0] for words in real
+    ]
     items = tuple(sorted({word for words in pairs for word, _ in words}))
     column = {item: i for i, item in enumerate(items)}
     beta = np.zeros((len(pairs), len(items)))
@@ -388,6 +446,10 @@ def _shown_words(
     return beta, items
 
 
+def _words_of(topic: Iterable[object]) -> list[str]:
+    return [word for item in topic if (word := str(item)).strip()]
+
+
 def _one_hot(labels: IntArray, n_topics: int) -> Float64Array:
     if labels.max(initial=-1) >= n_topics:
         raise InputError(f"a document has topic {labels.max()}; there are {n_topics} topics")
@@ -395,6 +457,43 @@ def _one_hot(labels: IntArray, n_topics: int) -> Float64Array:
     assigned = np.flatnonzero(labels >= 0)
     theta[assigned, labels[assigned]] = 1.0
     return theta
+
+
+def _dictionary(model: LdaModel, n_items: int) -> tuple[str, ...]:
+    """Returns the words of a gensim model; one without a dictionary makes up numbers."""
+    id2word = model.id2word
+    if not id2word:
+        raise InputError("the gensim model has no dictionary (id2word)")
+    try:
+        items = tuple(str(id2word[i]) for i in range(n_items))
+    except (KeyError, ValueError) as error:
+        raise InputError(
+            f"the dictionary of the gensim model has no word for one of its {n_items} columns: "
+            f"{error}"
+        ) from error
+    if items == tuple(map(str, range(n_items))):
+        raise InputError(
+            "the gensim model was fitted without a dictionary, so that its items are the numbers "
+            f"0 … {n_items - 1}; set its id2word to the dictionary that made its bags of words, or "
+            "give the words in their order (items=, --items)"
+        )
+    return items
+
+
+def _without_empty_names(draft: Draft) -> Draft:
+    """Drops the columns of β whose name is empty, which is no word; a note says how many."""
+    assert draft.items is not None
+    kept = [i for i, item in enumerate(draft.items) if item.strip()]
+    if len(kept) == len(draft.items):
+        return draft
+    beta = np.asarray(draft.beta, dtype=np.float64)[:, kept]
+    sums = beta.sum(axis=1, keepdims=True)
+    return replace(
+        draft,
+        beta=np.divide(beta, sums, out=np.zeros_like(beta), where=sums > 0),
+        items=tuple(draft.items[i] for i in kept),
+        notes={**draft.notes, "empty_items_dropped": len(draft.items) - len(kept)},
+    )
 
 
 def _load_gensim(path: Path) -> LdaModel:

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mtmbench.core.errors import InputError, did_you_mean
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import BoolArray, Corpus, Float64Array, IntArray, ItemKind, ItemSpace
+from mtmbench.features.token_index import TokenIndex
+from mtmbench.features.words import all_tokens, split_item, tokenise
 from mtmbench.models import import_formats as formats
 from mtmbench.models.base import normalise_rows
 from mtmbench.models.import_formats import Draft, Words
 from mtmbench.models.import_mallet import find_mallet, read_mallet
-from mtmbench.models.import_tables import names_of, npz_names, read_names
+from mtmbench.models.import_tables import (
+    Table,
+    names_of,
+    npz_names,
+    read_names,
+)
 from mtmbench.models.import_tomotopy import is_tomotopy_model, read_tomotopy, refuse_tomotopy_file
 
 Format = Literal[
     "auto", "npz", "csv", "bertopic", "gensim", "mallet", "octis", "tomotopy", "result"
 ]
+
+_NAMED = 5
+"""Items that never occur in the corpus which the result names."""
 
 TOLERANCE = 1e-3
 """A row is a distribution where its sum is this near to one; it is then made exact."""
@@ -36,6 +46,7 @@ def import_result(
     format: Format | str = "auto",
     items: Path | str | Sequence[str] | None = None,
     doc_ids: Path | str | Sequence[str] | None = None,
+    theta: Path | str | ArrayLike | None = None,
     kind: ItemKind = "words",
     words: Words | None = None,
     normalise: bool = False,
@@ -54,7 +65,8 @@ def import_result(
       ``.json`` or ``.npy``. The header of β's csv serves as item names, the first column of θ's
       as document ids.
     * ``bertopic``: a fitted model, or a folder saved with ``serialization="safetensors"``.
-    * ``gensim``: an ``LdaModel``, or its file; θ is inferred for the corpus. gensim's files are
+    * ``gensim``: an ``LdaModel`` with its dictionary, or its file; θ is inferred for the corpus,
+      over the words that ``words`` finds in it, unless ``theta`` is given. gensim's files are
       pickles, so that a file has to be called "gensim" here, or trusted.
     * ``mallet``: a folder with the files of ``train-topics``, or one of them: document topics and
       word weights, or the state.
@@ -74,6 +86,7 @@ def import_result(
         format: one of the formats.
         items: V item names (or a file of them), in place of the source's.
         doc_ids: ids of θ's rows (or a file of them), in place of the source's.
+        theta: θ (or an npz, npy or csv file of it), in place of the source's.
         kind: whether the items are words or SAE features.
         words: for gensim: splits a text into the words that its dictionary has.
         normalise: accept rows of θ and β that do not sum to one, and normalise them.
@@ -81,7 +94,10 @@ def import_result(
         seed: recorded as the result's seed; gensim's inference starts from it.
 
     Returns:
-        The result; ``info["imported"]`` says what was read, normalised and dropped.
+        The result; ``info["imported"]`` says what was read, normalised and dropped, and how many
+        items never occur in the corpus (``items_not_in_corpus``): in another case or as words that
+        follow each other an item does occur, unless θ was inferred here over texts that are split
+        otherwise.
 
     Raises:
         InputError: anything does not fit; the message names the value and what would be right.
@@ -92,14 +108,22 @@ def import_result(
         raise InputError(f"there is no file or folder {source}")
     form = _format(source, format, trust)
     if form == "result":
+        if theta is not None:
+            raise InputError("a saved result holds its own θ; leave theta out")
         loaded = source if isinstance(source, TopicResult) else TopicResult.load(source)
         return replace(_of_this_corpus(loaded, corpus), model=name or loaded.model)
     if name is None:
         name = source.stem if isinstance(source, Path) else form
+    names = None if items is None else _given_names(items, "items")
     ids = None if doc_ids is None else _given_names(doc_ids, "doc_ids")
-    draft = _read(source, form, corpus, words, trust, seed, ids)
-    if items is not None:
-        draft.items = _given_names(items, "items")
+    if form == "gensim":
+        draft = formats.read_gensim(source, corpus, words, seed, names, infer=theta is None)
+    else:
+        draft = _read(source, form, corpus, trust, ids, needs_theta=theta is None)
+        draft.items = draft.items if names is None else names
+    if theta is not None:
+        table = _given_theta(theta, trust)
+        draft.theta, draft.doc_ids = table.values, table.rows
     if ids is not None:
         draft.doc_ids = ids
     return _result(draft, corpus, name, form, kind, normalise, words, seed, source)
@@ -160,13 +184,11 @@ def _read(
     source: Any,
     form: str,
     corpus: Corpus,
-    words: Words | None,
     trust: bool,
-    seed: int,
     doc_ids: tuple[str, ...] | None,
+    *,
+    needs_theta: bool,
 ) -> Draft:
-    if form == "gensim":
-        return formats.read_gensim(source, corpus, words, seed)
     if form == "octis":
         return formats.read_octis(source, corpus, trust, doc_ids)
     if form == "mallet":
@@ -184,7 +206,7 @@ def _read(
         return formats.read_bertopic_folder(source)
     if form == "bertopic":
         return formats.read_bertopic(source)
-    return formats.read_named_arrays(source, trust)
+    return formats.read_named_arrays(source, trust, needs_theta=needs_theta)
 
 
 def _of_this_corpus(result: TopicResult, corpus: Corpus) -> TopicResult:
@@ -237,7 +259,11 @@ def _result(
     beta = _distributions(beta, "beta", accept, notes)
     outlier = _checked_outlier(draft.outlier, n_rows)
     if kind == "words":
-        notes["items_not_in_corpus"] = _unknown_items(item_names, corpus, words)
+        absent = _absent_items(item_names, corpus, words)
+        unseen = absent if draft.unseen is None else draft.unseen
+        notes["items_not_in_corpus"] = len(unseen)
+        if unseen:
+            notes["absent_items"] = list(unseen[:_NAMED])
     notes["documents_dropped"] = dropped
     notes["documents_without_mass"] = int(np.sum(theta.sum(axis=1) == 0))
     return TopicResult(
@@ -384,21 +410,29 @@ def _checked_outlier(values: object, n_rows: int) -> BoolArray | None:
     return array.astype(bool)
 
 
-def _unknown_items(items: Sequence[str], corpus: Corpus, words: Words | None) -> int:
-    """Counts the items that are no word of the corpus; none at all is an error."""
+def _absent_items(items: Sequence[str], corpus: Corpus, words: Words | None) -> Sequence[str]:
+    """Returns the items that never occur in the corpus; none that does is an error."""
     known: set[str] = set()
     for text in corpus.texts:
-        lowered = text.lower()
-        known.update(lowered.split())
-        known.update(re.findall(r"\w+", lowered))
-        known.update(() if words is None else (word.lower() for word in words(text)))
-    unknown = sum(
-        item.lower() not in known and not known.issuperset(re.split(r"[\s_]+", item.lower()))
-        for item in items
-    )
-    if unknown == len(items):
+        known.update(text.split())
+        known.update(() if words is None else words(text))
+    known |= {word.lower() for word in known}
+    left = [item for item in items if item not in known and item.lower() not in known]
+    # Words that follow each other may do so only once stop words are left out.
+    for cut in (all_tokens, tokenise):
+        if left:
+            tokens = cut(corpus)
+            index = TokenIndex(tokens.vocabulary, tokens.sequences, split_item)
+            left = [item for item in left if index.find(item) is None]
+    if len(left) == len(items):
         raise InputError(
             f"none of the {len(items)} items occurs in corpus {corpus.name!r}; they begin with "
             f"{', '.join(items[:5])}"
         )
-    return unknown
+    return left
+
+
+def _given_theta(theta: Path | str | ArrayLike, trust: bool) -> Table:
+    if isinstance(theta, str | Path):
+        return formats.read_theta(Path(theta), trust)
+    return formats.as_table(theta)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import random
 from collections.abc import Callable
@@ -12,6 +14,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from mtmbench.boards.render_csv import render_csv
+from mtmbench.boards.render_html import render_html
+from mtmbench.boards.render_md import render_md
 from mtmbench.boards.tables import build_board
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
@@ -201,6 +206,43 @@ def test_what_a_metric_lacks_is_null_with_a_reason() -> None:
     assert some["reason"] == "seed 2: two words are known"
     stable = build_board(suite(), [metric(0.4, None, fits=["f0", "f1", "f2"])])["metrics"][0]
     assert (stable["n_seeds"], stable["reason"]) == (3, "no interval: one value over all seeds")
+
+
+def test_what_values_leave_out_stands_beside_them_as_far_as_records_say() -> None:
+    details = {
+        "n_out_of_vocabulary": 3, "n_items_listed": 50, "out_of_vocabulary": ["the", "a|b"],
+        "n_topics_without_value": 1, "n_topics": 5,
+    }  # fmt: skip
+    none = {
+        "n_out_of_vocabulary": 0,
+        "n_items_listed": 50,
+        "n_topics_without_value": 0,
+        "n_topics": 5,
+    }
+    old = {"n_out_of_vocabulary": 3, "n_topics_without_value": 1}
+    records = [
+        metric(0.1, 0, details=details), metric(0.2, 1, details=details),
+        metric(0.3, 0, details=none, model="y"), metric(0.4, 1, details=none, model="y"),
+        metric(0.5, 0, details=old, model="z"), metric(0.6, 1, details=old, model="z"),
+        metric(None, 0, details=details, model="zz"),
+    ]  # fmt: skip
+    board = build_board(suite(), records)
+    x, y, z, _ = board["metrics"]
+    note = "6 of 100 words unknown (the, a|b); 2 of 10 topics without value"
+    assert (x["n_out_of_vocabulary"], x["n_topics_without_value"], x["note"]) == (6, 2, note)
+    assert (y["n_out_of_vocabulary"], y["n_topics_without_value"]) == (0, 0)
+    assert "note" not in y
+    assert not z.keys() & {"n_out_of_vocabulary", "n_topics_without_value", "note"}
+    lines = list(csv.DictReader(io.StringIO(render_csv(board))))
+    assert [line["n_out_of_vocabulary"] for line in lines] == ["6", "0", "", "3"]
+    assert lines[0]["note"] == note
+    md, html = render_md(board), render_html(board)
+    assert "0.1500 ± 0.6353 \\[1]" in md
+    assert "\\[1] 6 of 100 words unknown (the, a\\|b); 2 of 10 topics without value" in md
+    assert "two words are known; 3 of 50 words unknown" in md
+    assert note in html
+    plain = render_csv(build_board(suite(), [metric(0.5, 0, details=old)]))
+    assert "n_out_of_vocabulary" not in plain
 
 
 def test_failed_cells_are_listed_and_a_failed_model_stays_on_the_board(make_records: Make) -> None:

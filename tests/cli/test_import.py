@@ -124,3 +124,27 @@ def test_import_says_what_of_the_corpus_is_not_as_it_lies_there(call: Call, tmp_
     code, _, err = call("import", "me.npz", "--corpus", "texts", "--name", "me")
     assert code == 0
     assert "not read: meta.json" in err
+
+
+def test_import_takes_theta_and_says_what_never_occurs(call: Call, tmp_path: Path) -> None:
+    from gensim.corpora import Dictionary
+    from gensim.models import LdaModel
+
+    from mtmbench.core.topic_result import TopicResult
+
+    texts = [["australia", "prime_minister"], ["police", "bushfir"]] * 3
+    dictionary = Dictionary(texts)
+    model = LdaModel([dictionary.doc2bow(t) for t in texts], 2, dictionary, random_state=0)
+    model.save(str(tmp_path / "lda.model"))
+    theta = np.random.default_rng(0).dirichlet(np.ones(2), size=300)
+    np.save(tmp_path / "theta.npy", theta)
+    named = ("import", "lda.model", "--corpus", "lee", "--format", "gensim", "--trust")
+    code, out, err = call(*named, "--name", "inferred")
+    assert code == 0, err
+    assert "2 of 4 items never occur in the texts as split here; θ is inferred" in out
+    assert "documents have no weight on any topic" in out
+    code, out, err = call(*named, "--name", "given", "--theta", "theta.npy")
+    assert code == 0, err
+    assert "1 of 4 items never occur in the texts (bushfir)\n" in out
+    result = TopicResult.load(tmp_path / "imported" / "given.safetensors")
+    np.testing.assert_allclose(result.doc_topic, theta, atol=1e-6)

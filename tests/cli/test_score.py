@@ -64,3 +64,24 @@ def test_columns_of_the_corpus_are_chosen_by_name(call: Call, tmp_path: Path) ->
     code, out, err = call(*command, "--text", "Document", "--label", "class", "--id", "doc_id")
     assert code == 0, err
     assert [row[3] for row in cells(out) if row[0] == "nmi"] == ["1.0000", "1.0000"]
+
+
+def test_words_that_are_unknown_stand_beside_every_value(call: Call, tmp_path: Path) -> None:
+    topics = [["the", "to", "of", "wickett"], ["Police", "court", "", ""], ["qwx", "qwy"]]
+    (tmp_path / "topics.json").write_text(json.dumps(topics))
+    code, out, err = call("score", "topics.json", "--corpus", "lee", "--json", "scores.json")
+    assert code == 0, err
+    told = {row[0]: row[4:] for row in cells(out) if row[1] == "own"}
+    assert told["c_v"] == told["npmi"] == ["3", "1"]
+    assert told["inverted_rbo"] == ["", "0"]
+    assert told["diversity"] == ["", ""]
+    note = (
+        "3 of 8 words unknown (wickett, qwx, qwy); 1 of 3 topics without value; counted with stop "
+        "words kept"
+    )
+    assert f"): {note}" in " ".join(out.split())
+    scores = json.loads((tmp_path / "scores.json").read_text())["scores"]
+    row = next(row for row in scores if row["metric"] == "c_v" and row["view"] == "own")
+    assert (row["n_out_of_vocabulary"], row["n_topics_without_value"]) == (3, 1)
+    assert row["note"] == note
+    assert next(r for r in scores if r["metric"] == "diversity")["n_out_of_vocabulary"] is None

@@ -225,3 +225,36 @@ def test_what_tells_matches_of_two_cards_apart() -> None:
                     {"endpoint": {**ENDPOINT, "structured": True}}):  # fmt: skip
         other = JudgeCard.model_validate({**chat.model_dump(), **another})
         assert other.identity() != told
+
+
+def test_stop_words_are_a_choice_a_list_a_file_or_a_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mtmbench.core.cards import WordSpec
+    from mtmbench.core.serialise import content_hash
+
+    plain = {"min_df": 2, "max_df": 0.5, "stop_words": True, "max_vocabulary": None}
+    # Keys of what was played before hash these fields.
+    assert content_hash(WordSpec().model_dump()) == content_hash(plain)
+    for english in (True, "english", "English", "en"):
+        assert WordSpec(stop_words=english).model_dump() == plain
+    assert WordSpec(stop_words=False).model_dump() == {**plain, "stop_words": False}
+    (tmp_path / "mine.txt").write_text("\ufeffder\n\n die \r\n", encoding="utf-8")
+    (tmp_path / "mine.json").write_text('["der", "die"]')
+    (tmp_path / "wrong.json").write_text('{"der": 1}')
+    monkeypatch.chdir(tmp_path)
+    for given in (["der", "die"], "mine.txt", "./mine.json", str(tmp_path / "mine.txt")):
+        spec = WordSpec(stop_words=given)
+        assert spec.stop_words == ("der", "die")
+        assert WordSpec.model_validate(spec.model_dump()) == spec
+    assert WordSpec(stop_words="de") == WordSpec(stop_words="German")
+    assert WordSpec(stop_words="de").stop_words == "german"
+    for wrong, message in (
+        ("germna", "did you mean 'german'"),
+        ("none.txt", "there is no file none.txt"),
+        ("wrong.json", "must hold a JSON list of words"),
+        ([1], "valid string"),
+        (3, "stop_words"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            WordSpec(stop_words=wrong)

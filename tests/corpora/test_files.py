@@ -346,3 +346,54 @@ def test_odd_characters_are_read_back(tmp_path: Path, name: str) -> None:
     corpus = load_corpus(path)
     assert corpus.texts == tuple(row["text"] for row in rows)
     assert corpus.labels == tuple(row["label"] for row in rows)
+
+
+TOKENS = [["牛", "在", "牧场"], ["The", "cow", ""], [], ["new_york", " barn "]]
+
+
+def test_lists_of_words_are_texts_that_are_tokenised(tmp_path: Path) -> None:
+    rows = [{"tokens": words, "label": str(i % 2)} for i, words in enumerate(TOKENS)]
+    frame = pd.DataFrame(rows)
+    frame.to_parquet(tmp_path / "p.parquet")
+    frame.rename(columns={"tokens": "words"}).to_parquet(tmp_path / "w.parquet")
+    listed = [
+        load_corpus(write_jsonl(tmp_path / "t.jsonl", rows)),
+        load_corpus(write_jsonl(tmp_path / "t.jsonl.gz", rows)),
+        load_corpus(tmp_path / "p.parquet"),
+        load_corpus(tmp_path / "w.parquet", text="words"),
+        load_corpus(TOKENS),
+        load_corpus([tuple(words) for words in TOKENS]),
+    ]
+    for corpus in listed:
+        assert corpus.texts == ("牛 在 牧场", "The cow", "new_york barn")
+        assert corpus.pretokenised
+        assert corpus.n_empty == 1
+        assert corpus.doc_ids == ("0", "1", "3")
+    assert listed[0].labels == listed[2].labels == ("0", "1", "1")
+    assert load_corpus(TOKENS).revision != load_corpus(["牛 在 牧场", "The cow"]).revision
+
+
+def test_a_text_goes_before_its_tokens(tmp_path: Path) -> None:
+    rows = [{"text": "The cow.", "tokens": ["The", "cow", "."]}]
+    path = write_jsonl(tmp_path / "both.jsonl", rows)
+    assert load_corpus(path).texts == ("The cow.",)
+    assert not load_corpus(path).pretokenised
+    assert load_corpus(path, text="tokens").texts == ("The cow .",)
+    pd.DataFrame(rows).to_parquet(tmp_path / "both.parquet")
+    assert load_corpus(tmp_path / "both.parquet").texts == ("The cow.",)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([["a"], ["new york"]], "line 2: column 'tokens' holds the word 'new york' with a space"),
+        ([["a"], ["b", 3]], "line 2: column 'tokens' holds 3, which is not text"),
+        ([["a"], "b c"], "line 2: column 'tokens' holds 'b c'; other documents hold lists"),
+        ([[], [""]], "all 2 documents are empty"),
+        (["a b", "c"], "no column 'text'"),
+    ],
+)
+def test_wrong_lists_of_words_are_named(tmp_path: Path, rows: list[Any], message: str) -> None:
+    path = write_jsonl(tmp_path / "t.jsonl", [{"tokens": row} for row in rows])
+    with pytest.raises(InputError, match=message):
+        load_corpus(path)

@@ -76,6 +76,17 @@ def test_a_folder_of_json_with_ids_and_own_columns(tmp_path: Path) -> None:
         load_corpus(folder, text="bod")
 
 
+def test_a_dataset_of_tokens_is_tokenised(tmp_path: Path) -> None:
+    import datasets
+
+    rows = {"tokens": [["牛", "和", "羊"], [], ["a", "", "cow"]], "ner_tags": [[0, 1, 0], [], [1]]}
+    datasets.Dataset.from_dict(rows).save_to_disk(str(tmp_path / "ner"))
+    corpus = load_corpus(tmp_path / "ner")
+    assert corpus.texts == ("牛 和 羊", "a cow")
+    assert (corpus.pretokenised, corpus.n_empty) == (True, 1)
+    assert corpus.source["columns"]["text"] == "tokens"
+
+
 def test_a_single_saved_split_and_several_labels(tmp_path: Path) -> None:
     dataset(["a", "b", "c"], [[0], [0, 1], []]).save_to_disk(str(tmp_path / "one"))
     corpus = load_corpus(tmp_path / "one")

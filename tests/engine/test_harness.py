@@ -18,7 +18,7 @@ import pytest
 from support import SUPPORT
 
 from mtmbench.core.cards import Suite, parse_card
-from mtmbench.core.errors import StoreInUseError
+from mtmbench.core.errors import InputError, StoreInUseError
 from mtmbench.core.store import RunStore, read_records
 from mtmbench.engine.harness import run_suite
 from mtmbench.engine.plan import make_plan
@@ -94,6 +94,25 @@ def test_keys_hash_names_and_versions_and_not_where_the_code_lies(
     monkeypatch.setattr(MODELS.get("drawn"), "version", 2)
     later = zip(plan.fits, make_plan(suite, plugins=[PLUGIN]).fits, strict=True)
     assert {cell.registry for cell, now in later if cell.key != now.key} == {"drawn"}
+
+
+def test_words_that_cannot_be_had_are_told_before_anything_is_played(
+    tmp_path: Path, corpus_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "stopwordsiso", None)
+    german = suite_of(corpus_file, words={"stop_words": "german"})
+    with pytest.raises(InputError, match="stop words of german"):
+        make_plan(german, plugins=[PLUGIN])
+    written = tmp_path / "zh.jsonl"
+    texts = ["牛在牧场吃草，羊看见拖拉机", "船在港口，渔民喜欢海浪"]
+    written.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    with pytest.raises(InputError, match="'zh' has no spaces between words"):
+        make_plan(suite_of(written), plugins=[PLUGIN])
+    written.write_text("".join(json.dumps({"tokens": [*text]}) + "\n" for text in texts))
+    listed = [suite_of(written, words={"stop_words": words}) for words in (True, ["在"], ["羊"])]
+    keys = [make_plan(suite, plugins=[PLUGIN]).keys() for suite in listed]
+    assert not keys[0] & keys[1]
+    assert not keys[1] & keys[2]
 
 
 def test_workers_do_not_change_a_byte(tmp_path: Path, corpus_file: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +12,13 @@ import pytest
 from mtmbench.core.cards import WordSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Corpus
-from mtmbench.features.words import split_words, tokenise, word_counts
+from mtmbench.features.words import (
+    all_tokens,
+    split_item,
+    split_words,
+    tokenise,
+    word_counts,
+)
 
 
 def corpus_of(*texts: str, pretokenised: bool = False) -> Corpus:
@@ -31,6 +39,88 @@ def corpus_of(*texts: str, pretokenised: bool = False) -> Corpus:
 )
 def test_split_words(text: str, expected: list[str]) -> None:
     assert split_words(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # Format characters are no boundaries; a joiner stays where a script spells with it.
+        ("Donau\u00addampf\u00adschiff Auf\u200clage", ["donaudampfschiff", "auflage"]),
+        ("word\u2060joiner \ufeffmark left\u200eright", ["wordjoiner", "mark", "leftright"]),
+        ("می\u200cخواهم\u200c، क्\u200dया", ["می\u200cخواهم", "क्\u200dया"]),
+        ("zero\u200bwidth 葛\U000e0100城", ["zero", "width", "葛城"]),
+        # Ligatures, presentation and width forms; other compatibility characters stay.
+        ("of\ufb01ce \ufb00oat \ufefb ĳs", ["office", "ffoat", "لا", "ijs"]),
+        ("ＡＢＣ １２ｂ ﾃﾞｰﾀ 𝓽𝓸𝓹𝓲𝓬", ["abc", "12b", "データ", "topic"]),
+        ("x² 5µm brand™ ½cup น้ำ", ["x²", "5µm", "brand", "½cup", "น้ำ"]),
+        ("İzmir I", ["izmir"]),
+        # An apostrophe is a letter in Cyrillic and Hebrew, however it is typed.
+        ("об'єкт об’єкт обʼєкт об`єкт 'об'", [*["об'єкт"] * 4, "об"]),
+        ("ג'ירפה l'été d'un", ["ג'ירפה", "été", "un"]),
+        # One character is a word in some scripts, in others it is none.
+        ("牛 在 田 。 ก 물 カ", ["牛", "在", "田", "ก", "물", "カ"]),
+        ("a я α é º ㄌ 5", []),
+    ],
+)
+def test_words_of_other_scripts(text: str, expected: list[str]) -> None:
+    assert split_words(text) == expected
+
+
+def test_contractions_are_undone_in_english_alone() -> None:
+    assert split_words("in't huis, they'll") == ["huis", "they"]
+    assert split_words("in't huis, they'll", english=False) == ["in", "huis", "they", "ll"]
+    assert split_item("don't_stop, O'Brien 3") == ["don", "t", "stop", "o", "brien", "3"]
+
+
+def test_text_without_spaces_is_refused_with_the_way_out() -> None:
+    clause = "牛在牧场吃草，羊看见拖拉机。"
+    for words in (tokenise, word_counts):
+        with pytest.raises(InputError, match=r"'toy' has no spaces .* 6\.0 letters .*\"tokens\""):
+            words(corpus_of(clause, "农民喜欢牛奶"))
+    tokens = tokenise(corpus_of("牛 在 牧场 吃 草 ， 羊 看见 拖拉机 。"))
+    assert tokens.words(0) == ["牛", "在", "牧场", "吃", "草", "羊", "看见", "拖拉机"]
+    given = tokenise(corpus_of(clause, pretokenised=True))
+    assert given.words(0) == [clause]
+
+
+def test_all_tokens_leave_nothing_out() -> None:
+    tokens = all_tokens(corpus_of("The cow's 2 cows", "Don't"))
+    assert [tokens.words(i) for i in (0, 1)] == [["the", "cow", "s", "2", "cows"], ["don", "t"]]
+
+
+def test_stop_words_may_be_listed() -> None:
+    corpus = corpus_of("Die Kuh und DAS Ｓchaf", "the cow")
+    tokens = tokenise(corpus, stop_words=["die", "Und", "das "])
+    assert [tokens.words(i) for i in (0, 1)] == [["kuh", "schaf"], ["the", "cow"]]
+    assert str(tokens.source["stop_words"]).startswith("listed (3, hash ")
+    assert tokens.source != tokenise(corpus, stop_words=["die"]).source
+    spec = WordSpec(min_df=1, max_df=1, stop_words=["die", "und", "das"])
+    assert word_counts(corpus, spec, tokens).item_ids == ("cow", "kuh", "schaf", "the")
+    with pytest.raises(InputError, match=r"stop_words is True .* stop_words=listed"):
+        word_counts(corpus, WordSpec(min_df=1, max_df=1), tokens)
+    # English by default is no order to take words out of tokens that are given.
+    given = corpus_of("the Cow 和 牛", pretokenised=True)
+    assert tokenise(given).words(0) == ["the", "Cow", "和", "牛"]
+    assert tokenise(given, stop_words="english").revision == tokenise(given).revision
+    assert tokenise(given, stop_words=["和", "cow"]).words(0) == ["the", "牛"]
+
+
+def test_stop_words_of_a_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = corpus_of("Het schaf is in't huis")
+    monkeypatch.setitem(sys.modules, "stopwordsiso", None)
+    with pytest.raises(InputError, match=r"stop words of dutch .*mtmbench\[languages\]"):
+        tokenise(corpus, stop_words="dutch")
+    lists = {"nl": {"het", "IS", "in"}}
+    package = SimpleNamespace(stopwords=lambda code: lists.get(code, set()))
+    monkeypatch.setitem(sys.modules, "stopwordsiso", package)
+    tokens = tokenise(corpus, stop_words="nl")
+    assert tokens.words(0) == ["schaf", "huis"]
+    assert tokens.source["stop_words"] == "stopwords-iso dutch (3)"
+    assert tokens.source["contractions"] is None
+    with pytest.raises(InputError, match=r"no language is called .welsh."):
+        tokenise(corpus, stop_words="welsh")
+    with pytest.raises(InputError, match="no stop words of thai"):
+        tokenise(corpus, stop_words="thai")
 
 
 def test_tokens_keep_document_order_and_drop_stop_words() -> None:

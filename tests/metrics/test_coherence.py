@@ -307,7 +307,109 @@ def test_embedding_coherence_is_the_mean_cosine_of_pairs(
     assert value.per_topic == (
         pytest.approx(expected, abs=1e-6), pytest.approx(1, abs=1e-6), None, None,
     )  # fmt: skip
-    assert value.details == {"encoder": "angles", "n_topics_without_value": 2}
+    assert value.details == {"encoder": "angles", "n_topics_without_value": 2, "n_topics": 4}
     assert asked == [["a", "b", "c", "d"]]
     bare = context_of(corpus_of(["a b c d"]))
     assert "no text encoder" in str(EmbeddingCoherence().compute(result, bare, view="own").reason)
+
+
+def spoken(topics: list[list[str]]) -> Any:
+    """Topics with the context of a small English corpus, of which stop words are taken out."""
+    from mtmbench.core.types import Corpus
+    from mtmbench.features.words import tokenise
+    from mtmbench.metrics.context import MetricContext
+    from mtmbench.metrics.score import topics_result
+
+    texts = (
+        "The Bank of England and the cow of 2001", "A bank of the river", "The cow is in the barn",
+        "England is in 2001", "the barn and the cow's milk", "the River Bank of the cow",
+    ) * 2  # fmt: skip
+    corpus = Corpus("spoken", tuple(map(str, range(len(texts)))), texts)
+    context = MetricContext(corpus, tokens=tokenise(corpus), counts={})
+    return topics_result(topics, corpus), context
+
+
+def twice(documents: str) -> list[set[str]]:
+    return [set(text.split()) for text in documents.split("|")] * 2
+
+
+@pytest.mark.parametrize(
+    ("topic", "windows", "folded", "kept"),
+    [
+        # Words that the tokenisation has are counted in it, in any case.
+        (
+            ["Cow", "BARN", "milk"],
+            "bank england cow|bank river|cow barn|england|barn cow milk|river bank cow",
+            ["cow", "barn", "milk"], None,
+        ),
+        # Stop words make it the texts with stop words, for all words of the topics.
+        (
+            ["the", "cow", "In"],
+            "the bank of england and the cow of|bank of the river|the cow is in the barn"
+            "|england is in|the barn and the cow milk|the river bank of the cow",
+            ["the", "cow", "in"], "stop words kept",
+        ),
+        # Numbers and single letters make it all runs.
+        (
+            ["2001", "england", "the"],
+            "the bank of england and the cow of 2001|a bank of the river|the cow is in the barn"
+            "|england is in 2001|the barn and the cow s milk|the river bank of the cow",
+            ["2001", "england", "the"], "all runs of letters and digits kept",
+        ),
+        # An n-gram is its words, one after the other: once stop words are out, if they are not in.
+        (
+            ["river_bank", "bank england", "cow"],
+            "bank-england cow|bank river|cow|england|cow|river-bank cow",
+            ["river-bank", "bank-england", "cow"], None,
+        ),
+        (
+            ["bank of england", "the", "cow"],
+            "the bank-of-england and cow|the|the cow|england|the cow|the cow",
+            ["bank-of-england", "the", "cow"], "stop words kept",
+        ),
+    ],
+)  # fmt: skip
+def test_words_are_counted_in_a_reference_that_knows_them(
+    topic: list[str], windows: str, folded: list[str], kept: str | None
+) -> None:
+    result, context = spoken([topic])
+    for metric, name in ((NPMI, "npmi"), (UMass, "u_mass")):
+        value = metric().compute(result, context, view="own", window="document")
+        expected = naive_scores(twice(windows), folded)[name]
+        assert value.value == pytest.approx(expected, abs=1e-9)
+        assert value.details["n_out_of_vocabulary"] == 0
+        assert value.details.get("reference_keeps") == kept
+
+
+def test_words_that_no_reference_knows_are_named() -> None:
+    result, context = spoken([["cow", "barn", "stabl", "cow barn"], ["moo", "cow"]])
+    value = NPMI().compute(result, context, view="own")
+    known, _ = spoken([["cow", "barn", "cow barn"]])
+    assert value.value == NPMI().compute(known, context, view="own").value
+    assert value.details["n_out_of_vocabulary"] == 2
+    assert value.details["n_items_listed"] == 6
+    assert value.details["out_of_vocabulary"] == ["stabl", "moo"]
+    assert (value.details["n_topics_without_value"], value.details["n_topics"]) == (1, 2)
+    # What is known elsewhere makes no other reference than the narrowest that does as well.
+    assert value.details["reference"] == context.tokens.revision
+
+
+def test_given_tokens_are_found_in_another_case(
+    corpus_of: Callable[..., Any], context_of: Callable[..., Any], result_of: Callable[..., Any]
+) -> None:
+    context = context_of(corpus_of(["New York Cow", "new cow", "York"] * 2))
+    result = result_of([["cow", "York", "new york"]], np.ones((6, 1)))
+    value = NPMI().compute(result, context, view="own", window="document")
+    assert value.details["n_out_of_vocabulary"] == 0
+    windows = [{"new", "cow", "york", "new york"}, {"new", "cow"}, {"york"}] * 2
+    expected = naive_scores(windows, ["cow", "york", "new york"])["npmi"]
+    assert value.value == pytest.approx(expected, abs=1e-9)
+
+
+def test_an_empty_item_takes_no_place_among_the_top(
+    corpus_of: Callable[..., Any], context_of: Callable[..., Any], result_of: Callable[..., Any]
+) -> None:
+    context = context_of(corpus_of(["a b c"] * 2))
+    result = result_of([["", "a", " ", "b", "c"], ["b", "", "c"]], np.ones((2, 2)) / 2)
+    assert context.top_keys(result, "own", 2) == [["a", "b"], ["b", "c"]]
+    assert context.top_labels(result, "own", 5) == [["a", "b", "c"], ["b", "c"]]

@@ -63,6 +63,42 @@ def test_gensim_version_repeats_gensims_bookkeeping(
     np.testing.assert_array_equal(counts.joint[0], joint)
 
 
+@pytest.mark.parametrize("window", [1, 2, 3, 7, "document"])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_window_holds_an_ngram_that_lies_in_it_whole(
+    random_texts: Callable[..., Texts], window: Window, seed: int
+) -> None:
+    texts = random_texts(seed, n_words=4)
+    vocabulary = sorted({word for text in texts for word in text})
+    reference = TextReference(
+        vocabulary,
+        [np.array([vocabulary.index(w) for w in text], dtype=np.int32) for text in texts],
+        "r",
+        str.split,
+    )
+    items = ["w0", "w1 w2", "w1 w1", "w2 w0 w1"]
+    counts = count_topics([items], reference, window, "exact")
+    size = max(map(len, texts)) if window == "document" else window
+    windows = [
+        text[start : start + size]
+        for text in texts
+        if text
+        for start in range(max(1, len(text) - size + 1))
+    ]
+    holds = [
+        {
+            item
+            for item in items
+            if any(seen[i : i + len(item.split())] == item.split() for i in range(len(seen)))
+        }
+        for seen in windows
+    ]
+    known = [item for item in items if reference.find(item) is not None]
+    joint = [[sum(a in seen and b in seen for seen in holds) for b in known] for a in known]
+    assert counts.n_windows == len(windows)
+    np.testing.assert_array_equal(counts.joint[0], joint)
+
+
 def test_the_two_versions_differ_where_a_copy_stays_in_the_window() -> None:
     # "a" leaves with the first window while its second copy is still inside.
     texts = [["a", "b", "a", "c"]]
@@ -97,7 +133,7 @@ def test_unknown_and_repeated_items() -> None:
     texts = [["a", "b"], ["b"]]
     counts = count_topics([["a", "x", "b", "a"], ["y"], []], reference_of(texts), 10, "exact")
     assert [len(joint) for joint in counts.joint] == [2, 0, 0]
-    assert counts.n_unknown == 2
+    assert (counts.n_unknown, counts.n_listed, counts.unknown) == (2, 4, ("x", "y"))
     assert counts.joint[0].tolist() == [[1, 1], [1, 2]]
 
 

@@ -62,7 +62,7 @@ def test_inverted_rbo_is_the_mean_over_pairs(
     value = InvertedRBO().compute(result, context_of(corpus_of(["a b"])), view="own")
     overlaps = [naive_rbo(a, b, 0.9) for a, b in combinations(topics[:3], 2)]
     assert value.value == pytest.approx(1 - np.mean(overlaps), abs=1e-9)
-    assert value.details == {"n_topics_without_items": 1}
+    assert value.details == {"n_topics_without_value": 1, "n_topics": 4}
 
 
 def test_diversity_is_the_share_of_unique_items(

@@ -75,6 +75,7 @@ def test_rating_is_the_mean_of_what_could_be_read(tmp_path: Path) -> None:
     assert (value.value, value.per_topic) == (2.0, (3.0, None, 1.0, None))
     assert value.details["statuses"] == {"ok": 2, "refused": 1, "unparsed": 1}
     assert value.details["unread"] == {"1": "hm", "3": "No."}
+    assert (value.details["n_topics_without_value"], value.details["n_topics"]) == (2, 4)
     assert value.details["answers_by"]["questions"] == 4
     assert value.details["answers_by"]["usage"] == {"output": 4}
     none = context_of(tmp_path / "none", ["hm", "RATING: 4", "", "No."])

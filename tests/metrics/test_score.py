@@ -38,7 +38,10 @@ def value_of(frame: pd.DataFrame, metric: str, view: str | None, **params: Any) 
 
 def test_word_lists_need_no_theta(corpus: Corpus) -> None:
     frame = score_topics(TOPICS, corpus, metrics=METRICS)
-    assert list(frame.columns) == ["metric", "view", "params", "value", "reason"]
+    assert list(frame.columns) == [
+        "metric", "view", "params", "value", "reason", "n_out_of_vocabulary",
+        "n_topics_without_value", "note",
+    ]  # fmt: skip
     assert value_of(frame, "diversity", "own") == 1
     together = value_of(frame, "npmi", "own", window="document")
     # cat–dog 1, and cat–bird, dog–bird: log(.25 / (.5 · .25)) / −log .25 = ½; sun–moon 1.
@@ -47,6 +50,28 @@ def test_word_lists_need_no_theta(corpus: Corpus) -> None:
     assert value_of(frame, "purity", None, documents="all") == NO_THETA
     assert value_of(frame, "perplexity", "own") == NO_THETA
     assert "another seed" in value_of(frame, "stability", "own")
+
+
+def test_empty_strings_are_no_words(corpus: Corpus) -> None:
+    padded = [["cat ", "dog", "", "cat", "bird", ""], ["sun", "  ", "moon", ""]]
+    pd.testing.assert_frame_equal(
+        score_topics(padded, corpus, metrics=METRICS), score_topics(TOPICS, corpus, metrics=METRICS)
+    )
+    with pytest.raises(InputError, match="no topic has a word"):
+        score_topics([["", " "]], corpus, metrics=METRICS)
+
+
+def test_what_is_left_out_stands_beside_the_value(corpus: Corpus) -> None:
+    topics = [["cat", "dog", "unicorn"], ["sun", "dragon", "phoenix"], ["moon", "sun"]]
+    frame = score_topics(topics, corpus, metrics=METRICS)
+    row = frame[(frame.metric == "c_v") & (frame["view"] == "own")].iloc[0]
+    assert (row.n_out_of_vocabulary, row.n_topics_without_value) == (3, 1)
+    assert row.note == (
+        "3 of 8 words unknown (unicorn, dragon, phoenix); 1 of 3 topics without value"
+    )
+    row = frame[frame.metric == "diversity"].iloc[0]
+    assert pd.isna(row.n_out_of_vocabulary)
+    assert pd.isna(row.note)
 
 
 def test_theta_brings_the_rest(corpus: Corpus) -> None:
@@ -123,7 +148,7 @@ def test_files_that_hold_something_else_are_named(corpus: Corpus, tmp_path: Path
     np.savez(tmp_path / "two.npz", a=np.ones((20, 1)), b=np.ones((20, 1)))
     with pytest.raises(InputError, match=r"two\.npz must be an npy, a csv, or .*arrays: 'a', 'b'"):
         score_file(listed, corpus, tmp_path / "two.npz")
-    with pytest.raises(InputError, match=r"cannot read θ from .*b\.json"):
+    with pytest.raises(InputError, match=r"cannot read .*b\.json as npz"):
         score_file(listed, corpus, broken)
 
 

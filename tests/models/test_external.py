@@ -412,6 +412,80 @@ def test_gensim_documents_of_unknown_words_have_no_mass(lda: Any) -> None:
     assert split.doc_topic.sum() == pytest.approx(1)
 
 
+def test_gensim_without_a_dictionary_is_refused(corpus: Corpus) -> None:
+    from gensim.models import LdaModel
+
+    bags = [[(0, 1), (1, 2)], [(2, 1), (3, 1)]] * 4
+    model = LdaModel(bags, 2, random_state=0)
+    with pytest.raises(InputError, match=r"without a dictionary, .* numbers 0 … 3; .*id2word"):
+        import_result(model, corpus=corpus, name="numbers")
+    named = import_result(model, corpus=corpus, name="named", items=WORDS[:4])
+    assert named.items.ids == WORDS[:4]
+    assert named.doc_topic.sum(axis=1) == pytest.approx([1, 1, 1, 1])
+    with pytest.raises(InputError, match="3 item names for the 4 columns"):
+        import_result(model, corpus=corpus, name="named", items=WORDS[:3])
+
+
+def test_gensim_says_which_items_it_never_saw(corpus: Corpus) -> None:
+    from gensim.corpora import Dictionary
+    from gensim.models import LdaModel
+
+    texts = [["moon", "orbit", "star_moon", ""], ["goal", "match_team", "galaxi"]] * 4
+    dictionary = Dictionary(texts)
+    model = LdaModel([dictionary.doc2bow(t) for t in texts], 2, dictionary, random_state=0)
+    result = import_result(model, corpus=corpus, name="bigrams")
+    # "star moon" does occur, but not where texts are split at every space.
+    notes = result.info["imported"]
+    assert notes["items_not_in_corpus"] == 3
+    assert sorted(notes["absent_items"]) == ["galaxi", "match_team", "star_moon"]
+    assert notes["empty_items_dropped"] == 1
+    assert "" not in result.items.ids
+    assert result.topic_item.sum(axis=1) == pytest.approx([1, 1])
+
+    def split(text: str) -> list[str]:
+        words = text.lower().replace("star moon", "star_moon").split()
+        return [word.strip(".,;!") for word in words]
+
+    split_so = import_result(model, corpus=corpus, name="bigrams", words=split)
+    assert split_so.info["imported"]["items_not_in_corpus"] == 2
+    assert split_so.doc_topic[1].tolist() != result.doc_topic[1].tolist()
+    given = import_result(model, corpus=corpus, name="bigrams", theta=THETA)
+    np.testing.assert_allclose(given.doc_topic, THETA, atol=1e-7)
+    # Where θ is not inferred here, an item occurs if its words follow each other.
+    assert given.info["imported"]["items_not_in_corpus"] == 1
+
+
+def test_items_that_follow_each_other_nowhere_do_not_occur(corpus: Corpus) -> None:
+    items = ("star moon", "moon_star", "team goal", "goal team", "MATCH", "star-moon;")
+    result = import_result(arrays(items=items), corpus=corpus, name="mine")
+    # "the moon, a Star" is adjacent without its stop word; nowhere does a goal follow the team at
+    # once, but in "team, goal".
+    assert result.info["imported"]["items_not_in_corpus"] == 0
+    items = ("orbit moon", "goal goal", "goal match", "star goal", "moon", "orbit star")
+    result = import_result(arrays(items=items), corpus=corpus, name="mine")
+    assert result.info["imported"]["items_not_in_corpus"] == 3
+
+
+def test_theta_may_be_given(tmp_path: Path, corpus: Corpus) -> None:
+    wrong = arrays(theta=THETA[::-1])
+    np.savez(tmp_path / "one.npz", mine=THETA)
+    np.savez(tmp_path / "two.npz", theta=THETA, other=THETA[::-1])
+    np.save(tmp_path / "three.npy", THETA)
+    rows = [f"d{i},{THETA[i, 0]},{THETA[i, 1]}" for i in (2, 0, 3, 1)]
+    (tmp_path / "four.csv").write_text("id,0,1\n" + "\n".join(rows) + "\n")
+    for theta in ("one.npz", "two.npz", "three.npy", "four.csv"):
+        check_made(import_result(wrong, corpus=corpus, name="mine", theta=tmp_path / theta))
+    check_made(import_result(arrays(theta=None), corpus=corpus, name="mine", theta=THETA))
+    np.savez(tmp_path / "none.npz", a=THETA, b=THETA)
+    with pytest.raises(
+        InputError, match=r"none.npz must be .* array 'theta'; its arrays: 'a', 'b'"
+    ):
+        import_result(wrong, corpus=corpus, name="mine", theta=tmp_path / "none.npz")
+    saved = import_result(arrays(), corpus=corpus, name="mine")
+    with pytest.raises(InputError, match="its own θ"):
+        import_result(saved, corpus=corpus, name="mine", theta=THETA)
+
+
 # BERTopic
 
 
@@ -475,6 +549,23 @@ def test_bertopic_folder(tmp_path: Path, bertopic_model: tuple[Any, Corpus]) -> 
     (tmp_path / "words" / "topics.json").write_text("{}")
     with pytest.raises(InputError, match=r"topics.json is not BERTopic's"):
         import_result(tmp_path / "words", corpus=corpus, name="theirs")
+
+
+def test_a_bertopic_vocabulary_may_hold_an_empty_word(bertopic_model: tuple[Any, Corpus]) -> None:
+    from copy import copy
+    from types import SimpleNamespace
+
+    model, corpus = bertopic_model
+    names = model.vectorizer_model.get_feature_names_out()
+    padded = copy(model)
+    padded.vectorizer_model = SimpleNamespace(get_feature_names_out=lambda: ["", *names[1:]])
+    result = import_result(padded, corpus=corpus, name="padded")
+    assert result.items.ids == tuple(names[1:])
+    assert result.info["imported"]["empty_items_dropped"] == 1
+    weights = model.c_tf_idf_.toarray()[1:, 1:]
+    np.testing.assert_allclose(
+        result.topic_item, weights / weights.sum(axis=1, keepdims=True), rtol=1e-5
+    )
 
 
 # The model

@@ -1,0 +1,168 @@
+"""Unicode as the tokenisation reads it: folding, words, scripts without spaces between words."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+_ONE_CHARACTER_WORDS = frozenset({
+    "CJK", "HIRAGANA", "KATAKANA", "HANGUL", "YI", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN",
+    "JAVANESE", "BALINESE", "ETHIOPIC", "TAI",
+})  # fmt: skip
+"""Scripts whose single characters are words, as Unicode names begin."""
+
+# An apostrophe between letters of these scripts (Cyrillic; Hebrew, where it is a geresh) is a
+# letter. It is U+02BC while words are cut, and the typewriter's apostrophe in what comes out.
+_SPELLS_APOSTROPHES = "\u0400-\u052f\u0590-\u05ff\u1c80-\u1c8f\ua640-\ua69f"
+_LETTER_APOSTROPHE = re.compile(
+    rf"(?<=[{_SPELLS_APOSTROPHES}\u0300-\u036f])['`´‘\u02bc](?=[{_SPELLS_APOSTROPHES}])"
+)
+_KEPT_APOSTROPHE = re.compile(rf"(?<=[{_SPELLS_APOSTROPHES}\u0300-\u036f])\u02bc")
+
+# In these scripts a joiner only tells the typesetter which ligature to use; elsewhere it spells.
+_TYPESET_JOINER = re.compile("(?<=[\u0000-\u05ff\u10a0-\u10ff\u1e00-\u1fff])[\u200c\u200d]")
+
+_IDEOGRAPHS = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_HIRAGANA = "\u3041-\u3096\u309d-\u309f"
+_KATAKANA = "\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
+_SOUTH_EAST_ASIAN = "\u0e01-\u0e4e\u0e81-\u0ecd\u1000-\u104f\u1780-\u17d3\u1950-\u19df\u1a20-\u1a7f"
+
+
+class _Unspaced(NamedTuple):
+    """Scripts without spaces between words.
+
+    Attributes:
+        languages: what is written so.
+        letters: the letters, as of a regular expression's class.
+        counted: those of them that tell whether words are separated.
+        most: letters that separated words have at most, on average.
+    """
+
+    languages: str
+    letters: str
+    counted: str
+    most: float
+
+
+# Separated words have 1.5 to 3 letters in Chinese and Japanese, but for foreign words in katakana,
+# and 4 to 7 in the others; between two spaces of text without them stand clauses.
+_UNSPACED = (
+    _Unspaced(
+        "Chinese or Japanese", _IDEOGRAPHS + _HIRAGANA + _KATAKANA, _IDEOGRAPHS + _HIRAGANA, 4.0
+    ),
+    _Unspaced("Thai, Lao, Khmer or Burmese", _SOUTH_EAST_ASIAN, _SOUTH_EAST_ASIAN, 10.0),
+)
+
+_LEAST_SHARE = 0.1
+"""Below this share of all characters, such text is quotations and names in another language's."""
+
+
+def fold(text: str) -> str:
+    """Returns a text in one spelling, in lower case.
+
+    Ligatures, presentation forms, full- and half-width forms and mathematical alphabets become
+    plain letters (NFKC), all else is brought to NFC: superscripts, fractions and the like are no
+    spellings of words. Format characters (soft hyphen, word joiner, marks of direction) and
+    variation selectors go; a
+    zero-width space stays, which does separate words, and so do joiners where a script spells with
+    them. Apostrophes are typewriter's, or U+02BC where they are letters.
+    """
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text.translate(_plain_forms()))
+        text = _TYPESET_JOINER.sub("", text)
+    # "İ".lower() would leave a combining dot behind.
+    folded = text.replace("İ", "i").lower().replace("’", "'")
+    return folded if folded.isascii() else _LETTER_APOSTROPHE.sub("\u02bc", folded)
+
+
+def folded_words(text: str) -> list[str]:
+    """Returns the runs of letters, digits and marks of a folded text, with inner apostrophes."""
+    return _word_pattern().findall(text)
+
+
+def spelled(word: str) -> str:
+    """Returns a word of a folded text as it is spelled."""
+    return word if word.isascii() else _KEPT_APOSTROPHE.sub("'", word)
+
+
+def is_word(part: str) -> bool:
+    """Whether letters are long enough for a word: two, or one where a script's letters are words.
+
+    One of them has to be a letter.
+    """
+    if len(part) == 1:
+        return not part.isascii() and _script(part) in _ONE_CHARACTER_WORDS
+    return any(character.isalpha() for character in part)
+
+
+def unspaced(texts: Sequence[str]) -> str | None:
+    """Says in which script texts have no spaces between words, and how long their "words" are.
+
+    Returns None for all others: languages that separate words, and texts whose words somebody has
+    separated.
+    """
+    written = [text for text in texts if not text.isascii()]
+    for script in _UNSPACED:
+        runs = [run for text in written for run in re.findall(f"[{script.letters}]+", text)]
+        if not runs or sum(map(len, runs)) < _LEAST_SHARE * sum(map(len, texts)):
+            continue
+        counted = re.compile(f"[{script.counted}]")
+        chunks = (chunk for text in written for chunk in re.split("[\\s\u200b]+", text))
+        n_letters = [n for chunk in chunks if (n := len(counted.findall(chunk)))]
+        if sum(n_letters) > script.most * len(n_letters):
+            mean = sum(map(len, runs)) / len(runs)
+            return f"a mean word of {mean:.1f} letters in {script.languages}"
+    return None
+
+
+@cache
+def _plain_forms() -> dict[int, str | None]:
+    """Maps characters to what they are folded to; None where they go."""
+    # Selectors of variants of a character's shape.
+    forms: dict[int, str | None] = dict.fromkeys((*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
+    for code in (*range(0xA0, 0x10000), *range(0x1D400, 0x1D800)):
+        character = chr(code)
+        if unicodedata.category(character) == "Cf":
+            if code not in (0x200B, 0x200C, 0x200D):
+                forms[code] = None
+            continue
+        form = unicodedata.decomposition(character).split(" ", 1)[0]
+        if form in ("<wide>", "<narrow>", "<font>", "<initial>", "<medial>", "<final>",
+                    "<isolated>") or (form == "<compat>" and _is_ligature(code)):  # fmt: skip
+            plain = unicodedata.normalize("NFKC", character)
+            # A spacing mark would cut a word in two.
+            if not plain.startswith(" "):
+                forms[code] = plain
+    return forms
+
+
+def _is_ligature(code: int) -> bool:
+    """Whether a character is a ligature, a digraph, a long s or a radical, by its block.
+
+    The rest of the kind are letters of their own: Thai vowels, Hangul jamo, Armenian ew, micro.
+    """
+    return (
+        code in (0x132, 0x133, 0x17F)
+        or 0x1C4 <= code <= 0x1CC
+        or 0x1F1 <= code <= 0x1F3
+        or 0x2E80 <= code <= 0x2FDF
+        or 0xFB00 <= code <= 0xFB4F
+    )
+
+
+@cache
+def _word_pattern() -> re.Pattern[str]:
+    # Python's \w leaves out combining marks, without which Indic and other scripts fall apart.
+    marks = "".join(chr(i) for i in range(0x300, 0x10000) if unicodedata.category(chr(i))[0] == "M")
+    letter = rf"(?:[^\W_]|[{marks}])"
+    # Persian, Hindi and others spell with joiners, which stand between letters.
+    inner = rf"(?:{letter}|[\u200c\u200d](?={letter}))"
+    return re.compile(rf"[^\W_]{inner}*(?:'{inner}+)*")
+
+
+@cache
+def _script(character: str) -> str:
+    return unicodedata.name(character, "").replace("-", " ").split(" ", 1)[0]
