@@ -81,7 +81,7 @@ class ModelFeatures(StoredFeatures):
     def backbone(self) -> HuggingFaceBackbone:
         """The language model, with BOS as the SAEs were trained."""
         wanted = {
-            name: bool(sae.metadata.get("prepend_bos", True)) for name, sae in self._saes.items()
+            name: sae.metadata.get("prepend_bos") is not False for name, sae in self._saes.items()
         }
         prepend_bos = self._prepend_bos
         if prepend_bos is None:
