@@ -230,6 +230,17 @@ def test_doctor_says_what_a_backbone_lacks(model: Path, tmp_path: Path) -> None:
         describe_backbone("not/a/name")
 
 
+def test_doctor_says_the_hook_points_of_any_model(tiny_model, tmp_path: Path) -> None:
+    found = describe_backbone(str(tiny_model("gemma3")[0]))
+    assert "blocks.0 to 2.hook_mlp_out" in found.hook_points
+    # Only a block with full attention has heads side by side.
+    found = describe_backbone(str(tiny_model("qwen3_5")[0]))
+    assert "blocks.0 to 2.hook_attn_out" in found.hook_points
+    assert "blocks.0 to 2.attn.hook_z" not in found.hook_points
+    (tmp_path / "config.json").write_text('{"model_type": "no_such_model"}')
+    assert describe_backbone(str(tmp_path)).hook_points == ("the paths of its modules",)
+
+
 def test_doctor_reads_the_hubs_cache_and_its_listing(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
