@@ -333,12 +333,14 @@ def _places(block: torch.nn.Module, config: object) -> dict[str, tuple[str, Side
         found[0] if len(found := [name for name in children if name in names]) == 1 else None
         for names in (_ATTENTION, _MLP)
     )
-    projections = [
-        name for name in _PROJECTIONS if attention and hasattr(getattr(block, attention), name)
-    ]
-    if projections and attention != "linear_attn":
-        places["attn.hook_z"] = (f"{attention}.{projections[0]}", "input")
-    layout = _LAYOUTS.get(frozenset(n for n in children if "norm" in n or n.startswith("ln_")))
+    if attention is not None and attention != "linear_attn":
+        inside = [path for path, _ in getattr(block, attention).named_modules()]
+        projections = [path for path in inside if path.rpartition(".")[2] in _PROJECTIONS]
+        if len(projections) == 1:
+            places["attn.hook_z"] = (f"{attention}.{projections[0]}", "input")
+    norms = {name for name in children if "norm" in name or name.startswith("ln_")}
+    # Gemma 4 adds a part for each layer to what attention and MLP add.
+    layout = _LAYOUTS.get(frozenset(name for name in norms if "per_layer" not in name))
     if layout is None or attention is None or mlp is None:
         return places
     if children.index(layout.norms[0]) > children.index(attention) and "ln_1" in children:

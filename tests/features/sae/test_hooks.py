@@ -220,6 +220,36 @@ def test_a_vision_tower_is_not_taken_for_the_text_model(tiny_model):
         find_hook_point(model, "encoder.layers.7")
 
 
+@pytest.mark.parametrize(
+    ("kind", "heads"), [("gpt_neo", "h.1.attn.attention.out_proj"), ("opt", None), ("phi", None)]
+)
+def test_families_that_nothing_here_names(kind: str, heads: str | None) -> None:
+    import transformers
+
+    more = {
+        "gpt_neo": {"num_layers": 2, "num_heads": 2, "attention_types": [[["global", "local"], 1]],
+                    "window_size": 4},
+        "opt": {"ffn_dim": 24, "word_embed_proj_dim": 16},
+    }  # fmt: skip
+    sizes = {"vocab_size": 52, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2,
+             "num_attention_heads": 2, "max_position_embeddings": 32, "pad_token_id": 1,
+             "bos_token_id": 2, "eos_token_id": 3}  # fmt: skip
+    if kind == "gpt_neo":
+        del sizes["num_hidden_layers"], sizes["num_attention_heads"]
+    config = transformers.CONFIG_MAPPING[kind](**{**sizes, **more.get(kind, {})})
+    model = transformers.AutoModel.from_config(config).eval()
+    names = ["blocks.1.hook_resid_pre", "blocks.0.hook_resid_post"]
+    with torch.inference_mode():
+        states = model(input_ids=IDS, output_hidden_states=True).hidden_states
+    for name in names:
+        assert torch.equal(read(model, [name])[name], states[1])
+    known = hook_names(model)
+    check_sums(model, list(known), lambda: model(input_ids=IDS))
+    assert heads in (None, known["blocks.1.attn.hook_z"].module)
+    # OPT's MLP is two modules in the block; none of them is known to be what is added.
+    assert ("blocks.1.hook_mlp_out" in known) is (kind != "opt")
+
+
 class Block(torch.nn.Module):
     """A block of parts that no layout has."""
 

@@ -190,12 +190,39 @@ def test_the_command_builds_the_same_folder(model: Path, sae_folder: Path, tmp_p
 
 
 @pytest.mark.parametrize(
+    "where",
+    ["mtmbench.corpora.load.load_corpus", "mtmbench.features.sae.hub.ModelFeatures",
+     "mtmbench.features.sae.reference.build_folder"],
+)  # fmt: skip
+def test_ctrl_c_at_any_time_says_how_to_go_on(
+    model: Path, sae_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def stop(*_arguments: Any, **_named: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(where, stop)
+    (tmp_path / "toy.jsonl").write_text('{"text": "w1 w2"}\n' * 30)
+    result = CliRunner().invoke(
+        app,
+        [
+            "features", "--backbone", str(model), "--sae", str(sae_folder), "--reference",
+            str(tmp_path / "toy.jsonl"), "--out", str(tmp_path / "built"),
+        ],
+    )  # fmt: skip
+    assert result.exit_code == 130
+    assert result.stderr == "interrupted; the same command again goes on from here\n"
+
+
+@pytest.mark.parametrize(
     ("saes", "message"),
     [
         ({}, "needs params: backbone"),
         ({"a": {"foldr": "x"}}, "unknown key 'foldr'; did you mean 'folder'"),
         ({"a": {"release": "gpt2-small-res-jb"}}, "give either folder, or release and id"),
         ({"a": {"folder": "x", "release": "y", "id": "z"}}, "give either folder, or release and"),
+        ({"a": {"folder": "x", "context_size": "64"}}, "context_size is '64'; it must be a whole"),
+        ({"a": {"folder": "x", "window": 0}}, "window is 0; it must be a whole number above 0"),
+        ({"a": {"folder": "x", "hook_point": 3}}, "hook_point is 3; it must be a text"),
     ],
 )
 def test_wrong_params_are_named(saes: dict[str, Any], message: str) -> None:
