@@ -88,7 +88,7 @@ def test_the_places_add_up_to_the_stream(tiny_model, family):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", KNOWN_TO_LENS)
+@pytest.mark.parametrize("family", [f for f in FAMILIES if not f.startswith("qwen3_5")])
 def test_transformer_lens_sees_the_same(tiny_model, family):
     bridge = pytest.importorskip("transformer_lens.model_bridge")
     folder, with_head = tiny_model(family)
