@@ -30,16 +30,18 @@ def features(
 
     Killed, the same command goes on. Suites use the folder by source = "sae".
     """
-    from mtmbench.features.sae.hub import ModelFeatures, SAEEntry
-    from mtmbench.features.sae.reference import build_folder
+    # Imports, the model and the corpus take their time too.
+    with resumable():
+        from mtmbench.features.sae.hub import ModelFeatures, SAEEntry
+        from mtmbench.features.sae.reference import build_folder
 
-    given: SAEEntry = {"folder": sae} if release is None else {"release": release, "id": sae}
-    source = ModelFeatures(backbone, {out.name: given}, dtype=dtype, device=device)
-    corpus = read_corpus(reference, data_dir, text, label, id_column)
-    with resumable(), ConsoleProgress() as progress:
-        built = build_folder(
-            source, corpus, out, n_tokens=tokens, seed=seed,
-            progress=progress.counted("activations", corpus.name),
-        )  # fmt: skip
+        given: SAEEntry = {"folder": sae} if release is None else {"release": release, "id": sae}
+        source = ModelFeatures(backbone, {out.name: given}, dtype=dtype, device=device)
+        corpus = read_corpus(reference, data_dir, text, label, id_column)
+        with ConsoleProgress() as progress:
+            built = build_folder(
+                source, corpus, out, n_tokens=tokens, seed=seed,
+                progress=progress.counted("activations", corpus.name),
+            )  # fmt: skip
     alive = int((built.density > 0).sum()) if built.density is not None else 0
     typer.echo(f"{alive} of {built.sae.n_features} features fire; built {out}")

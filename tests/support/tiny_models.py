@@ -25,13 +25,43 @@ def make_config(family: str) -> Any:
         return transformers.GPTNeoXConfig(**SIZES)
     if family == "bert":
         return transformers.BertConfig(**SIZES)
-    config = {
-        "gemma2": transformers.Gemma2Config,
-        "llama": transformers.LlamaConfig,
-        "qwen2": transformers.Qwen2Config,
-    }[family]
-    more = {"head_dim": 8} if family == "gemma2" else {}
-    return config(**SIZES, num_key_value_heads=1, **more)
+    if family in _SEVERAL_TOWERS:
+        text = make_config(f"{family}_text").to_dict()
+        return transformers.CONFIG_MAPPING[family](
+            text_config=text, vision_config=_SEVERAL_TOWERS[family], **_SPECIALS
+        )
+    more = _MORE.get(family, {})
+    return transformers.CONFIG_MAPPING[family](**{**SIZES, "num_key_value_heads": 1, **more})
+
+
+_SPECIALS = {name: SIZES[name] for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+_EXPERTS = {"num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2,
+            "moe_intermediate_size": 8, "shared_expert_intermediate_size": 8}  # fmt: skip
+_GATED_DELTA = {
+    "head_dim": 8, "layer_types": ["linear_attention", "full_attention", "linear_attention"],
+    "linear_num_key_heads": 1, "linear_num_value_heads": 2, "linear_key_head_dim": 8,
+    "linear_value_head_dim": 8,
+}  # fmt: skip
+_MORE: dict[str, dict[str, Any]] = {
+    "gemma2": {"head_dim": 8},
+    # Heads of another width than the stream's, as in Gemma 3.
+    "gemma3_text": {"head_dim": 12, "sliding_window": 8},
+    "gpt_oss": {**_EXPERTS, "head_dim": 8, "sliding_window": 8,
+                "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}},
+    "qwen3_moe": {**_EXPERTS, "head_dim": 8},
+    "qwen3_5_text": _GATED_DELTA,
+    "qwen3_5_moe_text": {**_GATED_DELTA, **_EXPERTS},
+    "granite": {"residual_multiplier": 0.3},
+}  # fmt: skip
+_SEVERAL_TOWERS: dict[str, dict[str, Any]] = {
+    # As many layers as the language model, so that only their place tells the two apart.
+    "gemma3": {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 3,
+               "num_attention_heads": 2, "image_size": 28, "patch_size": 14},
+    "qwen3_5": {"depth": 3, "hidden_size": 16, "intermediate_size": 24, "num_heads": 2,
+                "out_hidden_size": 16},
+    "qwen3_5_moe": {"depth": 3, "hidden_size": 16, "intermediate_size": 24, "num_heads": 2,
+                    "out_hidden_size": 16},
+}  # fmt: skip
 
 
 def write_model(family: str, folder: Path, seed: int = 0) -> Any:
@@ -40,9 +70,10 @@ def write_model(family: str, folder: Path, seed: int = 0) -> Any:
     import transformers
 
     torch.manual_seed(seed)
-    kind = transformers.AutoModelForMaskedLM if family == "bert" else (
-        transformers.AutoModelForCausalLM
-    )  # fmt: skip
+    kind = {
+        "bert": transformers.AutoModelForMaskedLM,
+        **dict.fromkeys(_SEVERAL_TOWERS, transformers.AutoModelForImageTextToText),
+    }.get(family, transformers.AutoModelForCausalLM)
     model = kind.from_config(make_config(family)).eval()
     with torch.no_grad():
         for parameter in model.parameters():

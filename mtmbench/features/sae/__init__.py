@@ -2,6 +2,7 @@
 
 :mod:`source` is a feature source over an activation store (:mod:`activation_store`,
 :mod:`extract`); :mod:`shipped` and :mod:`hub` are the two kinds of it. :mod:`backbone` runs the
-model and :mod:`hooks` names its places; :mod:`sae` and :mod:`sae_lens` read weights,
-:mod:`sae_folder` what lies beside them, which :mod:`reference` makes from a text.
+model and :mod:`hooks` names its places; :mod:`sae`, :mod:`sae_config` and :mod:`sae_lens` read
+weights and settings, :mod:`sae_folder` what lies beside them, which :mod:`reference` makes from a
+text.
 """

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -20,7 +21,14 @@ from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.records import BackboneFacts
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Int32Array, IntArray
-from mtmbench.features.sae.hooks import HookPoint, find_hook_point, reading
+from mtmbench.features.sae.hooks import (
+    HookPoint,
+    check_sums,
+    embeddings_path,
+    find_blocks,
+    find_hook_point,
+    reading,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +40,7 @@ BATCH_TOKENS = 4096
 DTYPES = ("float32", "bfloat16", "float16")
 FETCHED = ("*.json", "*.txt", "model*.safetensors")
 """What a hub name is downloaded of."""
+_CHECKED_TOKENS = 8
 MINILM_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 
@@ -161,6 +170,7 @@ class HuggingFaceBackbone(Backbone):
         self.name = name or str(source)
         self.dtype, self.device = dtype, device
         self._limit = max_chunk_tokens
+        self._checked: set[str] = set()
         self._prepend_bos = prepend_bos
 
     @property
@@ -246,6 +256,8 @@ class HuggingFaceBackbone(Backbone):
                 raise InputError(
                     f"chunk {i} has {length} tokens; {self.name} reads 1 to {self.max_chunk_tokens}"
                 )
+        if chunks:
+            self._check_sums(hook_points, min(chunks, key=len))
         before = len(self._specials[0])
         for batch in length_batches(lengths, batch_tokens, self.n_specials):
             states = self._forward([chunks[i] for i in batch], points)
@@ -279,7 +291,8 @@ class HuggingFaceBackbone(Backbone):
         """The model's tokeniser."""
         from transformers import AutoTokenizer
 
-        return AutoTokenizer.from_pretrained(self.folder)
+        with _loading(f"the tokeniser of {self.name}"):
+            return AutoTokenizer.from_pretrained(self.folder)
 
     @cached_property
     def model(self) -> PreTrainedModel:
@@ -289,8 +302,12 @@ class HuggingFaceBackbone(Backbone):
         from transformers.utils import logging
 
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        model = AutoModel.from_pretrained(self.folder, dtype=getattr(torch, self.dtype))
-        loaded: PreTrainedModel = model.to(self.device).eval()
+        with _loading(self.name):
+            model, told = AutoModel.from_pretrained(
+                self.folder, dtype=getattr(torch, self.dtype), output_loading_info=True
+            )
+            loaded: PreTrainedModel = model.to(self.device).eval()
+        _check_complete(loaded, told["missing_keys"], self.folder)
         return loaded
 
     @cached_property
@@ -301,6 +318,8 @@ class HuggingFaceBackbone(Backbone):
             config: dict[str, object] = json.loads((self.folder / "config.json").read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise InputError(f"{self.folder} holds no readable config.json: {error}") from error
+        if not isinstance(config, dict):
+            raise InputError(f"{self.folder}/config.json is not a JSON object")
         return config
 
     def _setting(self, *names: str) -> int:
@@ -308,7 +327,25 @@ class HuggingFaceBackbone(Backbone):
             value = self._config.get(name)
             if isinstance(value, int):
                 return value
+        for name in names:
+            value = getattr(self._part_config, name, None)
+            if isinstance(value, int):
+                return value
         raise InputError(f"{self.folder}/config.json has none of {', '.join(names)}")
+
+    @cached_property
+    def _part_config(self) -> object:
+        """The config of the language model in one with more towers, defaults filled in, or None."""
+        if not any(
+            isinstance(part, dict) and "model_type" in part for part in self._config.values()
+        ):
+            return None
+        from transformers import AutoConfig
+
+        with _loading(f"the config of {self.name}"):
+            whole = AutoConfig.from_pretrained(self.folder)
+        part = whole.get_text_config()
+        return None if part is whole else part
 
     def _forward(
         self, chunks: Sequence[TokenIds], points: Mapping[str, HookPoint]
@@ -318,7 +355,22 @@ class HuggingFaceBackbone(Backbone):
         ids, mask = (tensor.to(self.device) for tensor in self.padded(chunks))
         with torch.inference_mode(), reading(self.model, points) as seen:
             self.model(input_ids=ids, attention_mask=mask)
+        for name in points:
+            shape = tuple(getattr(seen.get(name), "shape", ()))
+            if len(shape) != 3 or shape[:2] != tuple(ids.shape):
+                raise InputError(
+                    f"hook point {name!r} of {self.name} has no vector for each token of a text; "
+                    + ("nothing passes it" if name not in seen else f"its shape is {shape}")
+                    + f" for {ids.shape[0]} texts of {ids.shape[1]} tokens"
+                )
         return seen
+
+    def _check_sums(self, hook_points: Sequence[str], chunk: TokenIds) -> None:
+        """Checks, once each, that hook points inside a block are what their names say."""
+        names = [name for name in hook_points if name not in self._checked]
+        ids, mask = (tensor.to(self.device) for tensor in self.padded([chunk[:_CHECKED_TOKENS]]))
+        check_sums(self.model, names, lambda: self.model(input_ids=ids, attention_mask=mask))
+        self._checked.update(names)
 
     @cached_property
     def _specials(self) -> tuple[TokenIds, TokenIds]:
@@ -416,6 +468,30 @@ def left_padded(
 def cut(tokens: TokenIds, size: int) -> list[TokenIds]:
     """Cuts tokens into consecutive chunks of at most ``size``; no tokens, no chunk."""
     return [tokens[start : start + size] for start in range(0, len(tokens), size)]
+
+
+@contextmanager
+def _loading(what: str) -> Iterator[None]:
+    """Around what transformers loads: damaged or unknown files are an error of one line."""
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{what} cannot be loaded ({type(error).__name__}: {reason})") from error
+
+
+def _check_complete(model: PreTrainedModel, missing: Iterable[str], folder: Path) -> None:
+    """Checks that no weight that a text goes through is missing; transformers would make it up.
+
+    Raises:
+        InputError: some were; the message names the first.
+    """
+    needed = tuple(f"{path}." for path in (embeddings_path(model), find_blocks(model)) if path)
+    lost = sorted(name for name in missing if name.startswith(needed))
+    if lost:
+        raise InputError(
+            f"the weights in {folder} lack {len(lost)} of the model's tensors, such as {lost[0]}"
+        )
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:

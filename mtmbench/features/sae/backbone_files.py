@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from mtmbench.core.errors import InputError
 from mtmbench.features.sae.backbone import FETCHED
-from mtmbench.features.sae.hooks import FAMILIES
+from mtmbench.features.sae.hooks import hook_names
 
 
 @dataclass(frozen=True)
@@ -89,15 +88,27 @@ def _local(folder: Path, where: str) -> BackboneDescription:
 
 
 def _hook_points(folder: Path) -> tuple[str, ...]:
-    try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError):
+    """Returns the places of a model of this config, made without its weights."""
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    if not (folder / "config.json").is_file():
         return ()
-    family = FAMILIES.get(str(config.get("model_type")))
-    layers = config.get("num_hidden_layers", config.get("n_layer"))
-    if family is None or layers is None:
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        with torch.device("meta"):
+            model = AutoModel.from_config(  # type: ignore[no-untyped-call]
+                config, trust_remote_code=False
+            )
+        known = hook_names(model)
+    except Exception:
+        known = {}
+    if not known:
         return ("the paths of its modules",)
-    return tuple(f"blocks.0 to {layers - 1}.{place}" for place in family.places)
+    blocks = sorted({int(name.split(".")[1]) for name in known})
+    places = [name.split(".", 2)[2] for name in known]
+    each = [place for place in dict.fromkeys(places) if places.count(place) == len(blocks)]
+    return tuple(f"blocks.0 to {blocks[-1]}.{place}" for place in each)
 
 
 def _check_name(source: str) -> None:

@@ -134,11 +134,9 @@ def check_probes(backbone: Backbone, probes: Sequence[Probe], cuts: Cuts) -> Non
     for probe in probes:
         if probe.window < 1:
             raise InputError(f"window is {probe.window}; it must be at least 1")
-        if probe.sae.n_inputs != backbone.hidden_size:
-            raise InputError(
-                f"the SAE reads vectors of {probe.sae.n_inputs}; {backbone.name} gives "
-                f"{backbone.hidden_size}"
-            )
+        # Heads side by side need not be as wide as the stream; they are looked at when read.
+        if not probe.hook_point.endswith(".hook_z"):
+            _check_width(probe, backbone, backbone.hidden_size)
 
 
 def fill_stores(
@@ -201,6 +199,9 @@ def extract_shard(
 
     Returns:
         For each probe, the activations above zero of every token.
+
+    Raises:
+        InputError: a hook point gives vectors of another width than its SAE reads.
     """
     documents = tokens.documents(first, last)
     chunks = [cut(ids, cuts.chunk_tokens) for ids in documents]
@@ -217,6 +218,7 @@ def extract_shard(
             ).astype(np.int32)
             for probe, firings in zip(probes, found, strict=True):
                 values = batch.values[probe.hook_point]
+                _check_width(probe, backbone, values.shape[1])
                 if probe.centred:
                     values = values - values.mean(dim=1, keepdim=True)
                 values = window_means(values, batch.lengths, probe.window)
@@ -259,6 +261,13 @@ def window_means(values: torch.Tensor, lengths: Sequence[int], window: int) -> t
     total = torch.zeros((len(values) + 1, values.shape[1]), dtype=torch.float64, device=device)
     torch.cumsum(values, dim=0, dtype=torch.float64, out=total[1:])
     return ((total[high] - total[low]) / (high - low).unsqueeze(1)).to(torch.float32)
+
+
+def _check_width(probe: Probe, backbone: Backbone, width: int) -> None:
+    if probe.sae.n_inputs != width:
+        raise InputError(
+            f"the SAE reads vectors of {probe.sae.n_inputs}; {backbone.name} gives {width}"
+        )
 
 
 def _missing(stores: Mapping[str, ShardStore]) -> list[int]:

@@ -81,7 +81,7 @@ class ModelFeatures(StoredFeatures):
     def backbone(self) -> HuggingFaceBackbone:
         """The language model, with BOS as the SAEs were trained."""
         wanted = {
-            name: bool(sae.metadata.get("prepend_bos", True)) for name, sae in self._saes.items()
+            name: sae.metadata.get("prepend_bos") is not False for name, sae in self._saes.items()
         }
         prepend_bos = self._prepend_bos
         if prepend_bos is None:
@@ -149,6 +149,13 @@ def _check(name: str, given: SAEEntry) -> None:
     for key in given:
         if key not in _KEYS:
             raise InputError(f"SAE {name!r}: unknown key {key!r}{did_you_mean(key, _KEYS)}")
+    for key in ("window", "context_size"):
+        value: object = given.get(key, 1)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise InputError(f"SAE {name!r}: {key} is {value!r}; it must be a whole number above 0")
+    for key in ("folder", "release", "id", "hook_point"):
+        if not isinstance(given.get(key, ""), str):
+            raise InputError(f"SAE {name!r}: {key} is {given[key]!r}; it must be a text")  # type: ignore[literal-required]
     if ("folder" in given) == ("release" in given) or ("release" in given) != ("id" in given):
         raise InputError(f"SAE {name!r}: give either folder, or release and id")
 

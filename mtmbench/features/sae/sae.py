@@ -6,41 +6,24 @@ A folder holds ``cfg.json`` and ``sae_weights.safetensors``; ``SAE.load_from_dis
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mtmbench.core.errors import InputError, did_you_mean
-from mtmbench.core.files import read_json_object, read_tensors
+from mtmbench.core.errors import InputError
+from mtmbench.core.files import read_tensors
 from mtmbench.core.serialise import content_hash, write_atomically
 from mtmbench.core.types import EncoderParams, FloatArray, Int32Array, IntArray
+from mtmbench.features.sae.sae_config import SAEConfig, SAEMetadata, is_old, read_sae_config
 
 if TYPE_CHECKING:
     import torch
 
-ARCHITECTURES = ("topk", "standard", "jumprelu", "gated")
-"""BatchTopK and Matryoshka SAEs are saved as "jumprelu", which they are outside training."""
-
-NORMALISATIONS = ("none", "layer_norm", "constant_norm_rescale")
-
 ENCODED_CELLS = 2**26
 """Pre-activations that exist at a time: 256 MiB in f32."""
-
-
-class SAEMetadata(TypedDict, total=False):
-    """What a config says of model, hook and training; sae-lens may write more beside these."""
-
-    model_name: str
-    hook_name: str
-    context_size: int | None
-    prepend_bos: bool
-    window: int
-    model_from_pretrained_kwargs: Mapping[str, object] | None
-    neuronpedia_id: str | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,58 +174,31 @@ class SAE:
 def load_sae(folder: Path) -> SAE:
     """Reads ``cfg.json`` and ``sae_weights.safetensors``; weights come out as f32.
 
+    Folders of before sae-lens 6 are read as it reads them; see :mod:`.sae_config`.
+
     Raises:
         InputError: a file is missing or damaged, the architecture or an option is not known here,
-            or shapes do not agree; the message names the folder.
+            a tensor is not, or shapes do not agree; the message names the folder.
     """
-    cfg = read_json_object(folder / "cfg.json")
-    architecture = cfg.get("architecture")
-    if architecture not in ARCHITECTURES:
-        hint = did_you_mean(str(architecture), ARCHITECTURES)
-        raise InputError(f"{folder}: SAE architecture {architecture!r} is not known{hint}")
-    normalisation = cfg.get("normalize_activations", "none")
-    if normalisation not in NORMALISATIONS:
-        raise InputError(
-            f"{folder}: normalize_activations = {normalisation!r}; supported are "
-            f"{', '.join(NORMALISATIONS)} (fold a scaling factor or a whitening into the weights)"
-        )
-    tensors = {
-        name: np.ascontiguousarray(tensor, np.float32)
-        for name, tensor in read_tensors(folder / "sae_weights.safetensors").items()
-    }
-    n_inputs, n_features = int(cfg["d_in"]), int(cfg["d_sae"])
-    shapes: dict[str, tuple[int, ...]] = {
-        "W_enc": (n_inputs, n_features), "b_enc": (n_features,),
-        "W_dec": (n_features, n_inputs), "b_dec": (n_inputs,),
-    }  # fmt: skip
-    for name in _MORE_TENSORS.get(architecture, ()):
-        shapes[name] = (n_features,)
-    if architecture == "gated":
-        del shapes["b_enc"]
-    for name, shape in shapes.items():
-        if name not in tensors or tensors[name].shape != shape:
-            found = tensors[name].shape if name in tensors else "nothing"
-            raise InputError(f"{folder}: {name} should be of shape {shape}; found {found}")
-    k = int(cfg["k"]) if architecture == "topk" else None
-    if k is not None and not 1 <= k <= n_features:
-        raise InputError(f"{folder}: k is {k}; it must lie between 1 and {n_features}")
-    gated = architecture == "gated"
+    cfg = read_sae_config(folder / "cfg.json")
+    tensors = _weights(folder / "sae_weights.safetensors", cfg)
+    gated = cfg.architecture == "gated"
     w_enc, b_enc = tensors["W_enc"], tensors["b_gate" if gated else "b_enc"]
-    if cfg.get("rescale_acts_by_decoder_norm", False):
+    if cfg.rescaled:
         norms = np.linalg.norm(tensors["W_dec"], axis=1)
         w_enc, b_enc = w_enc * norms, b_enc * norms
     return SAE(
-        architecture=architecture,
+        architecture=cfg.architecture,
         w_enc=w_enc,
         b_enc=b_enc,
         w_dec=tensors["W_dec"],
         b_dec=tensors["b_dec"],
-        subtract_b_dec=bool(cfg.get("apply_b_dec_to_input", True)),
-        k=k,
-        threshold=tensors.get("threshold") if architecture == "jumprelu" else None,
-        metadata=cfg.get("metadata") or SAEMetadata(),
+        subtract_b_dec=cfg.subtract_b_dec,
+        k=cfg.k,
+        threshold=tensors.get("threshold"),
+        metadata=cfg.metadata,
         magnitude=(tensors["r_mag"], tensors["b_mag"]) if gated else None,
-        normalisation=normalisation,
+        normalisation=cfg.normalisation,
     )
 
 
@@ -264,6 +220,10 @@ def save_sae(sae: SAE, folder: Path, *, half: bool = False) -> None:
     if sae.magnitude is not None:
         tensors["r_mag"], tensors["b_mag"] = sae.magnitude
     kind = np.float16 if half else np.float32
+    metadata: SAEMetadata = {"sae_lens_version": "6.0.0", **sae.metadata}
+    # With an older version, or none, sae-lens takes the file for one of before its version 6.
+    if is_old({"metadata": metadata}, folder):
+        metadata["sae_lens_version"] = "6.0.0"
     cfg = {
         "architecture": sae.architecture,
         "d_in": sae.n_inputs,
@@ -273,8 +233,7 @@ def save_sae(sae: SAE, folder: Path, *, half: bool = False) -> None:
         "apply_b_dec_to_input": sae.subtract_b_dec,
         "normalize_activations": sae.normalisation,
         "reshape_activations": "none",
-        # Without a version sae-lens takes the file for one of before its version 6.
-        "metadata": {"sae_lens_version": "6.0.0", **sae.metadata},
+        "metadata": metadata,
     }
     if sae.k is not None:
         cfg.update(k=sae.k, rescale_acts_by_decoder_norm=False)
@@ -283,4 +242,49 @@ def save_sae(sae: SAE, folder: Path, *, half: bool = False) -> None:
     write_atomically(folder / "cfg.json", json.dumps(cfg, indent=2, sort_keys=True) + "\n")
 
 
-_MORE_TENSORS = {"jumprelu": ("threshold",), "gated": ("b_gate", "r_mag", "b_mag")}
+def _weights(path: Path, cfg: SAEConfig) -> dict[str, FloatArray]:
+    """Reads the tensors that an architecture has, and no others, in f32.
+
+    Raises:
+        InputError: one is missing, of another shape, or not known.
+    """
+    tensors = _in_f32(path)
+    # sae-lens drops a scaling that scales nothing, and refuses any other.
+    if "scaling_factor" in tensors and np.allclose(tensors["scaling_factor"], 1):
+        del tensors["scaling_factor"]
+    shapes = _shapes(cfg)
+    unknown = sorted(tensors.keys() - shapes.keys())
+    if unknown:
+        raise InputError(
+            f"{path}: {', '.join(unknown)} in it is nothing that a {cfg.architecture} SAE has; "
+            f"known are {', '.join(shapes)}"
+        )
+    for name, shape in shapes.items():
+        if name not in tensors or tensors[name].shape != shape:
+            found = tensors[name].shape if name in tensors else "nothing"
+            raise InputError(f"{path.parent}: {name} should be of shape {shape}; found {found}")
+    return tensors
+
+
+def _in_f32(path: Path) -> dict[str, FloatArray]:
+    try:
+        stored = read_tensors(path)
+    except (TypeError, AttributeError):
+        # What safetensors raises for kinds that NumPy lacks: bfloat16, float8.
+        import torch
+        from safetensors.torch import load_file
+
+        stored = {name: value.to(torch.float32).numpy() for name, value in load_file(path).items()}
+    return {name: np.ascontiguousarray(value, np.float32) for name, value in stored.items()}
+
+
+def _shapes(cfg: SAEConfig) -> dict[str, tuple[int, ...]]:
+    n_inputs, n_features = cfg.n_inputs, cfg.n_features
+    shapes: dict[str, tuple[int, ...]] = {
+        "W_enc": (n_inputs, n_features), "b_enc": (n_features,),
+        "W_dec": (n_features, n_inputs), "b_dec": (n_inputs,),
+    }  # fmt: skip
+    if cfg.architecture == "gated":
+        del shapes["b_enc"]
+    more = {"jumprelu": ("threshold",), "gated": ("b_gate", "r_mag", "b_mag")}
+    return shapes | dict.fromkeys(more.get(cfg.architecture, ()), (n_features,))

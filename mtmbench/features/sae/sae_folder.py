@@ -7,11 +7,14 @@ and maybe what a judge said of the labels (:mod:`mtmbench.features.label_files`)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import reprlib
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import cast
 
 import numpy as np
 
@@ -23,6 +26,8 @@ from mtmbench.features.filters import FeatureSetting, judged
 from mtmbench.features.label_files import read_label_classes, read_label_scores, read_labels
 from mtmbench.features.labels import class_name
 from mtmbench.features.sae.sae import SAE, load_sae
+
+_TRAINING_TEXT = "the SAE's training text"
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,18 +136,19 @@ def setting_from(values: Mapping[str, object], base: FeatureSetting, where: str)
         if name not in known:
             raise InputError(f"{where}: unknown key {name!r}{did_you_mean(name, known)}")
     merged = {**known, **values}
-    classes = merged["drop_label_classes"] or ()
     if merged["label_classes_by"] not in ("words", "judge"):
         raise InputError(
             f"{where}: label_classes_by is {merged['label_classes_by']!r}; it is words or judge"
         )
     setting = FeatureSetting(
-        threshold_quantile=float(merged["threshold_quantile"]),
-        max_doc_share=_limit(merged["max_doc_share"]),
-        max_density_multiple=_limit(merged["max_density_multiple"]),
-        drop_label_classes=tuple(class_name(name) for name in classes),
-        label_classes_by=str(merged["label_classes_by"]),
-        min_label_score=_limit(merged["min_label_score"]),
+        threshold_quantile=_real(merged["threshold_quantile"], f"{where}: threshold_quantile"),
+        max_doc_share=_limit(merged["max_doc_share"], f"{where}: max_doc_share"),
+        max_density_multiple=_limit(
+            merged["max_density_multiple"], f"{where}: max_density_multiple"
+        ),
+        drop_label_classes=_classes(merged["drop_label_classes"], where),
+        label_classes_by=merged["label_classes_by"],
+        min_label_score=_limit(merged["min_label_score"], f"{where}: min_label_score"),
     )
     for name in ("max_doc_share", "max_density_multiple", "min_label_score"):
         limit = getattr(setting, name)
@@ -163,37 +169,29 @@ def load_sae_folder(folder: Path) -> SAEFolder:
     hook_point = sae.metadata.get("hook_name")
     if not hook_point:
         raise InputError(f"{folder}/cfg.json: metadata has no hook_name")
-    features = read_tensors(folder / "features.safetensors")
+    quantiles, levels, density = _statistics(folder / "features.safetensors", sae.n_features)
     labels = tuple(read_labels(folder))
-    written = read_json_object(folder / "settings.json")
-    quantiles = np.ascontiguousarray(features["quantiles"], np.float32)
-    density = np.ascontiguousarray(features["density"], np.float32)
-    levels = tuple(round(float(level), 6) for level in features["quantile_levels"])
-    for what, found, right in (
-        ("labels", len(labels), sae.n_features),
-        ("densities", len(density), sae.n_features),
-        ("quantile rows", len(quantiles), sae.n_features),
-        ("quantile columns", quantiles.shape[1], len(levels)),
-    ):
-        if found != right:
-            raise InputError(f"{folder}: {found} {what}; expected {right}")
+    if len(labels) != sae.n_features:
+        raise InputError(f"{folder}: {len(labels)} labels; expected {sae.n_features}")
+    file = folder / "settings.json"
+    written = read_json_object(file)
     return SAEFolder(
         name=folder.name,
         sae=sae,
         hook_point=str(hook_point),
-        window=int(written["window"]),
+        window=_count(written, "window", file),
         centred=bool(written.get("centred", False)),
-        chunk_tokens=int(written["chunk_tokens"]),
+        chunk_tokens=_count(written, "chunk_tokens", file),
         quantiles=quantiles,
         levels=levels,
         density=density,
         labels=labels,
         settings={
-            name: setting_from(written[name], FeatureSetting(), f"{folder}/settings.json")
+            name: setting_from(_object(written, name, file), FeatureSetting(), str(file))
             for name in ("default", "paper")
             if name in written
         },
-        estimated_on=str((written.get("reference") or {}).get("corpus", "the SAE's training text")),
+        estimated_on=str(_object(written, "reference", file).get("corpus", _TRAINING_TEXT)),
         label_scores=read_label_scores(folder, labels),
         label_classes=read_label_classes(folder, labels),
     )
@@ -229,5 +227,63 @@ def plain_folder(
     )
 
 
-def _limit(value: float | Literal[False] | None) -> float | None:
-    return None if value is None or value is False else float(value)
+def _statistics(path: Path, n_features: int) -> tuple[FloatArray, tuple[float, ...], FloatArray]:
+    """Reads quantiles (F, Q), their Q levels and densities (F,).
+
+    Raises:
+        InputError: the file is damaged, or one of them is missing, of another shape or no number.
+    """
+    tensors = read_tensors(path)
+    for name, n_axes in (("quantiles", 2), ("density", 1), ("quantile_levels", 1)):
+        if name not in tensors:
+            raise InputError(f"{path} has no {name}; `mtmbench features` builds it anew")
+        tensor = tensors[name]
+        if tensor.ndim != n_axes or tensor.dtype.kind != "f" or not np.isfinite(tensor).all():
+            raise InputError(f"{path}: {name} should be numbers in {n_axes} dimensions")
+    quantiles = np.ascontiguousarray(tensors["quantiles"], np.float32)
+    density = np.ascontiguousarray(tensors["density"], np.float32)
+    levels = tuple(round(float(level), 6) for level in tensors["quantile_levels"])
+    for what, found, right in (
+        ("densities", len(density), n_features),
+        ("quantile rows", len(quantiles), n_features),
+        ("quantile columns", quantiles.shape[1], len(levels)),
+    ):
+        if found != right:
+            raise InputError(f"{path.parent}: {found} {what}; expected {right}")
+    return quantiles, levels, density
+
+
+def _count(written: Mapping[str, object], name: str, file: Path) -> int:
+    value = written.get(name)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        found = f"{name} is {reprlib.repr(value)}" if name in written else f"there is no {name}"
+        raise InputError(f"{file}: {found}; it must be a whole number above 0")
+    return value
+
+
+def _object(written: Mapping[str, object], name: str, file: Path) -> Mapping[str, object]:
+    value = written.get(name) or {}
+    if not isinstance(value, dict):
+        raise InputError(f"{file}: {name} is {reprlib.repr(value)}, not an object")
+    return value
+
+
+def _classes(value: object, where: str) -> tuple[str, ...]:
+    if not isinstance(value or (), (list, tuple)):
+        raise InputError(f"{where}: drop_label_classes is {reprlib.repr(value)}, not a list")
+    classes = cast(Sequence[object], value or ())
+    return tuple(class_name(str(name)) for name in classes)
+
+
+def _limit(value: object, what: str) -> float | None:
+    return None if value is None or value is False else _real(value, what)
+
+
+def _real(value: object, what: str) -> float:
+    number = math.nan
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        with suppress(ValueError, OverflowError):
+            number = float(value)
+    if not math.isfinite(number):
+        raise InputError(f"{what} is {reprlib.repr(value)}; it must be a number")
+    return number

@@ -8,7 +8,8 @@ import numpy as np
 
 from mtmbench.core.errors import InputError, did_you_mean
 from mtmbench.core.types import FloatArray
-from mtmbench.features.sae.sae import ARCHITECTURES, NORMALISATIONS, SAE, SAEMetadata
+from mtmbench.features.sae.sae import SAE
+from mtmbench.features.sae.sae_config import ARCHITECTURES, NORMALISATIONS, SAEMetadata
 
 if TYPE_CHECKING:
     import sae_lens

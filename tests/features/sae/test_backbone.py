@@ -192,3 +192,50 @@ def test_rows_padded_on_the_left_end_in_the_last_column() -> None:
     ids, mask = left_padded([np.array([5, 6, 7], np.int32), [8]], 9)
     assert ids.tolist() == [[5, 6, 7], [9, 9, 8]]
     assert mask.tolist() == [[1, 1, 1], [0, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("family", "lost"),
+    [
+        ("gpt2", "transformer.h.1.mlp.c_fc.weight"),
+        ("gemma3", "language_model.model.layers.1.mlp.up_proj.weight"),
+        ("llama", "model.embed_tokens.weight"),
+        ("llama", None),
+    ],
+)
+def test_weights_that_are_missing_are_not_made_up(
+    tiny_model: TinyModel, tmp_path: Path, family: str, lost: str | None
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / family
+    shutil.copytree(tiny_model(family)[0], folder)
+    weights = load_file(folder / "model.safetensors")
+    kept = {name: value for name, value in weights.items() if lost is not None and name != lost}
+    assert len(kept) == (len(weights) - 1 if lost else 0)
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"lack \d+ of the model's tensors, such as") as raised:
+        _ = HuggingFaceBackbone(folder).model
+    assert (lost or ".weight").split(".", 3)[-1] in str(raised.value)
+
+
+@pytest.mark.parametrize("what", ["weights", "config", "tokeniser", "kind"])
+def test_damaged_files_of_a_model_are_an_error_of_one_line(
+    tiny_model: TinyModel, tmp_path: Path, what: str
+) -> None:
+    folder = tmp_path / "damaged"
+    shutil.copytree(tiny_model("llama")[0], folder)
+    if what == "kind":
+        config = json.loads((folder / "config.json").read_text())
+        config["model_type"] = "no_such_model"
+        (folder / "config.json").write_text(json.dumps(config))
+    else:
+        name = {"weights": "model.safetensors", "config": "config.json",
+                "tokeniser": "tokenizer.json"}[what]  # fmt: skip
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[: len(content) // 2])
+    backbone = HuggingFaceBackbone(folder)
+    with pytest.raises(InputError) as raised:
+        _ = backbone.hidden_size, backbone.tokenise(["w1"]), backbone.model
+    assert "\n" not in str(raised.value)
+    assert str(folder) in str(raised.value)

@@ -246,3 +246,26 @@ def test_progress_goes_on_within_a_long_document(tmp_path: Path) -> None:
     assert done[-1] == 1004
     # The long document is one shard of 17 batches, and nothing else takes long.
     assert len({count for count in done if 2 < count < 1002}) >= 15
+
+
+def test_heads_side_by_side_may_be_of_another_width_than_the_stream(tiny_model) -> None:
+    from mtmbench.features.sae.backbone import HuggingFaceBackbone
+
+    backbone = HuggingFaceBackbone(tiny_model("gemma3_text")[0])
+    assert backbone.hidden_size == 16
+    tokens = tokenise_texts(["w1 w2 w3"], backbone, None)
+    eye = np.eye(24, dtype=np.float32)
+    zero = np.zeros(24, np.float32)
+    sae = SAE("standard", eye, zero, eye, zero, False, None, None, {})
+    cuts, heads = Cuts(8), Probe(sae, "blocks.1.attn.hook_z")
+    check_probes(backbone, [heads], cuts)
+    (shard,) = extract_shard(tokens, 0, 1, backbone, [heads], cuts)
+    (batch,) = backbone.activations(tokens.documents(0, 1), [heads.hook_point])
+    assert len(shard.values) == int((batch.values[heads.hook_point] > 0).sum()) > 0
+    stream = Probe(sae, "blocks.1.hook_resid_post")
+    with pytest.raises(InputError, match=r"reads vectors of 24; .* gives 16"):
+        check_probes(backbone, [stream], cuts)
+    small, none = eye[:16, :16], zero[:16]
+    narrow = SAE("standard", small, none, small, none, False, None, None, {})
+    with pytest.raises(InputError, match=r"reads vectors of 16; .* gives 24"):
+        extract_shard(tokens, 0, 1, backbone, [Probe(narrow, heads.hook_point)], cuts)

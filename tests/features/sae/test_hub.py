@@ -190,12 +190,39 @@ def test_the_command_builds_the_same_folder(model: Path, sae_folder: Path, tmp_p
 
 
 @pytest.mark.parametrize(
+    "where",
+    ["mtmbench.corpora.load.load_corpus", "mtmbench.features.sae.hub.ModelFeatures",
+     "mtmbench.features.sae.reference.build_folder"],
+)  # fmt: skip
+def test_ctrl_c_at_any_time_says_how_to_go_on(
+    model: Path, sae_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def stop(*_arguments: Any, **_named: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(where, stop)
+    (tmp_path / "toy.jsonl").write_text('{"text": "w1 w2"}\n' * 30)
+    result = CliRunner().invoke(
+        app,
+        [
+            "features", "--backbone", str(model), "--sae", str(sae_folder), "--reference",
+            str(tmp_path / "toy.jsonl"), "--out", str(tmp_path / "built"),
+        ],
+    )  # fmt: skip
+    assert result.exit_code == 130
+    assert result.stderr == "interrupted; the same command again goes on from here\n"
+
+
+@pytest.mark.parametrize(
     ("saes", "message"),
     [
         ({}, "needs params: backbone"),
         ({"a": {"foldr": "x"}}, "unknown key 'foldr'; did you mean 'folder'"),
         ({"a": {"release": "gpt2-small-res-jb"}}, "give either folder, or release and id"),
         ({"a": {"folder": "x", "release": "y", "id": "z"}}, "give either folder, or release and"),
+        ({"a": {"folder": "x", "context_size": "64"}}, "context_size is '64'; it must be a whole"),
+        ({"a": {"folder": "x", "window": 0}}, "window is 0; it must be a whole number above 0"),
+        ({"a": {"folder": "x", "hook_point": 3}}, "hook_point is 3; it must be a text"),
     ],
 )
 def test_wrong_params_are_named(saes: dict[str, Any], message: str) -> None:
@@ -228,6 +255,17 @@ def test_doctor_says_what_a_backbone_lacks(model: Path, tmp_path: Path) -> None:
     assert "lacks model*.safetensors, tokenizer.json" in describe_backbone(str(tmp_path)).verdict
     with pytest.raises(InputError, match="neither a folder nor a name"):
         describe_backbone("not/a/name")
+
+
+def test_doctor_says_the_hook_points_of_any_model(tiny_model, tmp_path: Path) -> None:
+    found = describe_backbone(str(tiny_model("gemma3")[0]))
+    assert "blocks.0 to 2.hook_mlp_out" in found.hook_points
+    # Only a block with full attention has heads side by side.
+    found = describe_backbone(str(tiny_model("qwen3_5")[0]))
+    assert "blocks.0 to 2.hook_attn_out" in found.hook_points
+    assert "blocks.0 to 2.attn.hook_z" not in found.hook_points
+    (tmp_path / "config.json").write_text('{"model_type": "no_such_model"}')
+    assert describe_backbone(str(tmp_path)).hook_points == ("the paths of its modules",)
 
 
 def test_doctor_reads_the_hubs_cache_and_its_listing(

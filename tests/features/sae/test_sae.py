@@ -205,3 +205,97 @@ def test_the_shipped_folder_agrees_with_itself() -> None:
         shipped.thresholds(0.123)
     with pytest.raises(UnknownNameError, match="did you mean 'default'"):
         shipped.setting("defualt")
+
+
+SHIPPED_FEATURES = ("quantiles", "density", "quantile_levels")
+
+
+@pytest.fixture
+def built_folder(tmp_path: Path) -> Path:
+    """A small folder with everything in it."""
+    from safetensors.numpy import save_file
+
+    folder = write_sae(tmp_path / "built")
+    statistics = {
+        "quantiles": np.ones((F, 2), np.float32),
+        "density": np.full(F, 0.1, np.float32),
+        "quantile_levels": np.array([0, 0.8], np.float32),
+    }
+    save_file(statistics, folder / "features.safetensors")
+    (folder / "labels.json").write_text(json.dumps([f"feature {i}" for i in range(F)]))
+    (folder / "settings.json").write_text(
+        json.dumps({"window": 1, "chunk_tokens": 20, "default": {"threshold_quantile": 0.8}})
+    )
+    assert load_sae_folder(folder).setting("default").threshold_quantile == 0.8
+    return folder
+
+
+@pytest.mark.parametrize("name", SHIPPED_FEATURES)
+@pytest.mark.parametrize("damage", ["gone", "nan", "flat", "whole"])
+def test_statistics_that_are_missing_or_no_numbers_are_named(
+    built_folder: Path, name: str, damage: str
+) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    path = built_folder / "features.safetensors"
+    tensors = load_file(path)
+    broken = {
+        "nan": tensors[name] * np.nan, "flat": tensors[name].reshape(1, 1, -1),
+        "whole": tensors[name].astype(np.int64),
+    }  # fmt: skip
+    kept = {other: tensor for other, tensor in tensors.items() if other != name}
+    save_file(kept if damage == "gone" else {**kept, name: broken[damage]}, path)
+    message = f"has no {name}; `mtmbench features`" if damage == "gone" else f"{name} should be"
+    with pytest.raises(InputError, match=message):
+        load_sae_folder(built_folder)
+
+
+def test_a_file_of_no_tensors_is_named(built_folder: Path) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({}, built_folder / "features.safetensors")
+    with pytest.raises(InputError, match="has no quantiles"):
+        load_sae_folder(built_folder)
+    save_file({}, built_folder / "sae_weights.safetensors")
+    with pytest.raises(InputError, match=r"W_enc should be of shape .* found nothing"):
+        load_sae(built_folder)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "there is no window; it must be a whole number above 0"),
+        ({"window": 1}, "there is no chunk_tokens"),
+        ({"window": "1", "chunk_tokens": 20}, "window is '1'"),
+        ({"window": 0, "chunk_tokens": 20}, "window is 0"),
+        ({"window": 1, "chunk_tokens": 20, "default": [1]}, r"default is \[1\], not an object"),
+        ({"window": 1, "chunk_tokens": 20, "reference": "x"}, "reference is 'x', not an object"),
+    ],
+    ids=str,
+)
+def test_settings_that_are_missing_or_wrong_are_named(
+    built_folder: Path, settings: dict[str, Any], message: str
+) -> None:
+    (built_folder / "settings.json").write_text(json.dumps(settings))
+    with pytest.raises(InputError, match=message):
+        load_sae_folder(built_folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("threshold_quantile", None, "threshold_quantile is None; it must be a number"),
+        ("threshold_quantile", [0.8], r"threshold_quantile is \[0\.8\]"),
+        ("max_doc_share", "half", "max_doc_share is 'half'"),
+        ("max_doc_share", float("nan"), "max_doc_share is nan"),
+        ("min_label_score", {}, "min_label_score is {}"),
+        ("drop_label_classes", 3, "drop_label_classes is 3, not a list"),
+    ],
+)
+def test_fields_of_a_setting_that_are_wrong_are_named(
+    name: str, value: object, message: str
+) -> None:
+    from mtmbench.features.sae.sae_folder import setting_from
+
+    with pytest.raises(InputError, match=f"here: {message}"):
+        setting_from({name: value}, FeatureSetting(), "here")
