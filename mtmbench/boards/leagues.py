@@ -226,9 +226,9 @@ def _numbers(row: RatingRow | None, absent: Mapping[str, str]) -> RatedNumbers:
         "lo": rounded(row.lo, 1),
         "hi": rounded(row.hi, 1),
         "rank": row.rank,
-        "wins": row.wins,
-        "losses": row.losses,
-        "ties": row.ties,
+        "wins": int(row.wins),
+        "losses": int(row.losses),
+        "ties": int(row.ties),
         "reason": row.reason,
     }
 
