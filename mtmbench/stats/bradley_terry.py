@@ -146,28 +146,51 @@ def _newton(pairs: Pairs, start: Abilities) -> tuple[Abilities, BoolArray]:
     incidence, played = pairs.incidence(), pairs.played
     cells = pairs.low * n + pairs.high, pairs.high * n + pairs.low
     diagonal = np.arange(n) * (n + 1)
-    abilities = np.tile(start, (n_sets, 1))
     converged = np.zeros(n_sets, dtype=bool)
     active = np.arange(n_sets)
+    if n_sets == 0:
+        return np.zeros((0, n)), converged
+    abilities = start + _first_step(pairs, start)
     for _ in range(MAX_NEWTON_STEPS):
         if len(active) == 0:
             break
+        some = slice(None) if len(active) == n_sets else active
         now = abilities[active]
-        difference = now[:, pairs.low] - now[:, pairs.high]
-        residual, curvature = win_terms(pairs.won[active], played[active], difference)
+        difference = now.take(pairs.low, axis=1) - now.take(pairs.high, axis=1)
+        residual, curvature = win_terms(pairs.won[some], played[some], difference)
         gradient = (incidence @ residual.T).T
         # A constant shift changes nothing; adding 1/n everywhere pins it to zero.
         hessian = np.full((len(active), n * n), 1 / n)
-        for cell in cells:
-            hessian[:, cell] -= curvature
         hessian[:, diagonal] += (abs(incidence) @ curvature.T).T
+        np.subtract(1 / n, curvature, out=curvature)
+        for cell in cells:
+            hessian[:, cell] = curvature
         delta = np.linalg.solve(hessian.reshape(-1, n, n), gradient[:, :, None])[:, :, 0]
-        widest = np.abs(delta[:, pairs.low] - delta[:, pairs.high]).max(axis=1)
+        widest = _widest(delta, pairs)
         abilities[active] = now + damped(widest)[:, None] * delta
         done = widest < STEP_TOLERANCE
         converged[active[done]] = True
         active = active[~done & np.isfinite(widest)]
     return abilities - abilities.mean(axis=1, keepdims=True), converged
+
+
+def _first_step(pairs: Pairs, start: Abilities) -> Abilities:
+    """Returns steps from one start by the data sets' mean curvature: a solve for all of them."""
+    played = pairs.played
+    difference = start[pairs.low] - start[pairs.high]
+    residual, _ = win_terms(pairs.won, played, difference)
+    _, curvature = win_terms(pairs.won.mean(axis=0), played.mean(axis=0), difference)
+    hessian = pairs.laplacian(curvature).toarray() + 1 / pairs.n
+    delta = np.linalg.solve(hessian, pairs.incidence() @ residual.T).T
+    step: Abilities = damped(_widest(delta, pairs))[:, None] * delta
+    return step
+
+
+def _widest(delta: Abilities, pairs: Pairs) -> Float64Array:
+    """Returns by how much the steps change a difference at most."""
+    change = delta.take(pairs.low, axis=1) - delta.take(pairs.high, axis=1)
+    widest: Float64Array = np.abs(change).max(axis=1)
+    return widest
 
 
 def _all_reached(beats: BoolArray) -> BoolArray:

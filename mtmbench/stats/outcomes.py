@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Float64Array, IntArray
 from mtmbench.stats.bradley_terry import Abilities, Wins
-from mtmbench.stats.intervals import resampled_counts
+from mtmbench.stats.intervals import cluster_ids, resampled_counts
 from mtmbench.stats.pairs import Pairs
 
 _CHUNK_DRAWS = 4_000_000
@@ -164,5 +164,4 @@ def _clusters(
     for what, column in (("cluster", own), ("stratum", group)):
         if column.shape != (n_comparisons,):
             raise InputError(f"{what} has shape {column.shape}; expected ({n_comparisons},)")
-    both, index = np.unique(np.stack([group, own]), axis=1, return_inverse=True)
-    return np.asarray(index, np.int64).ravel(), np.unique(both[0], return_inverse=True)[1]
+    return cluster_ids(own, group)
