@@ -298,6 +298,8 @@ def _win_rates(table: RatingTable | None) -> WinRateNumbers:
         "reason": table.reason,
         "sandwich": [None if math.isnan(half) else rounded(half, 1) for half in table.sandwich],
     }
+    if table.intervals == "sandwich":
+        numbers["intervals"] = table.intervals
     if table.tie_parameter is not None:
         numbers["nu"] = rounded(table.tie_parameter, 4)
     return numbers
