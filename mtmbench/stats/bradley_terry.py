@@ -165,7 +165,10 @@ def _newton(pairs: Pairs, start: Abilities) -> tuple[Abilities, BoolArray]:
         np.subtract(1 / n, curvature, out=curvature)
         for cell in cells:
             hessian[:, cell] = curvature
-        delta = np.linalg.solve(hessian.reshape(-1, n, n), gradient[:, :, None])[:, :, 0]
+        try:
+            delta = np.linalg.solve(hessian.reshape(-1, n, n), gradient[:, :, None])[:, :, 0]
+        except np.linalg.LinAlgError:
+            break  # weights or abilities so far apart that rounding leaves nothing to solve
         widest = _widest(delta, pairs)
         abilities[active] = now + damped(widest)[:, None] * delta
         done = widest < STEP_TOLERANCE
@@ -181,7 +184,10 @@ def _first_step(pairs: Pairs, start: Abilities) -> Abilities:
     residual, _ = win_terms(pairs.won, played, difference)
     _, curvature = win_terms(pairs.won.mean(axis=0), played.mean(axis=0), difference)
     hessian = pairs.laplacian(curvature).toarray() + 1 / pairs.n
-    delta = np.linalg.solve(hessian, pairs.incidence() @ residual.T).T
+    try:
+        delta = np.linalg.solve(hessian, pairs.incidence() @ residual.T).T
+    except np.linalg.LinAlgError:
+        return np.zeros((len(residual), pairs.n))
     step: Abilities = damped(_widest(delta, pairs))[:, None] * delta
     return step
 

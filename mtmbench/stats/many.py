@@ -31,6 +31,7 @@ from mtmbench.stats.ties import (
     first_log_nu,
 )
 
+_NOT_CONVERGED = "not rateable: the fit did not converge"
 _SOLVED = 1e-10
 _MOST_ITERATIONS = 500
 
@@ -60,7 +61,7 @@ def fit_many(pairs: Pairs, names: Sequence[str] | None = None) -> Abilities:
         if widest < STEP_TOLERANCE:
             centred: Abilities = abilities - abilities.mean()
             return centred
-    raise NotRateableError("not rateable: the Bradley-Terry fit did not converge")
+    raise NotRateableError(_NOT_CONVERGED)
 
 
 def fit_many_davidson(pairs: Pairs, names: Sequence[str] | None = None) -> TieFit:
@@ -96,17 +97,27 @@ def fit_many_davidson(pairs: Pairs, names: Sequence[str] | None = None) -> TieFi
 
 
 def solved(matrix: Any, right: Float64Array) -> Float64Array:
-    """Returns the solution, of mean zero, of equations in the Laplacian of a connected graph."""
+    """Returns the solution, of mean zero, of equations in the Laplacian of a connected graph.
+
+    Raises:
+        NotRateableError: curvatures lie so far apart that rounding disconnects the graph.
+    """
     from scipy.sparse import diags_array
     from scipy.sparse.linalg import cg, splu
 
     if not right.any():
         return np.zeros_like(right)
-    scale = diags_array(1 / matrix.diagonal())
+    diagonal = matrix.diagonal()
+    if not (diagonal > 0).all():
+        raise NotRateableError(_NOT_CONVERGED)
+    scale = diags_array(1 / diagonal)
     found, missed = cg(matrix, right, rtol=_SOLVED, maxiter=_MOST_ITERATIONS, M=scale)
     if missed:
         # Abilities are differences: the first is held at zero.
-        held = splu(matrix[1:, 1:].tocsc(), permc_spec="MMD_AT_PLUS_A").solve(right[1:])
+        try:
+            held = splu(matrix[1:, 1:].tocsc(), permc_spec="MMD_AT_PLUS_A").solve(right[1:])
+        except RuntimeError as error:  # singular, but for rounding
+            raise NotRateableError(_NOT_CONVERGED) from error
         found = np.concatenate([[0.0], held])
     centred: Float64Array = found - found.mean()
     return centred

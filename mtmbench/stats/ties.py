@@ -194,7 +194,10 @@ def _newton(pairs: Pairs, start: Abilities) -> tuple[Abilities, Float64Array, Bo
         hessian = entries.reshape(-1, size, size)
         hessian[:, :n, n] = hessian[:, n, :n] = (incidence @ terms.cross.T).T
         hessian[:, n, n] = terms.tie_curvature.sum(axis=1)
-        delta = np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
+        try:
+            delta = np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
+        except np.linalg.LinAlgError:
+            break  # as in the model without ties
         half = np.abs(delta[:, pairs.low] - delta[:, pairs.high]).max(axis=1) / 2
         # The widest that the step sets two outcomes of one comparison apart.
         widest = np.maximum(2 * half, half + np.abs(delta[:, n]))

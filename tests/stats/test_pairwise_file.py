@@ -167,6 +167,19 @@ class TestWeights:
         with pytest.raises(InputError, match="no comparisons"):
             rate_file(write(tmp_path / "n.csv", "a,b,outcome,count\nx,y,a,0\n"))
 
+    @pytest.mark.parametrize("ties", ["half", "davidson"])
+    @pytest.mark.parametrize("n", [1, 300])
+    def test_weights_too_far_apart_to_compute_with_are_no_traceback(
+        self, tmp_path: Path, ties: Any, n: int
+    ) -> None:
+        games = "".join(
+            f"m{i},m{i + 1},a,1e12\nm{i + 1},m{i},a,1e-9\nm{i},m{i + 1},tie,1e-9\n"
+            for i in range(n)
+        )
+        path = write(tmp_path / "w.csv", f"a,b,outcome,weight\n{games}")
+        with pytest.raises(NotRateableError, match=r"did not converge|no finite maximum"):
+            rate_file(path, ties=ties, n_bootstrap=20)
+
     @pytest.mark.parametrize("value", ["-1", "nan", "inf", "many", "1,5", "0x10"])
     def test_a_wrong_weight_is_named_with_its_line(self, tmp_path: Path, value: str) -> None:
         text = f'a,b,outcome,weight\nx,y,a,1\nx,y,b,"{value}"\n'
