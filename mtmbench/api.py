@@ -140,18 +140,23 @@ def rate(
     A frame has the table of the file that holds its rows, and the same rows always have the same.
 
     Args:
-        comparisons: a frame, or a CSV file, with columns ``a``, ``b`` and ``outcome`` (``a``,
-            ``b`` or ``tie``). Rows of one value of the optional column ``cluster`` are resampled
-            together; without it every row is by itself. Other columns are not read.
+        comparisons: a frame, or a file (CSV, ``.jsonl``, a ``.json`` list), with columns ``a``,
+            ``b`` and ``outcome`` (``a``, ``b`` or ``tie``), or ``model_a``, ``model_b`` and
+            ``winner`` (``model_a``, ``model_b``, ``tie`` or ``tie (bothbad)``). Rows of one value
+            of the optional column ``cluster`` are resampled together; without it every row is by
+            itself. A row whose optional column ``weight`` or ``count`` holds w is w identical
+            comparisons of one cluster. Other columns are not read.
         ties: "half" counts a tie as half a win for each; "davidson" fits Davidson's model.
         confidence: level of the intervals.
-        bootstrap: number of resamples.
+        bootstrap: number of resamples; of more than 250 competitors nothing is drawn, and intervals
+            are the sandwich estimator's.
 
     Returns:
         The table of ``mtmbench rate``, strongest first: ``name``, ``ability`` (natural log, mean
         zero), ``elo`` with ``lo`` and ``hi``, ``rank``, ``wins``, ``losses``, ``ties``, and
         ``reason``, why something is missing. ``attrs["tie_parameter"]`` is Davidson's ν, None
-        without his model.
+        without his model; ``attrs["intervals"]`` is "sandwich" where there were too many
+        competitors for a bootstrap, and ``attrs["unread"]`` lists columns that were not read.
 
     Raises:
         InputError: a column is missing or holds a wrong value, the message names row and value; or
@@ -173,6 +178,10 @@ def rate(
     frame = pd.DataFrame(rows, columns=[field.name for field in fields(RatingRow)])
     frame["rank"] = frame["rank"].astype("Int64")  # a rank may be missing, and stays whole
     frame.attrs["tie_parameter"] = table.tie_parameter
+    if table.intervals != "bootstrap":
+        frame.attrs["intervals"] = table.intervals
+    if table.unread:
+        frame.attrs["unread"] = list(table.unread)
     return frame
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmbench.boards.cells import ALL, BoardRecords
+from mtmbench.boards.columns import MatchColumns
 from mtmbench.boards.leagues import RatedLeague
 from mtmbench.boards.rows import (
     AgreementNumbers,
@@ -20,15 +21,53 @@ from mtmbench.boards.rows import (
 )
 from mtmbench.core.cells import Competitor, k_order
 from mtmbench.core.serialise import rounded, seed_from
-from mtmbench.matches.match import fold
+from mtmbench.core.types import BoolArray, Float64Array, IntArray
 from mtmbench.stats.agreement import MISSING, cohen_kappa, krippendorff_alpha
 
 _SHOWN = 5
 """Pairs of models, and documents, on which judges differ most that a board names."""
 
 _Where = tuple[str, int | str, str]
-_Item = tuple[str, str, Competitor, Competitor]
-"""Corpus, document, and the two competitors in order."""
+"""Corpus, K and representation of a league."""
+
+
+@dataclass(frozen=True)
+class _Items:
+    """What a judge said of each document and pair of models of a league.
+
+    Attributes:
+        place: (N,) the document, by number.
+        low: (N,) the pair's first model in order, by number.
+        high: (N,) the other.
+        key: (N,) the number of all three; sorted, as (corpus, document, low, high) are.
+        score: (N,) the folded score of ``low``.
+    """
+
+    place: IntArray
+    low: IntArray
+    high: IntArray
+    key: IntArray
+    score: Float64Array
+
+    @classmethod
+    def of(cls, columns: MatchColumns, matches: Sequence[int]) -> _Items:
+        """Returns what some of the matches say; the later of two that speak of one item counts."""
+        n = len(columns.players)
+        rows = columns.rows_of(np.array(matches, dtype=np.int64))
+        rows = rows[~np.isnan(columns.score[rows])]
+        match = columns.match[rows]
+        a, b = columns.a[match], columns.b[match]
+        low, high = np.minimum(a, b), np.maximum(a, b)
+        key = (columns.place[rows] * n + low) * n + high
+        key, last = np.unique(key[::-1], return_index=True)
+        rows, low, high, a = (side[::-1][last] for side in (rows, low, high, a))
+        score = np.where(a == low, columns.score[rows], 1 - columns.score[rows])
+        return cls(columns.place[rows], low, high, key, score)
+
+    def over(self, key: IntArray) -> _Items:
+        """Returns some of the items, by their keys."""
+        at = np.searchsorted(self.key, key)
+        return _Items(self.place[at], self.low[at], self.high[at], key, self.score[at])
 
 
 def agreement_rows(
@@ -40,7 +79,7 @@ def agreement_rows(
     is the share of items on which two judges name opposite winners; ``pairs`` and ``documents``
     are those where they differ most. Kendall's tau-b and Spearman's rho are of their Elo.
     """
-    verdicts = _verdicts(board)
+    columns, matches = board.columns, _by_league(board)
     elo = {
         (league.key.judge, league.key.corpus, league.key.k_spec, league.key.representation): {
             Competitor.of(row): row["elo"] for row in league.rows if row["elo"] is not None
@@ -58,27 +97,34 @@ def agreement_rows(
         place: AgreementPlace = {
             "corpus": corpus, "k": ks[where], "k_spec": k_spec, "representation": representation,
         }  # fmt: skip
-        items = {judge: _items(verdicts, judge, where) for judge in judges}
+        if len(judges) < 2:
+            continue
+        items = {judge: _Items.of(columns, matches[judge, where]) for judge in judges}
         for pair in combinations(judges, 2):
             boards = [elo[judge, corpus, k_spec, representation] for judge in pair]
-            rows.append({"judges": list(pair), **place, **_pair(pair, items, boards, confidence)})
+            found = _pair(columns, pair, items, boards, confidence)
+            rows.append({"judges": list(pair), **place, **found})
         if len(judges) > 2:
-            rows.append({"judges": judges, **place, **_together(judges, items, confidence)})
+            rows.append(
+                {"judges": judges, **place, **_together(columns, judges, items, confidence)}
+            )
     return rows
 
 
 def _pair(
+    columns: MatchColumns,
     pair: tuple[str, str],
-    items: Mapping[str, Mapping[_Item, float]],
+    items: Mapping[str, _Items],
     boards: Sequence[Mapping[Competitor, float]],
     confidence: float,
 ) -> AgreementNumbers:
-    together = _together(pair, items, confidence)
-    first, second = (items[judge] for judge in pair)
-    both = sorted(set(first) & set(second))
-    codes, documents, corpora = _columns(pair, items)
+    together = _together(columns, pair, items, confidence)
+    both = [items[judge] for judge in pair]
+    common = np.intersect1d(both[0].key, both[1].key, assume_unique=True)
+    first, second = (said.over(common) for said in both)
+    codes, documents, corpora = _coded(columns, pair, items)
     kappa = cohen_kappa(codes, documents, corpora, seed=_seed(pair, items), confidence=confidence)
-    opposed = {item: float(abs(first[item] - second[item]) == 1) for item in both}
+    opposed = np.abs(first.score - second.score) == 1
     n_models, tau, rho = _rank_correlation(boards)
     return {
         **together,
@@ -86,25 +132,28 @@ def _pair(
         "kappa_lo": rounded(kappa.lo, 4),
         "kappa_hi": rounded(kappa.hi, 4),
         "kappa_reason": kappa.reason,
-        "opposed": rounded(sum(opposed.values()) / len(both), 4) if both else None,
+        "opposed": rounded(opposed.sum() / len(common), 4) if len(common) else None,
         "n_models": n_models,
         "kendall_tau": rounded(tau, 4),
         "spearman": rounded(rho, 4),
-        "pairs": _pairs_apart(both, first, second),
-        "documents": _documents_apart(opposed),
+        "pairs": _pairs_apart(columns, first, second),
+        "documents": _documents_apart(columns, first, opposed),
     }
 
 
 def _together(
-    judges: Sequence[str], items: Mapping[str, Mapping[_Item, float]], confidence: float
+    columns: MatchColumns,
+    judges: Sequence[str],
+    items: Mapping[str, _Items],
+    confidence: float,
 ) -> AgreementNumbers:
-    codes, documents, corpora = _columns(judges, items)
+    codes, documents, corpora = _coded(columns, judges, items)
     alpha = krippendorff_alpha(
         codes, documents, corpora, seed=_seed(judges, items), confidence=confidence
     )
     return {
         "n_items": alpha.n,
-        "n_documents": len(set(zip(corpora, documents, strict=True))),
+        "n_documents": len(np.unique(documents)),
         "alpha": rounded(alpha.value, 4),
         "alpha_lo": rounded(alpha.lo, 4),
         "alpha_hi": rounded(alpha.hi, 4),
@@ -112,16 +161,17 @@ def _together(
     }
 
 
-def _columns(
-    judges: Sequence[str], items: Mapping[str, Mapping[_Item, float]]
-) -> tuple[NDArray[np.int64], list[str], list[str]]:
-    listed = sorted(set().union(*(items[judge] for judge in judges)))
+def _coded(
+    columns: MatchColumns, judges: Sequence[str], items: Mapping[str, _Items]
+) -> tuple[IntArray, IntArray, IntArray]:
+    """Returns the judges' categories of every item, a column a judge, its document and corpus."""
+    listed = np.unique(np.concatenate([items[judge].key for judge in judges]))
     codes = np.full((len(listed), len(judges)), MISSING, dtype=np.int64)
     for column, judge in enumerate(judges):
-        for row, item in enumerate(listed):
-            if item in items[judge]:
-                codes[row, column] = int(2 * items[judge][item])
-    return codes, [item[1] for item in listed], [item[0] for item in listed]
+        rows = np.searchsorted(listed, items[judge].key)
+        codes[rows, column] = (2 * items[judge].score).astype(np.int64)
+    place = listed // len(columns.players) ** 2
+    return codes, place, columns.corpus_of_place[place]
 
 
 def _rank_correlation(
@@ -138,73 +188,50 @@ def _rank_correlation(
     return len(common), float(tau), float(rho)
 
 
-def _pairs_apart(
-    both: Sequence[_Item], first: Mapping[_Item, float], second: Mapping[_Item, float]
-) -> list[PairGap]:
+def _pairs_apart(columns: MatchColumns, first: _Items, second: _Items) -> list[PairGap]:
     """Returns the pairs of models whose mean scores differ most between two judges."""
-    gaps: dict[tuple[Competitor, Competitor], list[float]] = defaultdict(list)
-    for item in both:
-        gaps[item[2], item[3]].append(first[item] - second[item])
-    means = {pair: sum(values) / len(values) for pair, values in gaps.items()}
-    widest = sorted(means, key=lambda pair: (-abs(means[pair]), pair))[:_SHOWN]
-    return [
-        {"a": a.identity(), "b": b.identity(), "difference": rounded(means[a, b], 4)}
-        for a, b in widest
-        if means[a, b]
-    ]
-
-
-def _documents_apart(opposed: Mapping[_Item, float]) -> list[DocumentGap]:
-    """Returns the documents on which two judges name opposite winners most often."""
-    by_document: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for (corpus, document, *_), value in opposed.items():
-        by_document[corpus, document].append(value)
-    most = sorted(by_document, key=lambda place: (-sum(by_document[place]), place))[:_SHOWN]
+    n = len(columns.players)
+    pairs, of = np.unique(first.low * n + first.high, return_inverse=True)
+    means = np.bincount(of.ravel(), first.score - second.score) / np.bincount(of.ravel())
+    widest = np.lexsort((pairs, -np.abs(means)))[:_SHOWN]
     return [
         {
-            "corpus": corpus,
-            "document": document,
-            "opposed": int(sum(by_document[corpus, document])),
-            "n": len(by_document[corpus, document]),
+            "a": columns.players[pairs[i] // n].identity(),
+            "b": columns.players[pairs[i] % n].identity(),
+            "difference": rounded(means[i], 4),
         }
-        for corpus, document in most
-        if sum(by_document[corpus, document])
+        for i in widest
+        if means[i]
     ]
 
 
-def _verdicts(board: BoardRecords) -> dict[tuple[str, str, int | str, str], dict[_Item, float]]:
-    """Returns folded scores of the first competitor, by judge, corpus, K and representation."""
-    found: dict[tuple[str, str, int | str, str], dict[_Item, float]] = defaultdict(dict)
-    for match in board.matches:
+def _documents_apart(columns: MatchColumns, items: _Items, opposed: BoolArray) -> list[DocumentGap]:
+    """Returns the documents on which two judges name opposite winners most often."""
+    places, of = np.unique(items.place, return_inverse=True)
+    together, apart = np.bincount(of.ravel()), np.bincount(of.ravel(), opposed)
+    most = np.lexsort((places, -apart))[:_SHOWN]
+    return [
+        {
+            "corpus": columns.places[places[i]][0],
+            "document": columns.places[places[i]][1],
+            "opposed": int(apart[i]),
+            "n": int(together[i]),
+        }
+        for i in most
+        if apart[i]
+    ]
+
+
+def _by_league(board: BoardRecords) -> dict[tuple[str, _Where], list[int]]:
+    """Returns which matches a judge ruled on, by league, pooled ones among them."""
+    found: dict[tuple[str, _Where], list[int]] = defaultdict(list)
+    for i, match in enumerate(board.matches):
         payload = match.payload
-        if match.status != "ok":
-            continue
-        corpus = payload["corpus"]
-        a, b = Competitor.of(payload["a"]), Competitor.of(payload["b"])
-        low, high = min(a, b), max(a, b)
-        place = payload["judge"], corpus, payload["k_spec"], payload["representation"]
-        orders = zip(payload["documents"], payload["forward"], payload["backward"], strict=True)
-        for document, forward, backward in orders:
-            score = fold(forward, backward)
-            if score is not None:
-                item = corpus, document, low, high
-                found[place][item] = score if a == low else 1 - score
+        for corpus in (payload["corpus"], ALL):
+            where = corpus, payload["k_spec"], payload["representation"]
+            found[payload["judge"], where].append(i)
     return found
 
 
-def _items(
-    verdicts: Mapping[tuple[str, str, int | str, str], Mapping[_Item, float]],
-    judge: str,
-    where: _Where,
-) -> dict[_Item, float]:
-    corpus, k_spec, representation = where
-    return {
-        item: score
-        for (who, of, k, shown), scores in verdicts.items()
-        if (who, k, shown) == (judge, k_spec, representation) and corpus in (of, ALL)
-        for item, score in scores.items()
-    }
-
-
-def _seed(judges: Sequence[str], items: Mapping[str, Mapping[_Item, float]]) -> int:
-    return seed_from("agreement", list(judges), [len(items[judge]) for judge in judges])
+def _seed(judges: Sequence[str], items: Mapping[str, _Items]) -> int:
+    return seed_from("agreement", list(judges), [len(items[judge].key) for judge in judges])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeVar
 
+from mtmbench.boards.columns import MatchColumns
 from mtmbench.core.cards import Suite
 from mtmbench.core.cells import Competitor
 from mtmbench.core.errors import InputError
@@ -23,7 +26,6 @@ from mtmbench.core.records import (
     StoredRecord,
     of_kind,
 )
-from mtmbench.core.serialise import canonical_json
 
 ALL = "all"
 """The name under which corpora are pooled."""
@@ -40,6 +42,16 @@ class BoardRecords:
     matches: Sequence[MatchRecord] = field(default_factory=list)
     nulls: Sequence[MatchRecord] = field(default_factory=list)
     shown: Sequence[RewriteRecord] = field(default_factory=list)
+
+    @cached_property
+    def columns(self) -> MatchColumns:
+        """The matches as columns."""
+        return MatchColumns.of(self.matches)
+
+    @cached_property
+    def null_columns(self) -> MatchColumns:
+        """The null controls as columns."""
+        return MatchColumns.of(self.nulls)
 
     @classmethod
     def of(cls, records: Iterable[StoredRecord]) -> BoardRecords:
@@ -91,7 +103,7 @@ def _in_order(
     found: dict[str, Record[_P]] = {}
     for record in records:
         payload, stated = record.payload, read(record.payload)
-        place = canonical_json(stated.place)
+        place = _json(stated.place)
         if place in found:
             raise InputError(f"two {record.kind} records are about one cell: {place}")
         found[place] = record
@@ -123,16 +135,20 @@ def _match(payload: MatchPayload) -> _Stated:
         **_fields(payload, *(name for name in named if name in payload)),
         "sides": sorted([side["model"], side["setting"]] for side in (payload["a"], payload["b"])),
     }
-    version = canonical_json(_fields(payload, "judge_version", "prompt", "protocol"))
+    version = _json(_fields(payload, "judge_version", "prompt", "protocol"))
     return _Stated(place, {("judge", payload["judge"]): version})
 
 
 def _rewrite(payload: RewritePayload) -> _Stated:
-    version = canonical_json(_fields(payload, "judge", "facts", "prompt", "top_items"))
+    version = _json(_fields(payload, "judge", "facts", "prompt", "top_items"))
     return _Stated(
         _fields(payload, "corpus", "k_spec", "seed", "model", "setting", "task"),
         {("shown topics", payload["task"]): version},
     )
+
+
+_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+"""What :func:`~mtmbench.core.serialise.canonical_json` makes of values that are JSON already."""
 
 
 def _fields(payload: Mapping[str, object], *names: str) -> dict[str, object]:

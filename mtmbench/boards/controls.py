@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
 
 from mtmbench.boards.cells import ALL, BoardRecords
+from mtmbench.boards.columns import MatchColumns
 from mtmbench.boards.rows import ControlPlace, ControlRow
 from mtmbench.core.cards import Representation
 from mtmbench.core.cells import Competitor, k_order
 from mtmbench.core.records import Control, MatchRecord
 from mtmbench.core.serialise import rounded
+from mtmbench.core.types import Float64Array, IntArray
 from mtmbench.matches.adaptive import sides_of
 from mtmbench.matches.controls import LEAST_SCORE
-from mtmbench.matches.match import fold
 from mtmbench.stats.intervals import Rate, clustered
 
 _FIRST_SLOT = "first_slot"
@@ -20,8 +24,12 @@ _CONTROLS: tuple[Control, ...] = ("refit", "other_topic", "repeat")
 """In the order in which pages show them, after the first slot."""
 
 
-_Value = tuple[float, str, str]
-"""A value in [0, 1], and the corpus and document it comes from."""
+class _Values(NamedTuple):
+    """Values in [0, 1], and the document and corpus that each comes from, by number."""
+
+    value: Float64Array
+    document: IntArray
+    corpus: IntArray
 
 
 def control_rows(board: BoardRecords, confidence: float) -> list[ControlRow]:
@@ -38,21 +46,22 @@ def control_rows(board: BoardRecords, confidence: float) -> list[ControlRow]:
     nothing of a judge. Intervals are over documents. ``passed`` is the verdict of "other_topic":
     its lower bound exceeds :data:`mtmbench.matches.controls.LEAST_SCORE`.
     """
+    matches, nulls = board.columns, board.null_columns
+    of_matches, of_nulls = _by_place(matches), _by_place(nulls)
     rows: list[ControlRow] = []
-    places = {_place(record) for record in (*board.matches, *board.nulls)}
-    for judge, representation in sorted(places):
+    for judge, representation in sorted({*of_matches, *of_nulls}):
         where: ControlPlace = {"judge": judge, "representation": representation}
-        own = [match for match in board.matches if _place(match) == (judge, representation)]
-        nulls = [null for null in board.nulls if _place(null) == (judge, representation)]
-        if own and not own[0].payload["order_free"]:
-            rate = _clustered([v for match in own for v in _first_slots(match)], confidence)
+        own = of_matches.get((judge, representation), [])
+        controls = of_nulls.get((judge, representation), [])
+        if own and not matches.matches[own[0]].payload["order_free"]:
+            rate = _clustered(_first_slots(matches, own), confidence)
             rows.append(_row(where, _FIRST_SLOT, rate))
         for control in _CONTROLS:
-            records = [null for null in nulls if null.payload["control"] == control]
-            if records:
-                values = _values(control, records, own)
-                rows.append(_row(where, control, _rate(records, values, confidence)))
-        rows += _by_competitor(where, nulls, own, confidence)
+            chosen = [i for i in controls if nulls.matches[i].payload["control"] == control]
+            if chosen:
+                rate = _rate(board, control, chosen, own, confidence)
+                rows.append(_row(where, control, rate))
+        rows += _by_competitor(board, where, controls, own, confidence)
     return rows
 
 
@@ -63,21 +72,25 @@ def reliability(rows: Sequence[ControlRow], judge: str) -> bool | None:
 
 
 def _by_competitor(
-    where: ControlPlace, nulls: Sequence[MatchRecord], own: Sequence[MatchRecord], confidence: float
+    board: BoardRecords,
+    where: ControlPlace,
+    controls: Sequence[int],
+    own: Sequence[int],
+    confidence: float,
 ) -> list[ControlRow]:
-    groups: dict[tuple[Control, str, int | str, Competitor], list[MatchRecord]] = {}
-    for null in nulls:
-        payload = null.payload
+    groups: dict[tuple[Control, str, int | str, Competitor], list[int]] = {}
+    for i in controls:
+        payload = board.nulls[i].payload
         if payload["control"] != "repeat":
             key = payload["control"], payload["corpus"], payload["k_spec"]
-            groups.setdefault((*key, Competitor.of(payload["a"])), []).append(null)
+            groups.setdefault((*key, Competitor.of(payload["a"])), []).append(i)
     order = sorted(groups, key=lambda key: (key[0], key[1], *k_order(key[2]), key[3]))
     return [
         _row(
             where,
             control,
-            _rate(groups[key], _values(control, groups[key], own), confidence),
-            corpus=corpus, k_spec=k_spec, k=groups[key][0].payload["k"], who=who,
+            _rate(board, control, groups[key], own, confidence),
+            corpus=corpus, k_spec=k_spec, k=board.nulls[groups[key][0]].payload["k"], who=who,
         )
         for key in order
         for control, corpus, k_spec, who in [key]
@@ -112,73 +125,83 @@ def _row(
     }
 
 
-def _rate(records: Sequence[MatchRecord], values: Sequence[_Value], confidence: float) -> Rate:
-    if not values:
-        why = sorted({str(r.payload["reason"]) for r in records if r.payload.get("reason")})
+def _rate(
+    board: BoardRecords,
+    control: Control,
+    chosen: Sequence[int],
+    own: Sequence[int],
+    confidence: float,
+) -> Rate:
+    """Returns what some of the null controls say of a judge that ruled on some of the matches."""
+    if control == "repeat":
+        values = _repeats(board.columns, own, board.null_columns, chosen)
+    else:
+        values = _scores(board.null_columns, chosen)
+    if not len(values.value):
+        payloads = [board.nulls[i].payload for i in chosen]
+        why = sorted({str(payload["reason"]) for payload in payloads if payload.get("reason")})
         return Rate(None, None, None, 0, "; ".join(why) or "the judge was asked about no document")
     return _clustered(values, confidence)
 
 
-def _values(
-    control: Control, records: Sequence[MatchRecord], matches: Sequence[MatchRecord]
-) -> list[_Value]:
-    if control == "repeat":
-        asked = {_pair(match): match for match in matches}
-        return [v for again in records for v in _repeats(asked.get(_pair(again)), again)]
-    return [value for record in records for value in _scores(record)]
-
-
-def _scores(record: MatchRecord) -> list[_Value]:
+def _scores(columns: MatchColumns, chosen: Sequence[int]) -> _Values:
     """Returns the folded scores of side a over the documents that were put to the judge."""
-    found = []
-    for corpus, document, forward, backward in _documents(record):
-        score = fold(forward, backward)
-        if score is not None and forward not in "ABT":
-            found.append((score, corpus, document))
-    return found
+    rows = columns.rows_of(np.array(chosen, dtype=np.int64))
+    score = columns.score[rows]
+    rows = rows[~np.isnan(score) & ~columns.is_in("ABT", columns.forward[rows])]
+    return _valued(columns, rows, columns.score[rows])
 
 
-def _first_slots(record: MatchRecord) -> list[_Value]:
+def _first_slots(columns: MatchColumns, chosen: Sequence[int]) -> _Values:
     """Returns, for each decisive answer, 1 if it names what stood first."""
-    found = []
-    for corpus, document, forward, backward in _documents(record):
-        found += [
-            (float(char == first), corpus, document)
-            for char, first in ((forward, "a"), (backward, "b"))
-            if char in "ab"
-        ]
-    return found
-
-
-def _repeats(first: MatchRecord | None, again: MatchRecord) -> list[_Value]:
-    """Returns, for each answer parsed both times, 1 if the second is as the first."""
-    if first is None:
-        return []
-    before = {document: (f, b) for _, document, f, b in _documents(first)}
-    return [
-        (float(old == new), corpus, document)
-        for corpus, document, *answers in _documents(again)
-        for old, new in zip(before.get(document, ("u", "u")), answers, strict=True)
-        if old in "abt" and new in "abt"
-    ]
-
-
-def _documents(record: MatchRecord) -> list[tuple[str, str, str, str]]:
-    payload = record.payload
-    if record.status != "ok":
-        return []
-    orders = zip(payload["documents"], payload["forward"], payload["backward"], strict=True)
-    return [(payload["corpus"], document, f, b) for document, f, b in orders]
-
-
-def _clustered(values: Sequence[_Value], confidence: float) -> Rate:
-    return clustered(
-        [value for value, _, _ in values],
-        [document for _, _, document in values],
-        [corpus for _, corpus, _ in values],
-        confidence=confidence,
-        reason="no decisive answer",
+    rows = columns.rows_of(np.array(chosen, dtype=np.int64))
+    answers = [(columns.forward[rows], "a"), (columns.backward[rows], "b")]
+    decisive = [columns.is_in("ab", given) for given, _ in answers]
+    return _valued(
+        columns,
+        np.concatenate([rows[some] for some in decisive]),
+        np.concatenate(
+            [
+                columns.is_in(first, given[some]).astype(np.float64)
+                for (given, first), some in zip(answers, decisive, strict=True)
+            ]
+        ),
     )
+
+
+def _repeats(
+    matches: MatchColumns, own: Sequence[int], nulls: MatchColumns, chosen: Sequence[int]
+) -> _Values:
+    """Returns, for each answer parsed both times, 1 if the second is as the first."""
+    asked = {_pair(matches.matches[i]): i for i in own}
+    rows: list[int] = []
+    values: list[float] = []
+    for i in chosen:
+        first = asked.get(_pair(nulls.matches[i]))
+        if first is None:
+            continue
+        before = {
+            matches.places[matches.place[row]]: (matches.forward[row], matches.backward[row])
+            for row in matches.rows_of(np.array([first]))
+        }
+        for row in nulls.rows_of(np.array([i])):
+            place = nulls.places[nulls.place[row]]
+            if place not in before:
+                continue
+            answers = nulls.forward[row], nulls.backward[row]
+            for old, new in zip(before[place], answers, strict=True):
+                if chr(old) in "abt" and chr(new) in "abt":
+                    rows.append(int(row))
+                    values.append(float(old == new))
+    return _valued(nulls, np.array(rows, dtype=np.int64), np.array(values))
+
+
+def _valued(columns: MatchColumns, rows: IntArray, values: Float64Array) -> _Values:
+    return _Values(values, columns.place[rows], columns.corpus[columns.match[rows]])
+
+
+def _clustered(values: _Values, confidence: float) -> Rate:
+    return clustered(*values, confidence=confidence, reason="no decisive answer")
 
 
 def _pair(record: MatchRecord) -> tuple[str, int | str, Competitor, Competitor]:
@@ -186,5 +209,10 @@ def _pair(record: MatchRecord) -> tuple[str, int | str, Competitor, Competitor]:
     return payload["corpus"], payload["k_spec"], *sides_of(payload)
 
 
-def _place(record: MatchRecord) -> tuple[str, Representation]:
-    return record.payload["judge"], record.payload["representation"]
+def _by_place(columns: MatchColumns) -> dict[tuple[str, Representation], list[int]]:
+    """Returns which matches each judge ruled on in each representation."""
+    found: dict[tuple[str, Representation], list[int]] = {}
+    for i, record in enumerate(columns.matches):
+        place = record.payload["judge"], record.payload["representation"]
+        found.setdefault(place, []).append(i)
+    return found

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from mtmbench.boards.adaptive import AdaptiveLeague
 from mtmbench.boards.cells import ALL, BoardRecords, display_names
+from mtmbench.boards.columns import MatchColumns
 from mtmbench.boards.lengths import ComparisonColumns, adjusted_ratings, log_ratios
 from mtmbench.boards.rows import (
     AdjustedNumbers,
@@ -25,8 +27,7 @@ from mtmbench.core.cells import Competitor, League
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import MatchRecord
 from mtmbench.core.serialise import rounded, seed_from
-from mtmbench.matches.adaptive import sides_of
-from mtmbench.matches.match import fold
+from mtmbench.core.types import IntArray
 from mtmbench.stats.elo import sequential_elo
 from mtmbench.stats.rate import RatingRow, RatingTable, rate
 
@@ -50,22 +51,6 @@ class RatedLeague:
     sequential: list[SequentialRow]
 
 
-@dataclass(frozen=True)
-class _Comparison:
-    """The two orders of one document, folded to the score of a.
-
-    ``log_ratio`` is the log of a's length over b's where the record holds lengths; 0 where a rule
-    decided, since no text was compared.
-    """
-
-    order: tuple[str, int, Competitor, Competitor, str]
-    cluster: tuple[str, str]
-    a: Competitor
-    b: Competitor
-    score: float
-    log_ratio: float | None = None
-
-
 def rate_leagues(suite: Suite, records: BoardRecords) -> list[RatedLeague]:
     """Rates every league of the records, sorted; corpora are pooled where there are several.
 
@@ -75,53 +60,70 @@ def rate_leagues(suite: Suite, records: BoardRecords) -> list[RatedLeague]:
         InputError: a corpus bears the name of the pooled rating.
     """
     adaptive = suite.judging is not None and suite.judging.schedule == "adaptive"
-    groups: dict[League, list[MatchRecord]] = {}
-    for match in records.matches:
+    groups: dict[League, list[int]] = {}
+    for i, match in enumerate(records.matches):
         if match.payload["corpus"] == ALL:
             raise InputError(f"a corpus cannot be called {ALL!r}, the name of the pooled rating")
-        groups.setdefault(League.of(match.payload), []).append(match)
-    pooled: dict[League, list[MatchRecord]] = {}
-    for key, matches in groups.items():
+        groups.setdefault(League.of(match.payload), []).append(i)
+    pooled: dict[League, list[League]] = {}
+    for key in groups:
         together = League(key.judge, ALL, key.k_spec, key.representation)
-        pooled.setdefault(together, []).extend(matches)
-    groups.update(
-        (key, matches)
-        for key, matches in pooled.items()
-        if len({match.payload["corpus"] for match in matches}) > 1 and not adaptive
-    )
-    reasons = _fit_failures(records)
+        pooled.setdefault(together, []).append(key)
+    if not adaptive:
+        groups.update(
+            (key, sorted(i for part in parts for i in groups[part]))
+            for key, parts in pooled.items()
+            if len(parts) > 1
+        )
+    failures = _fit_failures(records)
     return [
-        _rate_league(suite, key, groups[key], reasons) for key in sorted(groups, key=League.order)
+        _rate_league(suite, key, records.columns, np.array(groups[key]), failures)
+        for key in sorted(groups, key=League.order)
     ]
 
 
 def _rate_league(
     suite: Suite,
     key: League,
-    matches: Sequence[MatchRecord],
+    columns: MatchColumns,
+    own: IntArray,
     failures: Mapping[tuple[str, int | str, Competitor], str],
 ) -> RatedLeague:
+    """Rates the league that some of the matches are of."""
     spec = suite.judging or JudgingSpec()
-    competitors = sorted({who for match in matches for who in sides_of(match.payload)})
+    matches = [columns.matches[i] for i in own]
+    everyone = _either(columns.a[own], columns.b[own])
+    competitors = [columns.players[i] for i in everyone]
     names = display_names(suite, competitors)
-    kept, removed = _comparisons(matches)
-    present = {(c.cluster[0], who) for c in kept for who in (c.a, c.b)}
-    players = sorted({who for _, who in present})
+    rows = columns.rows_of(own)
+    kept = rows[~np.isnan(columns.score[rows])]
+    a, b = columns.a[columns.match[kept]], columns.b[columns.match[kept]]
+    playing = _either(a, b)
+    players = [columns.players[i] for i in playing]
     index = {who: i for i, who in enumerate(players)}
-    columns = _columns([names[who] for who in players], index, kept)
+    first, second = np.searchsorted(playing, a), np.searchsorted(playing, b)
+    comparisons = ComparisonColumns(
+        [names[who] for who in players],
+        first,
+        second,
+        columns.score[kept],
+        columns.place[kept],
+        columns.corpus[columns.match[kept]],
+    )
     adaptive = None
     if spec.schedule == "adaptive":
         adaptive = AdaptiveLeague.of(matches, names, spec)
         table = None if adaptive is None else adaptive.table
     else:
-        table = _rate(key, columns, spec) if players else None
+        table = _rate(key, comparisons, spec) if players else None
     shown = {row.name: row for row in table.rows} if table else {}
     rated = {who: shown[names[who]] for who in competitors if names[who] in shown}
     adjusted = None
     extras: LeagueExtras = {}
     if spec.lengths:
-        ratios = [comparison.log_ratio for comparison in kept]
-        adjusted = adjusted_ratings(columns, ratios, table, spec.confidence)
+        told = [ratio for i in own for ratio in _ratios(columns.matches[i])]
+        ratios = [told[i] for i in np.searchsorted(rows, kept)]
+        adjusted = adjusted_ratings(comparisons, ratios, table, spec.confidence)
         extras["length"] = adjusted.summary()
     if adaptive is not None:
         extras["adaptive"] = adaptive.summary()
@@ -135,23 +137,26 @@ def _rate_league(
         "k_spec": key.k_spec,
         "representation": key.representation,
     }
-    rows: list[LeagueRow] = [
+    removed = _removed(columns, rows)
+    absent = _absences(columns, own, kept, failures)
+    league_rows: list[LeagueRow] = [
         {
             **where,
             **who.identity(),
-            **_numbers(rated.get(who), _absences(who, matches, present, failures)),
-            "unparsed": removed[who, "unparsed"],
-            "refused": removed[who, "refused"],
+            **_numbers(rated.get(who), absent.get(who, {})),
+            "unparsed": int(removed["unparsed"][i]),
+            "refused": int(removed["refused"][i]),
             **(unadjusted if adjusted is None else adjusted.row(index.get(who))),
         }
-        for who in competitors
+        for i, who in zip(everyone, competitors, strict=True)
     ]
-    order = sorted(kept, key=lambda comparison: comparison.order)
-    points = sequential_elo(len(players), [(index[c.a], index[c.b], c.score) for c in order])
+    order = _order(columns, kept)
+    played = (side[order].tolist() for side in (first, second, columns.score[kept]))
+    points = sequential_elo(len(players), zip(*played, strict=True))
     return RatedLeague(
         key=key,
         k=k,
-        rows=rows,
+        rows=league_rows,
         win_rates={**where, **_win_rates(table), **extras},
         sequential=[
             {**where, **who.identity(), "elo": rounded(points[index[who]], 1)} for who in players
@@ -159,19 +164,40 @@ def _rate_league(
     )
 
 
-def _columns(
-    names: Sequence[str], index: Mapping[Competitor, int], kept: Sequence[_Comparison]
-) -> ComparisonColumns:
-    corpora = sorted({c.cluster[0] for c in kept})
-    documents = {where: i for i, where in enumerate(sorted({c.cluster for c in kept}))}
-    return ComparisonColumns(
-        names,
-        [index[c.a] for c in kept],
-        [index[c.b] for c in kept],
-        [c.score for c in kept],
-        [documents[c.cluster] for c in kept],
-        [corpora.index(c.cluster[0]) for c in kept],
-    )
+def _order(columns: MatchColumns, rows: IntArray) -> IntArray:
+    """Returns the order in which comparisons are played one by one: of documents, then of pairs."""
+    match = columns.match[rows]
+    own, inside = np.unique(match, return_inverse=True)
+    records = [columns.matches[i] for i in own]
+    start = np.array([record.payload.get("start", 0) for record in records], dtype=np.int64)
+    key = np.array([record.key for record in records])
+    _, rank = np.unique(key, return_inverse=True)
+    inside = inside.ravel()
+    position = columns.position[rows] + start[inside]
+    keys = rank.ravel()[inside], columns.b[match], columns.a[match], position, columns.corpus[match]
+    return np.lexsort(keys)
+
+
+def _ratios(match: MatchRecord) -> list[float | None]:
+    return log_ratios(match.payload) if match.status == "ok" else []
+
+
+def _removed(columns: MatchColumns, rows: IntArray) -> dict[str, IntArray]:
+    """Returns how many comparisons each player of the board lost to what."""
+    gone = rows[np.isnan(columns.score[rows])]
+    unparsed = columns.unparsed[gone]
+    found = {}
+    for why, part in (("unparsed", gone[unparsed]), ("refused", gone[~unparsed])):
+        match = columns.match[part]
+        both = np.concatenate([columns.a[match], columns.b[match]])
+        found[why] = np.bincount(both, minlength=len(columns.players))
+    return found
+
+
+def _either(a: IntArray, b: IntArray) -> list[int]:
+    """Returns the numbers that stand on either side, sorted."""
+    found: list[int] = np.unique([a, b]).tolist()
+    return found
 
 
 def _rate(key: League, columns: ComparisonColumns, spec: JudgingSpec) -> RatingTable:
@@ -183,33 +209,6 @@ def _rate(key: League, columns: ComparisonColumns, spec: JudgingSpec) -> RatingT
         confidence=spec.confidence,
         ties=spec.ties,
     )
-
-
-def _comparisons(
-    matches: Sequence[MatchRecord],
-) -> tuple[list[_Comparison], Counter[tuple[Competitor, str]]]:
-    """Returns the comparisons that count, and how many each competitor lost to what."""
-    kept: list[_Comparison] = []
-    removed: Counter[tuple[Competitor, str]] = Counter()
-    for match in matches:
-        payload = match.payload
-        if match.status != "ok":
-            continue
-        a, b = sides_of(payload)
-        orders = zip(
-            payload["documents"], payload["forward"], payload["backward"], log_ratios(payload),
-            strict=True,
-        )  # fmt: skip
-        for position, (document, forward, backward, ratio) in enumerate(orders):
-            score = fold(forward, backward)
-            if score is None:
-                why = "unparsed" if "u" in (forward, backward) else "refused"
-                removed.update([(a, why), (b, why)])
-                continue
-            order = payload["corpus"], payload.get("start", 0) + position, a, b, match.key
-            cluster = payload["corpus"], document
-            kept.append(_Comparison(order, cluster, a, b, score, ratio))
-    return kept, removed
 
 
 def _numbers(row: RatingRow | None, absent: Mapping[str, str]) -> RatedNumbers:
@@ -226,37 +225,50 @@ def _numbers(row: RatingRow | None, absent: Mapping[str, str]) -> RatedNumbers:
         "lo": rounded(row.lo, 1),
         "hi": rounded(row.hi, 1),
         "rank": row.rank,
-        "wins": row.wins,
-        "losses": row.losses,
-        "ties": row.ties,
+        "wins": int(row.wins),
+        "losses": int(row.losses),
+        "ties": int(row.ties),
         "reason": row.reason,
     }
 
 
 def _absences(
-    who: Competitor,
-    matches: Sequence[MatchRecord],
-    present: Collection[tuple[str, Competitor]],
+    columns: MatchColumns,
+    own: IntArray,
+    kept: IntArray,
     failures: Mapping[tuple[str, int | str, Competitor], str],
-) -> dict[str, str]:
-    """Returns, by corpus, why a competitor has no comparison on it."""
-    by_corpus: dict[str, list[MatchRecord]] = {}
-    for match in matches:
-        if who in sides_of(match.payload):
-            by_corpus.setdefault(match.payload["corpus"], []).append(match)
-    absent = {}
-    for corpus, own in by_corpus.items():
-        if (corpus, who) in present:
-            continue
-        failure = failures.get((corpus, own[0].payload["k_spec"], who))
+) -> dict[Competitor, dict[str, str]]:
+    """Returns, by competitor and corpus, why it has no comparison there.
+
+    Args:
+        columns: the matches.
+        own: those of the league.
+        kept: the comparisons of the league that count.
+        failures: reasons of fits that failed.
+    """
+    n = len(columns.players)
+    sides = columns.a, columns.b
+    rows = columns.match[kept]
+    present = np.unique([columns.corpus[rows] * n + side[rows] for side in sides])
+    missing: dict[tuple[int, int], list[MatchRecord]] = {}
+    for side in sides:
+        place = columns.corpus[own] * n + side[own]
+        for i in np.flatnonzero(~np.isin(place, present)):
+            of, number = divmod(int(place[i]), n)
+            missing.setdefault((number, of), []).append(columns.matches[own[i]])
+    found: dict[Competitor, dict[str, str]] = {}
+    for (number, of), matches in sorted(missing.items(), key=lambda item: item[0]):
+        who, corpus = columns.players[number], columns.corpora[of]
+        failure = failures.get((corpus, matches[0].payload["k_spec"], who))
         if failure is not None:
-            absent[corpus] = f"no match: the fit failed: {failure}"
-        elif any(match.status == "ok" for match in own):
-            absent[corpus] = "no comparison is left: every answer was unparsed or refused"
+            reason = f"no match: the fit failed: {failure}"
+        elif any(match.status == "ok" for match in matches):
+            reason = "no comparison is left: every answer was unparsed or refused"
         else:
-            reasons = sorted({str(match.payload.get("reason")) for match in own})
-            absent[corpus] = "no match: " + "; ".join(reasons)
-    return absent
+            reasons = sorted({str(match.payload.get("reason")) for match in matches})
+            reason = "no match: " + "; ".join(reasons)
+        found.setdefault(who, {})[corpus] = reason
+    return found
 
 
 def _fit_failures(records: BoardRecords) -> dict[tuple[str, int | str, Competitor], str]:
@@ -286,6 +298,8 @@ def _win_rates(table: RatingTable | None) -> WinRateNumbers:
         "reason": table.reason,
         "sandwich": [None if math.isnan(half) else rounded(half, 1) for half in table.sandwich],
     }
+    if table.intervals == "sandwich":
+        numbers["intervals"] = table.intervals
     if table.tie_parameter is not None:
         numbers["nu"] = rounded(table.tie_parameter, 4)
     return numbers

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from mtmbench.boards.rows import AdjustedNumbers, LengthSummary
 from mtmbench.core.records import MatchPayload
 from mtmbench.core.serialise import rounded
+from mtmbench.core.types import Float64Array, IntArray
 from mtmbench.stats.length import LengthFit, fit_length
 from mtmbench.stats.outcomes import checked_outcomes
 from mtmbench.stats.rate import RatingTable
@@ -21,11 +22,11 @@ class ComparisonColumns(NamedTuple):
     """The comparisons of a league, as :func:`mtmbench.stats.rate.rate` takes them."""
 
     names: Sequence[str]
-    a: Sequence[int]
-    b: Sequence[int]
-    score: Sequence[float]
-    cluster: Sequence[int]
-    stratum: Sequence[int]
+    a: IntArray
+    b: IntArray
+    score: Float64Array
+    cluster: IntArray
+    stratum: IntArray
 
 
 @dataclass(frozen=True)

@@ -27,15 +27,15 @@ class MarkdownPage:
 
     def text(self, text: str) -> None:
         """Adds a paragraph."""
-        self.raw(markdown_text(text))
+        self.raw(_block(text))
 
     def bold(self, text: str) -> None:
         """Adds a line in bold."""
-        self.raw(f"**{markdown_text(text)}**")
+        self.raw(f"**{markdown_text(text.strip())}**")
 
     def bullets(self, lines: Iterable[str]) -> None:
         """Adds a list; nothing if it is empty."""
-        self.raw("\n".join(f"- {markdown_text(line)}" for line in lines))
+        self.raw("\n".join(f"- {_block(line)}" for line in lines))
 
     def warning(self, *lines: str) -> None:
         """Adds lines that warn, set off as one; nothing if there are none."""
@@ -63,3 +63,10 @@ def markdown_text(value: object) -> str:
     text = re.sub(r"\s+", " ", str(value))
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", text)
+
+
+def _block(text: str) -> str:
+    """Escapes a text that begins a paragraph or an item, where "- x" or "1. x" would be a list."""
+    escaped = markdown_text(text.strip())
+    escaped = re.sub(r"^([-+])(?=\s|$|-)", r"\\\1", escaped)
+    return re.sub(r"^(\d{1,9})([.)])(?=\s|$)", r"\1\\\2", escaped)

@@ -114,7 +114,12 @@ def control_table(view: BoardView, controls: Sequence[ControlRow]) -> ShownTable
 def league_notes(league: LeagueView) -> list[str]:
     """Returns what a league's other fits say: sandwich widths, ties, lengths."""
     notes = []
-    if league.sandwich is not None:
+    if league.by_sandwich:
+        notes.append(
+            f"Intervals are the sandwich estimator's over documents: {len(league.rows):,} models "
+            "are too many for a bootstrap."
+        )
+    elif league.sandwich is not None:
         notes.append(
             f"Intervals by the sandwich estimator are {interval(*league.sandwich, fixed(2))} times "
             "as wide as these by the bootstrap."

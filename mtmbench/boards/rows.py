@@ -6,7 +6,7 @@ What cannot be had is None with a ``reason`` beside it. Fields come in this orde
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 
 from mtmbench.core.records import CompetitorFields, JudgeFacts, PromptFacts
 
@@ -221,7 +221,7 @@ class WinRateNumbers(TypedDict):
     """Win rates and counts in the order of ``names``, and what the ratings rest on.
 
     ``sandwich`` are half-widths by the sandwich estimator; ``nu`` is Davidson's tie parameter,
-    where ties have one.
+    where ties have one; ``intervals`` is "sandwich" where models were too many for a bootstrap.
     """
 
     names: Sequence[str]
@@ -234,6 +234,7 @@ class WinRateNumbers(TypedDict):
     reason: str | None
     sandwich: Sequence[float | None]
     nu: NotRequired[float | None]
+    intervals: NotRequired[Literal["sandwich"]]
 
 
 class LeagueExtras(TypedDict, total=False):

@@ -103,7 +103,7 @@ def build_board(suite: Suite, records: Sequence[StoredRecord]) -> BoardTables:
 def _competitors(board: BoardRecords) -> set[Competitor]:
     found = {Competitor.of(fit.payload) for fit in board.fits}
     found |= {Competitor.of(value.payload) for value in board.metrics}
-    return found | {side for match in board.matches for side in sides_of(match.payload)}
+    return found | set(board.columns.players)
 
 
 def _item_kind(board: BoardRecords, who: Competitor) -> ItemKind | None:

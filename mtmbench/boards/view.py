@@ -38,6 +38,7 @@ class LeagueView:
         n_bootstrap: resamples.
         sandwich: smallest and largest ratio of a sandwich interval's width to the bootstrap's;
             None without both.
+        by_sandwich: whether the intervals are the sandwich's: there are too many for a bootstrap.
         nu: Davidson's tie parameter, None where ties are half wins.
         length: what twice the length is worth in Elo, None where lengths were not asked for.
         adaptive: how far an adaptive league has come, None for a uniform one.
@@ -53,6 +54,7 @@ class LeagueView:
     n_unrateable: int
     n_bootstrap: int
     sandwich: tuple[float, float] | None = None
+    by_sandwich: bool = False
     nu: float | None = None
     length: LengthSummary | None = None
     adaptive: AdaptiveSummary | None = None
@@ -241,6 +243,7 @@ class BoardView:
             n_documents=rates["n_documents"],
             n_unrateable=rates["n_unrateable"],
             n_bootstrap=rates["n_bootstrap"],
+            by_sandwich="intervals" in rates,
             sandwich=_sandwich_ratio(
                 ranked, dict(zip(rates["names"], rates["sandwich"], strict=True)), names
             ),

@@ -33,6 +33,8 @@ from mtmbench.matches.options import Projected, document_options
 _JUDGED = "abt"
 _RULED = "ABT"
 _REMOVED = "ur"
+OUTCOMES = _JUDGED + _RULED + _REMOVED
+"""Every character that an order of a document may have."""
 _IN_FORWARD = {"A": "a", "B": "b", "tie": "t", "unparsed": "u", "refused": "r"}
 _IN_BACKWARD = {**_IN_FORWARD, "A": "b", "B": "a"}
 
@@ -88,7 +90,7 @@ def fold(forward: str, backward: str) -> float | None:
         InputError: a character is unknown, or a rule decided one order and not the other.
     """
     for char in (forward, backward):
-        if len(char) != 1 or char not in _JUDGED + _RULED + _REMOVED:
+        if len(char) != 1 or char not in OUTCOMES:
             raise InputError(f"{char!r} is no outcome of a match; one of a b t A B T u r is")
     if forward != backward and (forward in _RULED or backward in _RULED):
         raise InputError(

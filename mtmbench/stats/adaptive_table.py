@@ -8,8 +8,9 @@ import numpy as np
 
 from mtmbench.core.types import Float64Array, IntArray
 from mtmbench.stats.adaptive import LeagueProgress
-from mtmbench.stats.bradley_terry import ELO_PER_NAT, fit_wins, to_elo, unrateable_reason
+from mtmbench.stats.bradley_terry import ELO_PER_NAT, fit_wins, to_elo
 from mtmbench.stats.intervals import t_quantile
+from mtmbench.stats.pairs import Pairs, unrateable_reason
 from mtmbench.stats.rate import RatingRow, RatingTable
 
 
@@ -35,19 +36,18 @@ def adaptive_table(
     n = len(names)
     shown = np.where(np.arange(len(scores))[:, None] < state.offered, scores, np.nan)
     played = (~np.isnan(shown)).sum(axis=0)
-    means = np.nansum(shown, axis=0) / np.maximum(played, 1)
-    counts = np.zeros((n, n), dtype=np.int64)
-    counts[first, second] = counts[second, first] = played
-    rates = np.full((n, n), np.nan)
-    rates[first, second], rates[second, first] = means, 1 - means
-    rates[counts == 0] = np.nan
+    met = played > 0
+    won = np.nansum(shown, axis=0)[met]
+    means = won / played[met]
+    pairs = Pairs(n, first[met], second[met], won, played[met] - won, np.zeros(len(won)))
+    rates = pairs.matrix(means, 1 - means, 0.0)
     rows = [_counted(name, i, first, second, shown) for i, name in enumerate(names)]
-    difference, error, reason = np.full((n, n), np.nan), np.full((n, n), np.nan), _reason(state)
+    error, reason = np.full((n, n), np.nan), _reason(state)
     if reason is None:
-        reason = unrateable_reason(np.nan_to_num(rates), names)
+        reason = unrateable_reason(rates, names)
     if reason is None and state.state is not None and state.level is not None:
         # The same fit as the look's, polished by choix.
-        elo = to_elo(fit_wins(np.nan_to_num(rates), names))
+        elo = to_elo(fit_wins(rates, names))
         covariance = state.state.covariance
         variance = np.diag(covariance)
         scale = ELO_PER_NAT * quantile_of(state)
@@ -75,11 +75,7 @@ def adaptive_table(
         ]
     return RatingTable(
         rows=tuple(rows),
-        win_rate=tuple(
-            tuple(None if np.isnan(rate) else float(rate) for rate in row) for row in rates
-        ),
-        comparisons=counts,
-        difference=difference,
+        pairs=pairs,
         difference_error=error,
         n_clusters=int((~np.isnan(shown)).any(axis=1).sum()),
         n_bootstrap=0,

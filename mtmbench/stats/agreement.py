@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Float64Array, IntArray
-from mtmbench.stats.intervals import interval_factor, resampled_counts
+from mtmbench.stats.intervals import cluster_ids, interval_factor, resampled_counts
 
 MISSING = -1
 """The code of a unit that a judge gave no verdict on."""
@@ -174,7 +174,4 @@ def _checked(verdicts: ArrayLike, cluster: ArrayLike, stratum: ArrayLike | None)
         )
     if (codes < MISSING).any():
         raise InputError(f"a verdict is a category from 0 up, or {MISSING} for none")
-    _, strata_of = np.unique(group, return_inverse=True)
-    _, own_of = np.unique(own, return_inverse=True)
-    both, groups = np.unique(np.stack([strata_of, own_of]), axis=1, return_inverse=True)
-    return _Table(codes, np.asarray(groups, np.int64).ravel(), both[0].astype(np.int64))
+    return _Table(codes, *cluster_ids(own, group))

@@ -1,4 +1,4 @@
-"""The Bradley-Terry model on matrices of wins: one fit by choix, many fits at once by Newton.
+"""The Bradley-Terry model on counts of wins: one fit by choix, many fits at once by Newton.
 
 ``P(i beats j) = 1 / (1 + exp(θ_j − θ_i))``; a tie counts as half a win for each side.
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError, NotRateableError
 from mtmbench.core.types import BoolArray, Float64Array
+from mtmbench.stats.pairs import Pairs, unrateable_reason
 
 Abilities = Float64Array
 Wins = Float64Array
@@ -19,9 +19,10 @@ Wins = Float64Array
 ELO_PER_NAT = 400 / np.log(10)
 ELO_MEAN = 1500.0
 
-_MAX_NEWTON_STEPS = 200
-_STEP_TOLERANCE = 1e-6
-_CHUNK_CELLS = 2_000_000
+MAX_NEWTON_STEPS = 200
+STEP_TOLERANCE = 1e-6
+CHUNK_CELLS = 250_000
+"""Cells of all matrices that are worked on at once: what a processor's cache holds."""
 
 
 def fit_wins(wins: Wins, names: Sequence[str] | None = None) -> Abilities:
@@ -61,71 +62,76 @@ def fit_wins(wins: Wins, names: Sequence[str] | None = None) -> Abilities:
     return best
 
 
-def unrateable_reason(wins: Wins, names: Sequence[str] | None = None) -> str | None:
-    """Returns why a matrix of wins determines no ratings, or None where it does."""
-    from scipy.sparse import csr_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    n = len(wins)
-    if n < 2:
-        return f"not rateable: {n} competitor(s), at least two are needed"
-    count, component = connected_components(
-        csr_matrix((wins > 0).astype(np.int8)), directed=True, connection="strong"
-    )
-    if count == 1:
-        return None
-    label = [str(i) for i in range(n)] if names is None else list(names)
-    groups = sorted(
-        ([label[i] for i in range(n) if component[i] == c] for c in range(count)),
-        key=lambda group: (-len(group), group),
-    )
-    listed = "; ".join(_describe(group, label, wins) for group in groups)
-    return (
-        "not rateable: the comparison graph is not strongly connected, so no finite ratings fit "
-        f"it; groups without both wins and losses between them: {listed}"
-    )
-
-
 def batch_newton(wins: Wins, *, start: Abilities | None = None) -> tuple[Abilities, BoolArray]:
-    """Fits many matrices of wins at once.
+    """Fits many matrices of wins at once; see :func:`newton_pairs`.
+
+    Args:
+        wins: (B, n, n), how often row beat column in each of B data sets.
+        start: (n,) abilities to start from; zeros by default.
+    """
+    return newton_pairs(Pairs.of_matrices(np.asarray(wins, dtype=np.float64)), start=start)
+
+
+def newton_pairs(pairs: Pairs, *, start: Abilities | None = None) -> tuple[Abilities, BoolArray]:
+    """Fits many data sets at once, ties as half a win for each.
 
     Newton's method with steps of length ``log(1 + r) / r``, r being the widest change of a
     difference: since |d³| ≤ r·d² along the step, every step raises the likelihood and no line
     search is needed (generalised self-concordance, Sun and Tran-Dinh 2019).
 
     Args:
-        wins: (B, n, n), how often row beat column in each of B data sets.
+        pairs: B data sets.
         start: (n,) abilities to start from; zeros by default.
 
     Returns:
         (B, n) abilities in natural log, mean zero, zeros where not ok; and (B,) whether the data
         set is strongly connected and its fit converged.
     """
-    wins = np.asarray(wins, dtype=np.float64)
-    n_sets, n, _ = wins.shape
-    low, high = np.triu_indices(n, k=1)
-    met = (wins[:, low, high] + wins[:, high, low]).any(axis=0)
-    low, high = low[met], high[met]
-    first, second = wins[:, low, high], wins[:, high, low]
-    ok = strongly_connected(wins)
-    abilities = np.zeros((n_sets, n))
-    origin = np.zeros(n) if start is None else np.asarray(start, dtype=np.float64)
-    rows = np.flatnonzero(ok)
-    step = max(1, _CHUNK_CELLS // (n * n))
-    for begin in range(0, len(rows), step):
-        chunk = rows[begin : begin + step]
-        fitted, converged = _newton(first[chunk], second[chunk], low, high, origin)
-        abilities[chunk] = np.where(converged[:, None], fitted, 0.0)
-        ok[chunk] = converged
+    pairs = pairs.halved()
+    ok = np.zeros(len(pairs.won), dtype=bool)
+    abilities = np.zeros((len(ok), pairs.n))
+    origin = np.zeros(pairs.n) if start is None else np.asarray(start, dtype=np.float64)
+    step = max(1, CHUNK_CELLS // (pairs.n * pairs.n))
+    for begin in range(0, len(ok), step):
+        chunk = pairs.over(slice(begin, begin + step))
+        rows = np.flatnonzero(connected(chunk.beaten()))
+        fitted, converged = _newton(chunk.over(rows), origin)
+        abilities[begin + rows] = np.where(converged[:, None], fitted, 0.0)
+        ok[begin + rows] = converged
     return abilities, ok
 
 
+def win_terms(
+    won: Float64Array, played: Float64Array, difference: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    """Returns each pair's first derivative in θ_low − θ_high, and minus its second.
+
+    Args:
+        won: how often ``low`` won.
+        played: how often the two met.
+        difference: θ_low − θ_high.
+    """
+    chance = 1 / (1 + np.exp(-difference))
+    return won - played * chance, played * chance * (1 - chance)
+
+
+def damped(widest: Float64Array) -> Float64Array:
+    """Returns the length of steps that would change a difference by ``widest`` at most."""
+    safe = np.where(widest > 0, widest, 1)
+    length: Float64Array = np.where(widest > 0, np.log1p(safe) / safe, 1.0)
+    return length
+
+
 def strongly_connected(wins: Wins) -> BoolArray:
-    """Returns, for (B, n, n) matrices of wins, whether each one's graph is strongly connected.
+    """Returns, for (B, n, n) matrices of wins, whether each one's graph is strongly connected."""
+    return connected(np.asarray(wins) > 0)
+
+
+def connected(beats: BoolArray) -> BoolArray:
+    """Returns, for (B, n, n) graphs, whether each is strongly connected.
 
     It is when everyone can be reached from the first competitor and the first from everyone.
     """
-    beats = np.asarray(wins) > 0
     return _all_reached(beats) & _all_reached(beats.transpose(0, 2, 1))
 
 
@@ -135,37 +141,62 @@ def to_elo(abilities: Abilities) -> Abilities:
     return elo
 
 
-def _newton(
-    first: Wins, second: Wins, low: NDArray[np.intp], high: NDArray[np.intp], start: Abilities
-) -> tuple[Abilities, BoolArray]:
-    n_sets, n = len(first), len(start)
-    pairs = np.arange(len(low))
-    incidence = np.zeros((len(low), n))
-    incidence[pairs, low], incidence[pairs, high] = 1.0, -1.0
-    total = first + second
-    abilities = np.tile(start, (n_sets, 1))
+def _newton(pairs: Pairs, start: Abilities) -> tuple[Abilities, BoolArray]:
+    n_sets, n = len(pairs.won), pairs.n
+    incidence, played = pairs.incidence(), pairs.played
+    cells = pairs.low * n + pairs.high, pairs.high * n + pairs.low
+    diagonal = np.arange(n) * (n + 1)
     converged = np.zeros(n_sets, dtype=bool)
     active = np.arange(n_sets)
-    for _ in range(_MAX_NEWTON_STEPS):
-        difference = abilities[active][:, low] - abilities[active][:, high]
-        chance = 1 / (1 + np.exp(-difference))
-        gradient = (first[active] - total[active] * chance) @ incidence
-        curvature = total[active] * chance * (1 - chance)
-        # A constant shift changes nothing; adding 1/n everywhere pins it to zero.
-        hessian = np.full((len(active), n, n), 1 / n)
-        hessian[:, low, high] -= curvature
-        hessian[:, high, low] -= curvature
-        hessian[:, np.arange(n), np.arange(n)] += curvature @ np.abs(incidence)
-        delta = np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
-        widest = np.abs(delta[:, low] - delta[:, high]).max(axis=1)
-        scale = np.where(widest > 0, np.log1p(widest) / np.where(widest > 0, widest, 1), 1.0)
-        abilities[active] += scale[:, None] * delta
-        done = widest < _STEP_TOLERANCE
-        converged[active[done]] = True
-        active = active[~done & np.isfinite(widest)]
+    if n_sets == 0:
+        return np.zeros((0, n)), converged
+    abilities = start + _first_step(pairs, start)
+    for _ in range(MAX_NEWTON_STEPS):
         if len(active) == 0:
             break
+        some = slice(None) if len(active) == n_sets else active
+        now = abilities[active]
+        difference = now.take(pairs.low, axis=1) - now.take(pairs.high, axis=1)
+        residual, curvature = win_terms(pairs.won[some], played[some], difference)
+        gradient = (incidence @ residual.T).T
+        # A constant shift changes nothing; adding 1/n everywhere pins it to zero.
+        hessian = np.full((len(active), n * n), 1 / n)
+        hessian[:, diagonal] += (abs(incidence) @ curvature.T).T
+        np.subtract(1 / n, curvature, out=curvature)
+        for cell in cells:
+            hessian[:, cell] = curvature
+        try:
+            delta = np.linalg.solve(hessian.reshape(-1, n, n), gradient[:, :, None])[:, :, 0]
+        except np.linalg.LinAlgError:
+            break  # weights or abilities so far apart that rounding leaves nothing to solve
+        widest = _widest(delta, pairs)
+        abilities[active] = now + damped(widest)[:, None] * delta
+        done = widest < STEP_TOLERANCE
+        converged[active[done]] = True
+        active = active[~done & np.isfinite(widest)]
     return abilities - abilities.mean(axis=1, keepdims=True), converged
+
+
+def _first_step(pairs: Pairs, start: Abilities) -> Abilities:
+    """Returns steps from one start by the data sets' mean curvature: a solve for all of them."""
+    played = pairs.played
+    difference = start[pairs.low] - start[pairs.high]
+    residual, _ = win_terms(pairs.won, played, difference)
+    _, curvature = win_terms(pairs.won.mean(axis=0), played.mean(axis=0), difference)
+    hessian = pairs.laplacian(curvature).toarray() + 1 / pairs.n
+    try:
+        delta = np.linalg.solve(hessian, pairs.incidence() @ residual.T).T
+    except np.linalg.LinAlgError:
+        return np.zeros((len(residual), pairs.n))
+    step: Abilities = damped(_widest(delta, pairs))[:, None] * delta
+    return step
+
+
+def _widest(delta: Abilities, pairs: Pairs) -> Float64Array:
+    """Returns by how much the steps change a difference at most."""
+    change = delta.take(pairs.low, axis=1) - delta.take(pairs.high, axis=1)
+    widest: Float64Array = np.abs(change).max(axis=1)
+    return widest
 
 
 def _all_reached(beats: BoolArray) -> BoolArray:
@@ -194,18 +225,3 @@ def checked_wins(wins: Wins) -> Wins:
     if np.diag(wins).any():
         raise InputError("a competitor cannot beat itself: the diagonal of wins must be zero")
     return wins
-
-
-def _describe(group: list[str], names: list[str], wins: Wins) -> str:
-    members = ", ".join(group)
-    inside = [names.index(name) for name in group]
-    outside = [i for i in range(len(names)) if i not in inside]
-    won = wins[np.ix_(inside, outside)].any()
-    lost = wins[np.ix_(outside, inside)].any()
-    how = {
-        (True, False): "never lost a point to the others",
-        (False, True): "never took a point from the others",
-        (False, False): "never met the others",
-        (True, True): "beat some of the others and lost to some, in one direction only",
-    }[bool(won), bool(lost)]
-    return f"[{members}] ({how})"

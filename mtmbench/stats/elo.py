@@ -26,10 +26,10 @@ def sequential_elo(
         k: points at stake in a comparison.
         initial: everyone's rating at the start, and the mean throughout.
     """
-    rating = np.full(n_competitors, float(initial))
+    rating = [float(initial)] * n_competitors
     for a, b, score in comparisons:
         expected = 1 / (1 + 10 ** ((rating[b] - rating[a]) / 400))
         change = k * (score - expected)
         rating[a] += change
         rating[b] -= change
-    return rating
+    return np.array(rating)

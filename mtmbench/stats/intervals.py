@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.types import IntArray
+from mtmbench.core.types import Float64Array, IntArray
 
 N_BOOTSTRAP = 2000
 """Resamples of a share; a board's ratings take as many as its suite says."""
@@ -136,9 +136,9 @@ def wilson(
 
 
 def clustered(
-    values: Sequence[float],
-    clusters: Sequence[Hashable],
-    strata: Sequence[Hashable] | None = None,
+    values: Sequence[float] | Float64Array,
+    clusters: Sequence[Hashable] | IntArray,
+    strata: Sequence[Hashable] | IntArray | None = None,
     *,
     confidence: float = 0.95,
     reason: str = "nothing to count",
@@ -161,31 +161,54 @@ def clustered(
     Raises:
         InputError: the columns differ in length, or a value is not in [0, 1].
     """
-    groups = ["" for _ in values] if strata is None else list(strata)
-    if not len(values) == len(clusters) == len(groups):
-        raise InputError(f"{len(values)} values, {len(clusters)} clusters, {len(groups)} strata")
-    if not all(0 <= value <= 1 for value in values):
+    n_strata = len(values) if strata is None else len(strata)
+    if not len(values) == len(clusters) == n_strata:
+        raise InputError(f"{len(values)} values, {len(clusters)} clusters, {n_strata} strata")
+    found = np.asarray(values, dtype=np.float64)
+    if not ((found >= 0) & (found <= 1)).all():
         raise InputError("a value is not between 0 and 1")
-    if not values:
+    if not len(found):
         return Rate(None, None, None, 0, reason)
-    mean = math.fsum(values) / len(values)
-    excess: dict[tuple[Hashable, Hashable], float] = {}
-    for value, cluster, stratum in zip(values, clusters, groups, strict=True):
-        key = stratum, cluster
-        excess[key] = excess.get(key, 0.0) + value - mean
-    by_stratum: dict[Hashable, list[float]] = {}
-    for (stratum, _), e in excess.items():
-        by_stratum.setdefault(stratum, []).append(e)
-    n, freedom = len(excess), len(excess) - len(by_stratum)
-    if min(map(len, by_stratum.values())) < 2:
+    mean = math.fsum(found) / len(found)
+    own = np.zeros(len(found), np.int64) if strata is None else _coded(strata)
+    groups, stratum = cluster_ids(_coded(clusters), own)
+    excess = np.bincount(groups, found - mean)
+    sizes = np.bincount(stratum)
+    n, freedom = len(excess), len(excess) - len(sizes)
+    if sizes.min() < 2:
         return Rate(mean, None, None, len(values), "no interval: a corpus has only one document")
-    squares = math.fsum((e - fmean(own)) ** 2 for own in by_stratum.values() for e in own)
+    centred = excess - (np.bincount(stratum, excess) / sizes)[stratum]
+    squares = math.fsum(centred**2)
     if squares < _NO_SPREAD:
         exact = wilson(round(mean * n), n, confidence)
         return Rate(mean, exact.lo, exact.hi, len(values))
     error = math.sqrt(squares * n / freedom) / len(values)
     half = t_quantile(freedom, confidence) * error
     return Rate(mean, max(0.0, mean - half), min(1.0, mean + half), len(values))
+
+
+def cluster_ids(cluster: ArrayLike, stratum: ArrayLike) -> tuple[IntArray, IntArray]:
+    """Numbers the clusters of all strata, by stratum and then by cluster.
+
+    Args:
+        cluster: (M,) which cluster each is of; it may repeat in another stratum.
+        stratum: (M,) which stratum.
+
+    Returns:
+        (M,) the number of each one's cluster, and (C,) the number of each cluster's stratum.
+    """
+    _, outer = np.unique(np.asarray(stratum), return_inverse=True)
+    names, inner = np.unique(np.asarray(cluster), return_inverse=True)
+    both, number = np.unique(outer.ravel() * len(names) + inner.ravel(), return_inverse=True)
+    return np.asarray(number, np.int64).ravel(), np.asarray(both // len(names), np.int64)
+
+
+def _coded(values: Sequence[Hashable] | IntArray) -> IntArray:
+    """Returns a number for each value, equal for equal ones."""
+    if isinstance(values, np.ndarray):
+        return values
+    known: dict[Hashable, int] = {}
+    return np.array([known.setdefault(value, len(known)) for value in values], dtype=np.int64)
 
 
 def resampled_share(

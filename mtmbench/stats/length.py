@@ -17,7 +17,7 @@ from mtmbench.core.types import Float64Array
 from mtmbench.stats.bradley_terry import ELO_PER_NAT, Abilities, to_elo
 from mtmbench.stats.intervals import interval_factor
 from mtmbench.stats.outcomes import Outcomes
-from mtmbench.stats.sandwich import clustered_covariance
+from mtmbench.stats.sandwich import Covariance
 
 _MAX_STEPS = 200
 _STEP_TOLERANCE = 1e-8
@@ -75,8 +75,8 @@ def fit_length(
     if not converged:
         return _missing(n, "not adjusted: the fit with lengths did not converge")
     information, scores = design.derivatives(found)
-    covariance = clustered_covariance(information, scores, outcomes.strata)
-    half = ELO_PER_NAT * interval_factor(outcomes.strata, confidence) * np.sqrt(np.diag(covariance))
+    variance = Covariance.of(information, scores, outcomes.strata, n).variances()
+    half = ELO_PER_NAT * interval_factor(outcomes.strata, confidence) * np.sqrt(variance)
     doubling = np.log(2)
     worth, error = ELO_PER_NAT * doubling * found[n], doubling * half[n]
     ends = (None, None) if np.isnan(error) else (float(worth - error), float(worth + error))
@@ -108,7 +108,8 @@ class _Design:
         """Returns the information (n + 1, n + 1) and the score of each cluster (C, n + 1)."""
         a, b, n = self.outcomes.first, self.outcomes.second, self.n
         chance = 1 / (1 + np.exp(-self._predictor(z)))
-        surprise, weight = self.outcomes.points - chance, chance * (1 - chance)
+        times = self.outcomes.weight
+        surprise, weight = times * (self.outcomes.points - chance), times * chance * (1 - chance)
         scores = np.zeros((len(self.outcomes.strata), n + 1))
         groups = self.outcomes.groups
         np.add.at(scores, (groups, a), surprise)
@@ -131,17 +132,16 @@ class _Design:
 
 def _share_within(outcomes: Outcomes, ratio: Float64Array, n: int) -> float:
     """Returns the share of the ratios' sum of squares that abilities alone could not mimic."""
-    total = float(ratio @ ratio)
+    weighed = outcomes.weight * ratio
+    total = float(weighed @ ratio)
     if total == 0:
         return 0.0
-    laplacian = np.zeros((n, n))
-    np.add.at(laplacian, (outcomes.first, outcomes.second), -1.0)
-    laplacian += laplacian.T
-    laplacian[np.arange(n), np.arange(n)] = -laplacian.sum(axis=1)
-    moment = np.bincount(outcomes.first, ratio, n) - np.bincount(outcomes.second, ratio, n)
+    pairs = outcomes.pairs()
+    laplacian = pairs.laplacian(pairs.played).toarray()
+    moment = np.bincount(outcomes.first, weighed, n) - np.bincount(outcomes.second, weighed, n)
     mimic = np.linalg.pinv(laplacian, hermitian=True) @ moment
     rest = ratio - (mimic[outcomes.first] - mimic[outcomes.second])
-    return float(rest @ rest) / total
+    return float(outcomes.weight @ rest**2) / total
 
 
 def _missing(n: int, reason: str) -> LengthFit:

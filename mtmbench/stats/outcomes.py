@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.types import IntArray
+from mtmbench.core.types import Float64Array, IntArray
 from mtmbench.stats.bradley_terry import Abilities, Wins
-from mtmbench.stats.intervals import resampled_counts
+from mtmbench.stats.intervals import cluster_ids, resampled_counts
+from mtmbench.stats.pairs import Pairs
 
 _CHUNK_DRAWS = 4_000_000
+_CHUNK_COUNTS = 2_000_000
+_DENSE_COUNTS = 8_000_000
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Outcomes:
         points: (M,) score of ``first``: 1, 0.5 or 0.
         groups: (M,) cluster, 0 … C − 1.
         strata: (C,) stratum of each cluster, 0 … S − 1.
+        weight: (M,) how many identical comparisons of its cluster each stands for.
     """
 
     names: tuple[str, ...]
@@ -35,64 +39,77 @@ class Outcomes:
     points: Abilities
     groups: IntArray
     strata: IntArray
+    weight: Float64Array
 
     def wins(self, tie: float = 0.5) -> Wins:
         """Returns (n, n): how often row beat column, a tie counting ``tie``."""
-        wins = np.zeros((len(self.names), len(self.names)))
-        won, lost = self._values(tie)
-        np.add.at(wins, (self.first, self.second), won)
-        np.add.at(wins, (self.second, self.first), lost)
-        return wins
+        pairs = self.pairs()
+        even = tie * pairs.tied
+        return pairs.matrix(pairs.won + even, pairs.lost + even, 0.0)
 
-    def ties(self) -> Wins:
-        """Returns (n, n): how often row and column tied."""
-        ties = np.zeros((len(self.names), len(self.names)))
-        np.add.at(ties, (self.first, self.second), self.points == 0.5)
-        return ties + ties.T
+    def tally(self) -> tuple[Float64Array, Float64Array, Float64Array]:
+        """Returns (n,) each: how often a competitor won, lost and tied."""
+        won, lost, tied = (self.weight * (self.points == points) for points in (1, 0, 0.5))
+        return (
+            self._per_name(won, lost), self._per_name(lost, won), self._per_name(tied, tied)
+        )  # fmt: skip
 
-    def counts(self) -> IntArray:
-        """Returns (n, n): how often row met column."""
-        counts = np.zeros((len(self.names), len(self.names)), dtype=np.int64)
-        np.add.at(counts, (self.first, self.second), 1)
-        return counts + counts.T
+    def pairs(self) -> Pairs:
+        """Returns the comparisons counted by pair."""
+        pair, low, high = self._by_pair()
+        counts = np.bincount(self._kind() * len(low) + pair, self.weight, 3 * len(low))
+        return Pairs(len(self.names), low, high, *counts.reshape(3, len(low)))
 
-    def resampled_wins(self, seed: int, n_bootstrap: int, tie: float = 0.5) -> Wins:
-        """Returns (B, n, n) matrices of wins, each over clusters drawn with replacement.
+    def resampled(self, seed: int, n_bootstrap: int) -> Iterator[Pairs]:
+        """Yields counts over clusters drawn with replacement, some data sets at a time.
 
-        As many clusters are drawn from a stratum as it has. A tie counts ``tie``.
+        As many clusters are drawn from a stratum as it has. All counts of a data set are of the
+        same draws.
         """
-        return self._resampled(seed, n_bootstrap, *self._values(tie))
-
-    def resampled_ties(self, seed: int, n_bootstrap: int) -> Wins:
-        """Returns (B, n, n) matrices of ties; under one seed, of the very same draws."""
-        tied = (self.points == 0.5).astype(np.float64)
-        return self._resampled(seed, n_bootstrap, tied, tied)
-
-    def _values(self, tie: float) -> tuple[Abilities, Abilities]:
-        tied = self.points == 0.5
-        return np.where(tied, tie, self.points), np.where(tied, tie, 1 - self.points)
-
-    def _resampled(self, seed: int, n_bootstrap: int, first: Abilities, second: Abilities) -> Wins:
-        from scipy.sparse import coo_matrix
+        from scipy.sparse import csr_matrix
 
         n, n_clusters = len(self.names), len(self.strata)
-        cell = np.concatenate([self.first * n + self.second, self.second * n + self.first])
-        value = np.concatenate([first, second])
-        row = np.concatenate([self.groups, self.groups])
-        per_cluster = coo_matrix((value, (row, cell)), shape=(n_clusters, n * n)).tocsr()
+        pair, low, high = self._by_pair()
+        column = self._kind() * len(low) + pair
+        shape = n_clusters, 3 * len(low)
+        counts = csr_matrix((self.weight, (self.groups, column)), shape=shape)
+        # Where most clusters hold most pairs, a dense product is many times as fast.
+        dense = n_clusters * shape[1] <= min(20 * counts.nnz, _DENSE_COUNTS)
+        per_cluster = counts.toarray().T if dense else counts.T.tocsr()
         # RandomState's stream is frozen by numpy's policy (NEP 19), Generator's is not, and a
         # board must rebuild to the same bytes under any numpy.
         random = np.random.RandomState(seed)
         members = [np.flatnonzero(self.strata == stratum) for stratum in np.unique(self.strata)]
-        wins = np.empty((n_bootstrap, n, n))
         step = max(1, _CHUNK_DRAWS // n_clusters)
+        part = max(1, _CHUNK_COUNTS // max(shape[1], n * n))
         for begin in range(0, n_bootstrap, step):
             size = min(step, n_bootstrap - begin)
-            weights = np.zeros((size, n_clusters))
+            drawn = np.zeros((size, n_clusters))
             for inside in members:
-                weights[:, inside] = resampled_counts(random, size, len(inside))
-            wins[begin : begin + size] = (per_cluster.T @ weights.T).T.reshape(size, n, n)
-        return wins
+                drawn[:, inside] = resampled_counts(random, size, len(inside))
+            for start in range(0, size, part):
+                found = (per_cluster @ drawn[start : start + part].T).T
+                yield Pairs(n, low, high, *np.split(found, 3, axis=1))
+
+    def _by_pair(self) -> tuple[IntArray, IntArray, IntArray]:
+        """Returns which pair each comparison is of, and both competitors of each pair."""
+        n = len(self.names)
+        key = np.minimum(self.first, self.second) * n + np.maximum(self.first, self.second)
+        met, pair = np.unique(key, return_inverse=True)
+        return np.asarray(pair, np.int64).ravel(), met // n, met % n
+
+    def _kind(self) -> IntArray:
+        """Returns 0 where the pair's ``low`` won, 1 where it lost, 2 where they tied."""
+        of_low = np.where(self.first < self.second, self.points, 1 - self.points)
+        kind: IntArray = np.where(of_low == 0.5, 2, np.where(of_low == 1, 0, 1))
+        return kind
+
+    def _per_name(self, of_first: Float64Array, of_second: Float64Array) -> Float64Array:
+        n = len(self.names)
+        found = np.zeros(n)
+        found += np.bincount(self.first, of_first, n)
+        found += np.bincount(self.second, of_second, n)
+        return found
 
 
 def checked_outcomes(
@@ -102,6 +119,7 @@ def checked_outcomes(
     score: ArrayLike,
     cluster: ArrayLike,
     stratum: ArrayLike | None = None,
+    weight: ArrayLike | None = None,
 ) -> Outcomes:
     """Returns comparisons, checked; the arguments are those of :func:`rate`.
 
@@ -128,8 +146,14 @@ def checked_outcomes(
     ):
         if wrong.any():
             raise InputError(f"comparison {int(np.argmax(wrong))} has {what}")
+    weights = np.ones(len(first)) if weight is None else np.asarray(weight, dtype=np.float64)
+    if weights.shape != first.shape:
+        raise InputError(f"weight has shape {weights.shape}; expected ({len(first)},)")
+    wrong = ~np.isfinite(weights) | (weights <= 0)
+    if wrong.any():
+        raise InputError(f"comparison {int(np.argmax(wrong))} has a weight that is not positive")
     groups, strata = _clusters(cluster, stratum, len(first))
-    return Outcomes(tuple(names), first, second, points, groups, strata)
+    return Outcomes(tuple(names), first, second, points, groups, strata, weights)
 
 
 def _clusters(
@@ -140,5 +164,4 @@ def _clusters(
     for what, column in (("cluster", own), ("stratum", group)):
         if column.shape != (n_comparisons,):
             raise InputError(f"{what} has shape {column.shape}; expected ({n_comparisons},)")
-    both, index = np.unique(np.stack([group, own]), axis=1, return_inverse=True)
-    return np.asarray(index, np.int64).ravel(), np.unique(both[0], return_inverse=True)[1]
+    return cluster_ids(own, group)

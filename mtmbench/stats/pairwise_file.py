@@ -1,41 +1,111 @@
-"""Rating of any comparisons: a CSV file or a data frame in, ratings as a table and as JSON out."""
+"""Rating of any comparisons: a file or a data frame in, ratings as a table and as JSON out."""
 
 from __future__ import annotations
 
 import csv
 import difflib
 import json
+import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.files import lines_of
 from mtmbench.core.serialise import rounded, seed_from
 from mtmbench.stats.rate import RatingTable, TieModel, rate
 
 if TYPE_CHECKING:
     import pandas as pd
 
-REQUIRED = ("a", "b", "outcome")
-OPTIONAL = ("cluster",)
-SCORES = {"a": 1.0, "tie": 0.5, "b": 0.0}
+CLUSTER = "cluster"
+WEIGHTS = ("weight", "count")
 
-_Rows = Iterator[tuple[str, Mapping[str, str]]]
-"""Where a comparison stands, for messages, and its cells by column."""
+
+@dataclass(frozen=True)
+class _Form:
+    """One way in which comparisons are written.
+
+    Attributes:
+        a: the column of one competitor.
+        b: the column of the other.
+        outcome: the column that says who won.
+        scores: the score of ``a`` by what that column holds.
+    """
+
+    a: str
+    b: str
+    outcome: str
+    scores: Mapping[str, float]
+
+    @property
+    def columns(self) -> tuple[str, str, str]:
+        """The columns that there must be."""
+        return self.a, self.b, self.outcome
+
+
+_PLAIN = _Form("a", "b", "outcome", {"a": 1.0, "b": 0.0, "tie": 0.5})
+_ARENA = _Form(
+    "model_a",
+    "model_b",
+    "winner",
+    {"model_a": 1.0, "model_b": 0.0, "tie": 0.5, "tie (bothbad)": 0.5, "both_bad": 0.5},
+)
+"""As arenas publish their battles; that both were bad is a tie."""
+
+_OPTIONAL = (CLUSTER, *WEIGHTS)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A comparison: where it stands, for messages, how it is written, and its texts by column."""
+
+    where: str
+    form: _Form
+    cells: Mapping[str, str]
+
+
+@dataclass
+class _Rows:
+    """Comparisons as they are read.
+
+    Attributes:
+        read: the comparisons, once.
+        empty: what to say if there are none.
+        unread: columns that are not read, in order; all of them once ``read`` is at its end.
+    """
+
+    read: Iterator[_Row]
+    empty: str
+    unread: dict[str, None] = field(default_factory=dict)
+
+    def form(self, where: str, columns: Sequence[str]) -> _Form:
+        """Returns how comparisons under these columns are written, and notes what is not read."""
+        form = _form(where, columns)
+        read = (*form.columns, *_OPTIONAL)
+        self.unread.update(dict.fromkeys(name for name in columns if name not in read))
+        return form
 
 
 def rate_file(
     path: Path, *, n_bootstrap: int = 1000, confidence: float = 0.95, ties: TieModel = "half"
 ) -> RatingTable:
-    """Rates the competitors of a CSV file with columns ``a``, ``b``, ``outcome``.
+    """Rates the competitors of a file of comparisons: CSV, JSON lines or a JSON list of objects.
 
-    ``outcome`` is ``a``, ``b`` or ``tie``. Rows of one value of the optional column ``cluster``
-    are resampled together; without it every row is its own cluster. Other columns are not read.
-    The bootstrap's seed derives from the content, so the same file gives the same table.
+    Its columns are ``a``, ``b`` and ``outcome``, which is ``a``, ``b`` or ``tie``; or, as arenas
+    publish battles, ``model_a``, ``model_b`` and ``winner``, which is ``model_a``, ``model_b``,
+    ``tie`` or ``tie (bothbad)``. Rows of one value of the optional column ``cluster`` are resampled
+    together; without it every row is its own cluster. A row whose optional column ``weight`` or
+    ``count`` holds w is w identical comparisons of one cluster; w is not negative, and need not be
+    whole. Other columns are not read; the table names them. The bootstrap's seed derives from the
+    content, so the same file gives the same table.
 
     Args:
-        path: the file.
-        n_bootstrap: number of resamples, at least 2.
+        path: the file; ``.jsonl`` and ``.json`` are JSON, any other name is CSV.
+        n_bootstrap: number of resamples, at least 2; nothing is drawn where there are more than
+            :data:`mtmbench.stats.rate.MOST_BOOTSTRAPPED` competitors.
         confidence: level of the intervals.
         ties: as half a win each, or by Davidson's model.
 
@@ -49,8 +119,8 @@ def rate_file(
         NotRateableError: the outcomes do not determine ratings; the message names who is cut off.
     """
     path = Path(path)
-    empty = f"{path} has no comparisons below its header"
-    return _rated(_file_rows(path), empty, n_bootstrap, confidence, ties)
+    read = _json_rows if path.suffix.lower() in (".jsonl", ".json") else _csv_rows
+    return _rated(read(path), n_bootstrap, confidence, ties)
 
 
 def rate_frame(
@@ -70,8 +140,7 @@ def rate_frame(
         UnknownNameError: there is no such model of ties.
         NotRateableError: the outcomes do not determine ratings.
     """
-    empty = "the data frame has no comparisons"
-    return _rated(_frame_rows(frame), empty, n_bootstrap, confidence, ties)
+    return _rated(_frame_rows(frame), n_bootstrap, confidence, ties)
 
 
 def rating_json(table: RatingTable) -> str:
@@ -80,11 +149,16 @@ def rating_json(table: RatingTable) -> str:
     ``{"schema": 1, "ratings": [{"name", "ability", "elo", "lo", "hi", "rank", "wins", "losses",
     "ties"}]}``; ability in natural log with mean zero, to 6 decimals; ``elo``, ``lo`` and ``hi`` on
     the Elo scale, to 1. A missing end is null and the row has a ``reason``. Davidson's model adds
-    ``"ties": "davidson"`` and ``"tie_parameter"``, its ν.
+    ``"ties": "davidson"`` and ``"tie_parameter"``, its ν; ``"intervals": "sandwich"`` says that
+    there were too many names for a bootstrap, ``"unread"`` names columns that were not read.
     """
     model: dict[str, object] = {}
     if table.tie_parameter is not None:
         model = {"ties": "davidson", "tie_parameter": rounded(table.tie_parameter, 6)}
+    if table.intervals != "bootstrap":
+        model["intervals"] = table.intervals
+    if table.unread:
+        model["unread"] = list(table.unread)
     return json.dumps({"schema": 1, **model, "ratings": rating_rows(table)}, indent=2) + "\n"
 
 
@@ -107,9 +181,7 @@ def rating_rows(table: RatingTable) -> list[dict[str, object]]:
     ]
 
 
-def _rated(
-    rows: _Rows, empty: str, n_bootstrap: int, confidence: float, ties: TieModel
-) -> RatingTable:
+def _rated(rows: _Rows, n_bootstrap: int, confidence: float, ties: TieModel) -> RatingTable:
     if ties not in get_args(TieModel):
         raise UnknownNameError("model of ties", str(ties), get_args(TieModel))
     if not 0 < confidence < 1:
@@ -120,15 +192,21 @@ def _rated(
     right: list[str] = []
     score: list[float] = []
     group: list[str] = []
-    for n, (where, row) in enumerate(rows):
-        _check_row(where, row)
-        left.append(row["a"])
-        right.append(row["b"])
-        score.append(SCORES[row["outcome"]])
+    weights: list[float] = []
+    weighted = False
+    for n, row in enumerate(rows.read, start=2):
+        points, weight = _checked(row)
+        weighted = weighted or any(name in row.cells for name in WEIGHTS)
+        if weight == 0:
+            continue
+        left.append(row.cells[row.form.a])
+        right.append(row.cells[row.form.b])
+        score.append(points)
         # A file without blank lines has its first comparison in line 2.
-        group.append(row.get("cluster", str(n + 2)))
+        group.append(row.cells.get(CLUSTER, str(n)))
+        weights.append(weight)
     if not left:
-        raise InputError(empty)
+        raise InputError(rows.empty)
     names = sorted({*left, *right})
     index = {name: i for i, name in enumerate(names)}
     clusters = {name: i for i, name in enumerate(dict.fromkeys(group))}
@@ -138,73 +216,209 @@ def _rated(
         [index[name] for name in right],
         score,
         [clusters[name] for name in group],
-        seed=seed_from("rate", left, right, score, group),
+        weight=weights,
+        seed=seed_from("rate", left, right, score, group, *([weights] if weighted else [])),
         n_bootstrap=n_bootstrap,
         confidence=confidence,
         ties=ties,
     )
-    return table.require_rateable()
+    return replace(table.require_rateable(), unread=tuple(rows.unread))
 
 
-def _file_rows(path: Path) -> _Rows:
+def _csv_rows(path: Path) -> _Rows:
+    rows = _Rows(iter(()), f"{path} has no comparisons below its header")
+
+    def read() -> Iterator[_Row]:
+        # Columns that are not read may hold whole conversations.
+        limit = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                reader = csv.reader(file, strict=True)
+                columns = [name.strip() for name in next(reader, [])]
+                parted = next((mark for mark in ";\t|" if mark in "".join(columns[:1])), None)
+                if len(columns) == 1 and parted is not None:
+                    raise InputError(
+                        f"{path}, line 1: cells are parted by commas, not by {parted!r}"
+                    )
+                form = rows.form(f"{path}, line 1", columns)
+                for texts in reader:
+                    if not texts:
+                        continue
+                    where = f"{path}, line {reader.line_num}"
+                    if len(texts) != len(columns):
+                        raise InputError(f"{where}: {len(texts)} cells for {len(columns)} columns")
+                    stripped = (text.strip() for text in texts)
+                    yield _Row(where, form, dict(zip(columns, stripped, strict=True)))
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise _no_text(path, error) from error
+        except csv.Error as error:
+            raise InputError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
+        finally:
+            csv.field_size_limit(limit)
+
+    rows.read = read()
+    return rows
+
+
+def _json_rows(path: Path) -> _Rows:
+    """Reads JSON lines, or one JSON list of objects; what it begins with says which."""
+    rows = _Rows(iter(()), f"{path} has no comparisons")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            columns = _columns(f"{path}, line 1", next(reader, []))
-            for cells in reader:
-                if not cells:
-                    continue
-                where = f"{path}, line {reader.line_num}"
-                if len(cells) != len(columns):
-                    raise InputError(f"{where}: {len(cells)} cells for {len(columns)} columns")
-                yield where, {n: cell.strip() for n, cell in zip(columns, cells, strict=True)}
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise InputError(f"{path}, near line {line}: not UTF-8 ({error.reason})") from error
-    except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
+        raise _no_text(path, error) from error
+
+    def read() -> Iterator[_Row]:
+        forms: dict[tuple[str, ...], _Form] = {}
+        optional: list[str] | None = None
+        for where, item in _json_items(path, text):
+            if not isinstance(item, dict):
+                raise InputError(
+                    f"{where} is no JSON object; comparisons are objects, a line each or in a list"
+                )
+            columns = tuple(name.strip() for name in item)
+            if columns not in forms:
+                forms[columns] = rows.form(where, columns)
+            form, own = forms[columns], [name for name in _OPTIONAL if name in columns]
+            optional = own if optional is None else optional
+            if own != optional:
+                name = next(iter({*own} ^ {*optional}))
+                raise InputError(f"{where}: either every comparison has {name!r}, or none")
+            found = dict(zip(columns, item.values(), strict=True))
+            used = (*form.columns, *own)
+            yield _Row(where, form, {name: _text(where, name, found[name]) for name in used})
+
+    rows.read = read()
+    return rows
+
+
+def _json_items(path: Path, text: str) -> Iterator[tuple[str, object]]:
+    """Yields JSON values, and where each stands."""
+    if text.lstrip().startswith("["):
+        content = _parsed(str(path), text)
+        assert isinstance(content, list)
+        yield from ((f"{path}, item {i}", item) for i, item in enumerate(content, start=1))
+        return
+    for number, line in enumerate(lines_of(text), start=1):
+        if line.strip():
+            yield f"{path}, line {number}", _parsed(f"{path}, line {number}", line)
+
+
+def _no_text(path: Path, error: UnicodeDecodeError) -> InputError:
+    line = path.read_bytes()[: error.start].count(b"\n") + 1
+    return InputError(f"{path}, near line {line}: not UTF-8 ({error.reason})")
+
+
+def _parsed(where: str, text: str) -> object:
+    try:
+        content: object = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where} is not JSON: {error}") from error
+    return content
+
+
+def _text(where: str, name: str, value: object) -> str:
+    """Returns a JSON value as a cell: a text or a number; null is an empty one."""
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise InputError(f"{where}: {name!r} is {value!r:.40}, neither text nor number")
+    return str(value).strip()
 
 
 def _frame_rows(frame: pd.DataFrame) -> _Rows:
-    columns = _columns("the data frame", [str(name) for name in frame.columns])
-    kept = [i for i, name in enumerate(columns) if name in (*REQUIRED, *OPTIONAL)]
-    part = frame.iloc[:, kept]
-    cells = zip(part.itertuples(name=None), part.isna().to_numpy(), strict=True)
-    for (label, *values), missing in cells:
-        texts = [
-            "" if gone else str(value).strip() for value, gone in zip(values, missing, strict=True)
-        ]
-        yield (
-            f"row {label!r} of the data frame",
-            dict(zip([columns[i] for i in kept], texts, strict=True)),
-        )
+    rows = _Rows(iter(()), "the data frame has no comparisons")
+    columns = [str(name).strip() for name in frame.columns]
+    form = rows.form("the data frame", columns)
+    kept = [i for i, name in enumerate(columns) if name in (*form.columns, *_OPTIONAL)]
+
+    def read() -> Iterator[_Row]:
+        part = frame.iloc[:, kept]
+        told = zip(part.itertuples(name=None), part.isna().to_numpy(), strict=True)
+        for (label, *values), missing in told:
+            texts = [
+                "" if gone else str(value).strip()
+                for value, gone in zip(values, missing, strict=True)
+            ]
+            cells = dict(zip([columns[i] for i in kept], texts, strict=True))
+            yield _Row(f"row {label!r} of the data frame", form, cells)
+
+    rows.read = read()
+    return rows
 
 
-def _columns(where: str, header: Sequence[str]) -> list[str]:
-    columns = [name.strip() for name in header]
-    known = (*REQUIRED, *OPTIONAL)
+def _form(where: str, columns: Sequence[str]) -> _Form:
+    """Returns how comparisons under these columns are written.
+
+    Raises:
+        InputError: a column is missing, stands twice, or is a known one misspelt.
+    """
+    whole = [form for form in (_PLAIN, _ARENA) if set(form.columns) <= set(columns)]
+    near = [form for form in (_ARENA, _PLAIN) if {form.a, form.b} & set(columns)]
+    form = (*whole, *near, _PLAIN)[0]
+    known = (*form.columns, *_OPTIONAL)
     for name in columns:
         if name in known and columns.count(name) > 1:
             raise InputError(f"{where}: column {name!r} occurs twice")
-        near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.75)
-        if name not in known and near:
-            raise InputError(f"{where}: unknown column {name!r}; did you mean {near[0]!r}?")
-    missing = [name for name in REQUIRED if name not in columns]
+        if name not in known and (meant := _meant(name, form)):
+            raise InputError(f"{where}: unknown column {name!r}; did you mean {meant!r}?")
+    missing = [name for name in form.columns if name not in columns]
     if missing:
         raise InputError(
-            f"{where}: no column {', '.join(map(repr, missing))}; the header must have "
-            "a,b,outcome and may have cluster"
+            f"{where}: no column {', '.join(map(repr, missing))}; there must be a,b,outcome or "
+            "model_a,model_b,winner and may be cluster, and weight or count"
         )
-    return columns
+    if set(WEIGHTS) <= set(columns):
+        raise InputError(f"{where}: columns 'weight' and 'count' both weigh the rows; keep one")
+    return form
 
 
-def _check_row(where: str, row: Mapping[str, str]) -> None:
-    for name in ("a", "b", *OPTIONAL):
-        if row.get(name) == "":
-            raise InputError(f"{where}: column {name!r} is empty")
-    if row["outcome"] not in SCORES:
-        raise InputError(f"{where}: outcome {row['outcome']!r} is not one of 'a', 'b', 'tie'")
-    if row["a"] == row["b"]:
-        raise InputError(f"{where}: {row['a']!r} is compared with itself")
+def _meant(name: str, form: _Form) -> str | None:
+    """Returns the known column that a name is a misspelling of, or None.
+
+    Of weights only other letter cases and plurals are: "height" and "country" are columns that
+    battles may well have.
+    """
+    low = name.lower()
+    for known in (*form.columns, *_OPTIONAL):
+        if low == known or (len(known) > 1 and low == f"{known}s"):
+            return known
+    known_long = (*_PLAIN.columns, CLUSTER) if form is _PLAIN else (CLUSTER,)
+    return next(iter(difflib.get_close_matches(low, known_long, n=1, cutoff=0.75)), None)
+
+
+def _checked(row: _Row) -> tuple[float, float]:
+    """Returns a row's score of the first competitor, and its weight."""
+    form, cells = row.form, row.cells
+    for name in (form.a, form.b, *_OPTIONAL):
+        if cells.get(name) == "":
+            raise InputError(f"{row.where}: column {name!r} is empty")
+    outcome = cells[form.outcome]
+    if outcome not in form.scores:
+        told = ", ".join(map(repr, form.scores))
+        raise InputError(f"{row.where}: {form.outcome} {outcome!r} is not one of {told}")
+    if cells[form.a] == cells[form.b]:
+        raise InputError(f"{row.where}: {cells[form.a]!r} is compared with itself")
+    return form.scores[outcome], _weight(row)
+
+
+def _weight(row: _Row) -> float:
+    name = next((name for name in WEIGHTS if name in row.cells), None)
+    if name is None:
+        return 1.0
+    try:
+        weight = float(row.cells[name])
+    except ValueError:
+        weight = math.nan
+    if not 0 <= weight <= _MOST_WEIGHT:
+        raise InputError(
+            f"{row.where}: {name} {row.cells[name]!r} is no number from 0 to {_MOST_WEIGHT:,.0f}"
+        )
+    return weight
+
+
+_MOST_WEIGHT = 1e12

@@ -1,32 +1,42 @@
-"""Outcomes to a table of ratings with bootstrap intervals over documents."""
+"""Outcomes to a table of ratings with intervals over documents."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mtmbench.core.errors import NotRateableError
-from mtmbench.core.types import IntArray
+from mtmbench.core.types import Float64Array, IntArray
 from mtmbench.stats.bradley_terry import (
     ELO_PER_NAT,
     Abilities,
-    Wins,
-    batch_newton,
     fit_wins,
+    newton_pairs,
     to_elo,
 )
 from mtmbench.stats.intervals import interval_factor
+from mtmbench.stats.many import fit_many, fit_many_davidson
 from mtmbench.stats.outcomes import Outcomes, checked_outcomes
-from mtmbench.stats.sandwich import sandwich_half_widths
-from mtmbench.stats.ties import batch_davidson, fit_davidson
+from mtmbench.stats.pairs import Pairs
+from mtmbench.stats.sandwich import sandwich_half_widths, sandwich_ranks
+from mtmbench.stats.ties import davidson_pairs, fit_davidson
 
 TieModel = Literal["half", "davidson"]
 """How ties are rated: as half a win for each, or by Davidson's model."""
+
+Intervals = Literal["bootstrap", "sandwich"]
+"""Where intervals come from."""
+
+MOST_BOOTSTRAPPED = 250
+"""Competitors whose intervals are bootstrapped. The time of a resample's fit grows with the cube of
+their number; of more, intervals are the sandwich estimator's."""
+MOST_WITH_INTERVALS = 10_000
+"""Competitors that are given intervals: the sandwich inverts a matrix of their number squared."""
 
 MAX_UNRATEABLE_SHARE = 0.01
 _NO_SPREAD = 1e-9
@@ -44,7 +54,7 @@ class RatingRow:
         hi: upper end.
         rank: 1 + the number of competitors whose difference interval with this one excludes zero
             in their favour; None without intervals.
-        wins: comparisons won.
+        wins: comparisons won; whole, unless their weights are not.
         losses: comparisons lost.
         ties: comparisons tied.
         reason: why something is missing, or None.
@@ -56,9 +66,9 @@ class RatingRow:
     lo: float | None
     hi: float | None
     rank: int | None
-    wins: int
-    losses: int
-    ties: int
+    wins: float
+    losses: float
+    ties: float
     reason: str | None = None
 
 
@@ -68,10 +78,9 @@ class RatingTable:
 
     Attributes:
         rows: one row per competitor, in the order of the names given.
-        win_rate: (n, n) mean score of row against column, None where they never met.
-        comparisons: (n, n) number of comparisons.
-        difference: (n, n) row's Elo minus column's, NaN if not rateable.
-        difference_error: (n, n) half-width of its interval, NaN where it cannot be had.
+        pairs: the comparisons by pair.
+        difference_error: (n, n) half-width of the interval of row's Elo minus column's, NaN where
+            it cannot be had; empty for more than :data:`MOST_BOOTSTRAPPED` competitors.
         n_clusters: clusters (documents) that the intervals rest on.
         n_bootstrap: resamples drawn.
         n_unrateable: resamples that could not be rated.
@@ -80,12 +89,12 @@ class RatingTable:
         sandwich: (n,) half-widths by the sandwich estimator, a check on the bootstrap; NaN where
             they cannot be had, and under a tie model.
         tie_parameter: Davidson's ν; None where ties are half wins.
+        intervals: "sandwich" where there are too many competitors for a bootstrap.
+        unread: columns of the file or frame that were not read.
     """
 
     rows: tuple[RatingRow, ...]
-    win_rate: tuple[tuple[float | None, ...], ...]
-    comparisons: IntArray
-    difference: Abilities
+    pairs: Pairs
     difference_error: Abilities
     n_clusters: int
     n_bootstrap: int
@@ -94,11 +103,34 @@ class RatingTable:
     reason: str | None
     sandwich: Abilities
     tie_parameter: float | None = None
+    intervals: Intervals = "bootstrap"
+    unread: tuple[str, ...] = ()
 
     @property
     def rateable(self) -> bool:
         """Whether the league has ratings; :attr:`reason` says why not."""
         return all(row.ability is not None for row in self.rows)
+
+    @cached_property
+    def win_rate(self) -> tuple[tuple[float | None, ...], ...]:
+        """(n, n) mean score of row against column, None where they never met."""
+        half = self.pairs.halved()
+        rates = half.matrix(half.won / half.played, half.lost / half.played, np.nan)
+        return tuple(tuple(None if r != r else r for r in row) for row in rates.tolist())
+
+    @cached_property
+    def comparisons(self) -> Float64Array | IntArray:
+        """(n, n) number of comparisons; whole, unless their weights are not."""
+        played = self.pairs.played
+        counts = self.pairs.matrix(played, played, 0.0)
+        return counts.astype(np.int64) if (counts == np.rint(counts)).all() else counts
+
+    @cached_property
+    def difference(self) -> Abilities:
+        """(n, n) row's Elo minus column's, NaN if not rateable."""
+        elo = np.array([np.nan if row.elo is None else row.elo for row in self.rows])
+        gaps: Abilities = np.subtract.outer(elo, elo)
+        return gaps
 
     def ranked(self) -> list[RatingRow]:
         """Returns the rows, strongest first, then by name."""
@@ -122,6 +154,7 @@ def rate(
     score: ArrayLike,
     cluster: ArrayLike,
     stratum: ArrayLike | None = None,
+    weight: ArrayLike | None = None,
     *,
     seed: int,
     n_bootstrap: int = 1000,
@@ -132,7 +165,9 @@ def rate(
 
     Intervals are ``estimate ± t(n − S) · √(n / (n − S)) · bootstrap standard error`` with n
     clusters resampled within S strata; with one stratum that is t(n − 1) and √(n / (n − 1)).
-    The seed, the outcomes and the order of clusters determine the table exactly.
+    The seed, the outcomes and the order of clusters determine the table exactly. Of more than
+    :data:`MOST_BOOTSTRAPPED` competitors the error is the sandwich estimator's, which the
+    bootstrap's tends to, and nothing is drawn.
 
     Args:
         names: n distinct competitors.
@@ -142,6 +177,8 @@ def rate(
         cluster: (M,) integer id of what is resampled as a whole (the document).
         stratum: (M,) integer id of the group (corpus) within which clusters are resampled; a
             cluster id may repeat in another stratum. None for one group.
+        weight: (M,) positive: a comparison of weight w is w identical ones of one cluster. None
+            for 1 each.
         seed: seed of the bootstrap.
         n_bootstrap: number of resamples.
         confidence: level of the intervals.
@@ -154,49 +191,45 @@ def rate(
     Raises:
         InputError: an array has a wrong length or value; the message names the comparison.
     """
-    outcomes = checked_outcomes(names, a, b, score, cluster, stratum)
-    totals, counts = outcomes.wins(), outcomes.counts()
-    shape = (len(names), len(names))
+    outcomes = checked_outcomes(names, a, b, score, cluster, stratum, weight)
+    pairs, many = outcomes.pairs(), len(names) > MOST_BOOTSTRAPPED
     table = partial(
         RatingTable,
-        win_rate=_win_rate(totals, counts),
-        comparisons=counts,
+        pairs=pairs,
         n_clusters=len(outcomes.strata),
-        n_bootstrap=n_bootstrap,
+        n_bootstrap=0 if many else n_bootstrap,
         confidence=confidence,
+        intervals="sandwich" if many else "bootstrap",
     )
-    nu = None
+    counted = _counted_rows(outcomes)
+    missing = np.full((0, 0) if many else (len(names), len(names)), np.nan)
     try:
-        if ties == "half":
-            abilities = fit_wins(totals, names)
-        else:
-            fit = fit_davidson(outcomes.wins(tie=0.0), outcomes.ties(), names)
-            abilities, nu = fit.abilities, fit.nu
+        abilities, nu = _fitted(outcomes, pairs, ties)
     except NotRateableError as error:
         return table(
-            rows=tuple(_row(outcomes, i, str(error)) for i in range(len(names))),
-            difference=np.full(shape, np.nan),
-            difference_error=np.full(shape, np.nan),
+            rows=tuple(replace(row, reason=str(error)) for row in counted),
+            difference_error=missing,
             n_unrateable=0,
             reason=str(error),
             sandwich=np.full(len(names), np.nan),
         )
-    elo = to_elo(abilities)
-    difference = elo[:, None] - elo[None, :]
-    spread = _spread(outcomes, abilities, seed, n_bootstrap, confidence, ties)
+    if many:
+        spread = _sandwich_spread(outcomes, abilities, confidence, nu)
+    else:
+        spread = _bootstrap_spread(outcomes, abilities, seed, n_bootstrap, confidence, ties)
     sandwich = np.full(len(names), np.nan)
-    if ties == "half":
+    if many:
+        sandwich = spread.own
+    elif ties == "half":
         sandwich, _ = sandwich_half_widths(outcomes, abilities, confidence)
+    elo = to_elo(abilities)
     rows = [
-        replace(_row(outcomes, i, spread.reason), ability=float(abilities[i]), elo=float(elo[i]))
-        for i in range(len(names))
+        _with_interval(replace(row, ability=float(theta), elo=float(points)), i, spread)
+        for i, (row, theta, points) in enumerate(zip(counted, abilities, elo, strict=True))
     ]
-    if spread.reason is None:
-        rows = [_with_interval(row, i, difference, spread) for i, row in enumerate(rows)]
     return table(
         rows=tuple(rows),
-        difference=difference,
-        difference_error=spread.between,
+        difference_error=missing if spread.between is None else spread.between,
         n_unrateable=spread.n_unrateable,
         reason=spread.reason,
         sandwich=sandwich,
@@ -204,17 +237,60 @@ def rate(
     )
 
 
+def _fitted(outcomes: Outcomes, pairs: Pairs, ties: TieModel) -> tuple[Abilities, float | None]:
+    """Returns abilities and, under Davidson's model, its ν."""
+    names = outcomes.names
+    if len(names) > MOST_BOOTSTRAPPED:
+        if ties == "half":
+            return fit_many(pairs, names), None
+        fit = fit_many_davidson(pairs, names)
+    elif ties == "half":
+        return fit_wins(outcomes.wins(), names), None
+    else:
+        tied = pairs.matrix(pairs.tied, pairs.tied, 0.0)
+        fit = fit_davidson(outcomes.wins(tie=0.0), tied, names)
+    return fit.abilities, fit.nu
+
+
 @dataclass(frozen=True)
 class _Spread:
-    """Half-widths of the intervals on the Elo scale: (n,) per competitor, (n, n) per pair."""
+    """Half-widths of the intervals on the Elo scale, (n,) per competitor, and (n,) ranks.
+
+    ``between`` are those of differences, (n, n), where the bootstrap gave them.
+    """
 
     own: Abilities
-    between: Abilities
-    n_unrateable: int
-    reason: str | None
+    ranks: IntArray
+    n_unrateable: int = 0
+    reason: str | None = None
+    between: Abilities | None = None
+
+    @classmethod
+    def missing(cls, n: int, reason: str, n_unrateable: int = 0) -> _Spread:
+        """Returns none, with the reason why."""
+        return cls(np.full(n, np.nan), np.zeros(n, dtype=np.int64), n_unrateable, reason)
 
 
-def _spread(
+def _sandwich_spread(
+    outcomes: Outcomes, abilities: Abilities, confidence: float, nu: float | None
+) -> _Spread:
+    n = len(abilities)
+    if np.isnan(interval_factor(outcomes.strata, confidence)):
+        return _Spread.missing(n, _FEW_CLUSTERS)
+    if n > MOST_WITH_INTERVALS:
+        return _Spread.missing(
+            n, f"no interval: {n:,} competitors are more than {MOST_WITH_INTERVALS:,}"
+        )
+    own, ranks = sandwich_ranks(outcomes, abilities, confidence, nu)
+    if np.isnan(own).any():
+        return _Spread.missing(n, "no interval: abilities lie too far apart to tell their error")
+    return _told(outcomes, _Spread(own, ranks))
+
+
+_FEW_CLUSTERS = "no interval: each corpus needs at least two documents for one"
+
+
+def _bootstrap_spread(
     outcomes: Outcomes,
     abilities: Abilities,
     seed: int,
@@ -223,57 +299,67 @@ def _spread(
     ties: TieModel,
 ) -> _Spread:
     n = len(abilities)
-    missing = np.full(n, np.nan), np.full((n, n), np.nan)
     factor = interval_factor(outcomes.strata, confidence)
     if np.isnan(factor):
-        return _Spread(*missing, 0, "no interval: each corpus needs at least two documents for one")
-    if ties == "half":
-        fitted, ok = batch_newton(outcomes.resampled_wins(seed, n_bootstrap), start=abilities)
-    else:
-        wins = outcomes.resampled_wins(seed, n_bootstrap, tie=0.0)
-        tied = outcomes.resampled_ties(seed, n_bootstrap)
-        fitted, _, ok = batch_davidson(wins, tied, start=abilities)
-    n_unrateable = int((~ok).sum())
+        return _Spread.missing(n, _FEW_CLUSTERS)
+    found = []
+    for resamples in outcomes.resampled(seed, n_bootstrap):
+        if ties == "half":
+            fitted, ok = newton_pairs(resamples, start=abilities)
+        else:
+            fitted, _, ok = davidson_pairs(resamples, start=abilities)
+        found.append(fitted[ok])
+    rated = np.concatenate(found)
+    n_unrateable = n_bootstrap - len(rated)
     if n_unrateable > MAX_UNRATEABLE_SHARE * n_bootstrap:
         share = n_unrateable / n_bootstrap
         reason = (
             f"no interval: {n_unrateable} of {n_bootstrap} resamples ({share:.1%}) could not be "
             f"rated, over {MAX_UNRATEABLE_SHARE:.0%}"
         )
-        return _Spread(*missing, n_unrateable, reason)
-    covariance = np.cov(fitted[ok], rowvar=False)
+        return _Spread.missing(n, reason, n_unrateable)
+    covariance = np.cov(rated, rowvar=False)
     variance = np.diag(covariance)
     between = np.maximum(variance[:, None] + variance[None, :] - 2 * covariance, 0)
     scale = ELO_PER_NAT * factor
-    return _Spread(scale * np.sqrt(variance), scale * np.sqrt(between), n_unrateable, None)
+    own, between = scale * np.sqrt(variance), scale * np.sqrt(between)
+    elo = to_elo(abilities)
+    ahead = (np.subtract.outer(elo, elo) > between) & (between > _NO_SPREAD)
+    return _told(outcomes, _Spread(own, 1 + ahead.sum(axis=0), n_unrateable, None, between))
 
 
-def _row(outcomes: Outcomes, i: int, reason: str | None) -> RatingRow:
-    points = np.concatenate(
-        [outcomes.points[outcomes.first == i], 1 - outcomes.points[outcomes.second == i]]
-    )
-    return RatingRow(
-        name=outcomes.names[i],
-        ability=None, elo=None, lo=None, hi=None, rank=None,
-        wins=int((points == 1).sum()),
-        losses=int((points == 0).sum()),
-        ties=int((points == 0.5).sum()),
-        reason=reason,
-    )  # fmt: skip
+def _told(outcomes: Outcomes, spread: _Spread) -> _Spread:
+    """Returns a spread with the reason why nobody has an interval, where nobody has one."""
+    if (spread.own >= _NO_SPREAD).any():
+        return spread
+    if (outcomes.points == 0.5).all():
+        why = "no interval: every comparison is a tie, so every resample gives the same rating"
+        return replace(spread, reason=why)
+    return replace(spread, reason=_SAME)
 
 
-def _with_interval(row: RatingRow, i: int, difference: Abilities, spread: _Spread) -> RatingRow:
+_SAME = "no interval: every resample gives the same rating"
+
+
+def _counted_rows(outcomes: Outcomes) -> list[RatingRow]:
+    """Returns rows without a rating."""
+    won, lost, tied = outcomes.tally()
+    return [
+        RatingRow(name, None, None, None, None, None, _count(up), _count(down), _count(even))
+        for name, up, down, even in zip(outcomes.names, won, lost, tied, strict=True)
+    ]
+
+
+def _count(value: float) -> float:
+    """Returns a sum of weights, whole where it is."""
+    whole = round(value)
+    return whole if abs(value - whole) < _NO_SPREAD else round(float(value), 6)
+
+
+def _with_interval(row: RatingRow, i: int, spread: _Spread) -> RatingRow:
+    if spread.reason is not None:
+        return replace(row, reason=spread.reason)
     half = float(spread.own[i])
     if row.elo is None or half < _NO_SPREAD:
-        return replace(row, reason="no interval: every resample gives the same rating")
-    error = spread.between[:, i]
-    ahead = (difference[:, i] > error) & (error > _NO_SPREAD)
-    return replace(row, lo=row.elo - half, hi=row.elo + half, rank=1 + int(ahead.sum()))
-
-
-def _win_rate(wins: Wins, counts: IntArray) -> tuple[tuple[float | None, ...], ...]:
-    n = len(wins)
-    return tuple(
-        tuple(float(wins[i, j] / counts[i, j]) if counts[i, j] else None for j in range(n))
-        for i in range(n)
-    )
+        return replace(row, reason=_SAME)
+    return replace(row, lo=row.elo - half, hi=row.elo + half, rank=int(spread.ranks[i]))

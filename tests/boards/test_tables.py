@@ -21,6 +21,7 @@ from mtmbench.boards.tables import build_board
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import Record
+from mtmbench.stats import rate as rating
 from mtmbench.stats.elo import SEQUENTIAL_K
 
 Make = Callable[..., tuple[Suite, list[Record]]]
@@ -328,3 +329,22 @@ def test_a_suite_without_matches_has_metrics_only() -> None:
     board = build_board(suite(judging=None), [metric(0.1, 0)])
     assert (board["judges"], board["ratings"], board["win_rates"]) == ([], [], [])
     assert len(board["metrics"]) == 1
+
+
+def test_a_league_too_large_for_a_bootstrap_says_where_its_intervals_come_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    record = match("aababtuaAT", "aabbatarAT")
+    plain = build_board(suite(), [record])
+    assert "intervals" not in plain["win_rates"][0]
+    monkeypatch.setattr(rating, "MOST_BOOTSTRAPPED", 1)
+    board = build_board(suite(), [record])
+    (rates,) = board["win_rates"]
+    assert (rates["intervals"], rates["n_bootstrap"]) == ("sandwich", 0)
+    for row, other, half in zip(board["ratings"], plain["ratings"], rates["sandwich"], strict=True):
+        assert row["elo"] == other["elo"]
+        assert row["hi"] - row["elo"] == pytest.approx(half, abs=0.11)
+    for page in (render_md(board), render_html(board)):
+        assert "the sandwich estimator" in page
+        assert "2 models are too many for a bootstrap" in page
+        assert "times as wide as these by the bootstrap" not in page

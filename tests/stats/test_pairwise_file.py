@@ -137,6 +137,159 @@ def test_blank_lines_and_quoted_line_ends_change_no_number(tmp_path: Path) -> No
     )
 
 
+class TestWeights:
+    COUNTED = "a,b,outcome,{}\ngpt,llama,a,10\nllama,gpt,a,1\ngpt,llama,a,10\nllama,gpt,a,1\n"
+
+    @pytest.mark.parametrize("name", ["weight", "count"])
+    def test_a_row_counts_as_often_as_its_weight_says(self, tmp_path: Path, name: str) -> None:
+        table = rate_file(write(tmp_path / "w.csv", self.COUNTED.format(name)))
+        gpt, llama = table.rows
+        assert (gpt.wins, gpt.losses, llama.wins) == (20, 2, 2)
+        assert gpt.ability - llama.ability == pytest.approx(np.log(10))
+        assert (table.n_clusters, table.unread) == (4, ())
+
+    def test_a_weight_buys_no_certainty_beyond_its_cluster(self, tmp_path: Path) -> None:
+        random = np.random.default_rng(0)
+        rows = [f"x,y,{'a' if random.random() < 0.6 else 'b'}" for _ in range(40)]
+        heavy = rate_file(
+            write(tmp_path / "h.csv", "\n".join(["a,b,outcome,weight", *(f"{r},9" for r in rows)]))
+        )
+        light = rate_file(write(tmp_path / "l.csv", "\n".join(["a,b,outcome", *rows])))
+        widths = [t.rows[0].hi - t.rows[0].lo for t in (heavy, light)]
+        assert heavy.rows[0].elo == pytest.approx(light.rows[0].elo)
+        assert widths[0] == pytest.approx(widths[1], rel=0.15)
+        assert heavy.rows[0].wins == 9 * light.rows[0].wins
+
+    def test_what_counts_nothing_is_no_comparison(self, tmp_path: Path) -> None:
+        text = "a,b,outcome,count\nx,y,a,2\ny,x,a,1\nz,x,a,0\n"
+        table = rate_file(write(tmp_path / "z.csv", text))
+        assert [(row.name, row.wins) for row in table.rows] == [("x", 2), ("y", 1)]
+        with pytest.raises(InputError, match="no comparisons"):
+            rate_file(write(tmp_path / "n.csv", "a,b,outcome,count\nx,y,a,0\n"))
+
+    @pytest.mark.parametrize("ties", ["half", "davidson"])
+    @pytest.mark.parametrize("n", [1, 300])
+    def test_weights_too_far_apart_to_compute_with_are_no_traceback(
+        self, tmp_path: Path, ties: Any, n: int
+    ) -> None:
+        games = "".join(
+            f"m{i},m{i + 1},a,1e12\nm{i + 1},m{i},a,1e-9\nm{i},m{i + 1},tie,1e-9\n"
+            for i in range(n)
+        )
+        path = write(tmp_path / "w.csv", f"a,b,outcome,weight\n{games}")
+        with pytest.raises(NotRateableError, match=r"did not converge|no finite maximum"):
+            rate_file(path, ties=ties, n_bootstrap=20)
+
+    @pytest.mark.parametrize("value", ["-1", "nan", "inf", "many", "1,5", "0x10"])
+    def test_a_wrong_weight_is_named_with_its_line(self, tmp_path: Path, value: str) -> None:
+        text = f'a,b,outcome,weight\nx,y,a,1\nx,y,b,"{value}"\n'
+        with pytest.raises(InputError, match=f"line 3: weight '{value}' is no number from 0"):
+            rate_file(write(tmp_path / "w.csv", text))
+
+    @pytest.mark.parametrize(
+        ("header", "message"),
+        [
+            ("a,b,outcome,weight,count", "both weigh the rows; keep one"),
+            ("a,b,outcome,Weight,n", "unknown column 'Weight'; did you mean 'weight'"),
+            ("a,b,outcome,counts,n", "unknown column 'counts'; did you mean 'count'"),
+        ],
+    )
+    def test_a_weight_in_doubt_is_refused(self, tmp_path: Path, header: str, message: str) -> None:
+        with pytest.raises(InputError, match=message):
+            rate_file(write(tmp_path / "w.csv", f"{header}\nx,y,a,1,2\n"))
+
+
+IN_PLAIN = {
+    "model_a": "a", "model_b": "b", "tie": "tie", "tie (bothbad)": "tie", "both_bad": "tie"
+}  # fmt: skip
+
+
+class TestForms:
+    BATTLES = (
+        ("x", "y", "model_a"), ("y", "z", "model_b"), ("x", "z", "tie"),
+        ("z", "x", "tie (bothbad)"), ("y", "x", "model_a"), ("z", "y", "both_bad"),
+    )  # fmt: skip
+
+    def objects(self) -> list[dict[str, Any]]:
+        return [
+            {"question_id": i, "model_a": a, "model_b": b, "winner": winner, "turns": ["…", None]}
+            for i, (a, b, winner) in enumerate(self.BATTLES)
+        ]
+
+    def test_battles_are_read_as_arenas_publish_them(self, tmp_path: Path) -> None:
+        plain = "".join(f"{a},{b},{IN_PLAIN[w]}\n" for a, b, w in self.BATTLES)
+        expected = rate_file(write(tmp_path / "p.csv", f"a,b,outcome\n{plain}"))
+        assert [(row.wins, row.ties) for row in expected.rows] == [(1, 2), (1, 1), (1, 3)]
+        text = "".join(f"{i},{a},{b},{w},u\n" for i, (a, b, w) in enumerate(self.BATTLES))
+        arena = write(tmp_path / "a.csv", f"question_id,model_a,model_b,winner,judge\n{text}")
+        lines = "".join(json.dumps(item) + "\n\n" for item in self.objects())
+        found = [
+            rate_file(arena),
+            rate_file(write(tmp_path / "a.jsonl", "\ufeff" + lines)),
+            rate_file(write(tmp_path / "lines.json", lines)),
+            rate_file(write(tmp_path / "a.json", json.dumps(self.objects(), indent=1))),
+            rate_frame(pd.DataFrame(self.objects())),
+        ]
+        assert [table.rows for table in found] == [expected.rows] * 5
+        assert [table.unread for table in found] == [
+            ("question_id", "judge"), *[("question_id", "turns")] * 4
+        ]  # fmt: skip
+
+    def test_json_holds_the_columns_of_csv(self, tmp_path: Path) -> None:
+        rows = [("x", 7, "a", "d1", 2), (7, "x", "a", "d1", 1), ("x", 7, "tie", "d2", 0.5)]
+        names = ("a", "b", "outcome", "cluster", "weight")
+        text = "\n".join(",".join(map(str, row)) for row in (names, *rows))
+        lines = "\n".join(json.dumps(dict(zip(names, row, strict=True))) for row in rows)
+        csv_table = rate_file(write(tmp_path / "f.csv", text))
+        json_table = rate_file(write(tmp_path / "f.jsonl", lines))
+        assert rating_json(json_table) == rating_json(csv_table)
+        assert (json_table.n_clusters, csv_table.rows[0].wins) == (2, 1)
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ('{"a": "x", "b": "y"}', r"f.jsonl, line 1: no column 'outcome'"),
+            ('{"model_a": "x", "model_b": "y"}', r"line 1: no column 'winner'"),
+            ('{"a": "x", "b": "y", "outcome": "a"}\n[1]', r"line 2 is no JSON object"),
+            ('{"a": "x", "b": "y", "outcome": "a"}\n{"a"', r"line 2 is not JSON"),
+            ('{"a": ["x"], "b": "y", "outcome": "a"}', r"line 1: 'a' is \['x'\], neither text"),
+            ('{"a": true, "b": "y", "outcome": "a"}', r"line 1: 'a' is True, neither text"),
+            ('{"a": null, "b": "y", "outcome": "a"}', r"line 1: column 'a' is empty"),
+            ('[{"a": "x", "b": "y", "outcome": "c"}]', r"item 1: outcome 'c' is not one of"),
+            ("[" * 100_000, r"is not JSON"),
+            ("[]", r"has no comparisons"),
+            ("", r"has no comparisons"),
+            (
+                '{"a": "x", "b": "y", "outcome": "a", "weight": 2}\n'
+                '{"a": "x", "b": "y", "outcome": "b"}',
+                r"line 2: either every comparison has 'weight', or none",
+            ),
+        ],
+    )
+    def test_wrong_json_is_named(self, tmp_path: Path, text: str, message: str) -> None:
+        with pytest.raises(InputError, match=message):
+            rate_file(write(tmp_path / "f.jsonl", text))
+
+    def test_an_unknown_winner_is_named(self, tmp_path: Path) -> None:
+        text = "model_a,model_b,winner\nx,y,model_a\nx,y,x\n"
+        with pytest.raises(InputError, match=r"line 3: winner 'x' is not one of 'model_a', "):
+            rate_file(write(tmp_path / "f.csv", text))
+
+    def test_columns_that_are_not_read_may_hold_whole_conversations(self, tmp_path: Path) -> None:
+        rows = f"x,y,a,{'word ' * 40_000}\ny,x,a,\n"
+        table = rate_file(write(tmp_path / "f.csv", f"a,b,outcome,country\n{rows}"))
+        assert table.unread == ("country",)
+        assert json.loads(rating_json(table))["unread"] == ["country"]
+
+    @pytest.mark.parametrize("mark", [";", "\t"])
+    def test_cells_that_are_parted_otherwise_are_said_to_be(
+        self, tmp_path: Path, mark: str
+    ) -> None:
+        text = "a,b,outcome\nx,y,a\n".replace(",", mark)
+        with pytest.raises(InputError, match="cells are parted by commas, not by "):
+            rate_file(write(tmp_path / "f.csv", text))
+
+
 class TestFrames:
     @pytest.mark.parametrize("clusters", [False, True])
     def test_a_frame_has_the_table_of_its_file(self, tmp_path: Path, clusters: bool) -> None:

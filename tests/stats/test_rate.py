@@ -11,7 +11,7 @@ from scipy.stats import t as student
 
 from mtmbench.core.errors import InputError, NotRateableError
 from mtmbench.stats.bradley_terry import ELO_PER_NAT
-from mtmbench.stats.rate import rate
+from mtmbench.stats.rate import TieModel, rate
 
 
 def league(
@@ -94,6 +94,33 @@ def test_repeating_a_document_within_its_cluster_buys_no_certainty() -> None:
         assert apart.rows[i].hi - apart.rows[i].lo < 0.7 * width
 
 
+@pytest.mark.parametrize("ties", ["half", "davidson"])
+def test_a_weight_is_that_many_identical_comparisons_of_one_cluster(ties: TieModel) -> None:
+    names, a, b, score, document = league(4, 25, seed=6)
+    weight = np.random.default_rng(1).integers(1, 5, len(a))
+    stratum = document % 2
+    weighed = rate(names, a, b, score, document, stratum, weight, seed=3, ties=ties)
+    columns = [np.repeat(column, weight) for column in (a, b, score, document, stratum)]
+    repeated = rate(names, *columns, seed=3, ties=ties)
+    assert weighed.rows == repeated.rows
+    assert weighed.n_clusters == repeated.n_clusters == 25
+    assert weighed.sandwich == pytest.approx(repeated.sandwich, nan_ok=True)
+    assert weighed.comparisons.tolist() == repeated.comparisons.tolist()
+    assert weighed.win_rate == repeated.win_rate
+    assert isinstance(weighed.rows[0].wins, int)
+
+
+def test_weights_need_not_be_whole_and_their_unit_does_not_matter() -> None:
+    names, a, b, score, document = league(3, 30, seed=6)
+    weight = np.random.default_rng(2).random(len(a)) + 0.1
+    one = rate(names, a, b, score, document, weight=weight, seed=3)
+    two = rate(names, a, b, score, document, weight=10 * weight, seed=3)
+    for row, other in zip(one.rows, two.rows, strict=True):
+        assert (row.ability, row.lo) == pytest.approx((other.ability, other.lo))
+        assert 10 * row.wins == pytest.approx(other.wins, abs=1e-4)
+    assert one.sandwich == pytest.approx(two.sandwich)
+
+
 def test_strata_keep_their_sizes_and_set_the_degrees_of_freedom() -> None:
     names, a, b, score, document = league(3, 30, seed=4)
     stratum = (document >= 10).astype(int)
@@ -168,6 +195,16 @@ def test_no_interval_from_one_document_or_without_spread() -> None:
     ties = rate(["x", "y"], [0, 0, 0], [1, 1, 1], [0.5, 0.5, 0.5], [1, 2, 3], seed=0)
     assert (ties.rows[0].elo, ties.rows[0].lo, ties.rows[0].rank) == (1500, None, None)
     assert "same rating" in (ties.rows[0].reason or "")
+    assert ties.reason == ties.rows[0].reason
+    assert "every comparison is a tie" in (ties.reason or "")
+
+
+@pytest.mark.parametrize("weight", [0, -1, np.nan, np.inf])
+def test_a_weight_is_a_positive_number(weight: float) -> None:
+    with pytest.raises(InputError, match="comparison 1 has a weight that is not positive"):
+        rate(["x", "y"], [0, 0], [1, 1], [1, 0], [0, 1], weight=[1, weight], seed=0)
+    with pytest.raises(InputError, match="weight has shape"):
+        rate(["x", "y"], [0], [1], [1], [0], weight=[1, 2], seed=0)
 
 
 @pytest.mark.parametrize(
