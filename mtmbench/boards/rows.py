@@ -64,7 +64,14 @@ class JudgeSpending(TypedDict, total=False):
     cost: float | None
 
 
-class RulingJudge(JudgeSpending):
+class LackingReplies(TypedDict, total=False):
+    """How many replies broke off, and how many had no text; there where there are any."""
+
+    cut: int
+    empty: int
+
+
+class RulingJudge(JudgeSpending, LackingReplies):
     """A judge, without the verdict of its controls."""
 
     id: str
@@ -121,7 +128,7 @@ class RewrittenFit(CompetitorFields):
     statuses: Mapping[str, int]
 
 
-class RewriteRow(TypedDict):
+class RewriteRow(LackingReplies):
     """Who refined or summarised the topics of the board."""
 
     task: RewriteTask

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mtmbench.boards.cells import BoardRecords
-from mtmbench.boards.rows import BoardTables, JudgeSpending, SpendingRow, SpentTotal
+from mtmbench.boards.rows import (
+    BoardTables,
+    JudgeSpending,
+    LackingReplies,
+    SpendingRow,
+    SpentTotal,
+)
 from mtmbench.core.cells import Competitor
-from mtmbench.core.records import AnswersBy, MatchPayload
+from mtmbench.core.records import AnswersBy, MatchPayload, OutcomeValues
 from mtmbench.core.tables import ShownTable
-from mtmbench.judges.budget import total_cost
+from mtmbench.judges.budget import limit_setting, total_cost
 from mtmbench.matches.adaptive import sides_of
 
 _KINDS = ("input", "cached", "output")
@@ -58,6 +64,42 @@ def spending_rows(board: BoardRecords, names: Mapping[Competitor, str]) -> list[
         }
         for (judge, a, b), matches in sorted(groups.items())
     ]
+
+
+def lacking_replies(told: Iterable[OutcomeValues | AnswersBy]) -> LackingReplies:
+    """Returns how many replies broke off and how many were empty; nothing where there are none."""
+    listed = list(told)
+    cut = sum(each.get("cut", 0) for each in listed)
+    empty = sum(each.get("empty", 0) for each in listed)
+    found: LackingReplies = {}
+    if cut:
+        found["cut"] = cut
+    if empty:
+        found["empty"] = empty
+    return found
+
+
+def lacking_text(lacking: LackingReplies, decoding: Mapping[str, object]) -> str:
+    """Returns what a reader must know of replies that broke off or were empty; "" without any.
+
+    Args:
+        lacking: how many there are.
+        decoding: the settings of whoever was asked, of which one bounds a reply.
+    """
+    parts = [
+        f"{n:,} {'was' if n == 1 else 'were'} {what}"
+        for n, what in (
+            (lacking.get("cut", 0), "cut at the token limit"),
+            (lacking.get("empty", 0), "empty"),
+        )
+        if n
+    ]
+    if not parts:
+        return ""
+    return (
+        f"Of the replies that could not be read, {' and '.join(parts)}; set decoding."
+        f"{limit_setting(decoding)} higher, since a model that reasons spends tokens on that first."
+    )
 
 
 def total_spending(board: BoardRecords) -> SpentTotal | None:

@@ -165,7 +165,7 @@ class _Interview:
         answer = await self.asker.ask(question, what)
         if answer.model_revision:
             self.revisions.add(answer.model_revision)
-        return None if answer.refused else answer.text
+        return None if answer.refused else answer.readable
 
 
 async def _validate(

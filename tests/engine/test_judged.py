@@ -103,6 +103,32 @@ def test_many_refusals_are_a_warning_on_the_board(place: Path, server: ChatServe
     assert unread.count("hm") == 18
 
 
+def test_replies_that_broke_off_are_told_on_the_board(place: Path, server: ChatServer) -> None:
+    server.then(*[Say("VERDICT: A", finish="length")] * 7, *[Say("")] * 3, Say("hm"))
+    outcome = CliRunner().invoke(
+        app, ["run", "suite.toml", "--out", "out", "--workers", "0", "--plugin", str(PLUGIN)]
+    )
+    assert outcome.exit_code == 0, outcome.output
+    told = (
+        "Of the replies that could not be read, 7 were cut at the token limit and 3 were empty; "
+        "set decoding.max_tokens higher"
+    )
+    assert f"judge chat: {told}" in " ".join(outcome.output.split())
+    for name in ("board.md", "index.html"):
+        assert told in (place / "out" / name).read_text().replace("\\_", "_")
+    board = json.loads((place / "out" / "board.json").read_text())
+    (judge,) = board["judges"]
+    assert (judge["cut"], judge["empty"]) == (7, 3)
+    assert judge["audit"]["unparsed_rate"]["value"] == round(11 / N_QUESTIONS, 4)
+    assert sum(match.payload.get("cut", 0) for match in matches("out")) == 7
+    # A record of a match in which nothing was cut says nothing of it.
+    silent = [
+        m for m in matches("out") if not {"u"} & set(m.payload["forward"] + m.payload["backward"])
+    ]
+    assert silent
+    assert not any({"cut", "empty"} & set(match.payload) for match in silent)
+
+
 def test_a_key_that_is_refused_stops_the_run_before_more_is_asked(
     place: Path, server: ChatServer
 ) -> None:
