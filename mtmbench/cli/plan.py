@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mtmbench.cli.asked import asked_by_run, print_asked
 from mtmbench.cli.console import print_line, print_table
 from mtmbench.cli.options import (
     DataOption,
@@ -43,6 +44,7 @@ def plan(
         resolve_suite(suite, overrides, models), data_dir=data_dir, plugins=plugin or []
     )
     print_cells(made)
+    print_asked(asked_by_run(made.suite))
     print_estimates(made)
     print_adaptive(made)
     if power:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mtmbench.cli.asked import asked_by_run, print_asked
 from mtmbench.cli.console import (
     MOST_ERRORS,
     ConsoleProgress,
@@ -90,7 +91,7 @@ def play_suite(
     batch: bool,
     **options: Any,
 ) -> None:
-    """Plays what ``folder`` does not hold yet of a suite, and prints the outcome.
+    """Plays what ``folder`` does not hold yet of a suite, and prints whom it asks and the outcome.
 
     Args:
         suite: what to play.
@@ -105,6 +106,7 @@ def play_suite(
     """
     from mtmbench.engine.harness import run_suite
 
+    print_asked(asked_by_run(suite), plugins)
     plan = None
     if batch:
         from mtmbench.engine.estimate import batch_notice
