@@ -7,8 +7,8 @@ transaction, since a disk can sync some hundred times a second only. One that ca
 takes no other along.
 
 Answers that the disk does not take, since it is full, are paid for all the same: they stay in
-memory, nothing more is asked, and what is still not on disk at the end goes into a file of its own,
-beside the ledger or in the folder for temporary files, which the next start reads.
+memory, nothing more is asked, and they go at once into a file of their own, beside the ledger or in
+the folder for temporary files, which the next start reads.
 """
 
 from __future__ import annotations
@@ -136,6 +136,7 @@ class Ledger:
         self._queue: SimpleQueue[_Order | None] = SimpleQueue()
         self._unsaved: dict[str, tuple[Answer, str]] = {}
         self._fault = ""
+        self._rescued: Path | None = None
         writer = _open(path)
         self._take_in_rescued(writer)
         self._writer = threading.Thread(target=self._write_all, args=(writer,), daemon=True)
@@ -161,8 +162,13 @@ class Ledger:
         self._queue.put(None)
         self._writer.join()
         self._reader.close()
-        if self._unsaved:
-            self._rescue()
+        if not self._unsaved and self._rescued is not None:
+            self._rescued.unlink(missing_ok=True)
+        if self._unsaved and not self._rescue():
+            raise JudgeStoppedError(
+                f"{len(self._unsaved)} paid answers are lost: neither {self.path} nor a file "
+                f"beside it nor {tempfile.gettempdir()} could be written ({self._fault})"
+            )
 
     def check(self) -> None:
         """Says if nothing more must be asked, since answers cannot be kept.
@@ -171,10 +177,10 @@ class Ledger:
             JudgeStoppedError: so it is.
         """
         if self._unsaved:
+            where = "in memory alone" if self._rescued is None else f"in {self._rescued}"
             raise JudgeStoppedError(
-                f"cannot keep answers in {self.path}: {self._fault}. What is paid for is in memory "
-                f"({len(self._unsaved)}) and is kept at the end in that file, else beside it, else "
-                f"in {tempfile.gettempdir()}; make room, and the same command again goes on"
+                f"cannot keep answers in {self.path}: {self._fault}; those that are paid for are "
+                f"{where}. Make room, and the same command again goes on"
             )
 
     def get(self, key: str) -> Answer | None:
@@ -231,15 +237,19 @@ class Ledger:
         pairs = [*self._unsaved.values(), *answers]
         kept = [self._order(partial(_keep, answer=answer, what=what)) for answer, what in pairs]
         errors = []
+        faults = 0
         for pair, outcome in zip(
             pairs, await asyncio.gather(*kept, return_exceptions=True), strict=True
         ):
             if isinstance(outcome, _DISK_ERRORS):
                 self._fault = str(outcome)
                 self._unsaved[pair[0].key] = pair
+                faults += 1
             else:
                 self._unsaved.pop(pair[0].key, None)
                 errors += [outcome] if isinstance(outcome, BaseException) else []
+        if faults:
+            self._rescue()
         if errors:
             raise errors[0]
 
@@ -327,28 +337,33 @@ class Ledger:
             for file in files:
                 file.unlink(missing_ok=True)
 
-    def _rescue(self) -> None:
+    def _rescue(self) -> bool:
+        """Writes what is not in the ledger where there is room; returns whether there was."""
         lines = [
             canonical_json({**asdict(answer), "what": what}) + "\n"
             for answer, what in self._unsaved.values()
         ]
+        content = "".join(lines).encode("utf-8", "replace")
         for folder, stem in self._refuges():
             place = folder / f"{stem}-{self._claimant[0]}.jsonl"
+            # An earlier one stays whole until this one is.
+            new = place.with_suffix(".new")
             try:
                 # Nobody else's file is written to, nor read: the folder may be everybody's.
-                with os.fdopen(os.open(place, _NEW_FILE, 0o600), "wb") as file:
-                    file.write("".join(lines).encode("utf-8", "replace"))
+                with os.fdopen(os.open(new, _NEW_FILE, 0o600), "wb") as file:
+                    file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
+                new.replace(place)
             except OSError:
                 with suppress(OSError):
-                    place.unlink(missing_ok=True)
+                    new.unlink(missing_ok=True)
                 continue
-            return
-        raise JudgeStoppedError(
-            f"{len(lines)} paid answers are lost: neither {self.path} nor a file beside it nor "
-            f"{tempfile.gettempdir()} could be written ({self._fault})"
-        )
+            if self._rescued is not None and self._rescued != place:
+                self._rescued.unlink(missing_ok=True)
+            self._rescued = place
+            return True
+        return False
 
     def _refuges(self) -> list[tuple[Path, str]]:
         """Returns where answers go that the ledger does not take: folders, and how names begin."""

@@ -285,6 +285,24 @@ def test_what_is_paid_for_outlives_a_full_disk(
         assert [ledger.get(answer.key) for answer in came] == came
 
 
+def test_they_outlive_the_process_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    path = tmp_path / "l.sqlite"
+    with Ledger(path) as killed:
+        with monkeypatch.context() as patched:
+            patched.setattr(ledger_module, "_keep", full)
+            for answer in BIG[:3]:
+                asyncio.run(killed.keep([(answer, "what")]))
+            with pytest.raises(JudgeStoppedError, match=r"paid for are in .*jsonl"):
+                killed.check()
+        # It was never closed, as far as this one knows.
+        with Ledger(path) as ledger:
+            assert [ledger.get(answer.key) for answer in BIG[:3]] == BIG[:3]
+    assert list(tmp_path.glob("*.jsonl")) == []
+
+
 def test_where_nothing_fits_beside_it_answers_go_into_the_temporary_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
