@@ -302,7 +302,12 @@ def metric_notes(view: BoardView) -> list[str]:
     """Returns how to read the metrics of this board."""
     if not view.board["metrics"]:
         return []
+    lacking = [
+        f"Metric {row['metric']}: {lacking_text(row, row['decoding'])}"
+        for row in view.board.get("metric_replies", ())
+    ]
     return [
+        *lacking,
         "A value is the mean over seeds, ± the half-width of its t-interval over seeds (none for "
         "a single seed, for seeds that agree exactly, or for a metric over seeds). With two seeds "
         "these intervals are wide.",

@@ -71,6 +71,13 @@ class LackingReplies(TypedDict, total=False):
     empty: int
 
 
+class MetricReplies(LackingReplies):
+    """The replies about a metric that a judge answers; ``decoding`` is its card's."""
+
+    metric: str
+    decoding: Mapping[str, object]
+
+
 class RulingJudge(JudgeSpending, LackingReplies):
     """A judge, without the verdict of its controls."""
 
@@ -416,11 +423,12 @@ class SteeringLink(TypedDict, total=False):
 
 
 class BoardExtras(TypedDict, total=False):
-    """What only some boards have: who rewrote topics, and what was spent."""
+    """What only some boards have: who rewrote topics, what was spent, replies about metrics."""
 
     shown: Sequence[RewriteRow]
     spending: Sequence[SpendingRow]
     spent: SpentTotal
+    metric_replies: Sequence[MetricReplies]
 
 
 class BoardTables(SteeringLink, BoardExtras):

@@ -10,6 +10,7 @@ from mtmbench.boards.rows import (
     BoardTables,
     JudgeSpending,
     LackingReplies,
+    MetricReplies,
     SpendingRow,
     SpentTotal,
 )
@@ -77,6 +78,20 @@ def lacking_replies(told: Iterable[OutcomeValues | AnswersBy]) -> LackingReplies
     if empty:
         found["empty"] = empty
     return found
+
+
+def metric_replies(board: BoardRecords) -> list[MetricReplies]:
+    """Returns a row a metric of whose replies some broke off or were empty."""
+    asked: dict[str, list[AnswersBy]] = {}
+    for metric in board.metrics:
+        by: AnswersBy | None = metric.payload.get("details", {}).get("answers_by")
+        if by is not None:
+            asked.setdefault(metric.payload["metric"], []).append(by)
+    return [
+        {"metric": metric, "decoding": told[0]["card"]["decoding"], **lacking}
+        for metric, told in sorted(asked.items())
+        if (lacking := lacking_replies(told))
+    ]
 
 
 def lacking_text(lacking: LackingReplies, decoding: Mapping[str, object]) -> str:

@@ -26,6 +26,7 @@ from mtmbench.boards.shown import shown_rows
 from mtmbench.boards.spending import (
     judge_spending,
     lacking_replies,
+    metric_replies,
     spending_rows,
     total_spending,
 )
@@ -75,6 +76,8 @@ def build_board(suite: Suite, records: Sequence[StoredRecord]) -> BoardTables:
         extras["spending"] = spending
     if spent := total_spending(board):
         extras["spent"] = spent
+    if lacking := metric_replies(board):
+        extras["metric_replies"] = lacking
     return {
         "schema": SCHEMA_VERSION,
         "suite": suite.name,
