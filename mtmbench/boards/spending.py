@@ -142,7 +142,10 @@ def total_note(board: BoardTables) -> list[str]:
     if total is None:
         return []
     if total["cost"] is None:
-        return ["What all answers cost together is not known: a judge's card has no prices."]
+        return [
+            "What all answers cost together is not known: a judge's card has no prices, or an endpoint did not "
+            "say what an answer took."
+        ]
     return [
         f"All answers together, those of controls, summaries and metrics among them, cost "
         f"{cost_text(total['cost'])}: {total['answers']:,} answers, of which {total['shared']:,} "

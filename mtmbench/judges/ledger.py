@@ -71,6 +71,14 @@ _COLUMNS = "text, refused, usage, model_revision, cost, cut, most"
 _DISK_ERRORS = (sqlite3.OperationalError,)
 """What SQLite raises where the disk is full, fails or may not be written to."""
 
+_DISK_CODES = frozenset(
+    {
+        sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_BUSY,
+    }
+)  # fmt: skip
+"""What it says then, where it may instead have been given a file of another kind."""
+
 
 @dataclass(frozen=True)
 class Answer(Reply):
@@ -489,6 +497,8 @@ def _open(path: Path) -> sqlite3.Connection:
                 db.execute("INSERT OR REPLACE INTO meta VALUES ('schema', ?)", (str(len(_STEPS)),))
     except sqlite3.DatabaseError as error:
         db.close()
+        if error.sqlite_errorcode & 0xFF in _DISK_CODES:
+            raise InputError(f"cannot keep answers in {path}: {error}") from error
         raise InputError(f"{path} is not a file of answers, or is damaged: {error}") from error
     if schema > len(_STEPS):
         db.close()

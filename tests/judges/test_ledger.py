@@ -285,6 +285,19 @@ def test_what_is_paid_for_outlives_a_full_disk(
         assert [ledger.get(answer.key) for answer in came] == came
 
 
+def test_a_full_disk_is_no_damaged_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = sqlite3.connect
+
+    def small(*arguments: object, **options: object) -> sqlite3.Connection:
+        db = connect(*arguments, **options)  # type: ignore[call-overload]
+        db.execute("PRAGMA max_page_count = 1")
+        return db  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(sqlite3, "connect", small)
+    with pytest.raises(InputError, match=r"cannot keep answers in .*l\.sqlite: .* full"):
+        Ledger(tmp_path / "l.sqlite")
+
+
 def test_they_outlive_the_process_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
