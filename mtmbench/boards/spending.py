@@ -143,8 +143,8 @@ def total_note(board: BoardTables) -> list[str]:
         return []
     if total["cost"] is None:
         return [
-            "What all answers cost together is not known: a judge's card has no prices, or an endpoint did not "
-            "say what an answer took."
+            "What all answers cost together is not known: a judge's card has no prices, or an "
+            "endpoint did not say what an answer took."
         ]
     return [
         f"All answers together, those of controls, summaries and metrics among them, cost "
