@@ -23,18 +23,18 @@ class Whereabouts:
     Attributes:
         name: of its card; a jury's member stands behind the jury's name.
         card: the card.
-        path: the card's file, absolute; None for a client without a card.
+        path: the card's file, absolute.
         shadows: the shipped card of this name, where another one stands before it.
     """
 
     name: str
     card: JudgeCard
-    path: Path | None
+    path: Path
     shadows: Path | None
 
     def told(self) -> str:
         """Returns a line that says it all; no secret is in it that a card may hold by mistake."""
-        parts = [f"card {self.path}" if self.path else "no card"]
+        parts = [f"card {self.path}"]
         if self.shadows is not None:
             parts.append(f"which shadows the shipped {self.shadows}")
         endpoint = self.card.endpoint
@@ -53,7 +53,7 @@ class Whereabouts:
 def language_models(names: Iterable[str]) -> list[Whereabouts]:
     """Returns the language models behind judge cards, each once; juries are looked into.
 
-    Cards that cannot be read are left out.
+    Cards that cannot be read are left out, and so are clients without a card: they are plugins'.
     """
     found = {one.name: one for name in dict.fromkeys(names) for one in _behind(name, ())}
     return list(found.values())
@@ -65,23 +65,15 @@ def _behind(name: str, above: Sequence[str]) -> Iterator[Whereabouts]:
         kind = JUDGES.get(card.client)
         is_llm = kind.traits(card.params)["is_llm"]
         members = list(kind.members(card.params))
-        path = card_path("judges", name).absolute() if _has_file(name) else None
+        path = card_path("judges", name).absolute()
     except MtmbenchError:
         return
     for member in members:
         if member not in above:
             yield from _behind(member, [*above, name])
     if is_llm and not members:
-        shadows = None if path is None else shadowed_card("judges", name)
+        shadows = shadowed_card("judges", name)
         yield Whereabouts(" > ".join([*above, name]), card, path, shadows)
-
-
-def _has_file(name: str) -> bool:
-    try:
-        card_path("judges", name)
-    except MtmbenchError:
-        return False
-    return True
 
 
 def _plain(url: str) -> str:
