@@ -9,7 +9,7 @@ from mtmbench.boards.cells import ALL
 from mtmbench.boards.numbers import DASH, estimate, fixed, interval, percent, shown, within
 from mtmbench.boards.rows import ControlRow, JudgeRow, ShareRow
 from mtmbench.boards.shown import shown_notes
-from mtmbench.boards.spending import cost_text, total_note
+from mtmbench.boards.spending import cost_text, lacking_text, total_note
 from mtmbench.boards.view import BoardView, LeagueView, k_text
 from mtmbench.core.tables import ShownTable
 from mtmbench.matches.controls import LEAST_SCORE
@@ -49,7 +49,7 @@ def judge_notes(judge: JudgeRow) -> list[str]:
 
 
 def judge_warnings(judge: JudgeRow, leagues: Sequence[LeagueView]) -> list[str]:
-    """Returns warnings: an unreliable judge; over 5 % of answers or comparisons removed."""
+    """Returns warnings: an unreliable judge; over 5 % of answers removed; replies without text."""
     warnings = []
     if judge["reliable"] is False:
         warnings.append(
@@ -68,6 +68,8 @@ def judge_warnings(judge: JudgeRow, leagues: Sequence[LeagueView]) -> list[str]:
                 f"{percent(rate)} of this judge's answers {what}; the ratings rest on the others, "
                 "which need not be a fair sample."
             )
+    if lacking := lacking_text(judge, judge["params"]):
+        warnings.append(lacking)
     removed: dict[str, float] = {}
     for league in leagues:
         for name, row in zip(league.names, league.rows, strict=True):
@@ -305,7 +307,12 @@ def metric_notes(view: BoardView) -> list[str]:
     """Returns how to read the metrics of this board."""
     if not view.board["metrics"]:
         return []
+    lacking = [
+        f"Metric {row['metric']}: {lacking_text(row, row['decoding'])}"
+        for row in view.board.get("metric_replies", ())
+    ]
     return [
+        *lacking,
         "A value is the mean over seeds, ± the half-width of its t-interval over seeds (none for "
         "a single seed, for seeds that agree exactly, or for a metric over seeds). With two seeds "
         "these intervals are wide.",

@@ -64,7 +64,21 @@ class JudgeSpending(TypedDict, total=False):
     cost: float | None
 
 
-class RulingJudge(JudgeSpending):
+class LackingReplies(TypedDict, total=False):
+    """How many replies broke off, and how many had no text; there where there are any."""
+
+    cut: int
+    empty: int
+
+
+class MetricReplies(LackingReplies):
+    """The replies about a metric that a judge answers; ``decoding`` is its card's."""
+
+    metric: str
+    decoding: Mapping[str, object]
+
+
+class RulingJudge(JudgeSpending, LackingReplies):
     """A judge, without the verdict of its controls."""
 
     id: str
@@ -121,7 +135,7 @@ class RewrittenFit(CompetitorFields):
     statuses: Mapping[str, int]
 
 
-class RewriteRow(TypedDict):
+class RewriteRow(LackingReplies):
     """Who refined or summarised the topics of the board."""
 
     task: RewriteTask
@@ -421,11 +435,12 @@ class SteeringLink(TypedDict, total=False):
 
 
 class BoardExtras(TypedDict, total=False):
-    """What only some boards have: who rewrote topics, and what was spent."""
+    """What only some boards have: who rewrote topics, what was spent, replies about metrics."""
 
     shown: Sequence[RewriteRow]
     spending: Sequence[SpendingRow]
     spent: SpentTotal
+    metric_replies: Sequence[MetricReplies]
 
 
 class BoardTables(SteeringLink, BoardExtras):

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from mtmbench.boards.rows import RewriteRow
+from mtmbench.boards.spending import lacking_replies, lacking_text
 from mtmbench.core.cells import Competitor, k_order
 from mtmbench.core.records import RewritePayload, RewriteRecord
 from mtmbench.judges.budget import total_cost
@@ -37,6 +38,7 @@ def shown_rows(records: Sequence[RewriteRecord]) -> list[RewriteRow]:
                 "usage": _sum(by["usage"] for by in asked),
                 "cost": total_cost(by.get("cost") for by in asked if by["questions"]),
                 "statuses": _sum(payload["statuses"] for payload in played),
+                **lacking_replies(asked),
                 "failed": len(own) - len(played),
                 "fits": [
                     {
@@ -81,6 +83,8 @@ def shown_notes(rows: Sequence[RewriteRow]) -> list[str]:
                 f" Warning: {unread:,} of {asked:,} replies gave nothing, more than 5 %; what is "
                 "shown need not be a fair sample."
             )
+        if lacking := lacking_text(row, row["facts"]["decoding"]):
+            note += f" {lacking}"
         notes.append(note)
     return notes
 

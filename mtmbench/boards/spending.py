@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mtmbench.boards.cells import BoardRecords
-from mtmbench.boards.rows import BoardTables, JudgeSpending, SpendingRow, SpentTotal
+from mtmbench.boards.rows import (
+    BoardTables,
+    JudgeSpending,
+    LackingReplies,
+    MetricReplies,
+    SpendingRow,
+    SpentTotal,
+)
 from mtmbench.core.cells import Competitor
-from mtmbench.core.records import AnswersBy, MatchPayload
+from mtmbench.core.records import AnswersBy, MatchPayload, OutcomeValues
 from mtmbench.core.tables import ShownTable
-from mtmbench.judges.budget import total_cost
+from mtmbench.judges.budget import limit_setting, total_cost
 from mtmbench.matches.adaptive import sides_of
 
 _KINDS = ("input", "cached", "output")
@@ -60,6 +67,56 @@ def spending_rows(board: BoardRecords, names: Mapping[Competitor, str]) -> list[
     ]
 
 
+def lacking_replies(told: Iterable[OutcomeValues | AnswersBy]) -> LackingReplies:
+    """Returns how many replies broke off and how many were empty; nothing where there are none."""
+    listed = list(told)
+    cut = sum(each.get("cut", 0) for each in listed)
+    empty = sum(each.get("empty", 0) for each in listed)
+    found: LackingReplies = {}
+    if cut:
+        found["cut"] = cut
+    if empty:
+        found["empty"] = empty
+    return found
+
+
+def metric_replies(board: BoardRecords) -> list[MetricReplies]:
+    """Returns a row a metric of whose replies some broke off or were empty."""
+    asked: dict[str, list[AnswersBy]] = {}
+    for metric in board.metrics:
+        by: AnswersBy | None = metric.payload.get("details", {}).get("answers_by")
+        if by is not None:
+            asked.setdefault(metric.payload["metric"], []).append(by)
+    return [
+        {"metric": metric, "decoding": told[0]["card"]["decoding"], **lacking}
+        for metric, told in sorted(asked.items())
+        if (lacking := lacking_replies(told))
+    ]
+
+
+def lacking_text(lacking: LackingReplies, decoding: Mapping[str, object]) -> str:
+    """Returns what a reader must know of replies that broke off or were empty; "" without any.
+
+    Args:
+        lacking: how many there are.
+        decoding: the settings of whoever was asked, of which one bounds a reply.
+    """
+    parts = [
+        f"{n:,} {'was' if n == 1 else 'were'} {what}"
+        for n, what in (
+            (lacking.get("cut", 0), "cut at the token limit"),
+            (lacking.get("empty", 0), "empty"),
+        )
+        if n
+    ]
+    if not parts:
+        return ""
+    return (
+        f"Of the replies that could not be read, {' and '.join(parts)}; set decoding."
+        f"{limit_setting(decoding)} higher, since a model that reasons spends tokens on that first."
+    )
+
+
 def total_spending(board: BoardRecords) -> SpentTotal | None:
     """Returns what all of a board's answers cost together, each counted once; None for free ones.
 
@@ -85,7 +142,10 @@ def total_note(board: BoardTables) -> list[str]:
     if total is None:
         return []
     if total["cost"] is None:
-        return ["What all answers cost together is not known: a judge's card has no prices."]
+        return [
+            "What all answers cost together is not known: a judge's card has no prices, or an "
+            "endpoint did not say what an answer took."
+        ]
     return [
         f"All answers together, those of controls, summaries and metrics among them, cost "
         f"{cost_text(total['cost'])}: {total['answers']:,} answers, of which {total['shared']:,} "

@@ -23,7 +23,13 @@ from mtmbench.boards.rows import (
     TopicsRow,
 )
 from mtmbench.boards.shown import shown_rows
-from mtmbench.boards.spending import judge_spending, spending_rows, total_spending
+from mtmbench.boards.spending import (
+    judge_spending,
+    lacking_replies,
+    metric_replies,
+    spending_rows,
+    total_spending,
+)
 from mtmbench.core.cards import Suite
 from mtmbench.core.cells import Competitor, k_order
 from mtmbench.core.records import (
@@ -70,6 +76,8 @@ def build_board(suite: Suite, records: Sequence[StoredRecord]) -> BoardTables:
         extras["spending"] = spending
     if spent := total_spending(board):
         extras["spent"] = spent
+    if lacking := metric_replies(board):
+        extras["metric_replies"] = lacking
     return {
         "schema": SCHEMA_VERSION,
         "suite": suite.name,
@@ -171,6 +179,7 @@ def _judge(
         "calls": sum(match.get("calls", 0) for match in played),
         "usage": usage,
         **judge_spending(played),
+        **lacking_replies(played),
         "shares_encoder_with": _sharers(payload.get("encoder"), board, names),
         "audit": {
             "documents": behaviour.n_documents,

@@ -40,15 +40,18 @@ def print_table(
     _console().print(table)
 
 
-def print_line(text: str, *, style: str | None = None, highlight: bool = True) -> None:
+def print_line(
+    text: str, *, style: str | None = None, highlight: bool = True, wrap: bool = True
+) -> None:
     """Prints text, wrapped at the width of the terminal.
 
     Args:
         text: what to print.
         style: a style of rich's for all of it.
         highlight: colour numbers, paths and the like, where there are colours.
+        wrap: whether to wrap it; what is to be copied or searched for is not.
     """
-    _console().print(text, style=style, highlight=highlight)
+    _console().print(text, style=style, highlight=highlight, soft_wrap=not wrap)
 
 
 def print_files(heading: str, files: Iterable[Path]) -> None:

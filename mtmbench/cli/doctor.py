@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from mtmbench.cli.asked import print_asked
 from mtmbench.cli.console import print_line, print_table
 from mtmbench.cli.options import DataOption
 from mtmbench.core.errors import InputError
@@ -33,8 +34,13 @@ def doctor(
 
 
 def _print_machine(data_dir: Path | None = None) -> None:
-    """Prints packages, feature sources, judges and corpora, each usable or with its reason."""
+    """Prints packages, feature sources, judges and corpora, each usable or with its reason.
+
+    Then, of every language model among the judges, which card was found and whom it asks.
+    """
     import platform
+
+    from mtmbench.core.card_files import card_names
 
     print_line(
         f"Python {platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores"
@@ -48,6 +54,7 @@ def _print_machine(data_dir: Path | None = None) -> None:
             usable, what = "no", str(error) or type(error).__name__
         rows.append((kind, name, usable, what))
     print_table(("kind", "name", "usable", "what, or why not"), rows)
+    print_asked(sorted(card_names("judges")))
 
 
 def _print_backbone(backbone: str) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mtmbench.cli.asked import print_asked
 from mtmbench.cli.console import ConsoleProgress, resumable
 from mtmbench.cli.options import BudgetOption, ConcurrencyOption, PluginOption
 
@@ -59,6 +60,7 @@ def label(
     from mtmbench.labelling.label_folder import label_folder
 
     load_plugins(plugin or [])
+    print_asked([judge])
     folder = out or Path("runs") / "labels" / sae_folder.resolve().name
     with resumable(), ConsoleProgress() as progress:
         report = label_folder(

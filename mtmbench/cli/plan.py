@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mtmbench.cli.asked import asked_by_run, print_asked
 from mtmbench.cli.console import print_line, print_table
 from mtmbench.cli.options import (
     DataOption,
@@ -44,6 +45,7 @@ def plan(
     )
     print_cells(made)
     print_corpora(made)
+    print_asked(asked_by_run(made.suite))
     print_estimates(made)
     print_adaptive(made)
     if power:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mtmbench.cli.asked import asked_by_run, print_asked
 from mtmbench.cli.console import (
     MOST_ERRORS,
     ConsoleProgress,
@@ -90,7 +91,7 @@ def play_suite(
     batch: bool,
     **options: Any,
 ) -> None:
-    """Plays what ``folder`` does not hold yet of a suite, and prints the outcome.
+    """Plays what ``folder`` does not hold yet of a suite, and prints whom it asks and the outcome.
 
     Args:
         suite: what to play.
@@ -105,6 +106,7 @@ def play_suite(
     """
     from mtmbench.engine.harness import run_suite
 
+    print_asked(asked_by_run(suite), plugins)
     plan = None
     if batch:
         from mtmbench.engine.estimate import batch_notice
@@ -124,6 +126,8 @@ def play_suite(
 
 def print_outcome(outcome: "RunOutcome") -> None:
     """Prints the board's ratings, the first errors, and where its files lie."""
+    from mtmbench.boards.spending import lacking_text
+
     board: BoardTables = json.loads((outcome.folder / "board.json").read_text(encoding="utf-8"))
     names = {(row["model"], row["setting"]): row["name"] for row in board["competitors"]}
     for (judge, corpus, k, representation), ratings in _leagues(board["ratings"]).items():
@@ -143,6 +147,9 @@ def print_outcome(outcome: "RunOutcome") -> None:
             ("rank", "model", "Elo", "95 % interval", "won", "lost", "tied"), rows,
             title=f"judge {judge} · corpus {corpus} · K = {k} · {representation}",
         )  # fmt: skip
+    for ruled in board["judges"]:
+        if lacking := lacking_text(ruled, ruled["params"]):
+            print_line(f"judge {ruled['id']}: {lacking}", highlight=False)
     print_played(outcome)
     if len(outcome.errors) > MOST_ERRORS:
         print_line(f"… and {len(outcome.errors) - MOST_ERRORS} more; see records.jsonl")

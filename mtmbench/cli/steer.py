@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mtmbench.cli.asked import asked_by_steering, print_asked
 from mtmbench.cli.console import ConsoleProgress, resumable
 from mtmbench.cli.options import (
     BudgetOption,
@@ -43,6 +44,7 @@ def steer(
 
     resolved = resolve_suite(suite, overrides)
     folder = out or Path("runs") / resolved.name
+    print_asked(asked_by_steering(resolved), plugin or [])
     with resumable(), ConsoleProgress() as progress:
         written = steer_suite(
             resolved, folder, data_dir=data_dir, plugins=plugin or [],

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mtmbench.cli.asked import print_asked
 from mtmbench.cli.console import (
     ConsoleProgress,
     print_files,
@@ -116,6 +117,7 @@ def features(
     from mtmbench.core.cards import parse_overrides
     from mtmbench.studies.features import run_feature_study
 
+    print_asked([judge], plugin or [])
     outcome = run_feature_study(
         corpus, documents=documents, source=source, setting=setting, seed=seed, judge=judge,
         marks=marks, out=out, overrides=parse_overrides(overrides or []), data_dir=data_dir,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mtmbench.cli.asked import print_asked
 from mtmbench.cli.options import BudgetOption, PluginOption
 
 
@@ -35,6 +36,7 @@ def topics(
     from mtmbench.labelling.topic_labels import label_topics, read_topics
 
     load_plugins(plugin or [])
+    print_asked([judge])
     path = out or result.with_suffix(".labels.json")
     with Panel(
         path.with_suffix(".answers.sqlite"), concurrency=concurrency, budget=budget

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mtmbench.cli.asked import print_asked
 from mtmbench.cli.console import ConsoleProgress, resumable
 from mtmbench.cli.options import BudgetOption, ConcurrencyOption, PluginOption
 
@@ -35,6 +36,7 @@ def validate(
     from mtmbench.validation.run import validate as run_validation
 
     load_plugins(plugin or [])
+    print_asked([judge])
     with resumable(), ConsoleProgress() as progress:
         report = run_validation(
             judge, out, data_dir=data_dir, stored=stored, concurrency=concurrency, budget=budget,

@@ -51,6 +51,15 @@ def card_path(kind: CardKind, name: str) -> Path:
     return available[name]
 
 
+def shadowed_card(kind: CardKind, name: str) -> Path | None:
+    """Returns the installed card of a name that one of the working directory stands before."""
+    if Path(name).suffix == ".toml":
+        return None
+    file = f"{name}/suite.toml" if kind == "suites" else f"{name}.toml"
+    first, *others = [folder / file for folder in card_folders(kind) if (folder / file).is_file()]
+    return next((other for other in others if not other.samefile(first)), None)
+
+
 def card_names(kind: CardKind) -> dict[str, Path]:
     """Returns every card of a kind by name; the working directory's comes before the installed."""
     pattern = "*/suite.toml" if kind == "suites" else "*.toml"

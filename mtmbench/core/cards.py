@@ -224,11 +224,13 @@ class EndpointSpec(Card):
 
     ``api_key_env`` names an environment variable; the key itself stands nowhere else. With
     ``structured`` verdicts are asked for by a JSON schema, for endpoints that take one.
+    ``insecure`` lets the key go unencrypted, by ``http://``, to another machine than this one.
     """
 
     base_url: str
     api_key_env: str | None = None
     structured: bool = False
+    insecure: bool = False
 
 
 class PriceSpec(Card):
@@ -244,7 +246,10 @@ class PriceSpec(Card):
 
 
 class LimitSpec(Card):
-    """How fast an endpoint may be asked, how often again, and how long it may take, in seconds."""
+    """How fast an endpoint may be asked, how often again, and how long it may take, in seconds.
+
+    ``timeout`` is for a reply as a whole, to its last byte.
+    """
 
     requests_per_minute: int | None = Field(default=None, ge=1)
     tokens_per_minute: int | None = Field(default=None, ge=1)

@@ -160,7 +160,8 @@ class AnswersBy(TypedDict):
     """A judge, and what its answers took.
 
     ``paid`` is what each answer cost, by :func:`mtmbench.judges.asker.mark`; it and ``cost`` are
-    there where every cost is known.
+    there where every cost is known. ``cut`` counts the replies that broke off, ``empty`` those
+    without a text; they are there where there are any.
     """
 
     card: JudgeFacts
@@ -169,6 +170,8 @@ class AnswersBy(TypedDict):
     usage: Mapping[str, int]
     cost: NotRequired[float]
     paid: NotRequired[Mapping[str, float | None]]
+    cut: NotRequired[int]
+    empty: NotRequired[int]
 
 
 class RewriteIdentity(FitPlace):
@@ -279,6 +282,8 @@ class OutcomeValues(TypedDict, total=False):
     """What a judge said of two sides, one character a document and order, and what that took.
 
     ``unread``, replies without a verdict by document, and ``lengths`` are told of matches alone.
+    ``cut`` counts the replies that broke off, ``empty`` those without a text; they are there where
+    there are any.
     """
 
     forward: str
@@ -287,6 +292,8 @@ class OutcomeValues(TypedDict, total=False):
     usage: Mapping[str, int]
     cost: float | None
     paid: Mapping[str, float]
+    cut: int
+    empty: int
     judge_revisions: Sequence[str]
     unread: Mapping[str, Sequence[str | None]]
     lengths: SideLengths

@@ -25,9 +25,10 @@ from mtmbench.judges.base import (
     JudgeClient,
     JudgeError,
     JudgeStoppedError,
+    Lack,
     Question,
 )
-from mtmbench.judges.budget import Budget, cost_of, prices_of, total_cost
+from mtmbench.judges.budget import Budget, cost_of, most_cost, prices_of, total_cost
 from mtmbench.judges.identity import judge_identity
 from mtmbench.judges.ledger import Answer, Ledger
 from mtmbench.judges.session import Work
@@ -145,6 +146,7 @@ class Asker:
         usage: Counter[str] = Counter()
         revisions: set[str] = set()
         costs: dict[str, float | None] = {}
+        lacks: Counter[Lack | None] = Counter()
         used = {self._used[i : i + _KEY_BYTES].hex() for i in range(0, len(self._used), _KEY_BYTES)}
         for key in used:
             answer = self.ledger.get(key) if self.ledger is not None else None
@@ -152,6 +154,7 @@ class Asker:
             usage.update(answer.usage)
             revisions.add(answer.model_revision)
             costs[mark(answer.key)] = answer.cost
+            lacks[answer.lack] += 1
         record: AnswersBy = {
             "card": self.identity,
             "revisions": sorted(revisions - {""}),
@@ -161,6 +164,10 @@ class Asker:
         cost = total_cost(costs.values())
         if cost is not None:
             record["cost"], record["paid"] = cost, dict(sorted(costs.items()))
+        if lacks["cut"]:
+            record["cut"] = lacks["cut"]
+        if lacks["empty"]:
+            record["empty"] = lacks["empty"]
         return record
 
     async def _once(
@@ -209,10 +216,11 @@ class Asker:
             ) from error
 
     async def _send(self, key: str, question: Question, replicate: int) -> Answer:
+        if self.ledger is not None:
+            self.ledger.check()
         reserved = 0.0
         if self._budget is not None:
-            asked = self.client.put_to(self.card, question)
-            reserved = await self._budget.reserve(asked)
+            reserved = await self._budget.reserve(self.client.put_to(self.card, question))
         self.asked += 1
         cost: float | None = 0.0
         try:
@@ -224,9 +232,12 @@ class Asker:
         finally:
             if self._budget is not None:
                 self._budget.settle(reserved, cost)
+        most = None
+        if cost is None and (self.card.prices is not None or completion.costs):
+            most = most_cost(self.client.put_to(self.card, question))
         return Answer(
             key, completion.text, completion.refused, dict(completion.usage),
-            completion.model_revision, cost,
+            completion.model_revision, cost, completion.cut, most,
         )  # fmt: skip
 
     def _cost(self, completion: Completion) -> float | None:

@@ -92,9 +92,39 @@ class Question:
     messages: tuple[Mapping[str, str], ...] = ()
 
 
+Lack = Literal["cut", "empty"]
+"""Why there is nothing in a reply to be read: it broke off, or there is none."""
+
+
+class Reply:
+    """What replies have in common, those that have just come and those that were kept.
+
+    Attributes:
+        text: the reply as it came.
+        refused: the judge declined to answer.
+        cut: it broke off, most often at the token limit; what it would have ended in is not known.
+    """
+
+    text: str
+    refused: bool
+    cut: bool
+
+    @property
+    def readable(self) -> str:
+        """What an answer may be read from: nothing of a reply that was cut."""
+        return "" if self.cut else self.text
+
+    @property
+    def lack(self) -> Lack | None:
+        """Why nothing can be read from it; a refusal lacks nothing."""
+        if self.refused:
+            return None
+        return "cut" if self.cut else None if self.text.strip() else "empty"
+
+
 @dataclass(frozen=True)
-class Completion:
-    """A judge's reply as it came; ``text`` goes through the verdict parser.
+class Completion(Reply):
+    """A judge's reply as it came; what is ``readable`` of it goes through the verdict parser.
 
     Attributes:
         text: the reply.
@@ -104,6 +134,7 @@ class Completion:
         refused: the judge declined to answer.
         costs: what each part of the answer cost, None where that is not known, for judges that
             consist of others; empty if the card's prices and ``usage`` say it.
+        cut: the reply broke off, so that nothing must be read from it.
     """
 
     text: str
@@ -111,6 +142,7 @@ class Completion:
     model_revision: str = ""
     refused: bool = False
     costs: tuple[float | None, ...] = ()
+    cut: bool = False
 
 
 class JudgeTraits(TypedDict):

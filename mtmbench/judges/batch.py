@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import lines_of
 from mtmbench.core.serialise import canonical_json
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.base import JudgeClient, JudgeError, JudgeStoppedError, Question
-from mtmbench.judges.budget import Budget, cost_of
-from mtmbench.judges.clients.openai_chat import OpenAIJudge
+from mtmbench.judges.budget import Budget, cost_of, most_cost
+from mtmbench.judges.clients.openai_chat import OpenAIJudge, read_json
 from mtmbench.judges.ledger import Answer, Ledger, QuestionBatch
 from mtmbench.judges.session import Work
 
@@ -43,10 +41,11 @@ class BatchedError(JudgeError):
 
 @dataclass
 class _Waiting:
-    """What will be submitted: the lines of the file, and what each is about by key."""
+    """What will be submitted: the lines of the file; what each is about and can cost, by key."""
 
     lines: list[str]
     questions: dict[str, str]
+    most: dict[str, float]
     n_bytes: int = 0
 
 
@@ -70,7 +69,7 @@ class BatchAsker(Asker):
         self._judge = client
         self._answers = ledger
         self._name = canonical_json(self.identity)
-        self._waiting = _Waiting([], {})
+        self._waiting = _Waiting([], {}, {})
         self._missing = 0
         self._closed: str | None = None
 
@@ -127,8 +126,9 @@ class BatchAsker(Asker):
     async def _submit(self) -> str:
         connected = self._judge.connected()
         batch = QuestionBatch(
-            uuid.uuid4().hex, self._name, None, "submitting", self._waiting.questions
-        )
+            uuid.uuid4().hex, self._name, None, "submitting", self._waiting.questions,
+            self._waiting.most,
+        )  # fmt: skip
         await self._answers.note_batch(batch)
         content = "".join(self._waiting.lines).encode("utf-8")
         file = await connected.files.create(file=("questions.jsonl", content), purpose="batch")
@@ -137,7 +137,7 @@ class BatchAsker(Asker):
             metadata={_METADATA: batch.token},
         )  # fmt: skip
         await self._answers.note_batch(replace(batch, id=made.id, state="submitted"))
-        self._waiting = _Waiting([], {})
+        self._waiting = _Waiting([], {}, {})
         return str(made.id)
 
     def _under_way_now(self) -> str | None:
@@ -162,6 +162,9 @@ class BatchAsker(Asker):
         waiting.n_bytes += len(line) + 1
         waiting.lines.append(line + "\n")
         waiting.questions[key] = what
+        most = most_cost([(_at_batch_price(self.card), question)])
+        if most is not None:
+            waiting.most[key] = most
 
     async def _told(self, asked: Work[_T]) -> _T:
         from openai import OpenAIError
@@ -185,37 +188,58 @@ class BatchAsker(Asker):
         return None
 
     async def _keep_all(self, batch: QuestionBatch, found: Batch) -> None:
-        """Keeps what a batch brought; what it failed at is asked again."""
-        kept = []
+        """Keeps what a batch brought, row by row; what it failed at is asked again.
+
+        Raises:
+            JudgeStoppedError: it brought nothing, or some of it does not come from the revision
+                that the card pins; the rest is kept.
+        """
+        kept: list[tuple[Answer, str]] = []
+        others: JudgeStoppedError | None = None
         if found.output_file_id:
             response = await self._judge.connected().files.content(found.output_file_id)
-            for line in lines_of(response.text):
-                answer = self._answer(json.loads(line))
-                if answer is not None and answer.key in batch.questions:
+            for line in response.content.split(b"\n"):
+                try:
+                    answer = self._answer(line, batch)
+                except JudgeStoppedError as error:
+                    others = error
+                    continue
+                if answer is not None:
                     kept.append((answer, batch.questions[answer.key]))
         await self._answers.keep(kept)
+        self._answers.check()
         await self._answers.note_batch(replace(batch, id=found.id, state="collected"))
         if self._budget is not None:
             self._budget.spent = self._answers.spent()
+        if others is not None:
+            raise others
         if not kept:
             raise JudgeStoppedError(
                 f"batch {found.id} brought no answer: it is {found.status}"
-                f"{_reason(found)}; the same command again submits its questions anew"
+                f"{self._reason(found)}; the same command again submits its questions anew"
             )
 
-    def _answer(self, row: Mapping[str, Any]) -> Answer | None:
-        response = row.get("response") or {}
-        if response.get("status_code") != 200:
-            return None
+    def _answer(self, line: bytes, batch: QuestionBatch) -> Answer | None:
+        """Returns the answer of a row; None if it holds none, or to no question of the batch."""
         try:
+            row = read_json(line.decode("utf-8"))
+            key, response = row["custom_id"], row["response"]
+            if response["status_code"] != 200 or key not in batch.questions:
+                return None
             completion = self._judge.read(response["body"])
-        except ValueError:
+        except (ValueError, KeyError, TypeError, RecursionError):
             return None
         cost = cost_of(completion.usage, _at_batch_price(self.card).prices)
         return Answer(
-            str(row["custom_id"]), completion.text, completion.refused, dict(completion.usage),
-            completion.model_revision, cost,
+            key, completion.text, completion.refused, dict(completion.usage),
+            completion.model_revision, cost, completion.cut,
+            batch.most.get(key) if cost is None else None,
         )  # fmt: skip
+
+    def _reason(self, found: Batch) -> str:
+        errors = getattr(found.errors, "data", None) or []
+        told = [error.message for error in errors[:1] if error.message]
+        return "".join(f", {self._judge.kept(message)}" for message in told)
 
 
 def _at_batch_price(card: JudgeCard) -> JudgeCard:
@@ -230,8 +254,3 @@ def _at_batch_price(card: JudgeCard) -> JudgeCard:
         }
     )
     return card.model_copy(update={"prices": cheaper})
-
-
-def _reason(found: Batch) -> str:
-    errors = getattr(found.errors, "data", None) or []
-    return "".join(f", {error.message}" for error in errors[:1] if error.message)

@@ -76,10 +76,22 @@ def most_tokens(messages: Sequence[Mapping[str, str]]) -> int:
     return sum(len(message["content"].encode("utf-8")) + _FRAME_TOKENS for message in messages)
 
 
+def most_cost(asked: Sequence[tuple[JudgeCard, Question]]) -> float | None:
+    """Returns the most that a question can cost, given whom it is put to; None without prices."""
+    costs = [_most(card, question) for card, question in asked]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None
+
+
 def output_limit(decoding: Mapping[str, Any]) -> int | None:
     """Returns the bound that a card's decoding sets on an answer, in tokens."""
     set_limits = [int(decoding[name]) for name in _OUTPUT_LIMITS if name in decoding]
     return min(set_limits) if set_limits else None
+
+
+def limit_setting(decoding: Mapping[str, Any]) -> str:
+    """Returns the name of the setting that bounds an answer, or that could."""
+    return next((name for name in _OUTPUT_LIMITS if name in decoding), "max_tokens")
 
 
 class Budget:
@@ -131,7 +143,7 @@ class Budget:
         Raises:
             JudgeStoppedError: it could exceed the budget.
         """
-        most = sum(_most(card, question) for card, question in asked)
+        most = most_cost(asked) or 0.0
         while self.spent + sum(self._reserved) + most > self.limit:
             if not (wait and self._reserved):
                 raise JudgeStoppedError(
@@ -148,9 +160,9 @@ class Budget:
         self.spent += reserved if cost is None else cost
 
 
-def _most(card: JudgeCard, question: Question) -> float:
+def _most(card: JudgeCard, question: Question) -> float | None:
     tokens = {
         "input": most_tokens(question.messages),
         "output": output_limit(card.decoding) or 0,
     }
-    return cost_of(tokens, prices_of(card)) or 0.0
+    return cost_of(tokens, prices_of(card))

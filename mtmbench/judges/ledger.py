@@ -3,58 +3,85 @@
 Several processes of one machine may share a ledger. A question is claimed before it is sent, so
 that two of them do not pay for it twice: who finds it claimed waits for the answer, and takes the
 claim over if its owner has ended. All that is written goes through one thread, many answers a
-transaction, since a disk can sync some hundred times a second only.
+transaction, since a disk can sync some hundred times a second only. One that cannot be written
+takes no other along.
+
+Answers that the disk does not take, since it is full, are paid for all the same: they stay in
+memory, nothing more is asked, and they go at once into a file of their own, beside the ledger or in
+the folder for temporary files, which the next start reads.
 """
 
 from __future__ import annotations
 
 import asyncio
+import glob
 import json
 import os
 import sqlite3
+import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, TypeVar
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.serialise import canonical_json
+from mtmbench.core.files import lines_of
+from mtmbench.core.serialise import canonical_json, content_hash
 from mtmbench.core.store import process_start
+from mtmbench.judges.base import JudgeStoppedError, Reply
 
 _T = TypeVar("_T")
 
 LEDGER = "answers.sqlite"
 """Name of the ledger in a run's folder."""
 
-_SCHEMA = 1
 _WAIT_SECONDS = 0.2
 _GATHER_SECONDS = 0.005
 """So long what is to be written waits for more of it."""
 
 _BUSY_SECONDS = 60.0
-_TABLES = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS answers (
-  key TEXT PRIMARY KEY, what TEXT NOT NULL, text TEXT NOT NULL, refused INTEGER NOT NULL,
-  usage TEXT NOT NULL, model_revision TEXT NOT NULL, cost REAL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS claims (
-  key TEXT PRIMARY KEY, owner TEXT NOT NULL, pid INTEGER NOT NULL, started TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS batches (
-  token TEXT PRIMARY KEY, judge TEXT NOT NULL, id TEXT, state TEXT NOT NULL, questions TEXT NOT NULL
-);
-"""
+_STEPS = (
+    (
+        "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+        "CREATE TABLE answers (key TEXT PRIMARY KEY, what TEXT NOT NULL, text TEXT NOT NULL, "
+        "refused INTEGER NOT NULL, usage TEXT NOT NULL, model_revision TEXT NOT NULL, cost REAL"
+        ") WITHOUT ROWID",
+        "CREATE TABLE claims (key TEXT PRIMARY KEY, owner TEXT NOT NULL, pid INTEGER NOT NULL, "
+        "started TEXT NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE batches (token TEXT PRIMARY KEY, judge TEXT NOT NULL, id TEXT, "
+        "state TEXT NOT NULL, questions TEXT NOT NULL)",
+    ),
+    (
+        "ALTER TABLE answers ADD COLUMN cut INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE answers ADD COLUMN most REAL",
+        "ALTER TABLE batches ADD COLUMN most TEXT NOT NULL DEFAULT '{}'",
+    ),
+)
+"""What makes each schema, from 1, of the one before."""
+
+_COLUMNS = "text, refused, usage, model_revision, cost, cut, most"
+
+_DISK_ERRORS = (sqlite3.OperationalError,)
+"""What SQLite raises where the disk is full, fails or may not be written to."""
+
+_DISK_CODES = frozenset(
+    {
+        sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_BUSY,
+    }
+)  # fmt: skip
+"""What it says then, where it may instead have been given a file of another kind."""
 
 
 @dataclass(frozen=True)
-class Answer:
+class Answer(Reply):
     """What a judge replied to one question.
 
     Attributes:
@@ -64,6 +91,8 @@ class Answer:
         usage: tokens by kind.
         model_revision: what the judge says it is.
         cost: what it cost in the card's currency; None is not known.
+        cut: the reply broke off, so that nothing must be read from it.
+        most: where the cost is not known, what it can be at most; a budget counts that.
     """
 
     key: str
@@ -72,6 +101,8 @@ class Answer:
     usage: Mapping[str, int]
     model_revision: str
     cost: float | None = None
+    cut: bool = False
+    most: float | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +115,7 @@ class QuestionBatch:
         id: the endpoint's name of it; None while it is not known to have arrived.
         state: "submitting", "submitted" or "collected".
         questions: what each question is about, by key.
+        most: what the answer to each can cost at most, by key, where that is known.
     """
 
     token: str
@@ -91,6 +123,7 @@ class QuestionBatch:
     id: str | None
     state: str
     questions: Mapping[str, str]
+    most: Mapping[str, float] = field(default_factory=dict)
 
 
 class Ledger:
@@ -109,7 +142,12 @@ class Ledger:
         pid = os.getpid()
         self._claimant = uuid.uuid4().hex, pid, process_start(pid) or ""
         self._queue: SimpleQueue[_Order | None] = SimpleQueue()
-        self._writer = threading.Thread(target=self._write_all, args=(_open(path),), daemon=True)
+        self._unsaved: dict[str, tuple[Answer, str]] = {}
+        self._fault = ""
+        self._rescued: Path | None = None
+        writer = _open(path)
+        self._take_in_rescued(writer)
+        self._writer = threading.Thread(target=self._write_all, args=(writer,), daemon=True)
         self._writer.start()
 
     def __enter__(self) -> Ledger:
@@ -124,20 +162,44 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """Waits for what is being written, gives claims back and closes the file."""
+        """Waits for what is being written, gives claims back and closes the file.
+
+        Raises:
+            JudgeStoppedError: paid answers are lost, since they can be written nowhere.
+        """
         self._queue.put(None)
         self._writer.join()
         self._reader.close()
+        if not self._unsaved and self._rescued is not None:
+            self._rescued.unlink(missing_ok=True)
+        if self._unsaved and not self._rescue():
+            raise JudgeStoppedError(
+                f"{len(self._unsaved)} paid answers are lost: neither {self.path} nor a file "
+                f"beside it nor {tempfile.gettempdir()} could be written ({self._fault})"
+            )
+
+    def check(self) -> None:
+        """Says if nothing more must be asked, since answers cannot be kept.
+
+        Raises:
+            JudgeStoppedError: so it is.
+        """
+        if self._unsaved:
+            where = "in memory alone" if self._rescued is None else f"in {self._rescued}"
+            raise JudgeStoppedError(
+                f"cannot keep answers in {self.path}: {self._fault}; those that are paid for are "
+                f"{where}. Make room, and the same command again goes on"
+            )
 
     def get(self, key: str) -> Answer | None:
         """Returns the answer under a key, None if there is none yet."""
         row = self._reader.execute(
-            "SELECT text, refused, usage, model_revision, cost FROM answers WHERE key = ?", (key,)
+            f"SELECT {_COLUMNS} FROM answers WHERE key = ?", (key,)
         ).fetchone()
         if row is None:
-            return None
-        text, refused, usage, revision, cost = row
-        return Answer(key, text, bool(refused), json.loads(usage), revision, cost)
+            return self._unsaved[key][0] if key in self._unsaved else None
+        text, refused, usage, revision, cost, cut, most = row
+        return Answer(key, text, bool(refused), json.loads(usage), revision, cost, bool(cut), most)
 
     async def obtain(
         self,
@@ -154,8 +216,12 @@ class Ledger:
             pay: asks the judge. If it raises, nothing is kept and the question is free again.
             slot: held from before the judge is asked until the answer is durable, so that no more
                 answers than slots can be lost.
+
+        Raises:
+            JudgeStoppedError: the disk takes nothing more, so nothing more must be paid for.
         """
-        while not await self._order(lambda db: _claim(db, key, self._claimant)):
+        self.check()
+        while not await self._claimed(key):
             answer = self.get(key)
             if answer is not None:
                 return answer
@@ -165,42 +231,77 @@ class Ledger:
                 answer = await pay()
                 await self.keep([(answer, what)])
         except BaseException:
-            self._order(lambda db: _release(db, key, self._claimant[0]))
+            given_back = self._order(lambda db: _release(db, key, self._claimant[0]))
+            given_back.add_done_callback(lambda done: done.cancelled() or done.exception())
             raise
         return answer
 
     async def keep(self, answers: Sequence[tuple[Answer, str]]) -> None:
         """Keeps answers with what they are about; they are durable when this returns.
 
-        An answer that is there already stays.
+        An answer that is there already stays. Those that the disk does not take stay in memory and
+        are tried again with the next ones; :meth:`check` tells.
         """
-        await self._order(lambda db: _keep(db, answers))
+        pairs = [*self._unsaved.values(), *answers]
+        kept = [self._order(partial(_keep, answer=answer, what=what)) for answer, what in pairs]
+        errors = []
+        faults = 0
+        for pair, outcome in zip(
+            pairs, await asyncio.gather(*kept, return_exceptions=True), strict=True
+        ):
+            if isinstance(outcome, _DISK_ERRORS):
+                self._fault = str(outcome)
+                self._unsaved[pair[0].key] = pair
+                faults += 1
+            else:
+                self._unsaved.pop(pair[0].key, None)
+                errors += [outcome] if isinstance(outcome, BaseException) else []
+        if faults:
+            self._rescue()
+        if errors:
+            raise errors[0]
 
     def spent(self) -> float:
-        """Returns what all answers cost together, as far as it is known."""
-        total = self._reader.execute("SELECT total(cost) FROM answers").fetchone()[0]
-        return float(total)
+        """Returns what all answers cost together: the most it can be where it is not known."""
+        total = self._reader.execute("SELECT total(coalesce(cost, most)) FROM answers").fetchone()
+        unsaved = [answer for answer, _ in self._unsaved.values()]
+        return float(total[0]) + sum(
+            (answer.most if answer.cost is None else answer.cost) or 0.0 for answer in unsaved
+        )
 
     def batches(self, judge: str | None = None) -> list[QuestionBatch]:
         """Returns the batches that are not collected, oldest first; of one judge if named."""
         rows = self._reader.execute(
-            "SELECT token, judge, id, state, questions FROM batches "
+            "SELECT token, judge, id, state, questions, most FROM batches "
             "WHERE state != 'collected' AND judge = coalesce(?, judge) ORDER BY rowid", (judge,),
         )  # fmt: skip
         return [
-            QuestionBatch(token, judge, id_, state, json.loads(questions))
-            for token, judge, id_, state, questions in rows
+            QuestionBatch(token, judge, id_, state, json.loads(questions), json.loads(most))
+            for token, judge, id_, state, questions, most in rows
         ]
 
     async def note_batch(self, batch: QuestionBatch) -> None:
         """Keeps what is known of a batch, in place of what was known before."""
-        row = (batch.token, batch.judge, batch.id, batch.state, canonical_json(batch.questions))
+        row = (
+            batch.token, batch.judge, batch.id, batch.state, canonical_json(batch.questions),
+            canonical_json(batch.most),
+        )  # fmt: skip
         await self._order(
             lambda db: db.execute(
-                "INSERT INTO batches VALUES (?, ?, ?, ?, ?) ON CONFLICT (token) DO UPDATE SET "
-                "id = excluded.id, state = excluded.state, questions = excluded.questions", row,
+                "INSERT INTO batches (token, judge, id, state, questions, most) "
+                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (token) DO UPDATE SET id = excluded.id, "
+                "state = excluded.state, questions = excluded.questions, most = excluded.most", row,
             )
         )  # fmt: skip
+
+    async def _claimed(self, key: str) -> bool:
+        try:
+            return await self._order(lambda db: _claim(db, key, self._claimant))
+        except _DISK_ERRORS as error:
+            raise JudgeStoppedError(
+                f"cannot keep answers in {self.path}: {error}; nothing was asked that could not be "
+                "kept, and the same command again goes on"
+            ) from error
 
     def _order(self, work: Callable[[sqlite3.Connection], _T]) -> asyncio.Future[_T]:
         done: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
@@ -220,9 +321,63 @@ class Ledger:
                     break
             going = None not in orders
             _write(db, [order for order in orders if order is not None])
-        with db:
+        self._save_unsaved(db)
+        with suppress(*_DISK_ERRORS):  # claims of a process that has ended count for nothing
             db.execute("DELETE FROM claims WHERE owner = ?", self._claimant[:1])
         db.close()
+
+    def _save_unsaved(self, db: sqlite3.Connection) -> None:
+        for key, (answer, what) in list(self._unsaved.items()):
+            try:
+                _keep(db, answer, what)
+            except Exception as error:
+                self._fault = str(error)
+            else:
+                del self._unsaved[key]
+
+    def _take_in_rescued(self, db: sqlite3.Connection) -> None:
+        """Keeps what an earlier process could not; its files go once it is in the ledger."""
+        files = [file for folder, stem in self._refuges() for file in _own_files(folder, stem)]
+        for file in files:
+            self._unsaved |= _read_rescued(file)
+        self._save_unsaved(db)
+        if not self._unsaved:
+            for file in files:
+                file.unlink(missing_ok=True)
+
+    def _rescue(self) -> bool:
+        """Writes what is not in the ledger where there is room; returns whether there was."""
+        lines = [
+            canonical_json({**asdict(answer), "what": what}) + "\n"
+            for answer, what in self._unsaved.values()
+        ]
+        content = "".join(lines).encode("utf-8", "replace")
+        for folder, stem in self._refuges():
+            place = folder / f"{stem}-{self._claimant[0]}.jsonl"
+            # An earlier one stays whole until this one is.
+            new = place.with_suffix(".new")
+            try:
+                # Nobody else's file is written to, nor read: the folder may be everybody's.
+                with os.fdopen(os.open(new, _NEW_FILE, 0o600), "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                new.replace(place)
+            except OSError:
+                with suppress(OSError):
+                    new.unlink(missing_ok=True)
+                continue
+            if self._rescued is not None and self._rescued != place:
+                self._rescued.unlink(missing_ok=True)
+            self._rescued = place
+            return True
+        return False
+
+    def _refuges(self) -> list[tuple[Path, str]]:
+        """Returns where answers go that the ledger does not take: folders, and how names begin."""
+        path = self.path.resolve()
+        there = f"mtmbench-answers-{content_hash('ledger', str(path))[:16]}"
+        return [(path.parent, f"{path.name}-rescued"), (Path(tempfile.gettempdir()), there)]
 
 
 @dataclass(frozen=True)
@@ -234,14 +389,8 @@ class _Order:
 
 
 def _write(db: sqlite3.Connection, orders: Sequence[_Order]) -> None:
-    """Does all of some work in one transaction, or none of it."""
-    results: list[object]
-    try:
-        db.execute("BEGIN IMMEDIATE")
-        with db:
-            results = [order.work(db) for order in orders]
-    except Exception as error:
-        results = [error] * len(orders)
+    """Does some work in one transaction; what fails is left out, and the rest done without it."""
+    results = _done(db, orders)
     # One word to each loop for all of them: waking a loop costs more than the work.
     told: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], object]]] = {}
     for order, result in zip(orders, results, strict=True):
@@ -249,6 +398,20 @@ def _write(db: sqlite3.Connection, orders: Sequence[_Order]) -> None:
     for loop, outcomes in told.items():
         with suppress(RuntimeError):  # the loop is closed: nobody waits
             loop.call_soon_threadsafe(_hand_over, outcomes)
+
+
+def _done(db: sqlite3.Connection, orders: Sequence[_Order]) -> list[object]:
+    try:
+        db.execute("BEGIN IMMEDIATE")
+    except Exception as error:
+        return [error] * len(orders)
+    try:
+        with db:
+            return [order.work(db) for order in orders]
+    except Exception as error:
+        if len(orders) == 1:
+            return [error]
+    return [result for order in orders for result in _done(db, [order])]
 
 
 def _hand_over(outcomes: Sequence[tuple[asyncio.Future[Any], object]]) -> None:
@@ -276,16 +439,40 @@ def _release(db: sqlite3.Connection, key: str, owner: str) -> None:
     db.execute("DELETE FROM claims WHERE key = ? AND owner = ?", (key, owner))
 
 
-def _keep(db: sqlite3.Connection, answers: Sequence[tuple[Answer, str]]) -> None:
-    for answer, what in answers:
-        db.execute(
-            "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                answer.key, what, answer.text, answer.refused, canonical_json(answer.usage),
-                answer.model_revision, answer.cost,
-            ),
-        )  # fmt: skip
-        db.execute("DELETE FROM claims WHERE key = ?", (answer.key,))
+def _keep(db: sqlite3.Connection, answer: Answer, what: str) -> None:
+    db.execute(
+        f"INSERT OR IGNORE INTO answers (key, what, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            answer.key, what, answer.text, answer.refused, canonical_json(answer.usage),
+            answer.model_revision, answer.cost, answer.cut, answer.most,
+        ),
+    )  # fmt: skip
+    db.execute("DELETE FROM claims WHERE key = ?", (answer.key,))
+
+
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+
+
+def _own_files(folder: Path, stem: str) -> list[Path]:
+    """Returns the files of such names that this user wrote."""
+    uid = os.getuid() if hasattr(os, "getuid") else None
+    return [
+        file
+        for file in sorted(folder.glob(f"{glob.escape(stem)}-*.jsonl"))
+        if file.is_file() and not file.is_symlink() and (uid is None or file.stat().st_uid == uid)
+    ]
+
+
+def _read_rescued(file: Path) -> dict[str, tuple[Answer, str]]:
+    found = {}
+    for line in lines_of(file.read_text(encoding="utf-8")):
+        # A line that was cut is an answer that was lost.
+        with suppress(ValueError, TypeError):
+            row = json.loads(line)
+            what = row.pop("what")
+            answer = Answer(**row)
+            found[answer.key] = (answer, what)
+    return found
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -300,13 +487,28 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
-        db.executescript(_TABLES)
-        db.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", (str(_SCHEMA),))
-        found = db.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
+        if (schema := _schema(db)) < len(_STEPS):
+            db.execute("BEGIN IMMEDIATE")
+            with db:
+                # Another process may have been quicker.
+                for step in _STEPS[_schema(db) :]:
+                    for statement in step:
+                        db.execute(statement)
+                db.execute("INSERT OR REPLACE INTO meta VALUES ('schema', ?)", (str(len(_STEPS)),))
     except sqlite3.DatabaseError as error:
         db.close()
+        if error.sqlite_errorcode & 0xFF in _DISK_CODES:
+            raise InputError(f"cannot keep answers in {path}: {error}") from error
         raise InputError(f"{path} is not a file of answers, or is damaged: {error}") from error
-    if int(found[0]) > _SCHEMA:
+    if schema > len(_STEPS):
         db.close()
-        raise InputError(f"{path} has schema {found[0]}; this mtmbench reads up to {_SCHEMA}")
+        raise InputError(f"{path} has schema {schema}; this mtmbench reads up to {len(_STEPS)}")
     return db
+
+
+def _schema(db: sqlite3.Connection) -> int:
+    """Returns the schema that a file is of; 0 for a new one."""
+    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is None:
+        return 0
+    found = db.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
+    return 1 if found is None else int(found[0])

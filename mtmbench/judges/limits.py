@@ -56,7 +56,8 @@ class RateLimiter:
 
     def took(self, estimated: int, actual: int) -> None:
         """Says what a request took in truth."""
-        self._next_tokens += (actual - estimated) * self._seconds_a_token
+        more = (actual - estimated) * self._seconds_a_token
+        self._next_tokens += min(more, LONGEST_WAIT)
 
     def hold(self, seconds: float) -> None:
         """Lets nothing start for so long, as the endpoint asked; all that wait line up again."""
@@ -92,7 +93,8 @@ def backoff(attempt: int, draw: float | None = None) -> float:
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
     """Returns the pause that a response asks for, in seconds; None if it asks for none.
 
-    ``retry-after-ms`` comes before ``retry-after``, which is in seconds or a date.
+    ``retry-after-ms`` comes before ``retry-after``, which is in seconds or a date. A pause of 0, a
+    negative one, one that is no number and a date that is past are none.
 
     Args:
         headers: of the response; names in lower case.
@@ -100,11 +102,14 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
     """
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
-            return max(0.0, float(headers[name]) * unit)
+            pause = float(headers[name]) * unit
         except (KeyError, ValueError):
             continue
+        if pause > 0:
+            return pause
     try:
         moment = parsedate_to_datetime(headers["retry-after"]).timestamp()
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError, OSError):
         return None
-    return max(0.0, moment - (time.time() if now is None else now))
+    pause = moment - (time.time() if now is None else now)
+    return pause if pause > 0 else None

@@ -78,7 +78,7 @@ async def ask_about_topics(
         answer = await asker.ask(question, f"{prompt.name} of topic {number}")
         if answer.refused:
             return TopicAnswer("refused", reply=answer.text)
-        value = read(answer.text, items)
+        value = read(answer.readable, items)
         return TopicAnswer("unparsed" if value is None else "ok", value, answer.text)
 
     return await gather([one(number, items) for number, items in enumerate(topics)])

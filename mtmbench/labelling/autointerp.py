@@ -194,7 +194,7 @@ class _Interpreter:
         answer = await self.asker.ask(question, f"label of feature {feature}")
         if answer.refused:
             return FeatureLabel(feature, None, "refused")
-        label = parse_label(answer.text, prompt.settings["label_characters"])
+        label = parse_label(answer.readable, prompt.settings["label_characters"])
         if label is None:
             return FeatureLabel(feature, None, "unparsed")
         if label == NO_LABEL:
@@ -218,7 +218,7 @@ class _Interpreter:
             prompt.messages({"label": label, "passages": numbered(passages)}),
         )
         answer = await self.asker.ask(question, f"score of feature {feature}")
-        named = None if answer.refused else parse_active(answer.text, len(mixed))
+        named = None if answer.refused else parse_active(answer.readable, len(mixed))
         if named is None:
             status: ScoreStatus = "refused" if answer.refused else "unparsed"
             return Detection(status, len(active), 0, len(silent), 0)
@@ -244,7 +244,7 @@ class _Interpreter:
                 prompt.messages({"labels": numbered(part)}),
             )
             answer = await self.asker.ask(question, f"classes of labels {first + 1} and on")
-            found = None if answer.refused else parse_classes(answer.text, len(part))
+            found = None if answer.refused else parse_classes(answer.readable, len(part))
             if found is None:
                 return dict.fromkeys(part, "refused" if answer.refused else "unparsed")
             return dict(zip(part, found, strict=True))

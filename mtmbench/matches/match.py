@@ -54,6 +54,8 @@ class MatchOutcome:
         revisions: what the judge says it is, distinct and sorted.
         cost: what the answers cost; None where that is not known.
         paid: what each answer that is kept cost, by :func:`mtmbench.judges.asker.mark`.
+        cut: replies that broke off, so that nothing was read from them.
+        empty: replies without a text.
     """
 
     forward: str
@@ -64,6 +66,8 @@ class MatchOutcome:
     revisions: tuple[str, ...]
     cost: float | None = None
     paid: Mapping[str, float] = field(default_factory=dict)
+    cut: int = 0
+    empty: int = 0
 
     def values(self) -> OutcomeValues:
         """Returns what a record says of the outcome; replies that were no verdict are not in it."""
@@ -77,6 +81,10 @@ class MatchOutcome:
         if self.usage:
             # Judges that use no tokens cost nothing, and their records say nothing of it.
             values["cost"], values["paid"] = self.cost, self.paid
+        if self.cut:
+            values["cut"] = self.cut
+        if self.empty:
+            values["empty"] = self.empty
         return values
 
 
@@ -253,7 +261,8 @@ async def judge_contests(
         contest: Contest, first: Option, second: Option, names: Mapping[str, str]
     ) -> _Answer:
         answer = await asker.ask(contest.question(first, second), contest.what, replicate)
-        return _Answer(names["refused" if answer.refused else parse_verdict(answer.text)], answer)
+        verdict = "refused" if answer.refused else parse_verdict(answer.readable)
+        return _Answer(names[verdict], answer)
 
     async def judge(contest: Contest) -> tuple[_Answer, _Answer]:
         if contest.ruled is not None:
@@ -294,6 +303,7 @@ def _outcome(answers: Sequence[tuple[_Answer, _Answer]]) -> MatchOutcome:
     usage: Counter[str] = Counter()
     for answer in asked:
         usage.update(answer.usage)
+    lacks = Counter(answer.lack for answer in asked)
     return MatchOutcome(
         forward="".join(forward.char for forward, _ in answers),
         backward="".join(backward.char for _, backward in answers),
@@ -303,4 +313,6 @@ def _outcome(answers: Sequence[tuple[_Answer, _Answer]]) -> MatchOutcome:
         revisions=tuple(sorted({a.model_revision for a in asked if a.model_revision})),
         cost=total_cost([answer.cost for answer in asked]),
         paid={mark(a.key): a.cost for a in asked if a.key and a.cost is not None},
+        cut=lacks["cut"],
+        empty=lacks["empty"],
     )

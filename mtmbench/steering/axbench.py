@@ -149,4 +149,4 @@ async def _ask(
     values = {name: known[name] for name in _SHOWN[aspect]}
     question = Question("rating", {"task": aspect, **known}, (), template.messages(values))
     answer = await asker.ask(question, f"{aspect} of text {number}")
-    return None if answer.refused else parse_axbench_rating(answer.text)
+    return None if answer.refused else parse_axbench_rating(answer.readable)

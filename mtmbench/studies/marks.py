@@ -190,7 +190,7 @@ async def _ask(
         answer = await asker.ask(
             _question(template, corpus, case), f"feature {case.feature} of {case.doc_id}"
         )
-        return "refused" if answer.refused else parse_match(answer.text)
+        return "refused" if answer.refused else parse_match(answer.readable)
 
     return list(await gather([one(case) for case in cases]))
 

@@ -115,7 +115,7 @@ async def _verdict(
         all(isinstance(tokens, int) and tokens >= 0 for tokens in completion.usage.values()),
         f"{name}: usage must count tokens, not {dict(completion.usage)!r:.80}",
     )
-    return "refused" if completion.refused else parse_verdict(completion.text)
+    return "refused" if completion.refused else parse_verdict(completion.readable)
 
 
 async def _check_matches(client: JudgeClient, decoding: Mapping[str, object], name: str) -> None:

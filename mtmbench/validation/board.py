@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mtmbench.boards.markdown import MarkdownPage
 from mtmbench.boards.numbers import estimate, fixed
+from mtmbench.boards.spending import lacking_text
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json_object
 from mtmbench.core.tables import ShownTable, csv_text, rounded_row, write_files
@@ -137,6 +138,9 @@ def _markdown(rows: Sequence[Figure], judges: Sequence[ValidatedJudge]) -> str:
         page.text(f"Proxies, no language models: {', '.join(proxies)}.")
     for warning in _warnings(rows):
         page.warning(warning)
+    for judge in judges:
+        if "decoding" in judge and (lacking := lacking_text(judge, judge["decoding"])):
+            page.warning(f"{judge['judge']}: {lacking}")
     for dataset, task in sorted({(row.dataset, row.task) for row in rows}):
         shown = [r for r in rows if (r.dataset, r.task) == (dataset, task)]
         shown = [row for row in shown if row.statistic != _UNANSWERED]

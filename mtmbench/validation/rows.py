@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from typing import TypedDict, final
 
+from mtmbench.boards.rows import LackingReplies
 from mtmbench.core.records import JudgeFacts
 
 
@@ -27,7 +28,8 @@ class PromptHashes(TypedDict, total=False):
     prompts: Mapping[str, str]
 
 
-class InterviewedJudge(JudgeFacts, PromptHashes):
+@final
+class InterviewedJudge(JudgeFacts, PromptHashes, LackingReplies):
     """A judge that was asked here."""
 
     judge: str
@@ -35,6 +37,7 @@ class InterviewedJudge(JudgeFacts, PromptHashes):
     revisions: Sequence[str]
 
 
+@final
 class StoredJudge(TypedDict):
     """A judge whose published answers were scored."""
 

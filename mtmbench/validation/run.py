@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mtmbench.boards.spending import lacking_replies
 from mtmbench.core.cards import JudgeCard
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Float64Array, Progress
@@ -122,6 +123,7 @@ def validate(
             {
                 "judge": name, "is_llm": is_llm, **interview.asker.identity,
                 **_prompts(interview.asker), "revisions": revisions,
+                **lacking_replies([interview.asker.record()]),
             }
         ]  # fmt: skip
     if stored:
@@ -165,7 +167,7 @@ class _Interview:
         answer = await self.asker.ask(question, what)
         if answer.model_revision:
             self.revisions.add(answer.model_revision)
-        return None if answer.refused else answer.text
+        return None if answer.refused else answer.readable
 
 
 async def _validate(

@@ -20,6 +20,7 @@ from mtmbench.core.store import read_records
 from mtmbench.engine.harness import RunOutcome, run_suite
 from mtmbench.judges import limits
 from mtmbench.judges.asker import most_lost
+from mtmbench.judges.clients.openai_chat import LONGEST_REPLY
 
 pytestmark = pytest.mark.slow
 
@@ -101,6 +102,64 @@ def test_many_refusals_are_a_warning_on_the_board(place: Path, server: ChatServe
               for reply in both]  # fmt: skip
     assert unread.count("I will not.") == 12
     assert unread.count("hm") == 18
+
+
+def test_replies_that_broke_off_are_told_on_the_board(place: Path, server: ChatServer) -> None:
+    server.then(*[Say("VERDICT: A", finish="length")] * 7, *[Say("")] * 3, Say("hm"))
+    outcome = CliRunner().invoke(
+        app, ["run", "suite.toml", "--out", "out", "--workers", "0", "--plugin", str(PLUGIN)]
+    )
+    assert outcome.exit_code == 0, outcome.output
+    told = (
+        "Of the replies that could not be read, 7 were cut at the token limit and 3 were empty; "
+        "set decoding.max_tokens higher"
+    )
+    assert f"judge chat: {told}" in " ".join(outcome.output.split())
+    for name in ("board.md", "index.html"):
+        assert told in (place / "out" / name).read_text().replace("\\_", "_")
+    board = json.loads((place / "out" / "board.json").read_text())
+    (judge,) = board["judges"]
+    assert (judge["cut"], judge["empty"]) == (7, 3)
+    assert judge["audit"]["unparsed_rate"]["value"] == round(11 / N_QUESTIONS, 4)
+    assert sum(match.payload.get("cut", 0) for match in matches("out")) == 7
+    # A record of a match in which nothing was cut says nothing of it.
+    silent = [
+        m for m in matches("out") if not {"u"} & set(m.payload["forward"] + m.payload["backward"])
+    ]
+    assert silent
+    assert not any({"cut", "empty"} & set(match.payload) for match in silent)
+
+
+def test_the_board_tells_it_of_summaries_and_metrics_too(place: Path, server: ChatServer) -> None:
+    suite = (place / "suite.toml").read_text().replace('["coverage"]', '["rating"]')
+    (place / "suite.toml").write_text(
+        suite + 'representations = ["summary"]\nsummariser = "other"\n'
+        '[metric_params]\nrating = { judge = "chat" }\n'
+    )
+    card = (
+        (place / "judges" / "chat.toml").read_text().replace("max_tokens", "max_completion_tokens")
+    )
+    (place / "judges" / "other.toml").write_text(card.replace('"small"', '"other"'))
+
+    def says(messages: Any) -> str:
+        last = messages[-1]["content"].rstrip().splitlines()[-1]
+        return "SUMMARY: All of it." if last.startswith("SUMMARY") else "RATING: 2"
+
+    server.models = {"other": lambda _: "", "small": says}
+    run("out")
+    board = json.loads((place / "out" / "board.json").read_text())
+    (summaries,) = board["shown"]
+    assert summaries["empty"] == 15
+    text = (place / "out" / "board.md").read_text().replace("\\_", "_")
+    assert "15 were empty; set decoding.max_completion_tokens higher" in text
+    endless = "RATING: 2\n" * LONGEST_REPLY
+    server.models = {"other": lambda _: "SUMMARY: All of it.", "small": lambda _: endless}
+    run("other")
+    board = json.loads((place / "other" / "board.json").read_text())
+    (rating,) = board["metric_replies"]
+    assert (rating["metric"], rating["cut"]) == ("rating", 15)
+    text = (place / "other" / "board.md").read_text()
+    assert "Metric rating: Of the replies that could not be read, 15 were cut at the token" in text
 
 
 def test_a_key_that_is_refused_stops_the_run_before_more_is_asked(

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -273,3 +274,25 @@ def test_wrong_files_and_settings_are_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot keep answers"):
         Panel(tmp_path / "file" / "answers.sqlite").seat("lexical")
+
+
+class Curt(Echo):
+    """Breaks off on "long", says nothing on "none"."""
+
+    async def answer(
+        self, question: Question, params: Mapping[str, Any], replicate: int
+    ) -> Completion:
+        text = question.messages[-1]["content"]
+        said = await super().answer(question, params, replicate)
+        return replace(said, text="" if text == "none" else said.text, cut=text == "long")
+
+
+def test_a_record_counts_replies_that_broke_off_or_were_empty(tmp_path: Path) -> None:
+    async def play() -> dict[str, Any]:
+        with Ledger(tmp_path / "a.sqlite") as ledger:
+            asker = Asker(Curt(), CARD, ledger)
+            await gather([asker.ask(question(t), "text") for t in ("abc", "long", "none", "no")])
+            return dict(asker.record())
+
+    for record in (asyncio.run(play()), asyncio.run(play())):
+        assert (record["questions"], record["cut"], record["empty"]) == (4, 1, 1)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.chat_server import ChatServer, Fail, Say
+from support.chat_server import ChatServer, Fail, Garble, Say, completion
 from support.odd_text import ODD_TEXT
 
 from mtmbench.core.cards import EndpointSpec, JudgeCard, PriceSpec
 from mtmbench.core.errors import InputError
+from mtmbench.judges import ledger as ledger_module
 from mtmbench.judges.base import JudgeStoppedError, Question
 from mtmbench.judges.batch import BatchAsker, BatchedError
 from mtmbench.judges.budget import Budget
@@ -38,11 +41,13 @@ def visit(
     *,
     budget: float | None = None,
     submit: bool = True,
+    revision: str | None = None,
 ) -> tuple[list[str], str | None]:
     """Comes by once: collects, asks, submits; returns the answers and what is missing."""
     card = JudgeCard(
         client="openai", model="small", endpoint=EndpointSpec(base_url=server.url),
         decoding={"max_tokens": 10}, prices=PriceSpec(input=1e6, output=2e6, batch=0.5),
+        revision=revision,
     )  # fmt: skip
 
     async def play() -> tuple[list[str], str | None]:
@@ -166,3 +171,96 @@ def test_odd_characters_of_a_reply_are_collected(server: ChatServer, tmp_path: P
     visit(server, tmp_path, "ab")
     server.then(Say(ODD_TEXT), Say("VERDICT: B"))
     assert visit(server, tmp_path, "ab") == ([ODD_TEXT, "VERDICT: B"], None)
+
+
+def row(text: str = "VERDICT: A", **changes: object) -> bytes:
+    """A row as an endpoint writes it, of a question that is put in by the server."""
+    body = completion({"model": "small", "messages": []}, Say(text))
+    whole = {"custom_id": "KEY", "response": {"status_code": 200, "body": {**body, **changes}}}
+    return json.dumps(whole, ensure_ascii=False).encode()
+
+
+KEPT = {
+    "line separator": row("one\u2028VERDICT: A"),
+    "next line": row("one\x85VERDICT: A"),
+    "carriage return": row() + b"\r",
+    "byte order mark of another row": b"\n\n" + row(),
+    "infinite count": row(usage={"prompt_tokens": float("inf"), "completion_tokens": 3}),
+    "count of 1e400": row(usage={"prompt_tokens": 1, "completion_tokens": 7}).replace(
+        b'"completion_tokens": 7', b'"completion_tokens": 1e400'
+    ),
+    "count of words": row(usage={"prompt_tokens": "n/a", "completion_tokens": None}),
+    "fingerprint of half a character": row().replace(b'"fp_local"', rb'"\ud800"'),
+    "usage of a list": row(usage=[1]),
+}
+LOST = {
+    "blank": b"",
+    "spaces": b"   ",
+    "cut": row()[:-20],
+    "no body": b'{"custom_id": "KEY", "response": {"status_code": 200}}',
+    "a body that is null": b'{"custom_id": "KEY", "response": {"status_code": 200, "body": null}}',
+    "no response": b'{"custom_id": "KEY", "response": null, "error": {"code": "x"}}',
+    "a response of words": b'{"custom_id": "KEY", "response": "200"}',
+    "no choices": row(choices=[]),
+    "no name": b'{"response": {"status_code": 200, "body": {}}}',
+    "a name that is a list": row().replace(b'"KEY"', b'["KEY"]'),
+    "another's name": row().replace(b"KEY", b"other"),
+    "a list": b"[1, 2]",
+    "no UTF-8": row("VERDICT: A").replace(b"VERDICT", b"\xff\xfe"),
+    "deep": b"[" * 20_000,
+    "two lines": row("VERDICT: A").replace(b"VERDICT", b"VER\nDICT"),
+}
+
+
+def test_a_damaged_row_costs_that_row(server: ChatServer, tmp_path: Path) -> None:
+    rows = {**KEPT, **LOST}
+    questions = "".join(chr(ord("a") + n) for n in range(len(rows)))
+    visit(server, tmp_path, questions)
+    server.then(*[Garble(body) for body in rows.values()])
+    answers, missing = visit(server, tmp_path, questions)
+    came = dict(zip(rows, answers, strict=True))
+    assert all(came[name].endswith("VERDICT: A") for name in KEPT), came
+    assert {name for name in LOST if came[name]} == set()
+    assert str(missing).startswith(f"{len(LOST)} answers are not here yet: they go into a batch")
+    # Those alone are asked again, and then all is here.
+    answers, missing = visit(server, tmp_path, questions)
+    assert missing is None
+    assert all("VERDICT: " in answer for answer in answers)
+    assert server.paid.total() == len(LOST)
+
+
+def test_of_unknown_usage_the_most_counts(server: ChatServer, tmp_path: Path) -> None:
+    visit(server, tmp_path, "a")
+    server.then(Garble(KEPT["count of words"]))
+    assert visit(server, tmp_path, "a")[1] is None
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        # 65 in, 10 out at half price: see test_a_budget_bounds_what_is_submitted.
+        assert ledger.spent() == 42.5
+
+
+def test_a_row_of_another_revision_takes_no_other_along(server: ChatServer, tmp_path: Path) -> None:
+    visit(server, tmp_path, "abc", revision="small")
+    server.then(Say("VERDICT: A"), Say("VERDICT: B", model="large"), Say("VERDICT: tie"))
+    with pytest.raises(JudgeStoppedError, match="answered from 'large, fp_local', not from 'sm"):
+        visit(server, tmp_path, "abc", revision="small")
+    answers, missing = visit(server, tmp_path, "abc", revision="small")
+    assert answers == ["VERDICT: A", "", "VERDICT: tie"]
+    assert str(missing).startswith("1 answers are not here yet")
+
+
+def test_a_batch_that_the_disk_does_not_take_is_collected_again(
+    server: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    visit(server, tmp_path, "abc")
+    with monkeypatch.context() as patched:
+        patched.setattr(ledger_module, "_keep", full)
+        with pytest.raises(JudgeStoppedError, match="disk is full"):
+            visit(server, tmp_path, "abc")
+    answers, missing = visit(server, tmp_path, "abc")
+    assert missing is None
+    assert all("VERDICT: " in answer for answer in answers)
+    assert server.paid.total() == 3
+    assert len(server.batches) == 1

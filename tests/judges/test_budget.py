@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import tomli_w
+from support.chat_server import ChatServer, Say
 
 from mtmbench.core.cards import EndpointSpec, JudgeCard, PriceSpec
 from mtmbench.core.errors import InputError
@@ -21,6 +22,7 @@ from mtmbench.judges.budget import (
     total_cost,
 )
 from mtmbench.judges.clients.jury import Jury
+from mtmbench.judges.panel import Panel
 
 PRICES = PriceSpec(input=0.15, output=0.60, cached=0.075)
 
@@ -119,3 +121,26 @@ def test_a_jury_costs_what_its_members_cost(tmp_path: Path) -> None:
     assert asyncio.run(Budget(500.0).reserve(parts)) == 68 + 10 + 204
     with pytest.raises(JudgeStoppedError, match=r"the next answer may cost 282\.0000"):
         asyncio.run(Budget(281.0).reserve(parts))
+
+
+def test_usage_that_is_not_known_counts_as_the_most_on_every_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+    def ask(text: str, server: ChatServer) -> float | None:
+        card = chat(PriceSpec(input=1e6, output=2e6), max_tokens=5).model_copy(
+            update={"endpoint": EndpointSpec(base_url=server.url)}
+        )
+        question = Question("match", {}, (), ({"role": "user", "content": text},))
+        # At most 65 in and 5 out at twice the price: 75 a question.
+        with Panel(tmp_path / "a.sqlite", budget=100.0) as panel:
+            return panel.run(panel.seat("chat", card).ask(question, text)).cost
+
+    with ChatServer() as server:
+        server.then(Say("VERDICT: A", usage=False))
+        assert ask("a", server) is None
+        assert ask("a", server) is None
+        with pytest.raises(JudgeStoppedError, match=r"75\.0000 is spent, and the next .* 75\.0000"):
+            ask("b", server)
+        assert len(server.completions) == 1

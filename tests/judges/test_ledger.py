@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from contextlib import closing
@@ -17,6 +18,8 @@ import pytest
 from support.odd_text import ODD_TEXT
 
 from mtmbench.core.errors import InputError
+from mtmbench.judges import ledger as ledger_module
+from mtmbench.judges.base import JudgeStoppedError
 from mtmbench.judges.ledger import Answer, Ledger, QuestionBatch
 
 PAYER = """
@@ -136,7 +139,7 @@ def test_a_later_schema_is_not_read(tmp_path: Path) -> None:
         pass
     with closing(sqlite3.connect(tmp_path / "l.sqlite")) as db, db:
         db.execute("UPDATE meta SET value = '9'")
-    with pytest.raises(InputError, match="schema 9; this mtmbench reads up to 1"):
+    with pytest.raises(InputError, match="schema 9; this mtmbench reads up to 2"):
         Ledger(tmp_path / "l.sqlite")
 
 
@@ -158,3 +161,184 @@ def test_odd_characters_of_a_reply_are_kept(tmp_path: Path) -> None:
         found = ledger.get("k")
     assert found is not None
     assert (found.text, found.model_revision) == (ODD_TEXT, ODD_TEXT)
+
+
+SCHEMA_1 = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE answers (
+  key TEXT PRIMARY KEY, what TEXT NOT NULL, text TEXT NOT NULL, refused INTEGER NOT NULL,
+  usage TEXT NOT NULL, model_revision TEXT NOT NULL, cost REAL
+) WITHOUT ROWID;
+CREATE TABLE claims (
+  key TEXT PRIMARY KEY, owner TEXT NOT NULL, pid INTEGER NOT NULL, started TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE batches (
+  token TEXT PRIMARY KEY, judge TEXT NOT NULL, id TEXT, state TEXT NOT NULL, questions TEXT NOT NULL
+);
+INSERT INTO meta VALUES ('schema', '1');
+INSERT INTO answers VALUES ('k', 'what', 'VERDICT: A', 0, '{"input":3}', 'r', 0.25);
+INSERT INTO batches VALUES ('t', 'judge', 'b-1', 'submitted', '{"k2":"what"}');
+"""
+
+
+def test_an_old_ledger_is_read_and_written_on(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    with closing(sqlite3.connect(path)) as db, db:
+        db.executescript(SCHEMA_1)
+    old = Answer("k", "VERDICT: A", False, {"input": 3}, "r", 0.25)
+    new = Answer("k2", "VERD", False, {}, "r", None, cut=True, most=0.5)
+    for _ in range(2):
+        with Ledger(path) as ledger:
+            assert ledger.get("k") == old
+            assert ledger.batches() == [
+                QuestionBatch("t", "judge", "b-1", "submitted", {"k2": "what"})
+            ]
+            asyncio.run(ledger.keep([(new, "what")]))
+            assert ledger.get("k2") == new
+            assert ledger.spent() == 0.75
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT value FROM meta").fetchall() == [("2",)]
+
+
+def test_two_that_open_an_old_ledger_at_once_move_it_once(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    with closing(sqlite3.connect(path)) as db, db:
+        db.executescript(SCHEMA_1)
+    program = (
+        "import sys; from pathlib import Path; from mtmbench.judges.ledger import Ledger\n"
+        "with Ledger(Path(sys.argv[1])) as ledger: assert ledger.get('k').cost == 0.25"
+    )
+    openers = [subprocess.Popen([sys.executable, "-P", "-c", program, str(path)]) for _ in range(3)]
+    assert [opener.wait(60) for opener in openers] == [0, 0, 0]
+
+
+def test_an_answer_that_cannot_be_written_takes_no_other_along(tmp_path: Path) -> None:
+    good = [Answer(key, "VERDICT: A", False, {}, "r") for key in "abc"]
+    bad = Answer("bad", "VERDICT: A", False, {}, "\ud800")
+
+    async def main(ledger: Ledger) -> None:
+        several = [(good[0], "what"), (bad, "what"), (good[1], "what")]
+        outcomes = await asyncio.gather(
+            ledger.keep(several), ledger.keep([(good[2], "what")]), return_exceptions=True
+        )
+        assert [type(outcome) for outcome in outcomes] == [UnicodeEncodeError, type(None)]
+
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        asyncio.run(main(ledger))
+        assert [ledger.get(answer.key) for answer in good] == good
+        assert ledger.get("bad") is None
+
+
+BIG = [Answer(f"k{n}", f"{n}" * 50_000, False, {"input": n}, "r", 0.5, most=None) for n in range(8)]
+
+
+def fill(path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Answer]:
+    """Pays for answers until a disk of a few pages takes no more; returns what came."""
+
+    def small_disk(path: Path) -> sqlite3.Connection:
+        db = open_whole(path)
+        (pages,) = db.execute("PRAGMA page_count").fetchone()
+        db.execute(f"PRAGMA max_page_count = {pages + 50}")
+        return db
+
+    async def main() -> list[Answer]:
+        came = []
+        slot = asyncio.Semaphore(1)
+        with Ledger(path) as ledger:
+
+            async def pay(answer: Answer) -> Answer:
+                ledger.check()
+                return answer
+
+            async def pay_all() -> None:
+                for answer in BIG:
+                    found = await ledger.obtain(answer.key, "what", lambda a=answer: pay(a), slot)
+                    assert ledger.get(answer.key) == found
+                    came.append(found)
+
+            with pytest.raises(JudgeStoppedError, match=r"disk is full.* same command again goes"):
+                await pay_all()
+            assert ledger.spent() == 0.5 * len(came)
+        return came
+
+    open_whole = ledger_module._open
+    with monkeypatch.context() as patched:
+        patched.setattr(ledger_module, "_open", small_disk)
+        return asyncio.run(main())
+
+
+def test_what_is_paid_for_outlives_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "l[1].sqlite"
+    came = fill(path, monkeypatch)
+    # One was paid for when the disk was found full, and it was used and kept.
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM answers").fetchone() == (len(came) - 1,)
+    assert 1 < len(came) < len(BIG)
+    (rescued,) = tmp_path.glob("*.jsonl")
+    with Ledger(path) as ledger:
+        assert [ledger.get(answer.key) for answer in came] == came
+        ledger.check()
+        assert not rescued.exists()
+    with Ledger(path) as ledger:
+        assert [ledger.get(answer.key) for answer in came] == came
+
+
+def test_a_full_disk_is_no_damaged_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = sqlite3.connect
+
+    def small(*arguments: object, **options: object) -> sqlite3.Connection:
+        db = connect(*arguments, **options)  # type: ignore[call-overload]
+        db.execute("PRAGMA max_page_count = 1")
+        return db  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(sqlite3, "connect", small)
+    with pytest.raises(InputError, match=r"cannot keep answers in .*l\.sqlite: .* full"):
+        Ledger(tmp_path / "l.sqlite")
+
+
+def test_they_outlive_the_process_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    path = tmp_path / "l.sqlite"
+    with Ledger(path) as killed:
+        with monkeypatch.context() as patched:
+            patched.setattr(ledger_module, "_keep", full)
+            for answer in BIG[:3]:
+                asyncio.run(killed.keep([(answer, "what")]))
+            with pytest.raises(JudgeStoppedError, match=r"paid for are in .*jsonl"):
+                killed.check()
+        # It was never closed, as far as this one knows.
+        with Ledger(path) as ledger:
+            assert [ledger.get(answer.key) for answer in BIG[:3]] == BIG[:3]
+    assert list(tmp_path.glob("*.jsonl")) == []
+
+
+def test_where_nothing_fits_beside_it_answers_go_into_the_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, elsewhere = tmp_path / "l.sqlite", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
+    refuges = Ledger._refuges
+    monkeypatch.setattr(
+        Ledger, "_refuges", lambda self: [(tmp_path / "full", "l"), refuges(self)[1]]
+    )
+    came = fill(path, monkeypatch)
+    (rescued,) = elsewhere.glob("*.jsonl")
+    assert rescued.stat().st_mode & 0o077 == 0
+    # Another ledger's, and a link that somebody laid there, are not read.
+    rescued.with_name(rescued.name.replace(".jsonl", "-link.jsonl")).symlink_to("/dev/zero")
+    with Ledger(tmp_path / "other.sqlite") as other:
+        assert other.get(came[-1].key) is None
+    with Ledger(path) as ledger:
+        assert [ledger.get(answer.key) for answer in came] == came
+    assert not rescued.exists()
+
+
+def test_answers_that_fit_nowhere_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Ledger, "_refuges", lambda self: [(tmp_path / "full", "l")])
+    with pytest.raises(JudgeStoppedError, match=r"1 paid answers are lost: neither .*l\.sqlite"):
+        fill(tmp_path / "l.sqlite", monkeypatch)

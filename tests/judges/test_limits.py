@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import pytest
 
@@ -106,8 +107,16 @@ def test_backoff_doubles_up_to_a_minute() -> None:
         ({"retry-after": "7"}, 7.0),
         ({"retry-after": "7", "retry-after-ms": "1500"}, 1.5),
         ({"retry-after": "Tue, 24 Nov 2026 12:00:30 GMT"}, 30.0),
-        ({"retry-after": "Tue, 24 Nov 2026 11:00:00 GMT"}, 0.0),
-        ({"retry-after": "-3"}, 0.0),
+        # What asks for no pause is a failure like any other.
+        ({"retry-after": "Tue, 24 Nov 2026 11:00:00 GMT"}, None),
+        ({"retry-after": "Mon, 01 Jan 0001 00:00:00 GMT"}, None),
+        ({"retry-after": "-3"}, None),
+        ({"retry-after": "0"}, None),
+        ({"retry-after": "-0.0"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after-ms": "nan", "retry-after": "-inf"}, None),
+        ({"retry-after-ms": "0", "retry-after": "2"}, 2.0),
+        ({"retry-after": "1e400"}, math.inf),
         ({"retry-after": "soon"}, None),
         ({}, None),
     ],

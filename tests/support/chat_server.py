@@ -67,9 +67,17 @@ class Drop:
 
 @dataclass(frozen=True)
 class Garble:
-    """Status 200 and a body that is no completion."""
+    """Status 200 and a body as it is given; in a batch, a row in which ``KEY`` is the question's.
+
+    Attributes:
+        body: the body.
+        headers: of the response, beside its type and length.
+        pause: seconds after each of its bytes.
+    """
 
     body: bytes = b'{"choices": [{"message"'
+    headers: Mapping[str, str] = field(default_factory=dict)
+    pause: float = 0.0
 
 
 Behaviour = Say | Fail | Drop | Garble
@@ -243,7 +251,7 @@ class ChatServer:
                 await writer.drain()
             return False
         if isinstance(behaviour, Garble):
-            await _send(writer, 200, behaviour.body)
+            await _send(writer, 200, behaviour.body, behaviour.headers, behaviour.pause)
         elif isinstance(behaviour, Fail):
             error = {"error": {"message": behaviour.message, "code": behaviour.code}}
             await _send(writer, behaviour.status, error, behaviour.headers)
@@ -274,7 +282,8 @@ class ChatServer:
     def _batch(self, name: str) -> dict[str, Any]:
         batch = self.batches[name]
         if batch["status"] == "in_progress" and self.batches_finish:
-            lines, failed = [], []
+            lines: list[dict[str, Any] | bytes] = []
+            failed: list[dict[str, Any] | bytes] = []
             for line in self.files[batch["input_file_id"]].splitlines():
                 asked = json.loads(line)
                 behaviour = self._next.popleft() if self._next else Say()
@@ -283,14 +292,20 @@ class ChatServer:
                     self.paid[question_hash(asked["body"]["messages"])] += 1
                     reply = completion(asked["body"], behaviour)
                     lines.append({**row, "response": {"status_code": 200, "body": reply}})
+                elif isinstance(behaviour, Garble):
+                    lines.append(behaviour.body.replace(b"KEY", asked["custom_id"].encode()))
                 else:
                     failed.append({**row, "response": None, "error": {"code": "batch_expired"}})
             for field_name, rows in (("output_file_id", lines), ("error_file_id", failed)):
                 if rows:
                     file = f"file-{len(self.files)}"
-                    self.files[file] = "".join(
-                        json.dumps(row, ensure_ascii=False) + "\n" for row in rows
-                    ).encode()
+                    self.files[file] = b"".join(
+                        (
+                            one if isinstance(one, bytes)
+                            else json.dumps(one, ensure_ascii=False).encode()
+                        ) + b"\n"
+                        for one in rows
+                    )  # fmt: skip
                     batch[field_name] = file
             batch["status"] = "completed"
         return batch
@@ -356,13 +371,22 @@ async def _send(
     status: int,
     body: Any,
     headers: Mapping[str, str] | None = None,
+    pause: float = 0.0,
 ) -> None:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     lines = [f"HTTP/1.1 {status} -", "content-type: application/json"]
     lines += [f"content-length: {len(content)}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-    writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + content)
-    await writer.drain()
+    head = "\r\n".join(lines).encode() + b"\r\n\r\n"
+    if not pause:
+        writer.write(head + content)
+        await writer.drain()
+        return
+    writer.write(head)
+    for byte in content:
+        writer.write(bytes([byte]))
+        await writer.drain()
+        await asyncio.sleep(pause)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.chat_server import ChatServer
+from support.chat_server import ChatServer, Say
 from typer.testing import CliRunner
 
 from mtmbench.cli.app import app
@@ -76,3 +76,27 @@ def test_a_chat_card_is_validated_and_asked_nothing_twice(
     assert found["hoyle-wikitext", "intrusion", "found"] == 1
     assert found["proxann-bills", "fit", "kendall_tau"] > 0.6
     assert found["proxann-bills", "rank", "kendall_tau"] > 0.6
+
+
+@pytest.mark.slow
+def test_replies_that_broke_off_are_no_answers_and_told(
+    made_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agreement, "BOOTSTRAP_RESAMPLES", 40)
+    monkeypatch.setattr(alternative, "TEST_RESAMPLES", 20)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    card, out = tmp_path / "knows.toml", tmp_path / "out"
+    with ChatServer(models={"knows": knows}) as server:
+        card.write_text(CARD.format(url=server.url))
+        # The first that are asked are ratings of topics.
+        server.then(*[Say("RATING: 3", finish="length")] * 5, Say(""))
+        command = ["validate", str(card), "--out", str(out), "--data-dir", str(made_up)]
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 0, done.output
+    board = json.loads((out / "board.json").read_bytes())
+    (judge,) = [judge for judge in board["judges"] if judge["judge"] == "knows"]
+    assert (judge["cut"], judge["empty"]) == (5, 1)
+    unanswered = [row for row in board["rows"] if row["statistic"] == "unanswered"]
+    assert sum(round(row["value"] * row["n"]) for row in unanswered) == 6
+    told = "knows: Of the replies that could not be read, 5 were cut at the token limit and 1 was "
+    assert told in (out / "board.md").read_text()

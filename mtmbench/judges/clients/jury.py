@@ -153,7 +153,9 @@ class Jury(JudgeClient):
         )
         votes = [
             MemberReply(
-                member.name, "refused" if reply.refused else parse_verdict(reply.text), reply.text
+                member.name,
+                "refused" if reply.refused else parse_verdict(reply.readable),
+                reply.text,
             )
             for member, reply in zip(self._members, replies, strict=True)
         ]
@@ -174,6 +176,7 @@ class Jury(JudgeClient):
         return Completion(
             _reply(votes, verdict), dict(sorted(usage.items())), "; ".join(revisions),
             refused=verdict == "refused", costs=tuple(costs),
+            cut=verdict == "unparsed" and any(reply.lack == "cut" for reply in replies),
         )  # fmt: skip
 
     def put_to(

@@ -2,24 +2,29 @@
 
 The ``openai`` package does the talking and nothing else: how fast and how often is asked again is
 settled here, one way for all endpoints. The key is read from the environment variable that the
-card names, and is cut out of whatever an endpoint says before anybody sees it.
+card names, and is cut out of whatever an endpoint says before anybody sees it or it is kept. What a
+reply says of the tokens that it took is checked apart from its text: a count that cannot be is not
+known, and the text stands.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
+import math
 import os
 import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 from urllib.parse import urlsplit
 
 from mtmbench.core.cards import EndpointSpec, JudgeCard, LimitSpec
 from mtmbench.core.errors import InputError
 from mtmbench.judges.base import Completion, JudgeClient, JudgeError, JudgeStoppedError, Question
+from mtmbench.judges.clients.bounded_http import bounded_client
 from mtmbench.judges.clients.connections import Connections
 from mtmbench.judges.limits import LONGEST_WAIT, backoff, limiter_of, retry_after
 from mtmbench.judges.replies import response_format
@@ -29,6 +34,20 @@ if TYPE_CHECKING:
 
 LONGEST_REPLY = 100_000
 """Characters of a reply that are kept; nobody was asked for more."""
+
+_CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+"""Why a model stopped that had more to say, by endpoints of several makes."""
+
+_MOST_TOKENS = 100_000_000
+"""More than any model reads or writes for one answer."""
+_LONGEST_NUMBER = 100
+"""Digits of a whole number that are read; Python refuses 4,301."""
+
+_LONGEST_NAME = 1000
+"""Characters of a model's name or fingerprint that are kept."""
+
+_LEAST_SECRET = 8
+"""A shorter key is a placeholder: nothing is hidden by it, and it may well be a word of a reply."""
 
 _RETRIED = frozenset({408, 409, 429})
 _FILTERED = frozenset({"content_filter", "content_policy_violation"})
@@ -42,8 +61,10 @@ class OpenAIJudge(JudgeClient):
 
     Timeouts, dropped connections, bodies that are no completion and the statuses 408, 409, 429 and
     from 500 up are tried again, ``limits.retries`` times, or as long as the endpoint asks for
-    pauses. Any other status ends the work, since what is wrong with one question is wrong with
-    all; so does an endpoint that answered nobody while a question ran out of retries.
+    pauses; so are replies that are not there as a whole after ``limits.timeout`` seconds, and ones
+    longer than any completion. Any other status ends the work, since what is wrong with one
+    question is wrong with all, redirects among them: a question goes where the card says and
+    nowhere else. So does an endpoint that answered nobody while a question ran out of retries.
 
     Args:
         model: the name by which the endpoint knows the model.
@@ -52,7 +73,8 @@ class OpenAIJudge(JudgeClient):
         revision: model or system fingerprint that every answer must come from.
 
     Raises:
-        InputError: model or endpoint is missing or wrong, or the variable of the key is not set.
+        InputError: model or endpoint is missing or wrong, the variable of the key is not set, or
+            the key would go unencrypted to another machine without ``endpoint.insecure``.
     """
 
     name: ClassVar[str] = "openai"
@@ -76,6 +98,7 @@ class OpenAIJudge(JudgeClient):
         self.revision = revision
         _check_url(endpoint.base_url)
         self._key = _read_key(endpoint.api_key_env)
+        _check_secrecy(endpoint)
         self._limiter = limiter_of(endpoint.base_url, self.limits)
         self._connections: Connections | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -110,9 +133,10 @@ class OpenAIJudge(JudgeClient):
         """
         body = self.body(question, params)
         estimated = sum(len(m["content"]) for m in question.messages) // _CHARACTERS_PER_TOKEN
-        answered, failures, paused = self._answered, 0, 0.0
+        answered, failures, fruitless, paused = self._answered, 0, 0, 0.0
         while True:
             await self._limiter.wait(estimated)
+            before = self._answered
             found = await self._try(body)
             if isinstance(found, Completion):
                 self._answered += 1
@@ -125,8 +149,11 @@ class OpenAIJudge(JudgeClient):
                 failures += 1
                 pause = backoff(failures)
             else:
-                self._limiter.hold(found.pause)
-                pause = found.pause * (1 + 0.1 * random.random()) + 0.05
+                # One that answers nobody between the pauses it asks for is asked ever less often.
+                fruitless = fruitless + 1 if self._answered == before else 0
+                asked_for = max(found.pause, backoff(fruitless) if fruitless else 0.0)
+                self._limiter.hold(asked_for)
+                pause = asked_for * (1 + 0.1 * random.random()) + 0.05
             paused += pause
             if failures > self.limits.retries or paused > LONGEST_WAIT:
                 break
@@ -147,7 +174,7 @@ class OpenAIJudge(JudgeClient):
             ValueError: it is no chat completion.
             JudgeStoppedError: it does not come from the revision that the card pins.
         """
-        completion = _completion(body)
+        completion = self._completion(body)
         come_from = completion.model_revision.split(", ")
         if self.revision is not None and self.revision not in come_from:
             raise JudgeStoppedError(
@@ -156,6 +183,28 @@ class OpenAIJudge(JudgeClient):
             )
         return completion
 
+    def _completion(self, body: Any) -> Completion:
+        try:
+            choice = body["choices"][0]
+            message = choice["message"]
+            text, refusal = message.get("content"), message.get("refusal")
+            said = self.kept(str(refusal or text or ""))
+            finish = str(choice.get("finish_reason") or "").lower()
+            refused = bool(refusal) or finish == "content_filter"
+            return Completion(
+                said[:LONGEST_REPLY],
+                _usage(body),
+                ", ".join(
+                    self.kept(str(part))[:_LONGEST_NAME]
+                    for part in (body.get("model"), body.get("system_fingerprint"))
+                    if part
+                ),
+                refused,
+                cut=not refused and (finish in _CUT or len(said) > LONGEST_REPLY),
+            )
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from error
+
     def connected(self) -> AsyncOpenAI:
         """Returns the package's client; its connections belong to the loop that runs."""
         return self._connected().client
@@ -163,10 +212,25 @@ class OpenAIJudge(JudgeClient):
     def shown(self, error: Exception) -> str:
         """Returns what an endpoint or a connection says was wrong, without the key."""
         status = getattr(error, "status_code", None)
-        text = " ".join(str(getattr(error, "message", error)).split())
+        text = str(getattr(error, "message", error))
+        if status is not None and 300 <= status < 400:
+            response = getattr(error, "response", None)
+            place = "" if response is None else response.headers.get("location", "")
+            text = (
+                f"{status}: it sends on to {place or 'nowhere'}, which is not followed; if that is "
+                "where to ask, set endpoint.base_url"
+            )
+        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         if self._key != _NO_KEY:
             text = text.replace(self._key, "[key]")
         return text[:300] if status is None or str(status) in text else f"{status}: {text[:300]}"
+
+    def kept(self, text: str) -> str:
+        """Returns what may be kept of what an endpoint says: not the key."""
+        if len(self._key) >= _LEAST_SECRET:
+            text = text.replace(self._key, "[key]")
+        # Half a surrogate pair is valid JSON and cannot be written.
+        return text.encode("utf-8", "replace").decode()
 
     async def close(self) -> None:
         """Closes the connections of this loop."""
@@ -177,12 +241,16 @@ class OpenAIJudge(JudgeClient):
     def _connected(self) -> Connections:
         from openai import AsyncOpenAI
 
+        # What goes unencrypted to this machine must not go to a proxy instead.
+        url = urlsplit(self.endpoint.base_url)
+        direct = url.scheme == "http" and _is_this_machine(url.hostname)
         loop = asyncio.get_running_loop()
         if self._connections is None or self._loop is not loop:
             self._connections = Connections(
                 lambda: AsyncOpenAI(
                     api_key=self._key, base_url=self.endpoint.base_url, max_retries=0,
                     timeout=self.limits.timeout,
+                    http_client=bounded_client(self.limits.timeout, direct=direct),
                 )
             )  # fmt: skip
             self._loop = loop
@@ -192,10 +260,10 @@ class OpenAIJudge(JudgeClient):
         from openai import APIConnectionError, APIStatusError
 
         try:
-            return self.read(json.loads(await self._connected().post("/chat/completions", body)))
+            return self.read(read_json(await self._connected().post("/chat/completions", body)))
         except APIStatusError as error:
             if error.status_code == 400 and error.code in _FILTERED:
-                return Completion(self.shown(error), refused=True)
+                return Completion(self.kept(self.shown(error)), refused=True)
             again = error.status_code in _RETRIED or error.status_code >= 500
             again = again and error.code != "insufficient_quota"
             return _Problem(self.shown(error), again, retry_after(error.response.headers))
@@ -214,28 +282,41 @@ class _Problem:
     pause: float | None = None
 
 
-def _completion(body: Any) -> Completion:
-    try:
-        choice = body["choices"][0]
-        message = choice["message"]
-        text, refusal = message.get("content"), message.get("refusal")
-        usage = body.get("usage") or {}
-        tokens = {
-            "input": usage.get("prompt_tokens"),
-            "output": usage.get("completion_tokens"),
-            "cached": (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or None,
-        }
-        revision = [body.get("model"), body.get("system_fingerprint")]
-        # Half a surrogate pair is valid JSON and cannot be written.
-        said = str(refusal or text or "")[:LONGEST_REPLY].encode("utf-8", "replace").decode()
-        return Completion(
-            said,
-            {kind: int(n) for kind, n in tokens.items() if n is not None},
-            ", ".join(str(part) for part in revision if part),
-            bool(refusal) or choice.get("finish_reason") == "content_filter",
-        )
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise ValueError(f"{type(error).__name__}: {error}") from error
+def read_json(text: str) -> Any:
+    """Returns what JSON text holds; a number that is too long to be read is infinite.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+
+    def whole(digits: str) -> float:
+        return int(digits) if len(digits) <= _LONGEST_NUMBER else math.inf
+
+    return json.loads(text, parse_int=whole)
+
+
+def _usage(body: Mapping[str, Any]) -> dict[str, int]:
+    """Returns the tokens that a reply says it took, as far as that can be."""
+    usage = body.get("usage")
+    if not isinstance(usage, Mapping):
+        return {}
+    details = usage.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, Mapping) else None
+    counts = {
+        "input": usage.get("prompt_tokens"),
+        "output": usage.get("completion_tokens"),
+        "cached": cached or None,
+    }
+    return {kind: int(n) for kind, n in counts.items() if _is_count(n)}
+
+
+def _is_count(n: object) -> TypeGuard[float]:
+    return (
+        isinstance(n, int | float)
+        and not isinstance(n, bool)
+        and 0 <= n <= _MOST_TOKENS
+        and n == int(n)
+    )
 
 
 def _check_url(url: str) -> None:
@@ -251,6 +332,26 @@ def _check_url(url: str) -> None:
             "endpoint.base_url must be like 'https://api.openai.com/v1', without user, password "
             "or query; the key comes from the variable that endpoint.api_key_env names"
         )
+
+
+def _check_secrecy(endpoint: EndpointSpec) -> None:
+    url = urlsplit(endpoint.base_url)
+    unseen = url.scheme == "https" or _is_this_machine(url.hostname)
+    if endpoint.api_key_env is not None and not unseen and not endpoint.insecure:
+        raise InputError(
+            f"the key would go unencrypted to {url.hostname}: endpoint.base_url must begin with "
+            "https://, or, if everybody on the way may read the key, set endpoint.insecure = true"
+        )
+
+
+def _is_this_machine(host: str | None) -> bool:
+    name = (host or "").rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _read_key(variable: str | None) -> str:

@@ -20,7 +20,16 @@ from mtmbench.core.files import read_json_lines
 from mtmbench.core.serialise import canonical_json, content_hash
 from mtmbench.judges.base import Completion, JudgeClient, Question
 
-_LINE_KEYS = {"fields", "messages", "replicate", "text", "refused", "usage", "model_revision"}
+_LINE_KEYS = {
+    "fields",
+    "messages",
+    "replicate",
+    "text",
+    "refused",
+    "cut",
+    "usage",
+    "model_revision",
+}
 
 
 class ReplayJudge(JudgeClient):
@@ -100,6 +109,7 @@ class ReplayJudge(JudgeClient):
             {kind: int(n) for kind, n in line.get("usage", {}).items()},
             str(line.get("model_revision", "")),
             bool(line.get("refused", False)),
+            cut=bool(line.get("cut", False)),
         )
         if answers.setdefault(canonical_json(told), answer) != answer:
             raise InputError(f"{where} answers a question that an earlier line answers otherwise")

@@ -168,6 +168,7 @@ class TransformersJudge(JudgeClient):
                 str(loaded.tokenizer.decode(ids, skip_special_tokens=True)),
                 {"input": len(one.ids), "output": len(ids)},
                 self.revision,
+                cut=not ids or ids[-1] not in loaded.stop_ids,
             )
             for one, ids in zip(batch, produced, strict=True)
         ]

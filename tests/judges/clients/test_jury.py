@@ -28,15 +28,18 @@ class Fixed(JudgeClient):
     is_llm = True
     heard: list[tuple[str, Any]] = []  # noqa: RUF012
 
-    def __init__(self, says: str = "VERDICT: A", refuses: bool = False) -> None:
+    def __init__(self, says: str = "VERDICT: A", refuses: bool = False, cut: bool = False) -> None:
         self.says = says
         self.refuses = refuses
+        self.cut = cut
 
     async def answer(
         self, question: Question, params: Mapping[str, Any], replicate: int
     ) -> Completion:
         self.heard.append((question.messages[0]["content"], dict(params)))
-        return Completion(self.says, {"input": 7, "output": 2}, f"says {self.says}", self.refuses)
+        return Completion(
+            self.says, {"input": 7, "output": 2}, f"says {self.says}", self.refuses, cut=self.cut
+        )
 
 
 JUDGES.register("fixed_member", Fixed)
@@ -200,3 +203,19 @@ def test_wrong_members_are_named(card: Callable[..., str], make_option: MakeOpti
         Jury(["lexical", itself])
     with pytest.raises(InputError, match="a rating question needs one judge"):
         ruling(Jury(["lexical", "embedding"]), make_option, "rating")
+
+
+def test_a_member_whose_reply_broke_off_has_no_vote(
+    card: Callable[..., str], make_option: MakeOption
+) -> None:
+    def seat(name: str, reply: str, cut: bool = False) -> str:
+        return card(name, says(reply) + f"cut = {str(cut).lower()}\n")
+
+    a, b = seat("a", "VERDICT: A"), seat("b", "VERDICT: B")
+    cut = seat("cut", "VERDICT: A", cut=True)
+    undecided = ruling(Jury([a, b, cut]), make_option)
+    assert undecided.cut
+    assert parse_verdict(undecided.readable) == "unparsed"
+    # Where it could have changed nothing, the jury has ruled.
+    decided = ruling(Jury([a, seat("c", "VERDICT: A"), cut]), make_option)
+    assert (decided.cut, parse_verdict(decided.readable)) == (False, "A")

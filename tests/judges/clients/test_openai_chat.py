@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import time
+import tracemalloc
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.chat_server import ChatServer, Drop, Fail, Garble, Say
+from support.odd_text import ODD_TEXT
 
 from mtmbench.core.cards import EndpointSpec, JudgeCard, LimitSpec
 from mtmbench.core.errors import InputError
 from mtmbench.judges import limits
-from mtmbench.judges.asker import Asker
+from mtmbench.judges.asker import Answer, Asker, gather
 from mtmbench.judges.base import Completion, JudgeError, JudgeStoppedError, Question
+from mtmbench.judges.clients import openai_chat
 from mtmbench.judges.clients.openai_chat import LONGEST_REPLY, OpenAIJudge
 from mtmbench.judges.ledger import Ledger
 from mtmbench.judges.replies import parse_verdict
@@ -236,6 +241,7 @@ def test_a_huge_answer_is_cut_and_half_a_character_mended(server: ChatServer) ->
     card = card_of(server)
     (huge,), (half,) = ask(card, question()), ask(card, question())
     assert huge.text == "x" * LONGEST_REPLY
+    assert huge.cut
     assert huge.usage["output"] == 1_250_000
     assert half.text == "VERDICT: A ?"
 
@@ -309,3 +315,276 @@ def test_every_loop_gets_connections_of_its_own(server: ChatServer) -> None:
     for text in ("one", "two"):
         assert asyncio.run(client.answer(question(text), card.decoding, 0)).text
     asyncio.run(client.close())
+
+
+@pytest.mark.parametrize(
+    ("said", "lack", "verdict"),
+    [
+        (Say("VERDICT: A", finish="length"), "cut", "unparsed"),
+        (Say("VERDICT: A", finish="max_tokens"), "cut", "unparsed"),
+        (Say("VERDICT: A", finish="MAX_TOKENS"), "cut", "unparsed"),
+        (Say("", finish="length"), "cut", "unparsed"),
+        (Say("VERDICT: A\n" + "x" * LONGEST_REPLY), "cut", "unparsed"),
+        (Say("VERDICT: B\n" + " " * LONGEST_REPLY + "VERDICT: A"), "cut", "unparsed"),
+        (Say(""), "empty", "unparsed"),
+        (Say(" \n\t"), "empty", "unparsed"),
+        (Say("VERDICT: A"), None, "A"),
+        (Say("I think so."), None, "unparsed"),
+        (Say(refusal="I will not.", finish="length"), None, "unparsed"),
+    ],
+)
+def test_a_reply_that_broke_off_is_kept_and_never_read(
+    server: ChatServer, tmp_path: Path, said: Say, lack: str | None, verdict: str
+) -> None:
+    server.then(said)
+    card = card_of(server)
+
+    async def play() -> tuple[Answer, Answer | None]:
+        client = OpenAIJudge.from_card(card)
+        with Ledger(tmp_path / "a.sqlite") as ledger:
+            answer = await Asker(client, card, ledger).ask(question(), "a question")
+            await client.close()
+            return answer, ledger.get(answer.key)
+
+    answer, kept = asyncio.run(play())
+    assert kept == answer
+    assert answer.text == (said.refusal or str(said.text))[:LONGEST_REPLY]
+    assert (answer.lack, parse_verdict(answer.readable)) == (lack, verdict)
+    assert answer.refused is bool(said.refusal)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "VERDICT: TIE\nVERDICT: A",
+        "verdict: a\nVERDICT: B",
+        "**VERDICT: B**\n\nVERDICT: A",
+        "<think>VERDICT: B is better. VERDICT: A",
+        "<think>\nVERDICT: A",
+    ],
+)
+def test_two_verdicts_and_open_reasoning_stay_unparsed_on_the_way(
+    server: ChatServer, text: str
+) -> None:
+    server.then(Say(text))
+    (completion,) = ask(card_of(server), question())
+    assert parse_verdict(completion.readable) == "unparsed"
+
+
+USAGE = b'{"prompt_tokens": 20, "completion_tokens": 4}'
+
+
+def whole(usage: bytes) -> Garble:
+    return Garble(
+        b'{"model": "small-1", "choices": [{"finish_reason": "stop", "message": '
+        b'{"content": "VERDICT: A"}}], "usage": ' + usage + b"}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("usage", "known"),
+    [
+        (USAGE, {"input": 20, "output": 4}),
+        (b'{"prompt_tokens": 20.0, "completion_tokens": 4}', {"input": 20, "output": 4}),
+        (b'{"prompt_tokens": "n/a", "completion_tokens": "n/a"}', {}),
+        (b'{"prompt_tokens": 1e400, "completion_tokens": 4}', {"output": 4}),
+        (b'{"prompt_tokens": Infinity, "completion_tokens": NaN}', {}),
+        (b'{"prompt_tokens": -20, "completion_tokens": 4}', {"output": 4}),
+        (b'{"prompt_tokens": 20.5, "completion_tokens": true}', {}),
+        (b'{"prompt_tokens": 1' + b"0" * 5000 + b', "completion_tokens": 4}', {"output": 4}),
+        (b'{"prompt_tokens": [20], "completion_tokens": {"n": 4}}', {}),
+        (b'{"prompt_tokens": 20}', {"input": 20}),
+        (b"null", {}),
+        (b'"n/a"', {}),
+        (b"[1, 2]", {}),
+        (USAGE[:-1] + b', "prompt_tokens_details": "n/a"}', {"input": 20, "output": 4}),
+        (
+            USAGE[:-1] + b', "prompt_tokens_details": {"cached_tokens": -7}}',
+            {"input": 20, "output": 4},
+        ),
+    ],
+)
+def test_usage_that_cannot_be_costs_no_answer(
+    server: ChatServer, usage: bytes, known: dict[str, int]
+) -> None:
+    server.then(whole(usage))
+    (completion,) = ask(card_of(server), question())
+    assert (completion.text, completion.usage) == ("VERDICT: A", known)
+    assert len(server.completions) == 1
+
+
+@pytest.mark.parametrize("value", ["0", "-5", "nan", "-inf", "Tue, 24 Nov 2020 11:00:00 GMT"])
+def test_a_pause_of_nothing_is_a_failure(server: ChatServer, value: str) -> None:
+    server.then(*[Fail(429, headers={"retry-after": value})] * 40)
+    errors = ask(card_of(server), *[question(str(n)) for n in range(8)])
+    assert all(isinstance(error, JudgeStoppedError) for error in errors)
+    # Each was asked once and, by the card, three times more.
+    assert len(server.completions) == 32
+
+
+def test_pauses_of_next_to_nothing_grow_while_nobody_is_answered(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openai_chat, "LONGEST_WAIT", 3.0)
+    monkeypatch.setattr(limits, "_FIRST_WAIT", 0.1)
+    server.then(*[Fail(429, headers={"retry-after-ms": "1"})] * 400)
+    start = time.monotonic()
+    (error,) = ask(card_of(server), question())
+    assert isinstance(error, JudgeStoppedError)
+    assert time.monotonic() - start < 6
+    # 0.1, 0.2, 0.4, 0.8 and 1.6 s and twice the jitter: not a thousand times in three seconds.
+    assert len(server.completions) <= 8
+
+
+def test_a_reply_has_a_time_as_a_whole(server: ChatServer) -> None:
+    server.then(*[Garble(whole(USAGE).body, pause=0.05)] * 2)
+    start = time.monotonic()
+    (error,) = ask(card_of(server, limits=LimitSpec(retries=1, timeout=0.4)), question())
+    assert isinstance(error, JudgeStoppedError)
+    assert "no whole reply within 0.4 s" in str(error)
+    assert time.monotonic() - start < 4
+
+
+def test_a_reply_that_is_packed_is_unpacked(server: ChatServer) -> None:
+    body = whole(USAGE).body
+    raw = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    server.then(
+        Garble(gzip.compress(body), {"content-encoding": "gzip"}),
+        Garble(zlib.compress(body), {"content-encoding": "deflate"}),
+        Garble(raw.compress(body) + raw.flush(), {"content-encoding": "deflate"}),
+    )
+    for _ in range(3):
+        (completion,) = ask(card_of(server), question())
+        assert completion.text == "VERDICT: A"
+    assert len(server.completions) == 3
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (Garble(gzip.compress(b" " * (1 << 28), 9), {"content-encoding": "gzip"}), "than 16 MiB"),
+        (Garble(b" " * ((1 << 24) + 1)), "a reply of more than 16 MiB"),
+        (Garble(b"x", {"content-encoding": "br"}), "packed as 'br', which was not asked for"),
+        (Garble(b"xyz", {"content-encoding": "gzip"}), "cannot be unpacked"),
+    ],
+)
+def test_a_reply_has_a_size(server: ChatServer, bad: Garble, message: str) -> None:
+    server.then(bad)
+    tracemalloc.start()
+    (error,) = ask(card_of(server, limits=LimitSpec(retries=0, timeout=20)), question())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert isinstance(error, JudgeStoppedError)
+    assert message in str(error)
+    assert peak < 100e6
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(server: ChatServer, status: int) -> None:
+    with ChatServer() as other:
+        place = f"{other.url}/chat/completions"
+        server.then(Fail(status, headers={"location": place}))
+        (error,) = ask(card_of(server), question("a secret document"))
+        assert isinstance(error, JudgeStoppedError)
+        assert f"{status}: it sends on to {place}, which is not followed" in str(error)
+        assert "endpoint.base_url" in str(error)
+        assert other.requests == []
+    assert len(server.completions) == 1
+
+
+def test_a_key_is_kept_nowhere_that_a_reply_repeats_it(server: ChatServer, tmp_path: Path) -> None:
+    body = whole(USAGE).body.replace(b'"model"', f'"system_fingerprint": "{KEY}", "m"'.encode())
+    echo = f"Your key {KEY} says\nVERDICT: A"
+    server.then(
+        Say(echo, model=f"small {KEY}"),
+        Say(refusal=echo),
+        Fail(400, code="content_filter", message=f"{KEY} filtered"),
+        Garble(body),
+        # Half of a key is half a secret too.
+        Say("x" * (LONGEST_REPLY - 10) + KEY),
+    )  # fmt: skip
+    card = card_of(server)
+
+    async def play() -> list[Answer]:
+        client = OpenAIJudge.from_card(card)
+        with Ledger(tmp_path / "a.sqlite") as ledger:
+            asker = Asker(client, card, ledger)
+            found = [await asker.ask(question(text), text) for text in "abcde"]
+            await client.close()
+            return found
+
+    answers = asyncio.run(play())
+    assert answers[0].text == "Your key [key] says\nVERDICT: A"
+    assert answers[0].model_revision == "small [key], fp_local"
+    assert answers[3].model_revision == "[key]"
+    said = repr(answers)
+    assert KEY not in said
+    assert KEY[:10] not in said
+    for file in tmp_path.iterdir():
+        assert KEY[:10].encode() not in file.read_bytes()
+
+
+def test_a_placeholder_of_a_key_hides_no_verdict(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUDGE_KEY", "A")
+    server.then(Say("VERDICT: A"))
+    assert ask(card_of(server), question())[0].text == "VERDICT: A"
+
+
+@pytest.mark.parametrize(
+    ("url", "seen"),
+    [
+        ("https://judge.example/v1", False),
+        ("http://localhost:8000/v1", False),
+        ("http://LOCALHOST.:8000/v1", False),
+        ("http://127.0.0.1:8000/v1", False),
+        ("http://127.8.9.1/v1", False),
+        ("http://[::1]:8000/v1", False),
+        ("http://judge.example/v1", True),
+        ("http://10.0.0.7/v1", True),
+        ("http://0.0.0.0/v1", True),
+        ("http://localhost.example/v1", True),
+        ("http://127.0.0.1.example/v1", True),
+        ("HTTP://judge.example/v1", True),
+    ],
+)
+def test_a_key_goes_to_other_machines_by_https_alone(url: str, seen: bool) -> None:
+    def check(**changes: Any) -> None:
+        endpoint = EndpointSpec(base_url=url, **{"api_key_env": "JUDGE_KEY", **changes})
+        OpenAIJudge.check_card(JudgeCard(client="openai", model="m", endpoint=endpoint))
+
+    if seen:
+        with pytest.raises(InputError, match=r"unencrypted to .*endpoint\.insecure = true"):
+            check()
+    else:
+        check()
+    check(insecure=True)
+    check(api_key_env=None)
+
+
+def test_what_goes_to_this_machine_goes_past_proxies(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    server.then(Say("VERDICT: A"))
+    card = card_of(server, limits=LimitSpec(retries=0, timeout=5))
+    assert ask(card, question())[0].text == "VERDICT: A"
+
+
+def test_one_answer_that_no_file_takes_leaves_its_neighbours(
+    server: ChatServer, tmp_path: Path
+) -> None:
+    server.then(Say("VERDICT: A", model="\ud800"), Say("VERDICT: B", model=ODD_TEXT))
+    card = card_of(server)
+
+    async def play() -> list[Any]:
+        client = OpenAIJudge.from_card(card)
+        with Ledger(tmp_path / "a.sqlite") as ledger:
+            asker = Asker(client, card, ledger)
+            found = await gather([asker.ask(question(text), text) for text in "ab"])
+            await client.close()
+            return found
+
+    assert sorted(answer.text for answer in asyncio.run(play())) == ["VERDICT: A", "VERDICT: B"]

@@ -87,6 +87,9 @@ def test_greedy_replies_are_the_likeliest_tokens(random_model: Path, batch_size:
         assert reply.text == tokenizer.decode(expected, skip_special_tokens=True)
         assert reply.usage == {"input": len(ids), "output": len(expected)}
         assert reply.refused is False
+        # It had more to say: none of its tokens ends a reply.
+        assert reply.cut
+        assert reply.readable == ""
 
 
 def test_sampled_replies_repeat_by_seed_and_replicate_alone(random_model: Path) -> None:
