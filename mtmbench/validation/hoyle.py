@@ -80,6 +80,7 @@ def read_hoyle(data_dir: Path | None) -> list[HoyleTopic]:
         InputError: the data are not there, or are not what they should be.
     """
     path = human_folder(_FOLDER, data_dir) / _FILE
+    rows = list(read_json_lines(path))
     try:
         return [
             HoyleTopic(
@@ -88,7 +89,7 @@ def read_hoyle(data_dir: Path | None) -> list[HoyleTopic]:
                 float(np.mean(row["intrusion_scores_raw"])),
                 {name: float(row[stored]) for name, stored in _COHERENCE.items()},
             )
-            for row in read_json_lines(path)
+            for row in rows
         ]  # fmt: skip
     except (KeyError, ValueError, TypeError) as error:
         raise InputError(f"{path} is not laid out as Hoyle's topics: {error!r}") from error

@@ -36,8 +36,9 @@ def write_stored_answers(data_dir: Path | None, path: Path) -> dict[str, list[st
     source = human_folder(proxann.PROXANN_FOLDER, data_dir) / OUTPUTS_FILE
     runs: dict[str, list[str]] = {}
     lines: list[str] = []
+    outputs = list(read_json_lines(source))
     try:
-        for output in read_json_lines(source):
+        for output in outputs:
             if output["dataset"] != _OF_BILLS:
                 continue
             judge, run = output["model"], output["run"]

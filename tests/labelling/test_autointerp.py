@@ -546,7 +546,7 @@ def test_wrong_folders_and_judges_are_named(judges: ModuleType, tmp_path: Path) 
     with pytest.raises(InputError, match=r"there is no .*contexts\.parquet"):
         label_folder(folder, tmp_path, judge="reader")
     proxy = sae_folder(tmp_path / "proxied")
-    with pytest.raises(JudgeError, match=r"'scripted' failed on the label.*proxies rule on match"):
+    with pytest.raises(JudgeError, match=r"'scripted' failed on the label.*of kind 'label'"):
         label_folder(proxy, tmp_path / "out", judge="scripted")
 
 

@@ -96,5 +96,5 @@ def test_missing_data_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     folder = tmp_path / "human_hoyle2021"
     folder.mkdir()
     (folder / "topics_with_human_scores.jsonl.gz").write_bytes(b"not gzip")
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="is not a whole gzip file"):
         read_hoyle(tmp_path)

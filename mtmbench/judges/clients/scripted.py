@@ -107,6 +107,10 @@ class ScriptedJudge(JudgeClient):
             for option in question.options
         ]
         context = question.context
+        if not {"corpus", "doc_id"} <= context.keys():
+            raise InputError(
+                f"the scripted judge compares, and answers no question of kind {question.kind!r}"
+            )
         asked = [question.kind, context["corpus"], context["doc_id"], shown]
         text = canonical_json(["scripted judge", self.seed, replicate, asked])
         digest = hashlib.blake2b(text.encode("utf-8"), digest_size=8 * _DRAWS).digest()
