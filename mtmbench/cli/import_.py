@@ -29,7 +29,11 @@ def import_topics(
         bool, typer.Option("--normalise", help="Accept weights that do not sum to one.")
     ] = False,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Allow formats that unpickle; only for files of yours.")
+        bool,
+        typer.Option(
+            "--trust",
+            help="Allow formats that unpickle (gensim, object arrays); only for files of yours.",
+        ),
     ] = False,
 ) -> None:
     """Checks topics fitted elsewhere against a corpus and makes a model card that plays them."""

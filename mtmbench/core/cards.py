@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from mtmbench.core.errors import InputError, did_you_mean
+from mtmbench.core.files import parse_toml
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -275,11 +276,12 @@ def read_card(path: Path, card_type: type[_C], overrides: Mapping[str, object] |
             names the file, the field and the nearest valid one.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise InputError(f"{path} is not valid TOML: {error}") from error
+    data = parse_toml(text, str(path))
     for key, value in (overrides or {}).items():
         set_dotted(data, key, value)
     return parse_card(data, card_type, str(path))
@@ -287,11 +289,33 @@ def read_card(path: Path, card_type: type[_C], overrides: Mapping[str, object] |
 
 def parse_card(data: Mapping[str, object], card_type: type[_C], where: str) -> _C:
     """Checks parsed TOML against ``card_type``; see :func:`read_card`."""
+    check_numbers(data, where)
     try:
         return card_type.model_validate(data)
     except ValidationError as error:
         lines = [_explain(problem, card_type) for problem in error.errors()]
         raise InputError(f"{where}: " + "; ".join(lines)) from error
+
+
+def check_numbers(data: Mapping[str, object], where: str) -> None:
+    """Checks the numbers of a card: finite, and whole ones of at most 64 bits, as TOML's are.
+
+    Raises:
+        InputError: one is not; the message names its key.
+    """
+    waiting: list[tuple[str, object]] = list(data.items())
+    while waiting:
+        key, value = waiting.pop()
+        if isinstance(value, Mapping):
+            waiting += [(f"{key}.{name}", part) for name, part in value.items()]
+        elif isinstance(value, list | tuple):
+            waiting += [(key, part) for part in value]
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"{where}: {key} is {value}; a finite number is expected")
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise InputError(
+                f"{where}: {key} is a whole number of {value.bit_length()} bits; it can have 64"
+            )
 
 
 def parse_overrides(items: Sequence[str]) -> dict[str, object]:
@@ -327,8 +351,8 @@ def set_dotted(data: dict[str, object], key: str, value: object) -> None:
 
 def _toml_value(text: str) -> object:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return parse_toml(f"value = {text}", "--set")["value"]
+    except InputError:
         return text
 
 
@@ -336,7 +360,7 @@ def _explain(problem: ErrorDetails, card_type: type[Card]) -> str:
     location = [str(part) for part in problem["loc"]]
     where = ".".join(location)
     if problem["type"] != "extra_forbidden":
-        return f"{where}: {problem['msg']}, not {problem['input']!r}"
+        return f"{where}: {problem['msg']}, not {problem['input']!r:.200}"
     owner: type[Card] = card_type
     for part in location[:-1]:
         owner = _field_type(owner, part)

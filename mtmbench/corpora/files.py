@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
-import json
 import sys
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import lines_of
+from mtmbench.core.files import check_unpacked, lines_of, parse_json, read_bytes
 from mtmbench.core.types import Corpus
 from mtmbench.corpora.rows import Columns, SourceRow, build_corpus
+
+_PARQUET_ROWS = 256
+"""So many rows are unpacked before it is looked at how large they are."""
 
 TABLE_SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 
@@ -121,12 +121,7 @@ def read_text(path: Path) -> str:
     Raises:
         InputError: the file cannot be read, is damaged, or is not UTF-8; the latter names the line.
     """
-    try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{path} is not a whole gzip file: {error}") from error
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    data = read_bytes(path)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -158,10 +153,7 @@ def _octis_tsv_rows(path: Path) -> list[SourceRow]:
 def _jsonl_rows(path: Path) -> list[SourceRow]:
     rows = []
     for number, line in _lines(path):
-        try:
-            values = json.loads(line)
-        except ValueError as error:
-            raise InputError(f"{path}, line {number}: not JSON: {error}") from error
+        values = parse_json(line, f"{path}, line {number}", ": not JSON")
         if not isinstance(values, dict):
             raise InputError(f"{path}, line {number}: {line[:40]!r} is not a JSON object")
         rows.append(SourceRow(number, values))
@@ -202,13 +194,19 @@ def _parquet_rows(path: Path, columns: Columns) -> list[SourceRow]:
     import pyarrow
     import pyarrow.parquet
 
+    records: list[dict[str, object]] = []
+    unpacked, packed = 0, path.stat().st_size
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             known = file.schema_arrow.names
             wanted = {"text", "label", "id", "split", *columns.named}
             # With a wrong column name, read all of them, so that the error can list them.
             chosen = None if set(columns.named) - set(known) else [c for c in known if c in wanted]
-            records: list[dict[str, object]] = file.read(columns=chosen or None).to_pylist()
+            # One value repeated a million times takes a few bytes of the file.
+            for batch in file.iter_batches(_PARQUET_ROWS, columns=chosen or None):
+                unpacked += batch.nbytes
+                check_unpacked(unpacked, packed, str(path))
+                records += batch.to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"{path} is not a readable Parquet file: {error}") from error
     return [SourceRow(number, values) for number, values in enumerate(records)]

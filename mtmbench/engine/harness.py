@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import tomli_w
 from mtmbench.core.cards import Suite, parse_card, read_card
 from mtmbench.core.cells import MatchCell, RewriteCell
 from mtmbench.core.errors import InputError
+from mtmbench.core.records import of_kind
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.engine.phases import FIT_FAILED, REWRITE_FAILED, phases, view_characters
@@ -25,7 +27,7 @@ from mtmbench.engine.workers import (
     Underway,
     WorkerPool,
 )
-from mtmbench.engine.workspace import WorkspaceSpec, result_path
+from mtmbench.engine.workspace import WorkspaceSpec, check_revision, result_path
 from mtmbench.judges.budget import Budget
 from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.matches.rewrites import read_rewrites
@@ -228,14 +230,17 @@ def _check_judges(plan: Plan, store: RunStore, budget: float | None) -> None:
 
 
 def _drop_lost_results(store: RunStore, plan: Plan) -> None:
-    """A fit whose result file is missing or damaged is played again."""
+    """A fit whose result file is missing, damaged or not what its record says is played again."""
     done = store.finished()
-    for cell in plan.fits:
-        if cell.key in done:
+    for record in of_kind(store.records(cell.key for cell in plan.fits), "fit"):
+        path = result_path(store.folder, record.key)
+        if record.key in done:
             try:
-                TopicResult.load(result_path(store.folder, cell.key))
-            except InputError:
-                store.forget(cell.key)
+                check_revision(TopicResult.load(path), path, record)
+            except InputError as error:
+                if path.exists():
+                    warnings.warn(f"{error}; it is fitted again", stacklevel=2)
+                store.forget(record.key)
     for rewrite in plan.rewrites:
         if rewrite.key in done:
             try:

@@ -15,6 +15,7 @@ import sqlite3
 import threading
 import time
 import uuid
+import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.row_hash import add_hashes, drop_damaged, row_hash
 from mtmbench.core.serialise import canonical_json
 from mtmbench.core.store import process_start
 
@@ -32,7 +34,10 @@ _T = TypeVar("_T")
 LEDGER = "answers.sqlite"
 """Name of the ledger in a run's folder."""
 
-_SCHEMA = 1
+_SCHEMA = 2
+"""Since 2 every answer carries a hash."""
+
+_COLUMNS = ("key", "what", "text", "refused", "usage", "model_revision", "cost")
 _WAIT_SECONDS = 0.2
 _GATHER_SECONDS = 0.005
 """So long what is to be written waits for more of it."""
@@ -42,7 +47,7 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS answers (
   key TEXT PRIMARY KEY, what TEXT NOT NULL, text TEXT NOT NULL, refused INTEGER NOT NULL,
-  usage TEXT NOT NULL, model_revision TEXT NOT NULL, cost REAL
+  usage TEXT NOT NULL, model_revision TEXT NOT NULL, cost REAL, hash TEXT
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS claims (
   key TEXT PRIMARY KEY, owner TEXT NOT NULL, pid INTEGER NOT NULL, started TEXT NOT NULL
@@ -278,13 +283,15 @@ def _release(db: sqlite3.Connection, key: str, owner: str) -> None:
 
 def _keep(db: sqlite3.Connection, answers: Sequence[tuple[Answer, str]]) -> None:
     for answer, what in answers:
-        db.execute(
-            "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                answer.key, what, answer.text, answer.refused, canonical_json(answer.usage),
-                answer.model_revision, answer.cost,
-            ),
+        cost = None if answer.cost is None else float(answer.cost)
+        row = (
+            answer.key, what, answer.text, int(answer.refused), canonical_json(answer.usage),
+            answer.model_revision, cost,
         )  # fmt: skip
+        db.execute(
+            "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (*row, row_hash(*row)),
+        )
         db.execute("DELETE FROM claims WHERE key = ?", (answer.key,))
 
 
@@ -306,7 +313,20 @@ def _open(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         db.close()
         raise InputError(f"{path} is not a file of answers, or is damaged: {error}") from error
-    if int(found[0]) > _SCHEMA:
+    if not found[0].isdecimal() or int(found[0]) > _SCHEMA:
         db.close()
-        raise InputError(f"{path} has schema {found[0]}; this mtmbench reads up to {_SCHEMA}")
+        raise InputError(f"{path} has schema {found[0]!s:.40}; this mtmbench reads up to {_SCHEMA}")
+    try:
+        if int(found[0]) < _SCHEMA:
+            db.execute("BEGIN IMMEDIATE")
+            with db:
+                add_hashes(db, "answers", _COLUMNS)
+                db.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (str(_SCHEMA),))
+        for key in drop_damaged(db, "answers", _COLUMNS):
+            warnings.warn(
+                f"answer {key} in {path} is damaged; its question is asked again", stacklevel=4
+            )
+    except sqlite3.DatabaseError as error:
+        db.close()
+        raise InputError(f"{path} is not a file of answers, or is damaged: {error}") from error
     return db

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
 import http.client
-import json
 import os
 import re
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from mtmbench.core.errors import InputError, did_you_mean
+from mtmbench.core.files import gunzip, read_json
 from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
 from mtmbench.features.cache import cache_dir
 
@@ -148,8 +147,8 @@ def _base() -> str:
 
 def _known(index: Path) -> dict[str, str] | None:
     try:
-        found = json.loads(index.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found: Any = read_json(index)
+    except InputError:
         return None
     names = isinstance(found, dict) and found and all(map(_BATCH.fullmatch, found))
     return {str(name): str(hash_) for name, hash_ in found.items()} if names else None
@@ -157,8 +156,8 @@ def _known(index: Path) -> dict[str, str] | None:
 
 def _is_whole(data: bytes) -> bool:
     try:
-        gzip.decompress(data)
-    except (OSError, EOFError, zlib.error):
+        gunzip(data, "what was fetched")
+    except InputError:
         return False
     return True
 

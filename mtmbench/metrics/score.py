@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mtmbench.core.arrays import check_real
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import read_word_lists
+from mtmbench.core.files import check_archive, read_word_lists
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import (
     AnyArray,
@@ -145,10 +146,14 @@ def topics_result(
 
 def _read_theta(path: Path) -> AnyArray:
     try:
+        if zipfile.is_zipfile(path):
+            check_archive(path)
         loaded = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        arrays = dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else {}
+    except InputError:
+        raise
+    except Exception as error:  # numpy and zipfile raise whatever a damaged file leads to
         raise InputError(f"cannot read θ from {path}: {error}") from error
-    arrays = dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else {}
     if "theta" not in arrays and len(arrays) != 1:
         raise InputError(f"{path} must be an npz with an array 'theta'; it has {sorted(arrays)}")
     return arrays["theta"] if "theta" in arrays else next(iter(arrays.values()))
@@ -160,6 +165,7 @@ def _theta(theta: ArrayLike | None, n_documents: int, n_topics: int) -> FloatArr
     if theta is None:
         return np.zeros((n_documents, n_topics), dtype=np.float32)
     try:
+        check_real(theta, "θ")
         weights = np.asarray(theta, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"θ is not an array of numbers: {error}") from error

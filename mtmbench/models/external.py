@@ -29,7 +29,8 @@ class External(TopicModel):
             ``{seed}`` in it are filled in, so that one card can name the files of a whole suite.
         format: the file's format; see :func:`~mtmbench.models.importers.import_result`.
         normalise: accept rows that do not sum to one, and normalise them.
-        trust: allow reading pickled objects.
+        trust: never true here: a card or suite cannot ask for pickles to be read, which can run
+            any code. ``mtmbench import FILE --trust`` reads them once and makes a plain file.
         revision: the result's revision, if it is to be this one and no other.
     """
 
@@ -48,6 +49,13 @@ class External(TopicModel):
         trust: bool = False,
         revision: str | None = None,
     ) -> None:
+        if trust or format == "gensim":
+            asked = "trust" if trust else 'format = "gensim"'
+            raise InputError(
+                f"model 'external': {asked} would read pickles, which can run any code, and no "
+                "suite or card can ask for that; if the file is yours, import it once: mtmbench "
+                "import FILE --trust --corpus CORPUS --name NAME, and play the card that this makes"
+            )
         self.n_topics = n_topics  # type: ignore[assignment]
         self.path = path
         self.format = format
@@ -69,7 +77,6 @@ class External(TopicModel):
             name=path.stem,
             format=self.format,
             normalise=self.normalise,
-            trust=self.trust,
             seed=seed,
         )
         if self.revision is not None and result.revision != self.revision:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import lines_of
+from mtmbench.core.files import check_archive, lines_of, parse_json
 from mtmbench.core.types import AnyArray
 
 ARRAY_SUFFIXES = (".npy", ".csv")
@@ -36,6 +35,7 @@ def read_npz(path: Path, trust: bool = False) -> dict[str, AnyArray]:
     Raises:
         InputError: the file is damaged, or holds pickled objects and is not trusted.
     """
+    check_archive(path)
     try:
         with np.load(path, allow_pickle=trust) as file:
             return {name: _array(file, name, path) for name in file.files}
@@ -51,6 +51,7 @@ def npz_names(path: Path) -> tuple[str, ...]:
     Raises:
         InputError: the file is damaged.
     """
+    check_archive(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             return tuple(file.files)
@@ -73,7 +74,7 @@ def read_table(path: Path) -> Table:
     if path.suffix == ".npy":
         try:
             return Table(np.load(path, allow_pickle=False))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError, MemoryError) as error:
             raise InputError(f"cannot read {path} as npy: {error}") from error
     lines = _csv_lines(path)
     width = len(lines[0][1])
@@ -111,11 +112,7 @@ def read_names(path: Path) -> tuple[str, ...]:
     text = _text(path)
     if path.suffix != ".json":
         return tuple(lines_of(text))
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"{path} is not valid JSON: {error}") from error
-    return names_of(data, str(path))
+    return names_of(parse_json(text, str(path), " is not valid JSON"), str(path))
 
 
 def names_of(data: object, where: str) -> tuple[str, ...]:

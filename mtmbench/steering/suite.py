@@ -15,7 +15,7 @@ from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Progress, Views
 from mtmbench.engine.plan import Plan, make_plan
-from mtmbench.engine.workspace import Workspace, WorkspaceSpec, result_path
+from mtmbench.engine.workspace import Workspace, WorkspaceSpec, recorded_result, result_path
 from mtmbench.features.registry import feature_source
 from mtmbench.judges.base import EMPTY_TOPIC
 from mtmbench.judges.ledger import LEDGER
@@ -215,9 +215,12 @@ def _words(result: TopicResult, views: Views) -> list[str]:
 def _fit(workspace: Workspace, store: RunStore, cell: FitCell) -> None:
     """Fits a model, unless its record and its topics are there."""
     if cell.key in store.finished():
-        if result_path(workspace.folder, cell.key).is_file():
+        try:
+            recorded_result(workspace.folder, cell.key)
+        except InputError:
+            store.forget(cell.key)
+        else:
             return
-        store.forget(cell.key)
     for produced in workspace.play([cell]):
         store.add(produced)
         for record, _ in produced:
@@ -234,4 +237,4 @@ def _result(folder: Path, cell: FitCell) -> TopicResult:
             f"{folder} has no topics of {cell.describe(seed=False)}; play the suite first: "
             "mtmbench run"
         )
-    return TopicResult.load(path)
+    return recorded_result(folder, cell.key)

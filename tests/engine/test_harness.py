@@ -17,14 +17,15 @@ from typing import Any
 import pytest
 from support import SUPPORT
 
-from mtmbench.core.cards import Suite, parse_card
-from mtmbench.core.errors import StoreInUseError
+from mtmbench.core.cards import JudgeCard, Suite, parse_card
+from mtmbench.core.errors import InputError, StoreInUseError
 from mtmbench.core.store import RunStore, read_records
 from mtmbench.engine.harness import run_suite
 from mtmbench.engine.plan import make_plan
-from mtmbench.engine.workspace import result_path
+from mtmbench.engine.workspace import recorded_result, result_path
 from mtmbench.metrics.registry import METRICS
 from mtmbench.models.registry import MODELS
+from mtmbench.voting.ballot import suite_ballot
 
 pytestmark = pytest.mark.slow
 
@@ -147,8 +148,33 @@ def test_a_lost_result_file_is_fitted_again(tmp_path: Path, corpus_file: Path) -
     before = board_bytes(folder)
     key = make_plan(suite, plugins=[PLUGIN]).fits[0].key
     result_path(folder, key).write_bytes(b"half a file")
-    again = run_suite(suite, folder, plugins=[PLUGIN], workers=0)
+    with pytest.warns(UserWarning, match="is not a whole topic result.*; it is fitted again"):
+        again = run_suite(suite, folder, plugins=[PLUGIN], workers=0)
     assert again.played == 1
+    assert board_bytes(folder) == before
+
+
+def test_a_result_that_is_not_what_its_record_says_is_fitted_again_or_refused(
+    tmp_path: Path, corpus_file: Path
+) -> None:
+    suite = suite_of(corpus_file)
+    folder = tmp_path / "out"
+    run_suite(suite, folder, plugins=[PLUGIN], workers=0)
+    before = board_bytes(folder)
+    first, second = (
+        result_path(folder, cell.key) for cell in make_plan(suite, plugins=[PLUGIN]).fits[:2]
+    )
+    whole = first.read_bytes()
+    first.write_bytes(second.read_bytes())  # whole in itself
+    key = first.stem
+    with pytest.raises(InputError, match=f"{key}.* holds topics of revision .* its record says"):
+        recorded_result(folder, key)
+    with pytest.raises(InputError, match="its record says"):
+        suite_ballot(suite, folder, "human", JudgeCard(client="human"), plugins=[PLUGIN])
+    with pytest.warns(UserWarning, match="its record says .*; it is fitted again"):
+        again = run_suite(suite, folder, plugins=[PLUGIN], workers=0)
+    assert again.played == 1
+    assert first.read_bytes() == whole
     assert board_bytes(folder) == before
 
 

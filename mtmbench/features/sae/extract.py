@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -151,12 +152,14 @@ def fill_stores(
     """Makes the shards that are missing of a corpus's stores, one for each probe.
 
     Processes that do so at the same time share the shards among them; each returns when all are
-    there.
+    there. A shard that is found damaged when it is read is made anew (:attr:`ShardStore.remake`).
 
     Raises:
         InputError: backbone, SAEs and cuts do not fit each other.
     """
     check_probes(backbone, list(probes.values()), cuts)
+    for name, store in stores.items():
+        store.remake = partial(_remake, store, probes[name], tokens, backbone, cuts)
     lead = stores[min(stores)]
     sizes = [int(tokens.n_tokens[first:last].sum()) for first, last in lead.shards]
     # Those that others have claimed are waited for once there is nothing else to do.
@@ -173,6 +176,22 @@ def fill_stores(
                         stores[name].write(number, shard)
             if progress is not None:
                 progress(sum(sizes) - sum(sizes[i] for i in _missing(stores)), sum(sizes))
+
+
+def _remake(
+    store: ShardStore,
+    probe: Probe,
+    tokens: TokenisedTexts,
+    backbone: Backbone,
+    cuts: Cuts,
+    number: int,
+) -> None:
+    """Makes one damaged shard anew, unless another process has done so meanwhile."""
+    with store.claimed(number, wait=True):
+        if not store.is_whole(number):
+            store.drop(number)
+            first, last = store.shards[number]
+            store.write(number, extract_shard(tokens, first, last, backbone, [probe], cuts)[0])
 
 
 def extract_shard(
