@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mtmbench.cli.console import echo
 from mtmbench.cli.options import DataOption
 
 
@@ -39,10 +40,12 @@ def import_topics(
     """Checks topics fitted elsewhere against a corpus and makes a model card that plays them."""
     import tomli_w
 
+    from mtmbench.core.names import check_name
     from mtmbench.core.serialise import write_atomically
     from mtmbench.corpora.load import load_corpus
     from mtmbench.models.importers import import_result
 
+    check_name(name, "a model")
     loaded = load_corpus(corpus, data_dir=data_dir)
     result = import_result(
         source, corpus=loaded, name=name, format=source_format, items=items, doc_ids=doc_ids,
@@ -58,5 +61,5 @@ def import_topics(
     }
     card_file = folder / f"{name}.toml"
     write_atomically(card_file, tomli_w.dumps(card))
-    typer.echo(f"{result.n_topics} topics over {len(loaded)} documents: {result_file}")
-    typer.echo(f"play it: mtmbench run SUITE --models lda,{card_file}")
+    echo(f"{result.n_topics} topics over {len(loaded)} documents: {result_file}")
+    echo(f"play it: mtmbench run SUITE --models lda,{card_file}")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mtmbench.cli.console import ConsoleProgress, resumable
+from mtmbench.cli.console import ConsoleProgress, echo, resumable
 from mtmbench.cli.options import (
     BudgetOption,
     DataOption,
@@ -49,4 +49,4 @@ def steer(
             progress=progress.counted("texts", resolved.name), budget=budget, vectors=gguf,
         )  # fmt: skip
     for path in written:
-        typer.echo(str(path))
+        echo(str(path))

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mtmbench.cli.console import echo
 from mtmbench.cli.options import BudgetOption, PluginOption
 
 
@@ -43,5 +44,5 @@ def topics(
     write_atomically(path, canonical_json(labels) + "\n")
     for row in labels["topics"]:
         name = row["label"] or f"({row['status']})"
-        typer.echo(f"{row['topic']}: {name}: {', '.join(row['items'])}")
-    typer.echo(f"wrote {path}")
+        echo(f"{row['topic']}: {name}: {', '.join(row['items'])}")
+    echo(f"wrote {path}")

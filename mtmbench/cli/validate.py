@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mtmbench.cli.console import ConsoleProgress, resumable
+from mtmbench.cli.console import ConsoleProgress, echo, resumable
 from mtmbench.cli.options import BudgetOption, ConcurrencyOption, PluginOption
 
 
@@ -41,4 +41,4 @@ def validate(
             progress=progress.counted("questions", judge),
         )  # fmt: skip
     for path in report.files:
-        typer.echo(f"wrote {path}")
+        echo(f"wrote {path}")

@@ -13,17 +13,19 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
 from mtmbench.core.errors import InputError, did_you_mean
 from mtmbench.core.files import parse_toml
+from mtmbench.core.names import check_name
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Representation = Literal["items", "summary"]
-KSpec = Annotated[int, Field(ge=1)] | Literal["labels"]
+KSpec = Annotated[int, Field(ge=1, le=1_000_000)] | Literal["labels"]
 """A number of topics, or ``"labels"``: the number of gold labels, at least 20."""
 
 
@@ -178,6 +180,11 @@ class Suite(Card):
     features: FeatureSpec = FeatureSpec()
     judging: JudgingSpec | None = None
     steering: SteeringSpec | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        return check_name(name, "a suite")
 
     def seeds_of(self, model: str) -> tuple[int, ...]:
         """Returns the seeds under which ``model`` is fitted."""

@@ -84,4 +84,5 @@ def _is_text(db: sqlite3.Connection, table: str, column: str) -> bool:
 
 
 def _readable(key: object) -> str:
-    return key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key)
+    text = key.decode("utf-8", "backslashreplace") if isinstance(key, bytes) else str(key)
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text[:60])

@@ -83,7 +83,11 @@ def seed_from(*parts: object) -> int:
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Writes a file whole or not at all: a temporary neighbour, fsync, then a rename."""
+    """Writes a file whole or not at all: a temporary neighbour, fsync, then a rename.
+
+    Raises:
+        OSError: it cannot be written (the disk is full, the folder read-only); it names the file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode("utf-8") if isinstance(content, str) else content
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -94,8 +98,10 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None:
+            error.filename, error.filename2 = str(path), None
         raise
 
 

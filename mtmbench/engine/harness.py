@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +15,7 @@ from mtmbench.core.cards import Suite, parse_card, read_card
 from mtmbench.core.cells import MatchCell, RewriteCell
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import of_kind
+from mtmbench.core.serialise import plain
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.engine.phases import FIT_FAILED, REWRITE_FAILED, phases, view_characters
@@ -33,6 +34,9 @@ from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.matches.rewrites import read_rewrites
 from mtmbench.metrics.registry import METRICS
 from mtmbench.models.registry import MODELS
+
+_NAMES = ("corpus", "model", "setting", "judge", "a", "b")
+"""Fields of records that a key does not always tell apart: who is called what."""
 
 
 class RunProgress(Protocol):
@@ -119,6 +123,7 @@ def run_suite(
     progress = progress or _NoProgress()
     plan = plan or make_plan(suite, data_dir=data_dir, plugins=plugins)
     with RunStore(folder) as store:
+        _drop_other_names(store, plan)
         _drop_lost_results(store, plan)
         if fitted:
             _check_fitted(plan, store)
@@ -227,6 +232,16 @@ def _check_judges(plan: Plan, store: RunStore, budget: float | None) -> None:
         client.check_card(card)
         if budget is not None:
             Budget(budget).check(name, card)
+
+
+def _drop_other_names(store: RunStore, plan: Plan) -> None:
+    """Drops records that an earlier suite made of the same work under another name."""
+    cells = {cell.key: cell for cell in plan.cells()}
+    for record in list(store.records(cells)):
+        wanted = plain(cells[record.key].identity())
+        held: Mapping[str, object] = record.payload
+        if any(held.get(name) != wanted[name] for name in _NAMES if name in wanted):
+            store.forget(record.key)
 
 
 def _drop_lost_results(store: RunStore, plan: Plan) -> None:

@@ -196,7 +196,7 @@ class Workspace:
 
     def _fit(self, cell: FitCell) -> FitRecord:
         views = self.views(cell.corpus, cell.setting)
-        result = self._model(cell).fit(views, seed=cell.seed)
+        result = self._twin(cell) or self._model(cell).fit(views, seed=cell.seed)
         result.save(result_path(self.folder, cell.key))
         words, _ = self._projection(cell.key, cell.corpus, result)
         shares = result.shares
@@ -221,6 +221,14 @@ class Workspace:
         }
         # A record holds the parameters as the fit resolved them.
         return replace(cell, params=result.params).record("ok", values, self._versions)
+
+    def _twin(self, cell: FitCell) -> TopicResult | None:
+        """Returns what was fitted already under another name, as the cell's own result."""
+        path = None if cell.twin is None else result_path(self.folder, cell.twin)
+        if path is None or not path.is_file():
+            return None
+        corpus = {"name": cell.corpus, "revision": cell.corpus_revision}
+        return replace(TopicResult.load(path), corpus=corpus)
 
     def _consult(self, undo: ExitStack) -> Consult:
         """Returns what asks the judges of metrics; the panel is made when one is first asked."""

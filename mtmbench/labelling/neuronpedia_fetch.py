@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 
 from mtmbench.core.errors import InputError, did_you_mean
 from mtmbench.core.files import gunzip, read_json
+from mtmbench.core.names import check_name
 from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
 from mtmbench.features.cache import cache_dir
 
@@ -43,6 +44,8 @@ def fetch_export(of: str, *, folder: str = "explanations") -> list[Path]:
         InputError: there is no such export (the nearest SAE is named), or it cannot be reached;
             the message says how to come by it otherwise.
     """
+    for part in (*of.split("/"), folder):
+        check_name(part, "an SAE of Neuronpedia")
     kept = cache_dir() / "neuronpedia" / of / folder
     known = _known(kept / "index.json")
     if known is None:

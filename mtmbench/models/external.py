@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -9,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.names import check_name, check_path
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import FloatArray, ViewName, Views
 from mtmbench.models.base import TopicModel
@@ -110,7 +112,14 @@ class External(TopicModel):
     def _filled_path(self, views: Views, seed: int) -> Path:
         if not self.path:
             raise InputError("model 'external' needs path=: the file of its topics")
+        check_path(self.path, "path")
+        if "{corpus" in self.path:
+            check_name(views.corpus.name, "a corpus whose name is part of a path")
         try:
+            # Only these, and no width of a million: a card is not to format what it likes.
+            for _, name, width, _ in string.Formatter().parse(self.path):
+                if name not in (None, "corpus", "k", "seed") or len(width or "") > 3:
+                    raise ValueError(name)
             filled = self.path.format(corpus=views.corpus.name, k=self.n_topics, seed=seed)
         except (KeyError, IndexError, ValueError) as error:
             raise InputError(

@@ -11,6 +11,7 @@ import numpy as np
 from mtmbench.core.cards import SteeringSpec, Suite
 from mtmbench.core.cells import Competitor, FitCell
 from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.names import check_name
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Progress, Views
@@ -157,7 +158,7 @@ def _export(cell: FitCell, experiment: Experiment, folder: Path) -> list[Path]:
     written = []
     for topic, vector in unit_vectors(experiment).items():
         named = f"{cell.corpus}-{cell.competitor.name}-k{cell.k}-topic{topic}".replace(":", "-")
-        path = folder / f"{named}.gguf"
+        path = folder / f"{check_name(named, 'a control vector')}.gguf"
         export_gguf(vector, path, model_type=experiment.lm.backbone.family)
         written.append(path)
     return written

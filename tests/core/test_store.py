@@ -246,3 +246,13 @@ def test_a_record_is_read_without_holding_the_store(tmp_path: Path) -> None:
     damage(tmp_path / "store.sqlite", "UPDATE records SET line = replace(line, '3.0', '4.0')")
     with pytest.raises(InputError, match=r"record a in .* is damaged"):
         recorded(tmp_path, "a")
+
+
+def test_a_full_disk_keeps_what_is_there_and_says_so(tmp_path: Path) -> None:
+    with RunStore(tmp_path) as store:
+        add(store, record("a"))
+        pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+        store._db.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(InputError, match=r"cannot write .*store.sqlite: .*full"):
+            add(store, *(record(f"more {i}") for i in range(2000)))
+        assert store.finished() == {"a"}

@@ -312,3 +312,69 @@ def test_progress_adds_up_and_views_report_while_they_are_made(
         assert sum(units) == pytest.approx(total)
         assert min(units) >= 0
     assert len(heard.units[0]) > 2  # more often than once a view: embeddings take seconds
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_is_the_same_under_two_names_is_fitted_once_and_stands_under_both(
+    tmp_path: Path, corpus_file: Path, workers: int
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.toml").write_text(
+            f'model = "drawn"\ndescription = "{name}"\n[params]\nsharpness = 2.0\n'
+        )
+    again = corpus_file.with_name("again.jsonl")
+    again.write_bytes(corpus_file.read_bytes())
+    cards = [str(tmp_path / "one.toml"), str(tmp_path / "two.toml")]
+    suite = suite_of(corpus_file, corpora=[str(corpus_file), str(again)], models=["drawn", *cards])
+    folder = tmp_path / "out"
+    outcome = run_suite(suite, folder, plugins=[PLUGIN], workers=workers)
+    assert outcome.errors == ()
+    records = read_records(folder / "records.jsonl")
+    fits = [record.payload for record in records if record.kind == "fit"]
+    named: dict[tuple[str, str, int], str] = {
+        (fit["corpus"], fit["model"], fit["seed"]): fit["result"] for fit in fits
+    }
+    assert len(named) == len(fits) == 2 * 3 * 2
+    for seed in (0, 1):
+        same = {
+            named[corpus, model, seed] for corpus in ("tiny", "again") for model in ("one", "two")
+        }
+        assert len(same) == 1
+        assert named["tiny", "drawn", seed] not in same
+    values: dict[tuple[str, str], set[object]] = {}
+    for record in records:
+        if record.kind == "metric":
+            told = record.payload
+            key = told["metric"], f"{told['view']} {told['params']} {told['seed']}"
+            if record.payload["model"] in ("one", "two"):
+                values.setdefault(key, set()).add(record.payload["value"])
+    assert values
+    assert all(len(found) == 1 for found in values.values())
+    board = json.loads((folder / "board.json").read_text())
+    for corpus in ("tiny", "again"):
+        rated = {row["model"] for row in board["ratings"] if row["corpus"] == corpus}
+        assert rated == {"drawn", "one", "two"}
+    before = board_bytes(folder)
+    assert run_suite(suite, folder, plugins=[PLUGIN], workers=0).played == 0
+    assert board_bytes(folder) == before
+
+
+def test_a_model_under_another_name_is_played_under_it(tmp_path: Path, corpus_file: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.toml").write_text('model = "drawn"\n')
+    for names in (["one"], ["two"], ["two", "one"]):
+        cards = [str(tmp_path / f"{name}.toml") for name in names]
+        suite = suite_of(corpus_file, models=["drawn-sharp", *cards])
+        outcome = run_suite(suite, tmp_path / "out", plugins=[PLUGIN], workers=0)
+        assert outcome.errors == ()
+        board = json.loads((tmp_path / "out" / "board.json").read_text())
+        assert {row["model"] for row in board["ratings"]} == {"drawn-sharp", *names}
+
+
+def test_a_model_that_stands_twice_is_played_once(tmp_path: Path, corpus_file: Path) -> None:
+    twice = make_plan(
+        suite_of(corpus_file, models=["drawn", "drawn"], seeds=[0, 0]), plugins=[PLUGIN]
+    )
+    once = make_plan(suite_of(corpus_file, models=["drawn"], seeds=[0]), plugins=[PLUGIN])
+    assert twice.fits == once.fits
+    assert twice.metrics == once.metrics
