@@ -87,6 +87,12 @@ def main() -> None:
     except (OSError, MemoryError) as error:
         echo(f"mtmbench: {_of_the_machine(error)}", err=True)
         sys.exit(EXIT_USAGE)
+    except Exception as error:
+        # Not imported for its name alone: --help is to be fast.
+        if type(error).__module__ != "sqlite3":
+            raise
+        echo(f"mtmbench: cannot keep records or answers: {error}", err=True)
+        sys.exit(EXIT_USAGE)
 
 
 def _of_the_machine(error: OSError | MemoryError) -> str:

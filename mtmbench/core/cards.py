@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -296,7 +297,7 @@ def read_card(path: Path, card_type: type[_C], overrides: Mapping[str, object] |
 
 def parse_card(data: Mapping[str, object], card_type: type[_C], where: str) -> _C:
     """Checks parsed TOML against ``card_type``; see :func:`read_card`."""
-    check_numbers(data, where)
+    check_values(data, where)
     try:
         return card_type.model_validate(data)
     except ValidationError as error:
@@ -304,8 +305,8 @@ def parse_card(data: Mapping[str, object], card_type: type[_C], where: str) -> _
         raise InputError(f"{where}: " + "; ".join(lines)) from error
 
 
-def check_numbers(data: Mapping[str, object], where: str) -> None:
-    """Checks the numbers of a card: finite, and whole ones of at most 64 bits, as TOML's are.
+def check_values(data: Mapping[str, object], where: str) -> None:
+    """Checks what types cannot: numbers are finite, whole ones have at most 64 bits, no dates.
 
     Raises:
         InputError: one is not; the message names its key.
@@ -317,6 +318,8 @@ def check_numbers(data: Mapping[str, object], where: str) -> None:
             waiting += [(f"{key}.{name}", part) for name, part in value.items()]
         elif isinstance(value, list | tuple):
             waiting += [(key, part) for part in value]
+        elif isinstance(value, datetime.date | datetime.time):
+            raise InputError(f"{where}: {key} is {value}, a date or time; give it in quotes")
         elif isinstance(value, float) and not math.isfinite(value):
             raise InputError(f"{where}: {key} is {value}; a finite number is expected")
         elif isinstance(value, int) and not -(2**63) <= value < 2**63:

@@ -202,6 +202,9 @@ def _parquet_rows(path: Path, columns: Columns) -> list[SourceRow]:
             wanted = {"text", "label", "id", "split", *columns.named}
             # With a wrong column name, read all of them, so that the error can list them.
             chosen = None if set(columns.named) - set(known) else [c for c in known if c in wanted]
+            groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
+            stated = sum(group.total_byte_size for group in groups)
+            check_unpacked(stated, packed, str(path))
             # One value repeated a million times takes a few bytes of the file.
             for batch in file.iter_batches(_PARQUET_ROWS, columns=chosen or None):
                 unpacked += batch.nbytes

@@ -119,7 +119,12 @@ def names_of(data: object, where: str) -> tuple[str, ...]:
     """Returns names from a sequence, an index-to-name or a name-to-index mapping."""
     if isinstance(data, Mapping):
         by_index = all(str(key).isdecimal() for key in data)
-        pairs = {int(k): str(v) for k, v in data.items()} if by_index else _inverted(data, where)
+        try:
+            pairs = {int(k): str(v) for k, v in data.items()} if by_index else _inverted(data)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise InputError(
+                f"{where} maps names to something that is no index: {error!s:.100}"
+            ) from error
         if sorted(pairs) != list(range(len(data))):
             raise InputError(f"{where}: the indices of the names are not 0 … {len(data) - 1}")
         return tuple(pairs[index] for index in range(len(pairs)))
@@ -128,11 +133,8 @@ def names_of(data: object, where: str) -> tuple[str, ...]:
     return tuple(str(name) for name in data)
 
 
-def _inverted(data: Mapping[object, str | int], where: str) -> dict[int, str]:
-    try:
-        return {int(index): str(name) for name, index in data.items()}
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{where} maps names to something that is no index: {error}") from error
+def _inverted(data: Mapping[object, str | int]) -> dict[int, str]:
+    return {int(index): str(name) for name, index in data.items()}
 
 
 def _array(file: np.lib.npyio.NpzFile, name: str, path: Path) -> AnyArray:

@@ -35,6 +35,7 @@ def refused(told: tuple[int, str, str], *parts: str) -> None:
         (SUITE + "[params.lda]\nalpha = nan\n", ("params.lda.alpha is nan", "finite")),
         (SUITE + "[params.lda]\nalpha = -inf\n", ("params.lda.alpha is -inf",)),
         (SUITE + "[params.lda]\neta = [[inf]]\n", ("params.lda.eta is inf",)),
+        (SUITE + "[params.lda]\nalpha = 2020-01-01\n", ("params.lda.alpha is 2020-01-01, a date",)),
         (SUITE + f"seeds = [{'7' * 5000}]\n", ("whole number of more than 4300 digits",)),
         (SUITE + f"seeds = [0x{'f' * 5000}]\n", ("seeds is a whole number of 20000 bits",)),
         (SUITE + f"k = {'[' * 5000}{']' * 5000}\n", ("nested too deeply",)),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from support.odd_text import ODD_TEXT
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Views
+from mtmbench.corpora.load import load_corpus
 from mtmbench.models.external import External
 from mtmbench.models.importers import import_result
 
@@ -401,6 +403,31 @@ def test_bertopic_folder(tmp_path: Path, bertopic_model: tuple[Any, Corpus]) -> 
     (tmp_path / "words" / "topics.json").write_text("{}")
     with pytest.raises(InputError, match=r"topics.json is not BERTopic's"):
         import_result(tmp_path / "words", corpus=corpus, name="theirs")
+
+
+@pytest.mark.parametrize(
+    "names", [{"7" * 5000: "moon"}, {"moon": float("inf")}, {"moon": "x"}, {"moon": None}]
+)
+def test_names_whose_indices_are_none(
+    tmp_path: Path, corpus: Corpus, names: dict[str, Any]
+) -> None:
+    (tmp_path / "names.json").write_text(json.dumps(names))
+    with pytest.raises(InputError, match=r"names.json maps names to something that is no index"):
+        import_result(arrays(), corpus=corpus, name="mine", items=tmp_path / "names.json")
+
+
+@pytest.mark.parametrize("path", ["{corpus.name}-{k}.npz", "{k:>1000000000}", "{0}", "{other}"])
+def test_a_path_fills_in_names_and_nothing_else(corpus: Corpus, path: str) -> None:
+    with pytest.raises(InputError, match=r"only \{corpus\}, \{k\} and \{seed\} are filled in"):
+        External(path=path, n_topics=2).fit(Views(corpus), seed=0)
+
+
+@pytest.mark.parametrize("name", ["../../mine", "/mine", "x" * 300, "a\0b"])
+def test_a_corpus_whose_name_is_a_path_fills_no_path(corpus: Corpus, name: str) -> None:
+    with pytest.raises(InputError, match="a corpus whose name is part of a path cannot be called"):
+        External(path="{corpus}.npz").fit(Views(replace(corpus, name=name)), seed=0)
+    with pytest.raises(InputError, match="a corpus cannot be called"):
+        load_corpus(["a text", "another"], name=name)
 
 
 # Hostile files

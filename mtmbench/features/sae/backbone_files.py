@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.files import read_json_object
 from mtmbench.features.sae.backbone import FETCHED
 from mtmbench.features.sae.hooks import FAMILIES
 
@@ -90,8 +90,8 @@ def _local(folder: Path, where: str) -> BackboneDescription:
 
 def _hook_points(folder: Path) -> tuple[str, ...]:
     try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError):
+        config = read_json_object(folder / "config.json")
+    except InputError:
         return ()
     family = FAMILIES.get(str(config.get("model_type")))
     layers = config.get("num_hidden_layers", config.get("n_layer"))
