@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 HASH = "hash"
 
@@ -35,10 +35,8 @@ def add_hashes(db: sqlite3.Connection, table: str, columns: Sequence[str]) -> No
     if HASH not in {row[1] for row in db.execute(f"PRAGMA table_info({table})")}:
         db.execute(f"ALTER TABLE {table} ADD COLUMN {HASH} TEXT")
     rows = _rows(db, table, (*columns, HASH))
-    db.executemany(
-        f"UPDATE {table} SET {HASH} = ? WHERE {columns[0]} = CAST(? AS TEXT)",
-        [(row_hash(*row[:-1]), row[0]) for row in rows if row[-1] is None],
-    )
+    hashes = [(row_hash(*row[:-1]), row[0]) for row in rows if row[-1] is None]
+    db.executemany(f"UPDATE {table} SET {HASH} = ? WHERE {columns[0]} = CAST(? AS TEXT)", hashes)
 
 
 def drop_damaged(db: sqlite3.Connection, table: str, columns: Sequence[str]) -> list[str]:
@@ -52,11 +50,10 @@ def drop_damaged(db: sqlite3.Connection, table: str, columns: Sequence[str]) -> 
     Returns:
         The keys of the rows dropped, as far as they can be read.
     """
-    rows = _rows(db, table, (*columns, HASH))
-    whole = [row for row in rows if row_hash(*row[:-1]).encode("utf-8") == row[-1]]
-    lost = [row[0] for row in rows if row_hash(*row[:-1]).encode("utf-8") != row[-1]]
+    lost = [row[0] for row in _rows(db, table, (*columns, HASH)) if not _is_whole(row)]
     (state,) = db.execute(f"PRAGMA integrity_check({table})").fetchone()
     if lost or state != "ok":
+        whole = [row for row in _rows(db, table, (*columns, HASH)) if _is_whole(row)]
         # Written anew: what is looked up by a damaged key or index may not be found.
         values = ", ".join("CAST(? AS TEXT)" if _is_text(db, table, c) else "?" for c in columns)
         db.execute("BEGIN IMMEDIATE")
@@ -70,13 +67,19 @@ def drop_damaged(db: sqlite3.Connection, table: str, columns: Sequence[str]) -> 
     return [_readable(key) for key in lost]
 
 
-def _rows(db: sqlite3.Connection, table: str, columns: Sequence[str]) -> list[tuple[bytes, ...]]:
-    """Returns all rows, texts as bytes: damaged ones may be no UTF-8."""
+def _rows(
+    db: sqlite3.Connection, table: str, columns: Sequence[str]
+) -> Iterator[tuple[bytes, ...]]:
+    """Yields all rows, texts as bytes: damaged ones may be no UTF-8."""
     before, db.text_factory = db.text_factory, bytes
     try:
-        return db.execute(f"SELECT {', '.join(columns)} FROM {table}").fetchall()
+        yield from db.execute(f"SELECT {', '.join(columns)} FROM {table}")
     finally:
         db.text_factory = before
+
+
+def _is_whole(row: tuple[bytes, ...]) -> bool:
+    return row_hash(*row[:-1]).encode("utf-8") == row[-1]
 
 
 def _is_text(db: sqlite3.Connection, table: str, column: str) -> bool:

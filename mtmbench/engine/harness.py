@@ -15,7 +15,6 @@ from mtmbench.core.cards import Suite, parse_card, read_card
 from mtmbench.core.cells import MatchCell, RewriteCell
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import of_kind
-from mtmbench.core.serialise import plain
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.engine.phases import FIT_FAILED, REWRITE_FAILED, phases, view_characters
@@ -237,11 +236,14 @@ def _check_judges(plan: Plan, store: RunStore, budget: float | None) -> None:
 def _drop_other_names(store: RunStore, plan: Plan) -> None:
     """Drops records that an earlier suite made of the same work under another name."""
     cells = {cell.key: cell for cell in plan.cells()}
-    for record in list(store.records(cells)):
-        wanted = plain(cells[record.key].identity())
+    other = []
+    for record in store.records(cells):
+        wanted: Mapping[str, object] = cells[record.key].identity()
         held: Mapping[str, object] = record.payload
         if any(held.get(name) != wanted[name] for name in _NAMES if name in wanted):
-            store.forget(record.key)
+            other.append(record.key)
+    for key in other:
+        store.forget(key)
 
 
 def _drop_lost_results(store: RunStore, plan: Plan) -> None:
