@@ -72,7 +72,7 @@ def read_board(path: Path) -> BoardFile:
         InputError: there is none, or it is not a board; the message names the file.
     """
     file = path / "board.json" if path.is_dir() else path
-    return parse_board(read_json(file), str(file))
+    return parse_board(read_json(file, " is not a board"), str(file))
 
 
 def parse_board(data: object, where: str) -> BoardFile:

@@ -131,14 +131,14 @@ def parse_json(text: str | bytes, where: str, wrong: str = " is not JSON") -> ob
     return content
 
 
-def parse_toml(text: str, where: str) -> dict[str, Any]:
-    """Returns what a TOML text holds; errors as for :func:`parse_json`."""
+def parse_toml(text: str, where: str, wrong: str = " is not valid TOML") -> dict[str, Any]:
+    """Returns what a TOML text holds; arguments and errors are those of :func:`parse_json`."""
     try:
         content = tomllib.loads(text)
     except RecursionError:
         raise InputError(_too_deep(where)) from None
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{where} is not valid TOML: {error}") from error
+        raise InputError(f"{where}{wrong}: {error}") from error
     except ValueError:
         raise InputError(_too_many_digits(where)) from None
     check_depth(content, where)
@@ -162,12 +162,12 @@ def check_depth(content: object, where: str) -> None:
 
 
 def _too_deep(where: str) -> str:
-    return f"{where} is nested too deeply; {_MOST_LEVELS} levels are read"
+    return f"{where}: nested too deeply; {_MOST_LEVELS} levels are read"
 
 
 def _too_many_digits(where: str) -> str:
     limit = sys.get_int_max_str_digits()
-    return f"{where} has a whole number of more than {limit} digits; that is no value of anything"
+    return f"{where}: a whole number of more than {limit} digits, which is no value of anything"
 
 
 def lines_of(text: str) -> list[str]:
@@ -195,9 +195,9 @@ def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def read_json(path: Path) -> object:
-    """Reads a JSON file; an InputError names it if it cannot be read."""
-    return parse_json(_text(path), str(path))
+def read_json(path: Path, wrong: str = " is not JSON") -> object:
+    """Reads a JSON file; an InputError names it if it cannot be read, and says ``wrong`` of it."""
+    return parse_json(_text(path), str(path), wrong)
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
@@ -218,7 +218,7 @@ def read_word_lists(path: Path) -> list[list[str]]:
     Raises:
         InputError: the file cannot be read, or holds something else.
     """
-    listed = read_json(path)
+    listed = parse_json(_text(path), f"cannot read {path}", "")
     if not isinstance(listed, list) or not all(
         isinstance(topic, list) and all(isinstance(word, str) for word in topic) for topic in listed
     ):

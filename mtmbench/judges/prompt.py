@@ -181,7 +181,7 @@ def _find(name: str) -> Path:
 
 
 def _settings(text: str, least: Mapping[str, int], path: Path) -> dict[str, int]:
-    settings = parse_toml(text, f"{path}: what stands as its settings")
+    settings = parse_toml(text, f"{path}: its settings", " are not valid TOML")
     for name in sorted(set(settings) - set(least)):
         raise UnknownNameError(f"setting in {path}", name, least)
     for name, low in least.items():

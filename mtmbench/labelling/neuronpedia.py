@@ -267,7 +267,7 @@ def _content(path: Path) -> str:
     try:
         data = path.read_bytes()
         if data[:2] == b"\x1f\x8b":
-            data = gunzip(data, str(path))
+            data = gunzip(data, f"cannot read {path}: it")
         return data.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path}: {error}") from error

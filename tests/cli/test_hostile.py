@@ -107,7 +107,7 @@ def test_cards_ask_for_no_pickles(call: Call) -> None:
         ("[" * 500 + "]" * 500, "nested too deeply"),
         (f"[[{'7' * 5000}]]", "more than 4300 digits"),
         ('{"a": 1}', "must hold a JSON list of lists"),
-        ('[["a"]', "is not JSON"),
+        ('[["a"]', "cannot read topics.json: Expecting"),
     ],
 )
 def test_topics_that_cannot_be_read(call: Call, content: str, said: str) -> None:
@@ -118,9 +118,9 @@ def test_topics_that_cannot_be_read(call: Call, content: str, said: str) -> None
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ('{"text": ' + "[" * 100_000, "line 2 is nested too deeply"),
-        ('{"text": "x", "more": ' + "[" * 400 + "]" * 400 + "}", "line 2 is nested too deeply"),
-        ('{"text": "x", "id": ' + "7" * 5000 + "}", "line 2 has a whole number of more than 4300"),
+        ('{"text": ' + "[" * 100_000, "line 2: nested too deeply"),
+        ('{"text": "x", "more": ' + "[" * 400 + "]" * 400 + "}", "line 2: nested too deeply"),
+        ('{"text": "x", "id": ' + "7" * 5000 + "}", "line 2: a whole number of more than 4300"),
     ],
 )
 def test_corpora_that_cannot_be_read(call: Call, content: str, said: str) -> None:
