@@ -62,8 +62,12 @@ def check_unpacked(size: int, packed: int, where: str) -> None:
         )
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path, packed: str = "") -> bytes:
     """Reads a file, unpacked if its name ends in ``.gz``.
+
+    Args:
+        path: the file.
+        packed: what messages call it where it does not unpack; its path by default.
 
     Raises:
         InputError: it cannot be read, is no whole gzip file, or unpacks to too much.
@@ -74,7 +78,7 @@ def read_bytes(path: Path) -> bytes:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except ValueError as error:  # a NUL in its name
         raise InputError(f"cannot read {str(path)!r}: {error}") from error
-    return gunzip(data, str(path)) if path.suffix == ".gz" else data
+    return gunzip(data, packed or str(path)) if path.suffix == ".gz" else data
 
 
 def gunzip(data: bytes, where: str) -> bytes:
@@ -239,6 +243,11 @@ def read_tensors(path: Path) -> dict[str, AnyArray]:
 
 def _text(path: Path) -> str:
     try:
-        return read_bytes(path).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+        return (
+            read_bytes(path, f"cannot read {path}: it")
+            .decode("utf-8")
+            .replace("\r\n", "\n")
+            .replace("\r", "\n")
+        )
     except UnicodeDecodeError as error:
         raise InputError(f"cannot read {path}: {error}") from error
