@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.files import read_json
 from mtmbench.core.records import SCHEMA_VERSION
 from mtmbench.core.serialise import canonical_json
 
@@ -72,13 +72,7 @@ def read_board(path: Path) -> BoardFile:
         InputError: there is none, or it is not a board; the message names the file.
     """
     file = path / "board.json" if path.is_dir() else path
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{file} is not a board: {error}") from error
-    return parse_board(data, str(file))
+    return parse_board(read_json(file, " is not a board"), str(file))
 
 
 def parse_board(data: object, where: str) -> BoardFile:

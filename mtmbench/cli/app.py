@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import Annotated
 
 import typer
 
 from mtmbench.cli.board import board
 from mtmbench.cli.compare import compare
+from mtmbench.cli.console import echo
 from mtmbench.cli.doctor import doctor
 from mtmbench.cli.features import features
 from mtmbench.cli.import_ import import_topics
@@ -25,6 +28,7 @@ from mtmbench.cli.study import study_app
 from mtmbench.cli.topics import topics
 from mtmbench.cli.validate import validate
 from mtmbench.core.errors import MtmbenchError, StoreInUseError
+from mtmbench.core.files import MAX_UNPACKED
 
 app = typer.Typer(
     help="The evaluation-first benchmark harness for topic models.",
@@ -52,13 +56,48 @@ app.command()(doctor)
 app.add_typer(study_app, name="study")
 
 
+@app.callback()
+def options(
+    max_unpacked: Annotated[
+        int | None,
+        typer.Option(
+            metavar="MB",
+            help="What a packed file (.gz, npz, Parquet) may unpack to: 512 MB by default, or 20 "
+            "times its own size if that is more.",
+            min=1,
+        ),
+    ] = None,
+) -> None:
+    """The evaluation-first benchmark harness for topic models."""
+    if max_unpacked is not None:
+        # Workers inherit it.
+        os.environ[MAX_UNPACKED] = str(max_unpacked)
+
+
 def main() -> None:
     """Runs the command line; errors a user can mend are printed bare, without a traceback."""
     try:
         app()
     except StoreInUseError as error:
-        typer.echo(f"mtmbench: {error}", err=True)
+        echo(f"mtmbench: {error}", err=True)
         sys.exit(EXIT_STORE_IN_USE)
     except MtmbenchError as error:
-        typer.echo(f"mtmbench: {error}", err=True)
+        echo(f"mtmbench: {error}", err=True)
         sys.exit(EXIT_USAGE)
+    except (OSError, MemoryError) as error:
+        echo(f"mtmbench: {_of_the_machine(error)}", err=True)
+        sys.exit(EXIT_USAGE)
+    except Exception as error:
+        # Not imported for its name alone: --help is to be fast.
+        if type(error).__module__ != "sqlite3":
+            raise
+        echo(f"mtmbench: cannot keep records or answers: {error}", err=True)
+        sys.exit(EXIT_USAGE)
+
+
+def _of_the_machine(error: OSError | MemoryError) -> str:
+    """Returns what no code can mend, in one line: a full disk, a folder that is read-only."""
+    if isinstance(error, MemoryError):
+        return f"out of memory: {error or 'the numbers asked for are too large'}"
+    told = error.strerror or str(error) or type(error).__name__
+    return told if error.filename is None else f"{error.filename}: {told}"

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from mtmbench.cli.console import echo
+
 
 def board(
     folder: Annotated[Path, typer.Argument(help="A folder with suite.toml and records.jsonl.")],
@@ -13,4 +15,4 @@ def board(
     from mtmbench.boards.write import write_board
 
     for path in write_board(folder):
-        typer.echo(str(path))
+        echo(str(path))

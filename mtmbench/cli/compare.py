@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from mtmbench.cli.console import echo
+
 
 def compare(
     old: Annotated[Path, typer.Argument(help="The board to hold to: a board.json or its folder.")],
@@ -17,5 +19,5 @@ def compare(
     from mtmbench.boards.compare import compare_files
 
     comparison = compare_files(old, new, tolerances)
-    typer.echo(comparison.table())
+    echo(comparison.table())
     raise typer.Exit(comparison.exit_code)

@@ -1,10 +1,13 @@
 """What several commands print: tables, lines, how work gets on, what was played.
 
-Names, reasons and paths are the user's own, so nothing here reads text as console markup.
+Names, reasons and paths are the user's own or a stranger's, so nothing here reads text as console
+markup, and no control character of theirs reaches a terminal: all that commands print goes through
+this module.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,17 +29,34 @@ MOST_ERRORS = 20
 """Errors of a run that are printed; the rest stand in its records."""
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""C0 without tab and newline, DEL, C1, and halves of characters, which cannot be encoded."""
+
+
+def printable(text: str) -> str:
+    """Returns text with its control characters (C0, DEL, C1) and lone surrogates as escapes.
+
+    Newlines and tabs stay. The escapes are those of JSON, so that printed JSON stays JSON.
+    """
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Prints text as it is, unwrapped and without colours."""
+    typer.echo(printable(text), err=err)
+
+
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None
 ) -> None:
     """Prints a table; long cells are folded, none is cut."""
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=None if title is None else printable(title), title_justify="left")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(printable(column), overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(printable, row))
     _console().print(table)
 
 
@@ -51,7 +71,7 @@ def print_line(
         highlight: colour numbers, paths and the like, where there are colours.
         wrap: whether to wrap it; what is to be copied or searched for is not.
     """
-    _console().print(text, style=style, highlight=highlight, soft_wrap=not wrap)
+    _console().print(printable(text), style=style, highlight=highlight, soft_wrap=not wrap)
 
 
 def print_files(heading: str, files: Iterable[Path]) -> None:
@@ -76,7 +96,7 @@ def resumable() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo(INTERRUPTED, err=True)
+        echo(INTERRUPTED, err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
@@ -119,6 +139,7 @@ class ConsoleProgress:
 
     def phase(self, name: str, total: float) -> None:
         """Begins a bar of ``total`` units."""
+        name = printable(name)
         self._task = self._bar.add_task(name, total=total, what="")
         self._name, self._total, self._done = name, total, 0.0
         self._started = time.monotonic()
@@ -127,7 +148,7 @@ class ConsoleProgress:
         """Moves the bar; ``what`` names the last unit."""
         assert self._task is not None
         before, self._done = self._done, self._done + units
-        self._bar.update(self._task, advance=units, what=what[:60])
+        self._bar.update(self._task, advance=units, what=printable(what[:60]))
         share = self._done / self._total
         reached, passed = (int(10 * done / self._total + 1e-6) for done in (self._done, before))
         if not self._console.is_terminal and reached > passed:

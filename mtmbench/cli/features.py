@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mtmbench.cli.console import ConsoleProgress, resumable
+from mtmbench.cli.console import ConsoleProgress, echo, resumable
 from mtmbench.cli.options import DataOption, IdOption, LabelOption, TextOption, read_corpus
 
 
@@ -44,4 +44,4 @@ def features(
                 progress=progress.counted("activations", corpus.name),
             )  # fmt: skip
     alive = int((built.density > 0).sum()) if built.density is not None else 0
-    typer.echo(f"{alive} of {built.sae.n_features} features fire; built {out}")
+    echo(f"{alive} of {built.sae.n_features} features fire; built {out}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mtmbench.cli.console import echo
 from mtmbench.cli.options import DataOption, IdOption, LabelOption, TextOption, read_corpus
 
 if TYPE_CHECKING:
@@ -41,7 +42,11 @@ def import_topics(
         bool, typer.Option("--normalise", help="Accept weights that do not sum to one.")
     ] = False,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Allow formats that unpickle; only for files of yours.")
+        bool,
+        typer.Option(
+            "--trust",
+            help="Allow formats that unpickle (gensim, object arrays); only for files of yours.",
+        ),
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace NAME's topics of this corpus.")
@@ -51,9 +56,11 @@ def import_topics(
 
     The same NAME again on another corpus adds to its card.
     """
+    from mtmbench.core.names import check_name
     from mtmbench.models.import_card import save_import
     from mtmbench.models.importers import import_result
 
+    check_name(name, "a model")
     loaded = read_corpus(corpus, data_dir, text, label, id_column)
     result = import_result(
         source, corpus=loaded, name=name, format=source_format, items=items, doc_ids=doc_ids,
@@ -63,10 +70,10 @@ def import_topics(
         result, out or Path("imported"), described=f"imported from {source.name}",
         overwrite=overwrite,
     )  # fmt: skip
-    typer.echo(f"{result.n_topics} topics over {len(loaded)} documents: {result_file}")
+    echo(f"{result.n_topics} topics over {len(loaded)} documents: {result_file}")
     for line in _notes(result):
-        typer.echo(line)
-    typer.echo(f"play it: mtmbench run SUITE --models lda,{card_file}")
+        echo(line)
+    echo(f"play it: mtmbench run SUITE --models lda,{card_file}")
 
 
 def _notes(result: "TopicResult") -> list[str]:

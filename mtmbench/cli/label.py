@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mtmbench.cli.asked import print_asked
-from mtmbench.cli.console import ConsoleProgress, resumable
+from mtmbench.cli.console import ConsoleProgress, echo, resumable
 from mtmbench.cli.options import BudgetOption, ConcurrencyOption, PluginOption
 
 
@@ -70,6 +70,6 @@ def label(
             progress=progress.counted("labels", sae_folder.name),
         )  # fmt: skip
     for line in (*report.lines, *(f"wrote {path}" for path in report.files)):
-        typer.echo(line)
+        echo(line)
     if folder.resolve() != sae_folder.resolve():
-        typer.echo(f"to use them, copy these files into {sae_folder}")
+        echo(f"to use them, copy these files into {sae_folder}")

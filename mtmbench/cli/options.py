@@ -124,11 +124,12 @@ def read_corpus(
         InputError: there is no such source, or something in it is wrong.
         UnknownNameError: a bare name that is not registered.
     """
+    from mtmbench.cli.console import echo
     from mtmbench.corpora.load import corpus_notes, load_corpus
 
     corpus = load_corpus(source, text=text, label=label, id=id_column, data_dir=data_dir)
     for note in corpus_notes(corpus):
-        typer.echo(f"mtmbench: {note}", err=True)
+        echo(f"mtmbench: {note}", err=True)
     return corpus
 
 

@@ -11,6 +11,7 @@ from mtmbench.cli.asked import asked_by_run, print_asked
 from mtmbench.cli.console import (
     MOST_ERRORS,
     ConsoleProgress,
+    echo,
     print_files,
     print_line,
     print_played,
@@ -113,7 +114,7 @@ def play_suite(
         from mtmbench.engine.plan import make_plan
 
         plan = make_plan(suite, data_dir=data_dir, plugins=plugins)
-        typer.echo(batch_notice(plan))
+        echo(batch_notice(plan))
     with resumable(), ConsoleProgress() as progress:
         outcome = run_suite(
             suite, folder, data_dir=data_dir, plugins=plugins, batch=batch, plan=plan,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mtmbench.cli.console import echo
 from mtmbench.cli.options import (
     DataOption,
     PluginOption,
@@ -61,10 +62,10 @@ def serve(
         if import_csv is not None:
             added = votes_from_csv(import_csv)
             votes.add(added)
-            typer.echo(f"added {len(added)} votes to {client.path}")
+            echo(f"added {len(added)} votes to {client.path}")
         if export_csv is not None:
             write_atomically(export_csv, votes_csv(votes.votes.values()))
-            typer.echo(f"wrote {len(votes.votes)} votes to {export_csv}")
+            echo(f"wrote {len(votes.votes)} votes to {export_csv}")
         if import_csv is not None or export_csv is not None:
             return
         ballot = suite_ballot(
@@ -72,9 +73,9 @@ def serve(
             plugins=plugin or [],
         )  # fmt: skip
         with VotingServer(ballot, votes, host=host, port=port, title=resolved.name) as server:
-            typer.echo(f"{len(ballot)} questions; votes go to {client.path}")
-            typer.echo(f"vote on {server.url}  (Ctrl-C ends)")
+            echo(f"{len(ballot)} questions; votes go to {client.path}")
+            echo(f"vote on {server.url}  (Ctrl-C ends)")
             try:
                 server.serve_forever()
             except KeyboardInterrupt:
-                typer.echo(f"\n{len(votes.votes)} votes in {client.path}")
+                echo(f"\n{len(votes.votes)} votes in {client.path}")

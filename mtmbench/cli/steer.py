@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mtmbench.cli.asked import asked_by_steering, print_asked
-from mtmbench.cli.console import ConsoleProgress, resumable
+from mtmbench.cli.console import ConsoleProgress, echo, resumable
 from mtmbench.cli.options import (
     BudgetOption,
     DataOption,
@@ -51,4 +51,4 @@ def steer(
             progress=progress.counted("texts", resolved.name), budget=budget, vectors=gguf,
         )  # fmt: skip
     for path in written:
-        typer.echo(str(path))
+        echo(str(path))

@@ -8,6 +8,7 @@ import typer
 from mtmbench.cli.asked import print_asked
 from mtmbench.cli.console import (
     ConsoleProgress,
+    echo,
     print_files,
     print_line,
     print_played,
@@ -123,9 +124,9 @@ def features(
         marks=marks, out=out, overrides=parse_overrides(overrides or []), data_dir=data_dir,
         plugins=plugin or [], budget=budget,
     )  # fmt: skip
-    typer.echo(outcome.study["finding"])
+    echo(outcome.study["finding"])
     for path in outcome.files:
-        typer.echo(f"  {path}")
+        echo(f"  {path}")
 
 
 @study_app.command()
@@ -158,9 +159,9 @@ def steering(
             text_progress=progress.counted("texts", "steering"), budget=budget,
         )  # fmt: skip
     for finding in outcome.study["findings"]:
-        typer.echo(f"{finding['corpus']}, {finding['model']}: {finding['text']}")
+        echo(f"{finding['corpus']}, {finding['model']}: {finding['text']}")
     for path in outcome.files:
-        typer.echo(f"  {path}")
+        echo(f"  {path}")
 
 
 def _play(name: str, corpora: list[str], overrides: list[str] | None, **options: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mtmbench.cli.asked import print_asked
+from mtmbench.cli.console import echo
 from mtmbench.cli.options import BudgetOption, PluginOption
 
 
@@ -45,5 +46,5 @@ def topics(
     write_atomically(path, canonical_json(labels) + "\n")
     for row in labels["topics"]:
         name = row["label"] or f"({row['status']})"
-        typer.echo(f"{row['topic']}: {name}: {', '.join(row['items'])}")
-    typer.echo(f"wrote {path}")
+        echo(f"{row['topic']}: {name}: {', '.join(row['items'])}")
+    echo(f"wrote {path}")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mtmbench.cli.asked import print_asked
-from mtmbench.cli.console import ConsoleProgress, resumable
+from mtmbench.cli.console import ConsoleProgress, echo, resumable
 from mtmbench.cli.options import BudgetOption, ConcurrencyOption, PluginOption
 
 
@@ -43,4 +43,4 @@ def validate(
             progress=progress.counted("questions", judge),
         )  # fmt: skip
     for path in report.files:
-        typer.echo(f"wrote {path}")
+        echo(f"wrote {path}")

@@ -8,6 +8,7 @@ from typing import Literal
 
 from mtmbench.core.cards import Suite, read_card
 from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.names import check_path
 
 PACKAGE = Path(__file__).parents[1]
 """The package's own folder; a wheel and a checkout carry its files under it."""
@@ -38,7 +39,7 @@ def card_path(kind: CardKind, name: str) -> Path:
         UnknownNameError: no such card; the nearest name is given.
         InputError: a path was given and there is no such file.
     """
-    given = Path(name)
+    given = Path(check_path(name, _CARD_NAMES[kind]))
     if kind == "suites" and given.is_dir() and (given / "suite.toml").is_file():
         return given / "suite.toml"
     if given.suffix == ".toml":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
+import datetime
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -13,18 +14,20 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
 from mtmbench.core.errors import InputError, did_you_mean
-from mtmbench.core.files import read_word_list
+from mtmbench.core.files import parse_toml, read_word_list
 from mtmbench.core.languages import language_named
+from mtmbench.core.names import check_name
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Representation = Literal["items", "summary"]
-KSpec = Annotated[int, Field(ge=1)] | Literal["labels"]
+KSpec = Annotated[int, Field(ge=1, le=1_000_000)] | Literal["labels"]
 """A number of topics, or ``"labels"``: the number of gold labels, at least 20."""
 
 
@@ -199,6 +202,11 @@ class Suite(Card):
     judging: JudgingSpec | None = None
     steering: SteeringSpec | None = None
 
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        return check_name(name, "a suite")
+
     def seeds_of(self, model: str) -> tuple[int, ...]:
         """Returns the seeds under which ``model`` is fitted."""
         return self.seeds_per_model.get(model, self.seeds)
@@ -301,11 +309,12 @@ def read_card(path: Path, card_type: type[_C], overrides: Mapping[str, object] |
             names the file, the field and the nearest valid one.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise InputError(f"{path} is not valid TOML: {error}") from error
+    data = parse_toml(text, str(path))
     for key, value in (overrides or {}).items():
         set_dotted(data, key, value)
     return parse_card(data, card_type, str(path))
@@ -313,11 +322,35 @@ def read_card(path: Path, card_type: type[_C], overrides: Mapping[str, object] |
 
 def parse_card(data: Mapping[str, object], card_type: type[_C], where: str) -> _C:
     """Checks parsed TOML against ``card_type``; see :func:`read_card`."""
+    check_values(data, where)
     try:
         return card_type.model_validate(data)
     except ValidationError as error:
         lines = [_explain(problem, card_type) for problem in error.errors()]
         raise InputError(f"{where}: " + "; ".join(lines)) from error
+
+
+def check_values(data: Mapping[str, object], where: str) -> None:
+    """Checks what types cannot: numbers are finite, whole ones have at most 64 bits, no dates.
+
+    Raises:
+        InputError: one is not; the message names its key.
+    """
+    waiting: list[tuple[str, object]] = list(data.items())
+    while waiting:
+        key, value = waiting.pop()
+        if isinstance(value, Mapping):
+            waiting += [(f"{key}.{name}", part) for name, part in value.items()]
+        elif isinstance(value, list | tuple):
+            waiting += [(key, part) for part in value]
+        elif isinstance(value, datetime.date | datetime.time):
+            raise InputError(f"{where}: {key} is {value}, a date or time; give it in quotes")
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"{where}: {key} is {value}; a finite number is expected")
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise InputError(
+                f"{where}: {key} is a whole number of {value.bit_length()} bits; it can have 64"
+            )
 
 
 def parse_overrides(items: Sequence[str]) -> dict[str, object]:
@@ -353,8 +386,8 @@ def set_dotted(data: dict[str, object], key: str, value: object) -> None:
 
 def _toml_value(text: str) -> object:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return parse_toml(f"value = {text}", "--set")["value"]
+    except InputError:
         return text
 
 
@@ -362,7 +395,7 @@ def _explain(problem: ErrorDetails, card_type: type[Card]) -> str:
     location = [str(part) for part in problem["loc"]]
     where = ".".join(location)
     if problem["type"] != "extra_forbidden":
-        return f"{where}: {problem['msg']}, not {problem['input']!r}"
+        return f"{where}: {problem['msg']}, not {problem['input']!r:.200}"
     owner: type[Card] = card_type
     for part in location[:-1]:
         owner = _field_type(owner, part)

@@ -84,7 +84,11 @@ class League:
 
 @dataclass(frozen=True)
 class FitCell:
-    """One model fitted once: corpus, feature setting, K and seed; ``version`` is the model's."""
+    """One model fitted once: corpus, feature setting, K and seed; ``version`` is the model's.
+
+    ``twin`` is the key of a fit that is the same under another name (two cards of the same
+    parameters, one corpus under two names): its result is this one's too.
+    """
 
     key: str
     corpus: str
@@ -97,6 +101,7 @@ class FitCell:
     seed: int
     params: Mapping[str, Any]
     version: int
+    twin: str | None = None
     kind: ClassVar[RecordKind] = "fit"
 
     @property

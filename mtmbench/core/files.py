@@ -1,9 +1,18 @@
-"""Lines, JSON lines, JSON and CSV in files, plain or gzipped; a wrong line is named."""
+"""Lines, JSON lines, JSON, TOML and arrays in files, plain or packed; a wrong line is named.
+
+What a file may unpack to is limited, and so is how deep JSON is nested: a file of a megabyte must
+not fill the memory, and an error must come as one line.
+"""
 
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import os
+import sys
+import tomllib
+import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +23,156 @@ from mtmbench.core.text_files import decode_text
 
 if TYPE_CHECKING:
     from mtmbench.core.types import AnyArray
+
+MAX_UNPACKED = "MTMBENCH_MAX_UNPACKED"
+"""The environment variable that raises what a file may unpack to; workers inherit it."""
+
+_MAX_UNPACKED_MB = 512
+_HONEST_RATIO = 20
+"""Text and numbers pack to a twentieth at best; what packs better is limited by size."""
+
+_MOST_LEVELS = 100
+
+
+def unpack_limit(packed: int) -> int:
+    """Returns to how many bytes a file of ``packed`` bytes may unpack.
+
+    Twenty times its own size, or 512 MB if that is more; ``MTMBENCH_MAX_UNPACKED``, which the
+    option ``--max-unpacked`` of the command line sets, is another number of MB.
+
+    Raises:
+        InputError: the variable is no number.
+    """
+    given = os.environ.get(MAX_UNPACKED) or str(_MAX_UNPACKED_MB)
+    if not given.isdecimal() or not 0 < len(given) < 10:
+        raise InputError(f"{MAX_UNPACKED} is {given!r:.40}; it is a number of MB, such as 2000")
+    return max(int(given) * 1_000_000, _HONEST_RATIO * packed)
+
+
+def check_unpacked(size: int, packed: int, where: str) -> None:
+    """Checks that a file of ``packed`` bytes may take ``size`` bytes once it is read.
+
+    Raises:
+        InputError: it may not; the message says how to allow it.
+    """
+    limit = unpack_limit(packed)
+    if size > limit:
+        raise InputError(
+            f"{where} has {packed:,} bytes and unpacks to more than {limit / 1e6:,.0f} MB; if that "
+            f"is meant, raise the limit: mtmbench --max-unpacked MB …, or {MAX_UNPACKED}"
+        )
+
+
+def read_bytes(path: Path, packed: str = "") -> bytes:
+    """Reads a file, unpacked if its name ends in ``.gz``.
+
+    Args:
+        path: the file.
+        packed: what messages call it where it does not unpack; its path by default.
+
+    Raises:
+        InputError: it cannot be read, is no whole gzip file, or unpacks to too much.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except ValueError as error:  # a NUL in its name
+        raise InputError(f"cannot read {str(path)!r}: {error}") from error
+    return gunzip(data, packed or str(path)) if path.suffix == ".gz" else data
+
+
+def gunzip(data: bytes, where: str) -> bytes:
+    """Returns what gzipped bytes unpack to.
+
+    Raises:
+        InputError: they are no whole gzip file, or unpack to too much.
+    """
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            unpacked = file.read(unpack_limit(len(data)) + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{where} is not a whole gzip file: {error}") from error
+    check_unpacked(len(unpacked), len(data), where)
+    return unpacked
+
+
+def check_archive(path: Path) -> None:
+    """Checks what an npz file, which is a zip, says of the sizes of its parts.
+
+    Raises:
+        InputError: it is no zip file, or unpacks to too much.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(part.file_size for part in archive.infolist())
+        check_unpacked(size, path.stat().st_size, str(path))
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"cannot read {path} as npz: {error}") from error
+
+
+def parse_json(text: str | bytes, where: str, wrong: str = " is not JSON") -> object:
+    """Returns what a JSON text holds.
+
+    Args:
+        text: the text.
+        where: the file, and the line of it, for messages.
+        wrong: what messages say of a text that is not JSON.
+
+    Raises:
+        InputError: it is not JSON, nested too deeply, or holds a number of too many digits.
+    """
+    try:
+        content: object = json.loads(text)
+    except RecursionError:
+        raise InputError(_too_deep(where)) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{where}{wrong}: {error}") from error
+    except ValueError:
+        raise InputError(_too_many_digits(where)) from None
+    check_depth(content, where)
+    return content
+
+
+def parse_toml(text: str, where: str, wrong: str = " is not valid TOML") -> dict[str, Any]:
+    """Returns what a TOML text holds; arguments and errors are those of :func:`parse_json`."""
+    try:
+        content = tomllib.loads(text)
+    except RecursionError:
+        raise InputError(_too_deep(where)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{where}{wrong}: {error}") from error
+    except ValueError:
+        raise InputError(_too_many_digits(where)) from None
+    check_depth(content, where)
+    return content
+
+
+def check_depth(content: object, where: str) -> None:
+    """Refuses JSON values that are nested in more levels than the code that walks them can go."""
+    level: list[object] = [content]
+    for _ in range(_MOST_LEVELS + 1):
+        inner: list[object] = []
+        for value in level:
+            if isinstance(value, dict):
+                inner += [part for part in value.values() if isinstance(part, dict | list)]
+            elif isinstance(value, list):
+                inner += [part for part in value if isinstance(part, dict | list)]
+        if not inner:
+            return
+        level = inner
+    raise InputError(_too_deep(where))
+
+
+def _too_deep(where: str) -> str:
+    return f"{where}: nested too deeply; {_MOST_LEVELS} levels are read"
+
+
+def _too_many_digits(where: str) -> str:
+    limit = sys.get_int_max_str_digits()
+    return f"{where}: a whole number of more than {limit} digits, which is no value of anything"
 
 
 def lines_of(text: str) -> list[str]:
@@ -28,43 +187,22 @@ def lines_of(text: str) -> list[str]:
     return [line.rstrip("\r") for line in lines]
 
 
-def read_bytes(path: Path) -> bytes:
-    """Reads a file, unpacked if its name ends in ``.gz``.
-
-    Raises:
-        InputError: it cannot be read, or is no whole gzip file.
-    """
-    try:
-        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{path} is not a whole gzip file: {error}") from error
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-
-
 def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
     """Yields the objects of a JSON-lines file.
 
     Raises:
         InputError: the file cannot be read, or a line is no JSON object; the line is named.
     """
-    try:
-        for number, line in enumerate(lines_of(_text(path)), start=1):
-            row = json.loads(line)
-            if not isinstance(row, dict):
-                raise InputError(f"{path} line {number} is no JSON object")
-            yield row
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} line {number} is not JSON: {error}") from error
+    for number, line in enumerate(lines_of(_text(path)), start=1):
+        row = parse_json(line, f"{path} line {number}")
+        if not isinstance(row, dict):
+            raise InputError(f"{path} line {number} is no JSON object")
+        yield row
 
 
-def read_json(path: Path) -> object:
-    """Reads a JSON file; an InputError names it if it cannot be read."""
-    try:
-        content: object = json.loads(_text(path))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is not JSON: {error}") from error
-    return content
+def read_json(path: Path, wrong: str = " is not JSON") -> object:
+    """Reads a JSON file; an InputError names it if it cannot be read, and says ``wrong`` of it."""
+    return parse_json(_text(path), str(path), wrong)
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
@@ -101,10 +239,10 @@ def read_tensors(path: Path) -> dict[str, AnyArray]:
     try:
         with safe_open(str(path), framework="numpy") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, TypeError, ValueError, MemoryError) as error:
         raise InputError(f"cannot read {path}: {error}") from error
 
 
 def _text(path: Path) -> str:
-    text = decode_text(read_bytes(path), path)
+    text = decode_text(read_bytes(path, f"cannot read {path}: it"), path)
     return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -7,7 +7,6 @@ all or in part, and ``reason`` says why.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import (
@@ -23,6 +22,7 @@ from typing import (
 )
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.files import parse_json
 from mtmbench.core.serialise import canonical_json
 
 if TYPE_CHECKING:
@@ -446,7 +446,7 @@ class Record(Generic[_Payload_co]):
             InputError: the line is not a record, or of a later schema.
         """
         try:
-            data = json.loads(line)
+            data: Any = parse_json(line, "the line")
             if data["schema"] <= SCHEMA_VERSION:
                 _check(data["kind"], data["payload"])
             record: StoredRecord = Record(

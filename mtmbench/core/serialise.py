@@ -13,6 +13,8 @@ from typing import Any, overload
 
 import numpy as np
 
+from mtmbench.core.errors import InputError
+
 
 @overload
 def plain(value: Mapping[str, object]) -> dict[str, object]: ...
@@ -28,7 +30,7 @@ def plain(value: object) -> object:
     What comes back is what JSON can hold: None, bool, int, float, str, list, dict with str keys.
 
     Raises:
-        ValueError: a float is NaN or infinite; a missing value is None with a reason beside it.
+        InputError: a float is NaN or infinite; a missing value is None with a reason beside it.
         TypeError: the value has no JSON form.
     """
     if value is None or isinstance(value, bool | str):
@@ -37,7 +39,7 @@ def plain(value: object) -> object:
         return int(value)
     if isinstance(value, float | np.floating):
         if not math.isfinite(value):
-            raise ValueError(f"{value!r} has no JSON form; a missing value is null with a reason")
+            raise InputError(f"{value!r} has no JSON form; a missing value is null with a reason")
         return float(value)
     if isinstance(value, np.bool_):
         return bool(value)
@@ -81,7 +83,11 @@ def seed_from(*parts: object) -> int:
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Writes a file whole or not at all: a temporary neighbour, fsync, then a rename."""
+    """Writes a file whole or not at all: a temporary neighbour, fsync, then a rename.
+
+    Raises:
+        OSError: it cannot be written (the disk is full, the folder read-only); it names the file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode("utf-8") if isinstance(content, str) else content
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -92,8 +98,10 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None:
+            error.filename, error.filename2 = str(path), None
         raise
 
 

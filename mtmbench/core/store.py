@@ -9,6 +9,8 @@ import os
 import platform
 import sqlite3
 import time
+import urllib.parse
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,7 +20,8 @@ from typing import TypeVar, cast
 
 from mtmbench.core.errors import InputError, StoreInUseError
 from mtmbench.core.files import lines_of
-from mtmbench.core.records import SCHEMA_VERSION, Payload, Record, RecordKind, StoredRecord
+from mtmbench.core.records import Payload, Record, RecordKind, StoredRecord
+from mtmbench.core.row_hash import add_hashes, drop_damaged, row_hash
 from mtmbench.core.serialise import content_hash, write_atomically
 
 _T = TypeVar("_T")
@@ -30,10 +33,14 @@ _ORPHAN_WAIT_SECONDS = 15.0
 _FEW = 500
 """So many records are looked up by their keys; for more of them the table is read through."""
 
+_SCHEMA = 2
+"""Of the store; since 2 every record carries a hash. Records have a schema of their own."""
+
+_COLUMNS = ("key", "kind", "status", "line")
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS records (
-  key TEXT PRIMARY KEY, kind TEXT NOT NULL, status TEXT NOT NULL, line TEXT NOT NULL
+  key TEXT PRIMARY KEY, kind TEXT NOT NULL, status TEXT NOT NULL, line TEXT NOT NULL, hash TEXT
 );
 CREATE TABLE IF NOT EXISTS run_info (
   id INTEGER PRIMARY KEY, key TEXT NOT NULL, finished REAL NOT NULL, seconds REAL,
@@ -70,19 +77,34 @@ class RunStore:
     Raises:
         StoreInUseError: another live process holds the folder, or a killed run's workers do not
             end within 15 s.
-        InputError: the store was written by a later schema or is damaged.
+        InputError: the store was written by a later schema, is damaged beyond single records, or
+            cannot be written.
+
+    Attributes:
+        damaged: keys of the records that were not as they had been written. They are named by a
+            warning and dropped, so that their cells are played again.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock_fd = _take_lock(self.folder / "store.lock")
         try:
-            self._db = _open(self.folder / "store.sqlite")
-            self._wait_for_orphans()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock_fd = _take_lock(self.folder / "store.lock")
+        except OSError as error:
+            raise InputError(f"cannot keep records in {self.folder}: {error.strerror}") from error
+        path = self.folder / "store.sqlite"
+        try:
+            self._db = _open(path)
+            with _written(path):
+                self.damaged = drop_damaged(self._db, "records", _COLUMNS)
+                self._wait_for_orphans()
         except BaseException:
             os.close(self._lock_fd)
             raise
+        for key in self.damaged:
+            warnings.warn(
+                f"record {key} in {path} is damaged; its cell is played again", stacklevel=2
+            )
 
     def __enter__(self) -> RunStore:
         return self
@@ -104,9 +126,10 @@ class RunStore:
         """Appends records in one durable transaction: all of them or none.
 
         Raises:
-            InputError: the store already holds another final record under one of the keys.
+            InputError: the store already holds another final record under one of the keys, or
+                cannot be written (the disk is full, for one); then none of the records is kept.
         """
-        with self._db:
+        with _written(self.folder / "store.sqlite"), self._db:
             for record, info in records:
                 self._add_one(record, info)
 
@@ -182,8 +205,8 @@ class RunStore:
         if held is not None and held[0] != "error" and held[1] != line:
             raise InputError(f"record {record.key} is final and would be overwritten")
         self._db.execute(
-            "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)",
-            (record.key, record.kind, record.status, line),
+            "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)",
+            (*(row := (record.key, record.kind, record.status, line)), row_hash(*row)),
         )
         self._db.execute(
             "INSERT INTO run_info (key, finished, seconds, peak_rss_mb, host, traceback) "
@@ -224,6 +247,29 @@ def read_records(path: Path) -> list[StoredRecord]:
             except InputError as error:
                 raise InputError(f"{path}, line {number}: {error}") from error
     return records
+
+
+def recorded(folder: Path, key: str) -> StoredRecord | None:
+    """Returns a record of a run that need not be held; None if there is none, or no store.
+
+    Raises:
+        InputError: the record is damaged.
+    """
+    path = folder / "store.sqlite"
+    if not path.is_file():
+        return None
+    address = f"file:{urllib.parse.quote(str(path.resolve()))}?mode=ro"
+    query = f"SELECT {', '.join(_COLUMNS)}, hash FROM records WHERE key = ?"
+    try:
+        with contextlib.closing(sqlite3.connect(address, uri=True)) as db:
+            row = db.execute(query, (key,)).fetchone()
+    except sqlite3.DatabaseError:  # of an earlier release, or not to be read beside its writer
+        return None
+    if row is None:
+        return None
+    if row_hash(*row[:-1]) != row[-1]:
+        raise InputError(f"record {key} in {path} is damaged; play the suite again: mtmbench run")
+    return Record.from_json(row[_COLUMNS.index("line")])
 
 
 def process_start(pid: int) -> str | None:
@@ -274,6 +320,17 @@ def _read_holder(descriptor: int) -> tuple[int, str] | None:
     return None
 
 
+@contextlib.contextmanager
+def _written(path: Path) -> Iterator[None]:
+    """Around what writes a store: an error of the disk is one of the user's, and says so."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise InputError(f"cannot write {path}: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise InputError(f"{path} is not a run store or is damaged: {error}") from error
+
+
 def _open(path: Path) -> sqlite3.Connection:
     try:
         db = sqlite3.connect(path)
@@ -283,11 +340,17 @@ def _open(path: Path) -> sqlite3.Connection:
         row = db.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
         if row is None:
             with db:
-                db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
-        elif int(row[0]) > SCHEMA_VERSION:
-            raise InputError(
-                f"{path} has schema {row[0]}; this mtmbench reads up to {SCHEMA_VERSION}"
-            )
+                db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(_SCHEMA),))
+        elif not row[0].isdecimal():
+            raise InputError(f"{path} is damaged: its schema is {row[0]!r:.40}, which is no number")
+        elif int(row[0]) > _SCHEMA:
+            raise InputError(f"{path} has schema {row[0]}; this mtmbench reads up to {_SCHEMA}")
+        elif int(row[0]) < _SCHEMA:
+            with db:
+                add_hashes(db, "records", _COLUMNS)
+                db.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (str(_SCHEMA),))
+    except sqlite3.OperationalError as error:
+        raise InputError(f"cannot keep records in {path}: {error}") from error
     except sqlite3.DatabaseError as error:
         raise InputError(f"{path} is not a run store or is damaged: {error}") from error
     return db

@@ -14,7 +14,7 @@ from mtmbench.core.serialise import plain, rounded, write_atomically
 
 _Row = TypeVar("_Row", bound=Mapping[str, object])
 
-_FORMULA = tuple("=+-@\t\r")
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.files import parse_json
 from mtmbench.core.notebook import html_table
 from mtmbench.core.records import SCHEMA_VERSION
 from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
-from mtmbench.core.types import BoolArray, Corpus, FloatArray, ItemSpace
+from mtmbench.core.types import AnyArray, BoolArray, Corpus, FloatArray, ItemKind, ItemSpace
 
+_T = TypeVar("_T")
 _SHOWN_ITEMS = 10
 
 
@@ -55,6 +57,13 @@ class TopicResult:
     info: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("doc_topic", "topic_item", "shown_item"):
+            array = getattr(self, name)
+            if array is not None and (array.ndim != 2 or array.dtype.kind not in "fiu"):
+                raise InputError(
+                    f"{name} must be a matrix of real numbers, not {array.dtype} of shape "
+                    f"{array.shape}"
+                )
         n_docs, n_topics = self.doc_topic.shape
         expected = (n_topics, len(self.items))
         for name in ("topic_item", "shown_item"):
@@ -153,7 +162,8 @@ class TopicResult:
             tensors["outlier"] = self.outlier.astype(np.uint8)
         if self.shown_item is not None:
             tensors["shown_item"] = self.shown_item
-        metadata = {
+        contiguous = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+        metadata: dict[str, object] = {
             "schema": SCHEMA_VERSION,
             "model": self.model,
             "params": self.params,
@@ -169,7 +179,7 @@ class TopicResult:
             "summaries": self.summaries,
             "info": self.info,
         }
-        contiguous = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+        metadata["checksum"] = _checksum(metadata, contiguous)
         write_atomically(path, save(contiguous, metadata={"mtmbench": canonical_json(metadata)}))
 
     @classmethod
@@ -177,31 +187,73 @@ class TopicResult:
         """Reads what :meth:`save` wrote.
 
         Raises:
-            InputError: the file is not a topic result or is damaged; the message names it.
+            InputError: the file is not a topic result, is damaged, or does not hold what was
+                written (its checksum says so); the message names it.
         """
         from safetensors import SafetensorError, safe_open
 
         try:
             with safe_open(str(path), framework="numpy") as file:
-                metadata = json.loads((file.metadata() or {})["mtmbench"])
+                metadata: Any = parse_json((file.metadata() or {})["mtmbench"], "its metadata")
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            # Results of earlier releases have no checksum; the record of their fit has a hash.
+            checksum = _checksum(metadata, tensors)
+            if metadata.get("checksum", checksum) != checksum:
+                raise ValueError("it fails its checksum")
+            items = metadata["items"]
+            outlier = tensors.get("outlier")
+            return cls(
+                model=_of(metadata, "model", str),
+                params=_of(metadata, "params", dict),
+                params_given=_of(metadata, "params_given", dict),
+                seed=_of(metadata, "seed", int),
+                doc_topic=tensors["doc_topic"],
+                topic_item=tensors["topic_item"],
+                items=ItemSpace(
+                    _kind(items), _texts(items, "ids"), _texts(items, "labels"),
+                    _of(items, "source", dict),
+                ),
+                corpus=_of(metadata, "corpus", dict),
+                outlier=None if outlier is None else outlier.astype(bool),
+                shown_item=tensors.get("shown_item"),
+                summaries=None
+                if metadata["summaries"] is None
+                else _texts(metadata, "summaries"),
+                info=_of(metadata, "info", dict),
+            )  # fmt: skip
+        except KeyError as error:
+            raise InputError(f"{path} is not a whole topic result: it has no {error}") from error
+        # TypeError, AttributeError: what metadata of another kind leads to.
+        except (
+            OSError, SafetensorError, ValueError, TypeError, AttributeError, MemoryError,
+        ) as error:  # fmt: skip
             raise InputError(f"{path} is not a whole topic result: {error}") from error
-        items = metadata["items"]
-        outlier = tensors.get("outlier")
-        return cls(
-            model=metadata["model"],
-            params=metadata["params"],
-            params_given=metadata["params_given"],
-            seed=metadata["seed"],
-            doc_topic=tensors["doc_topic"],
-            topic_item=tensors["topic_item"],
-            items=ItemSpace(
-                items["kind"], tuple(items["ids"]), tuple(items["labels"]), items["source"]
-            ),
-            corpus=metadata["corpus"],
-            outlier=None if outlier is None else outlier.astype(bool),
-            shown_item=tensors.get("shown_item"),
-            summaries=None if metadata["summaries"] is None else tuple(metadata["summaries"]),
-            info=metadata["info"],
-        )
+
+
+def _checksum(metadata: Mapping[str, object], tensors: Mapping[str, AnyArray]) -> str:
+    """Returns the content hash of a whole file."""
+    return content_hash(
+        {name: value for name, value in metadata.items() if name != "checksum"},
+        *(part for name in sorted(tensors) for part in (name, tensors[name])),
+    )
+
+
+def _of(values: Mapping[str, object], name: str, kind: type[_T]) -> _T:
+    value = values[name]
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} is {value!r:.60}, which is no {kind.__name__}")
+    return value
+
+
+def _texts(values: Mapping[str, object], name: str) -> tuple[str, ...]:
+    texts = _of(values, name, list)
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError(f"{name} holds something that is no text")
+    return tuple(texts)
+
+
+def _kind(items: Mapping[str, object]) -> ItemKind:
+    for kind in get_args(ItemKind):
+        if items["kind"] == kind:
+            return cast(ItemKind, kind)
+    raise ValueError(f"its items are of kind {items['kind']!r:.60}")

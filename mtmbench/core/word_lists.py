@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import lines_of, read_bytes
+from mtmbench.core.files import lines_of, parse_json, read_bytes
 from mtmbench.core.text_files import decode_text
 
 _FORMS = (
@@ -55,19 +54,16 @@ def read_word_lists(path: Path) -> list[list[str]]:
 
 
 def _json(text: str, lines: Sequence[tuple[int, str]], path: Path) -> object:
+    """Returns the JSON of the file, or of its lines where each holds a whole topic."""
+    several = len(lines) > 1 and all(line[0] + line[-1] in ("[]", "{}") for _, line in lines)
+    if not several:
+        return parse_json(text, f"cannot read {path}", ": not JSON")
     try:
-        content: object = json.loads(text)
-        return content
-    except ValueError as error:
-        if len(lines) < 2 or not all(line[0] + line[-1] in ("[]", "{}") for _, line in lines):
-            raise InputError(f"cannot read {path}: not JSON: {error}") from error
-    topics = []
-    for n, line in lines:
-        try:
-            topics.append(json.loads(line))
-        except ValueError as error:
-            raise InputError(f"cannot read {path}, line {n}: not JSON: {error}") from error
-    return topics
+        return parse_json(text, str(path))
+    except InputError:
+        return [
+            parse_json(line, f"cannot read {path}, line {n}", ": not JSON") for n, line in lines
+        ]
 
 
 def _topics_of_json(data: object, path: Path) -> list[list[str]]:

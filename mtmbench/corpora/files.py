@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import lines_of, read_bytes
+from mtmbench.core.files import check_unpacked, lines_of, parse_json, read_bytes
 from mtmbench.core.text_files import decode_text, other_separator, separated
 from mtmbench.core.types import Corpus
 from mtmbench.corpora.rows import Columns, SourceRow, build_corpus
+
+_PARQUET_ROWS = 256
+"""So many rows are unpacked before it is looked at how large they are."""
 
 TABLE_SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 
@@ -108,10 +110,7 @@ def jsonl_rows(path: Path) -> list[SourceRow]:
     """Reads one JSON object a line; a line that is none is an InputError that names it."""
     rows = []
     for number, line in numbered_lines(path):
-        try:
-            values = json.loads(line)
-        except ValueError as error:
-            raise InputError(f"{path}, line {number}: not JSON: {error}") from error
+        values = parse_json(line, f"{path}, line {number}", ": not JSON")
         if not isinstance(values, dict):
             raise InputError(f"{path}, line {number}: {line[:40]!r} is not a JSON object")
         rows.append(SourceRow(number, values))
@@ -193,10 +192,19 @@ def _parquet_rows(path: Path, columns: Columns) -> list[SourceRow]:
     import pyarrow
     import pyarrow.parquet
 
+    records: list[dict[str, object]] = []
+    unpacked, packed = 0, path.stat().st_size
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             chosen = columns.chosen(file.schema_arrow.names)
-            records: list[dict[str, object]] = file.read(columns=chosen or None).to_pylist()
+            groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
+            stated = sum(group.total_byte_size for group in groups)
+            check_unpacked(stated, packed, str(path))
+            # One value repeated a million times takes a few bytes of the file.
+            for batch in file.iter_batches(_PARQUET_ROWS, columns=chosen or None):
+                unpacked += batch.nbytes
+                check_unpacked(unpacked, packed, str(path))
+                records += batch.to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"{path} is not a readable Parquet file: {error}") from error
     return [SourceRow(number, values) for number, values in enumerate(records)]

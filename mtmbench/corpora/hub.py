@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.files import read_bytes, read_json, unpack_limit
 from mtmbench.core.types import Corpus
 from mtmbench.corpora.files import read_text, visible_files
 from mtmbench.corpora.rows import Columns, SourceRow, build_corpus
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 _ClassCode = int | None | list["_ClassCode"]
 """The number of a class label, or a list of them; −1 and None for none."""
+
+_MOST_PACKED = 1032
+"""A byte of gzip unpacks to so many at most."""
 
 _DATA_SUFFIXES = (
     ".parquet",
@@ -102,6 +106,8 @@ _ID = "(split and row)"
 def _load(source: str | Path, subset: str | None) -> dict[str, Dataset]:
     import datasets
 
+    if isinstance(source, Path):
+        _check_inside(source)
     # What the library logs of a failure is in the error as well, in one line.
     verbosity = datasets.logging.get_verbosity()
     datasets.logging.set_verbosity(datasets.logging.CRITICAL)
@@ -141,6 +147,66 @@ def _cause(error: BaseException) -> str:
         while error.__cause__ is not None:
             error = error.__cause__
     return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _check_inside(folder: Path) -> None:
+    """Refuses a folder whose own notes name files outside of it, and packed files without end.
+
+    Raises:
+        InputError: ``data_files`` of its card, or the files of a saved dataset, lie elsewhere.
+    """
+    for state in folder.rglob("state.json"):
+        told = read_json(state)
+        listed = told.get("_data_files") if isinstance(told, dict) else None
+        for name in _strings(listed):
+            _check_file(name, state)
+    for card in (folder / "README.md", folder / ".huggingface.yaml"):
+        if card.is_file():
+            for config in _configs(card):
+                for name in _strings([config.get("data_files"), config.get("data_dir")]):
+                    _check_file(name, card)
+    for packed in folder.rglob("*.gz"):
+        size = packed.stat().st_size
+        if size * _MOST_PACKED > unpack_limit(size):
+            read_bytes(packed)
+
+
+def _configs(card: Path) -> list[Mapping[str, object]]:
+    """Returns the configurations of a data-set card: YAML, in a README between two lines of ---."""
+    import yaml
+
+    text = read_bytes(card).decode("utf-8", "replace").replace("\r\n", "\n")
+    if card.suffix == ".md":
+        found = re.match(r"\ufeff?---[ \t]*\n(.*?)\n---[ \t]*(\n|$)", text, re.DOTALL)
+        text = found[1] if found else ""
+    try:
+        told = yaml.safe_load(text)
+        configs = told.get("configs") if isinstance(told, dict) else None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise InputError(f"{card}: its settings are not YAML: {type(error).__name__}") from error
+    listed = configs if isinstance(configs, list) else [configs]
+    return [config for config in listed if isinstance(config, Mapping)]
+
+
+def _strings(value: object) -> Iterator[str]:
+    """Yields every text in nested lists and mappings, names of splits among them."""
+    waiting = [value]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, str):
+            yield inner
+        elif isinstance(inner, Mapping):
+            waiting += inner.values()
+        elif isinstance(inner, list | tuple):
+            waiting += inner
+
+
+def _check_file(name: str, where: Path) -> None:
+    parts = re.split(r"[/\\]", name)
+    if ".." in parts or name.startswith(("/", "\\", "~")) or "://" in name or "::" in name:
+        raise InputError(
+            f"{where} names {name!r:.80} as a file of its data; they lie in {where.parent} itself"
+        )
 
 
 def _values(splits: Mapping[str, Dataset], columns: Columns) -> Iterator[dict[str, object]]:

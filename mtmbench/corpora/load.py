@@ -12,6 +12,7 @@ import numpy as np
 
 from mtmbench.core.cards import CorpusSpec
 from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.names import check_name, check_path
 from mtmbench.core.types import Corpus
 from mtmbench.corpora.files import load_file, load_text_folder, table_suffix, visible_files
 from mtmbench.corpora.hub import is_data_file, is_hub_id, is_saved_dataset, load_hub
@@ -61,6 +62,8 @@ def load_corpus(
             line.
         UnknownNameError: a bare name that is not registered; the nearest one is given.
     """
+    if name is not None:
+        check_name(name, "a corpus")
     columns = Columns(text, label, id, split)
     if isinstance(source, str | Path):
         corpus = _load_named(source, columns, subset, resolve_data_dir(data_dir), name)
@@ -147,7 +150,7 @@ def _load_named(
                 f"{type(corpus).__name__}, not a Corpus"
             )
         return replace(corpus, name=name or corpus.name)
-    path = Path(source).expanduser()
+    path = Path(check_path(str(source), "corpus")).expanduser()
     if path.is_dir():
         return _load_folder(path.resolve(), columns, subset, name)
     if path.is_file():

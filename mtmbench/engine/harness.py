@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +14,7 @@ import tomli_w
 from mtmbench.core.cards import Suite, parse_card, read_card
 from mtmbench.core.cells import MatchCell, RewriteCell
 from mtmbench.core.errors import InputError
+from mtmbench.core.records import of_kind
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.engine.phases import FIT_FAILED, REWRITE_FAILED, phases, view_characters
@@ -25,12 +27,15 @@ from mtmbench.engine.workers import (
     Underway,
     WorkerPool,
 )
-from mtmbench.engine.workspace import WorkspaceSpec, result_path
+from mtmbench.engine.workspace import WorkspaceSpec, check_revision, result_path
 from mtmbench.judges.budget import Budget
 from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.matches.rewrites import read_rewrites
 from mtmbench.metrics.registry import METRICS
 from mtmbench.models.registry import MODELS
+
+_NAMES = ("corpus", "model", "setting", "judge", "a", "b")
+"""Fields of records that a key does not always tell apart: who is called what."""
 
 
 class RunProgress(Protocol):
@@ -117,6 +122,7 @@ def run_suite(
     progress = progress or _NoProgress()
     plan = plan or make_plan(suite, data_dir=data_dir, plugins=plugins)
     with RunStore(folder) as store:
+        _drop_other_names(store, plan)
         _drop_lost_results(store, plan)
         if fitted:
             _check_fitted(plan, store)
@@ -227,15 +233,31 @@ def _check_judges(plan: Plan, store: RunStore, budget: float | None) -> None:
             Budget(budget).check(name, card)
 
 
+def _drop_other_names(store: RunStore, plan: Plan) -> None:
+    """Drops records that an earlier suite made of the same work under another name."""
+    cells = {cell.key: cell for cell in plan.cells()}
+    other = []
+    for record in store.records(cells):
+        wanted: Mapping[str, object] = cells[record.key].identity()
+        held: Mapping[str, object] = record.payload
+        if any(held.get(name) != wanted[name] for name in _NAMES if name in wanted):
+            other.append(record.key)
+    for key in other:
+        store.forget(key)
+
+
 def _drop_lost_results(store: RunStore, plan: Plan) -> None:
-    """A fit whose result file is missing or damaged is played again."""
+    """A fit whose result file is missing, damaged or not what its record says is played again."""
     done = store.finished()
-    for cell in plan.fits:
-        if cell.key in done:
+    for record in of_kind(store.records(cell.key for cell in plan.fits), "fit"):
+        path = result_path(store.folder, record.key)
+        if record.key in done:
             try:
-                TopicResult.load(result_path(store.folder, cell.key))
-            except InputError:
-                store.forget(cell.key)
+                check_revision(TopicResult.load(path), path, record)
+            except InputError as error:
+                if path.exists():
+                    warnings.warn(f"{error}; it is fitted again", stacklevel=2)
+                store.forget(record.key)
     for rewrite in plan.rewrites:
         if rewrite.key in done:
             try:

@@ -44,13 +44,7 @@ def phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
         # The longest first, so that no worker is left alone with it.
         views = _view_tasks(plan, fits)
         yield "views", sorted(views, key=lambda task: -view_characters(plan, task))
-        yield (
-            "fits",
-            [
-                Task((cell,), affinity=MODELS.get(cell.registry).warms or cell.registry)
-                for cell in fits
-            ],
-        )
+        yield "fits", _fit_tasks(fits)
         done = store.finished()
     yield from _rewrite_phases(plan, store)
     done = store.finished()
@@ -141,6 +135,17 @@ def _view_tasks(plan: Plan, fits: Sequence[FitCell]) -> list[Task]:
             shared = (corpus, setting, "activations")
             tasks[shared] = [Task((), affinity=corpus, prepare=shared)] * helpers
     return [task for its in tasks.values() for task in its]
+
+
+def _fit_tasks(cells: Sequence[FitCell]) -> list[Task]:
+    # A fit and what it is under other names are played in a row: fitted by one, read by the others.
+    same: dict[str, list[FitCell]] = {}
+    for cell in cells:
+        same.setdefault(cell.twin or cell.key, []).append(cell)
+    return [
+        Task(tuple(group), affinity=MODELS.get(group[0].registry).warms or group[0].registry)
+        for group in same.values()
+    ]
 
 
 def _metric_tasks(cells: Sequence[MetricCell]) -> list[Task]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations, product
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ from mtmbench.models.registry import MODELS, load_model_card
 
 if TYPE_CHECKING:
     from mtmbench.models.base import TopicModel
+
+_THETA_BYTES = 8
 
 _MIN_TOPICS_FOR_LABELS = 20
 """``k = "labels"`` means the number of gold labels, but at least this."""
@@ -81,7 +84,8 @@ def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[s
             raise InputError(f"corpus {corpus.name!r} stands twice in suite {suite.name!r}")
         check_spaces(corpus)
         corpora[corpus.name], specs[corpus.name] = corpus, spec
-    fits = [cell for corpus in corpora.values() for cell in _fit_cells(suite, corpus)]
+    _check_names(suite)
+    fits = _told_apart(cell for corpus in corpora.values() for cell in _fit_cells(suite, corpus))
     players = [
         fit for name in corpora for k_spec in suite.k for fit in _first_seeds(fits, name, k_spec)
     ]
@@ -104,12 +108,43 @@ def judges_of_metrics(cells: Sequence[MetricCell]) -> list[str]:
     return sorted({str(name) for cell in cells if (name := cell.params.get("judge")) is not None})
 
 
+def _check_names(suite: Suite) -> None:
+    """Refuses two models that would stand on the board under one name."""
+    named: dict[str, str] = {}
+    for model in suite.models:
+        other = named.setdefault(_shown(model), model)
+        if other != model:
+            raise InputError(
+                f"models {other!r} and {model!r} would both stand on the board as "
+                f"{_shown(model)!r}; rename one of the cards"
+            )
+
+
+def _told_apart(cells: Iterable[FitCell]) -> list[FitCell]:
+    """Returns each fit once, and those that are the same but for a name under keys of their own.
+
+    A record says one name, so that each name needs one; what is fitted is fitted once.
+    """
+    found: dict[str, FitCell] = {}
+    for cell in cells:
+        first = found.setdefault(cell.key, cell)
+        if (first.corpus, first.model) != (cell.corpus, cell.model):
+            key = content_hash("fit under another name", cell.key, cell.corpus, cell.model)
+            found.setdefault(key, replace(cell, key=key, twin=cell.key))
+    return list(found.values())
+
+
+def _shown(model: str) -> str:
+    """Returns the name under which a model of a suite plays: its own, or that of its card."""
+    return Path(model).stem if model.endswith(".toml") else model
+
+
 def _fit_cells(suite: Suite, corpus: Corpus) -> Iterator[FitCell]:
     for k_spec in suite.k:
         k = _resolve_k(k_spec, corpus)
         for name in suite.models:
             card = load_model_card(name)
-            shown = Path(name).stem if name.endswith(".toml") else name
+            shown = _shown(name)
             model = MODELS.get(card.model)
             settings = suite.features.settings if "features" in model.needs else (None,)
             params = {**card.params_for(corpus.name), **suite.params.get(shown, {})}
@@ -219,6 +254,13 @@ def _view_inputs(suite: Suite, needs: Sequence[str], setting: str | None) -> dic
 
 def _resolve_k(k_spec: int | str, corpus: Corpus) -> int:
     if isinstance(k_spec, int):
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if k_spec * len(corpus) * _THETA_BYTES > memory:
+            raise InputError(
+                f"k = {k_spec}: the weights of so many topics in the {len(corpus)} documents of "
+                f"corpus {corpus.name!r} do not fit into memory ({memory / 1e9:,.0f} GB); give a "
+                "smaller number of topics"
+            )
         return k_spec
     if corpus.n_labels == 0:
         raise InputError(

@@ -23,6 +23,7 @@ from mtmbench.core.cells import (
     MetricCell,
     RewriteCell,
 )
+from mtmbench.core.errors import InputError
 from mtmbench.core.records import (
     CellRecord,
     FitRecord,
@@ -32,8 +33,9 @@ from mtmbench.core.records import (
     MetricValues,
     RewriteRecord,
     Status,
+    StoredRecord,
 )
-from mtmbench.core.store import RunInfo
+from mtmbench.core.store import RunInfo, recorded
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Views
 from mtmbench.engine.exhibits import Exhibits, NothingToShowError
@@ -194,7 +196,7 @@ class Workspace:
 
     def _fit(self, cell: FitCell) -> FitRecord:
         views = self.views(cell.corpus, cell.setting)
-        result = self._model(cell).fit(views, seed=cell.seed)
+        result = self._twin(cell) or self._model(cell).fit(views, seed=cell.seed)
         result.save(result_path(self.folder, cell.key))
         words, _ = self._projection(cell.key, cell.corpus, result)
         shares = result.shares
@@ -219,6 +221,14 @@ class Workspace:
         }
         # A record holds the parameters as the fit resolved them.
         return replace(cell, params=result.params).record("ok", values, self._versions)
+
+    def _twin(self, cell: FitCell) -> TopicResult | None:
+        """Returns what was fitted already under another name, as the cell's own result."""
+        path = None if cell.twin is None else result_path(self.folder, cell.twin)
+        if path is None or not path.is_file():
+            return None
+        corpus = {"name": cell.corpus, "revision": cell.corpus_revision}
+        return replace(TopicResult.load(path), corpus=corpus)
 
     def _consult(self, undo: ExitStack) -> Consult:
         """Returns what asks the judges of metrics; the panel is made when one is first asked."""
@@ -368,6 +378,32 @@ def _timed(record: CellRecord, start: float, trace: str | None = None) -> Produc
 def result_path(folder: Path, key: str) -> Path:
     """Returns where the result of a fit lies."""
     return folder / "results" / f"{key}.safetensors"
+
+
+def recorded_result(folder: Path, key: str) -> TopicResult:
+    """Returns the result of a fit, checked against the fit's record.
+
+    Raises:
+        InputError: the file is missing or damaged, or not what the record says it is.
+    """
+    path = result_path(folder, key)
+    result = TopicResult.load(path)
+    check_revision(result, path, recorded(folder, key))
+    return result
+
+
+def check_revision(result: TopicResult, path: Path, record: StoredRecord | None) -> None:
+    """Checks a result against its record, if there is one that says what was fitted.
+
+    Raises:
+        InputError: it is another one.
+    """
+    said = None if record is None else record.payload.get("result")
+    if said is not None and said != result.revision:
+        raise InputError(
+            f"{path} holds topics of revision {result.revision}, but its record says {said}; play "
+            "the suite again: mtmbench run"
+        )
 
 
 def peak_rss_mb() -> float:

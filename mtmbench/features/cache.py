@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.files import parse_json
 from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
 from mtmbench.core.types import AnyArray
 
@@ -72,9 +73,10 @@ def read_arrays(path: Path) -> Arrays | None:
         return None
     try:
         with safe_open(str(path), framework="numpy") as file:
-            checksum = json.loads((file.metadata() or {})["mtmbench"])["checksum"]
+            head: Any = parse_json((file.metadata() or {})["mtmbench"], "its metadata")
+            checksum = head["checksum"]
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError, MemoryError) as error:
         warnings.warn(f"cache file {path} is damaged ({error}); made anew", stacklevel=2)
         return None
     if checksum != _checksum(arrays):

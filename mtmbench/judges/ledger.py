@@ -22,6 +22,7 @@ import tempfile
 import threading
 import time
 import uuid
+import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import asdict, dataclass, field
@@ -33,6 +34,7 @@ from typing import Any, TypeVar
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import lines_of
+from mtmbench.core.row_hash import HASH, add_hashes, drop_damaged, row_hash
 from mtmbench.core.serialise import canonical_json, content_hash
 from mtmbench.core.store import process_start
 from mtmbench.judges.base import JudgeStoppedError, Reply
@@ -64,9 +66,12 @@ _STEPS = (
         "ALTER TABLE batches ADD COLUMN most TEXT NOT NULL DEFAULT '{}'",
     ),
 )
-"""What makes each schema, from 1, of the one before."""
+"""What makes each schema, from 1, of the one before; since 2 every answer carries a hash too."""
 
-_COLUMNS = "text, refused, usage, model_revision, cost, cut, most"
+_COLUMNS = (
+    "key", "what", "text", "refused", "usage", "model_revision", "cost", "cut", "most",
+)  # fmt: skip
+"""The columns of an answer, over which its hash goes."""
 
 _DISK_ERRORS = (sqlite3.OperationalError,)
 """What SQLite raises where the disk is full, fails or may not be written to."""
@@ -194,7 +199,7 @@ class Ledger:
     def get(self, key: str) -> Answer | None:
         """Returns the answer under a key, None if there is none yet."""
         row = self._reader.execute(
-            f"SELECT {_COLUMNS} FROM answers WHERE key = ?", (key,)
+            f"SELECT {', '.join(_COLUMNS[2:])} FROM answers WHERE key = ?", (key,)
         ).fetchone()
         if row is None:
             return self._unsaved[key][0] if key in self._unsaved else None
@@ -440,13 +445,16 @@ def _release(db: sqlite3.Connection, key: str, owner: str) -> None:
 
 
 def _keep(db: sqlite3.Connection, answer: Answer, what: str) -> None:
-    db.execute(
-        f"INSERT OR IGNORE INTO answers (key, what, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            answer.key, what, answer.text, answer.refused, canonical_json(answer.usage),
-            answer.model_revision, answer.cost, answer.cut, answer.most,
-        ),
+    cost, most = (None if x is None else float(x) for x in (answer.cost, answer.most))
+    row = (
+        answer.key, what, answer.text, int(answer.refused), canonical_json(answer.usage),
+        answer.model_revision, cost, int(answer.cut), most,
     )  # fmt: skip
+    db.execute(
+        f"INSERT OR IGNORE INTO answers ({', '.join(_COLUMNS)}, {HASH}) "
+        f"VALUES ({', '.join('?' * (len(_COLUMNS) + 1))})",
+        (*row, row_hash(*row)),
+    )
     db.execute("DELETE FROM claims WHERE key = ?", (answer.key,))
 
 
@@ -487,13 +495,14 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
-        if (schema := _schema(db)) < len(_STEPS):
+        if (schema := _schema(db, path)) < len(_STEPS):
             db.execute("BEGIN IMMEDIATE")
             with db:
                 # Another process may have been quicker.
-                for step in _STEPS[_schema(db) :]:
+                for step in _STEPS[_schema(db, path) :]:
                     for statement in step:
                         db.execute(statement)
+                add_hashes(db, "answers", _COLUMNS)
                 db.execute("INSERT OR REPLACE INTO meta VALUES ('schema', ?)", (str(len(_STEPS)),))
     except sqlite3.DatabaseError as error:
         db.close()
@@ -503,12 +512,26 @@ def _open(path: Path) -> sqlite3.Connection:
     if schema > len(_STEPS):
         db.close()
         raise InputError(f"{path} has schema {schema}; this mtmbench reads up to {len(_STEPS)}")
+    try:
+        for key in drop_damaged(db, "answers", _COLUMNS):
+            warnings.warn(
+                f"answer {key} in {path} is damaged; its question is asked again", stacklevel=4
+            )
+    except sqlite3.DatabaseError as error:
+        db.close()
+        raise InputError(f"{path} is not a file of answers, or is damaged: {error}") from error
     return db
 
 
-def _schema(db: sqlite3.Connection) -> int:
+def _schema(db: sqlite3.Connection, path: Path) -> int:
     """Returns the schema that a file is of; 0 for a new one."""
     if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is None:
         return 0
     found = db.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
-    return 1 if found is None else int(found[0])
+    value = "1" if found is None else str(found[0])
+    if not value.isdecimal():
+        db.close()
+        raise InputError(
+            f"{path} has schema {value!r:.40}; this mtmbench reads up to {len(_STEPS)}"
+        )
+    return int(value)

@@ -9,13 +9,13 @@ the code, and a code that occurs in the material by chance is replaced. So a doc
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mtmbench.core.card_files import card_folders
 from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.files import parse_toml
 from mtmbench.core.serialise import content_hash
 from mtmbench.judges.base import NO_TOPIC, Option
 
@@ -181,10 +181,7 @@ def _find(name: str) -> Path:
 
 
 def _settings(text: str, least: Mapping[str, int], path: Path) -> dict[str, int]:
-    try:
-        settings = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: its settings are not valid TOML: {error}") from error
+    settings = parse_toml(text, f"{path}: its settings", " are not valid TOML")
     for name in sorted(set(settings) - set(least)):
         raise UnknownNameError(f"setting in {path}", name, least)
     for name, low in least.items():

@@ -12,18 +12,15 @@ could be compared, and a feature may have several explanations:
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import lines_of
+from mtmbench.core.files import gunzip, lines_of, parse_json
 from mtmbench.core.serialise import content_hash
 
 UNLABELLED = "(unlabelled)"
@@ -242,8 +239,8 @@ class _Export:
 def _rows(content: str, path: Path) -> Iterable[tuple[str, object]]:
     """Yields where and what of every record, whichever of the formats it is."""
     try:
-        whole = json.loads(content)
-    except ValueError:
+        whole: Any = parse_json(content, str(path))
+    except InputError:
         yield from _lines(content, path)
         return
     if isinstance(whole, dict) and isinstance(whole.get("explanations"), list):
@@ -261,8 +258,8 @@ def _lines(content: str, path: Path) -> Iterable[tuple[str, object]]:
         if not line.strip():
             continue
         try:
-            yield f"{path}:{number}", json.loads(line)
-        except ValueError as error:
+            yield f"{path}:{number}", parse_json(line, f"{path}:{number}")
+        except InputError as error:
             raise InputError(f"{path}:{number}: neither JSON nor JSON lines: {error}") from error
 
 
@@ -270,9 +267,9 @@ def _content(path: Path) -> str:
     try:
         data = path.read_bytes()
         if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
+            data = gunzip(data, f"cannot read {path}: it")
         return data.decode("utf-8-sig")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path}: {error}") from error
 
 

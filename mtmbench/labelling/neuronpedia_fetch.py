@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
 import http.client
-import json
 import os
 import re
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from mtmbench.core.errors import InputError, did_you_mean
+from mtmbench.core.files import gunzip, read_json
+from mtmbench.core.names import check_name
 from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
 from mtmbench.features.cache import cache_dir
 
@@ -44,6 +44,8 @@ def fetch_export(of: str, *, folder: str = "explanations") -> list[Path]:
         InputError: there is no such export (the nearest SAE is named), or it cannot be reached;
             the message says how to come by it otherwise.
     """
+    for part in (*of.split("/"), folder):
+        check_name(part, "an SAE of Neuronpedia")
     kept = cache_dir() / "neuronpedia" / of / folder
     known = _known(kept / "index.json")
     if known is None:
@@ -148,8 +150,8 @@ def _base() -> str:
 
 def _known(index: Path) -> dict[str, str] | None:
     try:
-        found = json.loads(index.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found: Any = read_json(index)
+    except InputError:
         return None
     names = isinstance(found, dict) and found and all(map(_BATCH.fullmatch, found))
     return {str(name): str(hash_) for name, hash_ in found.items()} if names else None
@@ -157,8 +159,8 @@ def _known(index: Path) -> dict[str, str] | None:
 
 def _is_whole(data: bytes) -> bool:
     try:
-        gzip.decompress(data)
-    except (OSError, EOFError, zlib.error):
+        gunzip(data, "what was fetched")
+    except InputError:
         return False
     return True
 

@@ -5,7 +5,6 @@ A fit is refined first and then summarised, so that a summary is of the items th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mtmbench.core.cards import JudgingSpec, Representation
 from mtmbench.core.cells import RewriteCell
 from mtmbench.core.errors import InputError
+from mtmbench.core.files import read_json_object
 from mtmbench.core.records import AnswersBy, RewriteTask, RewriteValues, RewrittenTopic
 from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
 from mtmbench.core.topic_result import TopicResult
@@ -135,9 +135,11 @@ def read_rewrites(folder: Path, key: str) -> Rewrites:
     """
     path = rewrites_path(folder, key)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json_object(path)
+        if "hash" in data and data["hash"] != content_hash(data["values"], data["statuses"]):
+            raise ValueError("what it holds is not what was written")
         return Rewrites(tuple(data["values"]), tuple(data["statuses"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is not a whole file of rewritten topics: {error}") from error
 
 
@@ -147,10 +149,8 @@ def rewrites_path(folder: Path, key: str) -> Path:
 
 
 def _write(path: Path, answers: Sequence[TopicAnswer[object]]) -> None:
-    data = {
-        "values": [answer.value for answer in answers],
-        "statuses": [answer.status for answer in answers],
-    }
+    values, statuses = [answer.value for answer in answers], [answer.status for answer in answers]
+    data = {"values": values, "statuses": statuses, "hash": content_hash(values, statuses)}
     write_atomically(path, canonical_json(data) + "\n")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mtmbench.core.arrays import check_real
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import (
@@ -182,6 +183,7 @@ def _theta(theta: ArrayLike | None, corpus: Corpus, n_topics: int) -> FloatArray
     if theta is None:
         return np.zeros((n_documents, n_topics), dtype=np.float32)
     try:
+        check_real(theta, "θ")
         weights = np.asarray(theta, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"θ is not an array of numbers: {error}") from error

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.files import check_archive
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Counts, FloatArray, ItemKind, ViewName, Views
 from mtmbench.models.clusters import cluster_documents, cluster_totals
@@ -186,6 +187,7 @@ def _read_embeddings(path: Path, words: tuple[str, ...], seed: int) -> tuple[Flo
 
 
 def _read_npz(path: Path) -> dict[str, FloatArray]:
+    check_archive(path)
     with np.load(path, allow_pickle=False) as arrays:
         return dict(zip(arrays["words"].tolist(), arrays["vectors"], strict=True))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -9,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.names import check_name, check_path
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import FloatArray, ViewName, Views
 from mtmbench.models.base import TopicModel
@@ -29,7 +31,8 @@ class External(TopicModel):
             ``{seed}`` in it are filled in, so that one card can name the files of a whole suite.
         format: the file's format; see :func:`~mtmbench.models.importers.import_result`.
         normalise: accept rows that do not sum to one, and normalise them.
-        trust: allow reading pickled objects.
+        trust: never true here: a card or suite cannot ask for pickles to be read, which can run
+            any code. ``mtmbench import FILE --trust`` reads them once and makes a plain file.
         revision: the result's revision, if it is to be this one and no other.
     """
 
@@ -49,6 +52,13 @@ class External(TopicModel):
         trust: bool = False,
         revision: str | None = None,
     ) -> None:
+        if trust or format == "gensim":
+            asked = "trust" if trust else 'format = "gensim"'
+            raise InputError(
+                f"model 'external': {asked} would read pickles, which can run any code, and no "
+                "suite or card can ask for that; if the file is yours, import it once: mtmbench "
+                "import FILE --trust --corpus CORPUS --name NAME, and play the card that this makes"
+            )
         self.n_topics = n_topics  # type: ignore[assignment]
         self.path = path
         self.format = format
@@ -70,7 +80,6 @@ class External(TopicModel):
             name=None,
             format=self.format,
             normalise=self.normalise,
-            trust=self.trust,
             seed=seed,
         )
         if self.revision is not None and result.revision != self.revision:
@@ -108,7 +117,14 @@ class External(TopicModel):
                 f"corpus {views.corpus.name!r} (mtmbench import FILE --corpus "
                 f"{views.corpus.name} under the same --name adds it)"
             )
+        check_path(self.path, "path")
+        if "{corpus" in self.path:
+            check_name(views.corpus.name, "a corpus whose name is part of a path")
         try:
+            # Only these, and no width of a million: a card is not to format what it likes.
+            for _, name, width, _ in string.Formatter().parse(self.path):
+                if name not in (None, "corpus", "k", "seed") or len(width or "") > 3:
+                    raise ValueError(name)
             filled = self.path.format(corpus=views.corpus.name, k=self.n_topics, seed=seed)
         except (KeyError, IndexError, ValueError) as error:
             raise InputError(

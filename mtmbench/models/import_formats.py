@@ -6,6 +6,7 @@ Nothing is unpickled here but what the caller has asked for by format or by ``tr
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
+from mtmbench.core.arrays import check_real, checked_csr
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import read_json_object
+from mtmbench.core.files import check_unpacked, read_json_object
 from mtmbench.core.types import AnyArray, Corpus, Float64Array, IntArray
 from mtmbench.corpora.octis import OCTIS_SPLITS, octis_order
 from mtmbench.models.import_tables import (
@@ -171,6 +173,8 @@ def read_octis(
     for key in (OCTIS_BETA, OCTIS_THETA):
         if key not in output:
             raise InputError(f"{where} has no {key!r}; it has {sorted(map(str, output))}")
+    for key in (OCTIS_BETA, OCTIS_THETA, OCTIS_HELD_OUT):
+        check_real(output.get(key), f"{key} of {where}")
     trained = np.asarray(output[OCTIS_THETA]).T
     held_out = np.asarray(output[OCTIS_HELD_OUT]).T if OCTIS_HELD_OUT in output else None
     notes: dict[str, object] = {}
@@ -202,11 +206,21 @@ def read_bertopic_folder(folder: Path) -> Draft:
     topics = read_json_object(folder / BERTOPIC_TOPICS)
     try:
         labels = np.array(topics["topics"], dtype=np.int64)
-        shown = {int(k): words for k, words in topics["topic_representations"].items()}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        shown = {
+            int(k): [(str(word), float(weight)) for word, weight in words]
+            for k, words in topics["topic_representations"].items()
+        }
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(f"{folder / BERTOPIC_TOPICS} is not BERTopic's: {error!r}") from error
+    if labels.ndim != 1 or (labels < -1).any():
+        raise InputError(
+            f"{folder / BERTOPIC_TOPICS}: topics must be a list of whole numbers from -1 up"
+        )
+    packed = (folder / BERTOPIC_TOPICS).stat().st_size
     if (folder / "ctfidf.safetensors").is_file():
         weights, items = _saved_ctfidf(folder)
+        path = folder / "ctfidf.safetensors"
+        check_unpacked(8 * math.prod(weights.shape), packed + path.stat().st_size, str(path))
         beta, note = _topic_rows(weights, labels), "whole c-TF-IDF"
     elif (folder / "ctfidf.bin").is_file():
         raise InputError(
@@ -214,8 +228,11 @@ def read_bertopic_folder(folder: Path) -> Draft:
             'serialization="safetensors"'
         )
     else:
+        n_words = len({word for words in shown.values() for word, _ in words})
+        check_unpacked(8 * len(shown) * n_words, packed, str(folder / BERTOPIC_TOPICS))
         beta, items = _shown_words(shown)
         note = "the words that BERTopic shows of each topic; all others are zero"
+    check_unpacked(8 * len(labels) * len(beta), packed, f"θ of {folder}")
     return _without_empty_names(
         Draft(
             _one_hot(labels, len(beta)), beta, items, outlier=labels < 0, are_weights=True,
@@ -400,20 +417,24 @@ def _placed_by_split(
 def _saved_ctfidf(folder: Path) -> tuple[csr_matrix, tuple[str, ...]]:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
-    from scipy.sparse import csr_matrix
 
     path = folder / "ctfidf.safetensors"
     try:
         parts = load_file(path)
-        matrix = csr_matrix(
-            (parts["data"], parts["indices"], parts["indptr"]), shape=tuple(parts["shape"])
-        )
         vocabulary = read_json_object(folder / "ctfidf_config.json")["vectorizer_model"]["vocab"]
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        names = names_of(vocabulary, str(folder / "ctfidf_config.json"))
+        matrix = checked_csr(
+            parts["data"], parts["indices"], parts["indptr"], parts["shape"], str(path)
+        )
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, OverflowError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} or its config is not BERTopic's: {error!r}") from error
-    return matrix, names_of(vocabulary, str(folder / "ctfidf_config.json"))
+    if matrix.shape[1] != len(names):
+        raise InputError(
+            f"{path} has {matrix.shape[1]} columns; its vocabulary has {len(names)} words"
+        )
+    return matrix, names
 
 
 def _topic_rows(weights: csr_matrix, labels: IntArray) -> AnyArray:

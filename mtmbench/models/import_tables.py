@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import lines_of, read_bytes
+from mtmbench.core.files import check_archive, lines_of, parse_json, read_bytes
 from mtmbench.core.text_files import decode_text, other_separator, separated
 from mtmbench.core.types import AnyArray
 
@@ -37,6 +36,7 @@ def read_npz(path: Path, trust: bool = False) -> dict[str, AnyArray]:
     Raises:
         InputError: the file is damaged, or holds pickled objects and is not trusted.
     """
+    check_archive(path)
     try:
         with np.load(path, allow_pickle=trust) as file:
             return {name: _array(file, name, path) for name in file.files}
@@ -52,6 +52,7 @@ def npz_names(path: Path) -> tuple[str, ...]:
     Raises:
         InputError: the file is damaged.
     """
+    check_archive(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             return tuple(file.files)
@@ -74,7 +75,7 @@ def read_table(path: Path) -> Table:
     if path.suffix == ".npy":
         try:
             return Table(np.load(path, allow_pickle=False))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError, MemoryError) as error:
             raise InputError(f"cannot read {path} as npy: {error}") from error
     lines = _csv_lines(path)
     width = len(lines[0][1])
@@ -112,18 +113,19 @@ def read_names(path: Path) -> tuple[str, ...]:
     text = _text(path)
     if path.suffix != ".json":
         return tuple(lines_of(text))
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"{path} is not valid JSON: {error}") from error
-    return names_of(data, str(path))
+    return names_of(parse_json(text, str(path), " is not valid JSON"), str(path))
 
 
 def names_of(data: object, where: str) -> tuple[str, ...]:
     """Returns names from a sequence, an index-to-name or a name-to-index mapping."""
     if isinstance(data, Mapping):
         by_index = all(str(key).isdecimal() for key in data)
-        pairs = {int(k): str(v) for k, v in data.items()} if by_index else _inverted(data, where)
+        try:
+            pairs = {int(k): str(v) for k, v in data.items()} if by_index else _inverted(data)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise InputError(
+                f"{where} maps names to something that is no index: {error!s:.100}"
+            ) from error
         if sorted(pairs) != list(range(len(data))):
             raise InputError(f"{where}: the indices of the names are not 0 … {len(data) - 1}")
         return tuple(pairs[index] for index in range(len(pairs)))
@@ -132,11 +134,8 @@ def names_of(data: object, where: str) -> tuple[str, ...]:
     return tuple(str(name) for name in data)
 
 
-def _inverted(data: Mapping[object, str | int], where: str) -> dict[int, str]:
-    try:
-        return {int(index): str(name) for name, index in data.items()}
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{where} maps names to something that is no index: {error}") from error
+def _inverted(data: Mapping[object, str | int]) -> dict[int, str]:
+    return {int(index): str(name) for name, index in data.items()}
 
 
 def _array(file: np.lib.npyio.NpzFile, name: str, path: Path) -> AnyArray:

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mtmbench.core.arrays import check_real, check_sparse
 from mtmbench.core.errors import InputError, did_you_mean
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import BoolArray, Corpus, Float64Array, IntArray, ItemKind, ItemSpace
@@ -67,7 +68,7 @@ def import_result(
     * ``bertopic``: a fitted model, or a folder saved with ``serialization="safetensors"``.
     * ``gensim``: an ``LdaModel`` with its dictionary, or its file; θ is inferred for the corpus,
       over the words that ``words`` finds in it, unless ``theta`` is given. gensim's files are
-      pickles, so that a file has to be called "gensim" here, or trusted.
+      pickles, so that a file has to be trusted.
     * ``mallet``: a folder with the files of ``train-topics``, or one of them: document topics and
       word weights, or the state.
     * ``octis``: an output dictionary, or the npz of ``save_model_output``; item names are given
@@ -134,16 +135,17 @@ def _format(source: object, asked: str, trust: bool) -> str:
     if asked not in get_args(Format):
         raise InputError(f"unknown format {asked!r}{did_you_mean(asked, get_args(Format))}")
     found = _object_format(source) if not isinstance(source, Path) else _path_format(source)
+    form = found if asked == "auto" else asked
+    if form == "gensim" and isinstance(source, Path) and not trust:
+        raise InputError(
+            f"{source}: gensim's files are pickles, which could run any code when they are loaded; "
+            "if it is yours, pass trust=True (--trust)"
+        )
     if asked == "auto":
         if found is None:
             shown = source if isinstance(source, Path) else f"a {type(source).__name__}"
             raise InputError(
                 f"cannot tell the format of {shown}; give one of {', '.join(get_args(Format)[1:])}"
-            )
-        if found == "gensim" and isinstance(source, Path) and not trust:
-            raise InputError(
-                f"{source} is a gensim model, whose files are pickles that could run any code when "
-                'loaded; if it is yours, ask for format="gensim" (--format gensim)'
             )
         return found
     if isinstance(source, Path) and source.suffix in (".pkl", ".pickle", ".joblib"):
@@ -288,11 +290,13 @@ def _given_names(given: Path | str | Sequence[str], what: str) -> tuple[str, ...
 
 def _matrix(values: object, what: str) -> Float64Array:
     """Returns a finite, non-negative matrix of doubles."""
+    check_real(values, what)
     if hasattr(values, "toarray"):
+        check_sparse(values, what)
         values = values.toarray()
     try:
         matrix = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError, MemoryError) as error:
         raise InputError(f"{what} is not a matrix of numbers: {error}") from error
     if matrix.ndim != 2 or 0 in matrix.shape:
         raise InputError(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from mtmbench.core.errors import InputError, UnknownNameError
-from mtmbench.core.files import lines_of
+from mtmbench.core.files import lines_of, parse_json
 from mtmbench.core.serialise import rounded, seed_from
 from mtmbench.stats.rate import RatingTable, TieModel, rate
 
@@ -314,11 +314,7 @@ def _no_text(path: Path, error: UnicodeDecodeError) -> InputError:
 
 
 def _parsed(where: str, text: str) -> object:
-    try:
-        content: object = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where} is not JSON: {error}") from error
-    return content
+    return parse_json(text, where)
 
 
 def _text(where: str, name: str, value: object) -> str:

@@ -167,7 +167,7 @@ class _Rows:
                 topic_vector(experiment.result, topic, experiment.sae), levels[topic]
             )
             asked.append(((no_steering(topic),), None, self.second))
-            named = named_in_prompt(topic, experiment.description(topic))
+            named = named_in_prompt(topic, self._fitting(topic, experiment.description(topic)))
             asked.append(((named,), None, self.second))
             raw = topic_vector(experiment.result, topic, experiment.sae, relative=False)
             vectors: dict[str, list[SteeringVector]] = {
@@ -187,6 +187,28 @@ class _Rows:
         for made in self._make(asked):
             found[made.conditions[0].topic].append(made)
         return found
+
+    def _fitting(self, topic: int, description: str) -> str:
+        """Returns what stands for a topic, cut (with "…") where the model could not read it all.
+
+        As it is cut it stands on the record of every text, in what leads to its prompt.
+        """
+        lm = self.experiment.lm
+        room = lm.n_positions - self.sampling.max_tokens + 1
+
+        def fits(text: str) -> bool:
+            lead = named_in_prompt(topic, text).lead
+            rows = lm.backbone.tokenise([lead + prompt for prompt in self.second])
+            return max(len(lm.begun(ids)) for ids in rows) <= room
+
+        if fits(description):
+            return description
+        low, high = 0, len(description)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if fits(description[:middle] + "…") else (low, middle)
+        cut = description[:low]
+        return (cut[: cut.rfind(" ")] if " " in cut else cut).rstrip(" ,;") + "…"
 
     def _difference(self, topic: int) -> SteeringVector | None:
         """Of the documents that Δℓ is measured on, which is in this control's favour."""

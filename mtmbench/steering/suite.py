@@ -11,11 +11,12 @@ import numpy as np
 from mtmbench.core.cards import SteeringSpec, Suite
 from mtmbench.core.cells import Competitor, FitCell
 from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.names import check_name
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Progress, Views
 from mtmbench.engine.plan import Plan, make_plan
-from mtmbench.engine.workspace import Workspace, WorkspaceSpec, result_path
+from mtmbench.engine.workspace import Workspace, WorkspaceSpec, recorded_result, result_path
 from mtmbench.features.registry import feature_source
 from mtmbench.judges.base import EMPTY_TOPIC
 from mtmbench.judges.ledger import LEDGER
@@ -158,7 +159,7 @@ def _export(cell: FitCell, experiment: Experiment, folder: Path) -> list[Path]:
     written = []
     for topic, vector in unit_vectors(experiment).items():
         named = f"{cell.corpus}-{cell.competitor.name}-k{cell.k}-topic{topic}".replace(":", "-")
-        path = folder / f"{named}.gguf"
+        path = folder / f"{check_name(named, 'a control vector')}.gguf"
         export_gguf(vector, path, model_type=experiment.lm.backbone.family)
         written.append(path)
     return written
@@ -216,9 +217,12 @@ def _words(result: TopicResult, views: Views) -> list[str]:
 def _fit(workspace: Workspace, store: RunStore, cell: FitCell) -> None:
     """Fits a model, unless its record and its topics are there."""
     if cell.key in store.finished():
-        if result_path(workspace.folder, cell.key).is_file():
+        try:
+            recorded_result(workspace.folder, cell.key)
+        except InputError:
+            store.forget(cell.key)
+        else:
             return
-        store.forget(cell.key)
     for produced in workspace.play([cell]):
         store.add(produced)
         for record, _ in produced:
@@ -235,4 +239,4 @@ def _result(folder: Path, cell: FitCell) -> TopicResult:
             f"{folder} has no topics of {cell.describe(seed=False)}; play the suite first: "
             "mtmbench run"
         )
-    return TopicResult.load(path)
+    return recorded_result(folder, cell.key)

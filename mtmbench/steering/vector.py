@@ -7,16 +7,17 @@ the mean topic unless asked otherwise.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.files import parse_json
 from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Float64Array, FloatArray
@@ -140,7 +141,7 @@ class SteeringVector:
 
         try:
             with safe_open(str(path), framework="numpy") as file:
-                metadata = json.loads((file.metadata() or {})["mtmbench"])
+                metadata: Any = parse_json((file.metadata() or {})["mtmbench"], "its metadata")
                 direction = file.get_tensor("direction")
             schema, scale = int(metadata["schema"]), float(metadata["scale"])
             origin = Origin(**metadata["origin"])

@@ -12,6 +12,7 @@ import numpy as np
 from mtmbench.boards.markdown import MarkdownPage
 from mtmbench.core.cards import FeatureSpec, parse_card, set_dotted
 from mtmbench.core.errors import InputError
+from mtmbench.core.names import check_name
 from mtmbench.core.records import SCHEMA_VERSION
 from mtmbench.core.tables import rounded_row, table_json, write_files
 from mtmbench.core.types import Corpus
@@ -93,7 +94,8 @@ def run_feature_study(
     origin = _source(spec)
     loaded = load_corpus(corpus, data_dir=data_dir)
     cases, n_documents = _feature_cases(loaded, origin, spec, setting, documents, seed)
-    folder = out or Path("runs") / "studies" / f"features-{loaded.name}"
+    named = check_name(f"features-{loaded.name}", "a study's folder")
+    folder = out or Path("runs") / "studies" / named
     to_mark = folder / _TO_MARK
     if marks is None or marks.resolve() != to_mark.resolve():
         write_cases(to_mark, marks_csv(cases))

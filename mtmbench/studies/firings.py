@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.files import parse_json
 from mtmbench.core.serialise import canonical_json, content_hash, rounded, write_atomically
 from mtmbench.core.types import Corpus, Counts
 from mtmbench.engine.plan import Plan
@@ -102,9 +103,9 @@ def _key(plan: Plan, corpus: Corpus, setting: str) -> str:
 
 def _read(path: Path) -> dict[str, FiringFacts]:
     try:
-        known: dict[str, FiringFacts] = json.loads(path.read_text(encoding="utf-8"))
+        known: Any = parse_json(path.read_text(encoding="utf-8"), "what it holds")
     except FileNotFoundError:
         return {}
     except ValueError as error:
         raise InputError(f"{path} is damaged ({error}); remove it") from error
-    return known
+    return cast("dict[str, FiringFacts]", known)

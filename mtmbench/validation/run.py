@@ -11,6 +11,7 @@ import numpy as np
 
 from mtmbench.boards.spending import lacking_replies
 from mtmbench.core.cards import JudgeCard
+from mtmbench.core.names import check_name
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Float64Array, Progress
 from mtmbench.judges.asker import Asker, gather
@@ -113,7 +114,7 @@ def validate(
     """
     card = load_judge_card(judge)
     data = _HumanData(read_proxann(data_dir), read_hoyle(data_dir), stored_coherence(data_dir))
-    name = Path(judge).stem
+    name = check_name(Path(judge).stem, "a judge")
     is_llm = traits_of(card)["is_llm"]
     answers = out / "answers" / f"{name}.sqlite" if is_llm else None
     with Panel(answers, budget=budget, concurrency=concurrency) as panel:

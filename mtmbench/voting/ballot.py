@@ -13,7 +13,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import content_hash, seed_from
 from mtmbench.engine.exhibits import NothingToShowError
 from mtmbench.engine.plan import Plan, make_plan
-from mtmbench.engine.workspace import Workspace, WorkspaceSpec, result_path
+from mtmbench.engine.workspace import Workspace, WorkspaceSpec, recorded_result, result_path
 from mtmbench.judges.base import Question
 from mtmbench.judges.clients.human import HumanJudge
 from mtmbench.judges.clients.human_votes import Vote, option_key, vote_key
@@ -175,3 +175,5 @@ def _check_fits(plan: Plan, folder: Path) -> None:
                 f"{len(missing)} {what} of suite {plan.suite.name!r} are not in {folder}; play it "
                 f"first: mtmbench run SUITE --out {folder}"
             )
+    for key in fits:
+        recorded_result(folder, key)

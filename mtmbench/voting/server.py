@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 import secrets
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -28,6 +30,7 @@ from mtmbench.judges.replies import DECISIONS
 from mtmbench.voting.ballot import Ballot, BallotQuestion
 
 _MOST_BYTES = 10_000
+_MOST_FIELDS = 10
 _TIMEOUT_SECONDS = 30
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -87,6 +90,11 @@ class VotingServer(ThreadingHTTPServer):
             super().__init__((host, port), _Handler)
         except OSError as error:
             raise InputError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Says nothing of a client that went away or sent what is no request."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
     @property
     def url(self) -> str:
@@ -169,9 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answers with the page, a question or the votes."""
         path, query = self._within()
-        if path is None:
-            self._refuse(HTTPStatus.NOT_FOUND, "there is nothing here")
-        elif path == "":
+        if path == "":
             self._page()
         elif path == "question":
             self._json(lambda: self.server.question(_only(query, "voter")))
@@ -184,7 +190,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Keeps a vote, or takes one back."""
         path, _ = self._within()
         length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > _MOST_BYTES:
+        # Counted first: int() refuses thousands of digits in its own way.
+        if not re.fullmatch(r"[0-9]{1,9}", length) or int(length) > _MOST_BYTES:
             self.close_connection = True
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "a vote is shorter than that")
             return
@@ -201,11 +208,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _within(self) -> tuple[str | None, Mapping[str, list[str]]]:
         """Returns the path below the token, None without the right one, and the query."""
-        parts = urlsplit(self.path)
+        try:
+            parts = urlsplit(self.path)
+            query = parse_qs(parts.query, max_num_fields=_MOST_FIELDS)
+        except ValueError:
+            return None, {}
         token, slash, rest = parts.path.removeprefix("/").partition("/")
         # In constant time, so that a wrong token does not tell how near it was.
         right = hmac.compare_digest(token.encode("utf-8"), self.server.token.encode("utf-8"))
-        return (rest if right and slash else None), parse_qs(parts.query)
+        return (rest if right and slash else None), query
 
     def _page(self) -> None:
         nonce = secrets.token_urlsafe(12)

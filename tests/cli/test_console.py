@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 from support.commands import AS_TYPED, cells
 
-from mtmbench.cli.console import ConsoleProgress, print_files, print_line, print_table
+from mtmbench.cli.console import (
+    ConsoleProgress,
+    echo,
+    print_files,
+    print_line,
+    print_table,
+    printable,
+)
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -32,6 +40,27 @@ def test_tables_show_cells_and_titles_as_typed(
         assert COLOURS.sub("", title).rstrip() == f"judge {text}"
         assert cells(row) == [[text, f"no {text}"]]  # so no colour was taken from the text either
         assert ("\x1b[3mjudge" in title) == coloured
+
+
+def test_control_characters_are_shown_and_not_sent(capsys: pytest.CaptureFixture[str]) -> None:
+    every = "".join(map(chr, range(0x100))) + "\ud800é\u2028"
+    shown = printable(every)
+    kept = {chr(i) for i in range(0x100) if i >= 0xA0 or 0x20 <= i < 0x7F} | set("\t\n")
+    assert set(shown) == kept | set("é\u2028")
+    assert printable("\x1b[31m\x9b\x7f\r") == "\\u001b[31m\\u009b\\u007f\\u000d"
+    assert json.loads(printable(json.dumps("\x9b", ensure_ascii=False))) == "\x9b"
+    odd = "\x1b[2J\x07"
+    print_table((odd,), [(odd,)], title=odd)
+    print_line(odd)
+    print_files(odd, [Path(odd)])
+    echo(odd)
+    echo(odd, err=True)
+    with ConsoleProgress() as progress:
+        progress.phase(odd, 1)
+        progress.advance(1, odd)
+    out, err = capsys.readouterr()
+    assert not set(out + err) & set(odd[0] + odd[-1])
+    assert (out.count("\\u001b[2J"), err.count("\\u001b[2J")) == (7, 2)
 
 
 def test_a_table_without_a_title_begins_with_its_head(capsys: pytest.CaptureFixture[str]) -> None:

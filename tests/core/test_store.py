@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+import warnings
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,7 +19,7 @@ from support.odd_text import ODD_TEXT
 
 from mtmbench.core.errors import InputError, StoreInUseError
 from mtmbench.core.records import Record
-from mtmbench.core.store import RunInfo, RunStore, read_records
+from mtmbench.core.store import RunInfo, RunStore, read_records, recorded
 
 
 def record(key: str, status: str = "ok", value: float = 1.0) -> Record:
@@ -150,3 +154,105 @@ def test_records_that_are_no_text_or_not_there_are_an_input_error(tmp_path: Path
     for missing in (path, tmp_path / "none.jsonl"):
         with pytest.raises(InputError, match=f"cannot read .*{missing.name}"):
             read_records(missing)
+
+
+def damage(path: Path, sql: str) -> None:
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(sql)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "line = replace(line, '1.0', '1.5')", "status = 'error'", "kind = 'fit'", "key = 'x'",
+        "hash = NULL", "line = CAST(x'7bff' AS TEXT)",
+    ],
+)  # fmt: skip
+def test_a_damaged_record_is_named_and_dropped(tmp_path: Path, change: str) -> None:
+    with RunStore(tmp_path) as store:
+        add(store, record("a"), record("b"), record("c"))
+    damage(tmp_path / "store.sqlite", f"UPDATE records SET {change} WHERE key = 'b'")
+    with pytest.warns(UserWarning, match=r"record [bx] in .* is damaged; its cell is played again"):
+        store = RunStore(tmp_path)
+    with store:
+        assert len(store.damaged) == 1
+        assert store.finished() == {"a", "c"}
+        add(store, record("b"))
+    with RunStore(tmp_path) as store:
+        assert store.damaged == []
+        assert [item.key for item in store.records()] == ["a", "b", "c"]
+
+
+def test_single_flipped_bits_are_never_read_as_records(tmp_path: Path) -> None:
+    with RunStore(tmp_path / "whole") as store:
+        add(store, *(record(f"key {i}", value=i / 7) for i in range(20)))
+        expected = {item.key: item.to_json() for item in store.records()}
+    whole = (tmp_path / "whole" / "store.sqlite").read_bytes()
+    rng = random.Random(1)
+    dropped = 0
+    for flip in range(60):
+        folder = tmp_path / str(flip)
+        folder.mkdir()
+        data = bytearray(whole)
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        (folder / "store.sqlite").write_bytes(bytes(data))
+        with warnings.catch_warnings(), contextlib.suppress(InputError):
+            warnings.simplefilter("ignore")
+            with RunStore(folder) as store:
+                found = list(store.records())
+                assert store.finished() <= set(expected)
+            assert len({item.key for item in found}) == len(found)
+            assert {item.key: item.to_json() for item in found}.items() <= expected.items()
+            dropped += len(found) < len(expected)
+    assert dropped > 5
+
+
+def test_a_store_of_an_earlier_release_is_read(tmp_path: Path) -> None:
+    line = record("a").to_json()
+    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as db, db:
+        db.executescript(
+            "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);"
+            "INSERT INTO meta VALUES ('schema', '1');"
+            "CREATE TABLE records (key TEXT PRIMARY KEY, kind TEXT NOT NULL, "
+            "status TEXT NOT NULL, line TEXT NOT NULL);"
+        )
+        db.execute("INSERT INTO records VALUES ('a', 'metric', 'ok', ?)", (line,))
+    for _ in range(2):
+        with RunStore(tmp_path) as store:
+            assert [item.to_json() for item in store.records()] == [line]
+            assert store.export().read_text(encoding="utf-8") == line + "\n"
+    damage(tmp_path / "store.sqlite", "UPDATE records SET status = 'skipped'")
+    with pytest.warns(UserWarning, match="record a in"), RunStore(tmp_path) as store:
+        assert list(store.records()) == []
+
+
+@pytest.mark.parametrize("schema", ["9", "two", ""])
+def test_a_store_of_a_schema_that_is_not_known_is_refused(tmp_path: Path, schema: str) -> None:
+    with RunStore(tmp_path):
+        pass
+    damage(tmp_path / "store.sqlite", f"UPDATE meta SET value = '{schema}'")
+    with pytest.raises(InputError, match="schema"):
+        RunStore(tmp_path)
+
+
+def test_a_record_is_read_without_holding_the_store(tmp_path: Path) -> None:
+    assert recorded(tmp_path, "a") is None
+    with RunStore(tmp_path) as store:
+        add(store, record("a", value=3.0))
+        found = recorded(tmp_path, "a")
+        assert found is not None
+        assert found.payload["value"] == 3.0
+        assert recorded(tmp_path, "b") is None
+    damage(tmp_path / "store.sqlite", "UPDATE records SET line = replace(line, '3.0', '4.0')")
+    with pytest.raises(InputError, match=r"record a in .* is damaged"):
+        recorded(tmp_path, "a")
+
+
+def test_a_full_disk_keeps_what_is_there_and_says_so(tmp_path: Path) -> None:
+    with RunStore(tmp_path) as store:
+        add(store, record("a"))
+        pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+        store._db.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(InputError, match=r"cannot write .*store.sqlite: .*full"):
+            add(store, *(record(f"more {i}") for i in range(2000)))
+        assert store.finished() == {"a"}

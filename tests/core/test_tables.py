@@ -37,7 +37,10 @@ def test_rows_become_csv() -> None:
     assert csv_text(["c"], rows) == "c\n-0.5\n3\n"
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize(
+    "text",
+    ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1", "－1+1"],
+)
 def test_a_text_that_a_spreadsheet_would_compute_is_guarded(text: str) -> None:
     (_, (cell,)) = read(csv_text(["a"], [{"a": text}]))
     assert cell == f"'{text}"

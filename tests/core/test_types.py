@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,6 +39,17 @@ def counts() -> Counts:
         ),
         activation=csr_matrix(np.array([[0.1, 0, 0.2], [0, 0.3, 0], [0.4, 0, 0]])),
     )
+
+
+def resave(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Writes a saved result again with other metadata."""
+    from safetensors import safe_open
+    from safetensors.numpy import load_file, save_file
+
+    with safe_open(path, framework="numpy") as file:
+        metadata = json.loads(file.metadata()["mtmbench"])
+    change(metadata)
+    save_file(load_file(path), path, metadata={"mtmbench": json.dumps(metadata)})
 
 
 class TestCorpus:
@@ -236,6 +252,60 @@ class TestTopicResult:
             ["0", f"{first:.3f}", "C, <script>x()</script>, b & c"],
             ["1", f"{second:.3f}", "<script>x()</script>"],
         ]
+
+    def test_single_flipped_bits_of_a_saved_result_are_never_read(self, tmp_path: Path) -> None:
+        path = tmp_path / "r.safetensors"
+        result(info={"iterations": 30, "note": "a longer text " * 20}).save(path)
+        whole, expected = path.read_bytes(), TopicResult.load(path)
+        rng = np.random.default_rng(2)
+        refused = 0
+        for _ in range(200):
+            data = bytearray(whole)
+            data[rng.integers(len(data))] ^= 1 << int(rng.integers(8))
+            path.write_bytes(bytes(data))
+            try:
+                found = TopicResult.load(path)
+                assert (found.revision, found.info) == (expected.revision, expected.info)
+            except InputError:
+                refused += 1
+        assert refused > 150
+
+    def test_a_result_without_a_checksum_is_of_an_earlier_release(self, tmp_path: Path) -> None:
+        path = tmp_path / "r.safetensors"
+        result().save(path)
+        resave(path, lambda metadata: metadata.pop("checksum"))
+        assert TopicResult.load(path).revision == result().revision
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (lambda m: m.pop("items"), "it has no 'items'"),
+            (lambda m: m.update(items=[]), "list"),
+            (lambda m: m.update(items={**m["items"], "kind": "letters"}), "of kind 'letters'"),
+            (lambda m: m.update(items={**m["items"], "ids": [1, 2, 3]}), "ids holds something"),
+            (lambda m: m["items"].update(labels=["\ud800", "b", "c"]), "surrogates"),
+            (lambda m: m.update(seed="x" * 9000), "seed is 'xxx"),
+            (lambda m: m.update(corpus=7), "corpus is 7, which is no dict"),
+            (lambda m: m.update(info=functools.reduce(lambda a, _: [a], range(500), {})), "nested"),
+        ],
+    )
+    def test_metadata_of_another_kind_is_an_error_of_one_line(
+        self, tmp_path: Path, change: Callable[[dict[str, Any]], object], message: str
+    ) -> None:
+        path = tmp_path / "r.safetensors"
+        result().save(path)
+        resave(path, lambda metadata: metadata.pop("checksum"))
+        resave(path, change)
+        with pytest.raises(InputError, match=f"r.safetensors is not a whole .*{message}") as told:
+            TopicResult.load(path)
+        assert len(str(told.value).splitlines()) == 1
+        assert len(str(told.value)) < 400
+
+    def test_weights_are_matrices_of_real_numbers(self) -> None:
+        given = result()
+        for wrong in (given.doc_topic.astype(np.complex64), given.doc_topic[0]):
+            with pytest.raises(InputError, match="doc_topic must be a matrix of real numbers, not"):
+                replace(given, doc_topic=wrong)
 
     def test_the_corpus_is_checked_where_the_result_names_one(self) -> None:
         result(corpus={"name": "c", "revision": CORPUS.revision}).check_corpus(CORPUS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -167,3 +168,65 @@ def test_a_hub_id_offline_is_a_clear_error() -> None:
 )
 def test_hub_ids(source: str, expected: bool) -> None:
     assert is_hub_id(source) is expected
+
+
+def card(data_files: object) -> str:
+    config = f"- config_name: default\n  data_files: {json.dumps(data_files)}\n"
+    return f"---\nconfigs:\n{config}---\n# pets\n"
+
+
+@pytest.mark.parametrize(
+    "data_files",
+    [
+        "../secret.jsonl",
+        "/etc/hostname.jsonl",
+        "data/../../secret.jsonl",
+        "~/secret.jsonl",
+        "..\\\\secret.jsonl",
+        "https://example.org/x.jsonl",
+        "zip://x.jsonl::../a.zip",
+        ["pets.jsonl", "../secret.jsonl"],
+        {"train": "../secret.jsonl"},
+        [{"split": "train", "path": ["pets.jsonl", "../*.jsonl"]}],
+    ],
+)
+@pytest.mark.parametrize("name", ["README.md", ".huggingface.yaml"])
+def test_a_card_names_no_file_outside_its_folder(
+    tmp_path: Path, data_files: object, name: str
+) -> None:
+    folder = tmp_path / "pets"
+    folder.mkdir()
+    (folder / "pets.jsonl").write_text('{"text": "tom"}\n')
+    (tmp_path / "secret.jsonl").write_text('{"text": "a secret"}\n')
+    text = card(data_files)
+    (folder / name).write_text(text if name == "README.md" else text.split("---\n")[1])
+    with pytest.raises(InputError, match=f"{name} names .* as a file of its data; they lie in"):
+        load_corpus(folder)
+
+
+@pytest.mark.slow
+def test_a_card_that_names_its_own_files_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "pets.jsonl").write_text('{"text": "tom"}\n')
+    (tmp_path / "other.jsonl").write_text('{"text": "rex"}\n')
+    (tmp_path / "README.md").write_text(card([{"split": "train", "path": "pets.jsonl"}]))
+    assert load_corpus(tmp_path).texts == ("tom",)
+
+
+@pytest.mark.slow
+def test_a_saved_dataset_names_no_file_outside_its_folder(tmp_path: Path) -> None:
+    dataset(["tom", "rex"], [0, 1]).save_to_disk(str(tmp_path / "pets"))
+    state = tmp_path / "pets" / "state.json"
+    told = json.loads(state.read_text())
+    told["_data_files"] = [{"filename": "../elsewhere/data-00000-of-00001.arrow"}]
+    state.write_text(json.dumps(told))
+    with pytest.raises(InputError, match="as a file of its data; they lie in"):
+        load_corpus(tmp_path / "pets")
+
+
+def test_a_packed_file_of_a_folder_is_limited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MTMBENCH_MAX_UNPACKED", "1")
+    (tmp_path / "pets.jsonl.gz").write_bytes(gzip.compress(b"\0" * 2_000_000))
+    with pytest.raises(InputError, match=r"pets.jsonl.gz has .* unpacks to more than 1 MB"):
+        load_corpus(tmp_path)

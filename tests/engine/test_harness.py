@@ -17,14 +17,15 @@ from typing import Any
 import pytest
 from support import SUPPORT
 
-from mtmbench.core.cards import Suite, parse_card
+from mtmbench.core.cards import JudgeCard, Suite, parse_card
 from mtmbench.core.errors import InputError, StoreInUseError
 from mtmbench.core.store import RunStore, read_records
 from mtmbench.engine.harness import run_suite
 from mtmbench.engine.plan import make_plan
-from mtmbench.engine.workspace import result_path
+from mtmbench.engine.workspace import recorded_result, result_path
 from mtmbench.metrics.registry import METRICS
 from mtmbench.models.registry import MODELS
+from mtmbench.voting.ballot import suite_ballot
 
 pytestmark = pytest.mark.slow
 
@@ -166,8 +167,33 @@ def test_a_lost_result_file_is_fitted_again(tmp_path: Path, corpus_file: Path) -
     before = board_bytes(folder)
     key = make_plan(suite, plugins=[PLUGIN]).fits[0].key
     result_path(folder, key).write_bytes(b"half a file")
-    again = run_suite(suite, folder, plugins=[PLUGIN], workers=0)
+    with pytest.warns(UserWarning, match="is not a whole topic result.*; it is fitted again"):
+        again = run_suite(suite, folder, plugins=[PLUGIN], workers=0)
     assert again.played == 1
+    assert board_bytes(folder) == before
+
+
+def test_a_result_that_is_not_what_its_record_says_is_fitted_again_or_refused(
+    tmp_path: Path, corpus_file: Path
+) -> None:
+    suite = suite_of(corpus_file)
+    folder = tmp_path / "out"
+    run_suite(suite, folder, plugins=[PLUGIN], workers=0)
+    before = board_bytes(folder)
+    first, second = (
+        result_path(folder, cell.key) for cell in make_plan(suite, plugins=[PLUGIN]).fits[:2]
+    )
+    whole = first.read_bytes()
+    first.write_bytes(second.read_bytes())  # whole in itself
+    key = first.stem
+    with pytest.raises(InputError, match=f"{key}.* holds topics of revision .* its record says"):
+        recorded_result(folder, key)
+    with pytest.raises(InputError, match="its record says"):
+        suite_ballot(suite, folder, "human", JudgeCard(client="human"), plugins=[PLUGIN])
+    with pytest.warns(UserWarning, match="its record says .*; it is fitted again"):
+        again = run_suite(suite, folder, plugins=[PLUGIN], workers=0)
+    assert again.played == 1
+    assert first.read_bytes() == whole
     assert board_bytes(folder) == before
 
 
@@ -305,3 +331,69 @@ def test_progress_adds_up_and_views_report_while_they_are_made(
         assert sum(units) == pytest.approx(total)
         assert min(units) >= 0
     assert len(heard.units[0]) > 2  # more often than once a view: embeddings take seconds
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_is_the_same_under_two_names_is_fitted_once_and_stands_under_both(
+    tmp_path: Path, corpus_file: Path, workers: int
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.toml").write_text(
+            f'model = "drawn"\ndescription = "{name}"\n[params]\nsharpness = 2.0\n'
+        )
+    again = corpus_file.with_name("again.jsonl")
+    again.write_bytes(corpus_file.read_bytes())
+    cards = [str(tmp_path / "one.toml"), str(tmp_path / "two.toml")]
+    suite = suite_of(corpus_file, corpora=[str(corpus_file), str(again)], models=["drawn", *cards])
+    folder = tmp_path / "out"
+    outcome = run_suite(suite, folder, plugins=[PLUGIN], workers=workers)
+    assert outcome.errors == ()
+    records = read_records(folder / "records.jsonl")
+    fits = [record.payload for record in records if record.kind == "fit"]
+    named: dict[tuple[str, str, int], str] = {
+        (fit["corpus"], fit["model"], fit["seed"]): fit["result"] for fit in fits
+    }
+    assert len(named) == len(fits) == 2 * 3 * 2
+    for seed in (0, 1):
+        same = {
+            named[corpus, model, seed] for corpus in ("tiny", "again") for model in ("one", "two")
+        }
+        assert len(same) == 1
+        assert named["tiny", "drawn", seed] not in same
+    values: dict[tuple[str, str], set[object]] = {}
+    for record in records:
+        if record.kind == "metric":
+            told = record.payload
+            key = told["metric"], f"{told['view']} {told['params']} {told['seed']}"
+            if record.payload["model"] in ("one", "two"):
+                values.setdefault(key, set()).add(record.payload["value"])
+    assert values
+    assert all(len(found) == 1 for found in values.values())
+    board = json.loads((folder / "board.json").read_text())
+    for corpus in ("tiny", "again"):
+        rated = {row["model"] for row in board["ratings"] if row["corpus"] == corpus}
+        assert rated == {"drawn", "one", "two"}
+    before = board_bytes(folder)
+    assert run_suite(suite, folder, plugins=[PLUGIN], workers=0).played == 0
+    assert board_bytes(folder) == before
+
+
+def test_a_model_under_another_name_is_played_under_it(tmp_path: Path, corpus_file: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.toml").write_text('model = "drawn"\n')
+    for names in (["one"], ["two"], ["two", "one"]):
+        cards = [str(tmp_path / f"{name}.toml") for name in names]
+        suite = suite_of(corpus_file, models=["drawn-sharp", *cards])
+        outcome = run_suite(suite, tmp_path / "out", plugins=[PLUGIN], workers=0)
+        assert outcome.errors == ()
+        board = json.loads((tmp_path / "out" / "board.json").read_text())
+        assert {row["model"] for row in board["ratings"]} == {"drawn-sharp", *names}
+
+
+def test_a_model_that_stands_twice_is_played_once(tmp_path: Path, corpus_file: Path) -> None:
+    twice = make_plan(
+        suite_of(corpus_file, models=["drawn", "drawn"], seeds=[0, 0]), plugins=[PLUGIN]
+    )
+    once = make_plan(suite_of(corpus_file, models=["drawn"], seeds=[0]), plugins=[PLUGIN])
+    assert twice.fits == once.fits
+    assert twice.metrics == once.metrics

@@ -154,6 +154,51 @@ def test_a_claim_of_another_life_of_the_pid_is_dead(tmp_path: Path) -> None:
         assert asyncio.run(asyncio.wait_for(obtained, 5)).text == "mine"
 
 
+def test_a_damaged_answer_is_named_and_asked_again(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    given = [Answer(key, "VERDICT: A", False, {"input": 3}, "r", 0.5) for key in ("k1", "k2")]
+    with Ledger(path) as ledger:
+        asyncio.run(ledger.keep([(answer, "what") for answer in given]))
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE answers SET text = 'VERDICT: B' WHERE key = 'k1'")
+
+    async def ask() -> Answer:
+        return Answer("k1", "VERDICT: A, again", False, {}, "r", 0.5)
+
+    with pytest.warns(UserWarning, match="answer k1 in .* is damaged; its question is asked again"):
+        ledger = Ledger(path)
+    with ledger:
+        assert (ledger.get("k1"), ledger.get("k2")) == (None, given[1])
+        assert ledger.spent() == 0.5
+        again = asyncio.run(ledger.obtain("k1", "what", ask, asyncio.Semaphore(1)))
+        assert again.text == "VERDICT: A, again"
+    with Ledger(path) as ledger:
+        assert ledger.get("k1") == again
+
+
+def test_a_ledger_of_an_earlier_release_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    with closing(sqlite3.connect(path)) as db, db:
+        db.executescript(
+            "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);"
+            "INSERT INTO meta VALUES ('schema', '1');"
+            "CREATE TABLE answers (key TEXT PRIMARY KEY, what TEXT NOT NULL, text TEXT NOT NULL, "
+            "refused INTEGER NOT NULL, usage TEXT NOT NULL, model_revision TEXT NOT NULL, "
+            "cost REAL) WITHOUT ROWID;"
+            "INSERT INTO answers VALUES ('k', 'what', 'é', 0, '{\"input\":3}', 'r', 0.25);"
+            "INSERT INTO answers VALUES ('l', 'what', '', 1, '{}', '', NULL);"
+        )
+    for _ in range(2):
+        with Ledger(path) as ledger:
+            assert ledger.get("k") == Answer("k", "é", False, {"input": 3}, "r", 0.25)
+            assert ledger.get("l") == Answer("l", "", True, {}, "", None)
+    with closing(sqlite3.connect(path)) as db, db:
+        assert db.execute("SELECT value FROM meta").fetchone() == ("2",)
+        db.execute("UPDATE answers SET refused = 1 WHERE key = 'k'")
+    with pytest.warns(UserWarning, match="answer k"), Ledger(path) as ledger:
+        assert ledger.get("k") is None
+
+
 def test_odd_characters_of_a_reply_are_kept(tmp_path: Path) -> None:
     with Ledger(tmp_path / "l.sqlite") as ledger:
         asyncio.run(ledger.keep([(Answer("k", ODD_TEXT, False, {}, ODD_TEXT), "what")]))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -240,7 +241,8 @@ def test_files_that_cannot_be_read(tmp_path: Path, corpus: Corpus) -> None:
     unknown.write_text("?")
     refuses(unknown, "cannot tell the format of .*topics.xyz; give one of npz, csv")
     refuses(unknown, "unknown format 'octs'; did you mean 'octis'", format="octs")
-    refuses(unknown, "cannot load .*topics.xyz as a gensim LdaModel", format="gensim")
+    refuses(unknown, "gensim's files are pickles.*trust=True", format="gensim")
+    refuses(unknown, "cannot load .*topics.xyz as a gensim LdaModel", format="gensim", trust=True)
     refuses(unknown, "not a folder; save the BERTopic model with", format="bertopic")
     pickled = tmp_path / "model.pkl"
     pickled.write_bytes(b"")
@@ -390,12 +392,13 @@ def test_gensim_model_and_its_file(tmp_path: Path, lda: Any) -> None:
         theirs = lda.get_document_topics(lda.id2word.doc2bow(words), minimum_probability=0)
         np.testing.assert_allclose(result.doc_topic[row], [p for _, p in theirs], atol=0.02)
     lda.save(str(tmp_path / "lda.model"))
-    with pytest.raises(InputError, match=r'pickles .* ask for format="gensim"'):
-        import_result(tmp_path / "lda.model", corpus=corpus, name="gensim")
-    again = import_result(
-        tmp_path / "lda.model", corpus=corpus, name="gensim", format="gensim", seed=3
-    )
-    assert again.revision == result.revision
+    for form in ("auto", "gensim"):
+        with pytest.raises(InputError, match=r"pickles, which could run any code.*trust=True"):
+            import_result(tmp_path / "lda.model", corpus=corpus, name="gensim", format=form)
+        again = import_result(
+            tmp_path / "lda.model", corpus=corpus, name="gensim", format=form, trust=True, seed=3
+        )
+        assert again.revision == result.revision
 
 
 def test_gensim_documents_of_unknown_words_have_no_mass(lda: Any) -> None:
@@ -566,7 +569,144 @@ def test_a_bertopic_vocabulary_may_hold_an_empty_word(bertopic_model: tuple[Any,
     )
 
 
+@pytest.mark.parametrize(
+    "names", [{"7" * 5000: "moon"}, {"moon": float("inf")}, {"moon": "x"}, {"moon": None}]
+)
+def test_names_whose_indices_are_none(
+    tmp_path: Path, corpus: Corpus, names: dict[str, Any]
+) -> None:
+    (tmp_path / "names.json").write_text(json.dumps(names))
+    with pytest.raises(InputError, match=r"names.json maps names to something that is no index"):
+        import_result(arrays(), corpus=corpus, name="mine", items=tmp_path / "names.json")
+
+
+@pytest.mark.parametrize("path", ["{corpus.name}-{k}.npz", "{k:>1000000000}", "{0}", "{other}"])
+def test_a_path_fills_in_names_and_nothing_else(corpus: Corpus, path: str) -> None:
+    with pytest.raises(InputError, match=r"only \{corpus\}, \{k\} and \{seed\} are filled in"):
+        External(path=path, n_topics=2).fit(Views(corpus), seed=0)
+
+
+@pytest.mark.parametrize("name", ["../../mine", "/mine", "x" * 300, "a\0b"])
+def test_a_corpus_whose_name_is_a_path_fills_no_path(corpus: Corpus, name: str) -> None:
+    with pytest.raises(InputError, match="a corpus whose name is part of a path cannot be called"):
+        External(path="{corpus}.npz").fit(Views(replace(corpus, name=name)), seed=0)
+    with pytest.raises(InputError, match="a corpus cannot be called"):
+        load_corpus(["a text", "another"], name=name)
+
+
+# Hostile files
+
+
+N_DOCS, TOPICS = 4, [0, 0, 1, 1]
+
+
+def bertopic_folder(folder: Path, **parts: Any) -> Path:
+    """A folder as BERTopic saves it; c-TF-IDF [[3, 2, 0], [0, 1, 4]] unless told otherwise."""
+    from safetensors.numpy import save_file
+
+    whole = {
+        "data": np.array([3.0, 2.0, 1.0, 4.0]), "indices": np.array([0, 1, 1, 2], np.int32),
+        "indptr": np.array([0, 2, 4], np.int32), "shape": np.array([2, 3]), **parts,
+    }  # fmt: skip
+    vocabulary = whole.pop("vocabulary", {"moon": 0, "star": 1, "goal": 2})
+    topics = whole.pop("topics", TOPICS)
+    folder.mkdir(parents=True)
+    save_file(whole, folder / "ctfidf.safetensors")
+    (folder / "ctfidf_config.json").write_text(
+        json.dumps({"vectorizer_model": {"vocab": vocabulary}})
+    )
+    shown = {str(k): [["moon", 1.0], ["goal", 0.5]] for k in (0, 1)}
+    (folder / "topics.json").write_text(
+        json.dumps({"topics": topics, "topic_representations": shown})
+    )
+    return folder
+
+
+def test_a_saved_ctfidf_is_read(tmp_path: Path, corpus: Corpus) -> None:
+    result = import_result(bertopic_folder(tmp_path / "m"), corpus=corpus, name="theirs")
+    np.testing.assert_allclose(result.topic_item, [[0.6, 0.4, 0.0], [0.0, 0.2, 0.8]], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"indices": np.array([0, 1, 1, 2**30], np.int32)}, "index 1073741824 is no column of 0"),
+        ({"indices": np.array([0, 1, -7, 2], np.int32)}, "index -7 is no column of 0 … 2"),
+        ({"indices": np.array([0, 1, 1], np.int32)}, "3 indices for the 4 values"),
+        ({"indices": np.array([0.0, 1, 1, 2])}, "indices of a sparse matrix must be .* whole"),
+        ({"indices": np.array([[0, 1], [1, 2]], np.int32)}, r"not int32 of shape \(2, 2\)"),
+        ({"indptr": np.array([0, 2, 2**30], np.int32)}, "indptr must rise from 0 to 4"),
+        ({"indptr": np.array([0, 9, 4], np.uint32)}, "indptr must rise from 0 to 4"),
+        ({"indptr": np.array([0, -9, 4], np.int32)}, "indptr must rise from 0 to 4"),
+        ({"indptr": np.array([1, 2, 4], np.int32)}, "indptr must rise from 0 to 4"),
+        ({"indptr": np.array([0, 4], np.int32)}, "indptr has 2 numbers; 2 rows need 3"),
+        ({"shape": np.array([2, 2**40])}, "1099511627776 columns; its vocabulary has 3 words"),
+        ({"shape": np.array([2**40, 3])}, "indptr has 3 numbers; 1099511627776 rows"),
+        ({"shape": np.array([-2, 3])}, "a shape is two whole numbers"),
+        ({"shape": np.array([2, 3, 4])}, "a shape is two whole numbers"),
+        ({"shape": np.array([2.0, 3.0])}, "a shape is two whole numbers"),
+        ({"data": np.array([3, 2, 1, 4], np.complex64)}, "data of a sparse matrix must be"),
+        ({"vocabulary": {"moon": 0, "star": 10**30}}, "the indices of the names are not 0 … 1"),
+        ({"topics": [0, 0, 1, 10**9]}, "2 rows, but its documents are of 1000000001 topics"),
+        ({"topics": [0, 0, 1, 10**30]}, "topics.json is not BERTopic's"),
+        ({"topics": [0, 0, 1, -5]}, "a list of whole numbers from -1 up"),
+        ({"topics": [[0, 0], [1, 1]]}, "a list of whole numbers from -1 up"),
+    ],
+)
+def test_a_sparse_matrix_that_lies_is_refused_before_it_is_built(
+    tmp_path: Path, corpus: Corpus, parts: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        import_result(bertopic_folder(tmp_path / "m", **parts), corpus=corpus, name="theirs")
+
+
+def test_a_small_file_is_not_made_a_large_matrix(tmp_path: Path, corpus: Corpus) -> None:
+    n, k = 40_000, 4_000
+    folder = bertopic_folder(
+        tmp_path / "m", shape=np.array([k, n]), indptr=np.minimum(np.arange(k + 1), 4),
+        vocabulary={f"w{i}": i for i in range(n)}, topics=[k - 1] * N_DOCS,
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"unpacks to more than .* MB; .* --max-unpacked"):
+        import_result(folder, corpus=corpus, name="theirs")
+
+
+def test_a_packed_file_of_zeros_is_refused_unless_it_is_allowed(
+    tmp_path: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "zeros.npz"
+    np.savez_compressed(path, **arrays(zeros=np.zeros(3_000_000, np.int8)))
+    check_made(import_result(path, corpus=corpus, name="mine"))
+    monkeypatch.setenv("MTMBENCH_MAX_UNPACKED", "2")
+    with pytest.raises(InputError, match=r"zeros.npz has .* and unpacks to more than 2 MB"):
+        import_result(path, corpus=corpus, name="mine")
+    monkeypatch.setenv("MTMBENCH_MAX_UNPACKED", "4")
+    check_made(import_result(path, corpus=corpus, name="mine"))
+
+
+def test_complex_weights_are_no_weights(tmp_path: Path, corpus: Corpus) -> None:
+    path = tmp_path / "mine.npz"
+    np.savez(path, **arrays(theta=THETA.astype(np.complex128)))
+    for source in (path, arrays(theta=THETA + 0j)):
+        with pytest.raises(InputError, match="theta holds complex128; real numbers are expected"):
+            import_result(source, corpus=corpus, name="mine")
+    output = {**octis_output(), "topic-document-matrix": THETA.T.astype(np.complex64)}
+    with pytest.raises(InputError, match=r"topic-document-matrix of .* holds complex64"):
+        import_result(output, corpus=corpus, name="octis", items=WORDS)
+
+
 # The model
+
+
+@pytest.mark.parametrize("asked", [{"trust": True}, {"trust": 1}, {"format": "gensim"}])
+def test_no_card_or_suite_makes_pickles_be_read(
+    tmp_path: Path, corpus: Corpus, asked: dict[str, Any]
+) -> None:
+    path = tmp_path / "mine.npz"
+    np.savez(path, theta=THETA, beta=BETA, items=np.array(WORDS, dtype=object))
+    with pytest.raises(InputError, match=r"no suite or card can ask for that.*mtmbench import"):
+        External(path=str(path), **asked)
+    with pytest.raises(InputError, match=r"'items' in .* is a pickled Python object"):
+        External(path=str(path)).fit(Views(corpus), seed=0)
 
 
 def test_external_plays_a_saved_result(tmp_path: Path, corpus: Corpus) -> None:

@@ -277,3 +277,28 @@ def test_steering_keeps_to_a_budget(experiment, tmp_path):
         with pytest.raises(JudgeStoppedError, match=r"the budget of 5\.50 is used up"):
             experiment_rows(replace(experiment, panel=panel, judges=judges))
     assert len(client.asked) == 5
+
+
+@pytest.mark.slow
+def test_a_topic_of_long_labels_is_cut_to_what_the_model_reads(experiment, monkeypatch):
+    monkeypatch.setattr("mtmbench.steering.evaluate.MAX_PERPLEXITY_RATIO", np.inf)
+    monkeypatch.setattr("mtmbench.steering.evaluate.MIN_DISTINCT_RATIO", 0.0)
+    long = tuple(" ".join(f"w{i % 50}" for i in range(k, k + 3000)) for k in range(6))
+    changed = replace(experiment, descriptions=long)
+    rows = experiment_rows(changed)
+    topics = largest_topics(experiment.result, 2)
+    assert {row["topic"] for row in rows if row["method"] == "prompt"} == set(topics)
+    leads = {
+        record.payload["lead"]
+        for record in experiment.store.records()
+        if record.kind == "generation" and record.payload["lead"]
+    }
+    assert len(leads) == 2
+    lm, longest = experiment.lm, "w38 w39"
+    for lead in leads:
+        said = lead.removeprefix("This is a text about ").removesuffix(".\n\n")
+        assert said.endswith("…")
+        assert any(text.startswith(said[:-1]) for text in long)
+        (ids,) = lm.backbone.tokenise([lead + longest])
+        size = len(lm.begun(ids)) + changed.spec.max_tokens - 1
+        assert lm.n_positions - 6 <= size <= lm.n_positions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -327,3 +328,30 @@ def test_the_last_vote_is_taken_back_and_stays_in_the_record(
     (tmp_path / "votes.jsonl").write_text('{"undone": "all"}\n')
     with pytest.raises(InputError, match="line 1 does not say whose vote"):
         read_votes(tmp_path / "votes.jsonl")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET http://[bad/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET //[::1/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /?" + b"&".join([b"a=1"] * 5000) + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /x/vote HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
+        b"POST /x/vote HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"POST http://[bad/ HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+)
+def test_what_is_no_request_is_refused_without_a_traceback(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], request_: bytes
+) -> None:
+    voting = Voting(tmp_path / "votes.jsonl")
+    try:
+        address = (str(voting.url.hostname), int(voting.url.port or 0))
+        with socket.create_connection(address, timeout=10) as connection:
+            connection.sendall(request_)
+            status = connection.recv(100).split()[1]
+        assert status in (b"400", b"404", b"413")
+        assert voting.send("GET", "question?voter=ann")[0] == 200
+    finally:
+        voting.close()
+    assert "Traceback" not in capfd.readouterr().err

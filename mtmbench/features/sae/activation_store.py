@@ -3,7 +3,9 @@
 A shard holds consecutive documents. What the shards are of (model, SAE, corpus, settings) and which
 documents each holds is settled before the first is written; a shard is written whole or not at all,
 so that a killed extraction goes on at the first one missing, and its bytes do not depend on who
-made it. Values are in fp16, and a threshold is compared with the value as it is stored.
+made it. It carries a hash of what it holds (and Parquet's page checksums, for other readers); one
+that is found damaged is made anew. Values are in fp16, and a threshold is compared with the value
+as it is stored.
 
 :class:`ActivationStore` keeps every token's activations, one row a token: the document, and the
 lists of features above zero (rising) and of their values; counts at any thresholds come from it
@@ -17,16 +19,18 @@ import itertools
 import json
 import os
 import platform
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtmbench.core.arrays import checked_csr
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
 from mtmbench.core.types import AnyArray, Float64Array, FloatArray, Int32Array, IntArray
@@ -38,6 +42,10 @@ if TYPE_CHECKING:
 STORE_VERSION = 1
 SHARD_TOKENS = 65_536
 _LARGEST_HALF = 65504.0
+
+
+class DamagedShardError(InputError):
+    """A shard cannot be read, or does not hold what was written."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +91,11 @@ class Shard:
         )
 
     @property
+    def checksum(self) -> str:
+        """Content hash of all four arrays."""
+        return content_hash(self.documents, self.starts, self.features, self.values)
+
+    @property
     def entry_documents(self) -> Int32Array:
         """(n,) document of each entry."""
         return np.repeat(self.documents, np.diff(self.starts))
@@ -101,9 +114,14 @@ class ShardStore(ABC):
 
     Raises:
         InputError: the folder holds a store of something else, or no store can be made there.
+
+    Attributes:
+        remake: makes a shard anew that is found damaged; None where nothing can, so that a damaged
+            one is refused.
     """
 
     _suffix: str
+    remake: Callable[[int], None] | None = None
 
     def __init__(
         self,
@@ -163,6 +181,32 @@ class ShardStore(ABC):
                 f"feature {int(shard.features.max())} came; the store has {self.n_features}"
             )
         self._write(number, shard)
+
+    def drop(self, number: int) -> None:
+        """Removes a shard that is damaged, so that it is missing."""
+        self._path(number).unlink(missing_ok=True)
+
+    def is_whole(self, number: int) -> bool:
+        """Tells whether a shard is there and holds what was written."""
+        try:
+            self._read(number)
+        except DamagedShardError:
+            return False
+        return True
+
+    def _whole(self, number: int) -> Any:
+        """Returns what a shard holds; one that is damaged is made anew, and that is said."""
+        try:
+            return self._read(number)
+        except DamagedShardError as error:
+            if self.remake is None or not self.has(number):
+                raise
+            warnings.warn(f"{error}; it is made anew", stacklevel=3)
+            self.remake(number)
+        return self._read(number)
+
+    @abstractmethod
+    def _read(self, number: int) -> Any: ...
 
     @abstractmethod
     def counts(self, thresholds: Sequence[FloatArray]) -> list[csr_matrix]:
@@ -236,30 +280,57 @@ class ActivationStore(ShardStore):
     _suffix = "parquet"
 
     def read(self, number: int) -> Shard:
-        """Reads a shard.
+        """Reads a shard; one that is damaged is made anew where that can be done.
 
         Raises:
-            InputError: it is not there, damaged, or of another store.
+            InputError: it is not there, or damaged or of another store.
         """
+        shard: Shard = self._whole(number)
+        return shard
+
+    def _read(self, number: int) -> Shard:
+        import pyarrow
         import pyarrow.parquet as pq
 
         path = self._path(number)
         try:
-            table = pq.read_table(path).combine_chunks()
-        except (OSError, ValueError) as error:
-            raise InputError(f"cannot read the activations in {path}: {error}") from error
-        said = json.loads((table.schema.metadata or {}).get(b"mtmbench", b"{}"))
-        if said != {"store": self.key, "shard": number}:
-            raise InputError(f"{path} is not shard {number} of this store; remove it")
-        if not table.num_rows:
-            return Shard.of(*(np.empty(0, np.int32) for _ in range(4)))
-        features, values = (table.column(name).chunk(0) for name in ("features", "values"))
-        return Shard(
-            table.column("document").to_numpy().astype(np.int32),
-            features.offsets.to_numpy().astype(np.int64),
-            features.values.to_numpy(),
-            values.values.to_numpy(),
+            table = pq.read_table(path, page_checksum_verification=True).combine_chunks()
+            said = json.loads((table.schema.metadata or {}).get(b"mtmbench", b"{}"))
+            features, values = (
+                table.column(name).combine_chunks() for name in ("features", "values")
+            )
+            shard = Shard(
+                table.column("document").to_numpy().astype(np.int32),
+                features.offsets.to_numpy().astype(np.int64),
+                features.values.to_numpy(),
+                values.values.to_numpy(),
+            )
+        except (
+            OSError, ValueError, KeyError, AttributeError, RecursionError, pyarrow.ArrowException,
+        ) as error:  # fmt: skip
+            raise DamagedShardError(f"cannot read the activations in {path}: {error}") from error
+        if not isinstance(said, dict) or (said.get("store"), said.get("shard")) != (
+            self.key,
+            number,
+        ):
+            raise DamagedShardError(f"{path} is not shard {number} of this store; remove it")
+        # Shards of earlier releases have no checksum; all that the store knows of them is checked.
+        first, last = self.shards[number]
+        expected = np.repeat(np.arange(first, last), self.n_tokens[first:last])
+        whole = (
+            np.array_equal(shard.documents, expected)
+            and np.array_equal(shard.starts, values.offsets.to_numpy())
+            and len(shard.starts) == len(expected) + 1
+            and len(shard.features) == len(shard.values)
+            and shard.features.min(initial=0) >= 0
+            and shard.features.max(initial=0) < self.n_features
+            and bool((shard.values > 0).all())
         )
+        if not whole or said.get("checksum", shard.checksum) != shard.checksum:
+            raise DamagedShardError(
+                f"cannot read the activations in {path}: they are not what was written"
+            )
+        return shard
 
     def counts(self, thresholds: Sequence[FloatArray]) -> list[csr_matrix]:
         """Counts firings above any thresholds; see :meth:`ShardStore.counts`."""
@@ -279,6 +350,7 @@ class ActivationStore(ShardStore):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        head = {"store": self.key, "shard": number, "checksum": shard.checksum}
         offsets = pa.array(shard.starts.astype(np.int32))
         table = pa.table(
             {
@@ -286,14 +358,18 @@ class ActivationStore(ShardStore):
                 "features": pa.ListArray.from_arrays(offsets, pa.array(shard.features)),
                 "values": pa.ListArray.from_arrays(offsets, pa.array(shard.values)),
             }
-        ).replace_schema_metadata({"mtmbench": json.dumps({"store": self.key, "shard": number})})
+        ).replace_schema_metadata({"mtmbench": json.dumps(head)})
         # Locks of some shared file systems do not reach over nodes: two may come here at once.
         partial = self._path(number).with_suffix(f".{platform.node()}-{os.getpid()}.partial")
-        pq.write_table(
-            table, partial, compression="zstd", compression_level=1,
-            use_dictionary=["document"], write_statistics=False,
-        )  # fmt: skip
-        partial.replace(self._path(number))
+        try:
+            pq.write_table(
+                table, partial, compression="zstd", compression_level=1,
+                use_dictionary=["document"], write_statistics=False, write_page_checksum=True,
+            )  # fmt: skip
+            partial.replace(self._path(number))
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise InputError(f"cannot keep activations in {self.folder}: {error}") from error
 
 
 class CountStore(ShardStore):
@@ -346,14 +422,18 @@ class CountStore(ShardStore):
     def _stacked(self, name: str) -> csr_matrix:
         parts = []
         for number, (first, last) in enumerate(self.shards):
-            path = self._path(number)
-            arrays = read_arrays(path)
-            if arrays is None:
-                raise InputError(f"cannot read the counts in {path}; remove it to make it anew")
-            if arrays["store"].tobytes() != f"{self.key} {number}".encode():
-                raise InputError(f"{path} is not shard {number} of this store; remove it")
+            arrays: Arrays = self._whole(number)
             parts.append(unpack_matrix(arrays, name, (last - first, self.n_features)))
         return _stack(parts)
+
+    def _read(self, number: int) -> Arrays:
+        path = self._path(number)
+        arrays = read_arrays(path)
+        if arrays is None:
+            raise DamagedShardError(f"cannot read the counts in {path}; remove it to make it anew")
+        if arrays["store"].tobytes() != f"{self.key} {number}".encode():
+            raise DamagedShardError(f"{path} is not shard {number} of this store; remove it")
+        return arrays
 
 
 def pack_matrix(name: str, matrix: csr_matrix) -> Arrays:
@@ -366,11 +446,13 @@ def pack_matrix(name: str, matrix: csr_matrix) -> Arrays:
 
 
 def unpack_matrix(arrays: Mapping[str, AnyArray], name: str, shape: tuple[int, int]) -> csr_matrix:
-    """Returns the matrix that :func:`pack_matrix` took apart."""
-    from scipy.sparse import csr_matrix
+    """Returns the matrix that :func:`pack_matrix` took apart.
 
+    Raises:
+        InputError: the parts are those of no matrix of this shape.
+    """
     parts = (arrays[f"{name}.data"], arrays[f"{name}.indices"], arrays[f"{name}.indptr"])
-    return csr_matrix(parts, shape=shape)
+    return checked_csr(*parts, shape, f"the cached {name}")
 
 
 def document_runs(n_tokens: IntArray, limit: int) -> list[tuple[int, int]]:

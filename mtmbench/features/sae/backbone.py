@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.files import read_json_object
 from mtmbench.core.records import BackboneFacts
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Int32Array, IntArray
@@ -312,15 +313,7 @@ class HuggingFaceBackbone(Backbone):
 
     @cached_property
     def _config(self) -> Mapping[str, object]:
-        import json
-
-        try:
-            config: dict[str, object] = json.loads((self.folder / "config.json").read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{self.folder} holds no readable config.json: {error}") from error
-        if not isinstance(config, dict):
-            raise InputError(f"{self.folder}/config.json is not a JSON object")
-        return config
+        return read_json_object(self.folder / "config.json")
 
     def _setting(self, *names: str) -> int:
         for name in names:

@@ -7,13 +7,14 @@ its own hash when it is read.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.files import parse_json
 from mtmbench.core.serialise import canonical_json, content_hash, plain, write_atomically
 
 CONTEXTS_FILE = "contexts.parquet"
@@ -163,7 +164,7 @@ def load_contexts(path: Path) -> FeatureContexts:
         )
     try:
         file = pq.ParquetFile(path)
-        head = json.loads((file.schema_arrow.metadata or {})[b"mtmbench"])
+        head: Any = parse_json((file.schema_arrow.metadata or {})[b"mtmbench"], "its head")
         version, names = head["version"], tuple(file.schema_arrow.names)
     except KeyError as error:
         raise InputError(f"{path} is a Parquet file, but not of contexts") from error

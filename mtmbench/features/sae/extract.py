@@ -150,12 +150,14 @@ def fill_stores(
     """Makes the shards that are missing of a corpus's stores, one for each probe.
 
     Processes that do so at the same time share the shards among them; each returns when all are
-    there.
+    there. A shard that is found damaged when it is read is made anew (:attr:`ShardStore.remake`).
 
     Raises:
         InputError: backbone, SAEs and cuts do not fit each other.
     """
     check_probes(backbone, list(probes.values()), cuts)
+    for name, store in stores.items():
+        store.remake = partial(_remake, store, probes[name], tokens, backbone, cuts)
     lead = stores[min(stores)]
     sizes = [int(tokens.n_tokens[first:last].sum()) for first, last in lead.shards]
     total = sum(sizes)
@@ -182,6 +184,22 @@ def fill_stores(
 
 def _tell(progress: Progress, before: int, total: int, more: int) -> None:
     progress(min(before + more, total), total)
+
+
+def _remake(
+    store: ShardStore,
+    probe: Probe,
+    tokens: TokenisedTexts,
+    backbone: Backbone,
+    cuts: Cuts,
+    number: int,
+) -> None:
+    """Makes one damaged shard anew, unless another process has done so meanwhile."""
+    with store.claimed(number, wait=True):
+        if not store.is_whole(number):
+            store.drop(number)
+            first, last = store.shards[number]
+            store.write(number, extract_shard(tokens, first, last, backbone, [probe], cuts)[0])
 
 
 def extract_shard(

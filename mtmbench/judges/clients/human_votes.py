@@ -9,6 +9,7 @@ models show the same sets, one vote serves both.
 from __future__ import annotations
 
 import csv
+import errno
 import fcntl
 import os
 from collections.abc import Iterable, Mapping
@@ -83,7 +84,8 @@ class VoteFile:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a+b")
+            # Unbuffered: what could not be written is not to be written later.
+            self._file = path.open("a+b", buffering=0)
         except OSError as error:
             raise InputError(f"cannot keep votes in {path}: {error.strerror}") from error
         try:
@@ -111,7 +113,11 @@ class VoteFile:
         self._file.close()
 
     def add(self, votes: Iterable[Vote]) -> None:
-        """Adds votes; they are on disk when this returns."""
+        """Adds votes; they are on disk when this returns.
+
+        Raises:
+            InputError: they cannot be written (the disk is full); none of them counts.
+        """
         added = list(votes)
         lines = "".join(canonical_json(asdict(vote)) + "\n" for vote in added)
         self._write(lines)
@@ -125,9 +131,14 @@ class VoteFile:
         self.votes.pop((voter, key), None)
 
     def _write(self, lines: str) -> None:
-        self._file.write(lines.encode("utf-8"))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        end, data = self._file.seek(0, os.SEEK_END), lines.encode("utf-8")
+        try:
+            if self._file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self._file.truncate(end)
+            raise InputError(f"cannot keep votes in {self.path}: {error.strerror}") from error
 
 
 def read_votes(path: Path) -> dict[tuple[str, str], Vote]:

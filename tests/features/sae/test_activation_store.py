@@ -12,6 +12,7 @@ from mtmbench.features.sae.activation_store import (
     ActivationStore,
     CountStore,
     Shard,
+    ShardStore,
     document_runs,
 )
 
@@ -29,7 +30,7 @@ def activations() -> list[np.ndarray]:
     return dense
 
 
-def shard_of(store: ActivationStore, number: int, seed: int = 0) -> Shard:
+def shard_of(store: ShardStore, number: int, seed: int = 0) -> Shard:
     """The shard's entries, in a random order."""
     first, last = store.shards[number]
     dense = np.concatenate(activations()[first:last])
@@ -115,6 +116,86 @@ def test_other_stores_and_damage_are_refused(tmp_path: Path):
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(InputError, match="cannot read the activations"):
         store.read(0)
+
+
+def test_single_flipped_bits_of_a_shard_are_never_read(tmp_path: Path):
+    store = fill(make(tmp_path / "store"))
+    path = store.folder / "shard-00001.parquet"
+    whole, expected = path.read_bytes(), store.read(1)
+    rng = np.random.default_rng(3)
+    refused = 0
+    for _ in range(150):
+        data = bytearray(whole)
+        data[rng.integers(len(data))] ^= 1 << int(rng.integers(8))
+        path.write_bytes(bytes(data))
+        try:
+            assert store.read(1).checksum == expected.checksum
+        except InputError:
+            refused += 1
+    assert refused > 75
+
+
+def test_pages_carry_checksums_for_other_readers(tmp_path: Path):
+    import pyarrow.parquet as pq
+
+    store = fill(make(tmp_path / "store"))
+    path = store.folder / "shard-00001.parquet"
+    data = bytearray(path.read_bytes())
+    start = pq.ParquetFile(path).metadata.row_group(0).column(2).data_page_offset
+    data[start + 60] ^= 4
+    path.write_bytes(bytes(data))
+    with pytest.raises(OSError, match="CRC"):
+        pq.read_table(path, page_checksum_verification=True)
+
+
+def test_a_shard_of_an_earlier_release_is_checked_by_what_the_store_knows(tmp_path: Path):
+    import pyarrow.parquet as pq
+
+    store = fill(make(tmp_path / "store"))
+    path = store.folder / "shard-00000.parquet"
+    table = pq.read_table(path)
+    expected = store.read(0)
+
+    def write(changed: object) -> None:
+        head = f'{{"store": "{store.key}", "shard": 0}}'
+        pq.write_table(changed.replace_schema_metadata({"mtmbench": head}), path)  # type: ignore[attr-defined]
+
+    write(table)
+    assert store.read(0).checksum == expected.checksum
+    write(table.slice(1))
+    with pytest.raises(InputError, match="they are not what was written"):
+        store.read(0)
+
+
+@pytest.mark.filterwarnings("ignore:cache file")
+@pytest.mark.parametrize("kind", ["activations", "counts"])
+def test_a_damaged_shard_is_made_anew_where_that_can_be_done(tmp_path: Path, kind: str):
+    levels = np.zeros((1, F), np.float32)
+    if kind == "activations":
+        store: ShardStore = make(tmp_path / "store")
+    else:
+        store = CountStore(tmp_path / "store", {}, F, N_TOKENS, levels, shard_tokens=32)
+    for number in store.missing():
+        store.write(number, shard_of(store, number))
+    expected = store.counts(levels)[0].toarray()
+    path = sorted(store.folder.glob("shard-00001.*[ts]"))[0]
+    whole = path.read_bytes()
+    made: list[int] = []
+
+    def remake(number: int) -> None:
+        made.append(number)
+        store.write(number, shard_of(store, number))
+
+    for damaged in (whole[:-9], whole[:200] + bytes([whole[200] ^ 1]) + whole[201:], b""):
+        path.write_bytes(damaged)
+        store.remake = None
+        with pytest.raises(InputError, match="cannot read the"):
+            store.counts(levels)
+        store.remake = remake
+        with pytest.warns(UserWarning, match="made anew"):
+            np.testing.assert_array_equal(store.counts(levels)[0].toarray(), expected)
+        assert path.read_bytes() == whole
+    assert made == [1, 1, 1]
 
 
 def test_wrong_shards_are_refused(tmp_path: Path):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from support.odd_text import ODD_TEXT
@@ -162,3 +165,24 @@ def test_votes_on_documents_with_odd_ids_are_read_back(tmp_path: Path) -> None:
     table = tmp_path / "votes.csv"
     table.write_text(votes_csv(votes), encoding="utf-8", newline="")
     assert votes_from_csv(table) == votes
+
+
+def test_votes_that_a_full_disk_takes_in_part_are_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "votes.jsonl"
+    with VoteFile(path) as file:
+        file.add([_vote("ann", "A")])
+        whole = path.read_bytes()
+
+        def full(descriptor: int) -> NoReturn:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            with pytest.raises(InputError, match=r"cannot keep votes in .*: No space left"):
+                file.add([_vote("ben", "B")])
+        assert path.read_bytes() == whole
+        assert [voter for voter, _ in file.votes] == ["ann"]
+        file.add([_vote("cas", "B")])
+    assert [voter for voter, _ in read_votes(path)] == ["ann", "cas"]
