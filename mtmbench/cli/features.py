@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from mtmbench.cli.console import ConsoleProgress, echo, resumable
-from mtmbench.cli.options import DataOption, IdOption, LabelOption, TextOption, read_corpus
+from mtmbench.cli.corpus import read_corpus
+from mtmbench.cli.options import DataOption, IdOption, LabelOption, TextOption
 
 
 def features(

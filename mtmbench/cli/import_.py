@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mtmbench.cli.console import echo
-from mtmbench.cli.options import DataOption, IdOption, LabelOption, TextOption, read_corpus
+from mtmbench.cli.corpus import read_corpus
+from mtmbench.cli.options import DataOption, IdOption, LabelOption, TextOption
 
 if TYPE_CHECKING:
     from mtmbench.core.topic_result import TopicResult

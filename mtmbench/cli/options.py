@@ -12,7 +12,6 @@ from mtmbench.core.errors import InputError
 
 if TYPE_CHECKING:
     from mtmbench.core.cards import Suite
-    from mtmbench.core.types import Corpus
     from mtmbench.engine.ray.pool import RayOptions
 
 EXIT_ERRORS = 1
@@ -113,24 +112,6 @@ def resolve_suite(name: str, overrides: list[str] | None, models: str | None = N
     if models is not None:
         parsed["models"] = split_names(models)
     return load_suite(name, parsed)
-
-
-def read_corpus(
-    source: str, data_dir: Path | None, text: str | None, label: str | None, id_column: str | None
-) -> Corpus:
-    """Loads the corpus that a command line names, and says what of it is not as it lies there.
-
-    Raises:
-        InputError: there is no such source, or something in it is wrong.
-        UnknownNameError: a bare name that is not registered.
-    """
-    from mtmbench.cli.console import echo
-    from mtmbench.corpora.load import corpus_notes, load_corpus
-
-    corpus = load_corpus(source, text=text, label=label, id=id_column, data_dir=data_dir)
-    for note in corpus_notes(corpus):
-        echo(f"mtmbench: {note}", err=True)
-    return corpus
 
 
 def resolve_executor(

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mtmbench.cli.console import print_line, print_table
-from mtmbench.cli.options import DataOption, IdOption, LabelOption, TextOption, read_corpus
+from mtmbench.cli.corpus import read_corpus
+from mtmbench.cli.options import DataOption, IdOption, LabelOption, TextOption
 
 if TYPE_CHECKING:
     import pandas as pd

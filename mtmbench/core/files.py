@@ -233,13 +233,25 @@ def read_word_list(path: Path) -> list[str]:
 
 
 def read_tensors(path: Path) -> dict[str, AnyArray]:
-    """Reads a safetensors file; an InputError names it if it cannot be read."""
+    """Reads a safetensors file; kinds of numbers that NumPy lacks come as float32.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(str(path), framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, TypeError, ValueError, MemoryError) as error:
+        try:
+            with safe_open(str(path), framework="numpy") as file:
+                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (TypeError, AttributeError):  # what it raises for bfloat16 and float8
+            import torch
+            from safetensors.torch import load_file
+
+            return {
+                name: tensor.to(torch.float32).numpy() for name, tensor in load_file(path).items()
+            }
+    except (OSError, SafetensorError, TypeError, ValueError, KeyError, MemoryError) as error:
         raise InputError(f"cannot read {path}: {error}") from error
 
 

@@ -106,8 +106,8 @@ def test_cards_ask_for_no_pickles(call: Call) -> None:
         ("[" * 100_000, "nested too deeply"),
         ("[" * 500 + "]" * 500, "nested too deeply"),
         (f"[[{'7' * 5000}]]", "more than 4300 digits"),
-        ('{"a": 1}', "must hold a JSON list of lists"),
-        ('[["a"]', "cannot read topics.json: Expecting"),
+        ('{"a": 1}', "must hold a JSON list of topics"),
+        ('[["a"]', "cannot read topics.json: not JSON: Expecting"),
     ],
 )
 def test_topics_that_cannot_be_read(call: Call, content: str, said: str) -> None:

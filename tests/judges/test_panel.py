@@ -24,7 +24,7 @@ CARD = JudgeCard(
 class Echo(JudgeClient):
     """Repeats the question; says whether it was closed, and may fail at that."""
 
-    name, is_llm = "echo", True
+    name, is_llm = "echo of the panel", True
 
     def __init__(self, fails: bool = False) -> None:
         self.asked: list[str] = []

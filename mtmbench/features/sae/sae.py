@@ -267,14 +267,7 @@ def _weights(path: Path, cfg: SAEConfig) -> dict[str, FloatArray]:
 
 
 def _in_f32(path: Path) -> dict[str, FloatArray]:
-    try:
-        stored = read_tensors(path)
-    except (TypeError, AttributeError):
-        # What safetensors raises for kinds that NumPy lacks: bfloat16, float8.
-        import torch
-        from safetensors.torch import load_file
-
-        stored = {name: value.to(torch.float32).numpy() for name, value in load_file(path).items()}
+    stored = read_tensors(path)
     return {name: np.ascontiguousarray(value, np.float32) for name, value in stored.items()}
 
 
