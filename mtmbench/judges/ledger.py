@@ -14,7 +14,6 @@ the folder for temporary files, which the next start reads.
 from __future__ import annotations
 
 import asyncio
-import glob
 import json
 import os
 import sqlite3
@@ -30,14 +29,14 @@ from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import lines_of
 from mtmbench.core.row_hash import HASH, add_hashes, drop_damaged, row_hash
-from mtmbench.core.serialise import canonical_json, content_hash
+from mtmbench.core.serialise import canonical_json
 from mtmbench.core.store import process_start
 from mtmbench.judges.base import JudgeStoppedError, Reply
+from mtmbench.judges.refuge import Refuge, read_rows
 
 _T = TypeVar("_T")
 
@@ -149,7 +148,7 @@ class Ledger:
         self._queue: SimpleQueue[_Order | None] = SimpleQueue()
         self._unsaved: dict[str, tuple[Answer, str]] = {}
         self._fault = ""
-        self._rescued: Path | None = None
+        self._refuge = Refuge(path, self._claimant[0])
         writer = _open(path)
         self._take_in_rescued(writer)
         self._writer = threading.Thread(target=self._write_all, args=(writer,), daemon=True)
@@ -175,9 +174,9 @@ class Ledger:
         self._queue.put(None)
         self._writer.join()
         self._reader.close()
-        if not self._unsaved and self._rescued is not None:
-            self._rescued.unlink(missing_ok=True)
-        if self._unsaved and not self._rescue():
+        if not self._unsaved:
+            self._refuge.remove()
+        elif not self._rescue():
             raise JudgeStoppedError(
                 f"{len(self._unsaved)} paid answers are lost: neither {self.path} nor a file "
                 f"beside it nor {tempfile.gettempdir()} could be written ({self._fault})"
@@ -190,7 +189,8 @@ class Ledger:
             JudgeStoppedError: so it is.
         """
         if self._unsaved:
-            where = "in memory alone" if self._rescued is None else f"in {self._rescued}"
+            place = self._refuge.place
+            where = "in memory alone" if place is None else f"in {place}"
             raise JudgeStoppedError(
                 f"cannot keep answers in {self.path}: {self._fault}; those that are paid for are "
                 f"{where}. Make room, and the same command again goes on"
@@ -342,9 +342,12 @@ class Ledger:
 
     def _take_in_rescued(self, db: sqlite3.Connection) -> None:
         """Keeps what an earlier process could not; its files go once it is in the ledger."""
-        files = [file for folder, stem in self._refuges() for file in _own_files(folder, stem)]
-        for file in files:
-            self._unsaved |= _read_rescued(file)
+        files = self._refuge.files()
+        for row in (row for file in files for row in read_rows(file)):
+            with suppress(TypeError, KeyError):  # a row of something else
+                what = str(row.pop("what"))
+                answer = Answer(**cast(Any, row))
+                self._unsaved[answer.key] = (answer, what)
         self._save_unsaved(db)
         if not self._unsaved:
             for file in files:
@@ -352,37 +355,9 @@ class Ledger:
 
     def _rescue(self) -> bool:
         """Writes what is not in the ledger where there is room; returns whether there was."""
-        lines = [
-            canonical_json({**asdict(answer), "what": what}) + "\n"
-            for answer, what in self._unsaved.values()
-        ]
-        content = "".join(lines).encode("utf-8", "replace")
-        for folder, stem in self._refuges():
-            place = folder / f"{stem}-{self._claimant[0]}.jsonl"
-            # An earlier one stays whole until this one is.
-            new = place.with_suffix(".new")
-            try:
-                # Nobody else's file is written to, nor read: the folder may be everybody's.
-                with os.fdopen(os.open(new, _NEW_FILE, 0o600), "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                new.replace(place)
-            except OSError:
-                with suppress(OSError):
-                    new.unlink(missing_ok=True)
-                continue
-            if self._rescued is not None and self._rescued != place:
-                self._rescued.unlink(missing_ok=True)
-            self._rescued = place
-            return True
-        return False
-
-    def _refuges(self) -> list[tuple[Path, str]]:
-        """Returns where answers go that the ledger does not take: folders, and how names begin."""
-        path = self.path.resolve()
-        there = f"mtmbench-answers-{content_hash('ledger', str(path))[:16]}"
-        return [(path.parent, f"{path.name}-rescued"), (Path(tempfile.gettempdir()), there)]
+        return self._refuge.write(
+            {**asdict(answer), "what": what} for answer, what in self._unsaved.values()
+        )
 
 
 @dataclass(frozen=True)
@@ -456,31 +431,6 @@ def _keep(db: sqlite3.Connection, answer: Answer, what: str) -> None:
         (*row, row_hash(*row)),
     )
     db.execute("DELETE FROM claims WHERE key = ?", (answer.key,))
-
-
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-
-
-def _own_files(folder: Path, stem: str) -> list[Path]:
-    """Returns the files of such names that this user wrote."""
-    uid = os.getuid() if hasattr(os, "getuid") else None
-    return [
-        file
-        for file in sorted(folder.glob(f"{glob.escape(stem)}-*.jsonl"))
-        if file.is_file() and not file.is_symlink() and (uid is None or file.stat().st_uid == uid)
-    ]
-
-
-def _read_rescued(file: Path) -> dict[str, tuple[Answer, str]]:
-    found = {}
-    for line in lines_of(file.read_text(encoding="utf-8")):
-        # A line that was cut is an answer that was lost.
-        with suppress(ValueError, TypeError):
-            row = json.loads(line)
-            what = row.pop("what")
-            answer = Answer(**row)
-            found[answer.key] = (answer, what)
-    return found
 
 
 def _open(path: Path) -> sqlite3.Connection:

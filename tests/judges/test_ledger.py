@@ -21,6 +21,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.judges import ledger as ledger_module
 from mtmbench.judges.base import JudgeStoppedError
 from mtmbench.judges.ledger import Answer, Ledger, QuestionBatch
+from mtmbench.judges.refuge import Refuge
 
 PAYER = """
 import asyncio, os, sys
@@ -356,10 +357,8 @@ def test_where_nothing_fits_beside_it_answers_go_into_the_temporary_folder(
     path, elsewhere = tmp_path / "l.sqlite", tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
-    refuges = Ledger._refuges
-    monkeypatch.setattr(
-        Ledger, "_refuges", lambda self: [(tmp_path / "full", "l"), refuges(self)[1]]
-    )
+    places = Refuge.places
+    monkeypatch.setattr(Refuge, "places", lambda self: [(tmp_path / "full", "l"), places(self)[1]])
     came = fill(path, monkeypatch)
     (rescued,) = elsewhere.glob("*.jsonl")
     assert rescued.stat().st_mode & 0o077 == 0
@@ -373,6 +372,6 @@ def test_where_nothing_fits_beside_it_answers_go_into_the_temporary_folder(
 
 
 def test_answers_that_fit_nowhere_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Ledger, "_refuges", lambda self: [(tmp_path / "full", "l")])
+    monkeypatch.setattr(Refuge, "places", lambda self: [(tmp_path / "full", "l")])
     with pytest.raises(JudgeStoppedError, match=r"1 paid answers are lost: neither .*l\.sqlite"):
         fill(tmp_path / "l.sqlite", monkeypatch)
