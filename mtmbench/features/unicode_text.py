@@ -65,16 +65,16 @@ def fold(text: str) -> str:
 
     Ligatures, presentation forms, full- and half-width forms and mathematical alphabets become
     plain letters (NFKC), all else is brought to NFC: superscripts, fractions and the like are no
-    spellings of words. Format characters (soft hyphen, word joiner, marks of direction) and
-    variation selectors go; a
-    zero-width space stays, which does separate words, and so do joiners where a script spells with
-    them. Apostrophes are typewriter's, or U+02BC where they are letters.
+    spellings of words. Format characters (soft hyphen, word joiner, marks of direction),
+    variation selectors and the Arabic tatweel go; a zero-width space stays, which does separate
+    words, and so do joiners where a script spells with them. Apostrophes are
+    typewriter's, or U+02BC where they are letters.
     """
     if not text.isascii():
         text = unicodedata.normalize("NFC", text.translate(_plain_forms()))
         text = _TYPESET_JOINER.sub("", text)
-    # "İ".lower() would leave a combining dot behind.
-    folded = text.replace("İ", "i").lower().replace("’", "'")
+    # "İ".lower() leaves a combining dot behind, as it does in words that others lowered.
+    folded = text.lower().replace("i\u0307", "i").replace("’", "'")
     return folded if folded.isascii() else _LETTER_APOSTROPHE.sub("\u02bc", folded)
 
 
@@ -121,8 +121,10 @@ def unspaced(texts: Sequence[str]) -> str | None:
 @cache
 def _plain_forms() -> dict[int, str | None]:
     """Maps characters to what they are folded to; None where they go."""
-    # Selectors of variants of a character's shape.
-    forms: dict[int, str | None] = dict.fromkeys((*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
+    # Selectors of variants of a character's shape, and what draws Arabic words out.
+    forms: dict[int, str | None] = dict.fromkeys(
+        (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0), 0x640)
+    )
     for code in (*range(0xA0, 0x10000), *range(0x1D400, 0x1D800)):
         character = chr(code)
         if unicodedata.category(character) == "Cf":

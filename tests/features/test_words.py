@@ -54,6 +54,8 @@ def test_split_words(text: str, expected: list[str]) -> None:
         ("ＡＢＣ １２ｂ ﾃﾞｰﾀ 𝓽𝓸𝓹𝓲𝓬", ["abc", "12b", "データ", "topic"]),
         ("x² 5µm brand™ ½cup น้ำ", ["x²", "5µm", "brand", "½cup", "น้ำ"]),
         ("İzmir I", ["izmir"]),
+        ("İSTANBUL i\u0307stanbul I\u0307stanbul", ["istanbul"] * 3),
+        ("كـــتاب كتاب", ["كتاب"] * 2),
         # An apostrophe is a letter in Cyrillic and Hebrew, however it is typed.
         ("об'єкт об’єкт обʼєкт об`єкт 'об'", [*["об'єкт"] * 4, "об"]),
         ("ג'ירפה l'été d'un", ["ג'ירפה", "été", "un"]),
