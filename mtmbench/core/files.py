@@ -35,7 +35,8 @@ def read_bytes(path: Path) -> bytes:
         InputError: it cannot be read, or is no whole gzip file.
     """
     try:
-        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        packed = path.suffix.lower() == ".gz"
+        return gzip.decompress(path.read_bytes()) if packed else path.read_bytes()
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise InputError(f"{path} is not a whole gzip file: {error}") from error
     except OSError as error:

@@ -156,7 +156,7 @@ def topics_result(
 def _read_theta(path: Path, corpus: Corpus) -> AnyArray:
     """Reads θ; where the file has document ids, its rows are put in the corpus's order."""
     table = read_theta(path)
-    return _in_order(table.values, table.rows, path, corpus)
+    return _in_order(table.values, table.ids_of(len(corpus)), path, corpus)
 
 
 def _in_order(

@@ -63,7 +63,7 @@ def import_result(
       outlier (or outliers), D truth values. In one npz file, in a mapping, or as files of these
       names in a folder: θ, β, outlier as ``.csv`` or ``.npy``; names as ``.txt`` (one a line),
       ``.json`` or ``.npy``. The header of β's csv serves as item names, the first column of θ's
-      as document ids.
+      as document ids, but not running numbers under no name, one for each document.
     * ``bertopic``: a fitted model, or a folder saved with ``serialization="safetensors"``.
     * ``gensim``: an ``LdaModel`` with its dictionary, or its file; θ is inferred for the corpus,
       over the words that ``words`` finds in it, unless ``theta`` is given. gensim's files are
@@ -123,7 +123,7 @@ def import_result(
         draft.items = draft.items if names is None else names
     if theta is not None:
         table = _given_theta(theta, trust)
-        draft.theta, draft.doc_ids = table.values, table.rows
+        draft.theta, draft.doc_ids = table.values, table.ids_of(len(corpus))
     if ids is not None:
         draft.doc_ids = ids
     return _result(draft, corpus, name, form, kind, normalise, words, seed, source)
@@ -206,7 +206,7 @@ def _read(
         return formats.read_bertopic_folder(source)
     if form == "bertopic":
         return formats.read_bertopic(source)
-    return formats.read_named_arrays(source, trust, needs_theta=needs_theta)
+    return formats.read_named_arrays(source, len(corpus), trust, needs_theta=needs_theta)
 
 
 def _of_this_corpus(result: TopicResult, corpus: Corpus) -> TopicResult:

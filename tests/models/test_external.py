@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,33 @@ def test_frames_keep_the_names_of_their_rows_and_columns(corpus: Corpus) -> None
     check_made(import_result({"theta": theta, "beta": beta}, corpus=corpus, name="mine"))
     bare = {"theta": pd.DataFrame(THETA), "beta": pd.DataFrame(BETA), "items": WORDS}
     check_made(import_result(bare, corpus=corpus, name="mine"))
+
+
+@pytest.mark.parametrize("dtype", ["S2", "float64"])
+def test_names_of_bytes_and_of_doubles_are_names(dtype: str) -> None:
+    corpus = replace(make_corpus(), doc_ids=("0", "1", "2", "3"))
+    rows = np.array([2, 0, 3, 1])
+    words = np.array(WORDS).astype("S") if dtype == "S2" else WORDS
+    given = {**arrays(items=words), "theta": THETA[rows], "doc_ids": rows.astype(dtype)}
+    result = import_result(given, corpus=corpus, name="mine")
+    np.testing.assert_allclose(result.doc_topic, THETA, atol=1e-6)
+    assert result.items.ids == tuple(WORDS)
+
+
+def test_an_index_that_pandas_wrote_names_no_documents(tmp_path: Path) -> None:
+    import pandas as pd
+
+    # As in an OCTIS folder, whose documents stand in another order than in its file.
+    corpus = replace(make_corpus(), doc_ids=("1", "3", "0", "2"))
+    source = {"beta": BETA, "items": WORDS}
+    for name, frame, label in (
+        ("index.csv", pd.DataFrame(THETA), None),
+        ("ids.csv", pd.DataFrame(THETA[[2, 0, 3, 1]]), "doc_id"),
+        ("more.csv", pd.DataFrame(np.vstack([THETA[[2, 0, 3, 1]], [[0.5, 0.5]]])), None),
+    ):
+        frame.to_csv(tmp_path / name, index_label=label)
+        result = import_result(source, corpus=corpus, name="mine", theta=tmp_path / name)
+        np.testing.assert_allclose(result.doc_topic, THETA, atol=1e-6, err_msg=name)
 
 
 def test_rows_of_documents_that_the_corpus_lacks_are_dropped_and_counted(corpus: Corpus) -> None:
