@@ -427,6 +427,11 @@ def _topic_rows(weights: csr_matrix, labels: IntArray) -> AnyArray:
     """Returns the rows of real topics; the outliers' row comes first where there are any."""
     n_outliers = int((labels < 0).any())
     n_topics = int(labels.max(initial=-1)) + 1
+    if not n_topics:
+        raise InputError(
+            f"BERTopic found no topic: all its {len(labels)} documents are outliers; fit it with a "
+            "smaller min_topic_size"
+        )
     if weights.shape[0] != n_topics + n_outliers:
         raise InputError(
             f"BERTopic's c-TF-IDF has {weights.shape[0]} rows, but its documents are of {n_topics} "

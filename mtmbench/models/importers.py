@@ -133,6 +133,8 @@ def _format(source: object, asked: str, trust: bool) -> str:
     """Returns the format asked for, or the one that the source has."""
     if asked not in get_args(Format):
         raise InputError(f"unknown format {asked!r}{did_you_mean(asked, get_args(Format))}")
+    if isinstance(source, Path) and source.suffix in (".pkl", ".pickle", ".joblib"):
+        raise InputError(f"{source} is a pickle; load it yourself and pass the object")
     found = _object_format(source) if not isinstance(source, Path) else _path_format(source)
     if asked == "auto":
         if found is None:
@@ -146,8 +148,6 @@ def _format(source: object, asked: str, trust: bool) -> str:
                 'loaded; if it is yours, ask for format="gensim" (--format gensim)'
             )
         return found
-    if isinstance(source, Path) and source.suffix in (".pkl", ".pickle", ".joblib"):
-        raise InputError(f"{source} is a pickle; load it yourself and pass the object")
     return asked
 
 

@@ -273,6 +273,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, corpus: Corpus) -> None:
     pickled = tmp_path / "model.pkl"
     pickled.write_bytes(b"")
     refuses(pickled, "is a pickle; load it yourself", format="bertopic")
+    refuses(pickled, "is a pickle; load it yourself")
     (tmp_path / "weights.csv").write_text("1,2\n")
     refuses(tmp_path / "weights.csv", "a file of theta is called one of doc_topic, theta")
     with pytest.raises(InputError, match="cannot tell the format of a list"):
@@ -549,6 +550,15 @@ def test_bertopic_object(bertopic_model: tuple[Any, Corpus]) -> None:
         result.doc_topic, soft / soft.sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-6
     )
     assert result.top_labels(1)[0][0] in {word for word, _ in model.get_topic(0)[:1]}
+
+
+def test_bertopic_without_a_topic_is_refused(
+    bertopic_model: tuple[Any, Corpus], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, corpus = bertopic_model
+    monkeypatch.setattr(model, "topics_", [-1] * len(corpus))
+    with pytest.raises(InputError, match=r"no topic: all its \d+ documents are outliers; fit it"):
+        import_result(model, corpus=corpus, name="mine")
 
 
 def test_bertopic_folder(tmp_path: Path, bertopic_model: tuple[Any, Corpus]) -> None:
