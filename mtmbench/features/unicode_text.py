@@ -56,6 +56,8 @@ _UNSPACED = (
     _Unspaced("Thai, Lao, Khmer or Burmese", _SOUTH_EAST_ASIAN, _SOUTH_EAST_ASIAN, 10.0),
 )
 
+_CUT_ENDINGS = frozenset({"s", "re", "ve", "ll", "d", "m"})
+
 _LEAST_SHARE = 0.1
 """Below this share of all characters, such text is quotations and names in another language's."""
 
@@ -86,6 +88,18 @@ def folded_words(text: str) -> list[str]:
 def spelled(word: str) -> str:
     """Returns a word of a folded text as it is spelled."""
     return word if word.isascii() else _KEPT_APOSTROPHE.sub("'", word)
+
+
+def cut_apostrophes(token: str, english: bool) -> Sequence[str]:
+    """Cuts a folded token at its apostrophes; English contractions lose what is no word."""
+    if "'" not in token:
+        return (token,)
+    if not english:
+        return token.split("'")
+    if token.endswith("n't"):
+        return ()
+    head, _, ending = token.rpartition("'")
+    return (head if ending in _CUT_ENDINGS else token).split("'")
 
 
 def is_word(part: str) -> bool:

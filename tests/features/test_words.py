@@ -107,6 +107,13 @@ def test_stop_words_may_be_listed() -> None:
     assert tokenise(given, stop_words=["和", "cow"]).words(0) == ["the", "牛"]
 
 
+def test_stop_words_are_cut_at_apostrophes_as_texts_are() -> None:
+    corpus = corpus_of("Aujourd'hui qu'il pleut, Don", "l'été d'un")
+    listed = tokenise(corpus, stop_words=["l'", "qu'", "aujourd’hui", "don't", "IT'S"])
+    assert listed.vocabulary == ("don", "il", "pleut", "un", "été")
+    assert tokenise(corpus_of("it's ours"), stop_words=["it's"]).vocabulary == ("ours",)
+
+
 def test_stop_words_of_a_language(monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = corpus_of("Het schaf is in't huis")
     monkeypatch.setitem(sys.modules, "stopwordsiso", None)
