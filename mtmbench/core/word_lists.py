@@ -22,7 +22,9 @@ _WORDS_KEYS = ("words", "items", "Representation")
 _NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
 _WEIGHTED = re.compile(rf'({_NUMBER})\s?\*\s?"([^"]*)"', re.IGNORECASE)
 _WEIGHTED_PLAIN = re.compile(rf"({_NUMBER})\s?\*\s?([^\s\"+*]+)(?:\s*\+\s*|$)", re.IGNORECASE)
-_WORD_WEIGHT = re.compile(r"(.*[^\s:=(])\s*[:=(]\s*(\d*\.\d+(?:e[+-]?\d+)?)\)?", re.IGNORECASE)
+_WORD_WEIGHT = re.compile(r"(.*[^\s:=(])\s*[:=(]\s*(\d*\.?\d+(?:e[+-]?\d+)?)\)?", re.IGNORECASE)
+_BULLET = re.compile(r"[-*•]\s+")
+_SEPARATORS = ("\t", ",", ";", "|", "，", "、", "；", "،", "؛")
 _NUMBERED = re.compile(
     r"(?:topic(?:[_-]|\s*#?)(-?\d+)\s*(?:[:.|\t ]|$)"
     r"|#?(-?\d+)\s*(?:\([^)]*\)\s*)?[:.|)](?:\s|$))\s*",
@@ -69,6 +71,8 @@ def _json(text: str, lines: Sequence[tuple[int, str]], path: Path) -> object:
     try:
         content: object = json.loads(text)
         return content
+    except RecursionError as error:
+        raise InputError(f"cannot read {path}: its JSON is nested too deeply") from error
     except ValueError as error:
         if (listed := printed(text)) is not None:
             return listed
@@ -159,7 +163,7 @@ def _topics_of_lines(numbered: Sequence[tuple[int, str]], path: Path) -> list[li
         numbered = [(n, line[1:].strip()) for n, line in after if line.startswith("| #")]
     topics: list[list[str]] = []
     is_outlier = under_number = False
-    for n, line in numbered:
+    for n, line in ((n, _BULLET.sub("", line).replace("**", "")) for n, line in numbered):
         found = _NUMBERED.match(line)
         words = _words_of_line(line[found.end() :] if found else line)
         if found:
@@ -187,7 +191,7 @@ def _words_of_line(line: str) -> list[str]:
         return _by_weight([(word, float(weight)) for weight, word in found])
     if _WEIGHTED_PLAIN.sub("", line) == "" and (found := _WEIGHTED_PLAIN.findall(line)):
         return _by_weight([(word, float(weight)) for weight, word in found])
-    separator = next((mark for mark in ("\t", ",", ";", "|") if mark in line), None)
+    separator = next((mark for mark in _SEPARATORS if mark in line), None)
     if separator is None:
         return _without_weights(line.split())
     cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])

@@ -15,6 +15,7 @@ _LIST_HEADS = (
 )  # fmt: skip
 _WORD_HEADS = ("word", "term", "feature", "item", "token", "keyword")
 _WEIGHT_HEADS = ("weight", "beta", "phi", "probability", "prob", "score", "value")
+_NUMBER = re.compile(r"(topic[\s_#-]*)?-?\d+(\.0)?", re.IGNORECASE)
 _TOPIC_COLUMN = re.compile(r"topic[\s_#-]*\d+", re.IGNORECASE)
 _RANK_COLUMN = re.compile(r"(word|term|top|rank|item|keyword|w)[\s_#-]*\d+", re.IGNORECASE)
 
@@ -22,9 +23,9 @@ _RANK_COLUMN = re.compile(r"(word|term|top|rank|item|keyword|w)[\s_#-]*\d+", re.
 def topics_of_table(text: str) -> list[list[str]] | None:
     """Returns the topics of a table, best words first; None where the text is no such table.
 
-    Its first line says what it is: a column of lists of words, as BERTopic's
-    ``get_topic_info().to_csv`` has it; columns of topic and word, with weights where there are
-    some; a column a topic; or a column a rank. A topic with a negative number, BERTopic's
+    Its first line says what it is: a column of lists of words, alone or with the topics' numbers,
+    as BERTopic's ``get_topic_info().to_csv`` has it; columns of topic and word, with weights where
+    there are some; a column a topic; or a column a rank. A topic with a negative number, BERTopic's
     outliers, is none.
 
     Raises:
@@ -32,25 +33,29 @@ def topics_of_table(text: str) -> list[list[str]] | None:
             weight is none.
     """
     first = text.split("\n", 1)[0]
-    separator = next((mark for mark in ("\t", ",", ";") if mark in first), None)
-    if separator is None:
-        return None
+    separator = next((mark for mark in ("\t", ",", ";") if mark in first), ",")
     try:
         rows = [row for row in csv.reader(io.StringIO(text), delimiter=separator) if any(row)]
     except csv.Error:
         return None
     heads = ["_".join(cell.lower().split()) for cell in rows[0]] if rows else []
     body = [row for row in rows[1:] if len(row) == len(heads)]
-    if len(heads) < 2 or len(body) != len(rows) - 1:
+    if not body or len(body) != len(rows) - 1:
         return None
     column = {head: i for i, head in reversed(list(enumerate(heads)))}
     topic = next((column[head] for head in _TOPIC_HEADS if head in column), None)
     words = next((column[head] for head in _LIST_HEADS if head in column), None)
     word = next((column[head] for head in _WORD_HEADS if head in column), None)
-    if topic is not None and words is not None:
+    # Words such as "topic" and "words" may be a topic's own.
+    numbered = topic is not None and all(_NUMBER.fullmatch(row[topic].strip()) for row in body)
+    if topic is not None and numbered and words is not None:
         return [_listed(row[words]) for row in body if not _is_outlier(row[topic])]
-    if topic is not None and word is not None:
+    if topic is not None and numbered and word is not None:
         return _grouped(body, topic, word, column)
+    if words is not None and len(heads) == 1 and " " not in first.strip():
+        return [_listed(row[words]) for row in body]
+    if len(heads) < 2:
+        return None
     start = 1 if heads[0] in _TOPIC_HEADS else 0
     if all(_TOPIC_COLUMN.fullmatch(head) for head in heads[start:]):
         return [[row[i] for row in body if row[i].strip()] for i in range(start, len(heads))]

@@ -80,6 +80,14 @@ LINES = {
     ),
     "a topic a column": "Topic 0,Topic 1\ncow,boat\nbarn,sail\nmilk,\n",
     "a topic a column, indexed": ",Topic 0,Topic 1\n0,cow,boat\n1,barn,sail\n2,milk,\n",
+    "lists alone": "topic_words\n\"['cow', 'barn', 'milk']\"\n\"['boat', 'sail']\"\n",
+    "words alone": "words\ncow barn milk\nboat sail\n",
+    "bullets": "- cow, barn, milk\n- boat, sail\n",
+    "Markdown": "* **Topic 0**: cow, barn, milk\n* **Topic 1**: boat, sail\n",
+    "commas of Chinese": "cow，barn，milk\nboat，sail\n",
+    "commas of lists in Japanese": "cow、barn、milk\nboat、sail\n",
+    "commas of Arabic": "cow، barn، milk\nboat، sail\n",
+    "counts": "barn:3 cow:12 milk:2\nboat (7), sail (2)\n",
     "a rank a column": "topic\tword 1\tword 2\tword 3\n0\tcow\tbarn\tmilk\n1\tboat\tsail\t\n",
     "a table of lists": "topic_id;words\n0;cow barn milk\n1;boat sail\n",
     "tidytext": "topic,term,beta\n1,barn,0.3\n1,cow,0.5\n2,boat,0.75\n2,sail,0.25\n1,milk,0.2\n",
@@ -113,6 +121,16 @@ def test_numbers_may_be_words(tmp_path: Path) -> None:
     assert read_word_lists(weights) == [["1984", "nan"]]
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["topic,model,word\nsea,fish,ship\n", "words,text,topics\nsea,fish,ship\n", "id,term\na,b\n"],
+)
+def test_words_of_headers_may_be_a_topics(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "topics.csv"
+    path.write_text(text)
+    assert read_word_lists(path) == [line.split(",") for line in text.splitlines()]
+
+
 def test_tomotopys_own_summary(tmp_path: Path) -> None:
     import tomotopy
 
@@ -139,6 +157,7 @@ def test_tomotopys_own_summary(tmp_path: Path) -> None:
         ("t.json", '[["cow"], [1, 2]]', r"t\.json, topic 1: \[1, 2\] must be"),
         ("t.json", '[[["cow", "0.5"]]]', r"t\.json, topic 0"),
         ("t.json", "3", r"must hold .*, not 3"),
+        ("t.json", "[" * 100_000, r"t\.json: its JSON is nested too deeply"),
         ("t.json", '[["cow"]\n["boat", ]', r"cannot read .*: not JSON"),
         ("t.json", '["cow"]\n["boat" "x"]', r"cannot read .*t\.json, line 2: not JSON"),
         ("t.txt", "cow barn\n,,\n", r"t\.txt, line 2: ',,' has no words; give a JSON list"),
