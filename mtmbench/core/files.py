@@ -10,6 +10,7 @@ import gzip
 import io
 import json
 import os
+import re
 import sys
 import tomllib
 import zipfile
@@ -79,7 +80,7 @@ def read_bytes(path: Path, packed: str = "") -> bytes:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except ValueError as error:  # a NUL in its name
         raise InputError(f"cannot read {str(path)!r}: {error}") from error
-    return gunzip(data, packed or str(path)) if path.suffix == ".gz" else data
+    return gunzip(data, packed or str(path)) if path.suffix.lower() == ".gz" else data
 
 
 def gunzip(data: bytes, where: str) -> bytes:
@@ -220,12 +221,19 @@ def read_json_object(path: Path) -> dict[str, Any]:
 def read_word_list(path: Path) -> list[str]:
     """Returns the words of a file: one a line, or a JSON list where its name ends in ``.json``.
 
+    Commas separate words as well, and so do spaces in a file of one line; what follows ``#`` or
+    ``|`` is a comment, as in Snowball's lists.
+
     Raises:
         InputError: the file cannot be read, or is JSON of something else.
     """
     if path.suffix != ".json":
-        lines = (line.strip().removeprefix("\ufeff") for line in lines_of(_text(path)))
-        return [line for line in lines if line]
+        lines = [re.split(r"(?:^|\s)[#|]", line, maxsplit=1)[0] for line in lines_of(_text(path))]
+        lines = [line.removeprefix("\ufeff").strip() for line in lines]
+        lines = [line for line in lines if line]
+        separator = r"[,\s]" if len(lines) == 1 else ","
+        words = (word.strip() for line in lines for word in re.split(separator, line))
+        return [word for word in words if word]
     listed = read_json(path)
     if not isinstance(listed, list) or not all(isinstance(word, str) for word in listed):
         raise InputError(f"{path} must hold a JSON list of words")

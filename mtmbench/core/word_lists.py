@@ -6,19 +6,28 @@ import csv
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import lines_of, parse_json, read_bytes
 from mtmbench.core.text_files import decode_text
+from mtmbench.core.word_tables import printed, topics_of_table
 
 _FORMS = (
     'a JSON list of topics (or {"topics": …}), each a list of words or of word-weight pairs, or '
     "one topic a line"
 )
-_WORDS_KEYS = ("words", "items")
-_WEIGHTED = re.compile(r'(-?[\d.]+(?:e-?\d+)?)\s?\*\s?"([^"]*)"')
+_WORDS_KEYS = ("words", "items", "Representation")
+_NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
+_WEIGHTED = re.compile(rf'({_NUMBER})\s?\*\s?"([^"]*)"', re.IGNORECASE)
+_WEIGHTED_PLAIN = re.compile(rf"({_NUMBER})\s?\*\s?([^\s\"+*]+)(?:\s*\+\s*|$)", re.IGNORECASE)
+_WORD_WEIGHT = re.compile(r"(.*[^\s:=(])\s*[:=(]\s*(\d*\.?\d+(?:e[+-]?\d+)?)\)?", re.IGNORECASE)
+_BULLET = re.compile(r"[-*•]\s+")
+_SEPARATORS = ("\t", ",", ";", "|", "，", "、", "；", "،", "؛")
 _NUMBERED = re.compile(
-    r"(topic\s*#?\d+\s*[:.|\t ]|#?-?\d+\s*(\([^)]*\)\s*)?[:.|]\s)\s*", re.IGNORECASE
+    r"(?:topic(?:[_-]|\s*#?)(-?\d+)\s*(?:[:.|\t ]|$)"
+    r"|#?(-?\d+)\s*(?:\([^)]*\)\s*)?[:.|)](?:\s|$))\s*",
+    re.IGNORECASE,
 )
 
 
@@ -31,9 +40,12 @@ def read_word_lists(path: Path) -> list[list[str]]:
     object of words and weights, or one that has them under ``"words"`` or ``"items"``, or gensim's
     ``[number, topic]`` or ``0.1*"word" + …``. Weighted words are put in the order of their weights.
 
-    Other files hold one topic a line: words separated by tabs, commas, semicolons or else spaces,
-    after the topic's number where there is one; or they are MALLET's ``--output-topic-keys`` or
-    ``--topic-word-weights-file``, or what tomotopy's ``summary`` prints.
+    Other files hold one topic a line: words separated by tabs, commas, semicolons, bars or else
+    spaces, perhaps with their weights, after the topic's number where there is one; or its words
+    stand in the lines under its number; or they are tables with a header
+    (:func:`~mtmbench.core.word_tables.topics_of_table`), MALLET's ``--output-topic-keys`` or
+    ``--topic-word-weights-file``, or what tomotopy's ``summary`` prints. A negative number is none
+    of a topic there, either. Lists as Python prints them are read as JSON.
 
     Raises:
         InputError: the file cannot be read, or holds something else; the message names the topic or
@@ -44,26 +56,34 @@ def read_word_lists(path: Path) -> list[list[str]]:
     if path.suffix == ".json" or text.lstrip().startswith(("[", "{")):
         topics = _topics_of_json(_json(text, lines, path), path)
     else:
-        topics = _topics_of_lines(lines)
-        for (n, line), topic in zip(lines, topics, strict=False):
-            if not topic:
-                raise InputError(f"{path}, line {n}: {line!r:.60} has no words; give {_FORMS}")
+        try:
+            table = topics_of_table(text)
+        except ValueError as error:
+            raise InputError(f"{path}: {error}") from error
+        topics = _topics_of_lines(lines, path) if table is None else table
     if not topics:
         raise InputError(f"{path} must hold {_FORMS}; it has no topic")
     return topics
 
 
 def _json(text: str, lines: Sequence[tuple[int, str]], path: Path) -> object:
-    """Returns the JSON of the file, or of its lines where each holds a whole topic."""
-    several = len(lines) > 1 and all(line[0] + line[-1] in ("[]", "{}") for _, line in lines)
-    if not several:
-        return parse_json(text, f"cannot read {path}", ": not JSON")
+    """Returns the JSON of the file, or what Python printed, or of its lines each a whole topic."""
+
+    def parsed(part: str, where: str) -> object:
+        try:
+            return parse_json(part, where, ": not JSON")
+        except InputError:
+            if (listed := printed(part)) is None:
+                raise
+            return listed
+
+    where = f"cannot read {path}"
     try:
-        return parse_json(text, str(path))
+        return parsed(text, where)
     except InputError:
-        return [
-            parse_json(line, f"cannot read {path}, line {n}", ": not JSON") for n, line in lines
-        ]
+        if len(lines) < 2 or not all(line[0] + line[-1] in ("[]", "{}") for _, line in lines):
+            raise
+    return [parsed(line, f"{where}, line {n}") for n, line in lines]
 
 
 def _topics_of_json(data: object, path: Path) -> list[list[str]]:
@@ -79,7 +99,18 @@ def _topics_of_json(data: object, path: Path) -> list[list[str]]:
         data = [data[key] for number, key in ordered if number >= 0]
     if not isinstance(data, list):
         raise InputError(f"{path} must hold {_FORMS}, not {data!r:.60}")
-    return [_words(topic, f"{path}, topic {k}") for k, topic in enumerate(data)]
+    topics = [topic for topic in data if not _is_outlier(topic)]
+    return [_words(topic, f"{path}, topic {k}") for k, topic in enumerate(topics)]
+
+
+def _is_outlier(topic: object) -> bool:
+    """Whether a topic says that its number is negative."""
+    number: Any = None
+    if isinstance(topic, Mapping):
+        number = next((topic[key] for key in ("topic", "Topic") if key in topic), None)
+    elif isinstance(topic, list) and len(topic) == 2 and not _is_pair(topic):
+        number = topic[0]
+    return _is_number(number) and bool(number < 0)
 
 
 def _words(topic: object, where: str) -> list[str]:
@@ -115,20 +146,37 @@ def _is_pair(value: object) -> bool:
     )
 
 
-def _topics_of_lines(numbered: Sequence[tuple[int, str]]) -> list[list[str]]:
+def _topics_of_lines(numbered: Sequence[tuple[int, str]], path: Path) -> list[list[str]]:
     lines = [line for _, line in numbered]
     rows = [line.split("\t") for line in lines]
     if rows and all(len(row) == 3 and row[0].isdecimal() for row in rows):
         if all(_is_float(row[2]) for row in rows):
             return _topics_of_weights(rows)
-        if all(_is_float(row[1]) for row in rows):
-            return [row[2].split() for row in rows]  # MALLET's topic keys: number, α, words
+        # MALLET's topic keys: number, α (in some countries with a comma), words
+        if all(_is_float(row[1].replace(",", ".")) for row in rows):
+            return [row[2].split() for row in rows]
     if "<Topics>" in lines:  # tomotopy's summary
-        after = lines[lines.index("<Topics>") + 1 :]
-        lines = [line[1:].strip() for line in after if line.startswith("| #")]
-    topics = [_words_of_line(_NUMBERED.sub("", line, count=1) if _NUMBERED.match(line) else line)
-              for line in lines]  # fmt: skip
-    firsts = [topic[0] for topic in topics if topic]
+        after = numbered[lines.index("<Topics>") + 1 :]
+        numbered = [(n, line[1:].strip()) for n, line in after if line.startswith("| #")]
+    topics: list[list[str]] = []
+    is_outlier = under_number = False
+    for n, line in ((n, _BULLET.sub("", line).replace("**", "")) for n, line in numbered):
+        found = _NUMBERED.match(line)
+        words = _words_of_line(line[found.end() :] if found else line)
+        if found:
+            is_outlier = int(found[1] or found[2]) < 0
+            under_number = not words
+        if is_outlier:
+            continue
+        if under_number and not found:
+            topics[-1] += words
+        else:
+            topics.append(words)
+        if not (words or found):
+            raise InputError(f"{path}, line {n}: {line!r:.60} has no words; give {_FORMS}")
+    if not all(topics):
+        raise InputError(f"{path}: topic {topics.index([])} has no words; give {_FORMS}")
+    firsts = [topic[0] for topic in topics]
     running = len(firsts) > 1 and any(
         firsts == [str(start + k) for k in range(len(topics))] for start in (0, 1)
     )
@@ -138,14 +186,23 @@ def _topics_of_lines(numbered: Sequence[tuple[int, str]]) -> list[list[str]]:
 def _words_of_line(line: str) -> list[str]:
     if found := _WEIGHTED.findall(line):
         return _by_weight([(word, float(weight)) for weight, word in found])
-    separator = next((mark for mark in ("\t", ",", ";") if mark in line), None)
+    if _WEIGHTED_PLAIN.sub("", line) == "" and (found := _WEIGHTED_PLAIN.findall(line)):
+        return _by_weight([(word, float(weight)) for weight, word in found])
+    separator = next((mark for mark in _SEPARATORS if mark in line), None)
     if separator is None:
-        return line.split()
+        return _without_weights(line.split())
     cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
     words = [word.strip() for word in cells if word.strip()]
     if separator == "\t" and len(words) == 2 and words[0].isdecimal():
         return [words[0], *words[1].split()]  # a number, a tab, and the words
-    return words
+    return _without_weights(words)
+
+
+def _without_weights(words: list[str]) -> list[str]:
+    """Returns the words of ``word:0.5`` or ``word (0.5)`` by weight, where all are of that form."""
+    found = [_WORD_WEIGHT.fullmatch(word) for word in words]
+    pairs = [(match[1], float(match[2])) for match in found if match]
+    return _by_weight(pairs) if len(pairs) == len(words) else words
 
 
 def _topics_of_weights(rows: Sequence[Sequence[str]]) -> list[list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -38,7 +39,7 @@ def load_file(path: Path, columns: Columns, name: str | None = None) -> Corpus:
     readers = {".jsonl": jsonl_rows, ".csv": _csv_rows, ".tsv": _csv_rows}
     rows = _parquet_rows(path, columns) if plain == ".parquet" else readers[plain](path)
     return build_corpus(
-        name or path.name.removesuffix(suffix),
+        name or path.name[: -len(suffix)],
         rows,
         columns,
         where=str(path),
@@ -51,19 +52,25 @@ def load_text_folder(folder: Path, name: str | None = None, not_read: Sequence[s
     """Loads a folder of ``.txt`` files, one document each, in the order of their paths.
 
     The id is the path within the folder without its suffix; where files lie in sub-folders, the
-    first sub-folder is the label (scikit-learn's layout), and a file beside them has none. Hidden
-    files and folders are neither. ``source["not_read"]`` names what lies beside the texts.
+    first sub-folder is the label (scikit-learn's layout), and a file beside them has none. Where
+    these sub-folders are all named as partitions ("train", "test"), they are the partitions, and
+    the labels are the folders within (aclImdb's layout). Hidden files and folders are neither.
+    ``source["not_read"]`` names what lies beside the texts.
 
     Raises:
         InputError: no ``.txt`` file, or one that is not UTF-8; the message names file and line.
     """
-    paths = [path for path in visible_files(folder) if path.suffix == ".txt"]
+    paths = [path for path in visible_files(folder) if is_text_file(path)]
+    by_split = _lie_by_split([path.relative_to(folder) for path in paths])
     rows = []
     for number, path in enumerate(paths, start=1):
         inside = path.relative_to(folder)
         values = {"id": inside.with_suffix("").as_posix(), "text": read_text(path)}
-        if len(inside.parts) > 1:
-            values["label"] = inside.parts[0]
+        folders = list(inside.parts[:-1])
+        if by_split:
+            values["split"] = folders.pop(0) if folders else ""
+        if folders:
+            values["label"] = folders[0]
         rows.append(SourceRow(number, values))
     if not rows:
         raise InputError(f"{folder} holds no .txt files")
@@ -88,13 +95,27 @@ def visible_files(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: path.relative_to(folder).parts)
 
 
+def is_text_file(path: Path) -> bool:
+    """Whether ``path`` is named as a document of a folder of text files."""
+    return path.suffix.lower() == ".txt"
+
+
+def _lie_by_split(paths: Sequence[Path]) -> bool:
+    firsts = {path.parts[0] for path in paths if len(path.parts) > 1}
+    return bool(firsts) and all(_SPLIT_FOLDER.fullmatch(name) for name in firsts)
+
+
+_SPLIT_FOLDER = re.compile(r"(train|training|test|testing|val|valid|validation|dev)", re.IGNORECASE)
+
+
 def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
 def table_suffix(path: Path) -> str | None:
     """Returns the suffix of a table that :func:`load_file` reads, or None."""
-    return next((suffix for suffix in TABLE_SUFFIXES if path.name.endswith(suffix)), None)
+    name = path.name.lower()
+    return next((suffix for suffix in TABLE_SUFFIXES if name.endswith(suffix)), None)
 
 
 def read_text(path: Path) -> str:
@@ -126,7 +147,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def _csv_rows(path: Path) -> list[SourceRow]:
     content = read_text(path)
-    delimiter = "\t" if ".tsv" in path.suffixes else ","
+    delimiter = "\t" if ".tsv" in path.name.lower() else ","
     if not content:
         raise InputError(f"{path} is empty")
     if (mark := other_separator(content.split("\n", 1)[0].rstrip("\r"), delimiter)) is not None:
@@ -148,7 +169,7 @@ def _table_rows(path: Path, content: str, delimiter: str, literal: bool) -> list
     rows: list[SourceRow] = []
     start = 1
     try:
-        header = next(reader)
+        header = [cell.strip() for cell in next(reader)]
         if len(set(header)) != len(header):
             raise InputError(f"{path}, line 1: two columns have the same name: {header}")
         start = reader.line_num + 1

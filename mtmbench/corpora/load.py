@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +14,15 @@ from mtmbench.core.cards import CorpusSpec
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.names import check_name, check_path
 from mtmbench.core.types import Corpus
-from mtmbench.corpora.files import load_file, load_text_folder, table_suffix, visible_files
+from mtmbench.corpora.files import (
+    is_text_file,
+    load_file,
+    load_text_folder,
+    table_suffix,
+    visible_files,
+)
 from mtmbench.corpora.hub import is_data_file, is_hub_id, is_saved_dataset, load_hub
-from mtmbench.corpora.octis import is_octis_folder, load_octis_folder
+from mtmbench.corpora.octis import is_octis_folder, load_octis_folder, refuse_older_octis
 from mtmbench.corpora.registry import CORPORA
 from mtmbench.corpora.rows import Columns, SourceRow, build_corpus, count_duplicates
 
@@ -69,6 +75,11 @@ def load_corpus(
         corpus = _load_named(source, columns, subset, resolve_data_dir(data_dir), name)
     else:
         _refuse_columns(columns, subset, "a sequence of texts")
+        if isinstance(source, Mapping) or hasattr(source, "columns"):
+            raise InputError(
+                f"a {type(source).__name__} is no sequence of texts; give its column of texts, or "
+                "write it to a file (.csv, .jsonl, .parquet), which keeps labels and ids"
+            )
         rows = [SourceRow(number, {"text": item}) for number, item in enumerate(source)]
         corpus = build_corpus(
             name or "texts",
@@ -170,9 +181,10 @@ def _load_folder(folder: Path, columns: Columns, subset: str | None, name: str |
     if is_saved_dataset(folder):
         _refuse_columns(Columns(), subset, f"the saved dataset {folder}")
         return load_hub(folder, columns, None, name)
+    refuse_older_octis(folder)
     files = visible_files(folder)
     data = [path for path in files if is_data_file(path)]
-    texts = [path for path in files if path.suffix == ".txt"]
+    texts = [path for path in files if is_text_file(path)]
     if texts and _texts_are_the_documents(folder, texts, data):
         _refuse_columns(columns, subset, f"the folder of text files {folder}")
         return load_text_folder(folder, name, [_inside(path, folder) for path in data])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -27,11 +28,21 @@ def is_octis_folder(folder: Path) -> bool:
     return (folder / "vocabulary.txt").is_file() and _corpus_file(folder) is not None
 
 
+def refuse_older_octis(folder: Path) -> None:
+    """Raises an error if a folder is a dataset of OCTIS's first form, with ``corpus.txt``."""
+    if (folder / "vocabulary.txt").is_file() and (folder / "corpus.txt").is_file():
+        raise InputError(
+            f"{folder} holds corpus.txt beside vocabulary.txt, an older form of OCTIS's datasets; "
+            f"write corpus.tsv instead: a line a document, {_COLUMNS} separated by tabs"
+        )
+
+
 def load_octis_folder(folder: Path, name: str | None = None) -> Corpus:
     """Loads an OCTIS dataset: ``vocabulary.txt`` with ``corpus.tsv`` or ``corpus.jsonl(.gz)``.
 
     ``corpus.tsv`` has no header: the document's tokens, then its partition, then its label, the
-    last two optional. The texts stay tokenised as they are (``pretokenised``). They come in the
+    last two optional; quotation marks around a cell are those of the CSV writer (pandas), which
+    OCTIS undoes as well. The texts stay tokenised as they are (``pretokenised``). They come in the
     order of OCTIS's own Dataset, on which the rows of its θ lie: partition train, then val, then
     test, each in file order; documents of any other partition are dropped, and counted in
     ``source["splits_dropped"]``. An id is the row's number in the file.
@@ -107,7 +118,7 @@ def _split(row: SourceRow) -> str:
 def _tsv_rows(path: Path) -> list[SourceRow]:
     rows = []
     for number, line in numbered_lines(path):
-        cells = line.split("\t")
+        cells = [_unquoted(cell) for cell in line.split("\t")]
         if len(cells) > 3:
             first = cells[0].strip()
             hint = "" if first and not first.isdecimal() else "; leave out the index column"
@@ -117,6 +128,12 @@ def _tsv_rows(path: Path) -> list[SourceRow]:
             )
         rows.append(SourceRow(number, dict(zip(("text", "split", "label"), cells, strict=False))))
     return rows
+
+
+def _unquoted(cell: str) -> str:
+    if re.fullmatch(r'"(?:[^"]|"")*"', cell) is None:
+        return cell
+    return cell[1:-1].replace('""', '"')
 
 
 def _refuse_header_and_index(

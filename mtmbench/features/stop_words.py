@@ -8,7 +8,7 @@ from functools import cache
 from mtmbench.core.errors import InputError
 from mtmbench.core.languages import LANGUAGES, language_named
 from mtmbench.core.serialise import content_hash
-from mtmbench.features.unicode_text import fold, spelled
+from mtmbench.features.unicode_text import cut_apostrophes, fold, is_word, spelled
 
 StopWords = bool | str | Sequence[str]
 """Whether the English list is taken; or a language; or the words themselves."""
@@ -26,9 +26,9 @@ def stop_words_of(setting: StopWords) -> tuple[frozenset[str], str | None]:
         english = english_stop_words()
         return english, f"scikit-learn english ({len(english)})"
     if isinstance(setting, str):
-        words = _folded(tuple(sorted(_stopwords_iso(language_named(setting)))))
+        words = _folded(tuple(sorted(_stopwords_iso(language_named(setting)))), english=False)
         return words, f"stopwords-iso {language_named(setting)} ({len(words)})"
-    words = _folded(tuple(setting))
+    words = _folded(tuple(setting), english=True)
     return words, f"listed ({len(words)}, hash {content_hash(sorted(words))[:8]})"
 
 
@@ -53,8 +53,11 @@ def english_stop_words() -> frozenset[str]:
 
 
 @cache
-def _folded(words: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(spelled(fold(word.strip())) for word in words) - {""}
+def _folded(words: tuple[str, ...], english: bool) -> frozenset[str]:
+    """Returns words folded, and what is left of them in texts, which are cut at apostrophes."""
+    folded = [fold(word.strip()) for word in words]
+    cut = (part for word in folded if "'" in word for part in cut_apostrophes(word, english))
+    return frozenset(map(spelled, (*folded, *filter(is_word, cut)))) - {""}
 
 
 def _stopwords_iso(language: str) -> frozenset[str]:

@@ -56,6 +56,8 @@ _UNSPACED = (
     _Unspaced("Thai, Lao, Khmer or Burmese", _SOUTH_EAST_ASIAN, _SOUTH_EAST_ASIAN, 10.0),
 )
 
+_CUT_ENDINGS = frozenset({"s", "re", "ve", "ll", "d", "m"})
+
 _LEAST_SHARE = 0.1
 """Below this share of all characters, such text is quotations and names in another language's."""
 
@@ -65,16 +67,16 @@ def fold(text: str) -> str:
 
     Ligatures, presentation forms, full- and half-width forms and mathematical alphabets become
     plain letters (NFKC), all else is brought to NFC: superscripts, fractions and the like are no
-    spellings of words. Format characters (soft hyphen, word joiner, marks of direction) and
-    variation selectors go; a
-    zero-width space stays, which does separate words, and so do joiners where a script spells with
-    them. Apostrophes are typewriter's, or U+02BC where they are letters.
+    spellings of words. Format characters (soft hyphen, word joiner, marks of direction),
+    variation selectors and the Arabic tatweel go; a zero-width space stays, which does separate
+    words, and so do joiners where a script spells with them. Apostrophes are
+    typewriter's, or U+02BC where they are letters.
     """
     if not text.isascii():
         text = unicodedata.normalize("NFC", text.translate(_plain_forms()))
         text = _TYPESET_JOINER.sub("", text)
-    # "İ".lower() would leave a combining dot behind.
-    folded = text.replace("İ", "i").lower().replace("’", "'")
+    # "İ".lower() leaves a combining dot behind, as it does in words that others lowered.
+    folded = text.lower().replace("i\u0307", "i").replace("’", "'")
     return folded if folded.isascii() else _LETTER_APOSTROPHE.sub("\u02bc", folded)
 
 
@@ -86,6 +88,18 @@ def folded_words(text: str) -> list[str]:
 def spelled(word: str) -> str:
     """Returns a word of a folded text as it is spelled."""
     return word if word.isascii() else _KEPT_APOSTROPHE.sub("'", word)
+
+
+def cut_apostrophes(token: str, english: bool) -> Sequence[str]:
+    """Cuts a folded token at its apostrophes; English contractions lose what is no word."""
+    if "'" not in token:
+        return (token,)
+    if not english:
+        return token.split("'")
+    if token.endswith("n't"):
+        return ()
+    head, _, ending = token.rpartition("'")
+    return (head if ending in _CUT_ENDINGS else token).split("'")
 
 
 def is_word(part: str) -> bool:
@@ -121,8 +135,10 @@ def unspaced(texts: Sequence[str]) -> str | None:
 @cache
 def _plain_forms() -> dict[int, str | None]:
     """Maps characters to what they are folded to; None where they go."""
-    # Selectors of variants of a character's shape.
-    forms: dict[int, str | None] = dict.fromkeys((*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
+    # Selectors of variants of a character's shape, and what draws Arabic words out.
+    forms: dict[int, str | None] = dict.fromkeys(
+        (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0), 0x640)
+    )
     for code in (*range(0xA0, 0x10000), *range(0x1D400, 0x1D800)):
         character = chr(code)
         if unicodedata.category(character) == "Cf":

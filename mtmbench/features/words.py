@@ -32,7 +32,14 @@ from mtmbench.features.stop_words import (
     is_english,
     stop_words_of,
 )
-from mtmbench.features.unicode_text import fold, folded_words, is_word, spelled, unspaced
+from mtmbench.features.unicode_text import (
+    cut_apostrophes,
+    fold,
+    folded_words,
+    is_word,
+    spelled,
+    unspaced,
+)
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -44,8 +51,6 @@ __all__ = [
 
 TOKENISATION_VERSION = 2
 DEFAULT_WORDS = WordSpec()
-
-_CUT_ENDINGS = frozenset({"s", "re", "ve", "ll", "d", "m"})
 
 
 @dataclass(frozen=True)
@@ -158,7 +163,7 @@ def split_words(text: str, *, english: bool = True) -> list[str]:
     """
     found: list[str] = []
     for token in folded_words(fold(text)):
-        for part in _parts(token, english) if "'" in token else (token,):
+        for part in cut_apostrophes(token, english):
             if is_word(part):
                 found.append(spelled(part))
     return found
@@ -219,16 +224,6 @@ def _tokens(texts: Sequence[Sequence[str]], source: Mapping[str, object]) -> Tok
 
 def _given_tokens(text: str) -> list[str]:
     return [token for token in text.split(" ") if token]
-
-
-def _parts(token: str, english: bool) -> Sequence[str]:
-    """Cuts a token at its apostrophes; English contractions lose what is no word."""
-    if not english:
-        return token.split("'")
-    if token.endswith("n't"):
-        return ()
-    head, _, ending = token.rpartition("'")
-    return (head if ending in _CUT_ENDINGS else token).split("'")
 
 
 def _check_tokens(tokens: Tokens, corpus: Corpus, spec: WordSpec) -> None:

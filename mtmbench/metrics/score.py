@@ -126,11 +126,15 @@ def topics_result(
     Raises:
         InputError: see :func:`score_topics`.
     """
-    if isinstance(topics, str) or not len(topics):
-        raise InputError("topics must be a non-empty list of lists of words")
+    # A mapping or a frame would be read as its keys; a set has no best word.
+    if isinstance(topics, str | Mapping) or hasattr(topics, "columns") or not len(topics):
+        raise InputError(
+            f"topics must be a non-empty list of lists of words, not a {type(topics).__name__}"
+        )
     for k, topic in enumerate(topics):
-        if isinstance(topic, str) or not all(isinstance(word, str) for word in topic):
-            raise InputError(f"topic {k} must be a list of words, not {topic!r}")
+        is_list = isinstance(topic, Sequence) or getattr(topic, "ndim", 0) == 1
+        if isinstance(topic, str) or not is_list or not all(isinstance(w, str) for w in topic):
+            raise InputError(f"topic {k} must be a list of words, not {topic!r:.60}")
     listed = [
         list(dict.fromkeys(word.strip() for word in topic if word.strip())) for topic in topics
     ]
@@ -157,7 +161,7 @@ def topics_result(
 def _read_theta(path: Path, corpus: Corpus) -> AnyArray:
     """Reads θ; where the file has document ids, its rows are put in the corpus's order."""
     table = read_theta(path)
-    return _in_order(table.values, table.rows, path, corpus)
+    return _in_order(table.values, table.ids_of(len(corpus)), path, corpus)
 
 
 def _in_order(
@@ -183,6 +187,7 @@ def _theta(theta: ArrayLike | None, corpus: Corpus, n_topics: int) -> FloatArray
     if theta is None:
         return np.zeros((n_documents, n_topics), dtype=np.float32)
     try:
+        theta = getattr(theta, "toarray", lambda: theta)()
         check_real(theta, "θ")
         weights = np.asarray(theta, dtype=np.float64)
     except (TypeError, ValueError) as error:

@@ -24,6 +24,7 @@ from mtmbench.models.import_tables import (
     ARRAY_SUFFIXES,
     NAME_SUFFIXES,
     Table,
+    name_of,
     names_of,
     read_names,
     read_npz,
@@ -79,12 +80,16 @@ class Draft:
 
 
 def read_named_arrays(
-    source: Path | Mapping[str, object], trust: bool = False, *, needs_theta: bool = True
+    source: Path | Mapping[str, object],
+    n_documents: int,
+    trust: bool = False,
+    *,
+    needs_theta: bool = True,
 ) -> Draft:
     """Reads θ, β, item names and, where there are any, document ids and outliers, by their names.
 
     ``source`` is a mapping, an npz file, a folder of files with the accepted names, or the θ file
-    in such a folder.
+    in such a folder; ``n_documents`` is how many the corpus has.
 
     Raises:
         InputError: a part is missing, there twice, or cannot be read.
@@ -113,7 +118,9 @@ def read_named_arrays(
         theta.values,
         beta.values,
         beta.columns if items is None else names_of(items, f"the item names of {where}"),
-        theta.rows if doc_ids is None else names_of(doc_ids, f"the document ids of {where}"),
+        theta.ids_of(n_documents)
+        if doc_ids is None
+        else names_of(doc_ids, f"the document ids of {where}"),
         None if outlier is None else as_table(outlier).values,
     )
 
@@ -139,7 +146,7 @@ def read_theta(path: Path, trust: bool = False) -> Table:
         raise InputError(
             f"{path} must be an npy, a csv, or an npz with an array 'theta'; its arrays: {held}"
         )
-    return Table(arrays[found[0]], rows=None if ids is None else tuple(map(str, ids)))
+    return Table(arrays[found[0]], rows=None if ids is None else tuple(map(name_of, ids)))
 
 
 def has_theta(folder: Path) -> bool:
@@ -379,7 +386,7 @@ def as_table(value: object) -> Table:
 
 def _axis_names(axis: Iterable[object]) -> tuple[str, ...] | None:
     """Returns the names of a frame's rows or columns; running numbers are none."""
-    names = tuple(map(str, axis))
+    names = tuple(map(name_of, axis))
     return None if names == tuple(map(str, range(len(names)))) else names
 
 
@@ -441,6 +448,11 @@ def _topic_rows(weights: csr_matrix, labels: IntArray) -> AnyArray:
     """Returns the rows of real topics; the outliers' row comes first where there are any."""
     n_outliers = int((labels < 0).any())
     n_topics = int(labels.max(initial=-1)) + 1
+    if not n_topics:
+        raise InputError(
+            f"BERTopic found no topic: all its {len(labels)} documents are outliers; fit it with a "
+            "smaller min_topic_size"
+        )
     if weights.shape[0] != n_topics + n_outliers:
         raise InputError(
             f"BERTopic's c-TF-IDF has {weights.shape[0]} rows, but its documents are of {n_topics} "

@@ -134,7 +134,7 @@ def _kind(path: Path) -> str | None:
 
 
 def _head(path: Path, n_bytes: int = 65_536) -> list[str]:
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+    with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb") as file:
         data: bytes = file.read(n_bytes)
     lines = data.decode("utf-8", errors="ignore").split("\n")
     whole = lines[:-1] if len(data) == n_bytes else lines

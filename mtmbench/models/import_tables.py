@@ -23,11 +23,20 @@ _ROW_NAME_HEADS = ("", "id", "doc_id", "document", "doc", "topic", "index")
 
 @dataclass(frozen=True)
 class Table:
-    """A matrix with the names of its rows and columns, where the file has them."""
+    """A matrix with the names of its rows and columns, where the file has them.
+
+    ``numbered`` says that the rows' names are but running numbers, of which no header says that
+    they are ids; pandas writes them in whatever order the rows are.
+    """
 
     values: AnyArray
     columns: tuple[str, ...] | None = None
     rows: tuple[str, ...] | None = None
+    numbered: bool = False
+
+    def ids_of(self, n_documents: int) -> tuple[str, ...] | None:
+        """Returns the rows' names as ids; None where rows are numbered, one for each document."""
+        return None if self.numbered and len(self.values) == n_documents else self.rows
 
 
 def read_npz(path: Path, trust: bool = False) -> dict[str, AnyArray]:
@@ -93,10 +102,14 @@ def read_table(path: Path) -> Table:
     values = np.array(
         [[_number(cell, path, number) for cell in cells[first:]] for number, cells in body]
     )
+    rows = tuple(cells[0] for _, cells in body) if named else None
     return Table(
         values,
         None if header is None else tuple(header[first:]),
-        tuple(cells[0] for _, cells in body) if named else None,
+        rows,
+        numbered=header is not None
+        and header[0].strip().lower() in ("", "index")
+        and rows == tuple(_running(len(body))),
     )
 
 
@@ -109,7 +122,7 @@ def read_names(path: Path) -> tuple[str, ...]:
         InputError: the file is none of these, or the indices are not 0 … V − 1.
     """
     if path.suffix == ".npy":
-        return tuple(str(name) for name in read_table(path).values.ravel())
+        return tuple(map(name_of, read_table(path).values.ravel()))
     text = _text(path)
     if path.suffix != ".json":
         return tuple(lines_of(text))
@@ -131,7 +144,15 @@ def names_of(data: object, where: str) -> tuple[str, ...]:
         return tuple(pairs[index] for index in range(len(pairs)))
     if isinstance(data, str | bytes) or not isinstance(data, Sequence | np.ndarray):
         raise InputError(f"{where} must be a list of names, not {type(data).__name__}")
-    return tuple(str(name) for name in data)
+    return tuple(map(name_of, data))
+
+
+def name_of(value: object) -> str:
+    """Returns a name as text: bytes are UTF-8, and a whole number has no decimal point."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    is_whole = isinstance(value, float) and value.is_integer()
+    return str(int(value)) if is_whole else str(value)  # type: ignore[call-overload]
 
 
 def _inverted(data: Mapping[object, str | int]) -> dict[int, str]:

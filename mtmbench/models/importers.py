@@ -64,7 +64,7 @@ def import_result(
       outlier (or outliers), D truth values. In one npz file, in a mapping, or as files of these
       names in a folder: θ, β, outlier as ``.csv`` or ``.npy``; names as ``.txt`` (one a line),
       ``.json`` or ``.npy``. The header of β's csv serves as item names, the first column of θ's
-      as document ids.
+      as document ids, but not running numbers under no name, one for each document.
     * ``bertopic``: a fitted model, or a folder saved with ``serialization="safetensors"``.
     * ``gensim``: an ``LdaModel`` with its dictionary, or its file; θ is inferred for the corpus,
       over the words that ``words`` finds in it, unless ``theta`` is given. gensim's files are
@@ -124,7 +124,7 @@ def import_result(
         draft.items = draft.items if names is None else names
     if theta is not None:
         table = _given_theta(theta, trust)
-        draft.theta, draft.doc_ids = table.values, table.rows
+        draft.theta, draft.doc_ids = table.values, table.ids_of(len(corpus))
     if ids is not None:
         draft.doc_ids = ids
     return _result(draft, corpus, name, form, kind, normalise, words, seed, source)
@@ -134,6 +134,8 @@ def _format(source: object, asked: str, trust: bool) -> str:
     """Returns the format asked for, or the one that the source has."""
     if asked not in get_args(Format):
         raise InputError(f"unknown format {asked!r}{did_you_mean(asked, get_args(Format))}")
+    if isinstance(source, Path) and source.suffix in (".pkl", ".pickle", ".joblib"):
+        raise InputError(f"{source} is a pickle; load it yourself and pass the object")
     found = _object_format(source) if not isinstance(source, Path) else _path_format(source)
     form = found if asked == "auto" else asked
     if form == "gensim" and isinstance(source, Path) and not trust:
@@ -148,8 +150,6 @@ def _format(source: object, asked: str, trust: bool) -> str:
                 f"cannot tell the format of {shown}; give one of {', '.join(get_args(Format)[1:])}"
             )
         return found
-    if isinstance(source, Path) and source.suffix in (".pkl", ".pickle", ".joblib"):
-        raise InputError(f"{source} is a pickle; load it yourself and pass the object")
     return asked
 
 
@@ -208,7 +208,7 @@ def _read(
         return formats.read_bertopic_folder(source)
     if form == "bertopic":
         return formats.read_bertopic(source)
-    return formats.read_named_arrays(source, trust, needs_theta=needs_theta)
+    return formats.read_named_arrays(source, len(corpus), trust, needs_theta=needs_theta)
 
 
 def _of_this_corpus(result: TopicResult, corpus: Corpus) -> TopicResult:

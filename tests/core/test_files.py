@@ -10,7 +10,7 @@ import pytest
 from support.odd_text import ODD_TEXT
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import lines_of, read_json_lines
+from mtmbench.core.files import lines_of, read_json_lines, read_word_list
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,21 @@ def test_json_lines_are_read_back_and_a_wrong_one_is_named(tmp_path: Path, name:
     path.write_bytes(gzip.compress(wrong) if path.suffix == ".gz" else wrong)
     with pytest.raises(InputError, match=f"{name} line 3 is no JSON object"):
         list(read_json_lines(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("\ufeffthe\r\n\r\n of \r\n", ["the", "of"]),
+        ("the, of, and\n", ["the", "of", "and"]),
+        ("the,of\nand\n", ["the", "of", "and"]),
+        ("the of and\n", ["the", "of", "and"]),
+        ("a lô\nbởi vì\n", ["a lô", "bởi vì"]),
+        (" | Snowball's\nthe      | article\nof\n# more\nc#\n", ["the", "of", "c#"]),
+    ],
+)
+def test_a_list_of_words_in_the_forms_of_its_authors(
+    tmp_path: Path, text: str, words: list[str]
+) -> None:
+    (tmp_path / "stop.txt").write_text(text, newline="")
+    assert read_word_list(tmp_path / "stop.txt") == words

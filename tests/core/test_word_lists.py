@@ -34,6 +34,10 @@ JSON: dict[str, Any] = {
     "mtmbench topics": {"schema": 1, "topics": [
         {"topic": k, "label": "x", "status": "ok", "items": topic} for k, topic in enumerate(TOPICS)
     ]},
+    "outliers in pairs": [[-1, [["the", 0.1]]], [0, WEIGHTS[0]], [1, WEIGHTS[1]]],
+    "BERTopic's topic information": [
+        {"Topic": k, "Count": 5, "Name": "x", "Representation": topic}
+        for k, topic in ((-1, ["the"]), *enumerate(TOPICS))],
 }  # fmt: skip
 
 LINES = {
@@ -52,6 +56,41 @@ LINES = {
         "0\tcow\t9.01\n0\tbarn\t4.01\n0\tmilk\t2.01\n0\tboat\t0.01\n0\tsail\t0.01\n"
         "1\tcow\t0.01\n1\tbarn\t0.01\n1\tmilk\t0.01\n1\tboat\t8.01\n1\tsail\t3.01\n"
     ),
+    "MALLET's keys with decimal commas": "0\t2,5\tcow barn milk\n1\t0,05\tboat sail\n",
+    "gensim's older form": "0.500*cow + 0.300*barn + 0.200*milk\n0.750*boat + 0.250*sail\n",
+    "exponents": '1.5e-05*"milk" + 2.5e+00*"cow" + 1.0*"barn"\n7E-1*"boat" + 1e-05*"sail"\n',
+    "headed otherwise": "topic_0: cow barn milk\nTopic-1: boat sail\n",
+    "bracketed numbers": "0) cow barn milk\n1) boat sail\n",
+    "outliers": "-1: the of\n0: cow barn milk\n1: boat sail\n",
+    "outliers in words": "Topic -1: the of\nTopic 0: cow barn milk\nTopic 1: boat sail\n",
+    "under headings": "Topic #0:\ncow barn milk\n\nTopic #1:\nboat sail\n",
+    "a word a line": "Topic -1:\nthe\nTopic 0:\ncow\nbarn\nmilk\n\nTopic 1:\nboat\nsail\n",
+    "bars": "cow | barn | milk\nboat | sail\n",
+    "weights after colons": "barn:0.3 cow:0.5 milk:0.2\nboat:0.75 sail:0.25\n",
+    "weights in brackets": "cow (0.5), barn (0.3), milk (0.2)\nboat (0.75), sail (0.25)\n",
+    "Python": "[['cow', 'barn', 'milk'], ['boat', 'sail']]\n",
+    "Python's lines": "['cow', 'barn', 'milk']\n['boat', 'sail']\n",
+    "Python's get_topics": "{-1: [('the', 0.1)], 0: [('cow', 0.5), ('barn', 0.3), ('milk', 0.2)], "
+    "1: [('boat', 0.75), ('sail', 0.25)]}",
+    "BERTopic's get_topic_info": (
+        "Topic,Count,Name,Representation,Representative_Docs\n"
+        "-1,9,-1_the_of,\"['the', 'of']\",\"['a\nb']\"\n"
+        "0,5,0_cow,\"['cow', 'barn', 'milk']\",\"['x']\"\n"
+        "1,3,1_boat,\"['boat', 'sail']\",\"['y']\"\n"
+    ),
+    "a topic a column": "Topic 0,Topic 1\ncow,boat\nbarn,sail\nmilk,\n",
+    "a topic a column, indexed": ",Topic 0,Topic 1\n0,cow,boat\n1,barn,sail\n2,milk,\n",
+    "lists alone": "topic_words\n\"['cow', 'barn', 'milk']\"\n\"['boat', 'sail']\"\n",
+    "words alone": "words\ncow barn milk\nboat sail\n",
+    "bullets": "- cow, barn, milk\n- boat, sail\n",
+    "Markdown": "* **Topic 0**: cow, barn, milk\n* **Topic 1**: boat, sail\n",
+    "commas of Chinese": "cow，barn，milk\nboat，sail\n",
+    "commas of lists in Japanese": "cow、barn、milk\nboat、sail\n",
+    "commas of Arabic": "cow، barn، milk\nboat، sail\n",
+    "counts": "barn:3 cow:12 milk:2\nboat (7), sail (2)\n",
+    "a rank a column": "topic\tword 1\tword 2\tword 3\n0\tcow\tbarn\tmilk\n1\tboat\tsail\t\n",
+    "a table of lists": "topic_id;words\n0;cow barn milk\n1;boat sail\n",
+    "tidytext": "topic,term,beta\n1,barn,0.3\n1,cow,0.5\n2,boat,0.75\n2,sail,0.25\n1,milk,0.2\n",
     "tomotopy's summary": (
         "<Basic Info>\n| LDAModel (current version: 0.14.0)\n|\n<Topics>\n"
         "| #0 (6) : cow barn milk\n| #1 (3) : boat sail\n|\n"
@@ -82,6 +121,16 @@ def test_numbers_may_be_words(tmp_path: Path) -> None:
     assert read_word_lists(weights) == [["1984", "nan"]]
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["topic,model,word\nsea,fish,ship\n", "words,text,topics\nsea,fish,ship\n", "id,term\na,b\n"],
+)
+def test_words_of_headers_may_be_a_topics(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "topics.csv"
+    path.write_text(text)
+    assert read_word_lists(path) == [line.split(",") for line in text.splitlines()]
+
+
 def test_tomotopys_own_summary(tmp_path: Path) -> None:
     import tomotopy
 
@@ -108,9 +157,18 @@ def test_tomotopys_own_summary(tmp_path: Path) -> None:
         ("t.json", '[["cow"], [1, 2]]', r"t\.json, topic 1: \[1, 2\] must be"),
         ("t.json", '[[["cow", "0.5"]]]', r"t\.json, topic 0"),
         ("t.json", "3", r"must hold .*, not 3"),
+        ("t.json", "[" * 100_000, r"t\.json: nested too deeply"),
         ("t.json", '[["cow"]\n["boat", ]', r"cannot read .*: not JSON"),
         ("t.json", '["cow"]\n["boat" "x"]', r"cannot read .*t\.json, line 2: not JSON"),
         ("t.txt", "cow barn\n,,\n", r"t\.txt, line 2: ',,' has no words; give a JSON list"),
+        (
+            "t.csv",
+            ",0,1\n0,cow,boat\n1,barn,sail\n",
+            r"t\.csv: its columns are numbered, which may",
+        ),
+        ("t.csv", "topic,words\n0,\"['cow' 'barn']\"\n", r"t\.csv: .* is no list of words"),
+        ("t.txt", "['cow' 'barn']\n['boat' 'sail']\n", r"cannot read .*, line 1: not JSON"),
+        ("t.txt", "Topic 0:\nTopic 1:\nboat\n", r"t\.txt: topic 0 has no words; give"),
         ("t.txt", "", r"t\.txt must hold .*; it has no topic"),
     ],
 )

@@ -277,6 +277,31 @@ def test_text_folder_labels_by_sub_folder(tmp_path: Path) -> None:
         load_corpus(tmp_path / "folder")
 
 
+@pytest.mark.parametrize("labels", [True, False])
+def test_sub_folders_named_as_partitions_are_no_labels(tmp_path: Path, labels: bool) -> None:
+    inner = ("neg/", "pos/") if labels else ("", "")
+    names = [f"{split}/{inner[i]}{i}.txt" for split in ("Test", "train") for i in range(2)]
+    corpus = load_corpus(write_files(tmp_path / "acl", *names, "about.txt"))
+    assert corpus.split == ("Test", "Test", "", "train", "train")
+    assert corpus.labels == (("neg", "pos", None, "neg", "pos") if labels else None)
+    mixed = load_corpus(write_files(tmp_path / "mixed", "test/a/0.txt", "review/a/0.txt"))
+    assert (mixed.labels, mixed.split) == (("review", "test"), None)
+
+
+def test_suffixes_are_of_any_case(tmp_path: Path) -> None:
+    assert load_corpus(write_files(tmp_path / "docs", "A.TXT", "b.txt")).doc_ids == ("A", "b")
+    (tmp_path / "x.TSV").write_text("text\tlabel\none, two\ta\n")
+    corpus = load_corpus(tmp_path / "x.TSV")
+    assert (corpus.name, corpus.texts, corpus.labels) == ("x", ("one, two",), ("a",))
+    (tmp_path / "y.CSV.GZ").write_bytes(gzip.compress(b"text,label\none,a\n"))
+    assert load_corpus(tmp_path / "y.CSV.GZ").texts == ("one",)
+
+
+def test_spaces_around_the_names_of_columns_are_no_part_of_them(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("id, text , label\nx, one, a\ny, two, b\n")
+    assert load_corpus(tmp_path / "c.csv").labels == ("a", "b")
+
+
 def write_files(folder: Path, *names: str) -> Path:
     for name in names:
         path = folder / name

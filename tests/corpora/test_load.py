@@ -23,6 +23,18 @@ def test_a_list_of_texts_is_a_corpus() -> None:
         load_corpus(["one", 3])  # type: ignore[list-item]
 
 
+@pytest.mark.parametrize("kind", ["dict", "DataFrame"])
+def test_a_table_is_no_sequence_of_texts(kind: str) -> None:
+    table: object = {"text": ["one"], "label": ["a"]}
+    if kind == "DataFrame":
+        import pandas as pd
+
+        table = pd.DataFrame(table)
+        assert load_corpus(table["text"]).texts == ("one",)
+    with pytest.raises(InputError, match=f"a {kind} is no sequence of texts; give its column"):
+        load_corpus(table)  # type: ignore[arg-type]
+
+
 def test_an_unknown_name_gives_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="unknown corpus '20gn'; did you mean '20ng'"):
         load_corpus("20gn")

@@ -106,6 +106,25 @@ def test_what_is_not_octis_format_is_an_error_with_the_remedy(
         load_corpus(octis_folder(tmp_path / "pets", corpus))
 
 
+def test_quotation_marks_of_pandas_are_none_of_the_tokens(tmp_path: Path) -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame([['cat " dog', "train", "a"], ["fish", "test", "b"], ["cat", "val", "b"]])
+    written = frame.to_csv(sep="\t", index=False, header=False)
+    assert written.startswith('"cat "" dog"\t')
+    corpus = load_corpus(octis_folder(tmp_path / "pets", written))
+    assert corpus.texts == ('cat " dog', "cat", "fish")
+    lone = load_corpus(octis_folder(tmp_path / "lone", '" cat\ttrain\ta\ndog "\ttest\tb\n'))
+    assert lone.texts == ('" cat', 'dog "')
+
+
+def test_the_older_form_is_refused(tmp_path: Path) -> None:
+    for name in ("corpus.txt", "vocabulary.txt", "labels.txt"):
+        (tmp_path / name).write_text("cat dog\n")
+    with pytest.raises(InputError, match=r"holds corpus\.txt beside .*; write corpus\.tsv instead"):
+        load_corpus(tmp_path)
+
+
 def test_numbers_and_odd_partitions_may_be_documents(tmp_path: Path) -> None:
     years = octis_folder(tmp_path / "years", "1999\n2001\n", vocabulary="1999\n2001\n")
     assert load_corpus(years).texts == ("1999", "2001")

@@ -54,6 +54,8 @@ def test_split_words(text: str, expected: list[str]) -> None:
         ("ＡＢＣ １２ｂ ﾃﾞｰﾀ 𝓽𝓸𝓹𝓲𝓬", ["abc", "12b", "データ", "topic"]),
         ("x² 5µm brand™ ½cup น้ำ", ["x²", "5µm", "brand", "½cup", "น้ำ"]),
         ("İzmir I", ["izmir"]),
+        ("İSTANBUL i\u0307stanbul I\u0307stanbul", ["istanbul"] * 3),
+        ("كـــتاب كتاب", ["كتاب"] * 2),
         # An apostrophe is a letter in Cyrillic and Hebrew, however it is typed.
         ("об'єкт об’єкт обʼєкт об`єкт 'об'", [*["об'єкт"] * 4, "об"]),
         ("ג'ירפה l'été d'un", ["ג'ירפה", "été", "un"]),
@@ -103,6 +105,13 @@ def test_stop_words_may_be_listed() -> None:
     assert tokenise(given).words(0) == ["the", "Cow", "和", "牛"]
     assert tokenise(given, stop_words="english").revision == tokenise(given).revision
     assert tokenise(given, stop_words=["和", "cow"]).words(0) == ["the", "牛"]
+
+
+def test_stop_words_are_cut_at_apostrophes_as_texts_are() -> None:
+    corpus = corpus_of("Aujourd'hui qu'il pleut, Don", "l'été d'un")
+    listed = tokenise(corpus, stop_words=["l'", "qu'", "aujourd’hui", "don't", "IT'S"])
+    assert listed.vocabulary == ("don", "il", "pleut", "un", "été")
+    assert tokenise(corpus_of("it's ours"), stop_words=["it's"]).vocabulary == ("ours",)
 
 
 def test_stop_words_of_a_language(monkeypatch: pytest.MonkeyPatch) -> None:

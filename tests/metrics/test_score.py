@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Corpus
@@ -84,7 +85,7 @@ def test_theta_brings_the_rest(corpus: Corpus) -> None:
     # The words of the two halves: cat dog bird, and moon star sun.
     halves = ((1 + 0.5 + 0.5) / 3 + (1 + 0.5 + 0.5) / 3) / 2
     assert value_of(hard, "npmi", "projected", window="document") == pytest.approx(halves)
-    result = topics_result(TOPICS, corpus, theta)
+    result = topics_result(TOPICS, corpus, scipy.sparse.csr_matrix(theta))
     assert result.doc_topic[2] == pytest.approx([0.25, 0.75])
     assert result.top_labels(10) == [["cat", "dog", "bird"], ["sun", "moon"]]
     pd.testing.assert_frame_equal(frame, score_result(result, corpus, metrics=METRICS))
@@ -97,6 +98,10 @@ def test_theta_brings_the_rest(corpus: Corpus) -> None:
         ("cat dog", None, "non-empty list"),
         ([["cat"], "dog"], None, "topic 1 must be a list of words"),
         ([["cat", 3]], None, "topic 0 must be a list of words"),
+        ([{"cat", "dog"}], None, "topic 0 must be a list of words"),
+        ([3], None, "topic 0 must be a list of words, not 3"),
+        ({0: ["cat"], 1: ["dog"]}, None, "list of lists of words, not a dict"),
+        (pd.DataFrame([["cat", "dog"]]), None, "list of lists of words, not a DataFrame"),
         ([[], []], None, "no topic has a word"),
         ([["cat"]], np.ones((3, 1)), r"shape \(3, 1\).*\(20, 1\)"),
         ([["cat"]], -np.ones((20, 1)), "negative"),

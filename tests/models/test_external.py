@@ -138,6 +138,33 @@ def test_frames_keep_the_names_of_their_rows_and_columns(corpus: Corpus) -> None
     check_made(import_result(bare, corpus=corpus, name="mine"))
 
 
+@pytest.mark.parametrize("dtype", ["S2", "float64"])
+def test_names_of_bytes_and_of_doubles_are_names(dtype: str) -> None:
+    corpus = replace(make_corpus(), doc_ids=("0", "1", "2", "3"))
+    rows = np.array([2, 0, 3, 1])
+    words = np.array(WORDS).astype("S") if dtype == "S2" else WORDS
+    given = {**arrays(items=words), "theta": THETA[rows], "doc_ids": rows.astype(dtype)}
+    result = import_result(given, corpus=corpus, name="mine")
+    np.testing.assert_allclose(result.doc_topic, THETA, atol=1e-6)
+    assert result.items.ids == tuple(WORDS)
+
+
+def test_an_index_that_pandas_wrote_names_no_documents(tmp_path: Path) -> None:
+    import pandas as pd
+
+    # As in an OCTIS folder, whose documents stand in another order than in its file.
+    corpus = replace(make_corpus(), doc_ids=("1", "3", "0", "2"))
+    source = {"beta": BETA, "items": WORDS}
+    for name, frame, label in (
+        ("index.csv", pd.DataFrame(THETA), None),
+        ("ids.csv", pd.DataFrame(THETA[[2, 0, 3, 1]]), "doc_id"),
+        ("more.csv", pd.DataFrame(np.vstack([THETA[[2, 0, 3, 1]], [[0.5, 0.5]]])), None),
+    ):
+        frame.to_csv(tmp_path / name, index_label=label)
+        result = import_result(source, corpus=corpus, name="mine", theta=tmp_path / name)
+        np.testing.assert_allclose(result.doc_topic, THETA, atol=1e-6, err_msg=name)
+
+
 def test_rows_of_documents_that_the_corpus_lacks_are_dropped_and_counted(corpus: Corpus) -> None:
     parts = arrays(theta=np.vstack([[0.5, 0.5], THETA]), doc_ids=["empty", *corpus.doc_ids])
     result = import_result(parts, corpus=corpus, name="mine")
@@ -247,6 +274,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, corpus: Corpus) -> None:
     pickled = tmp_path / "model.pkl"
     pickled.write_bytes(b"")
     refuses(pickled, "is a pickle; load it yourself", format="bertopic")
+    refuses(pickled, "is a pickle; load it yourself")
     (tmp_path / "weights.csv").write_text("1,2\n")
     refuses(tmp_path / "weights.csv", "a file of theta is called one of doc_topic, theta")
     with pytest.raises(InputError, match="cannot tell the format of a list"):
@@ -524,6 +552,15 @@ def test_bertopic_object(bertopic_model: tuple[Any, Corpus]) -> None:
         result.doc_topic, soft / soft.sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-6
     )
     assert result.top_labels(1)[0][0] in {word for word, _ in model.get_topic(0)[:1]}
+
+
+def test_bertopic_without_a_topic_is_refused(
+    bertopic_model: tuple[Any, Corpus], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, corpus = bertopic_model
+    monkeypatch.setattr(model, "topics_", [-1] * len(corpus))
+    with pytest.raises(InputError, match=r"no topic: all its \d+ documents are outliers; fit it"):
+        import_result(model, corpus=corpus, name="mine")
 
 
 def test_bertopic_folder(tmp_path: Path, bertopic_model: tuple[Any, Corpus]) -> None:
