@@ -194,6 +194,17 @@ class TestWeights:
         assert widths[0] == pytest.approx(widths[1], rel=0.15)
         assert heavy.rows[0].wins == 9 * light.rows[0].wins
 
+    def test_small_weights_scale_nothing_but_the_counts(self, tmp_path: Path) -> None:
+        games = ["x,y,a", "x,y,a", "x,y,tie", "y,x,a", "x,y,a"] * 6
+        plain = rate_file(write(tmp_path / "p.csv", "\n".join(["a,b,outcome", *games])))
+        for weight in ("1e-9", "1e-12"):
+            text = "\n".join(["a,b,outcome,weight", *(f"{game},{weight}" for game in games)])
+            x, y = rate_file(write(tmp_path / "w.csv", text)).rows
+            assert [x.ability, y.ability] == pytest.approx([row.ability for row in plain.rows])
+            assert [x.wins, x.losses, x.ties] == pytest.approx(
+                [float(weight) * count for count in (18, 6, 6)], rel=1e-9, abs=0
+            )
+
     def test_what_counts_nothing_is_no_comparison(self, tmp_path: Path) -> None:
         text = "a,b,outcome,count\nx,y,a,2\ny,x,a,1\nz,x,a,0\n"
         table = rate_file(write(tmp_path / "z.csv", text))
