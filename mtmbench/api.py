@@ -140,12 +140,13 @@ def rate(
     A frame has the table of the file that holds its rows, and the same rows always have the same.
 
     Args:
-        comparisons: a frame, or a file (CSV, ``.jsonl``, a ``.json`` list), with columns ``a``,
-            ``b`` and ``outcome`` (``a``, ``b`` or ``tie``), or ``model_a``, ``model_b`` and
-            ``winner`` (``model_a``, ``model_b``, ``tie`` or ``tie (bothbad)``). Rows of one value
-            of the optional column ``cluster`` are resampled together; without it every row is by
-            itself. A row whose optional column ``weight`` or ``count`` holds w is w identical
-            comparisons of one cluster. Other columns are not read.
+        comparisons: a frame, or a file (CSV, ``.jsonl``, a ``.json`` list, each maybe gzipped),
+            with columns ``a``, ``b`` and ``outcome`` (``a``, ``b`` or ``tie``), or ``model_a``,
+            ``model_b`` and ``winner`` (``model_a``, ``model_b``, ``tie``, ``tie (bothbad)`` or
+            ``tie (inconsistent)``). Rows of one value of the optional column ``cluster`` are
+            resampled together; without it every row is by itself. A row whose optional column
+            ``weight`` or ``count`` holds w is w identical comparisons of one cluster. Other columns
+            are not read.
         ties: "half" counts a tie as half a win for each; "davidson" fits Davidson's model.
         confidence: level of the intervals.
         bootstrap: number of resamples; of more than 250 competitors nothing is drawn, and intervals

@@ -29,12 +29,13 @@ MOST_ERRORS = 20
 """Errors of a run that are printed; the rest stand in its records."""
 
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-"""C0 without tab and newline, DEL, C1, and halves of characters, which cannot be encoded."""
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202d\u202e\ud800-\udfff]")
+"""C0 without tab and newline, DEL, C1, what turns the text behind it around, and halves of
+characters, which cannot be encoded."""
 
 
 def printable(text: str) -> str:
-    """Returns text with its control characters (C0, DEL, C1) and lone surrogates as escapes.
+    """Returns text with its control characters and lone surrogates as escapes.
 
     Newlines and tabs stay. The escapes are those of JSON, so that printed JSON stays JSON.
     """

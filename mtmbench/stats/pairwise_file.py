@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import difflib
+import io
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from mtmbench.core.errors import InputError, UnknownNameError
-from mtmbench.core.files import lines_of, parse_json
+from mtmbench.core.files import lines_of, parse_json, read_bytes
 from mtmbench.core.serialise import rounded, seed_from
+from mtmbench.core.text_files import decode_text
 from mtmbench.stats.rate import RatingTable, TieModel, rate
 
 if TYPE_CHECKING:
@@ -51,9 +54,17 @@ _ARENA = _Form(
     "model_a",
     "model_b",
     "winner",
-    {"model_a": 1.0, "model_b": 0.0, "tie": 0.5, "tie (bothbad)": 0.5, "both_bad": 0.5},
+    {
+        "model_a": 1.0,
+        "model_b": 0.0,
+        "tie": 0.5,
+        "tie (bothbad)": 0.5,
+        "both_bad": 0.5,
+        "tie (inconsistent)": 0.5,
+    },
 )
-"""As arenas publish their battles; that both were bad is a tie."""
+"""As arenas publish their battles. That both were bad is a tie; so is, as FastChat counts it, that
+a judge who was asked in both orders named two winners."""
 
 _OPTIONAL = (CLUSTER, *WEIGHTS)
 
@@ -94,16 +105,18 @@ def rate_file(
 ) -> RatingTable:
     """Rates the competitors of a file of comparisons: CSV, JSON lines or a JSON list of objects.
 
-    Its columns are ``a``, ``b`` and ``outcome``, which is ``a``, ``b`` or ``tie``; or, as arenas
-    publish battles, ``model_a``, ``model_b`` and ``winner``, which is ``model_a``, ``model_b``,
-    ``tie`` or ``tie (bothbad)``. Rows of one value of the optional column ``cluster`` are resampled
+    The file may be gzipped. Its columns are ``a``, ``b`` and ``outcome``, which is ``a``, ``b`` or
+    ``tie``; or, as arenas publish battles, ``model_a``, ``model_b`` and ``winner``, which is
+    ``model_a``, ``model_b``, ``tie``, ``tie (bothbad)`` or ``tie (inconsistent)``. Rows of one
+    value of the optional column ``cluster`` are resampled
     together; without it every row is its own cluster. A row whose optional column ``weight`` or
     ``count`` holds w is w identical comparisons of one cluster; w is not negative, and need not be
     whole. Other columns are not read; the table names them. The bootstrap's seed derives from the
     content, so the same file gives the same table.
 
     Args:
-        path: the file; ``.jsonl`` and ``.json`` are JSON, any other name is CSV.
+        path: the file; ``.jsonl``, ``.ndjson`` and ``.json`` are JSON, any other name is CSV,
+            before a ``.gz`` as well.
         n_bootstrap: number of resamples, at least 2; nothing is drawn where there are more than
             :data:`mtmbench.stats.rate.MOST_BOOTSTRAPPED` competitors.
         confidence: level of the intervals.
@@ -119,7 +132,8 @@ def rate_file(
         NotRateableError: the outcomes do not determine ratings; the message names who is cut off.
     """
     path = Path(path)
-    read = _json_rows if path.suffix.lower() in (".jsonl", ".json") else _csv_rows
+    name = path.name.lower().removesuffix(".gz")
+    read = _json_rows if name.endswith((".jsonl", ".ndjson", ".json")) else _csv_rows
     return _rated(read(path), n_bootstrap, confidence, ties)
 
 
@@ -209,6 +223,12 @@ def _rated(rows: _Rows, n_bootstrap: int, confidence: float, ties: TieModel) -> 
         raise InputError(rows.empty)
     names = sorted({*left, *right})
     index = {name: i for i, name in enumerate(names)}
+    for name in names:
+        if name.isdecimal() and (twin := f"{name}.0") in index:
+            raise InputError(
+                f"{name!r} and {twin!r} are one number written in two ways: whole numbers become "
+                "fractions in a column with gaps; write every name in one way"
+            )
     clusters = {name: i for i, name in enumerate(dict.fromkeys(group))}
     table = rate(
         names,
@@ -231,28 +251,20 @@ def _csv_rows(path: Path) -> _Rows:
     def read() -> Iterator[_Row]:
         # Columns that are not read may hold whole conversations.
         limit = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+        reader = csv.reader(io.StringIO(_content(path), newline=""), strict=True)
         try:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                reader = csv.reader(file, strict=True)
-                columns = [name.strip() for name in next(reader, [])]
-                parted = next((mark for mark in ";\t|" if mark in "".join(columns[:1])), None)
-                if len(columns) == 1 and parted is not None:
-                    raise InputError(
-                        f"{path}, line 1: cells are parted by commas, not by {parted!r}"
-                    )
-                form = rows.form(f"{path}, line 1", columns)
-                for texts in reader:
-                    if not texts:
-                        continue
-                    where = f"{path}, line {reader.line_num}"
-                    if len(texts) != len(columns):
-                        raise InputError(f"{where}: {len(texts)} cells for {len(columns)} columns")
-                    stripped = (text.strip() for text in texts)
-                    yield _Row(where, form, dict(zip(columns, stripped, strict=True)))
-        except OSError as error:
-            raise InputError(f"cannot read {path}: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise _no_text(path, error) from error
+            columns = [name.strip() for name in next(filter(None, reader), [])]
+            where = f"{path}, line {max(1, reader.line_num)}"
+            parted = next((mark for mark in ";\t|" if mark in "".join(columns[:1])), None)
+            if len(columns) == 1 and parted is not None:
+                raise InputError(f"{where}: cells are parted by commas, not by {parted!r}")
+            form = rows.form(where, columns)
+            for texts in filter(None, reader):
+                where = f"{path}, line {reader.line_num}"
+                if len(texts) != len(columns):
+                    raise InputError(f"{where}: {len(texts)} cells for {len(columns)} columns")
+                stripped = (text.strip() for text in texts)
+                yield _Row(where, form, dict(zip(columns, stripped, strict=True)))
         except csv.Error as error:
             raise InputError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
         finally:
@@ -265,17 +277,11 @@ def _csv_rows(path: Path) -> _Rows:
 def _json_rows(path: Path) -> _Rows:
     """Reads JSON lines, or one JSON list of objects; what it begins with says which."""
     rows = _Rows(iter(()), f"{path} has no comparisons")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise _no_text(path, error) from error
 
     def read() -> Iterator[_Row]:
         forms: dict[tuple[str, ...], _Form] = {}
         optional: list[str] | None = None
-        for where, item in _json_items(path, text):
+        for where, item in _json_items(path, _content(path)):
             if not isinstance(item, dict):
                 raise InputError(
                     f"{where} is no JSON object; comparisons are objects, a line each or in a list"
@@ -299,27 +305,24 @@ def _json_rows(path: Path) -> _Rows:
 def _json_items(path: Path, text: str) -> Iterator[tuple[str, object]]:
     """Yields JSON values, and where each stands."""
     if text.lstrip().startswith("["):
-        content = _parsed(str(path), text)
+        content = parse_json(text, str(path))
         assert isinstance(content, list)
         yield from ((f"{path}, item {i}", item) for i, item in enumerate(content, start=1))
         return
     for number, line in enumerate(lines_of(text), start=1):
         if line.strip():
-            yield f"{path}, line {number}", _parsed(f"{path}, line {number}", line)
+            where = f"{path}, line {number}"
+            hint = "; an object stands in one line" if line.strip() == "{" else ""
+            yield where, parse_json(line, where, f" is not JSON{hint}")
 
 
-def _no_text(path: Path, error: UnicodeDecodeError) -> InputError:
-    line = path.read_bytes()[: error.start].count(b"\n") + 1
-    return InputError(f"{path}, near line {line}: not UTF-8 ({error.reason})")
-
-
-def _parsed(where: str, text: str) -> object:
-    return parse_json(text, where)
+def _content(path: Path) -> str:
+    return decode_text(read_bytes(path), path)
 
 
 def _text(where: str, name: str, value: object) -> str:
-    """Returns a JSON value as a cell: a text or a number; null is an empty one."""
-    if value is None:
+    """Returns a JSON value as a cell: a text or a number; null and NaN are an empty one."""
+    if value is None or value != value:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise InputError(f"{where}: {name!r} is {value!r:.40}, neither text nor number")
@@ -391,8 +394,11 @@ def _checked(row: _Row) -> tuple[float, float]:
     """Returns a row's score of the first competitor, and its weight."""
     form, cells = row.form, row.cells
     for name in (form.a, form.b, *_OPTIONAL):
-        if cells.get(name) == "":
+        text = cells.get(name, "-")
+        if not text:
             raise InputError(f"{row.where}: column {name!r} is empty")
+        if _HALF.search(text):
+            raise InputError(f"{row.where}: {name} {text!r} has half a character, as cut texts do")
     outcome = cells[form.outcome]
     if outcome not in form.scores:
         told = ", ".join(map(repr, form.scores))
@@ -418,3 +424,4 @@ def _weight(row: _Row) -> float:
 
 
 _MOST_WEIGHT = 1e12
+_HALF = re.compile("[\ud800-\udfff]")

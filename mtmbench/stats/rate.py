@@ -287,7 +287,7 @@ def _sandwich_spread(
     return _told(outcomes, _Spread(own, ranks))
 
 
-_FEW_CLUSTERS = "no interval: each corpus needs at least two documents for one"
+_FEW_CLUSTERS = "no interval: one needs at least two documents (clusters) of each corpus"
 
 
 def _bootstrap_spread(
@@ -351,9 +351,11 @@ def _counted_rows(outcomes: Outcomes) -> list[RatingRow]:
 
 
 def _count(value: float) -> float:
-    """Returns a sum of weights, whole where it is."""
+    """Returns a sum of weights, whole where it is; one below 1 keeps six digits that count."""
     whole = round(value)
-    return whole if abs(value - whole) < _NO_SPREAD else round(float(value), 6)
+    if value == 0 or (whole > 0 and abs(value - whole) < _NO_SPREAD):
+        return whole
+    return float(f"{value:.6g}") if value < 1 else round(float(value), 6)
 
 
 def _with_interval(row: RatingRow, i: int, spread: _Spread) -> RatingRow:

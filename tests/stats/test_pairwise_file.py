@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,11 @@ SMALL = "a,b,outcome\nx,y,a\nx,y,a\nx,y,tie\ny,x,a\nx,y,b\n"
 
 def write(path: Path, text: str) -> Path:
     path.write_bytes(text.encode("utf-8"))
+    return path
+
+
+def packed(path: Path, text: str) -> Path:
+    path.write_bytes(gzip.compress(text.encode("utf-8")))
     return path
 
 
@@ -115,10 +121,38 @@ def test_bad_files_name_the_line(tmp_path: Path, text: str, message: str) -> Non
 
 def test_wrong_encoding_and_missing_file(tmp_path: Path) -> None:
     (tmp_path / "latin.csv").write_bytes("a,b,outcome\nx,y,a\nx,é,a\n".encode("latin-1"))
-    with pytest.raises(InputError, match="near line 3: not UTF-8"):
+    with pytest.raises(InputError, match=r"latin\.csv, line 3: not UTF-8 \(byte 0xe9\)"):
         rate_file(tmp_path / "latin.csv")
     with pytest.raises(InputError, match="cannot read"):
         rate_file(tmp_path / "none.csv")
+
+
+def test_another_encoding_is_named(tmp_path: Path) -> None:
+    for name, content in (("f.csv", SMALL), ("f.jsonl", '{"a": "x", "b": "y", "outcome": "a"}')):
+        (tmp_path / name).write_bytes(content.encode("utf-16"))
+        with pytest.raises(InputError, match=f"{name} is UTF-16LE, not UTF-8"):
+            rate_file(tmp_path / name)
+
+
+def test_a_gzipped_file_that_is_none_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"f\.csv\.gz is not a whole gzip file"):
+        rate_file(write(tmp_path / "f.csv.gz", SMALL))
+
+
+def test_blank_lines_may_stand_before_the_header(tmp_path: Path) -> None:
+    plain = rate_file(write(tmp_path / "f.csv", SMALL))
+    assert rate_file(write(tmp_path / "b.csv", "\n\r\n" + SMALL)).rows == plain.rows
+    with pytest.raises(InputError, match="line 3: no column 'outcome'"):
+        rate_file(write(tmp_path / "c.csv", "\n\na,b\nx,y\n"))
+
+
+def test_one_number_written_in_two_ways_is_not_two_names(tmp_path: Path) -> None:
+    """A gap in one of its columns makes fractions of pandas's whole numbers."""
+    frame = pd.DataFrame({"a": [1, 2, 1, 2], "b": [2, 1, None, 1], "outcome": ["a", "a", "b", "b"]})
+    with pytest.raises(InputError, match=r"'1' and '1\.0' are one number written in two ways"):
+        rate_frame(frame.dropna())
+    text = "a,b,outcome\n3,v3.0,a\nv3.0,3,a\n"
+    assert [row.name for row in rate_file(write(tmp_path / "f.csv", text)).rows] == ["3", "v3.0"]
 
 
 def test_an_undetermined_file_is_refused_naming_who_is_cut_off(tmp_path: Path) -> None:
@@ -160,6 +194,17 @@ class TestWeights:
         assert widths[0] == pytest.approx(widths[1], rel=0.15)
         assert heavy.rows[0].wins == 9 * light.rows[0].wins
 
+    def test_small_weights_scale_nothing_but_the_counts(self, tmp_path: Path) -> None:
+        games = ["x,y,a", "x,y,a", "x,y,tie", "y,x,a", "x,y,a"] * 6
+        plain = rate_file(write(tmp_path / "p.csv", "\n".join(["a,b,outcome", *games])))
+        for weight in ("1e-9", "1e-12"):
+            text = "\n".join(["a,b,outcome,weight", *(f"{game},{weight}" for game in games)])
+            x, y = rate_file(write(tmp_path / "w.csv", text)).rows
+            assert [x.ability, y.ability] == pytest.approx([row.ability for row in plain.rows])
+            assert [x.wins, x.losses, x.ties] == pytest.approx(
+                [float(weight) * count for count in (18, 6, 6)], rel=1e-9, abs=0
+            )
+
     def test_what_counts_nothing_is_no_comparison(self, tmp_path: Path) -> None:
         text = "a,b,outcome,count\nx,y,a,2\ny,x,a,1\nz,x,a,0\n"
         table = rate_file(write(tmp_path / "z.csv", text))
@@ -200,7 +245,8 @@ class TestWeights:
 
 
 IN_PLAIN = {
-    "model_a": "a", "model_b": "b", "tie": "tie", "tie (bothbad)": "tie", "both_bad": "tie"
+    "model_a": "a", "model_b": "b", "tie": "tie", "tie (bothbad)": "tie", "both_bad": "tie",
+    "tie (inconsistent)": "tie",
 }  # fmt: skip
 
 
@@ -208,6 +254,7 @@ class TestForms:
     BATTLES = (
         ("x", "y", "model_a"), ("y", "z", "model_b"), ("x", "z", "tie"),
         ("z", "x", "tie (bothbad)"), ("y", "x", "model_a"), ("z", "y", "both_bad"),
+        ("y", "z", "tie (inconsistent)"),
     )  # fmt: skip
 
     def objects(self) -> list[dict[str, Any]]:
@@ -219,7 +266,7 @@ class TestForms:
     def test_battles_are_read_as_arenas_publish_them(self, tmp_path: Path) -> None:
         plain = "".join(f"{a},{b},{IN_PLAIN[w]}\n" for a, b, w in self.BATTLES)
         expected = rate_file(write(tmp_path / "p.csv", f"a,b,outcome\n{plain}"))
-        assert [(row.wins, row.ties) for row in expected.rows] == [(1, 2), (1, 1), (1, 3)]
+        assert [(row.wins, row.ties) for row in expected.rows] == [(1, 2), (1, 2), (1, 4)]
         text = "".join(f"{i},{a},{b},{w},u\n" for i, (a, b, w) in enumerate(self.BATTLES))
         arena = write(tmp_path / "a.csv", f"question_id,model_a,model_b,winner,judge\n{text}")
         lines = "".join(json.dumps(item) + "\n\n" for item in self.objects())
@@ -227,12 +274,16 @@ class TestForms:
             rate_file(arena),
             rate_file(write(tmp_path / "a.jsonl", "\ufeff" + lines)),
             rate_file(write(tmp_path / "lines.json", lines)),
+            rate_file(write(tmp_path / "lines.ndjson", lines)),
+            rate_file(packed(tmp_path / "a.csv.gz", arena.read_text())),
+            rate_file(packed(tmp_path / "a.jsonl.gz", lines)),
             rate_file(write(tmp_path / "a.json", json.dumps(self.objects(), indent=1))),
             rate_frame(pd.DataFrame(self.objects())),
         ]
-        assert [table.rows for table in found] == [expected.rows] * 5
+        assert [table.rows for table in found] == [expected.rows] * 8
         assert [table.unread for table in found] == [
-            ("question_id", "judge"), *[("question_id", "turns")] * 4
+            ("question_id", "judge"), *[("question_id", "turns")] * 3, ("question_id", "judge"),
+            *[("question_id", "turns")] * 3,
         ]  # fmt: skip
 
     def test_json_holds_the_columns_of_csv(self, tmp_path: Path) -> None:
@@ -256,7 +307,20 @@ class TestForms:
             ('{"a": true, "b": "y", "outcome": "a"}', r"line 1: 'a' is True, neither text"),
             ('{"a": null, "b": "y", "outcome": "a"}', r"line 1: column 'a' is empty"),
             ('[{"a": "x", "b": "y", "outcome": "c"}]', r"item 1: outcome 'c' is not one of"),
-            ("[" * 100_000, r"nested too deeply"),
+            ("[" * 100_000, r"f.jsonl: nested too deeply"),
+            (
+                '{\n "a": "x", "b": "y", "outcome": "a"}',
+                r"line 1 is not JSON; an object stands in one",
+            ),
+            ('{"a": NaN, "b": "y", "outcome": "a"}', r"line 1: column 'a' is empty"),
+            (
+                '{"a": "x", "b": "y", "outcome": "a", "cluster": NaN}',
+                r"column 'cluster' is empty",
+            ),
+            (
+                '{"a": "x\\ud83d", "b": "y", "outcome": "a"}',
+                r"line 1: a 'x\\ud83d' has half a char",
+            ),
             ("[]", r"has no comparisons"),
             ("", r"has no comparisons"),
             (

@@ -52,6 +52,10 @@ _MORE: dict[str, dict[str, Any]] = {
     "qwen3_5_text": _GATED_DELTA,
     "qwen3_5_moe_text": {**_GATED_DELTA, **_EXPERTS},
     "granite": {"residual_multiplier": 0.3},
+    "mpt": {"d_model": 16, "n_heads": 2, "n_layers": 3, "max_seq_len": 32},
+    # Its table of positions needs a row for the padding token.
+    "xglm": {"d_model": 16, "attention_heads": 2, "num_layers": 3, "ffn_dim": 24,
+             "max_position_embeddings": 64},
 }  # fmt: skip
 _SEVERAL_TOWERS: dict[str, dict[str, Any]] = {
     # As many layers as the language model, so that only their place tells the two apart.

@@ -42,6 +42,9 @@ DTYPES = ("float32", "bfloat16", "float16")
 FETCHED = ("*.json", "*.txt", "model*.safetensors")
 """What a hub name is downloaded of."""
 _CHECKED_TOKENS = 8
+_POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
+_UNBOUNDED = 2048
+"""Tokens of a chunk, specials included, where nothing limits what a model reads: ALiBi, Mamba."""
 MINILM_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 
@@ -148,7 +151,8 @@ class HuggingFaceBackbone(Backbone):
     Args:
         source: a local folder in Hugging Face's format, or a hub name.
         name: the public name for records; ``source`` itself if not given.
-        max_chunk_tokens: longest chunk; the model's positions less the specials if not given.
+        max_chunk_tokens: longest chunk; the model's positions less the specials if not given, 2,048
+            for a model that could read any number.
         prepend_bos: whether a decoder's chunk begins with BOS (or EOS where there is no BOS), as
             the SAE was trained; encoders do not look at it.
         dtype: "float32", "bfloat16" or "float16", of weights and forward pass.
@@ -177,15 +181,14 @@ class HuggingFaceBackbone(Backbone):
     @property
     def hidden_size(self) -> int:
         """H, width of the residual stream."""
-        return self._setting("hidden_size", "n_embd")
+        return self._setting("hidden_size", "n_embd", "d_model")
 
     @property
     def max_chunk_tokens(self) -> int:
         """Longest chunk it can read, specials not counted."""
         if self._limit is not None:
             return self._limit
-        positions = self._setting("max_position_embeddings", "n_positions")
-        return positions - self.n_specials
+        return self._positions - self.n_specials
 
     @property
     def n_specials(self) -> int:
@@ -315,30 +318,44 @@ class HuggingFaceBackbone(Backbone):
     def _config(self) -> Mapping[str, object]:
         return read_json_object(self.folder / "config.json")
 
+    @cached_property
+    def _positions(self) -> int:
+        if self._written(_POSITIONS) is None and not any(
+            hasattr(self._text_config, name) for name in _POSITIONS
+        ):
+            return _UNBOUNDED
+        return self._setting(*_POSITIONS)
+
     def _setting(self, *names: str) -> int:
-        for name in names:
-            value = self._config.get(name)
-            if isinstance(value, int):
-                return value
-        for name in names:
-            value = getattr(self._part_config, name, None)
-            if isinstance(value, int):
-                return value
-        raise InputError(f"{self.folder}/config.json has none of {', '.join(names)}")
+        found = self._written(names)
+        # Positions that are learned are as many as the weights have, whatever the default is.
+        if found is None and (
+            self._has_towers or getattr(self._text_config, "rope_parameters", None)
+        ):
+            values = (getattr(self._text_config, name, None) for name in names)
+            found = next((value for value in values if isinstance(value, int)), None)
+        if found is None:
+            raise InputError(f"{self.folder}/config.json has none of {', '.join(names)}")
+        return found
+
+    def _written(self, names: Sequence[str]) -> int | None:
+        values = (self._config.get(name) for name in names)
+        return next((value for value in values if isinstance(value, int)), None)
+
+    @property
+    def _has_towers(self) -> bool:
+        """Whether the language model is part of a model with more around it."""
+        return any(
+            isinstance(part, dict) and "model_type" in part for part in self._config.values()
+        )
 
     @cached_property
-    def _part_config(self) -> object:
-        """The config of the language model in one with more towers, defaults filled in, or None."""
-        if not any(
-            isinstance(part, dict) and "model_type" in part for part in self._config.values()
-        ):
-            return None
+    def _text_config(self) -> object:
+        """The config of the language model, defaults filled in."""
         from transformers import AutoConfig
 
         with _loading(f"the config of {self.name}"):
-            whole = AutoConfig.from_pretrained(self.folder)
-        part = whole.get_text_config()
-        return None if part is whole else part
+            return AutoConfig.from_pretrained(self.folder).get_text_config()
 
     def _forward(
         self, chunks: Sequence[TokenIds], points: Mapping[str, HookPoint]

@@ -1,9 +1,10 @@
 """Hook points: names of SAE releases (TransformerLens style) mapped to a model's own modules.
 
 ``blocks.8.hook_resid_pre`` is what goes into block 8, ``blocks.8.hook_resid_post`` what comes out
-of it, ``hook_attn_out`` and ``hook_mlp_out`` what attention and MLP add to the residual stream,
-``hook_resid_mid`` the stream between them, and ``blocks.8.attn.hook_z`` the heads' outputs side by
-side, before their projection. The path of any module is a hook point too, and means its output.
+of it (``hook_in`` and ``hook_out`` in TransformerLens 3), ``hook_attn_out`` and ``hook_mlp_out``
+what attention and MLP add to the residual stream, ``hook_resid_mid`` the stream between them, and
+``blocks.8.attn.hook_z`` the heads' outputs side by side, before their projection. The path of any
+module is a hook point too, and means its output.
 
 No architecture is known by its name. The blocks are the one list of modules beside the input
 embeddings that is as long as the config says, so those of any decoder (and of BERT's kin) are
@@ -141,8 +142,8 @@ def find_hook_point(model: torch.nn.Module, name: str) -> HookPoint:
     """
     modules = dict(model.named_modules())
     known = hook_names(model)
-    if name in known:
-        return known[name]
+    if long_name(name) in known:
+        return known[long_name(name)]
     for path in (name, name.partition(".")[2], _in_text_model(model, name)):
         if path and path in modules:
             return HookPoint(path, "output")
@@ -152,6 +153,15 @@ def find_hook_point(model: torch.nn.Module, name: str) -> HookPoint:
         f"a {kind} model has no hook point {name!r}{hint if 'did you mean' in hint else ''}; "
         + _listing(model, known)
     )
+
+
+def long_name(name: str) -> str:
+    """Returns a hook name as all versions of TransformerLens have it."""
+    block, _, place = name.rpartition(".")
+    return f"{block}.{_LONG[place]}" if place in _LONG else name
+
+
+_LONG = {"hook_in": "hook_resid_pre", "hook_out": "hook_resid_post"}
 
 
 def hook_names(model: torch.nn.Module) -> dict[str, HookPoint]:
@@ -295,6 +305,8 @@ def check_sums(model: torch.nn.Module, names: Sequence[str], run: Callable[[], o
             reading(model, {part: known[f"{block}.{part}"] for part in wanted}) as seen,
         ):
             run()
+        if len(seen) < len(wanted):
+            continue  # Nothing passes the block, which is told when it is read.
         first, *parts, last = (seen[part].to(torch.float32) for part in wanted)
         rounding = 4 * torch.finfo(seen[wanted[-1]].dtype).eps * last.norm()
         limit = 0.02 * sum(part.norm() for part in parts) + rounding

@@ -10,6 +10,7 @@ from typing import TypedDict
 
 from mtmbench.core.errors import InputError, did_you_mean
 from mtmbench.features.sae.backbone import BATCH_TOKENS, HuggingFaceBackbone
+from mtmbench.features.sae.hooks import long_name
 from mtmbench.features.sae.sae import SAE, load_sae
 from mtmbench.features.sae.sae_folder import SAEFolder, load_sae_folder, plain_folder
 from mtmbench.features.sae.source import StoredFeatures
@@ -141,7 +142,7 @@ class ModelFeatures(StoredFeatures):
         return (
             bool(loading.get("center_writing_weights", False))
             and self.backbone.family in _CENTRED_FAMILIES
-            and hook_point.split(".")[-1] in _WRITES
+            and long_name(hook_point).split(".")[-1] in _WRITES
         )
 
 

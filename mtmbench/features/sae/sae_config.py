@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
-from mtmbench.core.errors import InputError, did_you_mean
+from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json_object
 
 ARCHITECTURES = ("topk", "standard", "jumprelu", "gated")
 """BatchTopK and Matryoshka SAEs are saved as "jumprelu", which they are outside training."""
+
+_IN_TRAINING = ("batchtopk", "matryoshka_batchtopk")
 
 NORMALISATIONS = ("none", "layer_norm", "constant_norm_rescale")
 
@@ -101,9 +103,13 @@ def read_sae_config(path: Path) -> SAEConfig:
         raise InputError(f"{path} has no architecture; {', '.join(ARCHITECTURES)} can be read")
     architecture = cfg["architecture"]
     if architecture not in ARCHITECTURES:
-        hint = did_you_mean(str(architecture), ARCHITECTURES)
+        # The nearest name is not told: an SAE that is called another kind is read wrongly.
+        hint = ""
+        if architecture in _IN_TRAINING:
+            hint = "; it is one in training: let sae-lens write it by save_inference_model()"
         raise InputError(
-            f"{path.parent}: SAE architecture {reprlib.repr(architecture)} is not known{hint}"
+            f"{path.parent}: SAE architecture {reprlib.repr(architecture)} is not known; "
+            f"{', '.join(ARCHITECTURES)} can be read{hint}"
         )
     normalisation = cfg.get("normalize_activations", "none")
     if normalisation not in NORMALISATIONS:

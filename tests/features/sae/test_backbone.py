@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.tiny_models import write_model
 
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.features.sae.backbone import (
@@ -152,6 +153,32 @@ def test_wrong_settings_are_named(tiny_model: TinyModel, tmp_path: Path) -> None
     (bare / "config.json").write_text(json.dumps(config))
     with pytest.raises(InputError, match="has none of max_position_embeddings, n_positions"):
         _ = HuggingFaceBackbone(bare).max_chunk_tokens
+
+
+@pytest.mark.parametrize(
+    ("family", "left_out", "positions"),
+    [
+        ("bloom", "max_position_embeddings", 2048),  # ALiBi
+        ("mpt", "max_position_embeddings", 32),
+        ("falcon", "max_position_embeddings", 2048),  # as on the hub: rotary, by default 2,048
+        ("xglm", "hidden_size", 64),
+    ],
+)
+def test_width_and_positions_are_found_however_a_config_names_them(
+    tmp_path: Path, family: str, left_out: str, positions: int
+) -> None:
+    model = write_model(family, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config.pop(left_out, None)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    backbone, hook = HuggingFaceBackbone(tmp_path), "blocks.1.hook_resid_post"
+    assert (backbone.hidden_size, backbone.max_chunk_tokens) == (16, positions - 1)
+    (batch,) = backbone.activations(backbone.tokenise(["w1 w2 w3"]), [hook])
+    with torch.inference_mode():
+        states = model.base_model(
+            input_ids=torch.tensor([[50, 1, 2, 3]]), output_hidden_states=True
+        ).hidden_states
+    torch.testing.assert_close(batch.values[hook], states[2][0, 1:], atol=1e-5, rtol=1e-5)
 
 
 def test_a_model_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,6 +154,22 @@ def test_an_unresolved_name_lists_what_there_is(tiny_model, name, message):
         find_hook_point(tiny_model("llama")[1].base_model, name)
 
 
+@pytest.mark.parametrize("family", ["llama", "bert", "gemma3"])
+def test_blocks_have_the_names_of_transformer_lens_3_too(tiny_model, family):
+    model = tiny_model(family)[1].base_model
+    for new, old in (("hook_in", "hook_resid_pre"), ("hook_out", "hook_resid_post")):
+        known = find_hook_point(model, f"blocks.1.{old}")
+        assert find_hook_point(model, f"blocks.1.{new}") == known
+    with pytest.raises(InputError, match=r"no hook point 'blocks\.1\.attn\.hook_out'"):
+        find_hook_point(model, "blocks.1.attn.hook_out")
+
+
+def test_blocks_that_nothing_passes_add_nothing(tiny_model):
+    """Cross-attention blocks of Llama 3.2 Vision are left out where there is no image."""
+    model = tiny_model("llama")[1].base_model
+    check_sums(model, ["blocks.1.hook_attn_out", "blocks.1.hook_mlp_out"], lambda: None)
+
+
 def test_bert_has_no_stream_between_attention_and_mlp(tiny_model):
     with pytest.raises(InputError, match=r"has no hook point 'blocks\.1\.hook_resid_mid'"):
         find_hook_point(tiny_model("bert")[1].base_model, "blocks.1.hook_resid_mid")

@@ -93,6 +93,17 @@ def test_counts_of_an_sae_as_its_config_says(model: Path, tmp_path: Path, centre
     assert np.abs(np.stack([(a > 0).sum(axis=0) for a in other]) - expected).sum() > 100
 
 
+def test_a_centred_stream_is_one_by_its_new_name_too(model: Path, tmp_path: Path) -> None:
+    save_sae(
+        an_sae(model_from_pretrained_kwargs={"center_writing_weights": True}), tmp_path / "sae"
+    )
+    for name, centred in (
+        ("blocks.0.hook_resid_post", True), ("blocks.0.hook_out", True), ("h.0.mlp", False)
+    ):  # fmt: skip
+        given = {"folder": str(tmp_path / "sae"), "hook_point": name}
+        assert ModelFeatures(str(model), {"mine": given}).describe()["centred"] is centred
+
+
 def test_the_config_of_an_sae_may_be_overruled(model: Path, sae_folder: Path) -> None:
     given = {"folder": str(sae_folder), "hook_point": "h.0.mlp", "context_size": 9}
     source = ModelFeatures(str(model), {"mine": given}, prepend_bos=False)

@@ -203,6 +203,15 @@ def test_unknown_tensors_are_refused_by_name(
     [
         (changed(NEW, architecture=GONE), "has no architecture"),
         (changed(NEW, architecture=["topk"]), r"SAE architecture \['topk'\] is not known"),
+        (
+            changed(NEW, architecture="abstopk"),
+            "'abstopk' is not known; topk, standard, jumprelu, gated can be read$",
+        ),
+        (changed(NEW, architecture="jumprelu_transcoder"), "'jumprelu_transcoder' .* be read$"),
+        (
+            changed(NEW, architecture="batchtopk"),
+            r"'batchtopk' is not known; .* let sae-lens write it by save_inference_model\(\)$",
+        ),
         (changed(NEW, d_in=GONE), "has no d_in"),
         (changed(NEW, d_sae=None), "has no d_sae"),
         (changed(NEW, d_sae="48"), "d_sae is '48'; it must be a whole number above 0"),
