@@ -167,3 +167,11 @@ def test_a_hub_id_offline_is_a_clear_error() -> None:
 )
 def test_hub_ids(source: str, expected: bool) -> None:
     assert is_hub_id(source) is expected
+
+
+def test_words_that_pandas_takes_for_missing_are_texts_of_csv_folders(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("text,label\nNone,a\nNA,nan\nnull,\n,a\n")
+    corpus = load_corpus(tmp_path)
+    assert corpus.texts == ("None", "NA", "null")
+    assert corpus.labels == ("a", None, None)
+    assert corpus.n_empty == 1
