@@ -115,7 +115,7 @@ def _load(source: str | Path, subset: str | None) -> dict[str, Dataset]:
         if isinstance(source, Path) and is_saved_dataset(source):
             loaded = datasets.load_from_disk(str(source))
         else:
-            loaded = datasets.load_dataset(str(source), name=subset)
+            loaded = datasets.load_dataset(str(source), name=subset, **_reading(source))
     # The library raises a different class for each way in which a dataset can be out of reach.
     except Exception as error:
         if isinstance(source, Path):
@@ -127,6 +127,20 @@ def _load(source: str | Path, subset: str | None) -> dict[str, Dataset]:
     if isinstance(loaded, datasets.Dataset):
         return {str(loaded.split or "all"): loaded}
     return dict(loaded)
+
+
+def _reading(source: str | Path) -> dict[str, bool]:
+    """Returns what a folder of CSV files is to be read with: no word stands for a missing value.
+
+    pandas would drop texts such as "None", "NA" and "null".
+    """
+    if isinstance(source, str):
+        return {}
+    data = [path.name for path in visible_files(source) if is_data_file(path)]
+    is_csv = bool(data) and all(
+        name.removesuffix(".gz").endswith((".csv", ".tsv")) for name in data
+    )
+    return {"keep_default_na": False} if is_csv else {}
 
 
 def _check_encodings(folder: Path) -> None:

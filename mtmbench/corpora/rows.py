@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -238,7 +239,8 @@ def _label(value: object, column: str, here: str) -> tuple[str | None, str]:
         if len(value) != 1:
             return None, "several" if value else "none"
         value = value[0]
-    label = _scalar(value, column, here)
+    # Two forms of one accented letter are one label; macOS names folders in the longer.
+    label = unicodedata.normalize("NFC", _scalar(value, column, here))
     return (None, "none") if label in NO_LABELS else (label, "one")
 
 

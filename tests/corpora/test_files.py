@@ -302,6 +302,14 @@ def test_spaces_around_the_names_of_columns_are_no_part_of_them(tmp_path: Path) 
     assert load_corpus(tmp_path / "c.csv").labels == ("a", "b")
 
 
+def test_an_accented_label_is_one_label_in_both_its_forms(tmp_path: Path) -> None:
+    corpus = load_corpus(
+        write_files(tmp_path / "docs", "e\u0301te\u0301/1.txt", "\u00e9t\u00e9/2.txt")
+    )
+    assert corpus.labels == ("\u00e9t\u00e9",) * 2
+    assert len(set(corpus.doc_ids)) == 2
+
+
 def write_files(folder: Path, *names: str) -> Path:
     for name in names:
         path = folder / name

@@ -230,3 +230,11 @@ def test_a_packed_file_of_a_folder_is_limited(
     (tmp_path / "pets.jsonl.gz").write_bytes(gzip.compress(b"\0" * 2_000_000))
     with pytest.raises(InputError, match=r"pets.jsonl.gz has .* unpacks to more than 1 MB"):
         load_corpus(tmp_path)
+
+
+def test_words_that_pandas_takes_for_missing_are_texts_of_csv_folders(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("text,label\nNone,a\nNA,nan\nnull,\n,a\n")
+    corpus = load_corpus(tmp_path)
+    assert corpus.texts == ("None", "NA", "null")
+    assert corpus.labels == ("a", None, None)
+    assert corpus.n_empty == 1

@@ -166,7 +166,7 @@ def test_the_revision_is_that_of_the_weights(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"architecture": "jumpreluu"}, "did you mean 'jumprelu'"),
+        ({"architecture": "jumpreluu"}, "'jumpreluu' is not known; topk, "),
         ({"normalize_activations": "covariance_whitening"}, "= 'covariance_whitening'"),
         ({"d_sae": F + 1}, "W_enc should be of shape"),
         ({"k": 0}, "k is 0"),
