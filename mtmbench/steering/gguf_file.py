@@ -74,7 +74,7 @@ def read_gguf(path: Path) -> tuple[str, dict[int, FloatArray]]:
             for tensor in reader.tensors
             if tensor.name.startswith("direction.")
         }
-    except (OSError, ValueError, AttributeError, IndexError) as error:
+    except Exception as error:  # the package raises whatever a damaged file leads to
         raise InputError(f"{path} is not a control vector in GGUF: {error}") from error
     if architecture != ARCHITECTURE:
         raise InputError(f"{path} holds a {architecture!r}, not a control vector")

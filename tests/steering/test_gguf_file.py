@@ -63,3 +63,20 @@ def test_other_files_are_named(tmp_path):
     writer.close()
     with pytest.raises(InputError, match=r"w\.gguf holds a 'llama', not a control vector"):
         read_gguf(tmp_path / "w.gguf")
+
+
+def test_a_damaged_header_is_an_input_error_or_read(tmp_path):
+    """Any one bit of the header, two fields that get one name among them."""
+    path = tmp_path / "v.gguf"
+    export_gguf(vector(), path, model_type="llama")
+    whole = path.read_bytes()
+    refused = 0
+    for place in range(200):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << place % 8
+        path.write_bytes(changed)
+        try:
+            read_gguf(path)
+        except InputError:
+            refused += 1
+    assert refused > 50
