@@ -7,7 +7,6 @@ smaller; nothing else of a line changes, and a line without a row fails.
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import re
@@ -19,12 +18,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from support import SUPPORT
 from support.chat_server import ChatServer
 from support.pages import ROOT, commands, named_files, sections
+from support.serving import call, served
 
 import mtmbench as mb
 
@@ -94,6 +93,9 @@ TABLE = {
     ),
     "mtmbench rate battles.csv --json ratings.json": Play(leaves="ratings.json", says="ann"),
     "mtmbench doctor": Play(says="lee"),
+    "mtmbench doctor --backbone NAME": Play(
+        says=r"blocks.*\.hook_resid_post", instead={"NAME": str(TINYLM)}
+    ),
     "mtmbench doctor --backbone gpt2": Play(says="hub|is here"),
     "mtmbench features --backbone gpt2 --release gpt2-small-res-jb "
     "--sae blocks.8.hook_resid_pre --reference texts.jsonl --out saes/resid8": Play(
@@ -243,29 +245,11 @@ def test_people_vote_on_the_quick_board(folder: Path) -> None:
     line = "mtmbench serve quick"
     for first in TABLE[line].before:
         play(first, folder)
-    # A shell that starts tests in the background has them ignore Ctrl-C, and so their children.
-    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-u", "-c", f"{listen}; from mtmbench.cli.app import main; main()",
-         *shlex.split(f"{line} {TABLE[line].more}")[1:]],
-        cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    try:
-        told = process.stdout.readline() + process.stdout.readline()
-        found = re.search(r"vote on (http://127\.0\.0\.1:\d+/\S+/)", told)
-        assert found is not None, told
-        address = urlsplit(found[1])
-        connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)
-        connection.request("GET", address.path)
-        assert b"Which topics describe the document better?" in connection.getresponse().read()
-        connection.request("GET", f"{address.path}question?voter=ann")
-        question = json.loads(connection.getresponse().read())["question"]
+    arguments = shlex.split(f"{line} {TABLE[line].more}")[2:]
+    with served(arguments, folder, environment()) as (process, url):
+        assert b"Which topics describe the document better?" in call(url, "GET", "")
+        question = json.loads(call(url, "GET", "question?voter=ann"))["question"]
         vote = {"voter": "ann", "question": question["key"], "verdict": "tie"}
-        connection.request("POST", f"{address.path}vote", json.dumps(vote).encode())
-        assert json.loads(connection.getresponse().read())["done"] == 1
+        assert json.loads(call(url, "POST", "vote", vote))["done"] == 1
         process.send_signal(signal.SIGINT)
         assert "1 vote" in process.communicate(timeout=30)[0]
-    finally:
-        process.kill()
-        process.wait()

@@ -40,6 +40,15 @@ def decode_text(data: bytes, path: Path) -> str:
         ) from error
 
 
+def is_number(text: str) -> bool:
+    """Whether a cell of a table is a number as Python reads it."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def other_separator(line: str, separator: str) -> str | None:
     """Returns what separates the cells of a line that ``separator`` leaves whole, or None.
 

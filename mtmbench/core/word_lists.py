@@ -10,7 +10,7 @@ from typing import Any
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import lines_of, parse_json, read_bytes
-from mtmbench.core.text_files import decode_text
+from mtmbench.core.text_files import decode_text, is_number
 from mtmbench.core.word_tables import printed, topics_of_table
 
 _FORMS = (
@@ -150,10 +150,10 @@ def _topics_of_lines(numbered: Sequence[tuple[int, str]], path: Path) -> list[li
     lines = [line for _, line in numbered]
     rows = [line.split("\t") for line in lines]
     if rows and all(len(row) == 3 and row[0].isdecimal() for row in rows):
-        if all(_is_float(row[2]) for row in rows):
+        if all(is_number(row[2]) for row in rows):
             return _topics_of_weights(rows)
         # MALLET's topic keys: number, α (in some countries with a comma), words
-        if all(_is_float(row[1].replace(",", ".")) for row in rows):
+        if all(is_number(row[1].replace(",", ".")) for row in rows):
             return [row[2].split() for row in rows]
     if "<Topics>" in lines:  # tomotopy's summary
         after = numbered[lines.index("<Topics>") + 1 :]
@@ -215,11 +215,3 @@ def _topics_of_weights(rows: Sequence[Sequence[str]]) -> list[list[str]]:
         _by_weight([pair for pair in pairs if pair[1] > least] or pairs)
         for _, pairs in sorted(weights.items())
     ]
-
-
-def _is_float(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -13,7 +13,7 @@ import numpy as np
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import lines_of, read_bytes
-from mtmbench.core.text_files import decode_text
+from mtmbench.core.text_files import decode_text, is_number
 from mtmbench.core.types import Corpus, Float64Array
 from mtmbench.models.import_formats import Draft
 
@@ -125,10 +125,10 @@ def _kind(path: Path) -> str | None:
     if head[0].startswith(_SPARSE_HEAD):
         return "doc_topics"
     rows = [line.split("\t") for line in head]
-    if all(len(row) == 3 and row[0].isdecimal() and _is_float(row[2]) for row in rows):
+    if all(len(row) == 3 and row[0].isdecimal() and is_number(row[2]) for row in rows):
         return "word_weights"
     is_dense = all(
-        len(row) > 3 and row[0].isdecimal() and all(map(_is_float, row[2:])) for row in rows
+        len(row) > 3 and row[0].isdecimal() and all(map(is_number, row[2:])) for row in rows
     )
     return "doc_topics" if is_dense else None
 
@@ -202,7 +202,7 @@ def _read_word_weights(path: Path) -> tuple[tuple[str, ...], Float64Array]:
     cells: list[tuple[int, int, float]] = []
     for number, line in _lines(path):
         row = line.split("\t")
-        if len(row) != 3 or not row[0].isdecimal() or not _is_float(row[2]):
+        if len(row) != 3 or not row[0].isdecimal() or not is_number(row[2]):
             raise InputError(f"{path}, line {number}: {line!r:.60} is no topic, word and weight")
         cells.append((int(row[0]), column.setdefault(row[1], len(column)), float(row[2])))
     n_topics, n_items = 1 + max(topic for topic, _, _ in cells), len(column)
@@ -314,11 +314,3 @@ def _path_tail(known: set[str]) -> Callable[[str], str]:
         return name
 
     return resolve
-
-
-def _is_float(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

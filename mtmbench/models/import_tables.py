@@ -12,7 +12,7 @@ import numpy as np
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import check_archive, lines_of, parse_json, read_bytes
-from mtmbench.core.text_files import decode_text, other_separator, separated
+from mtmbench.core.text_files import decode_text, is_number, other_separator, separated
 from mtmbench.core.types import AnyArray
 
 ARRAY_SUFFIXES = (".npy", ".csv")
@@ -194,11 +194,11 @@ def _text(path: Path, newline: str | None = None) -> str:
 def _is_header(cells: Sequence[str]) -> bool:
     if list(cells) == _running(len(cells)) or list(cells[1:]) == _running(len(cells) - 1):
         return len(cells) > 1
-    return not all(map(_is_number, cells[1:] or cells))
+    return not all(map(is_number, cells[1:] or cells))
 
 
 def _are_row_names(column: Sequence[str], header: Sequence[str] | None) -> bool:
-    if not all(map(_is_number, column)):
+    if not all(map(is_number, column)):
         return header is None or header[0].strip().lower() in _ROW_NAME_HEADS
     if header is None or header[0].strip().lower() not in _ROW_NAME_HEADS:
         return False
@@ -207,14 +207,6 @@ def _are_row_names(column: Sequence[str], header: Sequence[str] | None) -> bool:
 
 def _running(n: int) -> list[str]:
     return [str(i) for i in range(n)]
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _number(cell: str, path: Path, line: int) -> float:

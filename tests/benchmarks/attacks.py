@@ -25,14 +25,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 from support import SUPPORT
-from support.chat_server import ChatServer, Drop, Fail, Garble, Say
+from support.chat_server import ChatServer, Drop, Fail, Garble
 from support.killing import BOARD_FILES, PLUGIN, lay_out
 
 import mtmbench as mb
@@ -64,15 +64,18 @@ class Outcome:
     said: str
     memory: int
 
-    def fault(self) -> str | None:
-        """Returns what is wrong with the way it ended; None if it ended well or refused."""
+    def fault(self, incomplete: bool = False) -> str | None:
+        """Returns what is wrong with the way it ended; None if it ended well or refused.
+
+        With ``incomplete`` it may also have told what of a board is missing (exit status 1).
+        """
         if self.memory > MOST_MEMORY:
             return f"{self.memory / 1024**3:.1f} GiB of memory"
         if self.status < 0:
             return f"signal {-self.status}"
         if "Traceback" in self.said:
             return "traceback: " + self.said.strip().splitlines()[-1][:160]
-        if self.status not in (0, 2):
+        if self.status not in ((0, 1, 2) if incomplete else (0, 2)):
             return f"exit status {self.status}: {self.said.strip()[-160:]}"
         if self.status == 2 and "mtmbench:" not in self.said:
             return f"refused without a reason: {self.said.strip()[-160:]}"
@@ -303,12 +306,11 @@ def damaged_runs(times: int, draw: random.Random, place: Path) -> Iterator[tuple
         assert done.status == 0, done.said
         wanted = {name: (start / "out" / name).read_bytes() for name in BOARD_FILES}
 
-        def attack(files: Callable[[Path], list[Path]], kinds: Sequence[str]) -> Attack:
+        def attack(hurt: Callable[[Path], str]) -> Attack:
             for _ in range(times):
                 folder = place / "damaged"
                 shutil.copytree(start, folder)
-                path = draw.choice(sorted(files(folder / "out")))
-                what = f"{path.name}, {damage(path, draw, kinds)}"
+                what = hurt(folder / "out")
                 ended = child(play, folder)
                 fault = ended.fault()
                 if fault is None and ended.status == 0:
@@ -317,42 +319,22 @@ def damaged_runs(times: int, draw: random.Random, place: Path) -> Iterator[tuple
                 yield None if fault is None else f"{what}: {fault}"
                 shutil.rmtree(folder)
 
-        def of_suffix(*suffixes: str) -> Callable[[Path], list[Path]]:
-            return lambda out: [p for p in out.rglob("*") if p.is_file() and p.suffix in suffixes]
+        def file(pattern: str, *kinds: str) -> Callable[[Path], str]:
+            def hurt(out: Path) -> str:
+                path = draw.choice(sorted(p for p in out.rglob(pattern) if p.is_file()))
+                return f"{path.name}, {damage(path, draw, kinds)}"
 
-        bits = ("one bit",)
-        yield (
-            "structure of a run folder",
-            attack(lambda out: [p for p in out.rglob("*") if p.is_file()], ALL_DAMAGE),
-        )
-        yield "one bit of a result", attack(of_suffix(".safetensors"), bits)
-        yield "one bit of the store", attack(lambda out: [out / "store.sqlite"], bits)
-        yield "one bit of the answers", attack(lambda out: [out / "answers.sqlite"], bits)
-        yield "a stored line", _edited(times, draw, place, start, "store.sqlite", wanted, play)
-        yield "a stored answer", _edited(times, draw, place, start, "answers.sqlite", wanted, play)
+            return hurt
 
+        def row(name: str) -> Callable[[Path], str]:
+            return lambda out: edit_database(out / name, draw)
 
-def _edited(
-    times: int,
-    draw: random.Random,
-    place: Path,
-    start: Path,
-    name: str,
-    wanted: Mapping[str, bytes],
-    play: Callable[[], None],
-) -> Attack:
-    """One character of one text in a database is another; SQLite notices nothing."""
-    for _ in range(times):
-        folder = place / "edited"
-        shutil.copytree(start, folder)
-        what = edit_database(folder / "out" / name, draw)
-        ended = child(play, folder)
-        fault = ended.fault()
-        if fault is None and ended.status == 0:
-            found = {file: (folder / "out" / file).read_bytes() for file in BOARD_FILES}
-            fault = None if found == wanted else "another board, silently"
-        yield None if fault is None else f"{what}: {fault}"
-        shutil.rmtree(folder)
+        yield "structure of a run folder", attack(file("*", *ALL_DAMAGE))
+        yield "one bit of a result", attack(file("*.safetensors", "one bit"))
+        yield "one bit of the store", attack(file("store.sqlite", "one bit"))
+        yield "one bit of the answers", attack(file("answers.sqlite", "one bit"))
+        yield "a stored line", attack(row("store.sqlite"))
+        yield "a stored answer", attack(row("answers.sqlite"))
 
 
 def edit_database(path: Path, draw: random.Random) -> str:
@@ -570,19 +552,19 @@ def hostile_servers(times: int, draw: random.Random, place: Path) -> Iterator[tu
                     Garble(b"[" * 100_000), Garble(b'{"choices": []}'),
                     Fail(307, headers={"location": "http://127.0.0.1:9/v1/chat/completions"}),
                     Fail(302, headers={"location": f"{server.url}/chat/completions"}),
-                    Say(usage=False),
                 ]  # fmt: skip
                 server.then(*draw.sample(errors, 3))
                 before = server.paid.total()
-                ended = child(play, folder)
-                fault = ended.fault()
-                if fault is None and ended.status == 2:
+                # A refusal may come for each error that is not tried again.
+                for _ in range(4):
                     ended = child(play, folder)
-                    fault = ended.fault()
+                    fault = ended.fault(incomplete=True)
+                    if fault is not None or ended.status == 0:
+                        break
                 twice = server.paid.total() - before - n_questions
                 if fault is None and twice > 0:
                     fault = f"{twice} answers were paid for twice"
-                if fault is None and ended.status == 0:
+                if fault is None:
                     same = (folder / "out" / "board.json").read_bytes() == wanted
                     fault = None if same else "another board"
                 yield fault

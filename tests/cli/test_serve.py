@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from support.killing import PLUGIN, lay_out
+from support.serving import call, served
 from typer.testing import CliRunner
 
 from mtmbench.cli.app import app
-
-
-def call(url: str, method: str, path: str, body: Any = None) -> bytes:
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=20)
-    try:
-        raw = None if body is None else json.dumps(body).encode()
-        connection.request(method, parts.path + path, raw)
-        answer = connection.getresponse()
-        assert answer.status == 200
-        return answer.read()
-    finally:
-        connection.close()
 
 
 @pytest.mark.slow
@@ -42,19 +24,7 @@ def test_a_suite_is_served_voted_on_and_gets_a_board(
     fitted = [*plugin, "--out", "out", "--workers", "0", "--set", 'judging.judges=["scripted"]']
     runner = CliRunner()
     assert runner.invoke(app, ["run", "suite.toml", *fitted]).exit_code == 0
-    # A shell that starts tests in the background has them ignore Ctrl-C, and so their children.
-    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-u", "-c", f"{listen}; from mtmbench.cli.app import main; main()",
-         "serve", "suite.toml", *plugin, "--out", "out"],
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    try:
-        told = process.stdout.readline() + process.stdout.readline()
-        found = re.search(r"vote on (http://127\.0\.0\.1:\d+/\S+/)", told)
-        assert found is not None, told
-        url = found[1]
+    with served(["suite.toml", *plugin, "--out", "out"], tmp_path) as (process, url):
         assert b"Which topics describe the document better?" in call(url, "GET", "")
         state = json.loads(call(url, "GET", "question?voter=ann"))
         n = state["total"]
@@ -67,9 +37,6 @@ def test_a_suite_is_served_voted_on_and_gets_a_board(
         assert state["done"] == n
         process.send_signal(signal.SIGINT)
         assert f"{n} votes in votes/human.jsonl" in process.communicate(timeout=20)[0]
-    finally:
-        process.kill()
-        process.wait()
     people = [*plugin, "--out", "people", "--workers", "0", "--set", 'judging.judges=["human"]']
     assert runner.invoke(app, ["run", "suite.toml", *people]).exit_code == 0
     before = (tmp_path / "people" / "board.md").read_bytes()
