@@ -191,7 +191,9 @@ def folder(tmp_path: Path, server: ChatServer) -> Path:
 
 def environment() -> dict[str, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    # A Ray cluster of other tests, which is found on this machine, is not to be played on.
+    ray = {"RAY_ADDRESS": "local"}
+    return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **ray}
 
 
 def play(line: str, folder: Path) -> str:
