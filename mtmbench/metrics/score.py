@@ -28,7 +28,7 @@ from mtmbench.metrics.compute import compute_value, metric_variants
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.left_out import LeftOut
 from mtmbench.metrics.registry import METRICS
-from mtmbench.models.import_formats import as_table, read_theta
+from mtmbench.models.import_arrays import as_table, read_theta
 
 if TYPE_CHECKING:
     import pandas

@@ -15,7 +15,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.files import lines_of, read_bytes
 from mtmbench.core.text_files import decode_text, is_number
 from mtmbench.core.types import Corpus, Float64Array
-from mtmbench.models.import_formats import Draft
+from mtmbench.models.import_draft import Draft
 
 _STATE_HEAD = "#doc source pos typeindex type topic"
 _SPARSE_HEAD = "#doc name topic proportion"

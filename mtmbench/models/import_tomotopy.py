@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mtmbench.core.errors import InputError
-from mtmbench.models.import_formats import Draft
+from mtmbench.models.import_draft import Draft
 
 _MAGIC = b"TPTK"
 

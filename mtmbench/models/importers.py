@@ -5,32 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mtmbench.core.arrays import check_real, check_sparse
-from mtmbench.core.errors import InputError, did_you_mean
+from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import BoolArray, Corpus, Float64Array, IntArray, ItemKind, ItemSpace
 from mtmbench.features.token_index import TokenIndex
 from mtmbench.features.words import all_tokens, split_item, tokenise
-from mtmbench.models import import_formats as formats
 from mtmbench.models.base import normalise_rows
-from mtmbench.models.import_formats import Draft, Words
-from mtmbench.models.import_mallet import find_mallet, read_mallet
-from mtmbench.models.import_tables import (
-    Table,
-    names_of,
-    npz_names,
-    read_names,
-)
-from mtmbench.models.import_tomotopy import is_tomotopy_model, read_tomotopy, refuse_tomotopy_file
-
-Format = Literal[
-    "auto", "npz", "csv", "bertopic", "gensim", "mallet", "octis", "tomotopy", "result"
-]
+from mtmbench.models.import_arrays import ITEM_NAMES, as_table, read_theta
+from mtmbench.models.import_draft import Draft, Words
+from mtmbench.models.import_formats import Format, format_of, read_draft
+from mtmbench.models.import_tables import Table, names_of, read_names
 
 _NAMED = 5
 """Items that never occur in the corpus which the result names."""
@@ -107,7 +97,7 @@ def import_result(
         source = Path(source)
     if isinstance(source, Path) and not source.exists():
         raise InputError(f"there is no file or folder {source}")
-    form = _format(source, format, trust)
+    form = format_of(source, format, trust)
     if form == "result":
         if theta is not None:
             raise InputError("a saved result holds its own θ; leave theta out")
@@ -117,98 +107,16 @@ def import_result(
         name = source.stem if isinstance(source, Path) else form
     names = None if items is None else _given_names(items, "items")
     ids = None if doc_ids is None else _given_names(doc_ids, "doc_ids")
-    if form == "gensim":
-        draft = formats.read_gensim(source, corpus, words, seed, names, infer=theta is None)
-    else:
-        draft = _read(source, form, corpus, trust, ids, needs_theta=theta is None)
-        draft.items = draft.items if names is None else names
+    draft = read_draft(
+        source, form, corpus, items=names, doc_ids=ids, needs_theta=theta is None, words=words,
+        trust=trust, seed=seed,
+    )  # fmt: skip
     if theta is not None:
         table = _given_theta(theta, trust)
         draft.theta, draft.doc_ids = table.values, table.ids_of(len(corpus))
     if ids is not None:
         draft.doc_ids = ids
     return _result(draft, corpus, name, form, kind, normalise, words, seed, source)
-
-
-def _format(source: object, asked: str, trust: bool) -> str:
-    """Returns the format asked for, or the one that the source has."""
-    if asked not in get_args(Format):
-        raise InputError(f"unknown format {asked!r}{did_you_mean(asked, get_args(Format))}")
-    if isinstance(source, Path) and source.suffix in (".pkl", ".pickle", ".joblib"):
-        raise InputError(f"{source} is a pickle; load it yourself and pass the object")
-    found = _object_format(source) if not isinstance(source, Path) else _path_format(source)
-    form = found if asked == "auto" else asked
-    if form == "gensim" and isinstance(source, Path) and not trust:
-        raise InputError(
-            f"{source}: gensim's files are pickles, which could run any code when they are loaded; "
-            "if it is yours, pass trust=True (--trust)"
-        )
-    if asked == "auto":
-        if found is None:
-            shown = source if isinstance(source, Path) else f"a {type(source).__name__}"
-            raise InputError(
-                f"cannot tell the format of {shown}; give one of {', '.join(get_args(Format)[1:])}"
-            )
-        return found
-    return asked
-
-
-def _object_format(source: object) -> str | None:
-    if isinstance(source, TopicResult):
-        return "result"
-    if isinstance(source, Mapping):
-        return "octis" if formats.OCTIS_BETA in source else "npz"
-    if hasattr(source, "c_tf_idf_") and hasattr(source, "topics_"):
-        return "bertopic"
-    if hasattr(source, "get_topics") and hasattr(source, "id2word"):
-        return "gensim"
-    return "tomotopy" if is_tomotopy_model(source) else None
-
-
-def _path_format(path: Path) -> str | None:
-    if path.is_dir():
-        if (path / formats.BERTOPIC_TOPICS).is_file():
-            return "bertopic"
-        return "mallet" if not formats.has_theta(path) and find_mallet(path).is_model else "csv"
-    if path.suffix == ".safetensors":
-        return "result"
-    if path.suffix in (".csv", ".npy"):
-        return "csv"
-    if path.suffix == ".npz":
-        return "octis" if formats.OCTIS_BETA in npz_names(path) else "npz"
-    if Path(f"{path}.state").is_file():
-        return "gensim"
-    refuse_tomotopy_file(path)
-    return "mallet" if find_mallet(path).is_model else None
-
-
-def _read(
-    source: Any,
-    form: str,
-    corpus: Corpus,
-    trust: bool,
-    doc_ids: tuple[str, ...] | None,
-    *,
-    needs_theta: bool,
-) -> Draft:
-    if form == "octis":
-        return formats.read_octis(source, corpus, trust, doc_ids)
-    if form == "mallet":
-        if not isinstance(source, Path):
-            raise InputError(f"MALLET's topics are files; give their path, not {source!r:.60}")
-        return read_mallet(source, corpus, has_ids=doc_ids is not None)
-    if form == "tomotopy":
-        return read_tomotopy(source)
-    if form == "bertopic" and isinstance(source, Path):
-        if not source.is_dir():
-            raise InputError(
-                f"{source} is not a folder; save the BERTopic model with "
-                'serialization="safetensors", or load it yourself and pass the object'
-            )
-        return formats.read_bertopic_folder(source)
-    if form == "bertopic":
-        return formats.read_bertopic(source)
-    return formats.read_named_arrays(source, len(corpus), trust, needs_theta=needs_theta)
 
 
 def _of_this_corpus(result: TopicResult, corpus: Corpus) -> TopicResult:
@@ -318,7 +226,7 @@ def _checked_items(draft: Draft, beta: Float64Array) -> tuple[str, ...]:
     if draft.items is None:
         raise InputError(
             f"beta has {beta.shape[1]} columns without item names; call them "
-            f"{', '.join(formats.ITEM_NAMES)} or give items="
+            f"{', '.join(ITEM_NAMES)} or give items="
         )
     if len(draft.items) != beta.shape[1]:
         hint = "; beta looks transposed" if len(draft.items) == beta.shape[0] else ""
@@ -438,5 +346,5 @@ def _absent_items(items: Sequence[str], corpus: Corpus, words: Words | None) -> 
 
 def _given_theta(theta: Path | str | ArrayLike, trust: bool) -> Table:
     if isinstance(theta, str | Path):
-        return formats.read_theta(Path(theta), trust)
-    return formats.as_table(theta)
+        return read_theta(Path(theta), trust)
+    return as_table(theta)
