@@ -11,7 +11,9 @@ from mtmbench.core.errors import UnknownNameError
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import FloatArray, Progress
 from mtmbench.features.cache import cached
-from mtmbench.features.sae.backbone import HuggingFaceBackbone, length_batches, minilm_backbone
+from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
+from mtmbench.features.sae.minilm import minilm_backbone
+from mtmbench.features.sae.token_batches import length_batches
 
 if TYPE_CHECKING:
     import torch

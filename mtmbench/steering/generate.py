@@ -21,7 +21,7 @@ from mtmbench.core.records import GenerationPayload, GenerationRecord, Record, T
 from mtmbench.core.serialise import content_hash, seed_from
 from mtmbench.core.store import RunInfo, RunStore
 from mtmbench.core.types import Progress
-from mtmbench.features.sae.backbone import TokenIds
+from mtmbench.features.sae.token_batches import TokenIds
 from mtmbench.steering.draw import draw
 from mtmbench.steering.hook import MODES, POSITIONS, Mode, Positions, Push, Steered, steering
 from mtmbench.steering.language_model import CausalLM

@@ -11,8 +11,9 @@ import numpy as np
 
 from mtmbench.core.errors import InputError
 from mtmbench.features.base import FeatureSource
-from mtmbench.features.sae.backbone import HuggingFaceBackbone, TokenIds, left_padded
+from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
 from mtmbench.features.sae.source import StoredFeatures
+from mtmbench.features.sae.token_batches import TokenIds, left_padded
 
 if TYPE_CHECKING:
     import torch

@@ -17,7 +17,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import seed_from
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Float64Array
-from mtmbench.features.sae.backbone import TokenIds, length_batches
+from mtmbench.features.sae.token_batches import TokenIds, length_batches
 from mtmbench.stats.intervals import welch
 from mtmbench.steering.generate import check_model
 from mtmbench.steering.hook import Mode, Pushes, steering

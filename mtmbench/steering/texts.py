@@ -13,7 +13,7 @@ from mtmbench.core.types import Corpus
 from mtmbench.corpora.load import load_corpus
 from mtmbench.features.base import FeatureSource
 from mtmbench.features.registry import feature_source
-from mtmbench.features.sae.backbone import HuggingFaceBackbone
+from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
 from mtmbench.features.sae.shipped import shipped_source
 from mtmbench.steering.generate import Job, Sampling, generate
 from mtmbench.steering.hook import Push

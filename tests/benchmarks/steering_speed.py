@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.features.sae.backbone import HuggingFaceBackbone
+from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
 from mtmbench.steering.draw import draw
 from mtmbench.steering.generate import Sampling, sample_batch
 from mtmbench.steering.hook import Push

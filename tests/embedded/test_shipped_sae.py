@@ -112,7 +112,7 @@ def test_the_shipped_sae_reconstructs_minilm_on_held_out_text() -> None:
     pytest.importorskip("torch")
     from mtmbench.embedded.training.activations import half_activations, hook_point_of
     from mtmbench.embedded.training.topk import explained_variance
-    from mtmbench.features.sae.backbone import minilm_backbone
+    from mtmbench.features.sae.minilm import minilm_backbone
 
     texts = [
         "The central bank raised interest rates again to bring inflation down.",

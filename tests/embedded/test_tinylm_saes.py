@@ -17,8 +17,8 @@ from mtmbench.embedded.training.tinylm_saes import (
     replacing,
 )
 from mtmbench.embedded.training.topk import TopK
-from mtmbench.features.sae.backbone import HuggingFaceBackbone
 from mtmbench.features.sae.hooks import find_hook_point
+from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
 
 PLAN = LMPlan(vocabulary=300, width=32, layers=3, heads=2, inner=48, context=16)
 POINT = "blocks.1.hook_resid_post"

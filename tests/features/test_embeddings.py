@@ -10,7 +10,7 @@ import pytest
 from mtmbench.core.errors import UnknownNameError
 from mtmbench.features import embeddings
 from mtmbench.features.embeddings import embed_texts
-from mtmbench.features.sae.backbone import minilm_source
+from mtmbench.features.sae.minilm import minilm_source
 
 TEXTS = [
     "The goalie made forty saves.", "No.", "", "Photosynthesis turns light into sugar. " * 60,

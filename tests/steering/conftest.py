@@ -11,7 +11,7 @@ import pytest
 
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import ItemSpace
-from mtmbench.features.sae.backbone import HuggingFaceBackbone
+from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
 from mtmbench.features.sae.sae import SAE
 
 HOOK = "blocks.1.hook_resid_post"

@@ -10,7 +10,7 @@ import torch
 
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.store import RunStore
-from mtmbench.features.sae.backbone import HuggingFaceBackbone
+from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
 from mtmbench.steering import generate as module
 from mtmbench.steering.generate import Job, Sampling, generate, generation_key
 from mtmbench.steering.hook import Push, steering

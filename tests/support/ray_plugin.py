@@ -22,10 +22,11 @@ import mtmbench as mb
 from mtmbench.core.serialise import content_hash
 from mtmbench.engine.workers import THREAD_VARIABLES
 from mtmbench.features.registry import register_features
-from mtmbench.features.sae.backbone import ActivationBatch, Backbone, length_batches
+from mtmbench.features.sae.backbone import ActivationBatch, Backbone
 from mtmbench.features.sae.sae import SAE
 from mtmbench.features.sae.sae_folder import SAEFolder, plain_folder
 from mtmbench.features.sae.source import StoredFeatures
+from mtmbench.features.sae.token_batches import length_batches
 
 WIDTH, N_FEATURES, CHUNK = 8, 16, 500
 

@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import IntArray
-from mtmbench.features.sae.backbone import BATCH_TOKENS, Backbone, HuggingFaceBackbone, TokenIds
+from mtmbench.features.sae.backbone import BATCH_TOKENS, Backbone
 from mtmbench.features.sae.extract import window_means
+from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
+from mtmbench.features.sae.token_batches import TokenIds
 
 CHUNK_TOKENS = 254
 WIDTH_IN = 384

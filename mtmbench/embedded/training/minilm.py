@@ -38,8 +38,8 @@ from mtmbench.embedded.training.topk import (
 )
 from mtmbench.features.filters import FeatureSetting
 from mtmbench.features.labels import DEFAULT_CLASSES, PAPER_CLASSES
-from mtmbench.features.sae.backbone import minilm_backbone
 from mtmbench.features.sae.keyless_labels import Firing, Labeller
+from mtmbench.features.sae.minilm import minilm_backbone
 from mtmbench.features.sae.reference import LEVELS, N_STRONGEST, write_statistics
 
 

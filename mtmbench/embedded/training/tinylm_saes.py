@@ -34,11 +34,12 @@ from mtmbench.embedded.training.activations import (
 from mtmbench.embedded.training.lm_text import EOS_ID, TokenArray, read_tokens
 from mtmbench.embedded.training.tinylm import negative_log_likelihood
 from mtmbench.embedded.training.topk import TopK, TrainingPlan, explained_variance, train_topk
-from mtmbench.features.sae.backbone import HuggingFaceBackbone, TokenIds
 from mtmbench.features.sae.contexts import CONTEXTS_FILE
 from mtmbench.features.sae.hooks import HookPoint, find_hook_point
+from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
 from mtmbench.features.sae.sae import SAE, save_sae
 from mtmbench.features.sae.shipped import TINYLM_MODEL, TINYLM_NAME
+from mtmbench.features.sae.token_batches import TokenIds
 
 if TYPE_CHECKING:
     import torch

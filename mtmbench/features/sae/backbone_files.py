@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtmbench.core.errors import InputError
-from mtmbench.features.sae.backbone import FETCHED
 from mtmbench.features.sae.hooks import hook_names
+from mtmbench.features.sae.pretrained import FETCHED
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TypedDict
 
 from mtmbench.core.errors import InputError, did_you_mean
-from mtmbench.features.sae.backbone import BATCH_TOKENS, HuggingFaceBackbone
+from mtmbench.features.sae.backbone import BATCH_TOKENS
 from mtmbench.features.sae.hooks import long_name
+from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
 from mtmbench.features.sae.sae import SAE, load_sae
 from mtmbench.features.sae.sae_folder import SAEFolder, load_sae_folder, plain_folder
 from mtmbench.features.sae.source import StoredFeatures

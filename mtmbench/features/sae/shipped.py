@@ -10,12 +10,9 @@ from typing import ClassVar
 
 from mtmbench.core.card_files import PACKAGE
 from mtmbench.core.errors import InputError, UnknownNameError
-from mtmbench.features.sae.backbone import (
-    BATCH_TOKENS,
-    Backbone,
-    HuggingFaceBackbone,
-    minilm_backbone,
-)
+from mtmbench.features.sae.backbone import BATCH_TOKENS, Backbone
+from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
+from mtmbench.features.sae.minilm import minilm_backbone
 from mtmbench.features.sae.sae_folder import SAEFolder, load_sae_folder
 from mtmbench.features.sae.source import NamedSetting, StoredFeatures
 

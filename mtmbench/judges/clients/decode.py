@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from mtmbench.core.errors import InputError, UnknownNameError
-from mtmbench.features.sae.backbone import left_padded
+from mtmbench.features.sae.token_batches import left_padded
 
 if TYPE_CHECKING:
     import torch

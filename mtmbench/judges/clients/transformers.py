@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import content_hash, seed_from
-from mtmbench.features.sae.backbone import DTYPES, FETCHED, model_folder
+from mtmbench.features.sae.pretrained import DTYPES, FETCHED, model_folder
 from mtmbench.judges.base import Completion, JudgeClient, Question
 from mtmbench.judges.chat_tokens import ChatTokens, SystemRole
 from mtmbench.judges.clients.decode import Decoding, continue_prompts

@@ -14,13 +14,9 @@ import torch
 from support.tiny_models import write_model
 
 from mtmbench.core.errors import InputError, UnknownNameError
-from mtmbench.features.sae.backbone import (
-    HuggingFaceBackbone,
-    cut,
-    left_padded,
-    length_batches,
-    minilm_backbone,
-)
+from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
+from mtmbench.features.sae.minilm import minilm_backbone
+from mtmbench.features.sae.token_batches import cut, left_padded, length_batches
 
 TinyModel = Callable[[str], tuple[Path, Any]]
 

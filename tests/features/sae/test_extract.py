@@ -14,7 +14,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.types import FloatArray, IntArray
 from mtmbench.features.sae import sae as sae_module
 from mtmbench.features.sae.activation_store import ActivationStore
-from mtmbench.features.sae.backbone import ActivationBatch, Backbone, TokenIds, length_batches
+from mtmbench.features.sae.backbone import ActivationBatch, Backbone
 from mtmbench.features.sae.extract import (
     Cuts,
     Probe,
@@ -25,6 +25,7 @@ from mtmbench.features.sae.extract import (
     window_means,
 )
 from mtmbench.features.sae.sae import SAE
+from mtmbench.features.sae.token_batches import TokenIds, length_batches
 
 H, F, K = 8, 20, 3
 VECTORS = np.random.default_rng(0).normal(size=(50, H)).astype(np.float32)
@@ -249,7 +250,7 @@ def test_progress_goes_on_within_a_long_document(tmp_path: Path) -> None:
 
 
 def test_heads_side_by_side_may_be_of_another_width_than_the_stream(tiny_model) -> None:
-    from mtmbench.features.sae.backbone import HuggingFaceBackbone
+    from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
 
     backbone = HuggingFaceBackbone(tiny_model("gemma3_text")[0])
     assert backbone.hidden_size == 16

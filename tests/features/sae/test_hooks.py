@@ -10,7 +10,6 @@ import torch
 from support.tiny_models import make_config
 
 from mtmbench.core.errors import InputError
-from mtmbench.features.sae.backbone import HuggingFaceBackbone
 from mtmbench.features.sae.hooks import (
     HookPoint,
     check_sums,
@@ -19,6 +18,7 @@ from mtmbench.features.sae.hooks import (
     hook_names,
     reading,
 )
+from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
 
 KNOWN_TO_LENS = ("gpt2", "gemma2", "llama", "gpt_neox", "qwen2", "bert")
 FAMILIES = (

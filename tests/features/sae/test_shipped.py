@@ -12,7 +12,8 @@ import torch
 from mtmbench.core.cards import WordSpec
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.types import Corpus
-from mtmbench.features.sae.backbone import HuggingFaceBackbone, minilm_backbone
+from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
+from mtmbench.features.sae.minilm import minilm_backbone
 from mtmbench.features.sae.sae_folder import load_sae_folder
 from mtmbench.features.sae.shipped import MiniLMFeatures
 from mtmbench.features.views import make_views

@@ -14,7 +14,7 @@ import pytest
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.types import Corpus
 from mtmbench.features.sae import activation_store, extract
-from mtmbench.features.sae.backbone import HuggingFaceBackbone
+from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
 from mtmbench.features.sae.sae import SAE
 from mtmbench.features.sae.sae_folder import SAEFolder, plain_folder
 from mtmbench.features.sae.source import StoredFeatures, layer_of
