@@ -30,10 +30,9 @@ from mtmbench.judges.base import (
 )
 from mtmbench.judges.budget import Budget, cost_of, most_cost, prices_of, total_cost
 from mtmbench.judges.identity import judge_identity
-from mtmbench.judges.ledger import Answer, Ledger
+from mtmbench.judges.ledger import Ledger
+from mtmbench.judges.ledger_file import Answer
 from mtmbench.judges.session import Work
-
-__all__ = ["Answer", "Asker", "JudgeError", "gather", "mark", "most_lost"]
 
 _T = TypeVar("_T")
 

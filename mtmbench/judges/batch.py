@@ -18,7 +18,8 @@ from mtmbench.judges.asker import Asker
 from mtmbench.judges.base import JudgeClient, JudgeError, JudgeStoppedError, Question
 from mtmbench.judges.budget import Budget, cost_of, most_cost
 from mtmbench.judges.clients.openai_chat import OpenAIJudge, read_json
-from mtmbench.judges.ledger import Answer, Ledger, QuestionBatch
+from mtmbench.judges.ledger import Ledger
+from mtmbench.judges.ledger_file import Answer, QuestionBatch
 from mtmbench.judges.session import Work
 
 if TYPE_CHECKING:

@@ -14,28 +14,37 @@ the folder for temporary files, which the next start reads.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sqlite3
 import tempfile
 import threading
 import time
 import uuid
-import warnings
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-from mtmbench.core.errors import InputError
-from mtmbench.core.row_hash import HASH, add_hashes, drop_damaged, row_hash
-from mtmbench.core.serialise import canonical_json
 from mtmbench.core.store import process_start
-from mtmbench.judges.base import JudgeStoppedError, Reply
+from mtmbench.judges.base import JudgeStoppedError
+from mtmbench.judges.ledger_file import (
+    DISK_ERRORS,
+    Answer,
+    QuestionBatch,
+    claim_question,
+    find_answer,
+    keep_answer,
+    keep_batch,
+    open_ledger,
+    release_all,
+    release_question,
+    total_cost,
+    uncollected_batches,
+)
 from mtmbench.judges.refuge import Refuge, read_rows
 
 _T = TypeVar("_T")
@@ -46,88 +55,6 @@ LEDGER = "answers.sqlite"
 _WAIT_SECONDS = 0.2
 _GATHER_SECONDS = 0.005
 """So long what is to be written waits for more of it."""
-
-_BUSY_SECONDS = 60.0
-_STEPS = (
-    (
-        "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
-        "CREATE TABLE answers (key TEXT PRIMARY KEY, what TEXT NOT NULL, text TEXT NOT NULL, "
-        "refused INTEGER NOT NULL, usage TEXT NOT NULL, model_revision TEXT NOT NULL, cost REAL"
-        ") WITHOUT ROWID",
-        "CREATE TABLE claims (key TEXT PRIMARY KEY, owner TEXT NOT NULL, pid INTEGER NOT NULL, "
-        "started TEXT NOT NULL) WITHOUT ROWID",
-        "CREATE TABLE batches (token TEXT PRIMARY KEY, judge TEXT NOT NULL, id TEXT, "
-        "state TEXT NOT NULL, questions TEXT NOT NULL)",
-    ),
-    (
-        "ALTER TABLE answers ADD COLUMN cut INTEGER NOT NULL DEFAULT 0",
-        "ALTER TABLE answers ADD COLUMN most REAL",
-        "ALTER TABLE batches ADD COLUMN most TEXT NOT NULL DEFAULT '{}'",
-    ),
-)
-"""What makes each schema, from 1, of the one before; since 2 every answer carries a hash too."""
-
-_COLUMNS = (
-    "key", "what", "text", "refused", "usage", "model_revision", "cost", "cut", "most",
-)  # fmt: skip
-"""The columns of an answer, over which its hash goes."""
-
-_DISK_ERRORS = (sqlite3.OperationalError,)
-"""What SQLite raises where the disk is full, fails or may not be written to."""
-
-_DISK_CODES = frozenset(
-    {
-        sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_BUSY,
-    }
-)  # fmt: skip
-"""What it says then, where it may instead have been given a file of another kind."""
-
-
-@dataclass(frozen=True)
-class Answer(Reply):
-    """What a judge replied to one question.
-
-    Attributes:
-        key: content hash of card, messages and replicate.
-        text: the reply as it came.
-        refused: the judge declined to answer.
-        usage: tokens by kind.
-        model_revision: what the judge says it is.
-        cost: what it cost in the card's currency; None is not known.
-        cut: the reply broke off, so that nothing must be read from it.
-        most: where the cost is not known, what it can be at most; a budget counts that.
-    """
-
-    key: str
-    text: str
-    refused: bool
-    usage: Mapping[str, int]
-    model_revision: str
-    cost: float | None = None
-    cut: bool = False
-    most: float | None = None
-
-
-@dataclass(frozen=True)
-class QuestionBatch:
-    """Questions that were handed to a Batch API together.
-
-    Attributes:
-        token: this project's own name of it, given before it is submitted.
-        judge: whom it asks, as canonical JSON.
-        id: the endpoint's name of it; None while it is not known to have arrived.
-        state: "submitting", "submitted" or "collected".
-        questions: what each question is about, by key.
-        most: what the answer to each can cost at most, by key, where that is known.
-    """
-
-    token: str
-    judge: str
-    id: str | None
-    state: str
-    questions: Mapping[str, str]
-    most: Mapping[str, float] = field(default_factory=dict)
 
 
 class Ledger:
@@ -142,14 +69,14 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._reader = _open(path)
+        self._reader = open_ledger(path)
         pid = os.getpid()
         self._claimant = uuid.uuid4().hex, pid, process_start(pid) or ""
         self._queue: SimpleQueue[_Order | None] = SimpleQueue()
         self._unsaved: dict[str, tuple[Answer, str]] = {}
         self._fault = ""
         self._refuge = Refuge(path, self._claimant[0])
-        writer = _open(path)
+        writer = open_ledger(path)
         self._take_in_rescued(writer)
         self._writer = threading.Thread(target=self._write_all, args=(writer,), daemon=True)
         self._writer.start()
@@ -198,13 +125,10 @@ class Ledger:
 
     def get(self, key: str) -> Answer | None:
         """Returns the answer under a key, None if there is none yet."""
-        row = self._reader.execute(
-            f"SELECT {', '.join(_COLUMNS[2:])} FROM answers WHERE key = ?", (key,)
-        ).fetchone()
-        if row is None:
-            return self._unsaved[key][0] if key in self._unsaved else None
-        text, refused, usage, revision, cost, cut, most = row
-        return Answer(key, text, bool(refused), json.loads(usage), revision, cost, bool(cut), most)
+        answer = find_answer(self._reader, key)
+        if answer is None and key in self._unsaved:
+            return self._unsaved[key][0]
+        return answer
 
     async def obtain(
         self,
@@ -236,7 +160,7 @@ class Ledger:
                 answer = await pay()
                 await self.keep([(answer, what)])
         except BaseException:
-            given_back = self._order(lambda db: _release(db, key, self._claimant[0]))
+            given_back = self._order(lambda db: release_question(db, key, self._claimant[0]))
             given_back.add_done_callback(lambda done: done.cancelled() or done.exception())
             raise
         return answer
@@ -248,13 +172,15 @@ class Ledger:
         are tried again with the next ones; :meth:`check` tells.
         """
         pairs = [*self._unsaved.values(), *answers]
-        kept = [self._order(partial(_keep, answer=answer, what=what)) for answer, what in pairs]
+        kept = [
+            self._order(partial(keep_answer, answer=answer, what=what)) for answer, what in pairs
+        ]
         errors = []
         faults = 0
         for pair, outcome in zip(
             pairs, await asyncio.gather(*kept, return_exceptions=True), strict=True
         ):
-            if isinstance(outcome, _DISK_ERRORS):
+            if isinstance(outcome, DISK_ERRORS):
                 self._fault = str(outcome)
                 self._unsaved[pair[0].key] = pair
                 faults += 1
@@ -268,41 +194,24 @@ class Ledger:
 
     def spent(self) -> float:
         """Returns what all answers cost together: the most it can be where it is not known."""
-        total = self._reader.execute("SELECT total(coalesce(cost, most)) FROM answers").fetchone()
+        total = total_cost(self._reader)
         unsaved = [answer for answer, _ in self._unsaved.values()]
-        return float(total[0]) + sum(
+        return total + sum(
             (answer.most if answer.cost is None else answer.cost) or 0.0 for answer in unsaved
         )
 
     def batches(self, judge: str | None = None) -> list[QuestionBatch]:
         """Returns the batches that are not collected, oldest first; of one judge if named."""
-        rows = self._reader.execute(
-            "SELECT token, judge, id, state, questions, most FROM batches "
-            "WHERE state != 'collected' AND judge = coalesce(?, judge) ORDER BY rowid", (judge,),
-        )  # fmt: skip
-        return [
-            QuestionBatch(token, judge, id_, state, json.loads(questions), json.loads(most))
-            for token, judge, id_, state, questions, most in rows
-        ]
+        return uncollected_batches(self._reader, judge)
 
     async def note_batch(self, batch: QuestionBatch) -> None:
         """Keeps what is known of a batch, in place of what was known before."""
-        row = (
-            batch.token, batch.judge, batch.id, batch.state, canonical_json(batch.questions),
-            canonical_json(batch.most),
-        )  # fmt: skip
-        await self._order(
-            lambda db: db.execute(
-                "INSERT INTO batches (token, judge, id, state, questions, most) "
-                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (token) DO UPDATE SET id = excluded.id, "
-                "state = excluded.state, questions = excluded.questions, most = excluded.most", row,
-            )
-        )  # fmt: skip
+        await self._order(partial(keep_batch, batch=batch))
 
     async def _claimed(self, key: str) -> bool:
         try:
-            return await self._order(lambda db: _claim(db, key, self._claimant))
-        except _DISK_ERRORS as error:
+            return await self._order(lambda db: claim_question(db, key, self._claimant))
+        except DISK_ERRORS as error:
             raise JudgeStoppedError(
                 f"cannot keep answers in {self.path}: {error}; nothing was asked that could not be "
                 "kept, and the same command again goes on"
@@ -327,14 +236,14 @@ class Ledger:
             going = None not in orders
             _write(db, [order for order in orders if order is not None])
         self._save_unsaved(db)
-        with suppress(*_DISK_ERRORS):  # claims of a process that has ended count for nothing
-            db.execute("DELETE FROM claims WHERE owner = ?", self._claimant[:1])
+        with suppress(*DISK_ERRORS):  # claims of a process that has ended count for nothing
+            release_all(db, self._claimant[0])
         db.close()
 
     def _save_unsaved(self, db: sqlite3.Connection) -> None:
         for key, (answer, what) in list(self._unsaved.items()):
             try:
-                _keep(db, answer, what)
+                keep_answer(db, answer, what)
             except Exception as error:
                 self._fault = str(error)
             else:
@@ -402,86 +311,3 @@ def _hand_over(outcomes: Sequence[tuple[asyncio.Future[Any], object]]) -> None:
             future.set_exception(outcome)
         else:
             future.set_result(outcome)
-
-
-def _claim(db: sqlite3.Connection, key: str, claimant: tuple[str, int, str]) -> bool:
-    """Returns whether the question is now the owner's to ask."""
-    if db.execute("SELECT 1 FROM answers WHERE key = ?", (key,)).fetchone() is not None:
-        return False
-    held = db.execute("SELECT pid, started FROM claims WHERE key = ?", (key,)).fetchone()
-    if held is not None and process_start(held[0]) == held[1]:
-        return False
-    db.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?)", (key, *claimant))
-    return True
-
-
-def _release(db: sqlite3.Connection, key: str, owner: str) -> None:
-    db.execute("DELETE FROM claims WHERE key = ? AND owner = ?", (key, owner))
-
-
-def _keep(db: sqlite3.Connection, answer: Answer, what: str) -> None:
-    cost, most = (None if x is None else float(x) for x in (answer.cost, answer.most))
-    row = (
-        answer.key, what, answer.text, int(answer.refused), canonical_json(answer.usage),
-        answer.model_revision, cost, int(answer.cut), most,
-    )  # fmt: skip
-    db.execute(
-        f"INSERT OR IGNORE INTO answers ({', '.join(_COLUMNS)}, {HASH}) "
-        f"VALUES ({', '.join('?' * (len(_COLUMNS) + 1))})",
-        (*row, row_hash(*row)),
-    )
-    db.execute("DELETE FROM claims WHERE key = ?", (answer.key,))
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Transactions are begun and ended by hand; one thread at a time uses a connection.
-        db = sqlite3.connect(
-            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-    except (OSError, sqlite3.OperationalError) as error:
-        raise InputError(f"cannot keep answers in {path}: {error}") from error
-    try:
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=FULL")
-        if (schema := _schema(db, path)) < len(_STEPS):
-            db.execute("BEGIN IMMEDIATE")
-            with db:
-                # Another process may have been quicker.
-                for step in _STEPS[_schema(db, path) :]:
-                    for statement in step:
-                        db.execute(statement)
-                add_hashes(db, "answers", _COLUMNS)
-                db.execute("INSERT OR REPLACE INTO meta VALUES ('schema', ?)", (str(len(_STEPS)),))
-    except sqlite3.DatabaseError as error:
-        db.close()
-        if error.sqlite_errorcode & 0xFF in _DISK_CODES:
-            raise InputError(f"cannot keep answers in {path}: {error}") from error
-        raise InputError(f"{path} is not a file of answers, or is damaged: {error}") from error
-    if schema > len(_STEPS):
-        db.close()
-        raise InputError(f"{path} has schema {schema}; this mtmbench reads up to {len(_STEPS)}")
-    try:
-        for key in drop_damaged(db, "answers", _COLUMNS):
-            warnings.warn(
-                f"answer {key} in {path} is damaged; its question is asked again", stacklevel=4
-            )
-    except sqlite3.DatabaseError as error:
-        db.close()
-        raise InputError(f"{path} is not a file of answers, or is damaged: {error}") from error
-    return db
-
-
-def _schema(db: sqlite3.Connection, path: Path) -> int:
-    """Returns the schema that a file is of; 0 for a new one."""
-    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is None:
-        return 0
-    found = db.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
-    value = "1" if found is None else str(found[0])
-    if not value.isdecimal():
-        db.close()
-        raise InputError(
-            f"{path} has schema {value!r:.40}; this mtmbench reads up to {len(_STEPS)}"
-        )
-    return int(value)

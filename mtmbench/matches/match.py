@@ -23,9 +23,10 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.records import OutcomeValues
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
-from mtmbench.judges.asker import Answer, Asker, gather, mark
+from mtmbench.judges.asker import Asker, gather, mark
 from mtmbench.judges.base import JudgeClient, Option, Question
 from mtmbench.judges.budget import total_cost
+from mtmbench.judges.ledger_file import Answer
 from mtmbench.judges.prompt import Prompt, load_prompt
 from mtmbench.judges.replies import parse_verdict
 from mtmbench.matches.options import Projected, document_options

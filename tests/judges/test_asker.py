@@ -14,10 +14,11 @@ import pytest
 
 from mtmbench.core.cards import JudgeCard, PriceSpec
 from mtmbench.core.errors import InputError
-from mtmbench.judges.asker import Answer, Asker, gather, most_lost
+from mtmbench.judges.asker import Asker, gather, most_lost
 from mtmbench.judges.base import Completion, JudgeClient, JudgeError, JudgeStoppedError, Question
 from mtmbench.judges.budget import Budget
 from mtmbench.judges.ledger import Ledger
+from mtmbench.judges.ledger_file import Answer
 from mtmbench.judges.panel import Panel
 
 CARD = JudgeCard(client="echo", decoding={"temperature": 0})

@@ -256,7 +256,7 @@ def test_a_batch_that_the_disk_does_not_take_is_collected_again(
 
     visit(server, tmp_path, "abc")
     with monkeypatch.context() as patched:
-        patched.setattr(ledger_module, "_keep", full)
+        patched.setattr(ledger_module, "keep_answer", full)
         with pytest.raises(JudgeStoppedError, match="disk is full"):
             visit(server, tmp_path, "abc")
     answers, missing = visit(server, tmp_path, "abc")

@@ -20,7 +20,8 @@ from support.odd_text import ODD_TEXT
 from mtmbench.core.errors import InputError
 from mtmbench.judges import ledger as ledger_module
 from mtmbench.judges.base import JudgeStoppedError
-from mtmbench.judges.ledger import Answer, Ledger, QuestionBatch
+from mtmbench.judges.ledger import Ledger
+from mtmbench.judges.ledger_file import Answer, QuestionBatch
 from mtmbench.judges.refuge import Refuge
 
 PAYER = """
@@ -296,9 +297,9 @@ def fill(path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Answer]:
             assert ledger.spent() == 0.5 * len(came)
         return came
 
-    open_whole = ledger_module._open
+    open_whole = ledger_module.open_ledger
     with monkeypatch.context() as patched:
-        patched.setattr(ledger_module, "_open", small_disk)
+        patched.setattr(ledger_module, "open_ledger", small_disk)
         return asyncio.run(main())
 
 
@@ -340,7 +341,7 @@ def test_they_outlive_the_process_too(tmp_path: Path, monkeypatch: pytest.Monkey
     path = tmp_path / "l.sqlite"
     with Ledger(path) as killed:
         with monkeypatch.context() as patched:
-            patched.setattr(ledger_module, "_keep", full)
+            patched.setattr(ledger_module, "keep_answer", full)
             for answer in BIG[:3]:
                 asyncio.run(killed.keep([(answer, "what")]))
             with pytest.raises(JudgeStoppedError, match=r"paid for are in .*jsonl"):

@@ -32,7 +32,7 @@ from mtmbench.features.label_files import (
     write_scores,
 )
 from mtmbench.features.sae.contexts import Context, FeatureContexts, RandomContext
-from mtmbench.judges.asker import JudgeError
+from mtmbench.judges.base import JudgeError
 from mtmbench.judges.prompt import load_template, prompt_hash
 from mtmbench.labelling.autointerp import InterpretSpec, interpret
 from mtmbench.labelling.label_folder import label_folder, sample_features

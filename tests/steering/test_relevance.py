@@ -12,8 +12,7 @@ from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, ItemSpace
-from mtmbench.judges.asker import JudgeError
-from mtmbench.judges.base import Completion, JudgeClient
+from mtmbench.judges.base import Completion, JudgeClient, JudgeError
 from mtmbench.judges.clients.embedding import EmbeddingJudge
 from mtmbench.judges.clients.lexical import LexicalJudge
 from mtmbench.judges.clients.regression import RegressionJudge

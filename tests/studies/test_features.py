@@ -16,8 +16,7 @@ from support.odd_text import ODD_TEXT
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.features.base import TokenContext
 from mtmbench.features.registry import FEATURES
-from mtmbench.judges.asker import JudgeError
-from mtmbench.judges.base import Completion, JudgeClient, Question
+from mtmbench.judges.base import Completion, JudgeClient, JudgeError, Question
 from mtmbench.judges.registry import JUDGES
 from mtmbench.studies.features import FeatureStudy, run_feature_study, share_of_yes
 from mtmbench.studies.marks import Case, marks_csv, read_marks, write_cases

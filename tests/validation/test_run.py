@@ -15,8 +15,7 @@ from typer.testing import CliRunner
 
 from mtmbench.cli.app import app
 from mtmbench.core.errors import InputError
-from mtmbench.judges.asker import JudgeError
-from mtmbench.judges.base import Completion, JudgeClient, Question
+from mtmbench.judges.base import Completion, JudgeClient, JudgeError, Question
 from mtmbench.judges.registry import JUDGES
 from mtmbench.stats import correlation as agreement
 from mtmbench.validation import alternative

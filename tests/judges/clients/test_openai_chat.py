@@ -19,11 +19,12 @@ from support.odd_text import ODD_TEXT
 from mtmbench.core.cards import EndpointSpec, JudgeCard, LimitSpec
 from mtmbench.core.errors import InputError
 from mtmbench.judges import limits
-from mtmbench.judges.asker import Answer, Asker, gather
+from mtmbench.judges.asker import Asker, gather
 from mtmbench.judges.base import Completion, JudgeError, JudgeStoppedError, Question
 from mtmbench.judges.clients import openai_chat
 from mtmbench.judges.clients.openai_chat import LONGEST_REPLY, OpenAIJudge
 from mtmbench.judges.ledger import Ledger
+from mtmbench.judges.ledger_file import Answer
 from mtmbench.judges.replies import parse_verdict
 
 KEY = "sk-very-secret-0123456789"
