@@ -8,14 +8,18 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mtmbench.core.arrays import checked_csr
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import parse_json
 from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
 from mtmbench.core.types import AnyArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 Arrays = dict[str, AnyArray]
 
@@ -122,6 +126,25 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
             yield False
             return
         yield True
+
+
+def pack_matrix(name: str, matrix: csr_matrix) -> Arrays:
+    """Returns the three arrays of a csr matrix under names that begin with ``name``."""
+    return {
+        f"{name}.data": matrix.data,
+        f"{name}.indices": matrix.indices.astype(np.int32),
+        f"{name}.indptr": matrix.indptr.astype(np.int64),
+    }
+
+
+def unpack_matrix(arrays: Mapping[str, AnyArray], name: str, shape: tuple[int, int]) -> csr_matrix:
+    """Returns the matrix that :func:`pack_matrix` took apart.
+
+    Raises:
+        InputError: the parts are those of no matrix of this shape.
+    """
+    parts = (arrays[f"{name}.data"], arrays[f"{name}.indices"], arrays[f"{name}.indptr"])
+    return checked_csr(*parts, shape, f"the cached {name}")
 
 
 def _checksum(arrays: Mapping[str, AnyArray]) -> str:

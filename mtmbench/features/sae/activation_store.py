@@ -3,9 +3,8 @@
 A shard holds consecutive documents. What the shards are of (model, SAE, corpus, settings) and which
 documents each holds is settled before the first is written; a shard is written whole or not at all,
 so that a killed extraction goes on at the first one missing, and its bytes do not depend on who
-made it. It carries a hash of what it holds (and Parquet's page checksums, for other readers); one
-that is found damaged is made anew. Values are in fp16, and a threshold is compared with the value
-as it is stored.
+made it; one that is found damaged is made anew. A threshold is compared with the value as it is
+stored, in fp16.
 
 :class:`ActivationStore` keeps every token's activations, one row a token: the document, and the
 lists of features above zero (rising) and of their values; counts at any thresholds come from it
@@ -16,89 +15,33 @@ for corpora whose activations would fill the disk.
 from __future__ import annotations
 
 import itertools
-import json
-import os
-import platform
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from mtmbench.core.arrays import checked_csr
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
-from mtmbench.core.types import AnyArray, Float64Array, FloatArray, Int32Array, IntArray
-from mtmbench.features.cache import Arrays, locked, read_arrays, write_arrays
+from mtmbench.core.types import Float64Array, FloatArray, Int32Array, IntArray
+from mtmbench.features.cache import (
+    Arrays,
+    locked,
+    pack_matrix,
+    read_arrays,
+    unpack_matrix,
+    write_arrays,
+)
+from mtmbench.features.sae.shards import DamagedShardError, Shard, read_shard, write_shard
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 STORE_VERSION = 1
 SHARD_TOKENS = 65_536
-_LARGEST_HALF = 65504.0
-
-
-class DamagedShardError(InputError):
-    """A shard cannot be read, or does not hold what was written."""
-
-
-@dataclass(frozen=True, eq=False)
-class Shard:
-    """The activations of N consecutive tokens of whole documents.
-
-    Attributes:
-        documents: (N,) int32, the token's document, counted from the corpus's first; rising.
-        starts: (N + 1,) int64, where each token's entries begin in ``features`` and ``values``.
-        features: (n,) int32, rising within a token.
-        values: (n,) float16, above zero.
-    """
-
-    documents: Int32Array
-    starts: IntArray
-    features: Int32Array
-    values: NDArray[np.float16]
-
-    @classmethod
-    def of(
-        cls, documents: Int32Array, tokens: Int32Array, features: Int32Array, values: ArrayLike
-    ) -> Shard:
-        """Makes a shard of entries in any order.
-
-        Args:
-            documents: (N,) document of each token, rising.
-            tokens: (n,) token of each entry, an index into ``documents``.
-            features: (n,) feature of each entry; none twice in a token.
-            values: (n,) activation of each entry, above zero; beyond fp16's range it is clipped,
-                and one that fp16 rounds to zero is left out.
-        """
-        with np.errstate(over="ignore", under="ignore"):
-            half = np.minimum(np.asarray(values, np.float32), _LARGEST_HALF).astype(np.float16)
-        kept = np.flatnonzero(half > 0)
-        width = int(features.max(initial=0)) + 1
-        order = kept[np.argsort(tokens[kept].astype(np.int64) * width + features[kept])]
-        counts = np.bincount(tokens[order], minlength=len(documents))
-        return cls(
-            np.ascontiguousarray(documents, np.int32),
-            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-            np.ascontiguousarray(features[order], np.int32),
-            half[order],
-        )
-
-    @property
-    def checksum(self) -> str:
-        """Content hash of all four arrays."""
-        return content_hash(self.documents, self.starts, self.features, self.values)
-
-    @property
-    def entry_documents(self) -> Int32Array:
-        """(n,) document of each entry."""
-        return np.repeat(self.documents, np.diff(self.starts))
 
 
 class ShardStore(ABC):
@@ -170,7 +113,7 @@ class ShardStore(ABC):
             InputError: its documents or features are not those of shard ``number``.
         """
         first, last = self.shards[number]
-        expected = np.repeat(np.arange(first, last), self.n_tokens[first:last])
+        expected = self._tokens(number)
         if not np.array_equal(shard.documents, expected):
             raise InputError(
                 f"shard {number} holds the {len(expected)} tokens of documents {first} to "
@@ -255,6 +198,11 @@ class ShardStore(ABC):
         sums.data /= np.repeat(lengths, np.diff(sums.indptr))
         return sums.astype(np.float32)
 
+    def _tokens(self, number: int) -> IntArray:
+        """Returns the document of each token that a shard holds."""
+        first, last = self.shards[number]
+        return np.repeat(np.arange(first, last), self.n_tokens[first:last])
+
     def _path(self, number: int) -> Path:
         return self.folder / f"shard-{number:05d}.{self._suffix}"
 
@@ -289,48 +237,9 @@ class ActivationStore(ShardStore):
         return shard
 
     def _read(self, number: int) -> Shard:
-        import pyarrow
-        import pyarrow.parquet as pq
-
-        path = self._path(number)
-        try:
-            table = pq.read_table(path, page_checksum_verification=True).combine_chunks()
-            said = json.loads((table.schema.metadata or {}).get(b"mtmbench", b"{}"))
-            features, values = (
-                table.column(name).combine_chunks() for name in ("features", "values")
-            )
-            shard = Shard(
-                table.column("document").to_numpy().astype(np.int32),
-                features.offsets.to_numpy().astype(np.int64),
-                features.values.to_numpy(),
-                values.values.to_numpy(),
-            )
-        except (
-            OSError, ValueError, KeyError, AttributeError, RecursionError, pyarrow.ArrowException,
-        ) as error:  # fmt: skip
-            raise DamagedShardError(f"cannot read the activations in {path}: {error}") from error
-        if not isinstance(said, dict) or (said.get("store"), said.get("shard")) != (
-            self.key,
-            number,
-        ):
-            raise DamagedShardError(f"{path} is not shard {number} of this store; remove it")
-        # Shards of earlier releases have no checksum; all that the store knows of them is checked.
-        first, last = self.shards[number]
-        expected = np.repeat(np.arange(first, last), self.n_tokens[first:last])
-        whole = (
-            np.array_equal(shard.documents, expected)
-            and np.array_equal(shard.starts, values.offsets.to_numpy())
-            and len(shard.starts) == len(expected) + 1
-            and len(shard.features) == len(shard.values)
-            and shard.features.min(initial=0) >= 0
-            and shard.features.max(initial=0) < self.n_features
-            and bool((shard.values > 0).all())
+        return read_shard(
+            self._path(number), self.key, number, self._tokens(number), self.n_features
         )
-        if not whole or said.get("checksum", shard.checksum) != shard.checksum:
-            raise DamagedShardError(
-                f"cannot read the activations in {path}: they are not what was written"
-            )
-        return shard
 
     def counts(self, thresholds: Sequence[FloatArray]) -> list[csr_matrix]:
         """Counts firings above any thresholds; see :meth:`ShardStore.counts`."""
@@ -347,29 +256,7 @@ class ActivationStore(ShardStore):
         return _stack([self._mean(number, self.read(number)) for number in numbers])
 
     def _write(self, number: int, shard: Shard) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        head = {"store": self.key, "shard": number, "checksum": shard.checksum}
-        offsets = pa.array(shard.starts.astype(np.int32))
-        table = pa.table(
-            {
-                "document": pa.array(shard.documents),
-                "features": pa.ListArray.from_arrays(offsets, pa.array(shard.features)),
-                "values": pa.ListArray.from_arrays(offsets, pa.array(shard.values)),
-            }
-        ).replace_schema_metadata({"mtmbench": json.dumps(head)})
-        # Locks of some shared file systems do not reach over nodes: two may come here at once.
-        partial = self._path(number).with_suffix(f".{platform.node()}-{os.getpid()}.partial")
-        try:
-            pq.write_table(
-                table, partial, compression="zstd", compression_level=1,
-                use_dictionary=["document"], write_statistics=False, write_page_checksum=True,
-            )  # fmt: skip
-            partial.replace(self._path(number))
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise InputError(f"cannot keep activations in {self.folder}: {error}") from error
+        write_shard(self._path(number), self.key, number, shard)
 
 
 class CountStore(ShardStore):
@@ -434,25 +321,6 @@ class CountStore(ShardStore):
         if arrays["store"].tobytes() != f"{self.key} {number}".encode():
             raise DamagedShardError(f"{path} is not shard {number} of this store; remove it")
         return arrays
-
-
-def pack_matrix(name: str, matrix: csr_matrix) -> Arrays:
-    """Returns the three arrays of a csr matrix under names that begin with ``name``."""
-    return {
-        f"{name}.data": matrix.data,
-        f"{name}.indices": matrix.indices.astype(np.int32),
-        f"{name}.indptr": matrix.indptr.astype(np.int64),
-    }
-
-
-def unpack_matrix(arrays: Mapping[str, AnyArray], name: str, shape: tuple[int, int]) -> csr_matrix:
-    """Returns the matrix that :func:`pack_matrix` took apart.
-
-    Raises:
-        InputError: the parts are those of no matrix of this shape.
-    """
-    parts = (arrays[f"{name}.data"], arrays[f"{name}.indices"], arrays[f"{name}.indptr"])
-    return checked_csr(*parts, shape, f"the cached {name}")
 
 
 def document_runs(n_tokens: IntArray, limit: int) -> list[tuple[int, int]]:

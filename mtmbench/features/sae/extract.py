@@ -19,9 +19,10 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import FloatArray, Int32Array, IntArray, Progress
 from mtmbench.features.cache import Arrays, cached
-from mtmbench.features.sae.activation_store import Shard, ShardStore
+from mtmbench.features.sae.activation_store import ShardStore
 from mtmbench.features.sae.backbone import BATCH_TOKENS, Backbone
 from mtmbench.features.sae.sae import SAE
+from mtmbench.features.sae.shards import Shard
 from mtmbench.features.sae.token_batches import TokenIds, cut
 
 if TYPE_CHECKING:

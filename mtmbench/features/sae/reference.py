@@ -18,13 +18,14 @@ from mtmbench.core.serialise import write_atomically
 from mtmbench.core.types import Corpus, Float64Array, FloatArray, IntArray, Progress
 from mtmbench.features.filters import FeatureSetting
 from mtmbench.features.labels import DEFAULT_CLASSES, PAPER_CLASSES
-from mtmbench.features.sae.activation_store import ActivationStore, Shard
+from mtmbench.features.sae.activation_store import ActivationStore
 from mtmbench.features.sae.backbone import Backbone
 from mtmbench.features.sae.contexts import CONTEXTS_FILE, Context, FeatureContexts, RandomContext
 from mtmbench.features.sae.extract import TokenisedTexts
 from mtmbench.features.sae.quantiles import DEFAULT_K, QuantileSketch, estimate_error
 from mtmbench.features.sae.sae import save_sae
 from mtmbench.features.sae.sae_folder import SAEFolder
+from mtmbench.features.sae.shards import Shard
 from mtmbench.features.sae.source import StoredFeatures
 
 LEVELS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)

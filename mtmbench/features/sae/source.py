@@ -14,17 +14,10 @@ from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus, Counts, FloatArray, Progress
 from mtmbench.features.base import LocatingSource, TokenContext, TopFeature
-from mtmbench.features.cache import cache_dir, cached
+from mtmbench.features.cache import cache_dir, cached, pack_matrix, unpack_matrix
 from mtmbench.features.filters import FeatureSetting, apply_filters
 from mtmbench.features.labels import CLASSES, class_words
-from mtmbench.features.sae.activation_store import (
-    ActivationStore,
-    CountStore,
-    Shard,
-    ShardStore,
-    pack_matrix,
-    unpack_matrix,
-)
+from mtmbench.features.sae.activation_store import ActivationStore, CountStore, ShardStore
 from mtmbench.features.sae.backbone import BATCH_TOKENS, Backbone
 from mtmbench.features.sae.extract import (
     EXTRACTION_VERSION,
@@ -35,6 +28,7 @@ from mtmbench.features.sae.extract import (
     tokenise_texts,
 )
 from mtmbench.features.sae.sae_folder import SAEFolder, setting_from
+from mtmbench.features.sae.shards import Shard
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

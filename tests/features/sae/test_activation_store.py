@@ -11,10 +11,10 @@ from mtmbench.core.errors import InputError
 from mtmbench.features.sae.activation_store import (
     ActivationStore,
     CountStore,
-    Shard,
     ShardStore,
     document_runs,
 )
+from mtmbench.features.sae.shards import Shard
 
 F = 40
 N_TOKENS = np.array([7, 0, 30, 12, 1, 25, 3])
