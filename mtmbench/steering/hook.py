@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import torch
     from torch.utils.hooks import RemovableHandle
 
-    from mtmbench.features.sae.hooks import Passing
+    from mtmbench.features.sae.hook_reading import Passing
 
 Mode = Literal["project", "add"]
 Positions = Literal["generated", "last", "all"]

@@ -21,7 +21,8 @@ import numpy as np
 import torch
 import transformers
 
-from mtmbench.features.sae.hooks import find_hook_point, hook_names, reading
+from mtmbench.features.sae.hook_reading import reading
+from mtmbench.features.sae.hooks import find_hook_point, hook_names
 from mtmbench.features.sae.sae import load_sae
 
 TESTS = Path(__file__).parents[1]

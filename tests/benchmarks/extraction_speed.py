@@ -31,7 +31,8 @@ import torch
 import mtmbench as mb
 from mtmbench.features.sae.activation_store import ActivationStore
 from mtmbench.features.sae.extract import Cuts, Probe, extract_shard, tokenise_texts
-from mtmbench.features.sae.hooks import find_hook_point, reading
+from mtmbench.features.sae.hook_reading import reading
+from mtmbench.features.sae.hooks import find_hook_point
 from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
 from mtmbench.features.sae.minilm import minilm_source
 from mtmbench.features.sae.sae import SAE

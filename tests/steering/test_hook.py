@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from mtmbench.core.errors import InputError, UnknownNameError
-from mtmbench.features.sae.hooks import find_hook_point, reading
+from mtmbench.features.sae.hook_reading import reading
+from mtmbench.features.sae.hooks import find_hook_point
 from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
 from mtmbench.steering.hook import Push, steering
 from mtmbench.steering.language_model import CausalLM

@@ -44,7 +44,7 @@ from mtmbench.features.sae.token_batches import TokenIds
 if TYPE_CHECKING:
     import torch
 
-    from mtmbench.features.sae.hooks import Passing
+    from mtmbench.features.sae.hook_reading import Passing
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -14,7 +14,8 @@ from mtmbench.core.records import BackboneFacts
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import IntArray
 from mtmbench.features.sae.backbone import BATCH_TOKENS, ActivationBatch, Backbone
-from mtmbench.features.sae.hooks import HookPoint, check_sums, find_hook_point, reading
+from mtmbench.features.sae.hook_reading import check_sums, reading
+from mtmbench.features.sae.hooks import HookPoint, find_hook_point
 from mtmbench.features.sae.pretrained import (
     DTYPES,
     ModelConfig,

@@ -10,14 +10,8 @@ import torch
 from support.tiny_models import make_config
 
 from mtmbench.core.errors import InputError
-from mtmbench.features.sae.hooks import (
-    HookPoint,
-    check_sums,
-    find_blocks,
-    find_hook_point,
-    hook_names,
-    reading,
-)
+from mtmbench.features.sae.hook_reading import check_sums, reading
+from mtmbench.features.sae.hooks import HookPoint, find_blocks, find_hook_point, hook_names
 from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
 
 KNOWN_TO_LENS = ("gpt2", "gemma2", "llama", "gpt_neox", "qwen2", "bert")
