@@ -18,9 +18,10 @@ from test_imports import HEAVY
 
 import mtmbench as mb
 from mtmbench.boards.compare import compare_files
-from mtmbench.core.cards import Suite, parse_card
+from mtmbench.core.card_reading import parse_card
+from mtmbench.core.cards import Suite
 from mtmbench.core.store import RunStore, read_records
-from mtmbench.engine.workspace import result_path
+from mtmbench.engine.results import result_path
 from mtmbench.features.sae.shipped import TinyLMFeatures
 from mtmbench.matches.match import fold
 from mtmbench.metrics.projected import projected_words

@@ -9,7 +9,8 @@ from mtmbench.boards.render_html import render_html
 from mtmbench.boards.render_md import render_md
 from mtmbench.boards.rows import BoardTables
 from mtmbench.boards.tables import build_board
-from mtmbench.core.cards import Suite, read_card
+from mtmbench.core.card_reading import read_card
+from mtmbench.core.cards import Suite
 from mtmbench.core.store import read_records
 from mtmbench.core.tables import table_json, write_files
 

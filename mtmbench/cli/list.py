@@ -39,7 +39,8 @@ def _rows(what: Listed) -> Iterator[tuple[str, str, str]]:
 
 def _models() -> Iterator[tuple[str, str, str]]:
     from mtmbench.core.card_files import card_names
-    from mtmbench.core.cards import ModelCard, read_card
+    from mtmbench.core.card_reading import read_card
+    from mtmbench.core.cards import ModelCard
     from mtmbench.models.registry import MODELS
 
     cards = card_names("baselines")
@@ -50,7 +51,8 @@ def _models() -> Iterator[tuple[str, str, str]]:
 
 def _judges() -> Iterator[tuple[str, str, str]]:
     from mtmbench.core.card_files import card_names
-    from mtmbench.core.cards import JudgeCard, read_card
+    from mtmbench.core.card_reading import read_card
+    from mtmbench.core.cards import JudgeCard
 
     for name, path in sorted(card_names("judges").items()):
         card = read_card(path, JudgeCard)
@@ -59,7 +61,8 @@ def _judges() -> Iterator[tuple[str, str, str]]:
 
 def _suites() -> Iterator[tuple[str, str, str]]:
     from mtmbench.core.card_files import card_names
-    from mtmbench.core.cards import Suite, read_card
+    from mtmbench.core.card_reading import read_card
+    from mtmbench.core.cards import Suite
 
     for name, path in sorted(card_names("suites").items()):
         yield name, str(path), read_card(path, Suite).title

@@ -106,7 +106,7 @@ def resolve_suite(name: str, overrides: list[str] | None, models: str | None = N
         InputError: the file or an override is wrong.
     """
     from mtmbench.core.card_files import load_suite
-    from mtmbench.core.cards import parse_overrides
+    from mtmbench.core.card_reading import parse_overrides
 
     parsed = parse_overrides(overrides or [])
     if models is not None:

@@ -115,7 +115,7 @@ def features(
     budget: BudgetOption = None,
 ) -> None:
     """Do the labels of a document's top features match it? Marked by a person or a judge."""
-    from mtmbench.core.cards import parse_overrides
+    from mtmbench.core.card_reading import parse_overrides
     from mtmbench.studies.features import run_feature_study
 
     print_asked([judge], plugin or [])
@@ -148,7 +148,7 @@ def steering(
     budget: BudgetOption = None,
 ) -> None:
     """What does λ buy and cost, by each model's topics? mBERTopic with and without TF-IDF too."""
-    from mtmbench.core.cards import parse_overrides
+    from mtmbench.core.card_reading import parse_overrides
     from mtmbench.studies.steering import run_steering_study
 
     with resumable(), ConsoleProgress() as progress:
@@ -165,7 +165,7 @@ def steering(
 
 
 def _play(name: str, corpora: list[str], overrides: list[str] | None, **options: Any) -> None:
-    from mtmbench.core.cards import parse_overrides
+    from mtmbench.core.card_reading import parse_overrides
     from mtmbench.studies.run import run_study
 
     with resumable(), ConsoleProgress() as progress:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from mtmbench.core.cards import Suite, read_card
+from mtmbench.core.card_reading import read_card
+from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.names import check_path
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mtmbench.core.cards import JudgingSpec, Suite, read_card
+from mtmbench.core.card_reading import read_card
+from mtmbench.core.cards import JudgingSpec, Suite
 from mtmbench.core.errors import InputError
 from mtmbench.judges.registry import load_judge_card
 

@@ -11,7 +11,8 @@ from typing import Protocol
 
 import tomli_w
 
-from mtmbench.core.cards import Suite, parse_card, read_card
+from mtmbench.core.card_reading import parse_card, read_card
+from mtmbench.core.cards import Suite
 from mtmbench.core.cells import MatchCell, RewriteCell
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import of_kind
@@ -20,6 +21,7 @@ from mtmbench.core.topic_result import TopicResult
 from mtmbench.engine.phases import FIT_FAILED, REWRITE_FAILED, phases, view_characters
 from mtmbench.engine.plan import Plan, judges_of_metrics, make_plan
 from mtmbench.engine.ray.pool import RayOptions, RayPool
+from mtmbench.engine.results import check_revision, result_path
 from mtmbench.engine.workers import (
     Executor,
     Notice,
@@ -27,7 +29,7 @@ from mtmbench.engine.workers import (
     Underway,
     WorkerPool,
 )
-from mtmbench.engine.workspace import WorkspaceSpec, check_revision, result_path
+from mtmbench.engine.workspace import WorkspaceSpec
 from mtmbench.judges.budget import Budget
 from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.matches.rewrites import read_rewrites

@@ -23,7 +23,6 @@ from mtmbench.core.cells import (
     MetricCell,
     RewriteCell,
 )
-from mtmbench.core.errors import InputError
 from mtmbench.core.records import (
     CellRecord,
     FitRecord,
@@ -33,12 +32,12 @@ from mtmbench.core.records import (
     MetricValues,
     RewriteRecord,
     Status,
-    StoredRecord,
 )
-from mtmbench.core.store import RunInfo, recorded
+from mtmbench.core.store import RunInfo
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Views
 from mtmbench.engine.exhibits import Exhibits, NothingToShowError
+from mtmbench.engine.results import result_path
 from mtmbench.judges.ledger import LEDGER
 from mtmbench.judges.panel import Consult, Consultation, Panel
 from mtmbench.matches.match import judge_pair
@@ -373,37 +372,6 @@ def _only(cells: Sequence[Cell], kind: type[_C]) -> list[_C]:
 
 def _timed(record: CellRecord, start: float, trace: str | None = None) -> Produced:
     return record, RunInfo(time.monotonic() - start, peak_rss_mb(), trace)
-
-
-def result_path(folder: Path, key: str) -> Path:
-    """Returns where the result of a fit lies."""
-    return folder / "results" / f"{key}.safetensors"
-
-
-def recorded_result(folder: Path, key: str) -> TopicResult:
-    """Returns the result of a fit, checked against the fit's record.
-
-    Raises:
-        InputError: the file is missing or damaged, or not what the record says it is.
-    """
-    path = result_path(folder, key)
-    result = TopicResult.load(path)
-    check_revision(result, path, recorded(folder, key))
-    return result
-
-
-def check_revision(result: TopicResult, path: Path, record: StoredRecord | None) -> None:
-    """Checks a result against its record, if there is one that says what was fitted.
-
-    Raises:
-        InputError: it is another one.
-    """
-    said = None if record is None else record.payload.get("result")
-    if said is not None and said != result.revision:
-        raise InputError(
-            f"{path} holds topics of revision {result.revision}, but its record says {said}; play "
-            "the suite again: mtmbench run"
-        )
 
 
 def peak_rss_mb() -> float:

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mtmbench.core.cards import ModelCard, read_card
+from mtmbench.core.card_reading import read_card
+from mtmbench.core.cards import ModelCard
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import write_atomically
 from mtmbench.core.topic_result import TopicResult

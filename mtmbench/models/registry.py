@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtmbench.core.card_files import card_names, card_path
-from mtmbench.core.cards import ModelCard, read_card
+from mtmbench.core.card_reading import read_card
+from mtmbench.core.cards import ModelCard
 from mtmbench.core.errors import UnknownNameError
 from mtmbench.core.registry import Registry
 

@@ -16,7 +16,8 @@ from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Progress, Views
 from mtmbench.engine.plan import Plan, make_plan
-from mtmbench.engine.workspace import Workspace, WorkspaceSpec, recorded_result, result_path
+from mtmbench.engine.results import recorded_result, result_path
+from mtmbench.engine.workspace import Workspace, WorkspaceSpec
 from mtmbench.features.registry import feature_source
 from mtmbench.judges.base import EMPTY_TOPIC
 from mtmbench.judges.ledger import LEDGER

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from mtmbench.boards.markdown import MarkdownPage
-from mtmbench.core.cards import FeatureSpec, parse_card, set_dotted
+from mtmbench.core.card_reading import parse_card, set_dotted
+from mtmbench.core.cards import FeatureSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.names import check_name
 from mtmbench.core.records import SCHEMA_VERSION

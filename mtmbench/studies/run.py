@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mtmbench.core.cards import KSpec, Suite, parse_card, set_dotted
+from mtmbench.core.card_reading import parse_card, set_dotted
+from mtmbench.core.cards import KSpec, Suite
 from mtmbench.core.errors import InputError
 from mtmbench.core.store import read_records
 from mtmbench.core.tables import write_files

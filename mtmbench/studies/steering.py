@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtmbench.boards.numbers import estimate, fixed, within
-from mtmbench.core.cards import KSpec, Suite, parse_card, set_dotted
+from mtmbench.core.card_reading import parse_card, set_dotted
+from mtmbench.core.cards import KSpec, Suite
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import SCHEMA_VERSION
 from mtmbench.core.serialise import rounded

@@ -13,7 +13,8 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import content_hash, seed_from
 from mtmbench.engine.exhibits import NothingToShowError
 from mtmbench.engine.plan import Plan, make_plan
-from mtmbench.engine.workspace import Workspace, WorkspaceSpec, recorded_result, result_path
+from mtmbench.engine.results import recorded_result, result_path
+from mtmbench.engine.workspace import Workspace, WorkspaceSpec
 from mtmbench.judges.base import Question
 from mtmbench.judges.clients.human import HumanJudge
 from mtmbench.judges.clients.human_votes import Vote, option_key, vote_key

@@ -15,7 +15,8 @@ import pytest
 
 from mtmbench.boards.write import write_board
 from mtmbench.core.card_files import load_suite
-from mtmbench.core.cards import Suite, read_card
+from mtmbench.core.card_reading import read_card
+from mtmbench.core.cards import Suite
 from mtmbench.core.records import Record
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.store import read_records

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from support.commands import Call
 
-from mtmbench.core.cards import ModelCard, read_card
+from mtmbench.core.card_reading import read_card
+from mtmbench.core.cards import ModelCard
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Views

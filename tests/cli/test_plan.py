@@ -10,7 +10,8 @@ import pytest
 from support.commands import AS_TYPED, Call, cells
 
 from mtmbench.cli.plan import print_adaptive, print_cells, print_corpora, print_power
-from mtmbench.core.cards import Suite, parse_card
+from mtmbench.core.card_reading import parse_card
+from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
 from mtmbench.engine.plan import Plan, make_plan
 from mtmbench.stats.power import detectable_difference

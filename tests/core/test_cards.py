@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from mtmbench.core.card_files import card_names, card_path, load_suite
-from mtmbench.core.cards import JudgeCard, ModelCard, Suite, parse_card, read_card
+from mtmbench.core.card_reading import parse_card, read_card
+from mtmbench.core.cards import JudgeCard, ModelCard, Suite
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.features.registry import FEATURES
 from mtmbench.judges.registry import load_judge_card

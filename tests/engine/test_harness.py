@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 from support import SUPPORT
 
-from mtmbench.core.cards import JudgeCard, Suite, parse_card
+from mtmbench.core.card_reading import parse_card
+from mtmbench.core.cards import JudgeCard, Suite
 from mtmbench.core.errors import InputError, StoreInUseError
 from mtmbench.core.store import RunStore, read_records
 from mtmbench.engine.harness import run_suite
 from mtmbench.engine.plan import make_plan
-from mtmbench.engine.workspace import recorded_result, result_path
+from mtmbench.engine.results import recorded_result, result_path
 from mtmbench.metrics.registry import METRICS
 from mtmbench.models.registry import MODELS
 from mtmbench.voting.ballot import suite_ballot

@@ -21,7 +21,8 @@ import pytest
 from support import SUPPORT
 
 from mtmbench.cli.app import main
-from mtmbench.core.cards import Suite, parse_card
+from mtmbench.core.card_reading import parse_card
+from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
 from mtmbench.core.store import RunStore, read_records
 from mtmbench.engine.harness import run_suite

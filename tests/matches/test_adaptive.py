@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from support import SUPPORT
 
-from mtmbench.core.cards import Suite, parse_card
+from mtmbench.core.card_reading import parse_card
+from mtmbench.core.cards import Suite
 from mtmbench.core.cells import AdaptiveCell
 from mtmbench.core.errors import InputError
 from mtmbench.core.store import RunInfo, RunStore, read_records

@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mtmbench.cli.app import app
-from mtmbench.core.cards import Suite, parse_card
+from mtmbench.core.card_reading import parse_card
+from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.store import RunStore, read_records
 from mtmbench.engine.harness import run_suite

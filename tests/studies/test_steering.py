@@ -9,7 +9,8 @@ import math
 
 import pytest
 
-from mtmbench.core.cards import Suite, parse_card
+from mtmbench.core.card_reading import parse_card
+from mtmbench.core.cards import Suite
 from mtmbench.stats.intervals import mean_interval
 from mtmbench.steering.summary import topic_rows
 from mtmbench.studies.steering import steering_study_json, study_points

@@ -16,7 +16,8 @@ from support import SUPPORT
 from typer.testing import CliRunner
 
 from mtmbench.cli.app import app
-from mtmbench.core.cards import JudgeCard, Suite, parse_card
+from mtmbench.core.card_reading import parse_card
+from mtmbench.core.cards import JudgeCard, Suite
 from mtmbench.core.errors import InputError
 from mtmbench.core.store import read_records
 from mtmbench.engine.harness import run_suite
