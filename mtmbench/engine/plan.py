@@ -222,7 +222,7 @@ def _match_cells(
             else:
                 rows = sample_documents(corpus, spec.documents, spec.seed)
                 for a, b in combinations(players, 2):
-                    yield MatchCell(**league.match(rows, a, b, "match"))
+                    yield league.match(rows, a, b, "match")
             if spec.nulls:
                 yield from control_cells(league, fits)
 

@@ -65,8 +65,8 @@ def adaptive_cells(league: LeaguePlan) -> Iterator[AdaptiveCell]:
     start = 0
     for rows in blocks:
         for a, b in combinations(league.players, 2):
-            fields = league.match(rows, a, b, "block", place=(start, sample))
-            yield AdaptiveCell(**fields, start=start, sample=sample)
+            match = league.match(rows, a, b, "block", place=(start, sample))
+            yield AdaptiveCell(**vars(match), start=start, sample=sample)
         start += len(rows)
 
 

@@ -41,7 +41,8 @@ def control_cells(league: LeaguePlan, fits: Sequence[FitCell]) -> Iterator[Contr
     rows = sample_documents(league.corpus, min(spec.documents, spec.null_documents), spec.seed)
     order_free = league.identity["order_free"]
     for control, a, b in control_pairs(league.players, fits, order_free=order_free):
-        yield ControlCell(**league.match(rows, a, b, "null", control), control=control)
+        match = league.match(rows, a, b, "null", control)
+        yield ControlCell(**vars(match), control=control)
 
 
 def control_pairs(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypedDict
 
 from mtmbench.core.cards import JudgeCard, JudgingSpec, Representation, WordSpec
-from mtmbench.core.cells import FitCell, RewriteCell
+from mtmbench.core.cells import FitCell, MatchCell, RewriteCell
 from mtmbench.core.records import MatchJudge
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus
@@ -19,22 +18,6 @@ _NOT_OF_A_MATCH = {"judges", "representations", "bootstrap", "confidence", "null
                    "null_documents", "ties", "lengths", "schedule", "resolution", "summariser",
                    "same_summariser", "refiner"}  # fmt: skip
 """Fields of a suite's judging that no answer depends on."""
-
-
-class MatchFields(TypedDict):
-    """The fields of a :class:`~mtmbench.core.cells.MatchCell`."""
-
-    key: str
-    judge: str
-    card: JudgeCard
-    representation: Representation
-    a: FitCell
-    b: FitCell
-    rows: tuple[int, ...]
-    doc_ids: tuple[str, ...]
-    identity_of_judge: MatchJudge
-    protocol: Mapping[str, object]
-    rewrites: tuple[RewriteCell, ...]
 
 
 @dataclass(frozen=True)
@@ -79,8 +62,8 @@ class LeaguePlan:
 
     def match(
         self, rows: Sequence[int], a: FitCell, b: FitCell, *kind: str, place: Sequence[int] = ()
-    ) -> MatchFields:
-        """Returns the fields of a match's cell, its key among them.
+    ) -> MatchCell:
+        """Returns a match's cell; one of another kind takes its fields over, by ``vars``.
 
         Args:
             rows: the documents.
@@ -96,9 +79,7 @@ class LeaguePlan:
             list(doc_ids), self.protocol, self.words.model_dump(), self.representation,
             a.key, b.key, *([[cell.key for cell in behind]] if behind else []),
         )  # fmt: skip
-        return {
-            "key": key, "judge": self.judge, "card": self.card,
-            "representation": self.representation, "a": a, "b": b, "rows": tuple(rows),
-            "doc_ids": doc_ids, "identity_of_judge": self.identity, "protocol": self.protocol,
-            "rewrites": behind,
-        }  # fmt: skip
+        return MatchCell(
+            key, self.judge, self.card, self.representation, a, b, tuple(rows), doc_ids,
+            self.identity, self.protocol, rewrites=behind,
+        )  # fmt: skip

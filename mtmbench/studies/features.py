@@ -165,7 +165,7 @@ def _study(
         "documents_without_features": n_documents - len({case.row for case in cases}),
         "marked_by": None if found is None else found.marked_by,
         "marks": {name: tally.get(name, 0) for name in (*MARK_VALUES, "not marked")},
-        "share": share.as_row(),
+        "share": rounded_row(share, 4),
         "finding": _finding(corpus.name, n_documents, len(cases), found, tally, share),
         "cases": [_case_row(case, value) for case, value in zip(cases, values, strict=True)],
     }
@@ -177,7 +177,7 @@ def _finding(
     n_cases: int,
     found: Marks | None,
     tally: Mapping[str, int],
-    share: Share,
+    share: YesShare,
 ) -> str:
     what = f"the {n_cases} labels of the top features of {n_documents} documents of {corpus}"
     if found is None:
@@ -189,17 +189,18 @@ def _finding(
         if name not in ("yes", "no") and tally.get(name)
     ]
     rest = f" Left out of that: {', '.join(left)}." if left else ""
-    if share.value is None:
+    value, lo, hi, reason = share["value"], share["lo"], share["hi"], share["reason"]
+    if value is None:
         return f"Of {what}, none is marked yes or no by {by}.{rest}"
     interval = (
-        f" ({share.reason})"
-        if share.lo is None or share.hi is None
-        else f" (95 % interval over documents {100 * share.lo:.1f} to {100 * share.hi:.1f} %)"
+        f" ({reason})"
+        if lo is None or hi is None
+        else f" (95 % interval over documents {100 * lo:.1f} to {100 * hi:.1f} %)"
     )
-    how = f"; {share.reason}" if share.reason is not None and share.lo is not None else ""
+    how = f"; {reason}" if reason is not None and lo is not None else ""
     return (
-        f"Of {what}, {share.yes} of {share.n} marked yes or no by {by} match: "
-        f"{100 * share.value:.1f} %{interval}{how}.{rest}"
+        f"Of {what}, {share['yes']} of {share['n']} marked yes or no by {by} match: "
+        f"{100 * value:.1f} %{interval}{how}.{rest}"
     )
 
 
@@ -250,40 +251,9 @@ def _strongest(contexts: Sequence[ContextRow]) -> str | None:
     return marked_context(first["before"], first["token"], first["after"])
 
 
-@dataclass(frozen=True)
-class Share:
-    """The share of yes among labels marked yes or no.
-
-    Attributes:
-        value: yes over n; None where n is 0.
-        lo: lower end of the interval over documents; None where it cannot be had.
-        hi: upper end.
-        yes: how many are yes.
-        n: how many are yes or no.
-        n_documents: documents that these lie in.
-        reason: why the interval is missing or of another kind, or None.
-    """
-
-    value: float | None
-    lo: float | None
-    hi: float | None
-    yes: int
-    n: int
-    n_documents: int
-    reason: str | None
-
-    def as_row(self) -> YesShare:
-        """Returns the fields, numbers rounded to 4 decimals."""
-        row: YesShare = {
-            "value": self.value, "lo": self.lo, "hi": self.hi, "yes": self.yes, "n": self.n,
-            "n_documents": self.n_documents, "reason": self.reason,
-        }  # fmt: skip
-        return rounded_row(row, 4)
-
-
 def share_of_yes(
     marked: Sequence[tuple[int, bool]], *, seed: int, n_bootstrap: int = N_BOOTSTRAP
-) -> Share:
+) -> YesShare:
     """Returns the share of yes with an interval that resamples whole documents.
 
     Args:
@@ -296,7 +266,10 @@ def share_of_yes(
     total = np.bincount(index, minlength=len(documents))
     rate = resampled_share(yes, total, seed=seed, n_bootstrap=n_bootstrap)
     reason = "nothing is marked yes or no" if rate.value is None else rate.reason
-    return Share(rate.value, rate.lo, rate.hi, int(yes.sum()), rate.n, len(documents), reason)
+    return {
+        "value": rate.value, "lo": rate.lo, "hi": rate.hi, "yes": int(yes.sum()), "n": rate.n,
+        "n_documents": len(documents), "reason": reason,
+    }  # fmt: skip
 
 
 def _feature_cases(

@@ -235,7 +235,17 @@ class CaseRow(TypedDict):
 
 
 class YesShare(TypedDict):
-    """The share of yes; see :class:`~mtmbench.studies.features.Share`."""
+    """The share of yes among labels marked yes or no.
+
+    Attributes:
+        value: yes over n; None where n is 0.
+        lo: lower end of the interval over documents; None where it cannot be had.
+        hi: upper end.
+        yes: how many are yes.
+        n: how many are yes or no.
+        n_documents: documents that these lie in.
+        reason: why the interval is missing or of another kind, or None.
+    """
 
     value: float | None
     lo: float | None

@@ -5,14 +5,12 @@ The whole simulation is ``tests/benchmarks/adaptive.py``.
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from support.benchmarks import load_benchmark
 
 from mtmbench.core.errors import InputError
 from mtmbench.stats.adaptive import (
@@ -31,14 +29,7 @@ from mtmbench.stats.bradley_terry import ELO_PER_NAT, fit_wins
 
 @pytest.fixture(scope="module")
 def benchmark() -> ModuleType:
-    path = Path(__file__).parents[1] / "benchmarks" / "adaptive.py"
-    spec = importlib.util.spec_from_file_location("mtmbench_adaptive", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_benchmark("adaptive")
 
 
 def mean_matrix(scores: np.ndarray, pairs: np.ndarray, n: int) -> np.ndarray:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from support.benchmarks import load_benchmark
 
 from mtmbench.stats.bradley_terry import fit_wins, to_elo
 from mtmbench.stats.rate import rate
@@ -16,14 +14,7 @@ from mtmbench.stats.rate import rate
 
 @pytest.fixture(scope="module")
 def coverage() -> ModuleType:
-    path = Path(__file__).parents[1] / "benchmarks" / "rating_coverage.py"
-    spec = importlib.util.spec_from_file_location("mtmbench_coverage", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_benchmark("rating_coverage")
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.judged import asked
+from support.two_subjects import SUBJECTS, two_subjects
 
 from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
@@ -21,20 +22,11 @@ from mtmbench.steering.relevance import TextPair, compare_texts, describe_topic
 from mtmbench.steering.win_rate import win_rate
 
 CARD = JudgeCard(client="some")
-SUBJECTS = (
-    ("hockey", "game", "team", "season", "puck", "goal", "coach", "ice"),
-    ("senate", "bill", "vote", "budget", "tax", "debate", "law", "party"),
-)
 
 
 @pytest.fixture
-def corpus():
-    generator = np.random.default_rng(0)
-    texts = []
-    for i in range(60):
-        drawn = generator.choice(SUBJECTS[i % 2], size=12)
-        texts.append(" ".join(["the", "of", *drawn, f"name{i}"]))
-    return Corpus("toy", tuple(f"d{i}" for i in range(60)), tuple(texts))
+def corpus() -> Corpus:
+    return two_subjects()
 
 
 @pytest.fixture

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from support.page_checker import parse
 
 from mtmbench.boards.numbers import fixed
 from mtmbench.boards.plot import Axis, Mark
 from mtmbench.studies.pages import study_files
 
 EVIL = "<script>alert('x')</script>|\"`&"
-VOID = {"meta", "circle", "line", "br", "link", "img"}
 
 
 def row(setting: str | None, mean: float | None, half: float | None, **more: Any) -> dict[str, Any]:
@@ -52,40 +51,10 @@ def study() -> dict[str, Any]:
     }  # fmt: skip
 
 
-class Checker(HTMLParser):
-    """Collects tags and text, and sees that tags close in order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def parse(page: str) -> Checker:
-    checker = Checker()
-    checker.feed(page)
-    checker.close()
-    assert checker.open == []
-    return checker
-
-
 def test_the_page_is_well_formed_and_self_contained(study: dict[str, Any]) -> None:
     page = study_files(study)["study.html"]
     checker = parse(page)
-    assert "script" not in {tag for tag, _ in checker.tags}
+    assert "script" not in checker.names
     assert not re.search(r"https?:|url\(|@import|//cdn", page)
     links = {attrs.get("href") for tag, attrs in checker.tags if tag == "a"}
     assert links == {"#corpus-1", "study.json", "study.csv", "study.md", "records.jsonl"}

@@ -47,13 +47,19 @@ def knows(messages: Sequence[Mapping[str, str]]) -> str:
     return f"INTRUDER: {topics.index(min(topics, key=topics.count)) + 1}"
 
 
-@pytest.mark.slow
-def test_a_chat_card_is_validated_and_asked_nothing_twice(
-    made_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agreement, "BOOTSTRAP_RESAMPLES", 40)
     monkeypatch.setattr(alternative, "TEST_RESAMPLES", 20)
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.mark.slow
+def test_a_chat_card_is_validated_and_asked_nothing_twice(made_up: Path, tmp_path: Path) -> None:
     card, out = tmp_path / "knows.toml", tmp_path / "out"
     command = ["validate", str(card), "--out", str(out), "--data-dir", str(made_up)]
     with ChatServer(models={"knows": knows}) as server:
@@ -79,12 +85,7 @@ def test_a_chat_card_is_validated_and_asked_nothing_twice(
 
 
 @pytest.mark.slow
-def test_replies_that_broke_off_are_no_answers_and_told(
-    made_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(agreement, "BOOTSTRAP_RESAMPLES", 40)
-    monkeypatch.setattr(alternative, "TEST_RESAMPLES", 20)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+def test_replies_that_broke_off_are_no_answers_and_told(made_up: Path, tmp_path: Path) -> None:
     card, out = tmp_path / "knows.toml", tmp_path / "out"
     with ChatServer(models={"knows": knows}) as server:
         card.write_text(CARD.format(url=server.url))

@@ -6,6 +6,7 @@ import asyncio
 
 import numpy as np
 import pytest
+from support.two_subjects import SUBJECTS, two_subjects
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Corpus
@@ -14,20 +15,10 @@ from mtmbench.judges.clients.regression import RegressionJudge
 from mtmbench.judges.registry import load_judge_card
 from mtmbench.judges.replies import parse_verdict
 
-SUBJECTS = (
-    ("hockey", "game", "team", "season", "puck", "goal", "coach", "ice"),
-    ("senate", "bill", "vote", "budget", "tax", "debate", "law", "party"),
-)
-
 
 @pytest.fixture
-def corpus():
-    generator = np.random.default_rng(0)
-    texts = []
-    for i in range(60):
-        drawn = generator.choice(SUBJECTS[i % 2], size=12)
-        texts.append(" ".join(["the", "of", *drawn, f"name{i}"]))
-    return Corpus("toy", tuple(f"d{i}" for i in range(60)), tuple(texts))
+def corpus() -> Corpus:
+    return two_subjects()
 
 
 @pytest.fixture
