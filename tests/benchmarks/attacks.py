@@ -267,6 +267,7 @@ def _kills(
             folder = place / f"after-{tried}"
             shutil.copytree(start, folder)
             chain = min(4, times - tried)
+            fault = None
             for _ in range(chain):
                 process = _process(play, folder)
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -275,9 +276,10 @@ def _kills(
                     os.kill(process.pid, signal.SIGKILL)
                 process.wait()
                 tried += 1
+                if orphans := _outliving(folder):
+                    fault = f"{name}: {orphans} outlive the killed one"
             process = _process(play, folder)
             _, told = process.communicate()
-            fault = None
             if process.returncode != 0:
                 fault = f"{name} after kills: {told.decode()[-300:]}"
             elif results(folder) != wanted:
@@ -286,6 +288,20 @@ def _kills(
                 fault = f"{name}: other bytes in {other or sorted(set(found) - set(wanted))}"
             yield from [fault] * chain
             shutil.rmtree(folder)
+
+
+def _outliving(folder: Path, patience: float = 20.0) -> list[int]:
+    """Returns the processes that still work in a folder when patience is at its end."""
+    until = time.monotonic() + patience
+    while True:
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if (entry / "cwd").readlink() == folder:
+                    found.append(int(entry.name))
+        if not found or time.monotonic() > until:
+            return found
+        time.sleep(0.1)
 
 
 def _process(words: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
