@@ -21,29 +21,31 @@ def save_import(
     """Writes imported topics and enters them on the card of their name.
 
     A name imported on several corpora is one model: its card ``NAME.toml`` has a table for each
-    corpus. The first result is ``NAME.safetensors``, one of another corpus ``NAME-CORPUS``.
+    corpus. The first result is ``NAME.safetensors``, one of another corpus ``NAME-CORPUS``. The
+    same topics once more change nothing, so that a script may run again.
 
     Args:
         result: the topics; their ``model`` is the name under which they play.
         folder: where card and results lie.
         described: where the topics come from, for the card.
-        overwrite: replace topics that the card has of this corpus.
+        overwrite: replace other topics that the card has of this corpus.
 
     Returns:
         The result's file and the card's.
 
     Raises:
-        InputError: the card has topics of this corpus already, or is another model's; or a file of
-            other topics, which no card names, is in the way.
+        InputError: the card has other topics of this corpus already, or is another model's; or a
+            file of other topics, which no card names, is in the way.
     """
     name, corpus = result.model, result.corpus["name"]
     card_file = folder / f"{name}.toml"
     card = _card(card_file)
     tables = card["corpus"]
-    if corpus in tables and not overwrite:
+    held = tables[corpus].get("revision") if corpus in tables else result.revision
+    if held != result.revision and not overwrite:
         raise InputError(
-            f"{card_file} has topics of corpus {corpus!r} already "
-            f"(revision {str(tables[corpus].get('revision'))[:12]}); replace them by --overwrite, "
+            f"{card_file} has other topics of corpus {corpus!r} already "
+            f"(revision {str(held)[:12]}); replace them by --overwrite, "
             "or give another --name"
         )
     others = [table.get("path") for key, table in tables.items() if key != corpus]
@@ -62,13 +64,14 @@ def save_import(
 
 def _card(path: Path) -> dict[str, Any]:
     """Returns the card as it lies there, or a new one."""
+    new = {"model": "external", "description": "", "corpus": {}}
     if not path.is_file():
-        return {"model": "external", "description": "", "corpus": {}}
+        return new
     model = read_card(path, ModelCard).model
     if model != "external":
         raise InputError(f"{path} is a card of model {model!r}; give another --name")
     found = tomllib.loads(path.read_text(encoding="utf-8"))
-    return {"description": "", "corpus": {}, **found}
+    return {**new, **found}
 
 
 def _free_file(result: TopicResult, folder: Path, others: Iterable[str]) -> Path:

@@ -88,11 +88,15 @@ def test_the_same_corpus_again_replaces_only_when_told(call: Call, tmp_path: Pat
     again = ("import", "a.npz", "--corpus", "./a.jsonl", "--name", "me")
     assert call(*again)[0] == 0
     before = (tmp_path / "imported" / "me.safetensors").read_bytes()
+    card_before = (tmp_path / "imported" / "me.toml").read_bytes()
+    assert call(*again)[0] == 0, "the same topics once more, as after a kill"
+    assert (tmp_path / "imported" / "me.safetensors").read_bytes() == before
+    assert (tmp_path / "imported" / "me.toml").read_bytes() == card_before
     np.savez(tmp_path / "a", theta=np.eye(2)[[0, 1] * 3], beta=np.full((2, 4), 0.25),
              words=["cow", "barn", "milk", "hay"])  # fmt: skip
     code, _, err = call(*again)
     assert code == 2
-    assert "me.toml has topics of corpus 'a' already" in err
+    assert "me.toml has other topics of corpus 'a' already" in err
     assert "--overwrite" in err
     assert (tmp_path / "imported" / "me.safetensors").read_bytes() == before
     assert call(*again, "--overwrite")[0] == 0
