@@ -1,7 +1,8 @@
 """The words that every room speaks; no science.
 
 Values: :mod:`types` (corpus, counts, views), :mod:`topic_result`, :mod:`cells` (a suite's units of
-work, leagues, competitors), :mod:`cards` (what users write in TOML; :mod:`card_files` finds them).
+work, leagues, competitors), :mod:`cards` (what users write in TOML; :mod:`card_files`
+finds and :mod:`card_reading` reads them).
 Keeping: :mod:`store` (the run store, resumption), :mod:`files` and :mod:`tables` (reading and
 writing), :mod:`serialise` (canonical JSON, content hashes, seeds). Plugging in: :mod:`registry`,
 :mod:`plugins`. :mod:`errors` has every error that a user can mend.
