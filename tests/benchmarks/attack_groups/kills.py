@@ -90,9 +90,15 @@ def killed(
 
 
 def results(folder: Path) -> dict[str, str]:
-    """Returns a hash of every file that a command leaves for its user, by its path."""
+    """Returns a hash of every file that a command leaves for its user, by its path.
+
+    A card of imported topics names the folder of its result; the folder's own path is no content.
+    """
+    own = str(folder).encode()
     return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        str(path.relative_to(folder)): hashlib.sha256(
+            path.read_bytes().replace(own, b"")
+        ).hexdigest()
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.suffix in KEPT and not path.name.startswith(".")
     }
