@@ -90,6 +90,7 @@ class RatingTable:
         tie_parameter: Davidson's ν; None where ties are half wins.
         intervals: "sandwich" where there are too many competitors for a bootstrap.
         unread: columns of the file or frame that were not read.
+        weightless: names that stand only in rows of weight 0; they have no row.
     """
 
     rows: tuple[RatingRow, ...]
@@ -104,6 +105,7 @@ class RatingTable:
     tie_parameter: float | None = None
     intervals: Intervals = "bootstrap"
     unread: tuple[str, ...] = ()
+    weightless: tuple[str, ...] = ()
 
     @property
     def rateable(self) -> bool:
