@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -305,5 +306,9 @@ def _reply(votes: Sequence[MemberReply], verdict: Verdict) -> str:
 
 
 def _quoted(text: str) -> str:
-    # A member's "VERDICT: B" must not be read as another verdict of the jury's.
-    return json.dumps(text, ensure_ascii=False).replace(":", "\\u003a")
+    # A member's "VERDICT: B", or "the verdict is B", must not be read as another verdict of the
+    # jury's; characters that only look like these letters, or part them unseen, are no ASCII.
+    plain = json.dumps(text).replace(":", "\\u003a")
+    return re.sub(
+        "verdict", lambda found: rf"\u{ord(found[0][0]):04x}{found[0][1:]}", plain, flags=re.I
+    )
