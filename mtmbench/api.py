@@ -157,7 +157,8 @@ def rate(
         zero), ``elo`` with ``lo`` and ``hi``, ``rank``, ``wins``, ``losses``, ``ties``, and
         ``reason``, why something is missing. ``attrs["tie_parameter"]`` is Davidson's ν, None
         without his model; ``attrs["intervals"]`` is "sandwich" where there were too many
-        competitors for a bootstrap, and ``attrs["unread"]`` lists columns that were not read.
+        competitors for a bootstrap, ``attrs["unread"]`` lists columns that were not read, and
+        ``attrs["weightless"]`` names that stand only in rows of weight 0.
 
     Raises:
         InputError: a column is missing or holds a wrong value, the message names row and value; or
@@ -183,6 +184,8 @@ def rate(
         frame.attrs["intervals"] = table.intervals
     if table.unread:
         frame.attrs["unread"] = list(table.unread)
+    if table.weightless:
+        frame.attrs["weightless"] = list(table.weightless)
     return frame
 
 

@@ -1,5 +1,6 @@
 """``mtmbench rate``: ratings of any pairwise file."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,7 @@ import typer
 from mtmbench.cli.console import print_line, print_table
 
 if TYPE_CHECKING:
-    from mtmbench.stats.rate import RatingRow, RatingTable
+    from mtmbench.stats.rate import RatingTable
 
 
 class Ties(StrEnum):
@@ -59,7 +60,10 @@ def _print_ratings(table: "RatingTable") -> None:
             DASH
             if row.lo is None or row.hi is None
             else f"{fixed(1)(row.lo)} … {fixed(1)(row.hi)}",
-            *(f"{value:.6g}" if value % 1 else f"{value:.0f}" for value in _counts(row)),
+            *(
+                f"{value:.6g}" if value % 1 else f"{value:.0f}"
+                for value in (row.wins, row.losses, row.ties)
+            ),
         )
         for row in table.ranked()
     ]
@@ -83,6 +87,8 @@ def _print_ratings(table: "RatingTable") -> None:
             name if name and name.isprintable() else repr(name) for name in table.unread
         )
         print_line(f"Columns that were not read: {named}.", highlight=False)
+    if table.weightless:
+        print_line(f"Only in rows of weight 0: {_listed(table.weightless)}.", highlight=False)
 
 
 def _print_reasons(table: "RatingTable") -> None:
@@ -92,12 +98,12 @@ def _print_reasons(table: "RatingTable") -> None:
         if row.reason is not None:
             named.setdefault(row.reason, []).append(row.name)
     for reason, names in named.items():
-        more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
-        print_line(f"{', '.join(names[:_MOST_NAMED])}{more}: {reason}", highlight=False)
+        print_line(f"{_listed(names)}: {reason}", highlight=False)
 
 
-def _counts(row: "RatingRow") -> tuple[float, float, float]:
-    return row.wins, row.losses, row.ties
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more
 
 
 _MOST_NAMED = 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -76,14 +77,14 @@ def parse_overrides(items: Sequence[str]) -> dict[str, object]:
     """Reads ``KEY=VALUE`` texts: a value is TOML; what is not TOML is a string, as typed.
 
     Raises:
-        InputError: an item is not of that form.
+        InputError: an item is not of that form, or its value is TOML that is too long or too deep.
     """
     parsed: dict[str, object] = {}
     for item in items:
         key, separator, value = item.partition("=")
         if not separator or not key.strip():
             raise InputError(f"--set takes KEY=VALUE, not {item!r}")
-        parsed[key.strip()] = _toml_value(value.strip())
+        parsed[key.strip()] = _toml_value(value.strip(), f"--set {key.strip()}")
     return parsed
 
 
@@ -103,11 +104,13 @@ def set_dotted(data: dict[str, object], key: str, value: object) -> None:
     table[last] = value
 
 
-def _toml_value(text: str) -> object:
+def _toml_value(text: str, where: str) -> object:
     try:
-        return parse_toml(f"value = {text}", "--set")["value"]
-    except InputError:
-        return text
+        return parse_toml(f"value = {text}", where)["value"]
+    except InputError as error:
+        if isinstance(error.__cause__, tomllib.TOMLDecodeError):
+            return text
+        raise
 
 
 def _explain(problem: ErrorDetails, card_type: type[Card]) -> str:

@@ -21,6 +21,7 @@ from mtmbench.core.languages import language_named
 from mtmbench.core.names import check_name
 
 Representation = Literal["items", "summary"]
+Seed = Annotated[int, Field(ge=0)]
 KSpec = Annotated[int, Field(ge=1, le=1_000_000)] | Literal["labels"]
 """A number of topics, or ``"labels"``: the number of gold labels, at least 20."""
 
@@ -58,7 +59,7 @@ class CorpusSpec(Card):
     split: str | None = None
     subset: str | None = None
     max_documents: int | None = Field(default=None, ge=1)
-    sample_seed: int = 0
+    sample_seed: Seed = 0
 
 
 class WordSpec(Card):
@@ -108,7 +109,7 @@ class JudgingSpec(Card):
     max_topics: int = Field(default=2, ge=1)
     share: float = Field(default=0.75, gt=0, le=1)
     top_items: int = Field(default=10, ge=1)
-    seed: int = 0
+    seed: Seed = 0
     bootstrap: int = Field(default=1000, ge=100)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     nulls: bool = False
@@ -165,7 +166,7 @@ class SteeringSpec(Card):
     document_tokens: int = Field(default=256, ge=2)
     reference_tokens: int = Field(default=10_000, ge=1)
     batch_rows: int = Field(default=64, ge=1)
-    seed: int = 0
+    seed: Seed = 0
     note: str = ""
 
 
@@ -186,8 +187,8 @@ class Suite(Card):
     corpora: tuple[Annotated[CorpusSpec, BeforeValidator(_as_corpus)], ...] = Field(min_length=1)
     models: tuple[str, ...] = Field(min_length=1)
     k: tuple[KSpec, ...] = Field(default=(20,), min_length=1)
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
-    seeds_per_model: Mapping[str, tuple[int, ...]] = Field(default_factory=dict)
+    seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1)
+    seeds_per_model: Mapping[str, tuple[Seed, ...]] = Field(default_factory=dict)
     metrics: tuple[str, ...] = ()
     metric_params: Mapping[str, Mapping[str, object]] = Field(default_factory=dict)
     params: Mapping[str, Mapping[str, object]] = Field(default_factory=dict)
@@ -250,7 +251,8 @@ class PriceSpec(Card):
 class LimitSpec(Card):
     """How fast an endpoint may be asked, how often again, and how long it may take, in seconds.
 
-    ``timeout`` is for a reply as a whole, to its last byte.
+    ``timeout`` is for a reply as a whole, to its last byte; a file of a batch, which holds
+    thousands of them, may take ten times as long.
     """
 
     requests_per_minute: int | None = Field(default=None, ge=1)

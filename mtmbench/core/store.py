@@ -21,7 +21,7 @@ from typing import TypeVar, cast
 from mtmbench.core.errors import InputError, StoreInUseError
 from mtmbench.core.files import lines_of
 from mtmbench.core.records import Payload, Record, RecordKind, StoredRecord
-from mtmbench.core.row_hash import add_hashes, drop_damaged, row_hash
+from mtmbench.core.row_hash import DAMAGE, add_hashes, drop_damaged, find_row, row_hash
 from mtmbench.core.serialise import content_hash, write_atomically
 
 _T = TypeVar("_T")
@@ -35,6 +35,11 @@ _FEW = 500
 
 _SCHEMA = 2
 """Of the store; since 2 every record carries a hash. Records have a schema of their own."""
+
+_HELD = frozenset(
+    {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
+)
+"""What SQLite says of a file that cannot be read just now."""
 
 _COLUMNS = ("key", "kind", "status", "line")
 _TABLES = """
@@ -259,17 +264,16 @@ def recorded(folder: Path, key: str) -> StoredRecord | None:
     if not path.is_file():
         return None
     address = f"file:{urllib.parse.quote(str(path.resolve()))}?mode=ro"
-    query = f"SELECT {', '.join(_COLUMNS)}, hash FROM records WHERE key = ?"
     try:
         with contextlib.closing(sqlite3.connect(address, uri=True)) as db:
-            row = db.execute(query, (key,)).fetchone()
-    except sqlite3.DatabaseError:  # of an earlier release, or not to be read beside its writer
-        return None
-    if row is None:
-        return None
-    if row_hash(*row[:-1]) != row[-1]:
-        raise InputError(f"record {key} in {path} is damaged; play the suite again: mtmbench run")
-    return Record.from_json(row[_COLUMNS.index("line")])
+            row = find_row(db, "records", _COLUMNS, key)
+    except (*DAMAGE, ValueError) as error:
+        if _is_out_of_reach(error):
+            return None
+        raise InputError(
+            f"record {key} in {path} is damaged; play the suite again: mtmbench run"
+        ) from error
+    return None if row is None else Record.from_json(row[_COLUMNS.index("line")].decode("utf-8"))
 
 
 def process_start(pid: int) -> str | None:
@@ -327,8 +331,14 @@ def _written(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         raise InputError(f"cannot write {path}: {error}") from error
-    except sqlite3.DatabaseError as error:
+    except DAMAGE as error:
         raise InputError(f"{path} is not a run store or is damaged: {error}") from error
+
+
+def _is_out_of_reach(error: Exception) -> bool:
+    """Whether a store is of an earlier release, or not to be read beside its writer."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
+    return code in _HELD or str(error).startswith(("no such column", "no such table"))
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -341,7 +351,7 @@ def _open(path: Path) -> sqlite3.Connection:
         if row is None:
             with db:
                 db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(_SCHEMA),))
-        elif not row[0].isdecimal():
+        elif not str(row[0]).isdecimal():
             raise InputError(f"{path} is damaged: its schema is {row[0]!r:.40}, which is no number")
         elif int(row[0]) > _SCHEMA:
             raise InputError(f"{path} has schema {row[0]}; this mtmbench reads up to {_SCHEMA}")
@@ -351,6 +361,6 @@ def _open(path: Path) -> sqlite3.Connection:
                 db.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (str(_SCHEMA),))
     except sqlite3.OperationalError as error:
         raise InputError(f"cannot keep records in {path}: {error}") from error
-    except sqlite3.DatabaseError as error:
+    except DAMAGE as error:
         raise InputError(f"{path} is not a run store or is damaged: {error}") from error
     return db

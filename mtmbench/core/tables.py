@@ -29,7 +29,8 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> st
     r"""Returns rows as CSV below a header, each line ended by ``\n``.
 
     A text that a spreadsheet would take for a formula gets an apostrophe in front, unless it is a
-    plain number; :func:`unguarded` takes that away again. Numbers stay as they are.
+    plain number, and so does one that would look like such a text; :func:`unguarded` takes that
+    away again. Numbers stay as they are.
 
     Args:
         columns: what is written, in this order.
@@ -82,9 +83,10 @@ def write_files(folder: Path, contents: Mapping[str, str]) -> list[Path]:
 
 
 def _guarded(value: object) -> object:
-    if not isinstance(value, str) or not value.startswith(_FORMULA) or _NUMBER.fullmatch(value):
+    if not isinstance(value, str):
         return value
-    return f"'{value}"
+    bare = value.lstrip("'")
+    return f"'{value}" if bare.startswith(_FORMULA) and not _NUMBER.fullmatch(bare) else value
 
 
 def _json(value: object) -> str:

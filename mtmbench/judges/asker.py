@@ -93,6 +93,7 @@ class Asker:
         self._under_way: dict[str, _UnderWay] = {}
         self._used = bytearray()  # keys one after the other: a tenth of the memory of a set
         self.ledger = ledger
+        client.tell_lost(card, self._lost)
 
     def anew(self) -> Asker:
         """Returns an asker of the same judge, in the same slots, with a record of its own."""
@@ -227,6 +228,7 @@ class Asker:
             cost = self._cost(completion)
         except asyncio.CancelledError:
             cost = None  # it may be charged for
+            self._note_lost(most_cost(self.client.put_to(self.card, question)))
             raise
         finally:
             if self._budget is not None:
@@ -238,6 +240,16 @@ class Asker:
             key, completion.text, completion.refused, dict(completion.usage),
             completion.model_revision, cost, completion.cut, most,
         )  # fmt: skip
+
+    async def _lost(self, card: JudgeCard, question: Question) -> None:
+        most = most_cost([(card, question)])
+        self._note_lost(most)
+        if self._budget is not None:
+            self._budget.lose(most or 0.0)
+
+    def _note_lost(self, most: float | None) -> None:
+        if self.ledger is not None and most:
+            self.ledger.note_lost(self.card, most)
 
     def _cost(self, completion: Completion) -> float | None:
         if completion.costs:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypedDict
 
 from mtmbench.core.errors import MtmbenchError
@@ -174,6 +175,7 @@ class JudgeClient(ABC):
     free: ClassVar[bool] = False
     order_free: ClassVar[bool] = False
     encoder: ClassVar[str | None] = None
+    _tell_lost: Callable[[Question], Awaitable[None]] | None = None
 
     @classmethod
     def from_card(cls, card: JudgeCard) -> Self:
@@ -233,6 +235,18 @@ class JudgeClient(ABC):
     def put_to(self, card: JudgeCard, question: Question) -> list[tuple[JudgeCard, Question]]:
         """Returns whom a question goes to, and as what: what an answer can cost depends on it."""
         return [(card, question)]
+
+    def tell_lost(
+        self, card: JudgeCard, told: Callable[[JudgeCard, Question], Awaitable[None]]
+    ) -> None:
+        """Has it tell of every request that may be charged for although it brought no answer.
+
+        Args:
+            card: the judge's.
+            told: given the card and the question before that is asked again; an error that it
+                raises ends the asking.
+        """
+        self._tell_lost = partial(told, card)
 
     async def close(self) -> None:  # noqa: B027
         """Releases what the client holds; called once, also after an error."""

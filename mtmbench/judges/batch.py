@@ -203,10 +203,11 @@ class BatchAsker(Asker):
                 try:
                     answer = self._answer(line, batch)
                 except JudgeStoppedError as error:
-                    others = error
-                    continue
+                    others, answer = error, None
                 if answer is not None:
                     kept.append((answer, batch.questions[answer.key]))
+                elif most := self._most_lost(line, batch):
+                    self._answers.note_lost(self.card, most)
         await self._answers.keep(kept)
         self._answers.check()
         await self._answers.note_batch(replace(batch, id=found.id, state="collected"))
@@ -223,7 +224,7 @@ class BatchAsker(Asker):
     def _answer(self, line: bytes, batch: QuestionBatch) -> Answer | None:
         """Returns the answer of a row; None if it holds none, or to no question of the batch."""
         try:
-            row = read_json(line.decode("utf-8"))
+            row = read_json(line.decode("utf-8-sig"))
             key, response = row["custom_id"], row["response"]
             if response["status_code"] != 200 or key not in batch.questions:
                 return None
@@ -236,6 +237,18 @@ class BatchAsker(Asker):
             completion.model_revision, cost, completion.cut,
             batch.most.get(key) if cost is None else None,
         )  # fmt: skip
+
+    def _most_lost(self, line: bytes, batch: QuestionBatch) -> float:
+        """Returns what a row can have cost that brought no answer; a refused question is free."""
+        if not line.strip():
+            return 0.0
+        try:
+            row = read_json(line.decode("utf-8-sig"))
+            if row["response"] is None or row["response"]["status_code"] != 200:
+                return 0.0
+            return batch.most.get(row["custom_id"], 0.0)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return max(batch.most.values(), default=0.0)
 
     def _reason(self, found: Batch) -> str:
         errors = getattr(found.errors, "data", None) or []

@@ -99,7 +99,8 @@ class Budget:
 
     Before a question is sent the most that its answer can cost is set aside; when the answer has
     come, what it did cost takes its place. With answers under way the sum of both is what counts,
-    so that no bill that comes in later can break it. Requests that fail are taken to cost nothing.
+    so that no bill that comes in later can break it. A request that is refused costs nothing; one
+    that may have been answered, though nothing that can be read came back, the most that it can.
 
     Args:
         limit: the amount.
@@ -153,6 +154,19 @@ class Budget:
             await asyncio.sleep(_WAIT_SECONDS)
         self._reserved.append(most)
         return most
+
+    def lose(self, most: float) -> None:
+        """Counts a request that may be charged for and brought nothing.
+
+        Raises:
+            JudgeStoppedError: there is no room left to ask again.
+        """
+        self.spent += most
+        if self.spent + sum(self._reserved) > self.limit:
+            raise JudgeStoppedError(
+                f"the budget of {self.limit:.2f} is used up: {self.spent:.4f} is spent, as far as "
+                "is known, and what is under way may cost more than is left"
+            )
 
     def settle(self, reserved: float, cost: float | None) -> None:
         """Puts what was paid in place of what was set aside; all of it, if that is not known."""

@@ -29,6 +29,7 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
+from mtmbench.core.cards import JudgeCard
 from mtmbench.core.store import process_start
 from mtmbench.judges.base import JudgeStoppedError
 from mtmbench.judges.ledger_file import (
@@ -36,9 +37,11 @@ from mtmbench.judges.ledger_file import (
     Answer,
     QuestionBatch,
     claim_question,
+    drop_damaged_answers,
     find_answer,
     keep_answer,
     keep_batch,
+    keep_lost,
     open_ledger,
     release_all,
     release_question,
@@ -70,6 +73,7 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._reader = open_ledger(path)
+        drop_damaged_answers(self._reader, path)
         pid = os.getpid()
         self._claimant = uuid.uuid4().hex, pid, process_start(pid) or ""
         self._queue: SimpleQueue[_Order | None] = SimpleQueue()
@@ -193,7 +197,7 @@ class Ledger:
             raise errors[0]
 
     def spent(self) -> float:
-        """Returns what all answers cost together: the most it can be where it is not known."""
+        """Returns what all requests cost together: the most it can be where it is not known."""
         total = total_cost(self._reader)
         unsaved = [answer for answer, _ in self._unsaved.values()]
         return total + sum(
@@ -207,6 +211,16 @@ class Ledger:
     async def note_batch(self, batch: QuestionBatch) -> None:
         """Keeps what is known of a batch, in place of what was known before."""
         await self._order(partial(keep_batch, batch=batch))
+
+    def note_lost(self, card: JudgeCard, most: float) -> None:
+        """Keeps that a request may be charged for which brought no answer; nobody waits for that.
+
+        Args:
+            card: the judge's.
+            most: what it can cost.
+        """
+        noted = self._order(partial(keep_lost, judge=card.model or card.client, most=most))
+        noted.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def _claimed(self, key: str) -> bool:
         try:

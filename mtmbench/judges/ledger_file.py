@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.row_hash import HASH, add_hashes, drop_damaged, row_hash
+from mtmbench.core.row_hash import DAMAGE, HASH, add_hashes, drop_damaged, row_hash
 from mtmbench.core.serialise import canonical_json
 from mtmbench.core.store import process_start
 from mtmbench.judges.base import Reply
@@ -36,6 +36,7 @@ _STEPS = (
         "ALTER TABLE answers ADD COLUMN most REAL",
         "ALTER TABLE batches ADD COLUMN most TEXT NOT NULL DEFAULT '{}'",
     ),
+    ("CREATE TABLE lost (id INTEGER PRIMARY KEY, judge TEXT NOT NULL, most REAL NOT NULL)",),
 )
 """What makes each schema, from 1, of the one before; since 2 every answer carries a hash too."""
 
@@ -128,23 +129,31 @@ def open_ledger(path: Path) -> sqlite3.Connection:
                         db.execute(statement)
                 add_hashes(db, "answers", _COLUMNS)
                 db.execute("INSERT OR REPLACE INTO meta VALUES ('schema', ?)", (str(len(_STEPS)),))
-    except sqlite3.DatabaseError as error:
+    except DAMAGE as error:
         db.close()
-        if error.sqlite_errorcode & 0xFF in _DISK_CODES:
+        if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF in _DISK_CODES:
             raise InputError(f"cannot keep answers in {path}: {error}") from error
         raise InputError(f"{path} is not a file of answers, or is damaged: {error}") from error
     if schema > len(_STEPS):
         db.close()
         raise InputError(f"{path} has schema {schema}; this mtmbench reads up to {len(_STEPS)}")
+    return db
+
+
+def drop_damaged_answers(db: sqlite3.Connection, path: Path) -> None:
+    """Drops the answers that are not as they were written, and warns of each.
+
+    Raises:
+        InputError: the file is damaged beyond single answers.
+    """
     try:
         for key in drop_damaged(db, "answers", _COLUMNS):
             warnings.warn(
-                f"answer {key} in {path} is damaged; its question is asked again", stacklevel=4
+                f"answer {key} in {path} is damaged; its question is asked again", stacklevel=3
             )
-    except sqlite3.DatabaseError as error:
+    except DAMAGE as error:
         db.close()
         raise InputError(f"{path} is not a file of answers, or is damaged: {error}") from error
-    return db
 
 
 def find_answer(db: sqlite3.Connection, key: str) -> Answer | None:
@@ -174,9 +183,15 @@ def keep_answer(db: sqlite3.Connection, answer: Answer, what: str) -> None:
 
 
 def total_cost(db: sqlite3.Connection) -> float:
-    """Returns what all answers cost together: the most it can be where it is not known."""
-    (total,) = db.execute("SELECT total(coalesce(cost, most)) FROM answers").fetchone()
-    return float(total)
+    """Returns what all requests cost together: the most it can be where it is not known."""
+    (answered,) = db.execute("SELECT total(coalesce(cost, most)) FROM answers").fetchone()
+    (lost,) = db.execute("SELECT total(most) FROM lost").fetchone()
+    return float(answered + lost)
+
+
+def keep_lost(db: sqlite3.Connection, judge: str, most: float) -> None:
+    """Keeps that a request to a judge may be charged for which brought no answer."""
+    db.execute("INSERT INTO lost (judge, most) VALUES (?, ?)", (judge, float(most)))
 
 
 def claim_question(db: sqlite3.Connection, key: str, claimant: tuple[str, int, str]) -> bool:

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from mtmbench.core.files import lines_of
 from mtmbench.core.serialise import canonical_json, content_hash
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
@@ -85,11 +84,11 @@ class Refuge:
 
 
 def read_rows(file: Path) -> list[dict[str, object]]:
-    """Returns the whole rows of such a file; a line that was cut is lost."""
+    """Returns the whole rows of such a file; a line that was cut or damaged is lost."""
     rows = []
-    for line in lines_of(file.read_text(encoding="utf-8")):
-        with suppress(ValueError):
-            row = json.loads(line)
+    for line in file.read_bytes().split(b"\n"):
+        with suppress(ValueError, RecursionError):
+            row = json.loads(line.decode("utf-8"))
             if isinstance(row, dict):
                 rows.append(row)
     return rows

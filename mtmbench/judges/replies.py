@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 
 from mtmbench.features.labels import CLASSES, NO_CLASS, NO_LABEL
 from mtmbench.judges.base import QuestionKind, Verdict
-from mtmbench.judges.reply_form import MARK, Form, lines_in, stated_value
+from mtmbench.judges.reply_form import Form, lines_in, stated_value
 
 _V = TypeVar("_V", bound=str)
 
@@ -30,14 +30,29 @@ MOST_ODD = 2
 # Verdicts: which of two options, for matches, juries and steered texts.
 
 _DECIDED = "|".join(DECISIONS)
-_AFTER_NAME = rf"(?i:verdict){MARK}[ \t]*[:：]{MARK}[ \t]*{MARK}[\[(\"'“]?"
+
+# What contradicts a verdict is taken widely: "The verdict is: B", "VERDICT: \\boxed{B}", "Verdict
+# (at first) - option B", a heading with the verdict below. But "verdict: a better set" begins with
+# an article and "the verdict - A names five" with a sentence, so what may be one ends the line.
+_GAP = r"(?:[^\w\r\n.,;!?]|_)*"
+_END = r"(?![^\W_])"
+_TO_END = r"(?=[^\w\r\n]*(?:[\r\n]|\Z)|_*[.,;!?)\]}>|<*\"'”])"
+_LINE_END = r"(?=[^\w\r\n]*(?:[\r\n]|\Z))"
+_NAMED = r"(?i:verdict)(?:[ \t]*(?:[0-9]{1,3}|\([^()\r\n]{0,40}\)))?"
+_LINK = rf"{_GAP}(?:[:：=]|(?i:is|was|remains|goes){_END})"
+_FILLED = (
+    r"(?:(?i:the|an?|set|option|model|system|candidate|answer|choice|clearly|definitely|still|now|"
+    r"thus|therefore|for|to|in[ \t]+favou?r[ \t]+of|boxed|text|textbf|mathrm|mathbf)"
+    rf"{_END}{_GAP})*"
+)
+_OTHER = r"(?i:draw|tied|neither|both|none|equal|undecided|unclear|c|d)"
 _VERDICT = Form(
     "VERDICT",
     _DECIDED,
     elsewhere=(
-        # "verdict: a better set" begins with an article, not with a verdict.
-        rf"{_AFTER_NAME}(A|B|(?i:tie))\b|{_AFTER_NAME}([ab])(?=[\s.,;:!?)\]\"'”*_`]*$|[.,;!?)\]*])",
-        rf'(?i:"verdict"\s*:\s*"({_DECIDED})")',
+        rf"{_NAMED}{_LINK}{_GAP}{_FILLED}(?:([ABb]|(?i:tie)){_END}|(a|{_OTHER}){_END}{_TO_END})",
+        rf"{_NAMED}{_GAP}((?i:[ab]|tie)){_END}{_TO_END}",
+        rf"{_NAMED}{_GAP}(?:{_LINK}{_GAP})?[\r\n][\W_]*{_FILLED}((?i:[ab]|tie)){_END}{_LINE_END}",
     ),
     json="alone",
     any_case=True,
@@ -177,7 +192,7 @@ def parse_match(text: str) -> Match | Literal["unparsed"]:
 
 # int() refuses numbers of more than 4300 digits.
 _DIGITS = r"\d{1,99}"
-_AXBENCH = Form("RATING", "[012]", int, (r"(?i:rating):[ \t]*([0-9]+)",), json="never")
+_AXBENCH = Form("RATING", "[012]", int, (rf"(?i:rating):[ \t]*({_DIGITS})",), json="never")
 
 
 def parse_level(text: str, name: str, highest: float, lowest: float = 1) -> float | None:
@@ -229,7 +244,7 @@ def _one_of(values: tuple[_V, ...], stated: object) -> _V | None:
 
 def _line_alone(name: str, value: str, read: Callable[[str], object]) -> Form:
     """A form for last lines alone; what begins like it anywhere is another statement."""
-    return Form(name, value, read, (rf"\b{name}:[ \t]*({value})",), json="never")
+    return Form(name, value, read, (rf"(?i:\b{name}):[ \t]*({value})",), json="never")
 
 
 def _whole(text: str, name: str, lowest: int, highest: int) -> int | None:
@@ -254,8 +269,12 @@ def _numbers(listed: str) -> list[int]:
 
 def _words(text: str, name: str) -> str:
     """The words after ``NAME:``, single-spaced and without quotation marks; "" if none are."""
-    stated = stated_value(text, Form(name, r"\S.*", words=True))
-    words = " ".join(stated.split()) if isinstance(stated, str) else ""
+    stated = stated_value(text, Form(name, r"\S.*", _unquoted, words=True))
+    return _unquoted(stated) if isinstance(stated, str) else ""
+
+
+def _unquoted(text: str) -> str:
+    words = " ".join(text.split())
     if len(words) > 1 and words[0] in "\"'“" and words[-1] in "\"'”":
         words = words[1:-1].strip()
     return words

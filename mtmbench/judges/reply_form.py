@@ -5,7 +5,8 @@ JSON object ``{"name": value}`` that begins a line, bare or in a code fence; oth
 beside it. What stands between ``<think>`` and ``</think>`` says nothing, and a reply that breaks
 off in there is none. The marks of Markdown around a line, its name or its value say nothing, nor
 does a full stop at its end. Nothing else counts, and a reply that states two different things is
-unparsed: never a tie, a zero or a guess.
+unparsed: never a tie, a zero or a guess. What it states beside its end is taken widely: a line that
+begins so in any case, whatever follows, and any JSON object with the key, wherever it stands.
 
 Lines end at ``\n``, ``\r\n`` and ``\r`` alone: a model may write U+2028 inside a sentence.
 """
@@ -14,7 +15,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -31,7 +33,7 @@ _TAG = re.compile(
 _END = re.compile(r"(?:<\|[\w-]{1,40}\|>|</s>|<eos>|<end_of_turn>)\Z")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 _MOST_OBJECTS = 20
-"""So many lines that open a brace are tried for the beginning of the JSON object."""
+"""So many braces are tried for the beginning of a JSON object."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Form:
         value: regular expression of what stands after it.
         read: makes of that what the JSON object would hold.
         elsewhere: regular expressions whose one group that matches is a value that is stated as
-            well, wherever in the reply it stands; without any, only whole lines of this form do.
+            well, wherever in the reply it stands; without any, whatever a line begins with is.
         json: may the reply end in a JSON object? "alone": one that opens a brace is read as nothing
             else.
         words: the value is free text, in which brackets and a full stop are the value's own.
@@ -65,13 +67,31 @@ class Form:
         if not self.words:
             quoted = "|".join(rf"{re.escape(a)}{value}{re.escape(b)}" for a, b in _AROUND)
             value = rf"(?:{value}|{quoted}){MARK}[.。]?"
+        return re.compile(f"{self._begun}{value}{MARK}", re.IGNORECASE if self.any_case else 0)
+
+    @cached_property
+    def line_begun(self) -> re.Pattern[str]:
+        """The beginning of a line that states a value, in any case and whatever comes after it."""
+        if self.words:
+            return re.compile(f"{self._begun}({self.value})", re.IGNORECASE)
+        opened = "".join(re.escape(a) for a, _ in _AROUND)
+        value = rf"[{opened}]*{MARK}([0-9]{{1,9}}\.[0-9]{{1,9}}|{self.value})(?![^\W_])"
+        return re.compile(f"{self._begun}{value}", re.IGNORECASE)
+
+    @property
+    def _begun(self) -> str:
         name = rf"(?:#{{1,6}}[ \t]+|>[ \t]*|[-*+][ \t]+)?{MARK}{self.name}{MARK}"
-        flags = re.IGNORECASE if self.any_case else 0
-        return re.compile(rf"{name}[ \t]*[:：]{MARK}[ \t]*{MARK}{value}{MARK}", flags)
+        return rf"{name}[ \t]*[:：]{MARK}[ \t]*{MARK}"
 
     def on(self, line: str) -> str | None:
         """Returns what a line states; None if it is not of this form."""
-        found = self.line.fullmatch(line)
+        return self._said(self.line.fullmatch(line), line)
+
+    def begun_on(self, line: str) -> str | None:
+        """Returns what a line begins by stating, in any case; None if it does not."""
+        return self._said(self.line_begun.match(line), line)
+
+    def _said(self, found: re.Match[str] | None, line: str) -> str | None:
         if found is None:
             return None
         said = next(group for group in found.groups() if group is not None)
@@ -104,17 +124,16 @@ def stated_value(text: str, form: Form) -> Any:
         return None
     reply = _trimmed(_INVISIBLE.sub("", outside))
     lines = lines_in(reply)
-    said = {found for each in lines if (found := form.on(each)) is not None}
-    for pattern in form.elsewhere:
-        said.update(next(filter(None, m.groups())) for m in re.finditer(pattern, reply, re.M))
+    found = form.on(lines[-1])
+    stated = None if found is None else form.read(found)
     if form.json != "never" and (opening := _object_at_end(reply)) is not None:
-        stated = _in_object(opening, form)
-        if stated is not None or form.json == "alone":
-            return stated if all(_same(other, stated, form) for other in said) else None
-    last = form.on(lines[-1])
-    if last is None or not all(_same(other, last, form) for other in said):
+        in_object = _in_object(opening, form)
+        if in_object is not None or form.json == "alone":
+            stated = in_object
+    if stated is None:
         return None
-    return form.read(last)
+    known = _compared(stated, form)
+    return stated if all(_compared(x, form) == known for x in _said(reply, lines, form)) else None
 
 
 def lines_in(reply: str) -> list[str]:
@@ -122,10 +141,28 @@ def lines_in(reply: str) -> list[str]:
     return [line.strip() for line in re.split(r"\r\n|\r|\n", reply)]
 
 
-def _same(one: object, other: object, form: Form) -> bool:
-    if form.any_case and isinstance(one, str) and isinstance(other, str):
-        return one.lower() == other.lower()
-    return one == other
+def _said(reply: str, lines: list[str], form: Form) -> Iterator[object]:
+    """Yields all that a reply states, its end included."""
+    on_line = form.on if form.elsewhere else form.begun_on
+    said = [text for line in lines if (text := on_line(line))]
+    plain = unicodedata.normalize("NFKC", reply)
+    for pattern in form.elsewhere:
+        said += [next(filter(None, m.groups())) for m in re.finditer(pattern, plain, re.M)]
+    for text in dict.fromkeys(said):
+        try:
+            yield form.read(text)
+        except ValueError:  # a fraction, where whole numbers are asked for
+            yield text
+    if form.json != "never":
+        yield from _in_objects(reply, form.name.lower())
+
+
+def _compared(value: object, form: Form) -> str:
+    """Returns what two values have in common that say the same: true is not 1, nor "1"."""
+    said = form.read(value) if form.words and isinstance(value, str) else value
+    said = " ".join(said.split()) if isinstance(said, str) else said
+    text = json.dumps(said, sort_keys=True)
+    return text.lower() if form.any_case else text
 
 
 def _trimmed(reply: str) -> str:
@@ -166,6 +203,30 @@ def _in_object(reply: str, form: Form) -> object:
     if not isinstance(stated, dict):
         return None
     return next((value for name, value in stated.items() if name.lower() == key), None)
+
+
+def _in_objects(reply: str, key: str) -> Iterator[object]:
+    """Yields what every JSON object in a reply has under a key of its own, also under a second."""
+    decoder = json.JSONDecoder(object_pairs_hook=_Keys)
+    begin = reply.find("{")
+    for _ in range(_MOST_OBJECTS):
+        if begin < 0:
+            return
+        try:
+            found, end = decoder.raw_decode(reply, begin)
+        except (ValueError, RecursionError):
+            end = begin + 1
+        else:
+            yield from (value for name, value in found.pairs if name.lower() == key)
+        begin = reply.find("{", end)
+
+
+class _Keys(dict[str, object]):
+    """A JSON object that knows the keys that stand twice, too."""
+
+    def __init__(self, pairs: list[tuple[str, object]]) -> None:
+        super().__init__(pairs)
+        self.pairs = pairs
 
 
 def _unmarked(words: str, line: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from mtmbench.core.types import Float64Array, IntArray
 from mtmbench.stats.adaptive import LeagueProgress
 from mtmbench.stats.bradley_terry import ELO_PER_NAT, fit_wins, to_elo
-from mtmbench.stats.intervals import t_quantile
+from mtmbench.stats.intervals import is_ahead, t_quantile
 from mtmbench.stats.pairs import Pairs, unrateable_reason
 from mtmbench.stats.rate import RatingRow, RatingTable
 
@@ -55,7 +55,7 @@ def adaptive_table(
         difference = elo[:, None] - elo[None, :]
         between = variance[:, None] + variance[None, :] - 2 * covariance
         error = scale * np.sqrt(np.maximum(between, 0))
-        ahead = (difference > error) & ~np.eye(n, dtype=bool)
+        ahead = is_ahead(difference, error)
         rows = [
             RatingRow(
                 row.name,

@@ -122,11 +122,6 @@ def damped(widest: Float64Array) -> Float64Array:
     return length
 
 
-def strongly_connected(wins: Wins) -> BoolArray:
-    """Returns, for (B, n, n) matrices of wins, whether each one's graph is strongly connected."""
-    return connected(np.asarray(wins) > 0)
-
-
 def connected(beats: BoolArray) -> BoolArray:
     """Returns, for (B, n, n) graphs, whether each is strongly connected.
 

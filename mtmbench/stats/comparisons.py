@@ -24,6 +24,8 @@ CLUSTER = "cluster"
 WEIGHTS = ("weight", "count")
 _OPTIONAL = (CLUSTER, *WEIGHTS)
 _MOST_WEIGHT = 1e12
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+"""Python would also read 1_0 as ten."""
 _HALF = re.compile("[\ud800-\udfff]")
 
 
@@ -218,10 +220,7 @@ def _weight(row: Comparison) -> float:
     name = next((name for name in WEIGHTS if name in row.cells), None)
     if name is None:
         return 1.0
-    try:
-        weight = float(row.cells[name])
-    except ValueError:
-        weight = math.nan
+    weight = float(row.cells[name]) if _NUMBER.fullmatch(row.cells[name]) else math.nan
     if not 0 <= weight <= _MOST_WEIGHT:
         raise InputError(
             f"{row.where}: {name} {row.cells[name]!r} is no number from 0 to {_MOST_WEIGHT:,.0f}"

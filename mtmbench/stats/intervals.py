@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.types import Float64Array, IntArray
+from mtmbench.core.types import BoolArray, Float64Array, IntArray
 
 N_BOOTSTRAP = 2000
 """Resamples of a share; a board's ratings take as many as its suite says."""
 
+LEAST_SPREAD = 1e-9
+"""An interval narrower than this, in Elo, is rounding's."""
 _NO_SPREAD = 1e-12
 
 
@@ -67,6 +69,16 @@ def bootstrap_half(error: float, n: int, confidence: float = 0.95) -> float:
         confidence: of the interval, in (0, 1).
     """
     return t_quantile(n - 1, confidence) * math.sqrt(n / (n - 1)) * error
+
+
+def is_ahead(lead: Float64Array, half_width: Float64Array) -> BoolArray:
+    """Returns where the interval of a difference, in Elo, lies above zero.
+
+    A difference without any spread is not told from zero: of two that always score alike, rounding
+    decides which comes out higher.
+    """
+    ahead: BoolArray = (lead > half_width) & (half_width > LEAST_SPREAD)
+    return ahead
 
 
 def mean_interval(

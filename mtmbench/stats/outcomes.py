@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -53,6 +53,18 @@ class Outcomes:
         return (
             self._per_name(won, lost), self._per_name(lost, won), self._per_name(tied, tied)
         )  # fmt: skip
+
+    def in_middling_weights(self) -> Outcomes:
+        """Returns the same in weights of a size with which a fit can reckon.
+
+        The unit of weights says nothing, but sums of tiny ones vanish beside 1 and those of huge
+        ones overflow. The new unit is a power of 2³², so no digit changes, and weights of a mean
+        between 2⁻¹⁶ and 2¹⁶ stay as they are.
+        """
+        largest = self.weight.max()
+        exponent = np.log2(largest) + np.log2((self.weight / largest).mean())
+        unit = 32 * int(np.rint(exponent / 32))
+        return replace(self, weight=np.ldexp(self.weight, -unit)) if unit else self
 
     def pairs(self) -> Pairs:
         """Returns the comparisons counted by pair."""

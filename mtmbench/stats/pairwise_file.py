@@ -30,12 +30,13 @@ def rate_file(
 
     The file may be gzipped. Its columns are ``a``, ``b`` and ``outcome``, which is ``a``, ``b`` or
     ``tie``; or, as arenas publish battles, ``model_a``, ``model_b`` and ``winner``, which is
-    ``model_a``, ``model_b``, ``tie``, ``tie (bothbad)`` or ``tie (inconsistent)``. Rows of one
-    value of the optional column ``cluster`` are resampled
-    together; without it every row is its own cluster. A row whose optional column ``weight`` or
-    ``count`` holds w is w identical comparisons of one cluster; w is not negative, and need not be
-    whole. Other columns are not read; the table names them. The bootstrap's seed derives from the
-    content, so the same file gives the same table.
+    ``model_a``, ``model_b``, ``tie``, ``tie (bothbad)``, ``both_bad`` or ``tie (inconsistent)``.
+    Rows of one value of the optional column ``cluster`` are resampled together; without it every
+    row is its own cluster. A row whose optional column ``weight`` or ``count`` holds w is w
+    identical comparisons of one cluster; w is not negative, and need not be whole. Rows of weight 0
+    count for nothing, and the table names who stands in such rows alone. Other columns are not
+    read; the table names them. The bootstrap's seed derives from the content, so the same file
+    gives the same table.
 
     Args:
         path: the file; ``.jsonl``, ``.ndjson`` and ``.json`` are JSON, any other name is CSV,
@@ -84,7 +85,8 @@ def rating_json(table: RatingTable) -> str:
     "ties"}]}``; ability in natural log with mean zero, to 6 decimals; ``elo``, ``lo`` and ``hi`` on
     the Elo scale, to 1. A missing end is null and the row has a ``reason``. Davidson's model adds
     ``"ties": "davidson"`` and ``"tie_parameter"``, its ν; ``"intervals": "sandwich"`` says that
-    there were too many names for a bootstrap, ``"unread"`` names columns that were not read.
+    there were too many names for a bootstrap, ``"unread"`` names columns that were not read, and
+    ``"weightless"`` names that stand only in rows of weight 0.
     """
     model: dict[str, object] = {}
     if table.tie_parameter is not None:
@@ -93,6 +95,8 @@ def rating_json(table: RatingTable) -> str:
         model["intervals"] = table.intervals
     if table.unread:
         model["unread"] = list(table.unread)
+    if table.weightless:
+        model["weightless"] = list(table.weightless)
     return json.dumps({"schema": 1, **model, "ratings": rating_rows(table)}, indent=2) + "\n"
 
 
@@ -128,10 +132,12 @@ def _rated(rows: Comparisons, n_bootstrap: int, confidence: float, ties: TieMode
     group: list[str] = []
     weights: list[float] = []
     weighted = False
+    nothing: set[str] = set()
     for n, row in enumerate(rows.read, start=2):
         points, weight = score_and_weight(row)
         weighted = weighted or any(name in row.cells for name in WEIGHTS)
         if weight == 0:
+            nothing.update((row.cells[row.form.a], row.cells[row.form.b]))
             continue
         left.append(row.cells[row.form.a])
         right.append(row.cells[row.form.b])
@@ -140,7 +146,7 @@ def _rated(rows: Comparisons, n_bootstrap: int, confidence: float, ties: TieMode
         group.append(row.cells.get(CLUSTER, str(n)))
         weights.append(weight)
     if not left:
-        raise InputError(rows.empty)
+        raise InputError("every comparison has weight 0" if nothing else rows.empty)
     names = sorted({*left, *right})
     index = {name: i for i, name in enumerate(names)}
     for name in names:
@@ -162,4 +168,8 @@ def _rated(rows: Comparisons, n_bootstrap: int, confidence: float, ties: TieMode
         confidence=confidence,
         ties=ties,
     )
-    return replace(table.require_rateable(), unread=tuple(rows.unread))
+    return replace(
+        table.require_rateable(),
+        unread=tuple(rows.unread),
+        weightless=tuple(sorted(nothing.difference(names))),
+    )

@@ -19,7 +19,7 @@ from mtmbench.stats.bradley_terry import (
     newton_pairs,
     to_elo,
 )
-from mtmbench.stats.intervals import interval_factor
+from mtmbench.stats.intervals import LEAST_SPREAD, interval_factor, is_ahead
 from mtmbench.stats.many import fit_many, fit_many_davidson
 from mtmbench.stats.outcomes import Outcomes, checked_outcomes
 from mtmbench.stats.pairs import Pairs
@@ -39,7 +39,6 @@ MOST_WITH_INTERVALS = 10_000
 """Competitors that are given intervals: the sandwich inverts a matrix of their number squared."""
 
 MAX_UNRATEABLE_SHARE = 0.01
-_NO_SPREAD = 1e-9
 
 
 @dataclass(frozen=True)
@@ -91,6 +90,7 @@ class RatingTable:
         tie_parameter: Davidson's ν; None where ties are half wins.
         intervals: "sandwich" where there are too many competitors for a bootstrap.
         unread: columns of the file or frame that were not read.
+        weightless: names that stand only in rows of weight 0; they have no row.
     """
 
     rows: tuple[RatingRow, ...]
@@ -105,6 +105,7 @@ class RatingTable:
     tie_parameter: float | None = None
     intervals: Intervals = "bootstrap"
     unread: tuple[str, ...] = ()
+    weightless: tuple[str, ...] = ()
 
     @property
     def rateable(self) -> bool:
@@ -191,17 +192,18 @@ def rate(
     Raises:
         InputError: an array has a wrong length or value; the message names the comparison.
     """
-    outcomes = checked_outcomes(names, a, b, score, cluster, stratum, weight)
+    given = checked_outcomes(names, a, b, score, cluster, stratum, weight)
+    outcomes = given.in_middling_weights()
     pairs, many = outcomes.pairs(), len(names) > MOST_BOOTSTRAPPED
     table = partial(
         RatingTable,
-        pairs=pairs,
+        pairs=given.pairs(),
         n_clusters=len(outcomes.strata),
         n_bootstrap=0 if many else n_bootstrap,
         confidence=confidence,
         intervals="sandwich" if many else "bootstrap",
     )
-    counted = _counted_rows(outcomes)
+    counted = _counted_rows(given)
     missing = np.full((0, 0) if many else (len(names), len(names)), np.nan)
     try:
         abilities, nu = _fitted(outcomes, pairs, ties)
@@ -324,13 +326,13 @@ def _bootstrap_spread(
     scale = ELO_PER_NAT * factor
     own, between = scale * np.sqrt(variance), scale * np.sqrt(between)
     elo = to_elo(abilities)
-    ahead = (np.subtract.outer(elo, elo) > between) & (between > _NO_SPREAD)
+    ahead = is_ahead(np.subtract.outer(elo, elo), between)
     return _told(outcomes, _Spread(own, 1 + ahead.sum(axis=0), n_unrateable, None, between))
 
 
 def _told(outcomes: Outcomes, spread: _Spread) -> _Spread:
     """Returns a spread with the reason why nobody has an interval, where nobody has one."""
-    if (spread.own >= _NO_SPREAD).any():
+    if (spread.own >= LEAST_SPREAD).any():
         return spread
     if (outcomes.points == 0.5).all():
         why = "no interval: every comparison is a tie, so every resample gives the same rating"
@@ -353,7 +355,7 @@ def _counted_rows(outcomes: Outcomes) -> list[RatingRow]:
 def _count(value: float) -> float:
     """Returns a sum of weights, whole where it is; one below 1 keeps six digits that count."""
     whole = round(value)
-    if value == 0 or (whole > 0 and abs(value - whole) < _NO_SPREAD):
+    if value == 0 or (whole > 0 and abs(value - whole) < LEAST_SPREAD):
         return whole
     return float(f"{value:.6g}") if value < 1 else round(float(value), 6)
 
@@ -362,6 +364,6 @@ def _with_interval(row: RatingRow, i: int, spread: _Spread) -> RatingRow:
     if spread.reason is not None:
         return replace(row, reason=spread.reason)
     half = float(spread.own[i])
-    if row.elo is None or half < _NO_SPREAD:
+    if row.elo is None or half < LEAST_SPREAD:
         return replace(row, reason=_SAME)
     return replace(row, lo=row.elo - half, hi=row.elo + half, rank=int(spread.ranks[i]))

@@ -16,7 +16,7 @@ import numpy as np
 
 from mtmbench.core.types import Float64Array, IntArray
 from mtmbench.stats.bradley_terry import ELO_PER_NAT, Abilities, win_terms
-from mtmbench.stats.intervals import interval_factor
+from mtmbench.stats.intervals import interval_factor, is_ahead
 from mtmbench.stats.outcomes import Outcomes
 from mtmbench.stats.ties import davidson_terms, outcome_chances
 
@@ -150,14 +150,14 @@ def sandwich_ranks(
     """
     n = len(abilities)
     covariance = fit_covariance(outcomes, abilities, nu)
-    factor = interval_factor(outcomes.strata, confidence)
+    scale = ELO_PER_NAT * interval_factor(outcomes.strata, confidence)
     variance, ranks = covariance.variances()[:n], np.empty(n, dtype=np.int64)
     for begin, end in chunked(n):
         shared = covariance.rows(begin, end)[:, :n]
         between = np.maximum(variance[begin:end, None] + variance - 2 * shared, 0)
-        ahead = abilities - abilities[begin:end, None] > factor * np.sqrt(between)
-        ranks[begin:end] = 1 + ahead.sum(axis=1)
-    return ELO_PER_NAT * factor * np.sqrt(variance), ranks
+        lead = ELO_PER_NAT * (abilities - abilities[begin:end, None])
+        ranks[begin:end] = 1 + is_ahead(lead, scale * np.sqrt(between)).sum(axis=1)
+    return scale * np.sqrt(variance), ranks
 
 
 def _inverse(information: Any, n: int) -> Float64Array:

@@ -53,6 +53,15 @@ def test_rate_names_what_it_does_not_read_on_one_line(call: Call, tmp_path: Path
     assert "Columns that were not read: turn, [red]x." in out.splitlines()
 
 
+def test_rate_names_who_has_no_weight(call: Call, tmp_path: Path) -> None:
+    rows = "a,b,outcome,weight\nx,y,a,1\ny,x,a,1\nz,x,a,0\n[b]w,z,a,0\n"
+    (tmp_path / "games.csv").write_text(rows)
+    code, out, _ = call("rate", "games.csv", "--json", "r.json")
+    assert code == 0
+    assert "Only in rows of weight 0: [b]w, z." in out.splitlines()
+    assert json.loads((tmp_path / "r.json").read_text())["weightless"] == ["[b]w", "z"]
+
+
 def test_rate_weighs_rows(call: Call, tmp_path: Path) -> None:
     rows = "a,b,outcome,weight\ngpt,llama,a,10.5\nllama,gpt,a,1\n" * 1
     (tmp_path / "games.csv").write_text(rows)

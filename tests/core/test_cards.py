@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mtmbench.core.card_files import card_names, card_path, load_suite
-from mtmbench.core.card_reading import parse_card, read_card
+from mtmbench.core.card_reading import parse_card, parse_overrides, read_card
 from mtmbench.core.cards import JudgeCard, ModelCard, Suite
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.features.registry import FEATURES
@@ -259,3 +259,20 @@ def test_stop_words_are_a_choice_a_list_a_file_or_a_language(
     ):
         with pytest.raises(ValueError, match=message):
             WordSpec(stop_words=wrong)
+
+
+def test_a_value_on_the_command_line_is_a_text_only_where_it_is_no_toml() -> None:
+    told = parse_overrides(["a=ldas", "b=[1, 2", "c=2020-13-45", "d=1_0", 'e="1"'])
+    assert told == {"a": "ldas", "b": "[1, 2", "c": "2020-13-45", "d": 10, "e": "1"}
+    with pytest.raises(InputError, match=r"--set k: a whole number of more than 4300 digits"):
+        parse_overrides(["k=" + "9" * 5000])
+    for deep in ("[" * 3000 + "]" * 3000, "[" * 3000):
+        with pytest.raises(InputError, match=r"--set k\.x: nested too deeply"):
+            parse_overrides([f"k.x={deep}"])
+
+
+@pytest.mark.parametrize("seeds", [{"seeds": [-1]}, {"seeds_per_model": {"lda": [0, -1]}}])
+def test_a_seed_is_not_negative(seeds: dict[str, object]) -> None:
+    suite = {"name": "s", "corpora": ["lee"], "models": ["lda"], **seeds}
+    with pytest.raises(InputError, match="greater than or equal to 0, not -1"):
+        parse_card(suite, Suite, "here")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from support.odd_text import ODD_TEXT
+from support.spoilt_files import spoil_schema
 
 from mtmbench.core.errors import InputError, StoreInUseError
 from mtmbench.core.records import Record
@@ -256,3 +257,51 @@ def test_a_full_disk_keeps_what_is_there_and_says_so(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"cannot write .*store.sqlite: .*full"):
             add(store, *(record(f"more {i}") for i in range(2000)))
         assert store.finished() == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("change", "value"),
+    [
+        ("line = CAST(line AS BLOB)", None),  # the same bytes, and the same hash
+        ("line = CAST(? AS TEXT)", b'{"x": "\xff"}'),
+        ("line = ?", "{}"),
+        ("hash = NULL", None),
+    ],
+)
+def test_what_is_damaged_is_not_taken_for_absent(
+    tmp_path: Path, change: str, value: str | bytes | None
+) -> None:
+    with RunStore(tmp_path) as store:
+        add(store, record("a"), record("b"))
+    assert recorded(tmp_path, "c") is None
+    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as db, db:
+        values = () if value is None else (value,)
+        db.execute(f"UPDATE records SET {change} WHERE key = 'a'", values)
+    assert recorded(tmp_path, "b") == record("b")
+    with pytest.raises(InputError, match=r"record a in .* is damaged; play the suite again"):
+        recorded(tmp_path, "a")
+    with pytest.warns(UserWarning, match="record a in"), RunStore(tmp_path) as store:
+        assert (store.damaged, store.finished()) == (["a"], {"b"})
+
+
+def test_a_store_of_an_earlier_release_or_in_use_has_no_record_to_be_read(tmp_path: Path) -> None:
+    with RunStore(tmp_path) as store:
+        add(store, record("a"))
+    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as db, db:
+        db.execute("ALTER TABLE records DROP COLUMN hash")
+    assert recorded(tmp_path, "a") is None
+    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as db, db:
+        db.execute("DROP TABLE records")
+    assert recorded(tmp_path, "a") is None
+    (tmp_path / "store.sqlite").write_bytes(b"no database" * 500)
+    with pytest.raises(InputError, match=r"record a in .* is damaged"):
+        recorded(tmp_path, "a")
+
+
+def test_a_store_whose_tables_have_no_readable_names_is_named(tmp_path: Path) -> None:
+    RunStore(tmp_path).close()
+    spoil_schema(tmp_path / "store.sqlite")
+    with pytest.raises(InputError, match=r"store\.sqlite is not a run store or is damaged"):
+        RunStore(tmp_path)
+    with pytest.raises(InputError, match="is damaged"):
+        recorded(tmp_path, "a")

@@ -91,8 +91,8 @@ def test_submitted_left_and_collected(server: ChatServer, tmp_path: Path) -> Non
     assert set(server.paid.values()) == {1}
     assert server.completions == []
     with Ledger(tmp_path / "l.sqlite") as ledger:
-        # Each 1 byte, so no prompt token; 12 or 13 tokens out at half of 2.
-        assert ledger.spent() == sum(len(answer) // 4 for answer in answers)
+        # One prompt token each at half of 1; 12 or 13 tokens out at half of 2.
+        assert ledger.spent() == sum(0.5 + len(answer) // 4 for answer in answers)
 
 
 def test_killed_while_it_is_submitted_the_batch_is_found_again(
@@ -184,6 +184,7 @@ KEPT = {
     "line separator": row("one\u2028VERDICT: A"),
     "next line": row("one\x85VERDICT: A"),
     "carriage return": row() + b"\r",
+    "byte order mark": b"\xef\xbb\xbf" + row(),
     "byte order mark of another row": b"\n\n" + row(),
     "infinite count": row(usage={"prompt_tokens": float("inf"), "completion_tokens": 3}),
     "count of 1e400": row(usage={"prompt_tokens": 1, "completion_tokens": 7}).replace(
@@ -236,6 +237,20 @@ def test_of_unknown_usage_the_most_counts(server: ChatServer, tmp_path: Path) ->
     with Ledger(tmp_path / "l.sqlite") as ledger:
         # 65 in, 10 out at half price: see test_a_budget_bounds_what_is_submitted.
         assert ledger.spent() == 42.5
+
+
+def test_what_a_batch_lost_is_charged_as_far_as_can_be_told(
+    server: ChatServer, tmp_path: Path
+) -> None:
+    visit(server, tmp_path, "abcdef")
+    refused = b'{"custom_id": "KEY", "response": null, "error": {"code": "x"}}'
+    failed = b'{"custom_id": "KEY", "response": {"status_code": 500, "body": {}}}'
+    damaged = row(choices=[]), row()[:-20]
+    server.then(Say("VERDICT: A", usage=False), *map(Garble, (refused, failed, b"", *damaged)))
+    visit(server, tmp_path, "abcdef", submit=False)
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        # The one that came without usage, the one without a completion and the one that was cut.
+        assert ledger.spent() == 3 * 42.5
 
 
 def test_a_row_of_another_revision_takes_no_other_along(server: ChatServer, tmp_path: Path) -> None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tomli_w
-from support.chat_server import ChatServer, Say
+from support.chat_server import ChatServer, Drop, Fail, Garble, Say
 
-from mtmbench.core.cards import EndpointSpec, JudgeCard, PriceSpec
+from mtmbench.core.cards import EndpointSpec, JudgeCard, LimitSpec, PriceSpec
 from mtmbench.core.errors import InputError
-from mtmbench.judges.base import JudgeStoppedError, Question
+from mtmbench.judges import asker as asker_module
+from mtmbench.judges import limits
+from mtmbench.judges.asker import Asker
+from mtmbench.judges.base import JudgeError, JudgeStoppedError, Question
 from mtmbench.judges.budget import (
     Budget,
     cost_of,
@@ -22,6 +26,7 @@ from mtmbench.judges.budget import (
     total_cost,
 )
 from mtmbench.judges.clients.jury import Jury
+from mtmbench.judges.ledger import Ledger
 from mtmbench.judges.panel import Panel
 
 PRICES = PriceSpec(input=0.15, output=0.60, cached=0.075)
@@ -144,3 +149,117 @@ def test_usage_that_is_not_known_counts_as_the_most_on_every_start(
         with pytest.raises(JudgeStoppedError, match=r"75\.0000 is spent, and the next .* 75\.0000"):
             ask("b", server)
         assert len(server.completions) == 1
+
+
+# 69 in at most, 5 out at twice the price.
+MOST = 79.0
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "_FIRST_WAIT", 0.002)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+def served(server: ChatServer, retries: int = 3) -> JudgeCard:
+    return chat(PriceSpec(input=1e6, output=2e6), max_tokens=5).model_copy(
+        update={
+            "endpoint": EndpointSpec(base_url=server.url),
+            "limits": LimitSpec(retries=retries, timeout=0.5),
+        }
+    )
+
+
+def spent_on(path: Path, card: JudgeCard, budget: float = 1000.0) -> tuple[float, str]:
+    """Asks once and returns what is spent by then, as a later command sees it, and the error."""
+    asked = Question("steer", {"text": "t"}, (), ({"role": "user", "content": "which"},))
+    error = ""
+    with Panel(path, budget=budget) as panel:
+        try:
+            panel.run(panel.seat("chat", card).ask(asked, "a question"))
+        except JudgeError as raised:
+            error = str(raised)
+    with Ledger(path) as ledger:
+        return ledger.spent(), error
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "lost"),
+    [
+        (Garble(), MOST), (Garble(b"{}"), MOST), (Drop(), MOST), (Drop(halfway=True), MOST),
+        (Say("VERDICT: A", delay=2), MOST), (Fail(504), MOST), (Fail(500), 0), (Fail(429), 0),
+        (Garble(b"x", {"content-encoding": "br"}), MOST),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("quick")
+def test_a_request_that_may_be_charged_for_counts_though_it_brought_nothing(
+    tmp_path: Path, behaviour: Any, lost: float
+) -> None:
+    with ChatServer() as server:
+        server.then(behaviour, behaviour, Say("VERDICT: A", usage=False))
+        assert spent_on(tmp_path / "a.sqlite", served(server)) == (2 * lost + MOST, "")
+        server.then(behaviour)
+        told, error = spent_on(tmp_path / "b.sqlite", served(server, retries=0))
+        assert told == lost
+        assert "gave no answer" in error
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_endpoint_that_is_not_there_costs_nothing(tmp_path: Path) -> None:
+    with ChatServer() as server:
+        card = served(server)
+    spent, error = spent_on(tmp_path / "a.sqlite", card)
+    assert (spent, "gave no answer" in error) == (0, True)
+
+
+@pytest.mark.usefixtures("quick")
+def test_nothing_is_tried_again_that_could_exceed_the_budget(tmp_path: Path) -> None:
+    with ChatServer() as server:
+        server.then(*[Garble()] * 4)
+        spent, error = spent_on(tmp_path / "a.sqlite", served(server), budget=2.5 * MOST)
+        assert spent == 2 * MOST
+        assert "the budget of 197.50 is used up: 158.0000 is spent" in error
+        assert len(server.completions) == 2
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_answer_of_another_revision_is_paid_for(tmp_path: Path) -> None:
+    with ChatServer() as server:
+        server.then(Say("VERDICT: A", model="another"))
+        card = served(server).model_copy(update={"revision": "this one"})
+        spent, error = spent_on(tmp_path / "a.sqlite", card)
+    assert (spent, "which the card pins" in error) == (MOST, True)
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_is_given_up_under_way_counts_on_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Question("steer", {}, (), ({"role": "user", "content": "which"},))
+    monkeypatch.setattr(asker_module, "_GRACE_SECONDS", 0.1)
+
+    async def give_up(asker: Asker) -> None:
+        asking = asyncio.ensure_future(asker.ask(asked, "a question"))
+        while not server.completions:
+            await asyncio.sleep(0.001)
+        asking.cancel()
+        await asyncio.wait({asking})
+
+    with ChatServer() as server:
+        card = served(server).model_copy(update={"limits": LimitSpec(timeout=60)})
+        server.then(Say("VERDICT: A", delay=60))
+        with Panel(tmp_path / "a.sqlite") as panel:
+            panel.run(give_up(panel.seat("chat", card)))
+    with Ledger(tmp_path / "a.sqlite") as ledger:
+        assert ledger.spent() == MOST
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_the_others_of_a_jury_said_is_paid_for_when_one_fails(tmp_path: Path) -> None:
+    with ChatServer() as good, ChatServer() as bad:
+        bad.then(Garble(), Fail(401))
+        card = jury(tmp_path, good=served(good), bad=served(bad))
+        spent, error = spent_on(tmp_path / "a.sqlite", card)
+    assert "401" in error
+    # The lost body of the one, and the answer of the other.
+    assert spent == 2 * MOST

@@ -12,13 +12,17 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from support.odd_text import ODD_TEXT
+from support.spoilt_files import spoil_schema
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.serialise import canonical_json
 from mtmbench.judges import ledger as ledger_module
+from mtmbench.judges import ledger_file
 from mtmbench.judges.base import JudgeStoppedError
 from mtmbench.judges.ledger import Ledger
 from mtmbench.judges.ledger_file import Answer, QuestionBatch
@@ -141,7 +145,7 @@ def test_a_later_schema_is_not_read(tmp_path: Path) -> None:
         pass
     with closing(sqlite3.connect(tmp_path / "l.sqlite")) as db, db:
         db.execute("UPDATE meta SET value = '9'")
-    with pytest.raises(InputError, match="schema 9; this mtmbench reads up to 2"):
+    with pytest.raises(InputError, match="schema 9; this mtmbench reads up to 3"):
         Ledger(tmp_path / "l.sqlite")
 
 
@@ -176,6 +180,45 @@ def test_a_damaged_answer_is_named_and_asked_again(tmp_path: Path) -> None:
         assert again.text == "VERDICT: A, again"
     with Ledger(path) as ledger:
         assert ledger.get("k1") == again
+
+
+def test_a_text_that_is_no_text_is_damage_though_its_hash_is_right(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    with Ledger(path) as ledger:
+        asyncio.run(ledger.keep([(Answer("k", "VERDICT: A", False, {}, "r"), "what")]))
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE answers SET text = CAST(text AS BLOB)")
+    with pytest.warns(UserWarning, match="answer k in .* is damaged"), Ledger(path) as ledger:
+        assert ledger.get("k") is None
+
+
+def test_a_ledger_whose_tables_have_no_readable_names_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    Ledger(path).close()
+    spoil_schema(path)
+    with pytest.raises(InputError, match=r"l\.sqlite is not a file of answers, or is damaged"):
+        Ledger(path)
+
+
+def test_answers_are_checked_once_when_a_ledger_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[str] = []
+    monkeypatch.setattr(
+        ledger_file, "drop_damaged", lambda _db, table, _columns: checked.append(table) or []
+    )
+    with Ledger(tmp_path / "l.sqlite"):
+        assert checked == ["answers"]
+
+
+def test_a_row_that_was_rescued_and_damaged_takes_no_other_along(tmp_path: Path) -> None:
+    good = canonical_json({**asdict(Answer("k", "VERDICT: A", False, {}, "r")), "what": "w"})
+    rows = (b'{"key": "j", "text": "\xff"}', b"[" * 100_000, b'{"key', good.encode())
+    (tmp_path / "l.sqlite-rescued-x.jsonl").write_bytes(b"\n".join(rows) + b"\n")
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        assert ledger.get("j") is None
+        assert ledger.get("k") == Answer("k", "VERDICT: A", False, {}, "r")
+        ledger.check()
 
 
 def test_odd_characters_of_a_reply_are_kept(tmp_path: Path) -> None:
@@ -221,7 +264,7 @@ def test_an_old_ledger_is_read_and_written_on(tmp_path: Path) -> None:
             assert ledger.get("k2") == new
             assert ledger.spent() == 0.75
     with closing(sqlite3.connect(path)) as db:
-        assert db.execute("SELECT value FROM meta").fetchall() == [("2",)]
+        assert db.execute("SELECT value FROM meta").fetchall() == [("3",)]
 
 
 def test_the_answers_of_an_old_ledger_get_a_hash_each(tmp_path: Path) -> None:

@@ -77,7 +77,21 @@ from mtmbench.judges.replies import (
         ("<Thinking>\nVERDICT: B\n</Thinking>\n\n**VERDICT: A**", "A"),
         ("Maybe VERDICT: B, or not.\n</think>\nVERDICT: A", "A"),
         ("<think>a <think>VERDICT: B</think> b</think>VERDICT: A", "A"),
+        # What is no other verdict.
         ("My verdict: a better set of topics is B's.\nVERDICT: B", "B"),
+        ("verdict: a better set\nVERDICT: B", "B"),
+        ("verdict: a - good\nVERDICT: B", "B"),
+        ("The verdict is a close one.\nVERDICT: B", "B"),
+        ("The verdict is the set that names hockey.\nVERDICT: B", "B"),
+        ("The verdict is not A.\nVERDICT: B", "B"),
+        ("My verdict:\nB names hockey, which A does too.\nVERDICT: A", "A"),
+        ("Now for the verdict. B names hockey.\nVERDICT: A", "A"),
+        ("A verdict - B names hockey, A the rink.\nVERDICT: A", "A"),
+        ("Verdict: both are near.\nVERDICT: A", "A"),
+        ("Their verdicts: B, B, A.\nVERDICT: A", "A"),
+        ("The verdict is: A\nVERDICT: A", "A"),
+        ("## Verdict\n\n**A**\n\nVERDICT: A", "A"),
+        ("\\boxed{A} it is; the verdict is thus set A.\nVERDICT: A", "A"),
     ],
 )
 def test_what_is_a_verdict(reply: str, verdict: str) -> None:
@@ -157,10 +171,101 @@ def test_what_is_no_verdict(reply: str) -> None:
         '```json\n{"verdict": "A"}\n```\nVERDICT: B',
         'VERDICT: B\n```json\n{"verdict": "A"}\n```',
         "VERDICT: [B]\nVERDICT: A",
+        "verdict: b is better overall.\n\nVERDICT: A",
+        "verdict: b\twins\nVERDICT: A",
+        "The verdict is: B\nVERDICT: A",
+        "The verdict is a tie.\nVERDICT: A",
+        "My verdict was option B, at first.\nVERDICT: A",
+        "The verdict goes to B.\nVERDICT: A",
+        "VERDICT is B\nVERDICT: A",
+        "VERDICT = B\nVERDICT: A",
+        "VERDICT B\nVERDICT: A",
+        "VERDICT - b\nVERDICT: A",
+        "| VERDICT | B |\nVERDICT: A",
+        "<verdict>B</verdict>\nVERDICT: A",
+        "VERDICT 1: B\nVERDICT: A",
+        "Verdict (at first): B\nVERDICT: A",
+        "VERDICT: Set B\nVERDICT: A",
+        "VERDICT: option B\nVERDICT: A",
+        "VERDICT: the model B\nVERDICT: A",
+        "VERDICT: \\boxed{B}\nVERDICT: A",
+        "VERDICT: $\\boxed{\\text{B}}$\nVERDICT: A",
+        "VERDICT: <B>\nVERDICT: A",
+        "VERDICT: [**B**]\nVERDICT: A",
+        "VERDICT: [[B]]\nVERDICT: A",
+        "VERDICT: __B__ at first\nVERDICT: A",
+        "VERDICT:\nB\n\nVERDICT: A",
+        "VERDICT:\rset B\rVERDICT: A",
+        "## Verdict\n\n**B**\n\nVERDICT: A",
+        "VERDICT: draw\nVERDICT: A",
+        "VERDICT: neither\nVERDICT: A",
+        "VERDICT: C\nVERDICT: A",
+        "ＶＥＲＤＩＣＴ： Ｂ\nVERDICT: A",
+        "{'verdict': 'B'}\nVERDICT: A",
+        'First {"verdict": "Set B"}.\nVERDICT: A',
+        'First {"verdict": "\\u0042"}.\nVERDICT: A',
+        '{"verdict": "B"}\n{"verdict": "A"}',
     ],
 )
 def test_contradictory_verdicts_are_unparsed(reply: str) -> None:
     assert parse_verdict(reply) == "unparsed"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '{"rating": 1}\n{"rating": 3}',
+        'First draft:\n{"rating": 1}\nOn reflection:\n{"rating": 3}',
+        '```json\n{"rating": 1}\n```\nOn reflection:\n```json\n{"rating": 3}\n```',
+        '{"rating": 1}\nRATING: 3',
+        'RATING: 1\n{"rating": 3}',
+        'I would say {"rating": 1}.\nRATING: 3',
+        'At first {"rating": 3, "rating": 1}.\nRATING: 3',
+        '{"rating": true}\nRATING: 1',
+        "Rating: 1\nRATING: 2",
+        "RATING: 1 (poor)\nRATING: 2",
+        "RATING: 2.5\nRATING: 2",
+        "**Rating:** [1]\nRATING: 2",
+    ],
+)
+def test_contradictory_ratings_are_unparsed(reply: str) -> None:
+    assert parse_rating(reply) is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "rating"),
+    [
+        ('RATING: 3\n{"rating": 3}', 3),
+        ('{"rating": 3}\nRATING: 3', 3),
+        ('{"rating": 3}\n{"rating": 3}', 3),
+        ("Rating: 3, I think.\nRATING: 3", 3),
+        ("Ratings: 1 to 3 are allowed.\nRATING: 3", 3),
+        ('{"ratings": 1, "of": {"rating": 1}}\nRATING: 3', 3),
+    ],
+)
+def test_what_agrees_or_is_no_rating_leaves_one_readable(reply: str, rating: int) -> None:
+    assert parse_rating(reply) == rating
+
+
+def test_no_grammar_reads_one_of_two_answers() -> None:
+    assert parse_intruder('{"intruder": 1}\n{"intruder": 2}', 6) is None
+    assert parse_intruder("Intruder: 1\nINTRUDER: 2", 6) is None
+    assert parse_odd('{"odd": [1]}\n{"odd": [2]}', 6) is None
+    assert parse_odd("Odd: none\nODD: 2", 6) is None
+    assert parse_active('{"active": [1, 2]}\n{"active": [3]}', 6) is None
+    assert parse_active("Active: 1, 2 and more\nACTIVE: 3", 6) is None
+    assert parse_active('ACTIVE: 1, 2\n{"active": [1, 2]}', 6) == {0, 1}
+    assert parse_label('{"label": "cats"}\n{"label": "dogs"}', 50) is None
+    assert parse_label("Label: cats\nLABEL: dogs", 50) is None
+    assert parse_label('LABEL: "cats"\n{"label": "cats"}', 50) == "cats"
+    assert parse_summary('{"summary": "x"}\n{"summary": "y"}', 50) is None
+    assert parse_topic_label('{"label": "x"}\nLABEL: y', 50) is None
+    assert parse_match('{"match": "no"}\n{"match": "yes"}') == "unparsed"
+    assert parse_match("MATCH: no, because\nMATCH: yes") == "unparsed"
+    assert parse_match('MATCH: yes\n{"match": "Yes"}') == "yes"
+    assert parse_level("Fit: 1\nFIT: 3", "FIT", 5) is None
+    assert parse_level("FIT: 3.0\nFIT: 3", "FIT", 5) == 3
+    assert parse_axbench_rating("Rating: " + "1" * 5000 + "\nRATING: 2") is None
 
 
 def test_verdict_lines_parse_back() -> None:
@@ -452,8 +557,20 @@ def test_hostile_replies_take_no_time() -> None:
         '"verdict": ',
         "<|",
         "#",
+        "\n",
+        "_",
+        "verdict",
+        "verdict ",
+        "verdict\n",
+        "verdict (",
+        "verdict is ",
+        "verdict: the ",
+        "verdict: the set in favour of ",
+        '{"verdict": 1}',
+        "\ufdfa",
     ):
         for end in ("", "VERDICT: A", "x"):
             parse_verdict(piece * (100_000 // len(piece)) + end)
             parse_label(piece * (100_000 // len(piece)) + end, 40)
-    assert time.process_time() - start < 5
+            parse_verdict("verdict: the" + piece * (100_000 // len(piece)) + end)
+    assert time.process_time() - start < 10

@@ -18,8 +18,8 @@ from scipy.optimize import minimize
 from mtmbench.core.errors import InputError, NotRateableError
 from mtmbench.stats.bradley_terry import (
     batch_newton,
+    connected,
     fit_wins,
-    strongly_connected,
     to_elo,
 )
 
@@ -156,7 +156,7 @@ def test_batch_flags_what_cannot_be_rated_and_leaves_it_zero() -> None:
     apart = np.zeros((3, 3))
     abilities, ok = batch_newton(np.stack([cycle, undefeated, apart]))
     assert ok.tolist() == [True, False, False]
-    assert strongly_connected(np.stack([cycle, undefeated, apart])).tolist() == ok.tolist()
+    assert connected(np.stack([cycle, undefeated, apart]) > 0).tolist() == ok.tolist()
     assert not abilities.any()
 
 

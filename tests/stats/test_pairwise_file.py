@@ -209,7 +209,8 @@ class TestWeights:
         text = "a,b,outcome,count\nx,y,a,2\ny,x,a,1\nz,x,a,0\n"
         table = rate_file(write(tmp_path / "z.csv", text))
         assert [(row.name, row.wins) for row in table.rows] == [("x", 2), ("y", 1)]
-        with pytest.raises(InputError, match="no comparisons"):
+        assert table.weightless == ("z",)
+        with pytest.raises(InputError, match="every comparison has weight 0"):
             rate_file(write(tmp_path / "n.csv", "a,b,outcome,count\nx,y,a,0\n"))
 
     @pytest.mark.parametrize("ties", ["half", "davidson"])
@@ -225,7 +226,7 @@ class TestWeights:
         with pytest.raises(NotRateableError, match=r"did not converge|no finite maximum"):
             rate_file(path, ties=ties, n_bootstrap=20)
 
-    @pytest.mark.parametrize("value", ["-1", "nan", "inf", "many", "1,5", "0x10"])
+    @pytest.mark.parametrize("value", ["-1", "nan", "inf", "many", "1,5", "0x10", "1_0", "１"])
     def test_a_wrong_weight_is_named_with_its_line(self, tmp_path: Path, value: str) -> None:
         text = f'a,b,outcome,weight\nx,y,a,1\nx,y,b,"{value}"\n'
         with pytest.raises(InputError, match=f"line 3: weight '{value}' is no number from 0"):

@@ -10,6 +10,7 @@ import pytest
 from scipy.stats import t as student
 
 from mtmbench.core.errors import InputError, NotRateableError
+from mtmbench.stats import rate as rating
 from mtmbench.stats.bradley_terry import ELO_PER_NAT
 from mtmbench.stats.rate import TieModel, rate
 
@@ -119,6 +120,44 @@ def test_weights_need_not_be_whole_and_their_unit_does_not_matter() -> None:
         assert (row.ability, row.lo) == pytest.approx((other.ability, other.lo))
         assert 10 * row.wins == pytest.approx(other.wins, abs=1e-4)
     assert one.sandwich == pytest.approx(two.sandwich)
+
+
+@pytest.mark.parametrize("weight", [5e-324, 1e-300, 1e-20, 1e9, 1e100, 1e300])
+@pytest.mark.parametrize("ties", ["half", "davidson"])
+@pytest.mark.parametrize("many", [False, True])
+def test_weights_may_be_of_any_size(
+    weight: float, ties: TieModel, many: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names, a, b, score, document = league(3, 30, seed=6)
+    if many:
+        monkeypatch.setattr(rating, "MOST_BOOTSTRAPPED", 2)
+    heavy = np.full(len(a), weight)
+    one = rate(names, a, b, score, document, seed=3, n_bootstrap=50, ties=ties)
+    two = rate(names, a, b, score, document, weight=heavy, seed=3, n_bootstrap=50, ties=ties)
+    for row, other in zip(one.rows, two.rows, strict=True):
+        assert row.lo is not None
+        assert (row.ability, row.lo) == pytest.approx((other.ability, other.lo))
+        assert row.wins * weight == pytest.approx(other.wins)
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("ties", ["half", "davidson"])
+def test_exact_twins_have_one_rank(many: bool, ties: TieModel) -> None:
+    n = 130 if many else 8
+    random = np.random.default_rng(1)
+    rows: list[tuple[int, int, float, int]] = []
+    for document in range(1500):
+        i, j = random.choice(n, 2, replace=False)
+        score = 0.5 if random.random() < 0.2 else float(random.random() < 0.5 + (i - j) / n / 2)
+        rows += [(i, j, score, document), (i + n, j + n, score, document)]
+        rows += [(i, j + n, score, document), (i + n, j, score, document)]
+    table = rate(
+        [f"m{i:03d}" for i in range(2 * n)], *np.transpose(rows), seed=1, n_bootstrap=100, ties=ties
+    )
+    assert table.intervals == ("sandwich" if many else "bootstrap")
+    ranks = [row.rank for row in table.rows]
+    assert ranks[:n] == ranks[n:]
+    assert len(set(ranks)) > 4
 
 
 def test_strata_keep_their_sizes_and_set_the_degrees_of_freedom() -> None:

@@ -314,7 +314,7 @@ class ChatServer:
 def completion(body: Mapping[str, Any], say: Say) -> dict[str, Any]:
     """Returns a chat completion that answers a request."""
     text = say.text if say.text is not None else _verdict(body)
-    prompt = sum(len(message["content"]) for message in body["messages"]) // 4
+    prompt = max(1, sum(len(message["content"]) for message in body["messages"]) // 4)
     choice: dict[str, Any] = {
         "index": 0, "finish_reason": say.finish,
         "message": {
@@ -331,7 +331,7 @@ def completion(body: Mapping[str, Any], say: Say) -> dict[str, Any]:
         "choices": [choice],
     }  # fmt: skip
     if say.usage:
-        n = len(text) // 4
+        n = max(len(text) // 4, 1 if text else 0)
         made["usage"] = {
             "prompt_tokens": prompt, "completion_tokens": n, "total_tokens": prompt + n,
             "prompt_tokens_details": {"cached_tokens": say.cached},

@@ -98,6 +98,11 @@ async def _read(chunks: AsyncIterator[bytes], coding: str | None, most: int) -> 
         if size > most:
             raise _UnfitError(f"a reply of more than {most >> 20} MiB")
         parts.append(part)
+    if parts and unpack is not None:
+        if not unpack.eof:
+            raise _UnfitError("a packed reply that was cut")
+        if unpack.unused_data.strip(b"\0"):
+            raise _UnfitError("a packed reply with something behind its end")
     return b"".join(parts)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, cast
 
@@ -81,6 +83,8 @@ class Jury(JudgeClient):
     name: ClassVar[str] = "jury"
     version: ClassVar[int] = 1
 
+    _told: Callable[[JudgeCard, Question], Awaitable[None]] | None = None
+
     def __init__(self, members: Sequence[str] = ()) -> None:
         self._members = [
             _Member(
@@ -145,12 +149,25 @@ class Jury(JudgeClient):
         """
         if question.kind not in ("match", "steer"):
             raise InputError(f"a jury compares; a {question.kind} question needs one judge")
-        replies = await gather(
-            [
-                member.client.answer(_put_to(member, question), member.card.decoding, replicate)
-                for member in self._members
-            ]
-        )
+        charged: list[_Member] = []
+
+        async def ask(member: _Member) -> Completion:
+            try:
+                reply = await member.client.answer(
+                    _put_to(member, question), member.card.decoding, replicate
+                )
+            except asyncio.CancelledError:
+                charged.append(member)
+                raise
+            charged.append(member)
+            return reply
+
+        try:
+            replies = await gather([ask(member) for member in self._members])
+        except Exception:
+            # What the others say, or were about to say, is paid for and lost with the one.
+            await self._tell_all_lost(charged, question)
+            raise
         votes = [
             MemberReply(
                 member.name,
@@ -190,6 +207,22 @@ class Jury(JudgeClient):
             for member in self._members
             for part in member.client.put_to(member.card, _put_to(member, question))
         ]
+
+    def tell_lost(
+        self,
+        card: JudgeCard,  # noqa: ARG002
+        told: Callable[[JudgeCard, Question], Awaitable[None]],
+    ) -> None:
+        """Has every member tell, under its own card."""
+        self._told = told
+        for member in self._members:
+            member.client.tell_lost(member.card, told)
+
+    async def _tell_all_lost(self, members: Sequence[_Member], question: Question) -> None:
+        for member in members:
+            for card, put in member.client.put_to(member.card, _put_to(member, question)):
+                if self._told is not None:
+                    await self._told(card, put)
 
     async def close(self) -> None:
         """Closes every member."""
@@ -273,5 +306,9 @@ def _reply(votes: Sequence[MemberReply], verdict: Verdict) -> str:
 
 
 def _quoted(text: str) -> str:
-    # A member's "VERDICT: B" must not be read as another verdict of the jury's.
-    return json.dumps(text, ensure_ascii=False).replace(":", "\\u003a")
+    # A member's "VERDICT: B", or "the verdict is B", must not be read as another verdict of the
+    # jury's; characters that only look like these letters, or part them unseen, are no ASCII.
+    plain = json.dumps(text).replace(":", "\\u003a")
+    return re.sub(
+        "verdict", lambda found: rf"\u{ord(found[0][0]):04x}{found[0][1:]}", plain, flags=re.I
+    )

@@ -35,7 +35,12 @@ if TYPE_CHECKING:
 LONGEST_REPLY = 100_000
 """Characters of a reply that are kept; nobody was asked for more."""
 
-_CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+_CUT = frozenset(
+    {
+        "length", "max_tokens", "max_output_tokens", "model_length",
+        "insufficient_system_resource", "error",
+    }
+)  # fmt: skip
 """Why a model stopped that had more to say, by endpoints of several makes."""
 
 _MOST_TOKENS = 100_000_000
@@ -50,6 +55,10 @@ _LEAST_SECRET = 8
 """A shorter key is a placeholder: nothing is hidden by it, and it may well be a word of a reply."""
 
 _RETRIED = frozenset({408, 409, 429})
+_GIVEN_UP = frozenset({504, 524})
+"""What a gateway says that did not wait for the model's answer."""
+_UNSENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
+"""Errors after which nothing was sent; by name, as there are two HTTP libraries that bring them."""
 _FILTERED = frozenset({"content_filter", "content_policy_violation"})
 _CHARACTERS_PER_TOKEN = 4
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -137,12 +146,18 @@ class OpenAIJudge(JudgeClient):
         while True:
             await self._limiter.wait(estimated)
             before = self._answered
-            found = await self._try(body)
+            try:
+                found = await self._try(body)
+            except JudgeStoppedError:  # an answer, of another revision
+                await self._lose(question)
+                raise
             if isinstance(found, Completion):
                 self._answered += 1
                 actual = found.usage.get("input", 0) + found.usage.get("output", 0)
                 self._limiter.took(estimated, actual or estimated)
                 return found
+            if found.charged:
+                await self._lose(question)
             if not found.again or (found.pause or 0.0) > LONGEST_WAIT:
                 raise JudgeStoppedError(f"{self.endpoint.base_url} says: {found.text}")
             if found.pause is None:
@@ -187,13 +202,13 @@ class OpenAIJudge(JudgeClient):
         try:
             choice = body["choices"][0]
             message = choice["message"]
-            text, refusal = message.get("content"), message.get("refusal")
-            said = self.kept(str(refusal or text or ""))
+            refusal = message.get("refusal")
+            said = self.kept(str(refusal or _text_of(message.get("content"))))
             finish = str(choice.get("finish_reason") or "").lower()
             refused = bool(refusal) or finish == "content_filter"
             return Completion(
                 said[:LONGEST_REPLY],
-                _usage(body),
+                _usage(body, said),
                 ", ".join(
                     self.kept(str(part))[:_LONGEST_NAME]
                     for part in (body.get("model"), body.get("system_fingerprint"))
@@ -256,6 +271,10 @@ class OpenAIJudge(JudgeClient):
             self._loop = loop
         return self._connections
 
+    async def _lose(self, question: Question) -> None:
+        if self._tell_lost is not None:
+            await self._tell_lost(question)
+
     async def _try(self, body: Mapping[str, object]) -> Completion | _Problem:
         from openai import APIConnectionError, APIStatusError
 
@@ -266,20 +285,31 @@ class OpenAIJudge(JudgeClient):
                 return Completion(self.kept(self.shown(error)), refused=True)
             again = error.status_code in _RETRIED or error.status_code >= 500
             again = again and error.code != "insufficient_quota"
-            return _Problem(self.shown(error), again, retry_after(error.response.headers))
+            pause, charged = retry_after(error.response.headers), error.status_code in _GIVEN_UP
+            return _Problem(self.shown(error), again, pause, charged)
         except APIConnectionError as error:
-            return _Problem(self.shown(error), True)
+            sent = type(error.__cause__).__name__ not in _UNSENT
+            return _Problem(self.shown(error), True, charged=sent)
         except (ValueError, RecursionError) as error:
-            return _Problem(f"a body that is no chat completion ({self.shown(error)})", True)
+            text = f"a body that is no chat completion ({self.shown(error)})"
+            return _Problem(text, True, charged=True)
 
 
 @dataclass(frozen=True)
 class _Problem:
-    """Why there is no answer; whether to ask again, and after what pause if one was asked for."""
+    """Why there is no answer.
+
+    Attributes:
+        text: what was wrong.
+        again: whether to ask again.
+        pause: after how many seconds, if the endpoint says.
+        charged: the model may have answered, and the answer have been lost on its way.
+    """
 
     text: str
     again: bool
     pause: float | None = None
+    charged: bool = False
 
 
 def read_json(text: str) -> Any:
@@ -295,8 +325,19 @@ def read_json(text: str) -> Any:
     return json.loads(text, parse_int=whole)
 
 
-def _usage(body: Mapping[str, Any]) -> dict[str, int]:
-    """Returns the tokens that a reply says it took, as far as that can be."""
+def _text_of(content: object) -> str:
+    """Returns a message's text, which some endpoints send in parts; reasoning is no text."""
+    if not isinstance(content, list):
+        return str(content or "")
+    parts = [part for part in content if isinstance(part, Mapping) and part.get("type") == "text"]
+    return "".join(str(part.get("text") or "") for part in parts)
+
+
+def _usage(body: Mapping[str, Any], said: str) -> dict[str, int]:
+    """Returns the tokens that a reply says it took, as far as that can be.
+
+    A question of no tokens cannot be, nor a text of none.
+    """
     usage = body.get("usage")
     if not isinstance(usage, Mapping):
         return {}
@@ -307,14 +348,15 @@ def _usage(body: Mapping[str, Any]) -> dict[str, int]:
         "output": usage.get("completion_tokens"),
         "cached": cached or None,
     }
-    return {kind: int(n) for kind, n in counts.items() if _is_count(n)}
+    least = {"input": 1, "output": 1 if said else 0}
+    return {kind: int(n) for kind, n in counts.items() if _is_count(n, least.get(kind, 0))}
 
 
-def _is_count(n: object) -> TypeGuard[float]:
+def _is_count(n: object, least: int) -> TypeGuard[float]:
     return (
         isinstance(n, int | float)
         and not isinstance(n, bool)
-        and 0 <= n <= _MOST_TOKENS
+        and least <= n <= _MOST_TOKENS
         and n == int(n)
     )
 
@@ -349,9 +391,12 @@ def _is_this_machine(host: str | None) -> bool:
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
-        return ipaddress.ip_address(name).is_loopback
+        address = ipaddress.ip_address(name)
     except ValueError:
         return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    # What is unspecified, as a server says that listens everywhere, connects to this machine.
+    return address.is_loopback or address.is_unspecified
 
 
 def _read_key(variable: str | None) -> str:

@@ -92,6 +92,9 @@ def test_a_ruling_is_what_no_missing_vote_could_have_changed(n: int) -> None:
         (("VERDICT: B", '{"verdict": "B", "reason": "so: VERDICT: B"}', "hm"), "B"),
         (("VERDICT: A", "VERDICT: B", "I say: verdict: A, or B"), "unparsed"),
         (("VERDICT: tie", "VERDICT: tie", "?"), "tie"),
+        (("VERDICT: A", "VERDICT: A", "The verdict is B.\nVERDICT: B"), "A"),
+        (("VERDICT: A", "VERDICT: A", "Verdict - B\nVERDICT\nB\nVERDICT: B"), "A"),
+        (("VERDICT: A", "VERDICT: A", "ＶＥＲＤＩＣＴ： Ｂ, ver\u200bdict is B. Ω"), "A"),
     ],
 )
 def test_members_replies_are_kept_and_do_not_speak_for_the_jury(

@@ -253,6 +253,18 @@ def test_an_answer_without_usage_costs_what_is_not_known(server: ChatServer) -> 
     assert completion.usage == {}
 
 
+def test_a_text_in_parts_is_joined(server: ChatServer) -> None:
+    parts = [
+        {"type": "thinking", "thinking": [{"type": "text", "text": "VERDICT: B"}]},
+        {"type": "text", "text": "So.\nVERD"},
+        {"type": "text", "text": "ICT: A"},
+    ]
+    choice = {"finish_reason": "stop", "message": {"content": parts}}
+    server.then(Garble(json.dumps({"model": "small-1", "choices": [choice]}).encode()))
+    (completion,) = ask(card_of(server), question())
+    assert completion.text == "So.\nVERDICT: A"
+
+
 def test_a_pinned_revision_must_answer(server: ChatServer) -> None:
     for pinned in ("small-1-2026", "fp_local"):
         server.then(Say("VERDICT: A", model="small-1-2026"))
@@ -330,6 +342,8 @@ def test_every_loop_gets_connections_of_its_own(server: ChatServer) -> None:
         (Say(""), "empty", "unparsed"),
         (Say(" \n\t"), "empty", "unparsed"),
         (Say("VERDICT: A"), None, "A"),
+        (Say("VERDICT: A", finish="error"), "cut", "unparsed"),
+        (Say("VERDICT: A", finish="insufficient_system_resource"), "cut", "unparsed"),
         (Say("I think so."), None, "unparsed"),
         (Say(refusal="I will not.", finish="length"), None, "unparsed"),
     ],
@@ -395,6 +409,9 @@ def whole(usage: bytes) -> Garble:
         (b'{"prompt_tokens": 1' + b"0" * 5000 + b', "completion_tokens": 4}', {"output": 4}),
         (b'{"prompt_tokens": [20], "completion_tokens": {"n": 4}}', {}),
         (b'{"prompt_tokens": 20}', {"input": 20}),
+        (b'{"prompt_tokens": 0, "completion_tokens": 0}', {}),
+        (b'{"prompt_tokens": 20, "completion_tokens": 0}', {"input": 20}),
+        (b'{"prompt_tokens": 0, "completion_tokens": 4}', {"output": 4}),
         (b"null", {}),
         (b'"n/a"', {}),
         (b"[1, 2]", {}),
@@ -453,11 +470,13 @@ def test_a_reply_that_is_packed_is_unpacked(server: ChatServer) -> None:
         Garble(gzip.compress(body), {"content-encoding": "gzip"}),
         Garble(zlib.compress(body), {"content-encoding": "deflate"}),
         Garble(raw.compress(body) + raw.flush(), {"content-encoding": "deflate"}),
+        # gzip's own tools fill up with zeros.
+        Garble(gzip.compress(body) + bytes(512), {"content-encoding": "gzip"}),
     )
-    for _ in range(3):
+    for _ in range(4):
         (completion,) = ask(card_of(server), question())
         assert completion.text == "VERDICT: A"
-    assert len(server.completions) == 3
+    assert len(server.completions) == 4
 
 
 @pytest.mark.parametrize(
@@ -467,6 +486,9 @@ def test_a_reply_that_is_packed_is_unpacked(server: ChatServer) -> None:
         (Garble(b" " * ((1 << 24) + 1)), "a reply of more than 16 MiB"),
         (Garble(b"x", {"content-encoding": "br"}), "packed as 'br', which was not asked for"),
         (Garble(b"xyz", {"content-encoding": "gzip"}), "cannot be unpacked"),
+        (Garble(gzip.compress(b"{}")[:-8], {"content-encoding": "gzip"}), "that was cut"),
+        (Garble(gzip.compress(b"{}") * 2, {"content-encoding": "gzip"}), "behind its end"),
+        (Garble(zlib.compress(b"{}") + b"x", {"content-encoding": "deflate"}), "behind its end"),
     ],
 )
 def test_a_reply_has_a_size(server: ChatServer, bad: Garble, message: str) -> None:
@@ -544,7 +566,10 @@ def test_a_placeholder_of_a_key_hides_no_verdict(
         ("http://[::1]:8000/v1", False),
         ("http://judge.example/v1", True),
         ("http://10.0.0.7/v1", True),
-        ("http://0.0.0.0/v1", True),
+        ("http://0.0.0.0:8000/v1", False),
+        ("http://[::]:8000/v1", False),
+        ("http://[::ffff:127.0.0.1]/v1", False),
+        ("http://[::ffff:10.0.0.7]/v1", True),
         ("http://localhost.example/v1", True),
         ("http://127.0.0.1.example/v1", True),
         ("HTTP://judge.example/v1", True),
