@@ -38,7 +38,8 @@ def control_cells(league: LeaguePlan, fits: Sequence[FitCell]) -> Iterator[Contr
         fits: every fit of the suite, for those under another seed.
     """
     spec = league.spec
-    rows = sample_documents(league.corpus, min(spec.documents, spec.null_documents), spec.seed)
+    n = min(spec.documents, spec.null_documents)
+    rows = sample_documents(league.corpus, n, spec.seed, league.among)
     order_free = league.identity["order_free"]
     for control, a, b in control_pairs(league.players, fits, order_free=order_free):
         yield ControlCell(**league.match(rows, a, b, "null", control), control=control)
