@@ -151,14 +151,11 @@ def rewrite_topics(
     answers, judge = panel.consult(cell.judge, job, cell.card)
     topics: list[RewrittenTopic] = []
     for answer in answers:
-        value = answer.value
-        if isinstance(value, Extract):
-            topics.append(
-                {"status": answer.status, "value": value.text, "documents": value.documents}
-            )
-            continue
+        value = answer.value.text if isinstance(answer.value, Extract) else answer.value
         told = [result.items.labels[i] for i in value] if isinstance(value, tuple) else value
         topics.append({"status": answer.status, "value": told})
+        if isinstance(answer.value, Extract):
+            topics[-1]["documents"] = answer.value.documents
         if answer.status != "ok":
             topics[-1]["reply"] = answer.reply
     kept = [a.value.text if isinstance(a.value, Extract) else a.value for a in answers]

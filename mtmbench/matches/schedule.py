@@ -53,11 +53,8 @@ def draw_documents(
     if n < 1:
         raise InputError(f"documents to judge must be at least 1, not {n!r}")
     generator = np.random.default_rng(seed_from("judged documents", corpus.revision, seed))
-    drawn = generator.permutation(len(corpus)).tolist()
-    if among is not None:
-        kept = set(among)
-        drawn = [row for row in drawn if row in kept]
-    return drawn[:n]
+    kept = range(len(corpus)) if among is None else set(among)
+    return [int(row) for row in generator.permutation(len(corpus)) if row in kept][:n]
 
 
 def summary_halves(corpus: Corpus) -> tuple[list[int], list[int]]:

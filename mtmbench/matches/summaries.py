@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,7 +35,8 @@ async def summarise(
     )  # fmt: skip
 
 
-class Extract(NamedTuple):
+@dataclass(frozen=True)
+class Extract:
     """A summary that was taken from documents, and their ids."""
 
     text: str
