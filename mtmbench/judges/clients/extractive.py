@@ -29,6 +29,8 @@ _LEAST_WORDS = 4
 _LONGEST_WORD = 40
 """Longer ones are addresses and code."""
 
+_QUOTES = ' "“”«»'
+
 _CLAUSE_END = re.compile(r"(?<=[,;:、，；：])\s+|\s+[–—-]+\s+")
 
 
@@ -37,10 +39,11 @@ class ExtractiveSummariser(JudgeClient):
 
     The centroid is the θ-weighted mean of the embeddings of all documents that may be read. What
     can be taken are the sentences of the ``documents`` strongest ones, the first ``sentences`` of
-    each; longer ones are cut at clauses. Of these it takes, one after the other, what has the
+    each; of longer ones the first clauses. Of these it takes, one after the other, what has the
     largest ``(1 − diversity) · cos(piece, centroid) − diversity · max cos(piece, taken)`` (maximal
     marginal relevance, Carbonell and Goldstein 1998), as long as there are no more than ``words``
-    words and ``pieces`` pieces. Ties go to the stronger document and the earlier sentence.
+    words and ``pieces`` pieces, and their cosine with the centroid is at least ``nearness`` of that
+    of the first. Ties go to the stronger document and the earlier sentence.
 
     Args:
         documents: so many of a topic's documents are read.
@@ -48,6 +51,7 @@ class ExtractiveSummariser(JudgeClient):
         words: words of a summary, separated by white space, at most.
         pieces: sentences or phrases of a summary, at most.
         diversity: weight of the likeness to what was taken already, in [0, 1].
+        nearness: in [0, 1]; without it, whatever is short would be put in to fill the words.
         embed: texts → (N, E) embeddings; the default is all-MiniLM-L6-v2.
     """
 
@@ -64,6 +68,7 @@ class ExtractiveSummariser(JudgeClient):
         words: int = 25,
         pieces: int = 3,
         diversity: float = 0.3,
+        nearness: float = 0.7,
         embed: Callable[[Sequence[str]], FloatArray] | None = None,
     ) -> None:
         for name, value, least in (
@@ -72,13 +77,15 @@ class ExtractiveSummariser(JudgeClient):
         ):  # fmt: skip
             if value < least:
                 raise InputError(f"{name} must be at least {least}, not {value!r}")
-        if not 0 <= diversity <= 1:
-            raise InputError(f"diversity must lie between 0 and 1, not {diversity!r}")
+        for name, weight in (("diversity", diversity), ("nearness", nearness)):
+            if not 0 <= weight <= 1:
+                raise InputError(f"{name} must lie between 0 and 1, not {weight!r}")
         self.documents = documents
         self.sentences = sentences
         self.words = words
         self.pieces = pieces
         self.diversity = diversity
+        self.nearness = nearness
         self._embed = embed or _minilm
         self._corpus: Corpus | None = None
         self._row: dict[str, int] = {}
@@ -154,7 +161,12 @@ class ExtractiveSummariser(JudgeClient):
         alike = np.zeros(len(found))  # nothing is taken yet
         left, taken = self.words, list[int]()
         while len(taken) < self.pieces:
-            fits = [i for i, piece in enumerate(found) if piece.n_words <= left and i not in taken]
+            least = self.nearness * near[taken[0]] if taken else -1.0
+            fits = [
+                i
+                for i, piece in enumerate(found)
+                if piece.n_words <= left and near[i] >= least and i not in taken
+            ]
             if not fits:
                 break
             gain = np.round((1 - self.diversity) * near - self.diversity * alike, _DIGITS + 2)
@@ -180,18 +192,23 @@ class _Piece:
 
 
 def pieces_of(text: str, most_words: int) -> list[str]:
-    """Returns the sentences of a text; those of more words in runs of clauses, or of words.
+    """Returns the sentences of a text, of those of more words the first clauses, or words.
 
-    Pieces below four words are left out, unless the text has no longer one.
+    What comes after them would begin in mid-sentence; only a text that is one sentence, or has no
+    ends of sentences, is cut into all of its parts. Pieces below four words are left out, unless
+    the text has no longer one.
     """
-    found: list[str] = []
+    whole: list[str] = []
     short: list[str] = []
     for sentence in sentences(text):
         short += [word for word in sentence.split() if len(word) <= _LONGEST_WORD]
         if len(short) >= _LEAST_WORDS:
-            found += _cut(" ".join(short), most_words)
+            whole.append(" ".join(short))
             short = []
-    found += _cut(" ".join(short), most_words)
+    if short:
+        whole.append(" ".join(short))
+    parts = [_cut(sentence, most_words) for sentence in whole]
+    found = parts[0] if len(parts) == 1 else [runs[0] for runs in parts]
     long = [piece for piece in found if len(piece.split()) >= _LEAST_WORDS]
     return long or found
 
@@ -213,7 +230,7 @@ def _cut(sentence: str, most_words: int) -> list[str]:
             pieces[-1] += words
             continue
         pieces += [words[i : i + most_words] for i in range(0, len(words), most_words)]
-    return [" ".join(piece).rstrip(" ,;:") for piece in pieces]
+    return [" ".join(piece).strip(_QUOTES).rstrip(" ,;:") for piece in pieces]
 
 
 def _unit(vectors: Float64Array) -> Float64Array:

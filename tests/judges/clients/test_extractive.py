@@ -69,7 +69,9 @@ def by_hand(
                 piece,
             )
             for place, piece in enumerate(found)
-            if piece not in taken and len(piece.split()) <= left
+            if piece not in taken
+            and len(piece.split()) <= left
+            and (not taken or cosine(own[piece], centroid) >= 0.7 * cosine(own[taken[0]], centroid))
         ]
         if not scored:
             break
@@ -101,9 +103,19 @@ def test_what_is_alike_is_passed_over() -> None:
         "x y z w",
     )
     corpus = Corpus("toy", CORPUS.doc_ids, texts)
-    both = [reply(0, ["d0", "d1", "d2"], corpus, diversity=d)["documents"] for d in (0.0, 0.7)]
+    both = [
+        reply(0, ["d0", "d1", "d2"], corpus, diversity=d, nearness=0.0)["documents"]
+        for d in (0.0, 0.7)
+    ]
     assert both[0][:2] == ["d0", "d1"]
     assert both[1][:2] == ["d0", "d2"]
+
+
+def test_nothing_is_put_in_to_fill_the_words() -> None:
+    texts = ("Snow and ice and cold.", "Vote law party court.", "A storm and the late vote.", "x y")
+    corpus = Corpus("toy", CORPUS.doc_ids, texts)
+    assert reply(0, ["d0", "d2"], corpus, nearness=0.9)["documents"] == ["d0"]
+    assert reply(0, ["d0", "d2"], corpus, nearness=0.0)["documents"] == ["d0", "d2"]
 
 
 def test_only_the_strongest_documents_and_their_first_sentences_are_read() -> None:
@@ -159,6 +171,9 @@ def test_each_document_is_embedded_by_itself_and_once() -> None:
         ("a b c d e f g h i j k", ["a b c d e f", "g h i j k"]),
         ("one two three, four five six, seven eight nine ten.",
          ["one two three, four five six", "seven eight nine ten."]),
+        ("One two three, four five six, seven eight. A second one of four.",
+         ["One two three, four five six", "A second one of four."]),
+        ('"Rain fell on us," he said.', ['Rain fell on us," he said.']),
         ("See https://example.org/" + "x" * 60 + " for all of it", ["See for all of it"]),
         ("x" * 60, []),
     ],
@@ -204,6 +219,7 @@ def test_it_rules_on_nothing_and_needs_documents() -> None:
         ({"documents": 0}, "documents must be at least 1, not 0"),
         ({"words": 3}, "words must be at least 4, not 3"),
         ({"diversity": 1.5}, "diversity must lie between 0 and 1, not 1.5"),
+        ({"nearness": -0.1}, "nearness must lie between 0 and 1, not -0.1"),
     ],
 )
 def test_parameters_out_of_range_are_named(params: dict[str, Any], said: str) -> None:
