@@ -16,6 +16,7 @@ from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus
 from mtmbench.features.registry import FEATURES
 from mtmbench.judges.registry import JUDGES, load_judge_card
+from mtmbench.matches.controls import refits_of
 from mtmbench.matches.rewrites import rewrite_cells
 from mtmbench.metrics.registry import METRICS
 from mtmbench.models.registry import MODELS, load_model_card
@@ -89,7 +90,8 @@ def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[s
     players = [
         fit for name in corpora for k_spec in suite.k for fit in _first_seeds(fits, name, k_spec)
     ]
-    rewrites = rewrite_cells(suite.judging, players, corpora)
+    refits = refits_of(suite.judging, players, fits)
+    rewrites = rewrite_cells(suite.judging, players, refits, corpora)
     return Plan(
         suite,
         corpora,

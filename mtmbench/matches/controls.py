@@ -18,6 +18,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from mtmbench.core.cards import JudgingSpec
 from mtmbench.core.cells import ControlCell, FitCell, MatchCell
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import Control
@@ -72,6 +73,16 @@ def control_pairs(
     if not order_free:
         for a, b in pairwise(players):
             yield "repeat", a, b
+
+
+def refits_of(
+    spec: JudgingSpec | None, players: Sequence[FitCell], fits: Sequence[FitCell]
+) -> list[FitCell]:
+    """Returns the fits under another seed that controls put beside ``players``."""
+    if spec is None or not spec.nulls:
+        return []
+    pairs = control_pairs(players, fits, order_free=True)
+    return [again for control, _, again in pairs if control == "refit"]
 
 
 def opponent(cell: MatchCell, b: TopicResult) -> TopicResult:

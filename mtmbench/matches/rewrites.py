@@ -65,9 +65,18 @@ class Rewrites:
 
 
 def rewrite_cells(
-    spec: JudgingSpec | None, players: Sequence[FitCell], corpora: Mapping[str, Corpus]
+    spec: JudgingSpec | None,
+    players: Sequence[FitCell],
+    refits: Sequence[FitCell],
+    corpora: Mapping[str, Corpus],
 ) -> list[RewriteCell]:
     """Lays out the cells that refine and summarise the fits that play; none without the options.
+
+    Args:
+        spec: the suite's judging.
+        players: the fits that play.
+        refits: those that play in controls alone; they are summarised where that costs nothing.
+        corpora: the corpora by name.
 
     Raises:
         InputError: judge and summariser are the same model (:func:`check_summariser`); a judge or
@@ -98,7 +107,8 @@ def rewrite_cells(
         refined = {fit.key: make(fit, None) for fit in players}
     cells = list(refined.values())
     if spec.summariser is not None and extracted:
-        cells += _extractions(spec.summariser, spec.top_items, players, corpora)
+        fits = [*players, *refits]
+        cells += _extractions(spec.summariser, spec.top_items, fits, corpora)
     elif spec.summariser is not None:
         make = _maker("summary", spec.summariser, spec.top_items)
         cells += [make(fit, refined.get(fit.key)) for fit in players]

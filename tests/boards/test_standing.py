@@ -85,7 +85,7 @@ def test_the_plan_of_quick_has_more_ways_to_show_topics_than_its_records(shared_
     assert cells.keys() & records.keys() == records.keys() - stale
     new = [cells[key] for key in cells.keys() - records.keys()]
     assert Counter((cell.kind, getattr(cell, "representation", None)) for cell in new) == {
-        ("shown", None): 18, ("match", "projected"): 144, ("match", "summary"): 72,
+        ("shown", None): 36, ("match", "projected"): 144, ("match", "summary"): 72,
         ("null", "projected"): 72, ("null", "summary"): 36,
     }  # fmt: skip
 

@@ -200,6 +200,17 @@ def test_summaries_are_judged_on_a_sample_of_their_own(corpus_file: Path, schedu
         assert rows["summary"] <= set(judged)
 
 
+def test_refits_have_summaries_too_where_they_cost_nothing(run: Path) -> None:
+    board = json.loads((run / "board.json").read_text())
+    refits = {
+        row["representation"]: row["n"]
+        for row in board["controls"]
+        if (row["judge"], row["control"], row["model"]) == ("embedding", "refit", None)
+    }
+    assert set(refits) == set(EVERY)
+    assert all(refits.values())
+
+
 def test_one_representation_plays_as_before(corpus_file: Path) -> None:
     """Keys of matches by items do not depend on what else is shown."""
     alone = suite_of(corpus_file, representations=["items"], summariser=None, judges=["embedding"])
