@@ -128,10 +128,14 @@ class ControlRow(ControlPlace):
 
 
 class RewrittenFit(CompetitorFields):
-    """How many topics of a fit got an answer of each status."""
+    """How many topics of a fit got an answer of each status.
+
+    ``seed`` is told where fits under several are summarised.
+    """
 
     corpus: str
     k_spec: int | str
+    seed: NotRequired[int]
     statuses: Mapping[str, int]
 
 

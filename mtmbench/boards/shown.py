@@ -47,6 +47,7 @@ def shown_rows(records: Sequence[RewriteRecord]) -> list[RewriteRow]:
                         **Competitor.of(payload).identity(),
                         "corpus": payload["corpus"],
                         "k_spec": payload["k_spec"],
+                        **_seed(payload),
                         "statuses": payload["statuses"],
                     }
                     for payload in sorted(played, key=_place)
@@ -127,6 +128,14 @@ def _extraction(records: Sequence[RewriteRecord]) -> _Extraction:
     }
 
 
+class _Seed(TypedDict, total=False):
+    seed: int
+
+
+def _seed(payload: RewritePayload) -> _Seed:
+    return {"seed": payload["seed"]} if "extraction" in payload else {}
+
+
 def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     total: Counter[str] = Counter()
     for each in counts:
@@ -134,5 +143,5 @@ def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return dict(sorted(total.items()))
 
 
-def _place(payload: RewritePayload) -> tuple[str, tuple[bool, int], Competitor]:
-    return payload["corpus"], k_order(payload["k_spec"]), Competitor.of(payload)
+def _place(payload: RewritePayload) -> tuple[str, tuple[bool, int], Competitor, int]:
+    return payload["corpus"], k_order(payload["k_spec"]), Competitor.of(payload), payload["seed"]

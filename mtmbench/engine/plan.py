@@ -9,15 +9,15 @@ from itertools import combinations, product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtmbench.core.cards import CorpusSpec, JudgeCard, JudgingSpec, Representation, Suite
+from mtmbench.core.cards import CorpusSpec, Suite
 from mtmbench.core.cells import Cell, Competitor, FitCell, MatchCell, MetricCell, RewriteCell
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus
 from mtmbench.features.registry import FEATURES
-from mtmbench.judges.registry import JUDGES, load_judge_card
+from mtmbench.judges.registry import load_judge_card
 from mtmbench.matches.controls import refits_of
-from mtmbench.matches.rewrites import rewrite_cells
+from mtmbench.matches.rewrites import representations_of, rewrite_cells
 from mtmbench.metrics.registry import METRICS
 from mtmbench.models.registry import MODELS, load_model_card
 
@@ -215,7 +215,7 @@ def _match_cells(
     cards = {name: load_judge_card(name) for name in spec.judges}
     for corpus, k_spec in product(corpora.values(), suite.k):
         players = _first_seeds(fits, corpus.name, k_spec)
-        shown = [(name, each) for name in cards for each in _representations(spec, cards[name])]
+        shown = [(name, each) for name in cards for each in representations_of(spec, cards[name])]
         for judge, representation in shown:
             card = cards[judge]
             league = LeaguePlan(
@@ -229,16 +229,6 @@ def _match_cells(
                     yield MatchCell(**league.match(rows, a, b, "match"))
             if spec.nulls:
                 yield from control_cells(league, fits)
-
-
-def _representations(spec: JudgingSpec, card: JudgeCard) -> Sequence[Representation]:
-    """Returns the suite's representations in which a judge plays.
-
-    One that reads projected words however topics are shown would rule alike in each.
-    """
-    if not JUDGES.get(card.client).reads_words_alone:
-        return spec.representations
-    return ("projected",) if "projected" in spec.representations else spec.representations[:1]
 
 
 def _first_seeds(fits: Sequence[FitCell], corpus: str, k_spec: int | str) -> list[FitCell]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtmbench.core.cards import JudgingSpec, Representation
+from mtmbench.core.cards import JudgeCard, JudgingSpec, Representation
 from mtmbench.core.cells import RewriteCell
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json_object
@@ -64,6 +64,16 @@ class Rewrites:
     statuses: tuple[TopicStatus, ...]
 
 
+def representations_of(spec: JudgingSpec, card: JudgeCard) -> Sequence[Representation]:
+    """Returns the suite's representations in which a judge plays.
+
+    One that reads projected words however topics are shown would rule alike in each.
+    """
+    if not JUDGES.get(card.client).reads_words_alone:
+        return spec.representations
+    return ("projected",) if "projected" in spec.representations else spec.representations[:1]
+
+
 def rewrite_cells(
     spec: JudgingSpec | None,
     players: Sequence[FitCell],
@@ -71,6 +81,8 @@ def rewrite_cells(
     corpora: Mapping[str, Corpus],
 ) -> list[RewriteCell]:
     """Lays out the cells that refine and summarise the fits that play; none without the options.
+
+    No summaries are made that no judge would be shown.
 
     Args:
         spec: the suite's judging.
@@ -106,6 +118,9 @@ def rewrite_cells(
         make = _maker("refine", spec.refiner, spec.top_items)
         refined = {fit.key: make(fit, None) for fit in players}
     cells = list(refined.values())
+    cards = [load_judge_card(name) for name in spec.judges]
+    if not any("summary" in representations_of(spec, card) for card in cards):
+        return cells
     if spec.summariser is not None and extracted:
         fits = [*players, *refits]
         cells += _extractions(spec.summariser, spec.top_items, fits, corpora)
@@ -243,7 +258,7 @@ def _extractions(
         }  # fmt: skip
     return [
         RewriteCell(
-            content_hash("shown", "summary", facts, HALVES, fit.key),
+            content_hash("shown", "summary", facts, HALVES, top_items, fit.key),
             "summary", name, card, facts, None, top_items, fit, extraction=halves[fit.corpus],
         )
         for fit in fits

@@ -211,6 +211,14 @@ def test_refits_have_summaries_too_where_they_cost_nothing(run: Path) -> None:
     assert all(refits.values())
 
 
+def test_nothing_is_summarised_that_no_judge_would_be_shown(corpus_file: Path) -> None:
+    for summariser in ("extractive", "writer"):
+        suite = suite_of(corpus_file, judges=["lexical"], summariser=summariser)
+        assert make_plan(suite, plugins=PLUGINS).rewrites == ()
+    alone = suite_of(corpus_file, judges=["lexical"], representations=["summary"])
+    assert make_plan(alone, plugins=PLUGINS).rewrites
+
+
 def test_one_representation_plays_as_before(corpus_file: Path) -> None:
     """Keys of matches by items do not depend on what else is shown."""
     alone = suite_of(corpus_file, representations=["items"], summariser=None, judges=["embedding"])
