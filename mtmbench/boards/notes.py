@@ -90,10 +90,11 @@ def judge_warnings(judge: JudgeRow, leagues: Sequence[LeagueView]) -> list[str]:
 def control_table(view: BoardView, controls: Sequence[ControlRow]) -> ShownTable:
     """Returns a judge's null controls, pooled and then by model."""
     header = ["control", "corpus", "model", "value", "interval", "answers or documents"]
+    several = len({row["representation"] for row in controls}) > 1
     rows = []
     for row in controls:
         shown = _CONTROLS[row["control"]]
-        if row["representation"] != "items":
+        if several or row["representation"] != "items":
             shown += f", {SHOWN[row['representation']]}"
         verdict = {True: " (passed)", False: " (FAILED)", None: ""}[row["passed"]]
         value = row["reason"] or DASH if row["value"] is None else percent(row["value"])
@@ -197,10 +198,12 @@ def audit_line(judge: JudgeRow) -> str:
 def agreement_tables(view: BoardView) -> tuple[ShownTable, ShownTable, list[str]]:
     """Returns how judges behave, how far they agree, and where pairs of them differ most."""
     rows, apart = [], []
+    several = len({row["representation"] for row in view.board["agreement"]}) > 1
     for row in view.board["agreement"]:
         corpus = "all corpora" if row["corpus"] == ALL else row["corpus"]
         where = f"{corpus}, {k_text(row['k'], row['k_spec'])}"
-        where += "" if row["representation"] == "items" else f", {SHOWN[row['representation']]}"
+        if several or row["representation"] != "items":
+            where += f", {SHOWN[row['representation']]}"
         who = ", ".join(row["judges"])
         rows.append(
             [

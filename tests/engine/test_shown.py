@@ -115,14 +115,15 @@ def test_no_judged_document_is_a_source_and_every_side_is_on_record(
     assert played["items"] & sources
 
 
+@pytest.mark.parametrize("judge", ["topic-reader", "chat-topic-reader"])
 def test_what_judges_see_by_projected_words_is_what_the_fits_record(
-    run: Path, corpus_file: Path, tmp_path: Path
+    run: Path, corpus_file: Path, tmp_path: Path, judge: str
 ) -> None:
     load_plugins(PLUGINS)
-    reader: Any = JUDGES.get("topic-reader")
+    reader: Any = JUDGES.get(judge)
     reader.seen.clear()
     suite = suite_of(
-        corpus_file, judges=["topic-reader"], representations=["projected"], summariser=None,
+        corpus_file, judges=[judge], representations=["projected"], summariser=None,
         nulls=False, top_items=3,
     )  # fmt: skip
     run_suite(suite, tmp_path / "out", plugins=PLUGINS, workers=0)
@@ -158,6 +159,7 @@ def test_a_board_says_how_topics_are_shown(run: Path) -> None:
     assert [title.rpartition("· ")[2] for title in titles] == [
         "projected words shown", "top items shown", "summaries shown", "projected words shown",
     ]  # fmt: skip
+    assert "| against its refit, top items | all |" in page
     assert "No language model wrote the summaries: judge card extractive took them" in page
     assert "lexical: reads projected words however topics are shown" in page
     (row,) = board["shown"]
