@@ -7,10 +7,11 @@ from urllib.parse import urlsplit
 
 from mtmbench.boards.cells import ALL
 from mtmbench.boards.numbers import DASH, estimate, fixed, interval, percent, shown, within
-from mtmbench.boards.rows import ControlRow, JudgeRow, ShareRow
+from mtmbench.boards.rows import BoardTables, ControlRow, JudgeRow, ShareRow
 from mtmbench.boards.shown import shown_notes
 from mtmbench.boards.spending import cost_text, lacking_text, total_note
-from mtmbench.boards.view import BoardView, LeagueView, k_text
+from mtmbench.boards.view import SHOWN, BoardView, LeagueView, k_text
+from mtmbench.core.cards import Representation
 from mtmbench.core.tables import ShownTable
 from mtmbench.matches.controls import LEAST_SCORE
 from mtmbench.stats.elo import SEQUENTIAL_K
@@ -89,11 +90,12 @@ def judge_warnings(judge: JudgeRow, leagues: Sequence[LeagueView]) -> list[str]:
 def control_table(view: BoardView, controls: Sequence[ControlRow]) -> ShownTable:
     """Returns a judge's null controls, pooled and then by model."""
     header = ["control", "corpus", "model", "value", "interval", "answers or documents"]
+    several = len({row["representation"] for row in controls}) > 1
     rows = []
     for row in controls:
         shown = _CONTROLS[row["control"]]
-        if row["representation"] != "items":
-            shown += f", {row['representation']}"
+        if several or row["representation"] != "items":
+            shown += f", {SHOWN[row['representation']]}"
         verdict = {True: " (passed)", False: " (FAILED)", None: ""}[row["passed"]]
         value = row["reason"] or DASH if row["value"] is None else percent(row["value"])
         where = who = "all"
@@ -196,10 +198,12 @@ def audit_line(judge: JudgeRow) -> str:
 def agreement_tables(view: BoardView) -> tuple[ShownTable, ShownTable, list[str]]:
     """Returns how judges behave, how far they agree, and where pairs of them differ most."""
     rows, apart = [], []
+    several = len({row["representation"] for row in view.board["agreement"]}) > 1
     for row in view.board["agreement"]:
         corpus = "all corpora" if row["corpus"] == ALL else row["corpus"]
         where = f"{corpus}, {k_text(row['k'], row['k_spec'])}"
-        where += "" if row["representation"] == "items" else f", {row['representation']}"
+        if several or row["representation"] != "items":
+            where += f", {SHOWN[row['representation']]}"
         who = ", ".join(row["judges"])
         rows.append(
             [
@@ -287,7 +291,32 @@ def rating_notes(view: BoardView) -> list[str]:
             "Pooled ratings count every judged document alike, so a corpus with more of them "
             "weighs more; documents are resampled within their corpus."
         )
+    notes += representation_notes(board)
     return [*notes, *shown_notes(board.get("shown", ())), *total_note(board)]
+
+
+def representation_notes(board: BoardTables) -> list[str]:
+    """Returns what a reader must know of how topics are shown; nothing where by items alone."""
+    played: dict[str, set[Representation]] = {}
+    for row in board["ratings"]:
+        played.setdefault(row["judge"], set()).add(row["representation"])
+    notes = []
+    if any("projected" in shown for shown in played.values()):
+        refined = any(row["task"] == "refine" for row in board.get("shown", ()))
+        notes.append(
+            "Projected words: every topic is shown by the words that its documents use "
+            "(class-based TF-IDF over θ), so that models over words and over features are worded "
+            "alike. Tables of proxies begin with them."
+            + (" Refinement drops top items and leaves these whole." if refined else "")
+        )
+    most = max(map(len, played.values()))
+    alone = sorted(judge for judge, shown in played.items() if len(shown) < most)
+    if alone:
+        notes.append(
+            f"{', '.join(alone)}: reads projected words however topics are shown, so it plays in "
+            "one representation."
+        )
+    return notes
 
 
 _TIES = {

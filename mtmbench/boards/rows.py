@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 
-from mtmbench.core.records import CompetitorFields, JudgeFacts, PromptFacts
+from mtmbench.core.records import CompetitorFields, ExtractionFacts, JudgeFacts, PromptFacts
 
 if TYPE_CHECKING:
     from mtmbench.core.cards import Representation
@@ -128,20 +128,29 @@ class ControlRow(ControlPlace):
 
 
 class RewrittenFit(CompetitorFields):
-    """How many topics of a fit got an answer of each status."""
+    """How many topics of a fit got an answer of each status.
+
+    ``seed`` is told where fits under several are summarised.
+    """
 
     corpus: str
     k_spec: int | str
+    seed: NotRequired[int]
     statuses: Mapping[str, int]
 
 
 class RewriteRow(LackingReplies):
-    """Who refined or summarised the topics of the board."""
+    """Who refined or summarised the topics of the board.
+
+    ``prompt`` is None, and ``extraction`` there, where summaries were taken from documents; its
+    counts are over all corpora.
+    """
 
     task: RewriteTask
     judge: str
     facts: JudgeFacts
-    prompt: PromptFacts
+    prompt: PromptFacts | None
+    extraction: NotRequired[ExtractionFacts]
     top_items: int
     revisions: Sequence[str]
     questions: int
@@ -178,7 +187,7 @@ class LeaguePlace(TypedDict):
     corpus: str
     k: int | None
     k_spec: int | str
-    representation: str
+    representation: Representation
 
 
 class RatedNumbers(TypedDict):
@@ -291,7 +300,7 @@ class AgreementPlace(TypedDict):
     corpus: str
     k: int | None
     k_spec: int | str
-    representation: str
+    representation: Representation
 
 
 class JointAgreement(TypedDict):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypedDict
 
 from mtmbench.boards.rows import RewriteRow
 from mtmbench.boards.spending import lacking_replies, lacking_text
 from mtmbench.core.cells import Competitor, k_order
-from mtmbench.core.records import RewritePayload, RewriteRecord
+from mtmbench.core.records import ExtractionFacts, RewritePayload, RewriteRecord
 from mtmbench.judges.budget import total_cost
 
 _UNREAD_LIMIT = 0.05
@@ -32,6 +33,7 @@ def shown_rows(records: Sequence[RewriteRecord]) -> list[RewriteRow]:
                 "judge": first["judge"],
                 "facts": first["facts"],
                 "prompt": first["prompt"],
+                **_extraction(own),
                 "top_items": first["top_items"],
                 "revisions": sorted({revision for by in asked for revision in by["revisions"]}),
                 "questions": sum(by["questions"] for by in asked),
@@ -45,6 +47,7 @@ def shown_rows(records: Sequence[RewriteRecord]) -> list[RewriteRow]:
                         **Competitor.of(payload).identity(),
                         "corpus": payload["corpus"],
                         "k_spec": payload["k_spec"],
+                        **_seed(payload),
                         "statuses": payload["statuses"],
                     }
                     for payload in sorted(played, key=_place)
@@ -65,16 +68,29 @@ def shown_notes(rows: Sequence[RewriteRow]) -> list[str]:
         who = f"judge card {row['judge']}"
         if row["revisions"]:
             who += f" ({', '.join(row['revisions'])})"
-        by = f"prompt {row['prompt']['name']}, hash {row['prompt']['hash'][:8]}"
+        prompt = row["prompt"]
+        by = "" if prompt is None else f", prompt {prompt['name']}, hash {prompt['hash'][:8]}"
         if row["task"] == "refine":
             note = (
                 f"Up to two odd ones of every topic's {row['top_items']} top items were dropped by "
-                f"{who}, {by}, for all models alike: topics {said}. A topic whose reply was "
+                f"{who}{by}, for all models alike: topics {said}. A topic whose reply was "
                 "unparsed or refused keeps all of its items."
+            )
+        elif "extraction" in row:
+            halves = row["extraction"]
+            params = row["facts"]["params"]
+            note = (
+                f"No language model wrote the summaries: {who} took them from the documents that "
+                f"load on a topic most, one sentence or a few phrases of at most "
+                f"{params.get('words', 25)} words, nearest to the topic's centroid in the "
+                f"embeddings of all-MiniLM-L6-v2: topics {said}. They come from one half of the "
+                f"documents ({halves['n_sources']:,}), and tables of summaries are of the other "
+                f"({halves['n_judged']:,}), so that no document is judged by its own words. A "
+                "judge that compares by that encoder rules on what it would choose itself."
             )
         else:
             note = (
-                f"Summaries were written from the top items by {who}, {by}: topics {said}. A "
+                f"Summaries were written from the top items by {who}{by}: topics {said}. A "
                 "document that would show a topic without a summary is removed from the pair and "
                 "counted as unparsed or refused."
             )
@@ -89,6 +105,37 @@ def shown_notes(rows: Sequence[RewriteRow]) -> list[str]:
     return notes
 
 
+class _Extraction(TypedDict, total=False):
+    extraction: ExtractionFacts
+
+
+def _extraction(records: Sequence[RewriteRecord]) -> _Extraction:
+    """Returns how summaries were taken from documents, over all corpora; empty if they were not."""
+    of = {
+        record.payload["corpus"]: record.payload["extraction"]
+        for record in records
+        if "extraction" in record.payload
+    }
+    if not of:
+        return {}
+    return {
+        "extraction": {
+            "is_llm": False,
+            "rule": next(iter(of.values()))["rule"],
+            "n_sources": sum(each["n_sources"] for each in of.values()),
+            "n_judged": sum(each["n_judged"] for each in of.values()),
+        }
+    }
+
+
+class _Seed(TypedDict, total=False):
+    seed: int
+
+
+def _seed(payload: RewritePayload) -> _Seed:
+    return {"seed": payload["seed"]} if "extraction" in payload else {}
+
+
 def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     total: Counter[str] = Counter()
     for each in counts:
@@ -96,5 +143,5 @@ def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return dict(sorted(total.items()))
 
 
-def _place(payload: RewritePayload) -> tuple[str, tuple[bool, int], Competitor]:
-    return payload["corpus"], k_order(payload["k_spec"]), Competitor.of(payload)
+def _place(payload: RewritePayload) -> tuple[str, tuple[bool, int], Competitor, int]:
+    return payload["corpus"], k_order(payload["k_spec"]), Competitor.of(payload), payload["seed"]

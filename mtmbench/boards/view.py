@@ -18,8 +18,27 @@ from mtmbench.boards.rows import (
     MetricRow,
     TopicsRow,
 )
+from mtmbench.core.cards import Representation
 from mtmbench.core.cells import Competitor, k_order
 from mtmbench.core.records import CompetitorFields
+
+SHOWN: Mapping[Representation, str] = {
+    "items": "top items",
+    "projected": "projected words",
+    "summary": "summaries",
+}
+"""What topics are shown by."""
+
+
+def lead(judge: JudgeRow) -> tuple[Representation, ...]:
+    """Returns the representations in the order in which a judge's tables stand.
+
+    A proxy's verdicts rest on wording; by projected words all models are worded alike. Language
+    models and people read what a model itself says of its topics.
+    """
+    if judge["is_llm"] or judge["client"] == "human":
+        return "items", "projected", "summary"
+    return "projected", "items", "summary"
 
 
 @dataclass(frozen=True)
@@ -145,8 +164,8 @@ class BoardView:
         return [
             JudgeView(
                 judge,
-                self._leagues(judge["id"]),
-                [row for row in self.board["controls"] if row["judge"] == judge["id"]],
+                self._leagues(judge),
+                self._controls(judge),
             )
             for judge in order
         ]
@@ -199,17 +218,25 @@ class BoardView:
             for (corpus, k, who, kind, reason), n in sorted(groups.items())
         ]
 
-    def _leagues(self, judge: str) -> list[LeagueView]:
-        groups: dict[tuple[str, int | str, str], list[LeagueRow]] = {}
+    def _controls(self, judge: JudgeRow) -> list[ControlRow]:
+        place = lead(judge).index
+        own = [row for row in self.board["controls"] if row["judge"] == judge["id"]]
+        return sorted(own, key=lambda row: place(row["representation"]))
+
+    def _leagues(self, judge: JudgeRow) -> list[LeagueView]:
+        groups: dict[tuple[str, int | str, Representation], list[LeagueRow]] = {}
         for row in self.board["ratings"]:
-            if row["judge"] == judge:
+            if row["judge"] == judge["id"]:
                 key = row["corpus"], row["k_spec"], row["representation"]
                 groups.setdefault(key, []).append(row)
-        order = sorted(groups, key=lambda key: (key[2], key[0] != ALL, *_corpus_and_k(key[:2])))
-        return [self._league(judge, key, groups[key]) for key in order]
+        place = lead(judge).index
+        order = sorted(
+            groups, key=lambda key: (place(key[2]), key[0] != ALL, *_corpus_and_k(key[:2]))
+        )
+        return [self._league(judge["id"], key, groups[key]) for key in order]
 
     def _league(
-        self, judge: str, key: tuple[str, int | str, str], rows: Sequence[LeagueRow]
+        self, judge: str, key: tuple[str, int | str, Representation], rows: Sequence[LeagueRow]
     ) -> LeagueView:
         ranked = sorted(
             rows, key=lambda row: (row["elo"] is None, -(row["elo"] or 0.0), self.name(row))
@@ -232,9 +259,9 @@ class BoardView:
         ]
         corpus, k_spec, representation = key
         where = "All corpora, pooled" if corpus == ALL else corpus
-        shown = "top items shown" if representation == "items" else "summaries shown"
+        shown = SHOWN[representation]
         return LeagueView(
-            title=f"{where} · {k_text(ranked[0]['k'], k_spec)} · {shown}",
+            title=f"{where} · {k_text(ranked[0]['k'], k_spec)} · {shown} shown",
             rows=ranked,
             names=names,
             kinds=[self._kind[Competitor.of(row)] for row in ranked],

@@ -174,12 +174,17 @@ def print_power(plan: "Plan", tie_rate: float) -> None:
 
 
 def _leagues(plan: "Plan") -> dict[tuple[str, str], tuple[int, int]]:
-    """Returns models and documents by corpus and K."""
+    """Returns models and documents by corpus and K.
+
+    Summaries that are taken from documents are judged on others, a sample of its own.
+    """
     players: dict[tuple[str, str], set[str]] = {}
     documents: dict[tuple[str, str], set[int]] = {}
     for cell in plan.matches:
         if cell.kind == "match":
-            place = cell.a.corpus, str(cell.a.k_spec)
+            extracted = any(rewrite.extraction is not None for rewrite in cell.rewrites)
+            sample = cell.a.corpus + (", summaries" if extracted else "")
+            place = sample, str(cell.a.k_spec)
             players.setdefault(place, set()).update((cell.a.key, cell.b.key))
             documents.setdefault(place, set()).update(cell.rows)
     return {place: (len(players[place]), len(documents[place])) for place in players}

@@ -131,7 +131,7 @@ def print_outcome(outcome: "RunOutcome") -> None:
 
     board: BoardTables = json.loads((outcome.folder / "board.json").read_text(encoding="utf-8"))
     names = {(row["model"], row["setting"]): row["name"] for row in board["competitors"]}
-    for (judge, corpus, k, representation), ratings in _leagues(board["ratings"]).items():
+    for (judge, corpus, k, representation), ratings in _leagues(board).items():
         rows = [
             (
                 "–" if row["rank"] is None else str(row["rank"]),
@@ -158,10 +158,20 @@ def print_outcome(outcome: "RunOutcome") -> None:
 
 
 def _leagues(
-    ratings: Sequence["LeagueRow"],
+    board: "BoardTables",
 ) -> "dict[tuple[str, str, int | None, str], list[LeagueRow]]":
+    from mtmbench.boards.view import lead
+
+    place = {judge["id"]: lead(judge).index for judge in board["judges"]}
+    order = list(dict.fromkeys((row["judge"], row["corpus"], row["k"]) for row in board["ratings"]))
     leagues: dict[tuple[str, str, int | None, str], list[LeagueRow]] = {}
-    for row in ratings:
+    for row in sorted(
+        board["ratings"],
+        key=lambda row: (
+            order.index((row["judge"], row["corpus"], row["k"])),
+            place[row["judge"]](row["representation"]),
+        ),
+    ):
         key = row["judge"], row["corpus"], row["k"], row["representation"]
         leagues.setdefault(key, []).append(row)
     return leagues

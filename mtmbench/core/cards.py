@@ -20,7 +20,8 @@ from mtmbench.core.files import read_word_list
 from mtmbench.core.languages import language_named
 from mtmbench.core.names import check_name
 
-Representation = Literal["items", "summary"]
+Representation = Literal["items", "projected", "summary"]
+"""How topics are shown: by their top items, by the words of their documents, by a summary."""
 Seed = Annotated[int, Field(ge=0)]
 KSpec = Annotated[int, Field(ge=1, le=1_000_000)] | Literal["labels"]
 """A number of topics, or ``"labels"``: the number of gold labels, at least 20."""
@@ -95,9 +96,15 @@ class JudgingSpec(Card):
     only as many of the documents as it takes to separate each model from the next, or to know their
     difference to within ``resolution`` Elo.
 
+    ``representations`` are the ways in which topics are shown, each with leagues of its own:
+    "items", a topic's ``top_items`` strongest; "projected", as many of the words that its documents
+    use, so that models over words and over features are shown alike; "summary".
+
     ``summariser`` names the judge card that writes the summaries of representation "summary"; it
-    must be another model than the judges' unless ``same_summariser`` is set. ``refiner`` names one
-    that drops up to two odd items among the top ones of every topic, for all models alike.
+    must be another model than the judges' unless ``same_summariser`` is set. The card "extractive"
+    takes them from documents without a language model; the documents judged are then others.
+    ``refiner`` names one that drops up to two odd items among the top ones of every topic, for all
+    models alike; projected words and what is taken from documents are no items and stay whole.
     """
 
     judges: tuple[str, ...] = ("embedding",)

@@ -14,6 +14,7 @@ from mtmbench.core.cards import JudgeCard, Representation
 from mtmbench.core.records import (
     CompetitorFields,
     Control,
+    ExtractionFacts,
     FitIdentity,
     FitPlace,
     FitRecord,
@@ -35,6 +36,7 @@ from mtmbench.core.records import (
     RewriteRecord,
     RewriteTask,
     RewriteValues,
+    RewrittenBy,
     Status,
 )
 
@@ -68,7 +70,7 @@ class League:
     judge: str
     corpus: str
     k_spec: int | str
-    representation: str
+    representation: Representation
 
     @classmethod
     def of(cls, payload: MatchPayload) -> League:
@@ -195,17 +197,21 @@ class MetricCell:
 
 @dataclass(frozen=True)
 class RewriteCell:
-    """One fit's topics, refined or summarised by one judge card."""
+    """One fit's topics, refined or summarised by one judge card.
+
+    ``extraction`` tells of summaries that are taken from documents, for which there is no prompt.
+    """
 
     key: str
     task: RewriteTask
     judge: str
     card: JudgeCard
     facts: JudgeFacts
-    prompt: PromptFacts
+    prompt: PromptFacts | None
     top_items: int
     fit: FitCell
     refined: RewriteCell | None = None
+    extraction: ExtractionFacts | None = None
     kind: ClassVar[RecordKind] = "shown"
 
     @property
@@ -224,12 +230,17 @@ class RewriteCell:
             **self.fit.place(),
             "fits": [self.fit.key],
             "task": self.task,
-            "judge": self.judge,
-            "facts": self.facts,
-            "prompt": self.prompt,
+            **self.by(),
             "top_items": self.top_items,
             "refined": None if self.refined is None else self.refined.key,
         }
+
+    def by(self) -> RewrittenBy:
+        """Returns who rewrites the topics, for records."""
+        by: RewrittenBy = {"judge": self.judge, "facts": self.facts, "prompt": self.prompt}
+        if self.extraction is not None:
+            by["extraction"] = self.extraction
+        return by
 
     def record(
         self, status: Status, values: RewriteValues, versions: Mapping[str, str]
@@ -306,7 +317,7 @@ class MatchCell:
         """Returns what only some matches have: here, who rewrote the topics."""
         found: MatchParticulars = {}
         for cell in reversed(self.rewrites):
-            found[cell.task] = {"judge": cell.judge, "facts": cell.facts, "prompt": cell.prompt}
+            found[cell.task] = cell.by()
         return found
 
     def record(

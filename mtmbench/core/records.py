@@ -174,24 +174,44 @@ class AnswersBy(TypedDict):
     empty: NotRequired[int]
 
 
+class ExtractionFacts(TypedDict):
+    """How summaries were taken from documents, which no language model wrote.
+
+    ``rule`` splits the corpus: ``n_sources`` documents may be taken from, ``n_judged`` are judged.
+    """
+
+    is_llm: Literal[False]
+    rule: str
+    n_sources: int
+    n_judged: int
+
+
 class RewriteIdentity(FitPlace):
-    """Which fit's topics a judge refines or summarises."""
+    """Which fit's topics a judge refines or summarises.
+
+    ``prompt`` is None, and ``extraction`` there, where summaries are taken from documents.
+    """
 
     fits: Sequence[str]
     task: RewriteTask
     judge: str
     facts: JudgeFacts
-    prompt: PromptFacts
+    prompt: PromptFacts | None
     top_items: int
     refined: str | None
+    extraction: NotRequired[ExtractionFacts]
 
 
 class RewrittenTopic(TypedDict):
-    """A topic's outcome: items dropped, or a summary; the reply where it gave neither."""
+    """A topic's outcome: items dropped, or a summary; the reply where it gave neither.
+
+    ``documents`` are those that the summary was taken from, where it was.
+    """
 
     status: str
     value: Sequence[str] | str | None
     reply: NotRequired[str | None]
+    documents: NotRequired[Sequence[str]]
 
 
 class RewriteValues(TypedDict, total=False):
@@ -250,7 +270,8 @@ class RewrittenBy(TypedDict):
 
     judge: str
     facts: JudgeFacts
-    prompt: PromptFacts
+    prompt: PromptFacts | None
+    extraction: NotRequired[ExtractionFacts]
 
 
 class MatchParticulars(TypedDict, total=False):

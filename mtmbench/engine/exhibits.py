@@ -18,7 +18,7 @@ from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
 from mtmbench.matches.controls import opponent
 from mtmbench.matches.match import MatchOutcome, Pair, Player
-from mtmbench.matches.options import Projected, option_lengths
+from mtmbench.matches.options import PROJECTED_WORDS, Projected, option_lengths
 from mtmbench.matches.rewrites import read_rewrites, show
 from mtmbench.matches.summaries import unshown_rows, with_unshown
 
@@ -76,14 +76,14 @@ class Exhibits:
         folder: the run's folder, with what rewrites topics.
         corpus: returns a corpus by name.
         result: returns the result of a fit by the fit's key.
-        projected: returns the projected words of a fit's topics.
+        projected: returns so many projected words of each of a fit's topics.
     """
 
     spec: JudgingSpec
     folder: Path
     corpus: Callable[[str], Corpus]
     result: Callable[[str], TopicResult]
-    projected: Callable[[FitCell], Projected]
+    projected: Callable[[FitCell, int], Projected]
 
     def of(self, cell: MatchCell) -> Exhibit:
         """Returns a match as a judge sees it.
@@ -108,12 +108,14 @@ class Exhibits:
                 if rewrite.task == "summary":
                     statuses = read_rewrites(self.folder, rewrite.key).statuses
                     unshown |= unshown_rows(result, cell.rows, statuses, self.spec)
+        shown_words = cell.representation == "projected"
+        n_words = self.spec.top_items if shown_words else PROJECTED_WORDS
         name_a, name_b = cell.sides
         pair = Pair(
             self.corpus(cell.corpus),
             [row for row in cell.rows if row not in unshown],
-            Player(name_a, a, self.projected(cell.a)),
-            Player(name_b, b, self.projected(cell.b)),
+            Player(name_a, a, self.projected(cell.a, n_words)),
+            Player(name_b, b, self.projected(cell.b, n_words)),
             self.spec,
             cell.representation,
             cell.replicate,

@@ -16,7 +16,8 @@ from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus
 from mtmbench.features.registry import FEATURES
 from mtmbench.judges.registry import load_judge_card
-from mtmbench.matches.rewrites import rewrite_cells
+from mtmbench.matches.controls import refits_of
+from mtmbench.matches.rewrites import representations_of, rewrite_cells
 from mtmbench.metrics.registry import METRICS
 from mtmbench.models.registry import MODELS, load_model_card
 
@@ -89,7 +90,8 @@ def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[s
     players = [
         fit for name in corpora for k_spec in suite.k for fit in _first_seeds(fits, name, k_spec)
     ]
-    rewrites = rewrite_cells(suite.judging, players)
+    refits = refits_of(suite.judging, players, fits)
+    rewrites = rewrite_cells(suite.judging, players, refits, corpora)
     return Plan(
         suite,
         corpora,
@@ -213,14 +215,16 @@ def _match_cells(
     cards = {name: load_judge_card(name) for name in spec.judges}
     for corpus, k_spec in product(corpora.values(), suite.k):
         players = _first_seeds(fits, corpus.name, k_spec)
-        for (judge, card), representation in product(cards.items(), spec.representations):
+        shown = [(name, each) for name in cards for each in representations_of(spec, cards[name])]
+        for judge, representation in shown:
+            card = cards[judge]
             league = LeaguePlan(
                 spec, suite.words, corpus, players, judge, card, representation, rewrites
             )
             if spec.schedule == "adaptive":
                 yield from adaptive_cells(league)
             else:
-                rows = sample_documents(corpus, spec.documents, spec.seed)
+                rows = sample_documents(corpus, spec.documents, spec.seed, league.among)
                 for a, b in combinations(players, 2):
                     yield league.match(rows, a, b, "match")
             if spec.nulls:

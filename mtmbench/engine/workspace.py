@@ -41,7 +41,7 @@ from mtmbench.engine.results import result_path
 from mtmbench.judges.ledger import LEDGER
 from mtmbench.judges.panel import Consult, Consultation, Panel
 from mtmbench.matches.match import judge_pair
-from mtmbench.matches.options import Projected
+from mtmbench.matches.options import PROJECTED_WORDS, Projected
 from mtmbench.matches.rewrites import rewrite_topics, show
 from mtmbench.models.registry import MODELS
 
@@ -91,7 +91,7 @@ class Workspace:
         self._views: dict[tuple[str, str | None], Views] = {}
         self._tokens: dict[str, Tokens] = {}
         self._shared: dict[str, dict[Any, Any]] = {}
-        self._projected: dict[str, tuple[list[list[str]], list[list[float]]]] = {}
+        self._projected: dict[tuple[str, int], tuple[list[list[str]], list[list[float]]]] = {}
         self._report: Callable[[int, int], None] | None = None
         self._versions = {"mtmbench": package_version("mtmbench")}
         self.corpus = lru_cache(maxsize=None)(self._load_corpus)
@@ -108,8 +108,10 @@ class Workspace:
                 compute = partial(self._metric, consult)
                 yield [self._guard(value, compute) for value in _only(cells, MetricCell)]
         elif isinstance(cells[0], RewriteCell):
-            with self._panel() as panel:
-                for rewrite in _only(cells, RewriteCell):
+            rewrites = _only(cells, RewriteCell)
+            # What is taken from documents costs nothing and is not kept.
+            with self._panel(keep=any(cell.extraction is None for cell in rewrites)) as panel:
+                for rewrite in rewrites:
                     yield [self._guard(rewrite, partial(self._rewrite, panel))]
         else:
             yield from self._play_matches(_only(cells, MatchCell))
@@ -197,7 +199,7 @@ class Workspace:
         views = self.views(cell.corpus, cell.setting)
         result = self._twin(cell) or self._model(cell).fit(views, seed=cell.seed)
         result.save(result_path(self.folder, cell.key))
-        words, _ = self._projection(cell.key, cell.corpus, result)
+        words, _ = self._projection(cell.key, cell.corpus, result, _TOPIC_ITEMS)
         shares = result.shares
         values: FitValues = {
             "n_docs": len(views.corpus),
@@ -293,20 +295,21 @@ class Workspace:
         return self._tokens[corpus_name]
 
     def _projection(
-        self, key: str, corpus_name: str, result: TopicResult
+        self, key: str, corpus_name: str, result: TopicResult, n: int
     ) -> tuple[list[list[str]], list[list[float]]]:
         from mtmbench.metrics.projected import projected_words
 
-        if key not in self._projected:
+        if (key, n) not in self._projected:
             words = self.views(corpus_name, None).words
             assert words is not None
-            self._projected[key] = projected_words(result.doc_topic, words, _TOPIC_ITEMS)
-        return self._projected[key]
+            self._projected[key, n] = projected_words(result.doc_topic, words, n)
+        return self._projected[key, n]
 
     def _rewrite(self, panel: Panel, cell: RewriteCell) -> RewriteRecord:
         above = () if cell.refined is None else (cell.refined,)
         result = show(self.result(cell.fit.key), above, self.folder)
-        return cell.record("ok", rewrite_topics(cell, result, self.folder, panel), self._versions)
+        values = rewrite_topics(cell, result, self.corpus(cell.corpus), self.folder, panel)
+        return cell.record("ok", values, self._versions)
 
     def _play_matches(self, cells: Sequence[MatchCell]) -> Iterator[list[Produced]]:
         """Plays matches with judges that have seen all that is coming.
@@ -317,7 +320,8 @@ class Workspace:
         llm = cells[0].is_llm
         if llm:
             for fit in {fit.key: fit for cell in cells for fit in (cell.a, cell.b)}.values():
-                self.projected(fit)  # else the loop would stand still for it
+                # Else the loop would stand still for it.
+                self.projected(fit, PROJECTED_WORDS)
         # A Batch API takes the questions of matches alone; all else is asked at once.
         with self._panel(keep=llm, batch=llm and self._batch) as panel:
             cards = {cell.judge: cell.card for cell in cells}
@@ -361,9 +365,9 @@ class Workspace:
             return Panel()
         return Panel(self.folder / LEDGER, budget=self._budget, batch=batch)
 
-    def projected(self, fit: FitCell) -> Projected:
-        """Returns the projected words of a fit's topics, made once."""
-        return self._projection(fit.key, fit.corpus, self.result(fit.key))
+    def projected(self, fit: FitCell, n: int) -> Projected:
+        """Returns ``n`` projected words of each of a fit's topics, made once."""
+        return self._projection(fit.key, fit.corpus, self.result(fit.key), n)
 
 
 def _only(cells: Sequence[Cell], kind: type[_C]) -> list[_C]:

@@ -40,7 +40,7 @@ class ShownTopic:
 
     Attributes:
         share: θ of the topic in the document, in [0, 1].
-        items: labels of the top items, strongest first.
+        items: labels of the top items, strongest first; where projected words are shown, those.
         item_weights: their weights, same order.
         words: top projected words (words that the topic's documents use), strongest first.
         word_weights: their weights, same order.
@@ -167,6 +167,10 @@ class JudgeClient(ABC):
             as both orders and a flip rate is not applicable.
         encoder: name of the text encoder whose cosines rule, or None; boards flag models that
             share it.
+        reads_words_alone: whether its verdict reads projected words however topics are shown, so
+            that one representation of a suite is enough.
+        extracts: whether it takes summaries from documents (:meth:`prepare_summaries`) and does
+            nothing else; what it was given is then not judged.
     """
 
     name: ClassVar[str]
@@ -176,6 +180,8 @@ class JudgeClient(ABC):
     order_free: ClassVar[bool] = False
     encoder: ClassVar[str | None] = None
     _tell_lost: Callable[[Question], Awaitable[None]] | None = None
+    reads_words_alone: ClassVar[bool] = False
+    extracts: ClassVar[bool] = False
 
     @classmethod
     def from_card(cls, card: JudgeCard) -> Self:
@@ -216,6 +222,18 @@ class JudgeClient(ABC):
             corpus: the corpus that the topics were fitted on.
             doc_topic: (D, K) θ of its documents.
             options: every text that will be shown.
+        """
+
+    def prepare_summaries(self, corpus: Corpus, doc_topic: FloatArray) -> None:  # noqa: B027
+        """Told what is coming before summaries of topics are taken from documents.
+
+        Each topic is then a question of kind "summary" whose ``context`` has "topic", its index,
+        and "documents", the ids of those that may be read, of largest θ first. The reply is JSON:
+        ``{"summary": "…", "documents": [ids of those it was taken from]}``.
+
+        Args:
+            corpus: the corpus that the topics were fitted on.
+            doc_topic: (D, K) θ of its documents.
         """
 
     def sees(self, option: Option) -> Hashable:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from mtmbench.core.card_files import card_folders
@@ -162,6 +163,13 @@ def cut_at_sentence(text: str, n_characters: int) -> str:
     spaces = [m.start() for m in re.finditer(r"\s", window)]
     cut = spaces[-1] if spaces and spaces[-1] >= n_characters / 2 else n_characters
     return window[:cut].rstrip() + CUT_MARK
+
+
+def sentences(text: str) -> list[str]:
+    """Returns the sentences of a text, with their punctuation; one without any is one sentence."""
+    ends = [0, *(match.end() for match in _SENTENCE_END.finditer(text)), len(text)]
+    found = [text[begin:end].strip() for begin, end in pairwise(ends)]
+    return [sentence for sentence in found if sentence]
 
 
 def _option_text(option: Option) -> str:

@@ -169,6 +169,20 @@ def parse_summary(text: str, max_characters: int) -> str | None:
     return _proper(_words(text, "SUMMARY"), max_characters)
 
 
+def parse_extract(text: str) -> tuple[str, list[str]] | None:
+    """Returns summary and document ids of ``{"summary": "…", "documents": ["…"]}``, or None.
+
+    It is what a client of this program says, not a language model: nothing but the object counts.
+    """
+    try:
+        said = json.loads(text)
+        summary, documents = said["summary"], said["documents"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    well_formed = isinstance(documents, list) and all(isinstance(one, str) for one in documents)
+    return (summary, documents) if isinstance(summary, str) and well_formed else None
+
+
 def parse_topic_label(text: str, max_characters: int) -> str | None:
     """Returns the words of ``LABEL: …`` on the last line, or of ``{"label": "…"}``."""
     return _proper(_words(text, "LABEL"), max_characters)

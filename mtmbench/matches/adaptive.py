@@ -6,7 +6,7 @@ with the very cells that it would have played.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -48,19 +48,22 @@ class LeagueScores:
         )  # fmt: skip
 
 
-def document_blocks(corpus: Corpus, n: int, seed: int) -> list[tuple[int, ...]]:
+def document_blocks(
+    corpus: Corpus, n: int, seed: int, among: Collection[int] | None = None
+) -> list[tuple[int, ...]]:
     """Returns the sampled rows in blocks, fixed before any model is consulted.
 
     The sample is that of :func:`mtmbench.matches.schedule.sample_documents`, in the random order in
     which it is drawn, :data:`mtmbench.stats.adaptive.BLOCK` documents at a time.
     """
-    rows = draw_documents(corpus, n, seed)
+    rows = draw_documents(corpus, n, seed, among)
     return [tuple(rows[begin : begin + BLOCK]) for begin in range(0, len(rows), BLOCK)]
 
 
 def adaptive_cells(league: LeaguePlan) -> Iterator[AdaptiveCell]:
     """Yields every block of every pair of a league, block by block; a run plays some of them."""
-    blocks = document_blocks(league.corpus, league.spec.documents, league.spec.seed)
+    spec = league.spec
+    blocks = document_blocks(league.corpus, spec.documents, spec.seed, league.among)
     sample = sum(map(len, blocks))
     start = 0
     for rows in blocks:

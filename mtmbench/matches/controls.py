@@ -18,6 +18,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from mtmbench.core.cards import JudgingSpec
 from mtmbench.core.cells import ControlCell, FitCell, MatchCell
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import Control
@@ -38,7 +39,8 @@ def control_cells(league: LeaguePlan, fits: Sequence[FitCell]) -> Iterator[Contr
         fits: every fit of the suite, for those under another seed.
     """
     spec = league.spec
-    rows = sample_documents(league.corpus, min(spec.documents, spec.null_documents), spec.seed)
+    n = min(spec.documents, spec.null_documents)
+    rows = sample_documents(league.corpus, n, spec.seed, league.among)
     order_free = league.identity["order_free"]
     for control, a, b in control_pairs(league.players, fits, order_free=order_free):
         match = league.match(rows, a, b, "null", control)
@@ -72,6 +74,16 @@ def control_pairs(
     if not order_free:
         for a, b in pairwise(players):
             yield "repeat", a, b
+
+
+def refits_of(
+    spec: JudgingSpec | None, players: Sequence[FitCell], fits: Sequence[FitCell]
+) -> list[FitCell]:
+    """Returns the fits under another seed that controls put beside ``players``."""
+    if spec is None or not spec.nulls:
+        return []
+    pairs = control_pairs(players, fits, order_free=True)
+    return [again for control, _, again in pairs if control == "refit"]
 
 
 def opponent(cell: MatchCell, b: TopicResult) -> TopicResult:

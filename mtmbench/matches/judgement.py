@@ -149,8 +149,8 @@ def judge(
         judge: a judge card by name or path; or a judge, which is closed afterwards.
         documents: how many documents are drawn; all of the corpus if it has fewer.
         seed: of the draw.
-        representation: what topics are shown by: "items", or "summary" where both results have
-            summaries.
+        representation: what topics are shown by: "items"; "projected", the words that their
+            documents use; or "summary" where both results have summaries.
         names: what the results are called; their models by default. A judge is not shown it.
         answers: the file in which the answers of a language model are kept, made if it is not
             there: the same call again asks nothing twice. None keeps nothing.

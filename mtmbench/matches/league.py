@@ -13,6 +13,7 @@ from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus
 from mtmbench.judges.identity import match_identity
 from mtmbench.matches.rewrites import cells_behind
+from mtmbench.matches.schedule import summary_halves
 
 _NOT_OF_A_MATCH = {"judges", "representations", "bootstrap", "confidence", "nulls",
                    "null_documents", "ties", "lengths", "schedule", "resolution", "summariser",
@@ -31,7 +32,7 @@ class LeaguePlan:
         players: the fits that meet.
         judge: name of the judge's card.
         card: the card.
-        representation: "items" or "summary".
+        representation: "items", "projected" or "summary".
         rewrites: the cells that refine and summarise topics of the suite.
     """
 
@@ -59,6 +60,13 @@ class LeaguePlan:
         if self.spec.schedule == "adaptive":
             protocol.update(schedule=self.spec.schedule, resolution=self.spec.resolution)
         return protocol
+
+    @cached_property
+    def among(self) -> Sequence[int] | None:
+        """The rows that may be judged, None for all: none that a summary may be taken from."""
+        behind = cells_behind(self.rewrites, self.representation, self.players)
+        extracted = any(cell.extraction is not None for cell in behind)
+        return summary_halves(self.corpus)[1] if extracted else None
 
     def match(
         self, rows: Sequence[int], a: FitCell, b: FitCell, *kind: str, place: Sequence[int] = ()

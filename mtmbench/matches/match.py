@@ -116,7 +116,7 @@ def fold(forward: str, backward: str) -> float | None:
 class Player:
     """Who plays: its name, which scripted judges alone see, and its topics.
 
-    ``projected`` are the topics' projected words, for judges that read them.
+    ``projected`` are the topics' projected words, to be shown or for judges that read them.
     """
 
     name: str
@@ -134,7 +134,7 @@ class Pair:
         a: first player.
         b: second player.
         spec: how many topics of how many items are shown.
-        representation: "items" or "summary".
+        representation: "items", "projected" or "summary".
         replicate: counts repeats of the same questions, from 0.
     """
 

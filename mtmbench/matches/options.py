@@ -15,6 +15,9 @@ from mtmbench.judges.base import Option, ShownTopic
 Projected = tuple[Sequence[Sequence[str]], Sequence[Sequence[float]]]
 """Projected words of every topic and their weights, both strongest first."""
 
+PROJECTED_WORDS = 10
+"""Of each topic, for judges that read them whatever is shown."""
+
 _ROUNDING = 1e-6
 """Shares are f32, so 0.45 + 0.30 may fall short of 0.75 by a rounding error."""
 
@@ -35,12 +38,13 @@ def document_options(
         rows: rows of ``result.doc_topic``.
         name: the competitor's id, which no judge is shown.
         spec: how many topics (``max_topics``, ``share``) of how many items (``top_items``).
-        representation: "items" or "summary".
-        projected: the topics' projected words, for judges that read them.
+        representation: "items", "projected" (words of ``projected`` stand for the items) or
+            "summary".
+        projected: the topics' projected words, to be shown or for judges that read them.
 
     Raises:
-        InputError: a row is outside the result, the result has no summaries to show, or
-            ``projected`` is for another number of topics.
+        InputError: a row is outside the result, the result has no summaries or projected words to
+            show, or ``projected`` is for another number of topics.
     """
     n_docs = result.doc_topic.shape[0]
     for row in rows:
@@ -93,6 +97,8 @@ def _topics(
 ) -> list[ShownTopic]:
     if representation == "summary" and result.summaries is None:
         raise InputError(f"{name} has no topic summaries to show; write them, or show items")
+    if representation == "projected" and projected is None:
+        raise InputError(f"{name} has no projected words to show; give them, or show items")
     words, word_weights = projected if projected is not None else ((), ())
     if projected is not None and not len(words) == len(word_weights) == result.n_topics:
         raise InputError(
@@ -102,13 +108,20 @@ def _topics(
     shown = []
     for k, columns in enumerate(result.top_items(top_items)):
         summaries = result.summaries if representation == "summary" else None
+        own_words = tuple(words[k]) if words else ()
+        own_weights = tuple(float(w) for w in word_weights[k]) if words else ()
+        if representation == "projected":
+            items, item_weights = own_words[:top_items], own_weights[:top_items]
+        else:
+            items = tuple(result.items.labels[i] for i in columns)
+            item_weights = tuple(float(result.item_weights[k, i]) for i in columns)
         shown.append(
             ShownTopic(
                 share=0.0,
-                items=tuple(result.items.labels[i] for i in columns),
-                item_weights=tuple(float(result.item_weights[k, i]) for i in columns),
-                words=tuple(words[k]) if words else (),
-                word_weights=tuple(float(w) for w in word_weights[k]) if words else (),
+                items=items,
+                item_weights=item_weights,
+                words=own_words,
+                word_weights=own_weights,
                 summary=None if summaries is None else summaries[k],
             )
         )

@@ -1,26 +1,35 @@
 """How a suite shows topics: cells that refine or summarise those of one fit, and what they leave.
 
 A fit is refined first and then summarised, so that a summary is of the items that a board shows.
+What is made of documents, projected words and summaries taken from them, is no item and is not
+refined.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtmbench.core.cards import JudgingSpec, Representation
+from mtmbench.core.cards import JudgeCard, JudgingSpec, Representation
 from mtmbench.core.cells import RewriteCell
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json_object
-from mtmbench.core.records import AnswersBy, RewriteTask, RewriteValues, RewrittenTopic
+from mtmbench.core.records import (
+    AnswersBy,
+    ExtractionFacts,
+    RewriteTask,
+    RewriteValues,
+    RewrittenTopic,
+)
 from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
 from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import Corpus
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.identity import judge_identity
 from mtmbench.judges.panel import Panel
-from mtmbench.judges.registry import load_judge_card
+from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.judges.topic_questions import (
     TopicAnswer,
     TopicStatus,
@@ -29,7 +38,14 @@ from mtmbench.judges.topic_questions import (
     topic_template,
 )
 from mtmbench.matches.refine import Dropped, odd_items, without
-from mtmbench.matches.summaries import check_summariser, summarise, with_summaries
+from mtmbench.matches.schedule import HALVES, summary_halves
+from mtmbench.matches.summaries import (
+    Extract,
+    check_summariser,
+    extract_summaries,
+    summarise,
+    with_summaries,
+)
 
 if TYPE_CHECKING:
     from mtmbench.core.cells import FitCell
@@ -48,22 +64,67 @@ class Rewrites:
     statuses: tuple[TopicStatus, ...]
 
 
-def rewrite_cells(spec: JudgingSpec | None, players: Sequence[FitCell]) -> list[RewriteCell]:
+def representations_of(spec: JudgingSpec, card: JudgeCard) -> Sequence[Representation]:
+    """Returns the suite's representations in which a judge plays.
+
+    One that reads projected words however topics are shown would rule alike in each.
+    """
+    if not JUDGES.get(card.client).reads_words_alone:
+        return spec.representations
+    return ("projected",) if "projected" in spec.representations else spec.representations[:1]
+
+
+def rewrite_cells(
+    spec: JudgingSpec | None,
+    players: Sequence[FitCell],
+    refits: Sequence[FitCell],
+    corpora: Mapping[str, Corpus],
+) -> list[RewriteCell]:
     """Lays out the cells that refine and summarise the fits that play; none without the options.
 
+    No summaries are made that no judge would be shown.
+
+    Args:
+        spec: the suite's judging.
+        players: the fits that play.
+        refits: those that play in controls alone; they are summarised where that costs nothing.
+        corpora: the corpora by name.
+
     Raises:
-        InputError: judge and summariser are the same model (:func:`check_summariser`).
+        InputError: judge and summariser are the same model (:func:`check_summariser`); a judge or
+            refiner can only take summaries from documents; or a refiner is named and nothing that
+            it refines is shown.
         UnknownNameError: there is no such card.
     """
-    if spec is None or (spec.refiner is None and spec.summariser is None):
+    if spec is None:
+        return []
+    for name in (*spec.judges, spec.refiner):
+        if name is not None and _extracts(name):
+            raise InputError(
+                f"{name!r} takes summaries from documents and answers no question; name it as "
+                "summariser, and others as judges and refiner"
+            )
+    if spec.refiner is None and spec.summariser is None:
         return []
     check_summariser(spec)
+    extracted = spec.summariser is not None and _extracts(spec.summariser)
     refined: dict[str, RewriteCell] = {}
     if spec.refiner is not None:
+        if not set(spec.representations) - {"projected", *(["summary"] if extracted else [])}:
+            raise InputError(
+                f"refiner {spec.refiner!r} is named, but representations are "
+                f'{list(spec.representations)}, which show no items; add "items"'
+            )
         make = _maker("refine", spec.refiner, spec.top_items)
         refined = {fit.key: make(fit, None) for fit in players}
     cells = list(refined.values())
-    if spec.summariser is not None:
+    cards = [load_judge_card(name) for name in spec.judges]
+    if not any("summary" in representations_of(spec, card) for card in cards):
+        return cells
+    if spec.summariser is not None and extracted:
+        fits = [*players, *refits]
+        cells += _extractions(spec.summariser, spec.top_items, fits, corpora)
+    elif spec.summariser is not None:
         make = _maker("summary", spec.summariser, spec.top_items)
         cells += [make(fit, refined.get(fit.key)) for fit in players]
     return cells
@@ -74,18 +135,25 @@ def cells_behind(
 ) -> tuple[RewriteCell, ...]:
     """Returns those of ``cells`` that stand between these fits and what a judge is shown."""
     keys = {fit.key for fit in fits}
-    tasks = {"refine", "summary"} if representation == "summary" else {"refine"}
-    return tuple(cell for cell in cells if cell.fit.key in keys and cell.task in tasks)
+    own = [cell for cell in cells if cell.fit.key in keys]
+    if representation == "items":
+        return tuple(cell for cell in own if cell.task == "refine")
+    if representation == "projected":
+        return ()
+    summaries = [cell for cell in own if cell.task == "summary"]
+    refined = {cell.refined.key for cell in summaries if cell.refined is not None}
+    return tuple(cell for cell in own if cell.task == "summary" or cell.key in refined)
 
 
 def rewrite_topics(
-    cell: RewriteCell, result: TopicResult, folder: Path, panel: Panel
+    cell: RewriteCell, result: TopicResult, corpus: Corpus, folder: Path, panel: Panel
 ) -> RewriteValues:
     """Has a judge refine or summarise the topics of a fit, and keeps the outcome in ``folder``.
 
     Args:
         cell: what to do.
         result: the fit, as its cell ``refined`` shows it.
+        corpus: its corpus, from which summaries may be taken.
         folder: the run's folder.
         panel: whom to ask.
 
@@ -95,23 +163,28 @@ def rewrite_topics(
     """
     prompt = topic_template(cell.task)
 
-    async def job(asker: Asker) -> tuple[Sequence[TopicAnswer[Dropped | str]], AnswersBy]:
-        answers: Sequence[TopicAnswer[Dropped | str]]
+    async def job(asker: Asker) -> tuple[Sequence[TopicAnswer[Dropped | str | Extract]], AnswersBy]:
+        answers: Sequence[TopicAnswer[Dropped | str | Extract]]
         if cell.task == "refine":
             answers = await odd_items(asker, result, cell.top_items, prompt)
+        elif cell.extraction is not None:
+            answers = await extract_summaries(asker, result, corpus, summary_halves(corpus)[0])
         else:
             answers = await summarise(asker, result, cell.top_items, prompt)
         return answers, asker.record()
 
     answers, judge = panel.consult(cell.judge, job, cell.card)
-    _write(rewrites_path(folder, cell.key), answers)
     topics: list[RewrittenTopic] = []
     for answer in answers:
-        value = answer.value
+        value = answer.value.text if isinstance(answer.value, Extract) else answer.value
         told = [result.items.labels[i] for i in value] if isinstance(value, tuple) else value
         topics.append({"status": answer.status, "value": told})
+        if isinstance(answer.value, Extract):
+            topics[-1]["documents"] = answer.value.documents
         if answer.status != "ok":
             topics[-1]["reply"] = answer.reply
+    kept = [a.value.text if isinstance(a.value, Extract) else a.value for a in answers]
+    _write(rewrites_path(folder, cell.key), kept, [answer.status for answer in answers])
     return {"topics": topics, "statuses": counted(answers), "answers_by": judge}
 
 
@@ -148,8 +221,7 @@ def rewrites_path(folder: Path, key: str) -> Path:
     return folder / "shown" / f"{key}.json"
 
 
-def _write(path: Path, answers: Sequence[TopicAnswer[object]]) -> None:
-    values, statuses = [answer.value for answer in answers], [answer.status for answer in answers]
+def _write(path: Path, values: Sequence[object], statuses: Sequence[TopicStatus]) -> None:
     data = {"values": values, "statuses": statuses, "hash": content_hash(values, statuses)}
     write_atomically(path, canonical_json(data) + "\n")
 
@@ -166,3 +238,28 @@ def _maker(
         return RewriteCell(key, task, name, card, facts, prompt, top_items, fit, refined)
 
     return make
+
+
+def _extracts(name: str) -> bool:
+    return JUDGES.get(load_judge_card(name).client).extracts
+
+
+def _extractions(
+    name: str, top_items: int, fits: Sequence[FitCell], corpora: Mapping[str, Corpus]
+) -> list[RewriteCell]:
+    """Returns the cells of summaries that are taken from one half of each corpus."""
+    card = load_judge_card(name)
+    facts = judge_identity(card)
+    halves: dict[str, ExtractionFacts] = {}
+    for corpus in {fit.corpus for fit in fits}:
+        sources, judged = map(len, summary_halves(corpora[corpus]))
+        halves[corpus] = {
+            "is_llm": False, "rule": HALVES, "n_sources": sources, "n_judged": judged,
+        }  # fmt: skip
+    return [
+        RewriteCell(
+            content_hash("shown", "summary", facts, HALVES, top_items, fit.key),
+            "summary", name, card, facts, None, top_items, fit, extraction=halves[fit.corpus],
+        )
+        for fit in fits
+    ]  # fmt: skip

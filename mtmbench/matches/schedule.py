@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from mtmbench.core.cells import League, MatchCell
 from mtmbench.core.errors import InputError
-from mtmbench.core.serialise import seed_from
+from mtmbench.core.serialise import content_hash, seed_from
 from mtmbench.core.types import Corpus
 
+HALVES = (
+    "the distinct texts of a corpus in the order of content_hash('summary half', id of the first "
+    "document of the text), BLAKE2b of 128 bits: summaries are taken from the first half, rounded "
+    "down, and the documents of the others are judged"
+)
+"""The rule of :func:`summary_halves`, for records."""
 
-def sample_documents(corpus: Corpus, n: int, seed: int) -> list[int]:
+
+def sample_documents(
+    corpus: Corpus, n: int, seed: int, among: Collection[int] | None = None
+) -> list[int]:
     """Draws ``n`` rows of the corpus uniformly without replacement; all of them if n ≥ D.
 
     The draw reads the corpus revision and the seed, no model. Samples are nested: under one seed,
     30 documents are among the 100, so that a larger budget extends what was judged.
+
+    Args:
+        corpus: the corpus.
+        n: how many.
+        seed: of the draw.
+        among: the rows that may be drawn; None for all.
 
     Returns:
         Sorted rows.
@@ -24,10 +39,12 @@ def sample_documents(corpus: Corpus, n: int, seed: int) -> list[int]:
     Raises:
         InputError: ``n`` is not at least 1.
     """
-    return sorted(draw_documents(corpus, n, seed))
+    return sorted(draw_documents(corpus, n, seed, among))
 
 
-def draw_documents(corpus: Corpus, n: int, seed: int) -> list[int]:
+def draw_documents(
+    corpus: Corpus, n: int, seed: int, among: Collection[int] | None = None
+) -> list[int]:
     """Returns the rows of :func:`sample_documents` in the random order in which they are drawn.
 
     Raises:
@@ -36,7 +53,25 @@ def draw_documents(corpus: Corpus, n: int, seed: int) -> list[int]:
     if n < 1:
         raise InputError(f"documents to judge must be at least 1, not {n!r}")
     generator = np.random.default_rng(seed_from("judged documents", corpus.revision, seed))
-    return [int(row) for row in generator.permutation(len(corpus))[:n]]
+    kept = range(len(corpus)) if among is None else set(among)
+    return [int(row) for row in generator.permutation(len(corpus)) if row in kept][:n]
+
+
+def summary_halves(corpus: Corpus) -> tuple[list[int], list[int]]:
+    """Returns the rows that summaries may be taken from, and those that are judged by them.
+
+    The rule is :data:`HALVES`: it reads ids and texts, neither models nor seeds. Copies of a text
+    are in one half, so that nobody is judged on a document whose text the summary was taken from.
+    """
+    first: dict[str, str] = {}
+    for doc_id, text in zip(corpus.doc_ids, corpus.texts, strict=True):
+        first.setdefault(text, doc_id)
+    ranked = sorted(first, key=lambda text: content_hash("summary half", first[text]))
+    chosen = set(ranked[: len(ranked) // 2])
+    halves: tuple[list[int], list[int]] = ([], [])
+    for row, text in enumerate(corpus.texts):
+        halves[text not in chosen].append(row)
+    return halves
 
 
 def in_rounds(cells: Sequence[MatchCell]) -> list[MatchCell]:

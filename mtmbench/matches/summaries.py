@@ -1,20 +1,24 @@
-"""One-sentence summaries of topics, written by a judge card: the second way to show a topic."""
+"""One-sentence summaries of topics: written by a judge card, or taken from documents by one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from mtmbench.core.cards import JudgingSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import JudgeFacts
 from mtmbench.core.serialise import canonical_json
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.judges.asker import Asker
+from mtmbench.core.types import Corpus
+from mtmbench.judges.asker import Asker, gather
+from mtmbench.judges.base import Question
 from mtmbench.judges.identity import judge_identity
 from mtmbench.judges.prompt import Template
 from mtmbench.judges.registry import load_judge_card
-from mtmbench.judges.replies import parse_summary
+from mtmbench.judges.replies import parse_extract, parse_summary
 from mtmbench.judges.topic_questions import TopicAnswer, TopicStatus, ask_about_topics
 from mtmbench.matches.match import MatchOutcome
 from mtmbench.matches.options import top_topics
@@ -29,6 +33,45 @@ async def summarise(
         asker, result.top_labels(top_items), prompt,
         lambda reply, _: parse_summary(reply, limit), kind="summary",
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Extract:
+    """A summary that was taken from documents, and their ids."""
+
+    text: str
+    documents: Sequence[str]
+
+
+async def extract_summaries(
+    asker: Asker, result: TopicResult, corpus: Corpus, rows: Sequence[int]
+) -> list[TopicAnswer[Extract]]:
+    """Returns a summary of each topic, taken from documents; one that none of them is on has none.
+
+    The answers are not kept in a ledger: they cost nothing, and depend on more than a message.
+
+    Args:
+        asker: of a judge that ``extracts``.
+        result: the topics.
+        corpus: their corpus.
+        rows: the documents that may be taken from.
+    """
+    asker.client.prepare_summaries(corpus, result.doc_topic)
+
+    async def one(topic: int) -> TopicAnswer[Extract]:
+        shares = result.doc_topic[rows, topic]
+        strongest = np.argsort(-shares, kind="stable")
+        ids = [corpus.doc_ids[rows[i]] for i in strongest if shares[i] > 0]
+        if not ids:
+            return TopicAnswer("empty")
+        question = Question("summary", {"topic": topic, "documents": ids}, ())
+        answer = await asker.ask(question, f"summary of topic {topic}")
+        found = parse_extract(answer.readable)
+        if found is None:
+            return TopicAnswer("unparsed", reply=answer.text)
+        return TopicAnswer("ok", Extract(*found)) if found[0] else TopicAnswer("empty")
+
+    return await gather([one(topic) for topic in range(result.n_topics)])
 
 
 def with_summaries(result: TopicResult, summaries: Sequence[str | None]) -> TopicResult:

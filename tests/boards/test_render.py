@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -197,3 +198,35 @@ def test_a_board_without_matches_or_fits_still_renders(make_records: Make) -> No
     empty = build_board(tiny, [])
     parse(render_html(empty))
     assert render_md(empty).startswith("# A synthetic board")
+
+
+@pytest.mark.parametrize(
+    ("judge", "client", "first"),
+    [("embedding", "embedding", "projected words"), ("chat", "chat", "top items"),
+     ("people", "human", "top items")],
+)  # fmt: skip
+def test_proxies_lead_with_projected_words_and_those_who_read_with_items(
+    make_records: Make, judge: str, client: str, first: str
+) -> None:
+    suite, records = make_records(corpora={"lee": 30}, judges=(judge,), models=("lda", "etm"))
+    shown = []
+    for record in records:
+        shown.append(record)
+        if record.kind == "match":
+            payload = {**record.payload, "judge_client": client}
+            shown[-1] = replace(record, payload=payload)
+            shown += [
+                replace(record, key=f"{record.key} {other}",
+                        payload={**payload, "representation": other})
+                for other in ("summary", "projected")
+            ]  # fmt: skip
+    board = build_board(suite, shown)
+    (view,) = BoardView(board).judges()
+    second = "projected words" if first == "top items" else "top items"
+    order = [f"{first} shown", f"{second} shown", "summaries shown"]
+    assert [league.title.rpartition("· ")[2] for league in view.leagues] == order
+    page = render_md(board)
+    headings = [line for line in page.splitlines() if line.startswith("#### ") and "·" in line]
+    assert [line.rpartition("· ")[2] for line in headings] == order
+    assert "class-based TF-IDF over θ" in page
+    assert "class-based TF-IDF over θ" not in render_md(build_board(suite, records))

@@ -63,7 +63,8 @@ def test_names_reasons_and_paths_are_shown_as_typed(
         for text in AS_TYPED
     ]  # fmt: skip
     names = [{"model": text, "setting": None, "name": text} for text in AS_TYPED]
-    board = {"competitors": names, "ratings": ratings, "judges": []}
+    judges = [{"id": text, "is_llm": False, "client": text, "params": {}} for text in AS_TYPED]
+    board = {"competitors": names, "ratings": ratings, "judges": judges}
     (folder / "board.json").write_text(json.dumps(board))
     errors = tuple((text, f"failed: {text}") for text in (*AS_TYPED, *map(str, range(16))))
     print_outcome(RunOutcome(folder, 7, 8, errors))

@@ -9,7 +9,14 @@ import pytest
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.judges import prompt as prompt_module
 from mtmbench.judges.base import Option
-from mtmbench.judges.prompt import CUT_MARK, cut_at_sentence, load_prompt, prompt_hash, prompt_names
+from mtmbench.judges.prompt import (
+    CUT_MARK,
+    cut_at_sentence,
+    load_prompt,
+    prompt_hash,
+    prompt_names,
+    sentences,
+)
 
 MakeOption = Callable[..., Option]
 
@@ -178,3 +185,19 @@ def test_unknown_prompt() -> None:
         load_prompt("mach")
     with pytest.raises(InputError, match=r"cannot read prompt .*none\.md"):
         load_prompt("none.md")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        ("  \n\n ", []),
+        ("no end", ["no end"]),
+        ("One. Two! Three", ["One.", "Two!", "Three"]),
+        ('He said "so." Then (at last) he left.', ['He said "so."', "Then (at last) he left."]),
+        ("Heading\n\nA text of 3.5 words. End", ["Heading", "A text of 3.5 words.", "End"]),
+        ("晴れ。雨", ["晴れ。", "雨"]),
+    ],
+)
+def test_sentences(text: str, expected: list[str]) -> None:
+    assert sentences(text) == expected

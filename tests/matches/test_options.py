@@ -98,10 +98,28 @@ def test_summaries_are_shown_on_their_board_only(
     assert items.topics[0].description == "a, b"
 
 
+@pytest.mark.parametrize(("top_items", "n"), [(1, 1), (2, 2), (10, 3)])
+def test_projected_words_stand_for_the_items(
+    make_result: MakeResult, top_items: int, n: int
+) -> None:
+    result = make_result([[0.5, 0.5]] * 4, [["a", "b"], ["c"]])
+    words, weights = ("x", "y", "z"), (3.0, 2.0, 1.0)
+    option = document_option(
+        result, 0, spec=JudgingSpec(top_items=top_items), representation="projected",
+        projected=([words, []], [weights, []]),
+    )  # fmt: skip
+    first, second = option.topics
+    assert first.description == ", ".join(words[:n])
+    assert first.item_weights == weights[:n]
+    assert second.description == EMPTY_TOPIC
+
+
 def test_errors_name_what_is_wrong(make_result: MakeResult, spec: JudgingSpec) -> None:
     result = make_result([[1.0]] * 4, [["a"]])
     with pytest.raises(InputError, match="me has no topic summaries"):
         document_option(result, 0, spec=spec, representation="summary")
+    with pytest.raises(InputError, match="me has no projected words to show"):
+        document_option(result, 0, spec=spec, representation="projected")
     with pytest.raises(InputError, match="row 4 of a result over 4 documents"):
         document_option(result, 4, spec=spec, representation="items")
     with pytest.raises(InputError, match="projected words of 2 topics"):

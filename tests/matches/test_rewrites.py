@@ -264,3 +264,36 @@ def test_without_the_options_nothing_changes(corpus_file: Path) -> None:
     assert not keys & {cell.key for cell in unrefined.matches}
     assert {cell.key for cell in options.fits} == {cell.key for cell in plain.fits}
     assert len({cell.key for cell in options.rewrites}) == 4
+
+
+def test_refinement_is_of_items_alone(corpus_file: Path) -> None:
+    """Neither projected words nor what is taken from documents is refined, nor waits for it."""
+    every = ["items", "projected", "summary"]
+    written = suite_of(corpus_file, **{**BOTH, "representations": every})
+    taken = suite_of(corpus_file, representations=every, refiner="writer", summariser="extractive")
+    for suite, of_summaries in ((written, ["refine", "summary"] * 2), (taken, ["summary"] * 2)):
+        plan = make_plan(suite, plugins=PLUGINS)
+        tasks = {m.representation: [c.task for c in m.rewrites] for m in plan.matches}
+        assert sorted(tasks["summary"]) == sorted(of_summaries)
+        assert tasks["items"] == ["refine", "refine"]
+        assert tasks["projected"] == []
+    plain = make_plan(suite_of(corpus_file, representations=["projected"]), plugins=PLUGINS)
+    keys = make_plan(written, plugins=PLUGINS).keys()
+    assert {match.key for match in plain.matches} < keys
+
+
+@pytest.mark.parametrize(
+    ("judging", "said"),
+    [
+        ({"refiner": "writer", "representations": ["projected"]}, "which show no items"),
+        ({"refiner": "writer", "representations": ["summary"], "summariser": "extractive"},
+         "which show no items"),
+        ({"judges": ["extractive"]}, "name it as summariser, and others as judges"),
+        ({"refiner": "extractive"}, "name it as summariser, and others as judges"),
+    ],
+)  # fmt: skip
+def test_what_shows_or_asks_nothing_is_refused(
+    corpus_file: Path, judging: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        make_plan(suite_of(corpus_file, **judging), plugins=PLUGINS)

@@ -5,8 +5,9 @@ from collections import Counter
 import pytest
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus
-from mtmbench.matches.schedule import sample_documents
+from mtmbench.matches.schedule import draw_documents, sample_documents, summary_halves
 
 
 def _corpus(n: int, word: str = "text") -> Corpus:
@@ -38,6 +39,37 @@ def test_every_row_is_equally_likely() -> None:
     # 600 expected each; six binomial standard deviations are 123.
     assert sum(drawn.values()) == 6000
     assert all(abs(drawn[row] - 600) < 123 for row in range(10))
+
+
+def test_halves_are_those_of_the_stated_hash_and_copies_stay_together() -> None:
+    texts = ("a", "b", "a", "c", "d", "e", "e", "f")
+    ids = tuple(f"id{i}" for i in range(8))
+    # By hand: the six distinct texts by the hash of the first id that has each.
+    ranked = sorted(
+        {"a": "id0", "b": "id1", "c": "id3", "d": "id4", "e": "id5", "f": "id7"}.items(),
+        key=lambda pair: content_hash("summary half", pair[1]),
+    )
+    chosen = {text for text, _ in ranked[:3]}
+    sources, judged = summary_halves(Corpus("c", ids, texts))
+    assert sources == [row for row in range(8) if texts[row] in chosen]
+    assert judged == [row for row in range(8) if texts[row] not in chosen]
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 200])
+def test_halves_are_equal_and_of_ids_alone(n: int) -> None:
+    sources, judged = summary_halves(_corpus(n))
+    assert sorted(sources + judged) == list(range(n))
+    assert len(sources) == n // 2
+    assert summary_halves(_corpus(n, "other")) == (sources, judged)
+
+
+def test_a_sample_among_some_rows_is_the_whole_sample_without_the_others() -> None:
+    corpus = _corpus(60)
+    some = range(0, 60, 2)
+    whole = [row for row in draw_documents(corpus, 60, 3) if row in some]
+    assert draw_documents(corpus, 99, 3, some) == whole
+    assert draw_documents(corpus, 7, 3, some) == whole[:7]
+    assert sample_documents(corpus, 7, 3, some) == sorted(whole[:7])
 
 
 def test_no_documents_is_an_error() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,17 @@ import pytest
 from mtmbench.core.cards import JudgeCard, JudgingSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import Corpus
+from mtmbench.judges.base import Completion, JudgeClient, Question
 from mtmbench.judges.panel import Panel
 from mtmbench.judges.topic_questions import topic_template
 from mtmbench.matches.match import MatchOutcome
 from mtmbench.matches.options import document_options
 from mtmbench.matches.refine import odd_items, without
 from mtmbench.matches.summaries import (
+    Extract,
     check_summariser,
+    extract_summaries,
     summarise,
     unshown_rows,
     with_summaries,
@@ -119,3 +124,35 @@ def test_the_judge_does_not_rule_on_its_own_summaries(
     with pytest.raises(InputError, match=r"representations are \['items'\]; add \"summary\""):
         check(small, other, representations=("items",))
     check_summariser(JudgingSpec())
+
+
+class Taker(JudgeClient):
+    """Takes the first document's words; None of "d2"; says nonsense of topic 2."""
+
+    name = "taker"
+    extracts = True
+
+    async def answer(
+        self, question: Question, params: Mapping[str, Any], replicate: int
+    ) -> Completion:
+        assert question.messages == ()
+        ids = question.context["documents"]
+        text = "" if ids[0] == "d2" else f"about {' '.join(ids)}"
+        said = {"summary": text, "documents": ids[:1]}
+        return Completion("?" if question.context["topic"] == 3 else json.dumps(said))
+
+
+def test_extracts_are_of_the_documents_given_strongest_first(
+    make_result: MakeResult, tmp_path: Path
+) -> None:
+    theta = [[0.2, 0.0, 0.0, 0.8], [0.9, 0.0, 0.0, 0.1], [0.0, 0.0, 1.0, 0.0],
+             [0.5, 0.5, 0.0, 0.0], [0.2, 0.0, 0.0, 0.8]]  # fmt: skip
+    result = make_result(theta, [["a"]] * 4)
+    corpus = Corpus("c", tuple(f"d{i}" for i in range(5)), tuple(f"text {i}" for i in range(5)))
+    with Panel(tmp_path / "a") as panel:
+        seat = panel.seat("taker", JudgeCard(client="embedding"), Taker())
+        # Row 3 may not be taken from, so nothing is left of topic 1; equal shares go by row.
+        found = panel.run(extract_summaries(seat, result, corpus, [0, 1, 2, 4]))
+    assert [answer.status for answer in found] == ["ok", "empty", "empty", "unparsed"]
+    assert found[0].value == Extract("about d1 d0 d4", ["d1"])
+    assert found[3].reply == "?"
