@@ -101,7 +101,7 @@ def control_vectors(
     *,
     frequency: IntArray,
     difference: SteeringVector | None = None,
-    relative: bool = True,
+    relative: bool = False,
     n_drawn: int = N_DRAWN,
     seed: int = 0,
 ) -> dict[str, list[SteeringVector]]:

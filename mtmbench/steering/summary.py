@@ -81,7 +81,7 @@ def summary_rows(rows: Sequence[SteeringRow]) -> list[SteeringSummary]:
             rate, method = row["win_rate"], row["method"]
             if row["chosen"] is None and rate is not None and row["topic"] in own:
                 controls.setdefault(method, []).append(rate)
-                if row["mean_change"]:
+                if row["mean_change"] and own[row["topic"]]:
                     changes.setdefault(method, []).append(row["mean_change"] / own[row["topic"]])
         correlations = [t["delta_l_spearman"] for t in told if t["delta_l_spearman"] is not None]
         found.append(

@@ -115,7 +115,7 @@ def first_half_changes(experiment):
     """Returns, by topic, the mean ‖a′ − a‖ of its own texts of the first half at λ = 20."""
     first, _ = halves([f"w{i} w{i + 1}" for i in range(0, 40, 2)])
     changes = {}
-    raw = [topic_vector(experiment.result, t, experiment.sae, relative=False) for t in range(6)]
+    raw = [topic_vector(experiment.result, t, experiment.sae) for t in range(6)]
     vectors = {vector.revision: topic for topic, vector in enumerate(raw)}
     for record in experiment.store.records():
         if record.kind == "generation":
