@@ -19,7 +19,11 @@ class AspectMeans(TypedDict):
 
 
 class MeasuredRow(LambdaFields):
-    """What a judge and the texts themselves say of one condition."""
+    """What a judge and the texts themselves say of one condition.
+
+    ``by_direction`` are the win rates of a control's several directions, None of other conditions;
+    tables of schema 1 lack it.
+    """
 
     corpus: str
     model: str
@@ -41,7 +45,7 @@ class MeasuredRow(LambdaFields):
     distinct_2_baseline: float | None
     repetition: float | None
     mean_change: float
-    by_direction: Sequence[float] | None
+    by_direction: NotRequired[Sequence[float] | None]
 
 
 class ExperimentRow(MeasuredRow, AspectMeans):
@@ -56,8 +60,8 @@ class ExperimentRow(MeasuredRow, AspectMeans):
 
     directions: int
     expected_change: float
-    target_change: float | None
-    pilot_change: float | None
+    target_change: NotRequired[float | None]
+    pilot_change: NotRequired[float | None]
     chosen: bool | None
     steered: bool | None
 
