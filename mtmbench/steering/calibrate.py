@@ -1,8 +1,9 @@
 """λ by which a direction changes activations as much as wanted, in the very text that it makes.
 
 Steered text is other text: its activations lie elsewhere than a reference text's, and a λ that is
-matched there misses by a fifth in what is generated. So a few prompts are gone on from, the change
-is measured, and λ is moved until it is right: a secant search, all directions at one time.
+matched there misses by a fifth to a third in what is generated. So a few prompts are gone on from,
+the change is measured, and λ is moved until it is right: a secant search, all directions at one
+time.
 """
 
 from __future__ import annotations
