@@ -155,7 +155,7 @@ class SteeringSpec(Card):
     corpora: tuple[str, ...] = ()
     features: FeatureSpec | None = None
     topics: int = Field(default=10, ge=1)
-    lambdas: tuple[float, ...] = Field(default=(1.0, 2.0, 4.0), min_length=1)
+    lambdas: tuple[float, ...] = Field(default=(0.5, 1.0, 2.0), min_length=1)
     unit: Literal["absolute", "mean_norm", "p99"] = "p99"
     mode: Literal["project", "add"] = "project"
     direction: Literal["topic", "topic_raw"] = "topic_raw"

@@ -35,7 +35,7 @@ def steer(
     result: TopicResult,
     topic: int,
     prompts: str | Sequence[str],
-    strength: float = 2.0,
+    strength: float = 1.0,
     *,
     corpus: Corpus | None = None,
     features: str | FeatureSource | None = None,
