@@ -44,8 +44,6 @@ help:  ## list these commands
 quick: setup  ## play the quick leaderboard and print it (first time: installs)
 	@echo "==> playing the quick suite: six models, two corpora, two proxy judges (up to 5 minutes)"
 	@$(BIN)/mtmbench run quick
-	@echo "==> steering the small language model by its topics (about a minute)"
-	@$(BIN)/mtmbench steer quick
 
 test: setup  ## run the whole test suite (first time: installs)
 	@echo "==> running the tests (up to 12 minutes on 2 cores)"

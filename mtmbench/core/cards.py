@@ -143,24 +143,29 @@ class SteeringSpec(Card):
     they are of, all if empty. With ``features`` of its own the models are fitted for steering
     alone, which a suite needs whose features are no causal language model's. ``lambdas`` are in
     ``unit``; ``prompts`` is a file, the built-in neutral set if not given; ``drawn`` directions are
-    drawn of each control that has several. With ``weights`` "frequencies" a topic's direction is
-    made of how often features occur in its documents, in place of the model's β. ``describe`` says
-    what stands for a topic before judges and in the prompt that names it: its items (its summary
-    where it has one), or the words of its documents, which read better where features have poor
-    labels. ``axbench`` names the judge card of a language model that gives AxBench's three scores.
+    drawn of each control that has several, and controls' λ are calibrated on ``pilot_prompts``
+    prompts. ``direction`` says by which formula a topic is one: "topic_raw", the published one, or
+    "topic", with weights less their mean over topics; the other formula is a control. With
+    ``weights`` "frequencies" a topic's direction is made of how often features occur in its
+    documents, in place of the model's β. ``describe`` says what stands for a topic before judges
+    and in the prompt that names it: its items (its summary where it has one), or the words of its
+    documents, which read better where features have poor labels. ``axbench`` names the judge card
+    of a language model that gives AxBench's three scores.
     """
 
     models: tuple[str, ...] = ()
     corpora: tuple[str, ...] = ()
     features: FeatureSpec | None = None
     topics: int = Field(default=10, ge=1)
-    lambdas: tuple[float, ...] = Field(default=(1.0, 2.0, 4.0), min_length=1)
+    lambdas: tuple[float, ...] = Field(default=(0.5, 1.0, 2.0), min_length=1)
     unit: Literal["absolute", "mean_norm", "p99"] = "p99"
     mode: Literal["project", "add"] = "project"
+    direction: Literal["topic", "topic_raw"] = "topic_raw"
     weights: Literal["model", "frequencies"] = "model"
     positions: Literal["generated", "last", "all"] = "generated"
     prompts: Path | None = None
     n_prompts: int = Field(default=100, ge=2)
+    pilot_prompts: int = Field(default=12, ge=1)
     samples: int = Field(default=1, ge=1)
     max_tokens: int = Field(default=40, ge=1)
     temperature: float = Field(default=1.0, ge=0)

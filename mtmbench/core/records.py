@@ -401,6 +401,26 @@ class DeltaLPayload(DeltaLIdentity):
     hi: float | None
 
 
+class CalibrationIdentity(_OfTexts):
+    """A direction, the change to reach along it, and the text in which that is measured.
+
+    ``turn`` is the level that changes a reference text least; the search keeps to the start's side.
+    """
+
+    vector: str
+    start: float
+    turn: float
+    target: float
+    sampling: Mapping[str, object]
+    prompts: Sequence[str]
+
+
+class CalibrationPayload(CalibrationIdentity):
+    """Payload of a "steer" record of the search for λ: each λ tried, and its mean ‖a′ − a‖."""
+
+    trials: Sequence[Sequence[float]]
+
+
 class ComparisonIdentity(JudgeFacts):
     """Which texts a judge holds against unsteered ones, about which topic."""
 
@@ -422,7 +442,7 @@ class ComparisonPayload(ComparisonIdentity, OutcomeValues):
     strength: Mapping[str, object] | None
 
 
-SteerPayload = TextScoresPayload | DeltaLPayload | ComparisonPayload
+SteerPayload = TextScoresPayload | DeltaLPayload | CalibrationPayload | ComparisonPayload
 CellPayload = FitPayload | MetricPayload | RewritePayload | MatchPayload
 Payload = CellPayload | GenerationPayload | SteerPayload
 

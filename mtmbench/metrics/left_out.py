@@ -1,4 +1,4 @@
-"""What a value does not count: items that its reference does not know, topics without a value.
+"""What a value leaves out: items that a reference or a model does not know, topics without value.
 
 Every metric that leaves something out says so in its details, under the names that are made here,
 and whoever shows a value shows this beside it.
@@ -34,6 +34,14 @@ def topics_without_value(n: int, n_topics: int) -> dict[str, object]:
     return {"n_topics_without_value": n, "n_topics": n_topics}
 
 
+def improbable_items(n: int, n_occurrences: int) -> dict[str, object]:
+    """Returns the details about held-out occurrences of items to which a model gives no chance.
+
+    They count with what the metric gives every item, and so may make up most of a perplexity.
+    """
+    return {"n_zero_probability": n, "n_occurrences": n_occurrences}
+
+
 @dataclass(frozen=True)
 class LeftOut:
     """What one value, or the values of several seeds together, do not count.
@@ -46,6 +54,9 @@ class LeftOut:
         topics: topics without a value, of ``of_topics``.
         named: some of the items that are not known.
         more: whether there are others that are not known.
+        improbable: held-out occurrences to which the model gives no probability, of
+            ``of_occurrences``.
+        of_occurrences: held-out occurrences.
         kept: what the reference holds beyond the suite's own tokenisation, in words.
     """
 
@@ -55,6 +66,8 @@ class LeftOut:
     of_topics: int | None = None
     named: tuple[str, ...] = ()
     more: bool = False
+    improbable: int | None = None
+    of_occurrences: int | None = None
     kept: tuple[str, ...] = ()
 
     @classmethod
@@ -66,8 +79,11 @@ class LeftOut:
         more = len(named) > _NAMED or any(len(each) > _NAMED for each in listed)
         items, of_items = _sums(every, "n_out_of_vocabulary", "n_items_listed")
         topics, of_topics = _sums(every, "n_topics_without_value", "n_topics")
+        improbable, occurrences = _sums(every, *improbable_items(0, 0))
         kept = tuple(sorted({each[KEPT] for each in every if KEPT in each}))
-        return cls(items, of_items, topics, of_topics, named[:_NAMED], more, kept)
+        return cls(
+            items, of_items, topics, of_topics, named[:_NAMED], more, improbable, occurrences, kept
+        )
 
     def text(self) -> str | None:
         """Says what is left out and where words were counted; None where there is nothing to say.
@@ -81,6 +97,11 @@ class LeftOut:
             parts.append(f"{self.items:,} of {self.of_items:,} words unknown{named}")
         if self.topics:
             parts.append(f"{self.topics:,} of {self.of_topics:,} topics without value")
+        if self.improbable:
+            parts.append(
+                f"{self.improbable:,} of {self.of_occurrences:,} held-out occurrences without "
+                "probability"
+            )
         parts += [f"counted with {kept}" for kept in self.kept]
         return "; ".join(parts) or None
 

@@ -13,6 +13,7 @@ from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Counts, Float64Array, IntArray, ItemView, Views
 from mtmbench.metrics.base import Metric, MetricValue
 from mtmbench.metrics.context import MetricContext
+from mtmbench.metrics.left_out import improbable_items
 from mtmbench.metrics.params import read_params, share, whole_number
 from mtmbench.models.registry import MODELS
 
@@ -86,8 +87,7 @@ class Perplexity(Metric):
             details={
                 "n_held_out_documents": len(held),
                 "n_documents_scored": len(usable),
-                "n_occurrences": n_occurrences,
-                "n_zero_probability": n_zero,
+                **improbable_items(n_zero, n_occurrences),
                 "reference": counts.revision,
             },
         )

@@ -40,6 +40,16 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
 
     n_topics: int
 
+    @classmethod
+    def version_of(cls, params: Mapping[str, object]) -> int:
+        """Returns the version that a fit's key holds: :attr:`version`, unless parameters differ.
+
+        Args:
+            params: all parameters, defaults among them.
+        """
+        del params
+        return cls.version
+
     @abstractmethod
     def fit(self, views: Views, *, seed: int) -> TopicResult:
         """Fits the model; the same views and seed give the same result on the same machine.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -64,6 +64,11 @@ class LDA(TopicModel):
         self.iterations = iterations
         self.tolerance = tolerance
         self.max_memory_gb = max_memory_gb
+
+    @classmethod
+    def version_of(cls, params: Mapping[str, object]) -> int:
+        """Version 2 with "tomotopy", whose φ lacked the items absent from training."""
+        return cls.version + (params.get("engine") == "tomotopy")
 
     def fit(self, views: Views, *, seed: int) -> TopicResult:
         """Fits the topics; documents without items get a θ row of zeros.
@@ -186,11 +191,23 @@ def _fit_tomotopy(model: LDA, matrix: csr_matrix, seed: int) -> Fitted:
     lda.train(model.iterations, workers=1)
     theta = np.zeros((matrix.shape[0], model.n_topics))
     theta[used] = [doc.get_topic_dist() for doc in lda.docs]
-    columns = np.array([int(word) for word in lda.used_vocabs])
-    phi = np.zeros((model.n_topics, matrix.shape[1]))
-    phi[:, columns] = [lda.get_topic_word_dist(k) for k in range(model.n_topics)]
     alpha = np.asarray(lda.alpha, dtype=np.float64)
+    phi = _tomotopy_phi(lda, model.beta, matrix.shape[1])
     return theta, phi, alpha, {"iterations": model.iterations}
+
+
+def _tomotopy_phi(lda: Any, beta: float, n_items: int) -> Float64Array:
+    """Returns φ (K, V), ``(N_kv + β) / (N_k + V β)`` over all V items.
+
+    The package smooths over the U items that occur in what it was trained on, so that its rows are
+    ``(N_kv + β) / (N_k + U β)`` and the other items have none; columns' names are their numbers.
+    """
+    totals = np.asarray(lda.get_count_by_topics(), np.float64)
+    used = np.array([int(word) for word in lda.used_vocabs])
+    smoothed = np.full((lda.k, n_items), beta)
+    for k, total in enumerate(totals):
+        smoothed[k, used] = lda.get_topic_word_dist(k) * (total + len(used) * beta)
+    return np.asarray(smoothed / (totals + n_items * beta)[:, None])
 
 
 ENGINES: dict[str, Callable[[LDA, csr_matrix, int], Fitted]] = {

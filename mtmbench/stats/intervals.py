@@ -1,4 +1,4 @@
-"""Intervals: Student's t, Wilson's, over clusters, and by resampling whole clusters.
+"""Intervals: Student's t, Wilson's, over clusters, on the logit scale, and by resampling clusters.
 
 Every interval of a small sample is ``estimate ± t · √(n / (n − 1)) · error`` with n independent
 units: plain percentiles and normal quantiles under-cover there (.91 at 20 documents).
@@ -262,6 +262,76 @@ def resampled_share(
     error = float(np.std((drawn @ won) / (drawn @ played), ddof=1))
     half = bootstrap_half(error, n_clusters, confidence)
     return Rate(value, max(0.0, value - half), min(1.0, value + half), n)
+
+
+def logit_share(
+    part: ArrayLike, whole: ArrayLike, *, of: str = "document", confidence: float = 0.95
+) -> Rate:
+    """Returns ``Σ part / Σ whole`` with an interval over clusters, made on the logit scale.
+
+    ``logit p ± t(C − 1) · error / (p (1 − p))`` with the linearised error of a ratio over C
+    clusters (:func:`clustered`), carried back to shares (the delta method; Korn and Graubard 1998
+    compare such intervals). Near 0 and 1 it leans towards the middle as a share's errors do, where
+    symmetric intervals miss too often. Where every cluster has the same share nothing varies, and
+    the interval is Wilson's with each cluster counted once.
+
+    Args:
+        part: (C,) successes in each cluster; a half counts half.
+        whole: (C,) trials in each, at least 1.
+        of: what a cluster is, for reasons.
+        confidence: of the interval, in (0, 1).
+    """
+    won = np.asarray(part, dtype=np.float64)
+    played = np.asarray(whole, dtype=np.int64)
+    n_clusters, n = len(played), int(played.sum())
+    if n == 0:
+        return Rate(None, None, None, 0, "nothing to count")
+    value = float(won.sum()) / n
+    if n_clusters < 2:
+        return Rate(value, None, None, n, f"no interval over {of}s: there is one")
+    if np.ptp(won / played) == 0:
+        once = wilson(value * n_clusters, n_clusters, confidence)
+        told = f"every {of} has the same share: Wilson's interval, each {of} counted once"
+        return Rate(value, once.lo, once.hi, n, told)
+    squares = math.fsum((won - value * played) ** 2)
+    error = math.sqrt(squares * n_clusters / (n_clusters - 1)) / n
+    half = t_quantile(n_clusters - 1, confidence) * error / (value * (1 - value))
+    odds = math.log(value / (1 - value))
+    lo, hi = (1 / (1 + math.exp(-end)) for end in (odds - half, odds + half))
+    return Rate(value, lo, hi, n)
+
+
+def above_drawn(
+    values: Sequence[float], drawn: Sequence[Sequence[float]], confidence: float = 0.95
+) -> list[tuple[float, float, float]]:
+    """Returns how far each value lies above its group of drawn ones, with the interval's ends.
+
+    ``value − mean ± t(f) · s · √(1 + 1 / R)`` with R drawn values in the group: the interval in
+    which one more drawn value would lie (Crawford and Howell 1998, a single case against a small
+    sample). s² is pooled over the groups, f = Σ (R − 1). Together the intervals hold with the
+    confidence: each is at level 1 − (1 − confidence) / groups (Bonferroni).
+
+    Args:
+        values: one for each group.
+        drawn: what each is held against; a group of one adds no freedom.
+        confidence: that no value like the drawn ones lies outside of its interval, in (0, 1).
+
+    Raises:
+        InputError: the two differ in length, a group is empty, or no group has two values.
+    """
+    if len(values) != len(drawn) or not all(drawn):
+        raise InputError(f"{len(values)} values need as many groups of drawn ones, none empty")
+    freedom = sum(len(group) - 1 for group in drawn)
+    if freedom < 1:
+        raise InputError("no group has two drawn values, so that nothing says how they spread")
+    squares = sum(variance(group) * (len(group) - 1) for group in drawn if len(group) > 1)
+    t = t_quantile(freedom, 1 - (1 - confidence) / len(values))
+    found = []
+    for value, group in zip(values, drawn, strict=True):
+        difference = value - fmean(group)
+        half = t * math.sqrt(squares / freedom * (1 + 1 / len(group)))
+        found.append((difference, difference - half, difference + half))
+    return found
 
 
 def resampled_counts(random: np.random.RandomState, size: int, n: int) -> IntArray:

@@ -1,13 +1,14 @@
 """Controls of steering: what else could have moved the text as much.
 
 A topic counts as steered only where it does better than directions that know nothing of it. Each
-control changes activations by as much as the topic does: mean ‖a′ − a‖ over a reference text is
-made equal (:func:`~mtmbench.steering.units.matched_push`) and reported.
+control changes activations by as much as the topic does: mean ‖a′ − a‖ over the text that it makes
+is made equal (:mod:`~mtmbench.steering.calibrate`) and reported.
 
 ============== ==================================================================================
 ``none``       no steering
 ``prompt``     no steering, but a sentence in front of the prompt that names the topic
 ``diff_means`` mean activation on the topic's documents minus that on others
+``topic``, ``topic_raw`` the topic's direction by the other formula than the one that steers
 ``best_feature`` the topic's strongest feature alone
 ``random``     isotropic random directions
 ``permuted``   the topic's weights, permuted among features that fire about as often
@@ -55,6 +56,8 @@ class Condition:
         replicate: number among several of the method, from 0.
         push: the direction and λ; None for none.
         expected_change: mean ‖a′ − a‖ over the reference text; 0 without a push.
+        target_change: mean ‖a′ − a‖ of generated text that λ was calibrated to; None if it was not.
+        pilot_change: what the calibration's texts had at this λ.
         lead: what stands in front of the prompt.
     """
 
@@ -63,6 +66,8 @@ class Condition:
     replicate: int = 0
     push: Push | None = None
     expected_change: float = 0.0
+    target_change: float | None = None
+    pilot_change: float | None = None
     lead: str = ""
 
     def describe(self) -> dict[str, object]:
@@ -73,6 +78,8 @@ class Condition:
             "replicate": self.replicate,
             "lambda_absolute": None if self.push is None else self.push.strength,
             "expected_change": self.expected_change,
+            "target_change": self.target_change,
+            "pilot_change": self.pilot_change,
             "vector": None if self.push is None else vars(self.push.vector.origin),
         }
 
@@ -94,7 +101,7 @@ def control_vectors(
     *,
     frequency: IntArray,
     difference: SteeringVector | None = None,
-    relative: bool = True,
+    relative: bool = False,
     n_drawn: int = N_DRAWN,
     seed: int = 0,
 ) -> dict[str, list[SteeringVector]]:
@@ -161,6 +168,8 @@ def matched_conditions(
     mode: Mode = "project",
 ) -> list[Condition]:
     """Returns a condition for every control direction, with the λ that changes as much as a push.
+
+    That is so over the reference text; in generated text it is where a calibration starts.
 
     Args:
         topic: the topic that the texts are judged by.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 import numpy as np
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import seed_from
+from mtmbench.matches.match import fold
 from mtmbench.steering.generate import Generation
 from mtmbench.steering.language_model import CausalLM
 from mtmbench.steering.likelihood import log_likelihoods, perplexity
@@ -21,8 +22,6 @@ from mtmbench.steering.win_rate import WinRate, win_rate
 
 MAX_PERPLEXITY_RATIO = 2.0
 MIN_DISTINCT_RATIO = 0.8
-BEATEN = ("permuted", "other_topic")
-"""The controls that a topic has to beat to count as steered."""
 
 
 @dataclass(frozen=True)
@@ -122,29 +121,25 @@ def relevance(
     backward: str,
     prompts: Sequence[str],
     replicates: Sequence[int] | None = None,
-    *,
-    seed: int = 0,
 ) -> WinRate:
     """Returns the win rate of a condition with its interval.
 
     A control of several directions varies with its directions as well as with its prompts: its
-    interval is the wider of the one that resamples prompts and the one that resamples directions.
+    interval is the wider of the one over prompts and the one over directions.
 
     Args:
         forward: what a judge said of the pairs, the steered text first.
         backward: the same with it second.
         prompts: the prompt of each pair.
         replicates: the number of each pair's direction; None for one direction.
-        seed: seed of the bootstrap.
     """
-    over_prompts = win_rate(forward, backward, prompts, seed=seed)
+    over_prompts = win_rate(forward, backward, prompts)
     if replicates is None or len(set(replicates)) < 2:
         return over_prompts
     named = [f"direction {replicate}" for replicate in replicates]
-    over_directions = win_rate(forward, backward, named, seed=seed)
-    if _width(over_directions) > _width(over_prompts):
-        return over_directions
-    return over_prompts
+    over_directions = win_rate(forward, backward, named)
+    wider = max(over_prompts, over_directions, key=_width)
+    return replace(wider, by_direction=_by_direction(forward, backward, replicates))
 
 
 def table_row(
@@ -159,7 +154,7 @@ def table_row(
     scores: TextScores,
     delta_l: float | None,
 ) -> MeasuredRow:
-    """Returns a row of the steering table, schema 1, with what else is known beside it.
+    """Returns a row of the steering table, with what else is known beside it.
 
     Args:
         corpus: the topics' corpus.
@@ -195,6 +190,7 @@ def table_row(
         "distinct_2_baseline": scores.distinct_2_baseline,
         "repetition": scores.repetition,
         "mean_change": scores.mean_change,
+        "by_direction": list(rate.by_direction) or None,
     }
 
 
@@ -223,18 +219,6 @@ def choose_lambda(tried: Mapping[float, tuple[WinRate, TextScores]]) -> float | 
         if rate.value is not None and scores.fluent
     ]
     return max(allowed)[2] if allowed else None
-
-
-def counts_as_steered(win_rate: float | None, ends: Mapping[str, float | None]) -> bool:
-    """Returns whether a topic's win rate lies above the intervals of the controls it must beat.
-
-    Args:
-        win_rate: the topic's; None where no pair was judged.
-        ends: upper ends of the controls' intervals by method; one that is missing, or None, is not
-            beaten.
-    """
-    beaten = [ends.get(method) for method in BEATEN]
-    return win_rate is not None and all(end is not None and win_rate > end for end in beaten)
 
 
 def _generated_perplexity(lm: CausalLM, texts: Sequence[Generation]) -> float | None:
@@ -271,6 +255,16 @@ def _check_pairs(steered: Sequence[Generation], unsteered: Sequence[Generation])
 
 def _ratio(value: float | None, baseline: float | None) -> float | None:
     return None if value is None or not baseline else value / baseline
+
+
+def _by_direction(forward: str, backward: str, replicates: Sequence[int]) -> tuple[float, ...]:
+    """Returns the share that each direction won of its judged pairs; one without any has none."""
+    scores: dict[int, list[float]] = {}
+    for one, other, replicate in zip(forward, backward, replicates, strict=True):
+        score = fold(one, other)
+        if score is not None:
+            scores.setdefault(replicate, []).append(score)
+    return tuple(fmean(scores[replicate]) for replicate in sorted(scores))
 
 
 def _width(rate: WinRate) -> float:

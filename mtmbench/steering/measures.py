@@ -31,7 +31,7 @@ from mtmbench.steering.relevance import compare_texts, relevance_prompt
 from mtmbench.steering.table_rows import AspectMeans
 from mtmbench.steering.win_rate import WinRate
 
-_STEERING_VERSION = 1
+STEERING_VERSION = 1
 """Raised whenever the same texts may give another row."""
 
 
@@ -67,7 +67,7 @@ class Measures:
         if documents is None:
             return {}
         place: DeltaLPlace = {
-            "steering_version": _STEERING_VERSION,
+            "steering_version": STEERING_VERSION,
             **experiment.lm.backbone.describe(),
             "corpus": experiment.corpus.revision,
             "on": documents.on,
@@ -105,7 +105,7 @@ class Measures:
             "judge": judge,
             **asker.identity,
             "prompt": relevance_prompt().hash if llm else None,
-            "steering_version": _STEERING_VERSION,
+            "steering_version": STEERING_VERSION,
             "corpus": experiment.corpus.revision,
             "result": experiment.result.revision,
             "topic": topic,
@@ -129,9 +129,7 @@ class Measures:
             }
 
         said = experiment.store.memo("steer", {made: identity}, compare, tag="steer")[made]
-        return relevance(
-            said["forward"], said["backward"], prompts, made.replicates, seed=self.spec.seed
-        )
+        return relevance(said["forward"], said["backward"], prompts, made.replicates)
 
     def ratings(self, several: Sequence[Made]) -> dict[Made, AspectMeans]:
         """Returns the mean AxBench scores of the texts of each, where there is a rater."""
@@ -152,7 +150,7 @@ class Measures:
         """Returns the scores of texts from their record, which is made once."""
         experiment = self.experiment
         identity: TextScoresIdentity = {
-            "steering_version": _STEERING_VERSION,
+            "steering_version": STEERING_VERSION,
             **experiment.lm.backbone.describe(),
             "texts": [each.key for each in made.texts],
             "plain": [each.key for each in made.plain],

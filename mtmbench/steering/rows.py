@@ -2,18 +2,24 @@
 
 Each topic's λ is chosen on one half of the prompts, by the first judge, among those whose text
 stays fluent; all that the table shows comes from the other half. Controls change activations by as
-much as the topic does at the chosen λ, or at the weakest λ where none leaves the text fluent.
+much as the topic does at the chosen λ, or at the weakest λ where none leaves the text fluent: by as
+much in generated text, for which their λ are calibrated on prompts of the first half.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import cached_property
+from statistics import fmean
+from typing import cast
 
 import numpy as np
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.records import CalibrationIdentity, CalibrationPayload
 from mtmbench.steering.axbench import mean_scores
+from mtmbench.steering.calibrate import Calibration, Search, Trial, calibrate
 from mtmbench.steering.controls import (
     Condition,
     control_vectors,
@@ -22,30 +28,26 @@ from mtmbench.steering.controls import (
     named_in_prompt,
     no_steering,
 )
-from mtmbench.steering.evaluate import (
-    BEATEN,
-    choose_lambda,
-    counts_as_steered,
-    halves,
-    table_row,
-)
+from mtmbench.steering.evaluate import choose_lambda, halves, table_row
 from mtmbench.steering.experiment import Experiment, Made, largest_topics
 from mtmbench.steering.generate import Job, Sampling, generate
 from mtmbench.steering.hook import Push
-from mtmbench.steering.measures import Measures
+from mtmbench.steering.measures import STEERING_VERSION, Measures
 from mtmbench.steering.prompts import load_prompts
-from mtmbench.steering.table_rows import AspectMeans, ChosenRow, ConditionRow, ExperimentRow
+from mtmbench.steering.table_rows import AspectMeans, ExperimentRow, SteeringRow
 from mtmbench.steering.units import (
     ReferenceActivations,
     Strength,
     expected_change,
+    least_changing,
     read_reference,
     strength,
 )
 from mtmbench.steering.vector import SteeringVector, topic_vector
+from mtmbench.steering.verdicts import steered, verdict_rows
 
 
-def experiment_rows(experiment: Experiment) -> list[ExperimentRow]:
+def experiment_rows(experiment: Experiment) -> list[SteeringRow]:
     """Runs the experiment, or what the store lacks of it, and returns the rows of the table.
 
     Raises:
@@ -61,9 +63,7 @@ def unit_vectors(experiment: Experiment) -> dict[int, SteeringVector]:
     Added to the activations at the hook point, it is what λ = 1 with ``mode = "add"`` does.
     """
     rows = _Rows(experiment)
-    vectors = {
-        topic: topic_vector(experiment.result, topic, experiment.sae) for topic in rows.topics
-    }
+    vectors = {topic: rows.vector(topic) for topic in rows.topics}
     return {
         topic: strength(1.0, rows.spec.unit, vector, rows.reference).absolute * vector
         for topic, vector in vectors.items()
@@ -87,35 +87,47 @@ class _Rows:
         )  # fmt: skip
         prompts = load_prompts(self.spec.prompts)[: self.spec.n_prompts]
         self.first, self.second = halves(prompts, self.spec.seed)
+        self.relative = self.spec.direction == "topic"
         self.hook_point = str(experiment.result.items.source.get("hook_point"))
         self.topics = largest_topics(experiment.result, self.spec.topics)
         self.measures = Measures(experiment)
 
-    def rows(self) -> list[ExperimentRow]:
+    def rows(self) -> list[SteeringRow]:
         """Returns the rows of every topic and judge."""
         tried = self._grid()
         chosen = {topic: self._choice(tried[topic]) for topic in self.topics}
         weakest = min(self.spec.lambdas, key=abs)
         controls = self._controls(
-            {topic: weakest if level is None else level for topic, level in chosen.items()}
+            {
+                topic: tried[topic][weakest if level is None else level][0]
+                for topic, level in chosen.items()
+            }
         )
-        rows: list[ExperimentRow] = []
+        rows: list[SteeringRow] = []
         for topic in self.topics:
             scored = {level: made[1] for level, made in sorted(tried[topic].items())}
             gains = self.measures.delta_l([*scored.values(), *controls[topic]])
             own = [made for level, made in scored.items() if level == chosen[topic]]
             ratings = self.measures.ratings([*own, *controls[topic]])
             for judge in self.experiment.judges:
-                grid: list[ChosenRow] = [
-                    {**self._row(made, judge, gains, ratings), "chosen": level == chosen[topic]}
+                rows += [
+                    self._row(made, judge, gains, ratings, level == chosen[topic])
                     for level, made in scored.items()
                 ]
-                others: list[ChosenRow] = [
-                    {**self._row(made, judge, gains, ratings), "chosen": None}
-                    for made in controls[topic]
-                ]
-                rows += _with_verdict(grid, others)
-        return rows
+                rows += [self._row(made, judge, gains, ratings) for made in controls[topic]]
+        above = steered(verdict_rows(rows))
+        return [
+            {**row, "steered": above.get((row["judge"], row["topic"]), False)}
+            if row["chosen"]
+            else row
+            for row in rows
+        ]
+
+    def vector(self, topic: int, *, other: bool = False) -> SteeringVector:
+        """Returns a topic's direction, by the suite's formula or by the other one."""
+        return topic_vector(
+            self.experiment.result, topic, self.experiment.sae, relative=self.relative != other
+        )
 
     @cached_property
     def reference(self) -> ReferenceActivations:
@@ -133,11 +145,12 @@ class _Rows:
         """Returns each topic's texts at every λ, of the first and of the second half."""
         wanted = []
         for topic in self.topics:
-            vector = topic_vector(self.experiment.result, topic, self.experiment.sae)
+            vector = self.vector(topic)
             for level in self.spec.lambdas:
                 push, measured = self._push(vector, level)
                 change = expected_change(push, self.reference, self.spec.mode)
-                wanted.append((Condition("topic", topic, 0, push, change), level, measured))
+                method = vector.origin.method
+                wanted.append((Condition(method, topic, 0, push, change), level, measured))
         asked: list[_Asked] = [
             ((condition,), measured, half)
             for condition, _, measured in wanted
@@ -158,35 +171,106 @@ class _Rows:
             }
         )
 
-    def _controls(self, levels: Mapping[int, float]) -> dict[int, list[Made]]:
-        """Returns what each topic is held against, at its λ, on the second half."""
+    def _controls(self, own: Mapping[int, Made]) -> dict[int, list[Made]]:
+        """Returns what each topic is held against, on the second half.
+
+        Args:
+            own: the topic's texts of the first half, at the λ that is to be matched.
+        """
         asked: list[_Asked] = []
         experiment = self.experiment
+        started: list[Condition] = []
         for topic in self.topics:
-            like, _ = self._push(
-                topic_vector(experiment.result, topic, experiment.sae), levels[topic]
-            )
             asked.append(((no_steering(topic),), None, self.second))
             named = named_in_prompt(topic, self._fitting(topic, experiment.description(topic)))
             asked.append(((named,), None, self.second))
-            raw = topic_vector(experiment.result, topic, experiment.sae, relative=False)
+            other = self.vector(topic, other=True)
             vectors: dict[str, list[SteeringVector]] = {
-                "topic_raw": [raw],
+                other.origin.method: [other],
                 **control_vectors(
                     experiment.result, topic, experiment.sae, frequency=experiment.frequency,
-                    difference=self._difference(topic), n_drawn=self.spec.drawn,
-                    seed=self.spec.seed,
+                    difference=self._difference(topic), relative=self.relative,
+                    n_drawn=self.spec.drawn, seed=self.spec.seed,
                 ),
             }  # fmt: skip
-            matched = matched_conditions(topic, vectors, like, self.reference, self.spec.mode)
-            for method in vectors:
-                several = tuple(c for c in matched if c.method == method)
-                if several:
-                    asked.append((several, _matched_strength(several), self.second))
+            like = own[topic].conditions[0].push
+            assert like is not None
+            started += matched_conditions(topic, vectors, like, self.reference, self.spec.mode)
+        targets = {topic: fmean(t.mean_change for t in own[topic].texts) for topic in self.topics}
+        groups: dict[tuple[int, str], list[Condition]] = {}
+        for condition in self._calibrated(started, targets):
+            groups.setdefault((condition.topic, condition.method), []).append(condition)
+        for several in groups.values():
+            asked.append((tuple(several), _matched_strength(several), self.second))
         found: dict[int, list[Made]] = {topic: [] for topic in self.topics}
         for made in self._make(asked):
             found[made.conditions[0].topic].append(made)
         return found
+
+    def _calibrated(
+        self, started: Sequence[Condition], targets: Mapping[int, float]
+    ) -> list[Condition]:
+        """Moves λ until texts of the pilot's prompts change by as much as the topic's, on record.
+
+        Args:
+            started: with the λ that is right over the reference text.
+            targets: mean ‖a′ − a‖ of each topic's texts; where it is 0 no position was steered,
+                and λ stays.
+        """
+        pilots = self.first[: self.spec.pilot_prompts]
+        lm, mode = self.experiment.lm, self.spec.mode
+        searches: dict[Condition, Search] = {}
+        for condition in started:
+            push, target = condition.push, targets[condition.topic]
+            assert push is not None
+            if target > 0:
+                turn = least_changing(push.vector, self.reference, mode)
+                searches[condition] = Search(push.vector, push.strength, turn, target)
+        wanted: dict[Condition, CalibrationIdentity] = {
+            condition: {
+                "steering_version": STEERING_VERSION,
+                **lm.backbone.describe(),
+                "vector": search.vector.revision,
+                "start": search.start,
+                "turn": search.turn,
+                "target": search.target,
+                "sampling": asdict(self.sampling),
+                "prompts": pilots,
+            }
+            for condition, search in searches.items()
+        }
+
+        def changes(pushes: Sequence[Push]) -> list[float]:
+            jobs = [Job(prompt, pushes=(push,)) for push in pushes for prompt in pilots]
+            texts = generate(
+                lm, jobs, self.sampling, self.experiment.store, batch_rows=self.spec.batch_rows,
+                progress=self.experiment.progress,
+            )  # fmt: skip
+            n = len(pilots)
+            return [
+                fmean(text.mean_change for text in texts[i : i + n])
+                for i in range(0, len(texts), n)
+            ]
+
+        def search(missing: list[Condition]) -> Iterator[CalibrationPayload]:
+            found = calibrate([searches[condition] for condition in missing], changes)
+            for condition, each in zip(missing, found, strict=True):
+                trials = [(trial.strength, trial.change) for trial in each.trials]
+                yield {**wanted[condition], "trials": trials}
+
+        held = self.experiment.store.memo("steer", wanted, search, tag="calibration")
+        calibrated = []
+        for condition in started:
+            if condition in held:
+                told = held[condition]
+                best = Calibration(tuple(Trial(*t) for t in told["trials"]), told["target"]).best
+                push = Push(searches[condition].vector, best.strength)
+                condition = replace(
+                    condition, push=push, target_change=told["target"], pilot_change=best.change,
+                    expected_change=expected_change(push, self.reference, mode),
+                )  # fmt: skip
+            calibrated.append(condition)
+        return calibrated
 
     def _fitting(self, topic: int, description: str) -> str:
         """Returns what stands for a topic, cut (with "…") where the model could not read it all.
@@ -255,7 +339,8 @@ class _Rows:
         judge: str,
         gains: Mapping[Condition, float],
         ratings: Mapping[Made, AspectMeans],
-    ) -> ConditionRow:
+        chosen: bool | None = None,
+    ) -> SteeringRow:
         condition = made.conditions[0]
         row = table_row(
             corpus=self.experiment.corpus.name, model=self.experiment.name, topic=condition.topic,
@@ -264,26 +349,21 @@ class _Rows:
             delta_l=gains.get(condition) if len(made.conditions) == 1 else None,
         )  # fmt: skip
         changes = [each.expected_change for each in made.conditions]
-        return {
+        pilots = [each.pilot_change for each in made.conditions if each.pilot_change is not None]
+        told: ExperimentRow = {
             **row,
             "directions": len(made.conditions) if condition.push is not None else 0,
             "expected_change": float(np.mean(changes)),
+            "target_change": condition.target_change,
+            "pilot_change": fmean(pilots) if pilots else None,
             **ratings.get(made, mean_scores(())),
+            "chosen": chosen,
+            "steered": None,
         }
+        return cast(SteeringRow, told)
 
 
 def _matched_strength(conditions: Sequence[Condition]) -> Strength:
     """λ of matched controls is their own; of several directions the mean is shown."""
     levels = [condition.push.strength for condition in conditions if condition.push is not None]
     return Strength(float(np.mean(levels)), "absolute")
-
-
-def _with_verdict(grid: Sequence[ChosenRow], others: Sequence[ChosenRow]) -> list[ExperimentRow]:
-    """Says of the chosen λ whether the topic counts as steered; the other rows say nothing."""
-    ends = {row["method"]: row["hi"] for row in others if row["method"] in BEATEN}
-    told: list[ExperimentRow] = []
-    for row in grid:
-        steered = counts_as_steered(row["win_rate"], ends) if row["chosen"] else None
-        told.append({**row, "steered": steered})
-    told += [{**row, "steered": None} for row in others]
-    return told

@@ -7,13 +7,13 @@ Everything is of the prompts that no λ was chosen on. A topic that no λ leaves
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import TypeVar
 
 from mtmbench.stats.correlation import spearman
-from mtmbench.steering.evaluate import BEATEN
 from mtmbench.steering.table_rows import LambdaFields, SteeredTopic, SteeringRow, SteeringSummary
+from mtmbench.steering.verdicts import BEATEN
 
 _Row = TypeVar("_Row")
 _Key = TypeVar("_Key", bound=Hashable)
@@ -32,7 +32,7 @@ def topic_rows(rows: Sequence[SteeringRow]) -> list[SteeredTopic]:
         grid = [
             (level, row)
             for row in next(iter(by_judge.values()))
-            if row["method"] == "topic" and (level := row["lambda"]) is not None
+            if row["chosen"] is not None and (level := row["lambda"]) is not None
         ]
         grid.sort(key=lambda steered: steered[0])
         own = next(((level, row) for level, row in grid if row["chosen"]), None)
@@ -64,21 +64,25 @@ def summary_rows(rows: Sequence[SteeringRow]) -> list[SteeringSummary]:
     """Returns a row for each model and judge.
 
     ``win_rate`` is the mean over topics at their chosen λ; ``controls`` holds the same means of the
-    controls of the same topics. ``n_steered`` counts the topics above the intervals of the controls
-    that must be beaten, ``n_steered_by_all`` those that are so by every judge, and
-    ``n_spearman_positive`` those whose Δℓ rises with λ, of ``n_spearman`` that have a correlation.
+    controls of the same topics, ``changes`` their mean ‖a′ − a‖ as multiples of the topics' own.
+    ``n_steered`` counts the topics above the controls that must be beaten, ``n_steered_by_all``
+    those that are so by every judge, and ``n_spearman_positive`` those whose Δℓ rises with λ, of
+    ``n_spearman`` that have a correlation.
     """
     topics = dict(_groups(topic_rows(rows), _of))
     found: list[SteeringSummary] = []
     for ((corpus, model, k), judge), group in _groups(rows, lambda r: (_of(r), r["judge"])):
         told = topics[corpus, model, k]
         chosen = [row for row in group if row["chosen"]]
-        rated = {row["topic"] for row in chosen}
+        own = {row["topic"]: row["mean_change"] for row in chosen}
         controls: dict[str, list[float]] = {}
+        changes: dict[str, list[float]] = {}
         for row in group:
-            rate = row["win_rate"]
-            if row["method"] != "topic" and rate is not None and row["topic"] in rated:
-                controls.setdefault(row["method"], []).append(rate)
+            rate, method = row["win_rate"], row["method"]
+            if row["chosen"] is None and rate is not None and row["topic"] in own:
+                controls.setdefault(method, []).append(rate)
+                if row["mean_change"] and own[row["topic"]]:
+                    changes.setdefault(method, []).append(row["mean_change"] / own[row["topic"]])
         correlations = [t["delta_l_spearman"] for t in told if t["delta_l_spearman"] is not None]
         found.append(
             {
@@ -86,10 +90,12 @@ def summary_rows(rows: Sequence[SteeringRow]) -> list[SteeringSummary]:
                 "model": model,
                 "k": k,
                 "judge": judge,
+                "method": next(row["method"] for row in group if row["chosen"] is not None),
                 "n_topics": len(told),
                 "n_chosen": len(chosen),
                 "win_rate": _mean(row["win_rate"] for row in chosen),
-                "controls": {method: fmean(values) for method, values in controls.items()},
+                "controls": _means(controls),
+                "changes": _means(changes),
                 "n_steered": sum(judge in t["steered"] for t in told),
                 "n_steered_by_all": sum(len(t["steered"]) == t["n_judges"] for t in told),
                 "n_spearman": len(correlations),
@@ -136,7 +142,18 @@ def in_words(row: SteeringSummary) -> str:
     return (
         f"{row['n_steered']} of {n} topics count as steered ({row['n_steered_by_all']} by every "
         f"judge){unfluent}. Mean win rate at the chosen λ {100 * row['win_rate']:.0f} %"
-        f"{f' ({beaten})' if beaten else ''}.{correlated}"
+        f"{f' ({beaten})' if beaten else ''}.{correlated}{_changes_in_words(row)}"
+    )
+
+
+def _changes_in_words(row: SteeringSummary) -> str:
+    changes = row.get("changes")
+    if not changes:
+        return ""
+    least, most = (pick(changes, key=changes.__getitem__) for pick in (min, max))
+    return (
+        f" In the scored texts controls changed activations by {changes[least]:.2f} ({least}) to "
+        f"{changes[most]:.2f} ({most}) times as much as the topics."
     )
 
 
@@ -151,6 +168,10 @@ def _groups(rows: Iterable[_Row], key: Callable[[_Row], _Key]) -> list[tuple[_Ke
 def _of(row: SteeringRow | SteeredTopic) -> tuple[str, str, int | None]:
     """Returns the model of a row, on its corpus and with its number of topics."""
     return row["corpus"], row["model"], row.get("k")
+
+
+def _means(values: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    return {name: round(fmean(each), 4) for name, each in values.items()}
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

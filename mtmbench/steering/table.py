@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from mtmbench.boards.markdown import MarkdownPage
-from mtmbench.boards.numbers import estimate, fixed, shown
+from mtmbench.boards.numbers import estimate, fixed, shown, signed
 from mtmbench.core.tables import (
     columns_of,
     csv_text,
@@ -14,11 +15,11 @@ from mtmbench.core.tables import (
     table_json,
     write_files,
 )
-from mtmbench.steering.evaluate import BEATEN
 from mtmbench.steering.summary import in_words, strength_text, summary_rows, topic_rows
-from mtmbench.steering.table_rows import SteeredTopic, SteeringRow, SteeringTable
+from mtmbench.steering.table_rows import SteeredTopic, SteeringRow, SteeringTable, VerdictRow
+from mtmbench.steering.verdicts import BEATEN, CONFIDENCE, verdict_rows
 
-_SCHEMA = 1
+_SCHEMA = 2
 _DIGITS = 4
 _Column = tuple[str, Callable[[SteeringRow], float | None]]
 _SHOWN: tuple[_Column, ...] = (
@@ -38,19 +39,33 @@ _RATED: tuple[_Column, ...] = (
 _TOPIC_HEADER = (
     "corpus", "model", "topic", "chosen λ", "Spearman of Δℓ with λ", "over λ", "steered by",
 )  # fmt: skip
-_NOTES = (
+_CONTROLS = {
+    1: "Controls change activations by as much as the topic does at the chosen λ, in the mean over "
+    "a reference text; mean ‖a′ − a‖ is what they did in the texts.",
+    2: "Controls change activations by as much as the topic does at the chosen λ, in the mean over "
+    "generated text: their λ are calibrated to it on a few prompts of the first half, and mean "
+    "‖a′ − a‖ is what they did on the other half.",
+}
+_STEERED = {
+    1: f"A topic counts as steered where its win rate lies above the intervals of {BEATEN[0]} and "
+    f"{BEATEN[1]}.",
+    2: "A topic counts as steered where its win rate lies above the interval in which one more "
+    f"direction of {BEATEN[0]}, and one more of {BEATEN[1]}, would lie: {100 * CONFIDENCE:.0f} % "
+    "for all topics of a model together (Student's t, the spread pooled over topics, Bonferroni).",
+}
+"""What was done by a table's schema; tables of schema 1 stay readable."""
+_VERDICT_HEADER = ("topic", *(f"less {control}" for control in BEATEN))
+_NOTES: tuple[str | Mapping[int, str], ...] = (
     "A win rate is the share of prompts whose steered text a judge finds more about the topic than "
     "the unsteered one, a tie being half a win; 95 % intervals over prompts, or over directions "
     "where a control has several and these are wider.",
     "λ is chosen on one half of the prompts by the first judge, among those whose text has at most "
     "twice the perplexity of unsteered text and at least 0.8 of its distinct-2; every number here "
     "is from the other half.",
-    "Controls change activations by as much as the topic does at the chosen λ, in the mean over a "
-    "reference text; mean ‖a′ − a‖ is what they did in the texts.",
+    _CONTROLS,
     "Spearman's correlation of Δℓ with λ is over the grid up to the chosen λ. Neither Δℓ nor a "
     "difference of means can be had of a topic that every document shares in.",
-    f"A topic counts as steered where its win rate lies above the intervals of {BEATEN[0]} and "
-    f"{BEATEN[1]}.",
+    _STEERED,
 )
 
 
@@ -69,7 +84,8 @@ def write_table(
         "schema": _SCHEMA,
         "summary": [rounded_row(row, _DIGITS) for row in summary_rows(rows)],
         "topics": [rounded_row(row, _DIGITS) for row in topic_rows(rows)],
-        "rows": [rounded_row(row, _DIGITS) for row in rows],
+        "verdicts": [rounded_row(row, _DIGITS) for row in verdict_rows(rows)],
+        "rows": [_rounded(row) for row in rows],
     }
     return write_files(folder, steering_files(table, title=title, notes=notes))
 
@@ -80,15 +96,28 @@ def steering_files(
     """Returns the contents of the three files by name; they follow from ``steering.json`` alone."""
     return {
         "steering.json": table_json(table),
-        "steering.csv": csv_text(columns_of(table["rows"]), table["rows"]),
+        "steering.csv": csv_text(_columns(table["rows"]), table["rows"]),
         "steering.md": _page(table, title, notes),
     }
+
+
+def _rounded(row: SteeringRow) -> SteeringRow:
+    told = rounded_row(row, _DIGITS)
+    if rates := row["by_direction"]:
+        told["by_direction"] = [round(rate, _DIGITS) for rate in rates]
+    return told
+
+
+def _columns(rows: Sequence[SteeringRow]) -> list[str]:
+    """Returns the columns of the CSV: all but those that hold lists."""
+    return [name for name in columns_of(rows) if name != "by_direction"]
 
 
 def _page(table: SteeringTable, title: str, notes: Sequence[str]) -> str:
     rows = table["rows"]
     page = MarkdownPage(title)
-    page.bullets([*notes, *_NOTES])
+    schema = table["schema"]
+    page.bullets([*notes, *(each if isinstance(each, str) else each[schema] for each in _NOTES)])
     if table["topics"]:
         page.heading("Topics")
         page.table(_TOPIC_HEADER, map(_topic_cells, table["topics"]))
@@ -100,6 +129,9 @@ def _page(table: SteeringTable, title: str, notes: Sequence[str]) -> str:
         k = "" if told["k"] is None else f", K = {told['k']}"
         page.heading(f"{told['model']} on {told['corpus']}{k}, judge {told['judge']}")
         page.raw(in_words(told))
+        verdicts = [row for row in table.get("verdicts", ()) if _place(row) == place]
+        if verdicts:
+            page.table(_VERDICT_HEADER, _verdict_cells(verdicts))
         page.table(
             ("topic", "method", "λ", "win rate", "n", *(heading for heading, _ in columns)),
             [_cells(row, columns) for row in group],
@@ -107,7 +139,7 @@ def _page(table: SteeringTable, title: str, notes: Sequence[str]) -> str:
     return str(page)
 
 
-def _place(row: SteeringRow) -> tuple[str, str, int | None, str]:
+def _place(row: SteeringRow | VerdictRow) -> tuple[str, str, int | None, str]:
     return row["corpus"], row["model"], row.get("k"), row["judge"]
 
 
@@ -117,6 +149,23 @@ def _topic_cells(row: SteeredTopic) -> list[object]:
         shown(row["delta_l_spearman"], fixed(2)), row["n_lambdas"],
         ", ".join(row["steered"]) or "none",
     ]  # fmt: skip
+
+
+def _verdict_cells(rows: Sequence[VerdictRow]) -> list[list[object]]:
+    """Returns a line for each topic: how far it lies above each control to beat."""
+    topics = dict.fromkeys(row["topic"] for row in rows)
+    lines: list[list[object]] = []
+    for topic in topics:
+        told = {row["control"]: row for row in rows if row["topic"] == topic}
+        lines.append([topic, *(_difference(told.get(control)) for control in BEATEN)])
+    return lines
+
+
+def _difference(row: VerdictRow | None) -> str | None:
+    if row is None:
+        return None
+    form = partial(signed, digits=2, plus=True)
+    return estimate(row["difference"], row["lo"], row["hi"], form)
 
 
 def _cells(row: SteeringRow, columns: Sequence[_Column]) -> list[object]:

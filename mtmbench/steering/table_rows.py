@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 LambdaFields = TypedDict("LambdaFields", {"lambda": float | None, "lambda_unit": str | None})
 """λ in its unit; None where nothing was steered."""
@@ -19,7 +19,11 @@ class AspectMeans(TypedDict):
 
 
 class MeasuredRow(LambdaFields):
-    """What a judge and the texts themselves say of one condition."""
+    """What a judge and the texts themselves say of one condition.
+
+    ``by_direction`` are the win rates of a control's several directions, None of other conditions;
+    tables of schema 1 lack it.
+    """
 
     corpus: str
     model: str
@@ -41,24 +45,24 @@ class MeasuredRow(LambdaFields):
     distinct_2_baseline: float | None
     repetition: float | None
     mean_change: float
+    by_direction: NotRequired[Sequence[float] | None]
 
 
-class ConditionRow(MeasuredRow, AspectMeans):
-    """The same with how many directions the condition has, and the change that was expected."""
+class ExperimentRow(MeasuredRow, AspectMeans):
+    """The same with how many directions the condition has, and how far they were to change.
+
+    ``chosen`` says of a topic's λ whether it is the chosen one, and is None of a control;
+    ``steered`` says of a chosen λ whether the topic counts as steered, and is None of other rows.
+    Means over directions of mean ‖a′ − a‖: ``expected_change`` over the reference text,
+    ``target_change`` what λ was calibrated to, ``pilot_change`` what the calibration's texts had.
+    The latter two are None of what was not calibrated, and missing from tables of schema 1.
+    """
 
     directions: int
     expected_change: float
-
-
-class ChosenRow(ConditionRow):
-    """``chosen`` says of a topic's λ whether it is the chosen one; None of a control."""
-
+    target_change: NotRequired[float | None]
+    pilot_change: NotRequired[float | None]
     chosen: bool | None
-
-
-class ExperimentRow(ChosenRow):
-    """``steered`` says of a chosen λ whether the topic counts as steered; None of other rows."""
-
     steered: bool | None
 
 
@@ -66,6 +70,21 @@ class SteeringRow(ExperimentRow, total=False):
     """A row of the table, with the number of topics of its model where several may stand there."""
 
     k: int
+
+
+class VerdictRow(TypedDict):
+    """How far a topic's win rate lies above a control's directions, and the interval's ends."""
+
+    corpus: str
+    model: str
+    k: int | None
+    judge: str
+    topic: int
+    control: str
+    difference: float
+    lo: float
+    hi: float
+    n_directions: int
 
 
 class SteeredTopic(LambdaFields):
@@ -99,15 +118,22 @@ class SteeringTotals(TypedDict):
 
 
 class SteeringSummary(SteeringTotals):
-    """The same with the mean win rates of the controls, by method."""
+    """The same with what steered, and the controls by method.
 
+    ``controls`` are mean win rates; ``changes`` mean ‖a′ − a‖ in the scored texts as multiples of
+    the topics' own. ``method`` and ``changes`` are missing from tables of schema 1.
+    """
+
+    method: NotRequired[str]
     controls: Mapping[str, float]
+    changes: NotRequired[Mapping[str, float]]
 
 
 class SteeringTable(TypedDict):
-    """The content of ``steering.json``."""
+    """The content of ``steering.json``; of schema 1 it has no verdicts."""
 
     schema: int
     summary: Sequence[SteeringSummary]
     topics: Sequence[SteeredTopic]
+    verdicts: NotRequired[Sequence[VerdictRow]]
     rows: Sequence[SteeringRow]

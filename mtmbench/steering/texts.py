@@ -35,12 +35,12 @@ def steer(
     result: TopicResult,
     topic: int,
     prompts: str | Sequence[str],
-    strength: float = 2.0,
+    strength: float = 1.0,
     *,
     corpus: Corpus | None = None,
     features: str | FeatureSource | None = None,
     unit: Unit = "p99",
-    method: Method = "topic",
+    method: Method = "topic_raw",
     max_tokens: int = 40,
     temperature: float = 1.0,
     top_p: float = 0.95,
@@ -66,8 +66,8 @@ def steer(
             it among those that ship ("tinylm").
         unit: "p99", the 99th percentile of what the corpus's tokens have along the direction;
             "mean_norm", the mean length of their activations; or "absolute".
-        method: "topic" takes the topic's weights less their mean over topics, "topic_raw" the
-            weights themselves.
+        method: "topic_raw" takes the topic's weights as they are (eq. 16), "topic" the weights less
+            their mean over topics.
         max_tokens: new tokens at most; a text ends before where the model ends it.
         temperature: logits are divided by it; 0 takes the likeliest token.
         top_p: tokens are drawn from the likeliest that together have this probability.

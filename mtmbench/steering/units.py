@@ -167,6 +167,16 @@ def expected_change(push: Push, reference: ReferenceActivations, mode: Mode = "p
     return _change(push.strength * push.vector.scale, reference.projections(push.vector), mode)
 
 
+def least_changing(
+    vector: SteeringVector, reference: ReferenceActivations, mode: Mode = "project"
+) -> float:
+    """Returns the level along a direction, in length, that changes the reference least.
+
+    In mode "project" that is the median projection, in mode "add" none.
+    """
+    return 0.0 if mode == "add" else float(np.median(reference.projections(vector)))
+
+
 def matched_push(
     vector: SteeringVector, like: Push, reference: ReferenceActivations, mode: Mode = "project"
 ) -> Push:
@@ -187,10 +197,8 @@ def matched_push(
     if mode == "add":
         return Push(vector, math.copysign(target, like.strength) / vector.scale)
     projections = reference.projections(vector)
-    middle, mean = float(np.median(projections)), float(projections.mean())
-    above = like.strength * like.vector.scale >= float(
-        np.median(reference.projections(like.vector))
-    )
+    middle, mean = least_changing(vector, reference), float(projections.mean())
+    above = like.strength * like.vector.scale >= least_changing(like.vector, reference)
     if _change(middle, projections, mode) >= target:
         return Push(vector, middle / vector.scale)
     # A change is at least |λ − mean|, so the end of the bracket changes enough.

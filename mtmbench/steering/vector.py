@@ -1,8 +1,8 @@
 """Steering vectors: a topic's direction in a model's activations, as a value with its origin.
 
 Topic k of a model over SAE features has ``s_k = normalise(Σ_i β_ki w_i)``, w_i the features' unit
-decoder rows (eq. 16). All such sums share a component, so that the weights are taken relative to
-the mean topic unless asked otherwise.
+decoder rows (eq. 16). All such sums share a component; it is left out where weights are taken
+relative to the mean topic, which is for who asks for it.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def topic_vector(
     topic: int,
     sae: SAE,
     *,
-    relative: bool = True,
+    relative: bool = False,
     n_items: int | None = None,
 ) -> SteeringVector:
     """Returns the direction of a topic, ``normalise(Σ_i β_ki w_i)``.
@@ -184,7 +184,7 @@ def topic_vector(
 
 
 def topic_weights(
-    result: TopicResult, topic: int, *, relative: bool = True, n_items: int | None = None
+    result: TopicResult, topic: int, *, relative: bool = False, n_items: int | None = None
 ) -> Float64Array:
     """Returns the (V,) weights that a topic's direction is made with; see :func:`topic_vector`.
 

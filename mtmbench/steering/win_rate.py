@@ -9,7 +9,7 @@ import numpy as np
 
 from mtmbench.core.errors import InputError
 from mtmbench.matches.match import fold
-from mtmbench.stats.intervals import N_BOOTSTRAP, resampled_share, wilson
+from mtmbench.stats.intervals import logit_share, wilson
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class WinRate:
 
     Attributes:
         value: the share; None where no pair was judged.
-        lo: lower end of the interval that resamples whole prompts; None where it cannot be had.
+        lo: lower end of the interval over prompts; None where it cannot be had.
         hi: upper end.
         wilson_lo: lower end of Wilson's interval, which takes pairs for independent.
         wilson_hi: upper end.
@@ -26,6 +26,7 @@ class WinRate:
         n_prompts: prompts that they go on from.
         n_removed: pairs with an unparsed or refused reply.
         reason: why something is missing or of another kind, or None.
+        by_direction: the share of each direction's pairs, where a control has several.
     """
 
     value: float | None
@@ -37,6 +38,7 @@ class WinRate:
     n_prompts: int
     n_removed: int
     reason: str | None = None
+    by_direction: tuple[float, ...] = ()
 
 
 def win_rate(
@@ -44,24 +46,18 @@ def win_rate(
     backward: str,
     prompts: Sequence[str],
     *,
-    seed: int = 0,
-    n_bootstrap: int = N_BOOTSTRAP,
     confidence: float = 0.95,
 ) -> WinRate:
     """Folds outcomes into a win rate.
 
     Texts of one prompt resemble each other, and several λ or samples may share it, so that the
-    interval is ``value ± t(n − 1) · √(n / (n − 1)) · bootstrap standard error`` with n prompts
-    resampled as a whole, kept within 0 and 1. Where every prompt has the same score the bootstrap
-    shows no spread, and the interval is Wilson's with each prompt counted once.
+    interval is over prompts, on the logit scale (:func:`~mtmbench.stats.intervals.logit_share`).
 
     Args:
         forward: outcome characters of the pairs with the steered text first
             (:mod:`mtmbench.matches.match`).
         backward: the same with it second.
         prompts: the prompt of each pair.
-        seed: seed of the bootstrap.
-        n_bootstrap: number of resamples.
         confidence: level of the intervals.
 
     Raises:
@@ -82,9 +78,7 @@ def win_rate(
     won = np.bincount(index, weights=[score for _, score in kept], minlength=len(distinct))
     played = np.bincount(index, minlength=len(distinct))
     ends = wilson(float(won.sum()), len(kept), confidence)
-    rate = resampled_share(
-        won, played, seed=seed, of="prompt", n_bootstrap=n_bootstrap, confidence=confidence
-    )
+    rate = logit_share(won, played, of="prompt", confidence=confidence)
     return WinRate(
         rate.value, rate.lo, rate.hi, ends.lo, ends.hi, rate.n, len(distinct), n_removed,
         rate.reason,

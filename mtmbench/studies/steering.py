@@ -184,7 +184,7 @@ def study_points(
         levels = sorted(
             {
                 level for row in mine
-                if row["method"] == "topic" and (level := row["lambda"]) is not None
+                if row["chosen"] is not None and (level := row["lambda"]) is not None
             }
         )  # fmt: skip
         best = max(levels, key=lambda level: (choices.count(level), -level)) if choices else None
@@ -192,10 +192,10 @@ def study_points(
             judges = list(dict.fromkeys(row["judge"] for row in mine))
             for judge in judges if measure == "relevance" else [first]:
                 for level in (*levels, None):
-                    method = "none" if level is None else "topic"
                     here = [
                         row for row in mine
-                        if (row["judge"], row["method"], row["lambda"]) == (judge, method, level)
+                        if (row["judge"], row["lambda"]) == (judge, level)
+                        and (row["method"] == "none" or row["chosen"] is not None)
                     ]  # fmt: skip
                     found.append(
                         {
@@ -243,7 +243,7 @@ def _findings(
         told = [row for row in summary if (row["corpus"], row["model"]) == (corpus, model)]
         found.append({"corpus": corpus, "model": model, "text": _sentence(mine, told)})
     for corpus in dict.fromkeys(row["corpus"] for row in rows):
-        here = [row for row in rows if row["corpus"] == corpus and row["method"] == "topic"]
+        here = [row for row in rows if row["corpus"] == corpus and row["chosen"] is not None]
         for judge in dict.fromkeys(row["judge"] for row in here):
             text = _tfidf_sentence([row for row in here if row["judge"] == judge])
             if text is not None:

@@ -24,7 +24,6 @@ SHOWN: dict[str, Any] = {
     "quick/board.json": BoardTables,
     "steering/board.json": BoardTables,
     "tinylm/board.json": BoardTables,
-    "quick/steering.json": SteeringTable,
     "steering/steering.json": SteeringTable,
     "studies/layer/study.json": SettingStudy,
     "studies/threshold/study.json": SettingStudy,

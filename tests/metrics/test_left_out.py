@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from mtmbench.metrics.left_out import LeftOut, topics_without_value, unknown_items
+from mtmbench.metrics.left_out import (
+    LeftOut,
+    improbable_items,
+    topics_without_value,
+    unknown_items,
+)
 
 
 def test_counts_of_seeds_are_added_up_and_words_named_once() -> None:
@@ -37,3 +42,9 @@ def test_what_records_do_not_say_is_not_told() -> None:
     for details in ([old], [], [{}], [old, unknown_items(1, 10, ["a"])]):
         left = LeftOut.of(details)
         assert (left.items, left.topics, left.text()) == (None, None, None)
+
+
+def test_occurrences_without_probability_are_told_where_there_are_any() -> None:
+    seeds = [improbable_items(19, 1483), improbable_items(0, 1000)]
+    assert LeftOut.of(seeds).text() == "19 of 2,483 held-out occurrences without probability"
+    assert LeftOut.of(seeds[1:]).text() is None

@@ -11,7 +11,7 @@ from support.planted import counts_to_views, matched_cosine, plant_lda
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Views
-from mtmbench.models.lda import LDA, MLDA
+from mtmbench.models.lda import LDA, MLDA, _tomotopy_phi
 
 
 @pytest.mark.slow
@@ -99,6 +99,37 @@ def test_other_engines_keep_rows_of_zeros_and_unused_items(engine):
     result = LDA(n_topics=2, engine=engine, iterations=5).fit(given, seed=0)
     np.testing.assert_allclose(result.doc_topic.sum(axis=1), [1, 0, 1], atol=1e-5)
     assert result.topic_item.shape == (2, 3)
+
+
+@pytest.mark.parametrize("engine", ["cvb0", "tomotopy"])
+def test_one_topic_is_the_smoothed_shares_of_all_items(engine):
+    if engine != "cvb0":
+        pytest.importorskip(engine)
+    given = views([[3, 1, 0, 0], [0, 4, 0, 2]])
+    result = LDA(n_topics=1, engine=engine, beta=0.5, iterations=3).fit(given, seed=0)
+    # Item 2 occurs nowhere, and has its β all the same.
+    np.testing.assert_allclose(result.topic_item[0], np.array([3.5, 5.5, 0.5, 2.5]) / 12, rtol=1e-6)
+
+
+def test_tomotopys_topics_are_its_own_counts_smoothed_over_all_items():
+    tomotopy = pytest.importorskip("tomotopy")
+    planted = plant_lda(1, n_docs=40, n_items=60, n_topics=3)
+    lda = tomotopy.LDAModel(k=3, eta=0.1, seed=2)
+    for row in planted.views.words.matrix.toarray():
+        lda.add_doc([str(i + 10) for i, n in enumerate(row) for _ in range(n)])
+    lda.train(30, workers=1)
+    counts = np.zeros((3, 75))
+    for doc in lda.docs:
+        np.add.at(counts, (doc.topics, [int(lda.vocabs[word]) for word in doc.words]), 1)
+    expected = (counts + 0.1) / (counts.sum(axis=1, keepdims=True) + 75 * 0.1)
+    np.testing.assert_allclose(_tomotopy_phi(lda, 0.1, 75), expected, rtol=1e-4)
+
+
+def test_engines_have_versions_of_their_own():
+    assert [LDA.version_of(LDA(engine=e).get_params()) for e in ("cvb0", "gensim", "tomotopy")] == [
+        LDA.version, LDA.version, LDA.version + 1,
+    ]  # fmt: skip
+    assert MLDA.version_of({"engine": "tomotopy"}) == MLDA.version + 1
 
 
 @pytest.mark.parametrize(

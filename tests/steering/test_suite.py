@@ -137,7 +137,7 @@ def test_the_directions_are_written_as_control_vectors(data, tmp_path, monkeypat
     units = {
         told["topic"]: told["strength"]["lambda_absolute"] / told["strength"]["lambda"]
         for told in (record.payload for record in records)
-        if "conditions" in told and told["conditions"][0]["method"] == "topic"
+        if "conditions" in told and told["conditions"][0]["method"] == "topic_raw"
     }
     assert units.keys() == set(topics)
     for topic, file in zip(topics, files, strict=True):
@@ -203,7 +203,7 @@ def test_axbench_scores_of_the_chosen_texts(data, tmp_path, monkeypatch):
     rows = json.loads((tmp_path / "run" / "steering.json").read_text())["rows"]
     scores = {(row["method"], row["chosen"]): [row[n] for n in NAMES] for row in rows}
     # The harmonic mean of 2, 1 and 2; a λ that was not chosen is not rated.
-    assert scores.pop(("topic", False)) == [None] * 4
+    assert scores.pop(("topic_raw", False)) == [None] * 4
     assert set(map(tuple, scores.values())) == {(2, 1, 2, 1.5)}
     assert len(scores) == 1 + 8
 

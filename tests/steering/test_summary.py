@@ -7,12 +7,14 @@ import pytest
 from mtmbench.steering.summary import in_words, rank_correlation, summary_rows, topic_rows
 
 
-def row(topic, judge, method, value, *, level=None, gain=None, chosen=None, steered=None):
+def row(
+    topic, judge, method, value, *, level=None, gain=None, chosen=None, steered=None, change=10.0
+):
     return {
         "corpus": "lee", "model": "mlda", "k": 5, "topic": topic, "judge": judge,
         "method": method, "lambda": level, "lambda_unit": "p99", "win_rate": value,
         "delta_l": gain, "chosen": chosen, "steered": steered, "perplexity": 30.0,
-        "perplexity_baseline": 20.0,
+        "perplexity_baseline": 20.0, "mean_change": change,
     }  # fmt: skip
 
 
@@ -27,7 +29,8 @@ def table():
                 row(0, judge, "topic", first if own else 0.5, level=i + 1.0, gain=gain, chosen=own,
                     steered=True if own else None)
             )  # fmt: skip
-        rows.append(row(0, judge, "permuted", 0.4))
+        rows.append(row(0, judge, "permuted", 0.4, change=11.0))
+        rows.append(row(0, judge, "none", 0.4, change=0.0))
         rows.append(row(0, judge, "other_topic", 0.5))
         for i in range(2):
             own = i == 0
@@ -36,7 +39,7 @@ def table():
                 row(1, judge, "topic", second, level=i + 1.0, gain=float(-i), chosen=own,
                     steered=steered)
             )  # fmt: skip
-        rows.append(row(1, judge, "permuted", 0.6))
+        rows.append(row(1, judge, "permuted", 0.6, change=8.0))
         rows.append(row(1, judge, "other_topic", None))
         rows.append(row(2, judge, "topic", 1.0, level=1.0, gain=0.0, chosen=False))
         rows.append(row(2, judge, "permuted", 0.1))
@@ -61,7 +64,9 @@ def test_summary_by_hand():
     assert words["win_rate"] == pytest.approx(0.85)
     assert cosine["win_rate"] == pytest.approx(0.65)
     # Topic 2 has no chosen λ, and its controls are those of another one.
-    assert words["controls"] == {"permuted": pytest.approx(0.5), "other_topic": 0.5}
+    assert words["controls"] == {"permuted": 0.5, "other_topic": 0.5, "none": 0.4}
+    assert words["method"] == "topic"
+    assert words["changes"] == {"permuted": 0.95, "other_topic": 1.0}
     assert (words["n_steered"], cosine["n_steered"]) == (2, 1)
     assert (words["n_steered_by_all"], cosine["n_steered_by_all"]) == (1, 1)
     assert (words["n_spearman"], words["n_spearman_positive"]) == (1, 1)
@@ -69,7 +74,9 @@ def test_summary_by_hand():
     assert in_words(words) == (
         "2 of 3 topics count as steered (1 by every judge); for 1 no λ left the text fluent. Mean "
         "win rate at the chosen λ 85 % (permuted 50 % and other_topic 50 %). Δℓ rises with λ, up "
-        "to the chosen one, for 1 of the 1 topics whose λ is not the grid's least."
+        "to the chosen one, for 1 of the 1 topics whose λ is not the grid's least. In the scored "
+        "texts controls changed activations by 0.95 (permuted) to 1.00 (other_topic) times as much "
+        "as the topics."
     )
 
 

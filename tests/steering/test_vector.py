@@ -34,11 +34,11 @@ def vector(*numbers, origin=PLACE):
 
 
 def test_the_direction_is_the_weighted_sum_of_unit_decoder_rows(result, sae):
-    raw = topic_vector(result, 1, sae, relative=False)
+    raw = topic_vector(result, 1, sae)
     beta = result.topic_item.astype(float)
     np.testing.assert_allclose(raw.direction, by_hand(result, sae, beta[1]), atol=1e-6)
     # Topic 3 is empty and no part of the mean topic.
-    relative = topic_vector(result, 1, sae)
+    relative = topic_vector(result, 1, sae, relative=True)
     weights = beta[1] - beta[[0, 1, 2, 4]].mean(axis=0)
     np.testing.assert_allclose(relative.direction, by_hand(result, sae, weights), atol=1e-6)
     assert raw.direction.dtype == np.float32
@@ -49,18 +49,18 @@ def test_the_direction_is_the_weighted_sum_of_unit_decoder_rows(result, sae):
 def test_shown_weights_come_before_topic_item(result, sae):
     shown = np.zeros_like(result.topic_item)
     shown[:, 3], shown[2, 3], shown[2, 7] = 0.5, 0.0, 2.0
-    found = topic_vector(replace(result, shown_item=shown), 2, sae, relative=False)
+    found = topic_vector(replace(result, shown_item=shown), 2, sae)
     np.testing.assert_allclose(found.direction, sae.directions[11], atol=1e-6)
 
 
 def test_only_the_top_items_count(result, sae):
-    found = topic_vector(result, 0, sae, relative=False, n_items=3)
+    found = topic_vector(result, 0, sae, n_items=3)
     beta = result.topic_item[0].astype(float)
     weights = np.where(beta >= np.sort(beta)[-3], beta, 0)
     np.testing.assert_allclose(found.direction, by_hand(result, sae, weights), atol=1e-6)
     assert found.origin.params == {"n_items": 3}
     # What the mean topic has more of than this one has no place among the top items.
-    assert (topic_weights(result, 0, n_items=20) >= 0).all()
+    assert (topic_weights(result, 0, relative=True, n_items=20) >= 0).all()
 
 
 def test_the_origin_finds_model_layer_sae_and_topic_again(result, sae, backbone):

@@ -35,7 +35,8 @@ def rows(chosen=((2.0, 2.0, 1.0), (2.0, 1.0, None))):
         for topic in range(3):
             base = {
                 "corpus": "toy", "model": model, "k": 3, "topic": topic, "judge": "words",
-                "perplexity_baseline": 10.0, "delta_l": 0.1,
+                "perplexity_baseline": 10.0, "delta_l": 0.1, "mean_change": 5.0,
+                "by_direction": None,
             }  # fmt: skip
             for level in LEVELS:
                 own = level == levels[topic]
