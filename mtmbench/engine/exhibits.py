@@ -20,6 +20,7 @@ from mtmbench.matches.controls import opponent
 from mtmbench.matches.match import MatchOutcome, Pair, Player
 from mtmbench.matches.options import Projected, option_lengths
 from mtmbench.matches.rewrites import read_rewrites, show
+from mtmbench.matches.schedule import sample_documents
 from mtmbench.matches.summaries import unshown_rows, with_unshown
 
 
@@ -109,13 +110,15 @@ class Exhibits:
                     statuses = read_rewrites(self.folder, rewrite.key).statuses
                     unshown |= unshown_rows(result, cell.rows, statuses, self.spec)
         name_a, name_b = cell.sides
+        corpus = self.corpus(cell.corpus)
         pair = Pair(
-            self.corpus(cell.corpus),
+            corpus,
             [row for row in cell.rows if row not in unshown],
             Player(name_a, a, self.projected(cell.a)),
             Player(name_b, b, self.projected(cell.b)),
             self.spec,
             cell.representation,
             cell.replicate,
+            sample_documents(corpus, self.spec.documents, self.spec.seed),
         )
         return Exhibit(cell, pair, unshown)
