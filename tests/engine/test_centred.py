@@ -1,4 +1,4 @@
-"""Verdicts of the centred proxy in runs: the same whoever plays, whatever is left, on any worker."""
+"""Verdicts of the centred proxy in runs: the same whoever plays, whatever is left to play."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def outcomes(
 
 
 def test_verdicts_do_not_depend_on_how_a_run_was_played(tmp_path: Path, corpus_file: Path) -> None:
-    three = ("drawn", "drawn-sharp", "sturdy")
+    three = ("drawn", "drawn-sharp", "lda")
     whole = outcomes(tmp_path / "whole", corpus_file, *three, nulls=True, null_documents=20)
     assert {"a", "b"} <= set(whole.values())
     assert len(whole) == 3 * 60 + 2 * 3 * 20

@@ -14,9 +14,9 @@ from mtmbench.judges.clients.embedding import EmbeddingJudge
 
 
 def drawn_vectors(texts: Sequence[str]) -> FloatArray:
-    """Vectors with a part in common, whose last bits depend on what else is in the batch."""
-    rows = [np.random.default_rng(seed_from(text)).standard_normal(16) + 1.0 for text in texts]
-    return np.array(rows, np.float32) * np.float32(1 + 1e-7 * len(texts))
+    """Vectors with a part in common that grows with the batch: what is beside a text shows."""
+    rows = [np.random.default_rng(seed_from(text)).standard_normal(16) for text in texts]
+    return np.array(rows, np.float32) + np.float32(0.5 + 0.02 * len(texts))
 
 
 @mb.register_judge("hashed")

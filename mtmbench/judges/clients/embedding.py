@@ -20,7 +20,10 @@ from mtmbench.judges.clients.cosine_scales import scale_reply
 from mtmbench.judges.clients.scores import renormalised_shares, score_verdict
 from mtmbench.judges.replies import verdict_line
 
-_TIES_BELOW = {1: 0.01, 2: 0.01}
+_TIES_BELOW = {1: 0.01, 2: 0.009}
+"""Widths by version. Version 2's is such that refits tie as often as under version 1: fits under two
+seeds tied on 29 % and 30 % of 300 documents each (LDA, mLDA and BERTopic on AG News, bills and Lee).
+"""
 
 
 @dataclass(frozen=True)

@@ -252,10 +252,10 @@ def test_a_topic_with_nothing_to_show_counts_zero(make_option: MakeOption) -> No
 
 
 def test_the_card_and_the_flags() -> None:
-    for name, version in (("embedding", 2), ("embedding-v1", 1)):
+    for name, version, width in (("embedding", 2, 0.009), ("embedding-v1", 1, 0.01)):
         card = load_judge_card(name)
         judge = EmbeddingJudge(**card.params)
-        assert (judge.tie_below, judge.description_words) == (0.01, 32)
+        assert (judge.tie_below, judge.description_words) == (width, 32)
         assert judge.version == version == judge_identity(card)["version"]
         assert judge.tie_below == EmbeddingJudge(version=version).tie_below
     # A judge that is there is known by itself, whatever a card would say.
