@@ -129,7 +129,7 @@ def test_centred_verdicts_do_not_depend_on_what_else_is_played(
 
     random = np.random.default_rng(3)
     models = {
-        name: make_result(random.dirichlet([1, 1, 1], size=4), [[name, str(k)] for k in range(3)])
+        name: make_result(random.dirichlet([1] * 9, size=4), [[name, str(k)] for k in range(9)])
         for name in "abcd"
     }
 
