@@ -8,10 +8,11 @@ import typer
 from mtmbench.cli.asked import print_asked
 from mtmbench.cli.console import ConsoleProgress, echo, resumable
 from mtmbench.cli.options import BudgetOption, ConcurrencyOption, PluginOption
+from mtmbench.core.errors import InputError
 
 
 def validate(
-    judge: Annotated[str, typer.Argument(help="A judge card's name, or its .toml file.")],
+    judges: Annotated[list[str], typer.Argument(help="Judge cards by name, or their .toml files.")],
     out: Annotated[
         Path, typer.Option("--out", help="The board's folder; other judges' rows stay on it.")
     ] = Path("runs") / "judges",
@@ -26,7 +27,7 @@ def validate(
     plugin: PluginOption = None,
     budget: BudgetOption = None,
 ) -> None:
-    """Runs a judge on human data and puts its agreement with people on the judges' board.
+    """Runs judges on human data and puts their agreement with people on the judges' board.
 
     Documents and rankings of ProxAnn, topic ratings and intrusion of Hoyle et al. (2021), from the
     data folder. A language model's answers are kept in OUT/answers at once: the same command again
@@ -36,11 +37,19 @@ def validate(
     from mtmbench.validation.run import validate as run_validation
 
     load_plugins(plugin or [])
-    print_asked([judge])
+    names = list(dict.fromkeys(judges))
+    if budget is not None and len(names) > 1:
+        raise InputError(
+            f"--budget holds for the answers of one judge, and {len(names)} are named; validate "
+            "them one by one"
+        )
+    print_asked(names)
     with resumable(), ConsoleProgress() as progress:
-        report = run_validation(
-            judge, out, data_dir=data_dir, stored=stored, concurrency=concurrency, budget=budget,
-            progress=progress.counted("questions", judge),
-        )  # fmt: skip
+        for judge in names:
+            report = run_validation(
+                judge, out, data_dir=data_dir, stored=stored and judge == names[0],
+                concurrency=concurrency, budget=budget,
+                progress=progress.counted("questions", judge),
+            )  # fmt: skip
     for path in report.files:
         echo(f"wrote {path}")

@@ -196,11 +196,30 @@ class JudgeClient(ABC):
             InputError: the judge could not be asked.
         """
 
+    @classmethod
+    def version_of(cls, params: Mapping[str, Any]) -> int:  # noqa: ARG003
+        """Returns the version of a judge of these parameters; a few clients keep an older one."""
+        return cls.version
+
     @abstractmethod
     async def answer(
         self, question: Question, params: Mapping[str, Any], replicate: int
     ) -> Completion:
         """Answers one question. ``params`` are decoding settings; ``replicate`` counts repeats."""
+
+    def prepare_documents(  # noqa: B027
+        self, corpus: Corpus, rows: Sequence[int]
+    ) -> None:
+        """Told before each match which documents all matches of its league judge.
+
+        They are fixed before any match, so that what a judge makes of them depends neither on who
+        plays nor on what was played before.
+
+        Args:
+            corpus: the whole corpus.
+            rows: the rows of ``corpus`` that the league's matches judge, those of each match among
+                them.
+        """
 
     def prepare(  # noqa: B027
         self, corpus: Corpus, options: Sequence[Option], rows: Sequence[int]

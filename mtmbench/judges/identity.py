@@ -20,12 +20,13 @@ def judge_identity(card: JudgeCard, client: JudgeClient | None = None) -> JudgeF
         client: the judge, where it is there already; a jury's members are then its own.
     """
     kind = client or JUDGES.get(card.client)
+    version = kind.version_of(card.params) if client is None else client.version
     facts = cast(
         "JudgeFacts",
         plain(
             {
                 "client": card.client,
-                "version": kind.version,
+                "version": version,
                 "params": card.params,
                 "decoding": card.decoding,
                 **card.asked(),

@@ -136,6 +136,8 @@ class Pair:
         spec: how many topics of how many items are shown.
         representation: "items", "projected" or "summary".
         replicate: counts repeats of the same questions, from 0.
+        judged: the documents that all matches of the league judge, ``rows`` among them; None for a
+            match by itself, which judges ``rows`` alone.
     """
 
     corpus: Corpus
@@ -145,6 +147,7 @@ class Pair:
     spec: JudgingSpec = field(default_factory=JudgingSpec)
     representation: Representation = "items"
     replicate: int = 0
+    judged: Sequence[int] | None = None
 
     def over(self, rows: Sequence[int]) -> Pair:
         """Returns the same players on other documents."""
@@ -214,6 +217,7 @@ async def judge_pair(asker: Asker, pair: Pair) -> MatchOutcome:
     """
     client = asker.client
     left, right = pair.options()
+    client.prepare_documents(pair.corpus, pair.rows if pair.judged is None else pair.judged)
     client.prepare(pair.corpus, [*left, *right], pair.rows)
     prompt = load_prompt(asker.card.prompt) if client.is_llm else None
     contests = [

@@ -61,6 +61,7 @@ async def _check_and_close(client: JudgeClient, decoding: Mapping[str, object], 
 
 async def _check_replies(client: JudgeClient, decoding: Mapping[str, object], name: str) -> None:
     options = [_options(shift) for shift in _SHIFTS]
+    client.prepare_documents(planted_corpus(), _ROWS)
     client.prepare(planted_corpus(), [*options[0], *options[1]], _ROWS)
     verdicts = []
     for row, first, second in zip(_ROWS, *options, strict=True):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json_lines, read_json_object
+from mtmbench.core.types import Corpus
 from mtmbench.validation.folder import human_folder
 
 PROXANN_FOLDER = "human_proxann2025"
@@ -89,6 +90,12 @@ def read_proxann(data_dir: Path | None) -> list[ProxannTopic]:
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise InputError(f"{folder} is not laid out as ProxAnn's data: {error!r}") from error
     return sorted(topics, key=lambda topic: topic.id)
+
+
+def judged_documents(topics: Sequence[ProxannTopic]) -> Corpus:
+    """Returns the documents that people judged, each once, as one corpus."""
+    texts = tuple(dict.fromkeys(text for topic in topics for text in topic.documents))
+    return Corpus(DATASET, tuple(map(str, range(len(texts)))), texts)
 
 
 def attentive(responses: Sequence[_Read], configured: Mapping[str, _Read]) -> Iterator[_Read]:

@@ -29,7 +29,13 @@ from mtmbench.validation.hoyle import (
     intrusion_tasks,
     read_hoyle,
 )
-from mtmbench.validation.proxann import FIT_LEVELS, ProxannTopic, read_proxann, stored_coherence
+from mtmbench.validation.proxann import (
+    FIT_LEVELS,
+    ProxannTopic,
+    judged_documents,
+    read_proxann,
+    stored_coherence,
+)
 from mtmbench.validation.published import published_rows
 from mtmbench.validation.questions import (
     Asked,
@@ -174,6 +180,8 @@ class _Interview:
 async def _validate(
     name: str, data: _HumanData, interview: _Interview
 ) -> tuple[list[Figure], list[str]]:
+    judged = judged_documents(data.proxann)
+    interview.asker.client.prepare_documents(judged, range(len(judged)))
     answers, rows = await _proxann_answers(name, data.proxann, [interview])
     rows += proxann_rows(name, data.proxann, answers)
     ratings = await interview.replies(rating_questions(data.hoyle))

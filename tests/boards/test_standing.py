@@ -36,7 +36,7 @@ SUITES = ("steering", "tinylm", "studies/steering")
 PLAYED = ("labelled", "quick", "steering", "tinylm")
 STUDIES = ("layer", "threshold")
 
-LABELLED_PLAN = "d1470141afe9188978d7d40e04d9f80f"
+LABELLED_PLAN = "7b94472a6f9f7b3d2dc74750d2cbb9aa"
 """Hash of all keys of the plan of ``labelled``.
 
 Its cells over features were played before extraction and mETM came to their present versions, its
@@ -73,7 +73,13 @@ def place(kind: str, payload: dict) -> str:
 @pytest.mark.parametrize("suite", SUITES)
 def test_a_plan_has_the_keys_of_the_committed_records(suite, shared_data):
     plan = planned(load_suite(str(BOARDS / suite / "suite.toml")), shared_data)
-    assert plan.keys() == {record.key for record in records_of(suite)}
+    records = records_of(suite)
+    cells = {cell.key: place(cell.kind, cell.identity()) for cell in plan.cells()}
+    # Matches and controls by ``embedding`` were judged by its version 1.
+    stale = {key for key, told in cells.items() if '"judge": "embedding"' in told}
+    assert bool(stale) == (suite == "quick")
+    assert cells.keys() & {record.key for record in records} == cells.keys() - stale
+    assert Counter(cells.values()) == Counter(place(r.kind, dict(r.payload)) for r in records)
 
 
 @pytest.mark.slow

@@ -190,6 +190,37 @@ def test_the_command(made_up: Path, tmp_path: Path) -> None:
     assert f"wrote {tmp_path / 'board.json'}" in done.output
 
 
+def test_several_judges_in_one_command(made_up: Path, tmp_path: Path) -> None:
+    command = ["validate", "reader", _card(tmp_path), "--out", str(tmp_path / "out")]
+    refused = CliRunner().invoke(app, [*command, "--data-dir", str(made_up), "--budget", "1"])
+    assert "--budget holds for the answers of one judge, and 2 are named" in str(refused.exception)
+    assert not Reader.asked
+    done = CliRunner().invoke(app, [*command, "--data-dir", str(made_up)])
+    assert done.exit_code == 0, done.output
+    found = _figures(tmp_path / "out")
+    assert {who for who, *_ in found} >= {"reader", "knows"}
+    for (who, *what), row in found.items():
+        if who == "knows":
+            assert row == {**found["reader", *what], "judge": "knows"}
+
+
+def test_what_a_judge_is_told_is_judged_are_the_documents_of_people_each_once(
+    made_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(
+        Reader,
+        "prepare_documents",
+        lambda _, corpus, rows: told.append((corpus.name, [corpus.texts[row] for row in rows])),
+    )
+    validate("reader", tmp_path / "out", data_dir=made_up)
+    ((name, texts),) = told
+    assert {q.context["corpus"] for q in Reader.asked if q.kind == "fit"} == {name}
+    asked = {q.context["text"] for q in Reader.asked if q.kind == "fit"}
+    assert len(texts) == len(asked)
+    assert set(texts) == asked
+
+
 @pytest.mark.slow
 def test_the_real_outputs_agree_with_people_as_published(
     shared_data: Path, made_up: Path, tmp_path: Path

@@ -1,7 +1,8 @@
 """How cosines of sentence embeddings answer the questions that are not a choice of two.
 
-The scales are fixed, not fitted to people's answers: a cosine of 0 or less is the lowest level, 1
-the highest. Only the order of such answers means much; where their size counts, as in the
+The scales are fixed, not fitted to people's answers: a level is a cosine of ¼ on the scale of 1 to
+5, of ½ on that of 1 to 3. A cosine of 0 or less is the lowest level; a centred one of 0 is in the
+middle. Only the order of such answers means much; where their size counts, as in the
 alternative-annotator test, the proxy is at a disadvantage that is its own.
 """
 
@@ -20,28 +21,36 @@ def scale_reply(
     question: Question,
     described: Sequence[str],
     encode: Callable[[Sequence[str]], Sequence[Float64Array]],
+    centre: Float64Array | None = None,
 ) -> str:
     """Returns a proxy's reply to a question on a scale.
 
     =============  ==========================================================================
-    ``fit``        1 + 4 · cos(document, topic's description)
-    ``rank``       documents by that cosine
+    ``fit``        1 + 4 · cos(document, topic's description); centred, 3 + 4 · (that cosine −
+                   the description's mean cosine with the judged documents), from 1 to 5
+    ``rank``       documents by that cosine, whose mean is the same for all of them
     ``rating``     1 + 2 · mean cosine of the topic's items, over pairs
     ``intrusion``  the option whose mean cosine with the others is the lowest
     =============  ==========================================================================
+
+    The last two are about words alone: no document is judged, and there is nothing to centre by.
 
     Args:
         question: the question; "fit" reads ``context["text"]``, "rank" ``context["texts"]``.
         described: the description of each option.
         encode: distinct texts → their unit vectors.
+        centre: mean of the judged documents' unit vectors, by which cosines are centred; None
+            centres nothing.
 
     Raises:
         InputError: the question is of another kind.
     """
     if question.kind == "fit":
-        return f"FIT: {1 + 4 * _cosines([question.context['text']], described[0], encode)[0]:.6f}"
+        cosine = _cosines([question.context["text"]], described[0], encode, centre)[0]
+        level = 1 + 4 * cosine if centre is None else np.clip(3 + 4 * cosine, 1, 5)
+        return f"FIT: {level:.6f}"
     if question.kind == "rank":
-        cosines = _cosines(question.context["texts"], described[0], encode)
+        cosines = _cosines(question.context["texts"], described[0], encode, centre)
         best = np.argsort(-cosines, kind="stable") + 1
         return "RANKING: " + ", ".join(map(str, best.tolist()))
     if question.kind == "rating":
@@ -61,10 +70,15 @@ def _cosines(
     texts: Sequence[str],
     description: str,
     encode: Callable[[Sequence[str]], Sequence[Float64Array]],
+    centre: Float64Array | None,
 ) -> Float64Array:
     distinct = list(dict.fromkeys([*texts, description]))
     vectors = dict(zip(distinct, encode(distinct), strict=True))
-    return np.array([max(0.0, float(vectors[text] @ vectors[description])) for text in texts])
+    cosines = [float(vectors[text] @ vectors[description]) for text in texts]
+    if centre is None:
+        return np.array([max(0.0, cosine) for cosine in cosines])
+    mean = float(centre @ vectors[description])
+    return np.array([cosine - mean for cosine in cosines])
 
 
 def _pairwise(vectors: Sequence[Float64Array]) -> Float64Array:

@@ -127,6 +127,11 @@ class Jury(JudgeClient):
             found[name] = facts
         return found
 
+    def prepare_documents(self, corpus: Corpus, rows: Sequence[int]) -> None:
+        """Tells every member which documents are judged."""
+        for member in self._members:
+            member.client.prepare_documents(corpus, rows)
+
     def prepare(self, corpus: Corpus, options: Sequence[Option], rows: Sequence[int]) -> None:
         """Tells every member what is coming."""
         for member in self._members:

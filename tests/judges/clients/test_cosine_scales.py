@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.types import Corpus
 from mtmbench.judges.base import Option, Question, QuestionKind, ShownTopic
 from mtmbench.judges.clients.embedding import EmbeddingJudge
 
@@ -21,10 +22,15 @@ def _embed(texts: Sequence[str]) -> NDArray[np.float64]:
     return 3 * np.column_stack([np.cos(radians), np.sin(radians)])
 
 
-def _ask(kind: QuestionKind, words: Sequence[Sequence[str]], **context: object) -> str:
+def _ask(
+    kind: QuestionKind, words: Sequence[Sequence[str]], *, version: int = 1, **context: object
+) -> str:
     options = tuple(Option("topic", (ShownTopic(1.0, tuple(topic)),)) for topic in words)
     question = Question(kind, {"corpus": "c", **context}, options)
-    return asyncio.run(EmbeddingJudge(embed=_embed).answer(question, {}, 0)).text
+    judge = EmbeddingJudge(version=version, embed=_embed)
+    texts = ("near", "far", "against", "near")
+    judge.prepare_documents(Corpus("c", tuple("0123"), texts), range(4))
+    return asyncio.run(judge.answer(question, {}, 0)).text
 
 
 def _value(reply: str) -> float:
@@ -35,6 +41,25 @@ def test_a_fit_is_the_cosine_on_five_levels() -> None:
     fits = {text: _value(_ask("fit", [["tax", "cut"]], text=text)) for text in ("near", "against")}
     assert fits["near"] == pytest.approx(1 + 4 * np.cos(np.deg2rad(30)), abs=1e-6)
     assert fits["against"] == 1
+
+
+def test_a_centred_fit_is_the_middle_of_the_scale_for_an_average_document() -> None:
+    cosines = {text: np.cos(np.deg2rad(ANGLES[text])) for text in ("near", "far", "against")}
+    mean = (2 * cosines["near"] + cosines["far"] + cosines["against"]) / 4
+    for text, cosine in cosines.items():
+        level = float(np.clip(3 + 4 * (cosine - mean), 1, 5))
+        fit = _ask("fit", [["tax", "cut"]], text=text, version=2)
+        assert _value(fit) == pytest.approx(level, abs=1e-6)
+        # So does a document that nobody else is asked about.
+    beside = np.clip(3 + 4 * (np.cos(np.deg2rad(10)) - mean), 1, 5)
+    assert _value(_ask("fit", [["tax", "cut"]], text="up", version=2)) == pytest.approx(beside)
+
+
+def test_centring_orders_documents_as_cosines_do_and_asks_nothing_else_of_words() -> None:
+    texts = ["far", "side", "near", "against"]
+    assert _ask("rank", [["tax", "cut"]], texts=texts, version=2) == "RANKING: 3, 1, 2, 4"
+    for kind, words in (("rating", [["up", "near", "down"]]), ("intrusion", [["up"], ["side"]])):
+        assert _ask(kind, words, version=2) == _ask(kind, words, version=1)  # type: ignore[arg-type]
 
 
 def test_a_ranking_is_by_cosine_ties_in_order() -> None:

@@ -1,0 +1,88 @@
+"""Verdicts of the centred proxy in runs: the same whoever plays, whatever is left to play."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import SUPPORT
+
+from mtmbench.core.cards import Suite, parse_card
+from mtmbench.core.store import read_records
+from mtmbench.engine.harness import run_suite
+
+pytestmark = pytest.mark.slow
+
+PLUGINS = [str(SUPPORT / "fast_plugin.py"), str(SUPPORT / "hashed_judge.py")]
+Outcomes = dict[tuple[str, ...], str]
+
+
+@pytest.fixture(scope="module")
+def corpus_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    drawn = random.Random(0)
+    path = tmp_path_factory.mktemp("corpus") / "tiny.jsonl"
+    words = [f"word{i}" for i in range(40)]
+    rows = [{"id": f"d{i}", "text": " ".join(drawn.choices(words, k=30))} for i in range(70)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def outcomes(
+    folder: Path, corpus_file: Path, *models: str, workers: int = 0, **judging: Any
+) -> Outcomes:
+    """Plays a suite and returns every verdict: of whom, in which kind of match, on which text."""
+    suite = parse_card(
+        {
+            "name": "tiny",
+            "corpora": [str(corpus_file)],
+            "models": list(models),
+            "k": [5],
+            "seeds": [0, 1],
+            "metrics": [],
+            "params": {"drawn-sharp": {"sharpness": 5.0}},
+            "judging": {"judges": ["hashed"], "documents": 60, **judging},
+        },
+        Suite,
+        "test suite",
+    )
+    run = run_suite(suite, folder, plugins=PLUGINS, workers=workers)
+    assert run.errors == ()
+    found: Outcomes = {}
+    for record in read_records(folder / "records.jsonl"):
+        if record.kind in ("match", "null"):
+            told = record.payload
+            assert (told["judge_version"], told["judge_revisions"]) == (2, ["None, version 2"])
+            names = told["a"]["model"], told["b"]["model"], told.get("control", "")
+            verdicts = zip(told["documents"], told["forward"], strict=True)
+            found |= {(*names, doc): char for doc, char in verdicts}
+    return found
+
+
+def test_verdicts_do_not_depend_on_how_a_run_was_played(tmp_path: Path, corpus_file: Path) -> None:
+    three = ("drawn", "drawn-sharp", "lda")
+    whole = outcomes(tmp_path / "whole", corpus_file, *three, nulls=True, null_documents=20)
+    assert {"a", "b"} <= set(whole.values())
+    assert len(whole) == 3 * 60 + 2 * 3 * 20
+    parallel = outcomes(
+        tmp_path / "parallel", corpus_file, *three, workers=2, nulls=True, null_documents=20
+    )
+    assert parallel == whole
+    # Two play, and a third comes in later.
+    grown = tmp_path / "grown"
+    two = outcomes(grown, corpus_file, *three[1:])
+    assert two.items() <= whole.items()
+    later = outcomes(grown, corpus_file, *three, nulls=True, null_documents=20)
+    assert later == whole
+
+
+def test_looks_of_an_adaptive_league_say_what_the_whole_match_says(
+    tmp_path: Path, corpus_file: Path
+) -> None:
+    models = ("drawn", "drawn-sharp")
+    whole = outcomes(tmp_path / "whole", corpus_file, *models)
+    looks = outcomes(tmp_path / "looks", corpus_file, *models, schedule="adaptive")
+    assert looks.items() <= whole.items()
+    assert len(looks) >= 20
