@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from mtmbench.boards.cells import ALL
+from mtmbench.boards.labels import label_notes
 from mtmbench.boards.numbers import DASH, estimate, fixed, interval, percent, shown, within
 from mtmbench.boards.rows import ControlRow, JudgeRow, ShareRow
 from mtmbench.boards.shown import shown_notes
@@ -287,7 +288,8 @@ def rating_notes(view: BoardView) -> list[str]:
             "Pooled ratings count every judged document alike, so a corpus with more of them "
             "weighs more; documents are resampled within their corpus."
         )
-    return [*notes, *shown_notes(board.get("shown", ())), *total_note(board)]
+    named = label_notes(board.get("labels", ()))
+    return [*notes, *named, *shown_notes(board.get("shown", ())), *total_note(board)]
 
 
 _TIES = {

@@ -28,7 +28,7 @@ def document_options(
     representation: Representation,
     projected: Projected | None = None,
 ) -> list[Option]:
-    """Returns what one model shows for each document.
+    """Returns what one model shows for each document, under labels that it has not entered.
 
     Args:
         result: the topics.
@@ -46,13 +46,18 @@ def document_options(
     for row in rows:
         if not 0 <= row < n_docs:
             raise InputError(f"{name}: row {row} of a result over {n_docs} documents")
-    topics = _topics(result, name, spec.top_items, representation, projected)
+    shown: dict[tuple[str, ...], list[ShownTopic]] = {}
     options = []
     for row in rows:
+        labels = result.items.labels_beside(row)
+        if labels not in shown:
+            shown[labels] = _topics(result, labels, name, spec.top_items, representation, projected)
+        topics = shown[labels]
         shares = result.doc_topic[row]
         chosen = top_topics(shares, max_topics=spec.max_topics, share=spec.share)
-        shown = tuple(_with_share(topics[k], float(shares[k])) for k in chosen)
-        options.append(Option(name, shown))
+        options.append(
+            Option(name, tuple(_with_share(topics[k], float(shares[k])) for k in chosen))
+        )
     return options
 
 
@@ -86,6 +91,7 @@ def top_topics(shares: FloatArray, *, max_topics: int, share: float) -> list[int
 
 def _topics(
     result: TopicResult,
+    labels: Sequence[str],
     name: str,
     top_items: int,
     representation: Representation,
@@ -105,7 +111,7 @@ def _topics(
         shown.append(
             ShownTopic(
                 share=0.0,
-                items=tuple(result.items.labels[i] for i in columns),
+                items=tuple(labels[i] for i in columns),
                 item_weights=tuple(float(result.item_weights[k, i]) for i in columns),
                 words=tuple(words[k]) if words else (),
                 word_weights=tuple(float(w) for w in word_weights[k]) if words else (),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mtmbench.core.cards import JudgingSpec, Representation
-from mtmbench.core.cells import RewriteCell
+from mtmbench.core.cells import LabelCell, RewriteCell, labels_of
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json_object
 from mtmbench.core.records import AnswersBy, RewriteTask, RewriteValues, RewrittenTopic
@@ -48,8 +48,12 @@ class Rewrites:
     statuses: tuple[TopicStatus, ...]
 
 
-def rewrite_cells(spec: JudgingSpec | None, players: Sequence[FitCell]) -> list[RewriteCell]:
+def rewrite_cells(
+    spec: JudgingSpec | None, players: Sequence[FitCell], labels: Sequence[LabelCell] = ()
+) -> list[RewriteCell]:
     """Lays out the cells that refine and summarise the fits that play; none without the options.
+
+    What is asked of them reads their items under ``labels``, those from the whole corpus.
 
     Raises:
         InputError: judge and summariser are the same model (:func:`check_summariser`).
@@ -60,11 +64,11 @@ def rewrite_cells(spec: JudgingSpec | None, players: Sequence[FitCell]) -> list[
     check_summariser(spec)
     refined: dict[str, RewriteCell] = {}
     if spec.refiner is not None:
-        make = _maker("refine", spec.refiner, spec.top_items)
+        make = _maker("refine", spec.refiner, spec.top_items, labels)
         refined = {fit.key: make(fit, None) for fit in players}
     cells = list(refined.values())
     if spec.summariser is not None:
-        make = _maker("summary", spec.summariser, spec.top_items)
+        make = _maker("summary", spec.summariser, spec.top_items, labels)
         cells += [make(fit, refined.get(fit.key)) for fit in players]
     return cells
 
@@ -155,14 +159,18 @@ def _write(path: Path, answers: Sequence[TopicAnswer[object]]) -> None:
 
 
 def _maker(
-    task: RewriteTask, name: str, top_items: int
+    task: RewriteTask, name: str, top_items: int, labels: Sequence[LabelCell]
 ) -> Callable[[FitCell, RewriteCell | None], RewriteCell]:
     card = load_judge_card(name)
     facts, prompt = judge_identity(card), prompt_record(topic_template(task))
 
     def make(fit: FitCell, refined: RewriteCell | None) -> RewriteCell:
         above = None if refined is None else refined.key
-        key = content_hash("shown", task, facts, prompt["hash"], top_items, fit.key, above)
-        return RewriteCell(key, task, name, card, facts, prompt, top_items, fit, refined)
+        called = labels_of(labels, fit)
+        key = content_hash(
+            "shown", task, facts, prompt["hash"], top_items, fit.key, above,
+            *([called.key] if called else []),
+        )  # fmt: skip
+        return RewriteCell(key, task, name, card, facts, prompt, top_items, fit, refined, called)
 
     return make
