@@ -398,13 +398,16 @@ def _labels(counts: csr_matrix, words: _Words, inside: BoolArray) -> dict[int, s
         row = slice(counts.indptr[feature], counts.indptr[feature + 1])
         columns = counts.indices[row]
         order = np.lexsort((columns, -(counts.data[row] * rarity[columns])))
-        shown: dict[tuple[int, ...], None] = {}
+        shown: list[tuple[int, ...]] = []
+        told: set[int] = set()
         for word in columns[order].tolist():
-            # A phrase stands once, whichever of its words comes first.
-            shown.setdefault(companions.get(word, (word,)))
             if len(shown) == MOST_WORDS:
                 break
-        ranked[feature] = list(shown)
+            part = companions.get(word, (word,))
+            if told.isdisjoint(part):
+                shown.append(part)
+                told.update(part)
+        ranked[feature] = shown
     length = dict.fromkeys(ranked, 1)
     for _ in range(MOST_WORDS - 1):
         named = {feature: tuple(ranked[feature][:n]) for feature, n in length.items()}

@@ -167,7 +167,7 @@ def _check_fits(plan: Plan, folder: Path) -> None:
     labels = {named.made for cell in plan.matches for named in cell.labels}
     lost = {
         "fits": [key for key in fits if not result_path(folder, key).is_file()],
-        "label files": [key for key in labels if not labels_path(folder, key).is_file()],
+        "files of labels": [key for key in labels if not labels_path(folder, key).is_file()],
         "refinements and summaries": [
             key for key in rewrites if not rewrites_path(folder, key).is_file()
         ],
