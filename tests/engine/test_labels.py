@@ -124,9 +124,9 @@ def test_a_run_gives_the_same_bytes_however_it_is_played(tmp_path: Path, corpus_
     assert labels.read_bytes() == whole
     # A damaged file is made anew.
     labels.write_bytes(whole.replace(b"bananas", b"banana"))
-    with pytest.raises(InputError, match="not a whole file of labels"):
-        read_labels(folders[0], "../" + "labels/" + plan.labels[0].made)
     read_labels.cache_clear()
+    with pytest.raises(InputError, match="not a whole file of labels"):
+        read_labels(folders[0], plan.labels[0].made)
     assert run_suite(suite, folders[0], plugins=PLUGINS, workers=0).errors == ()
     assert labels.read_bytes() == whole
     assert {name: (folders[0] / name).read_bytes() for name in FILES} == here

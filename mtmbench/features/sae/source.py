@@ -282,7 +282,8 @@ class StoredFeatures(FiringSource):
         """Yields firings shard by shard; see :meth:`FiringSource.firings`.
 
         Of a store that keeps counts alone the texts are read through the model again, a shard at a
-        time: counts of words by feature would take as much of the disk as the activations.
+        time. Counts of words by feature would need no such pass, and take 65 to 86 % of the room of
+        the activations (on Lee news and the Wikipedia sample).
         """
         named = self._named(setting)
         thresholds = named.folder.thresholds(named.setting.threshold_quantile)
