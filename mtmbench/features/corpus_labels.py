@@ -295,7 +295,7 @@ class _Words:
         for document, text in enumerate(corpus.texts):
             spans = _given(text) if corpus.pretokenised else word_spans(text, english=english)
             begin = int(begins[document])
-            follow = [*(start for start, _, _ in spans[1:]), 0]
+            follow = [start for start, _, _ in spans[1:]] + [0] * bool(spans)
             rows += [
                 (
                     document, begin + start, begin + end, word,

@@ -196,6 +196,9 @@ def test_a_feature_without_a_word_in_a_half_keeps_its_own_label_there() -> None:
     assert named.labels_beside(row) == ("two", "three")
     assert named.labels_beside(halves.index("1")) == ("two", f"word{row}")
     assert label_firings(corpus, []).whole == {}
+    wordless = corpus_of("", "!", "word", "\u200b")
+    at_mark_and_word = firings_at(wordless, (1, 0, 1, 0), (2, 0, 4, 0))
+    assert label_firings(wordless, at_mark_and_word).whole == {0: "word"}
 
 
 def test_labels_go_to_json_and_back_and_into_a_saved_result(tmp_path) -> None:
