@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mtmbench.boards.board import Board
 from mtmbench.core.card_files import load_suite
-from mtmbench.core.cards import Suite, WordSpec
+from mtmbench.core.cards import LabelChoice, Suite, WordSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Views
@@ -41,6 +41,7 @@ def views(
     setting: str = "default",
     max_tokens: int | None = None,
     words: WordSpec | None = None,
+    labels: LabelChoice = "auto",
 ) -> Views:
     """Returns the views of a corpus; each is made when it is first asked for.
 
@@ -51,14 +52,19 @@ def views(
         setting: the feature setting, such as "default" or "paper".
         max_tokens: documents are cut to this many tokens before features are counted.
         words: the word tokenisation.
+        labels: what features are called: by "corpus", the words at which they fire in it, of which
+            :func:`judge` shows a document only those that other documents gave; as the SAE came,
+            "shipped"; or "auto", the labels that a judge scored where the SAE has such, else the
+            corpus's.
 
     Raises:
-        InputError: there are ``params`` for a source that was made already.
+        InputError: there are ``params`` for a source that was made already, or the source does not
+            tell where features fire, so that a corpus gives no labels.
         UnknownNameError: no feature source has this name, or it has no such setting.
     """
     return make_views(
         corpus, words=words or WordSpec(), source=features, params=params, setting=setting,
-        max_tokens=max_tokens,
+        max_tokens=max_tokens, labels=labels,
     )  # fmt: skip
 
 

@@ -16,6 +16,8 @@ from mtmbench.core.records import (
     CellPayload,
     FitPayload,
     FitRecord,
+    LabelsPayload,
+    LabelsRecord,
     MatchPayload,
     MatchRecord,
     MetricPayload,
@@ -42,6 +44,7 @@ class BoardRecords:
     matches: Sequence[MatchRecord] = field(default_factory=list)
     nulls: Sequence[MatchRecord] = field(default_factory=list)
     shown: Sequence[RewriteRecord] = field(default_factory=list)
+    labels: Sequence[LabelsRecord] = field(default_factory=list)
 
     @cached_property
     def columns(self) -> MatchColumns:
@@ -69,6 +72,7 @@ class BoardRecords:
             metrics=_in_order(of_kind(every, "metric"), _metric, versions),
             nulls=_in_order(of_kind(every, "null"), _match, versions),
             shown=_in_order(of_kind(every, "shown"), _rewrite, versions),
+            labels=_in_order(of_kind(every, "labels"), _label, versions),
         )
 
 
@@ -144,6 +148,13 @@ def _rewrite(payload: RewritePayload) -> _Stated:
     return _Stated(
         _fields(payload, "corpus", "k_spec", "seed", "model", "setting", "task"),
         {("shown topics", payload["task"]): version},
+    )
+
+
+def _label(payload: LabelsPayload) -> _Stated:
+    return _Stated(
+        _fields(payload, "corpus", "k_spec", "seed", "model", "setting"),
+        {("labels under setting", str(payload["setting"])): _json(payload["labels"])},
     )
 
 

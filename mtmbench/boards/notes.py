@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from mtmbench.boards.cells import ALL
+from mtmbench.boards.labels import label_notes
 from mtmbench.boards.numbers import DASH, estimate, fixed, interval, percent, shown, within
 from mtmbench.boards.rows import BoardTables, ControlRow, JudgeRow, ShareRow
 from mtmbench.boards.shown import shown_notes
@@ -292,7 +293,8 @@ def rating_notes(view: BoardView) -> list[str]:
             "weighs more; documents are resampled within their corpus."
         )
     notes += representation_notes(board)
-    return [*notes, *shown_notes(board.get("shown", ())), *total_note(board)]
+    named = label_notes(board.get("labels", ()))
+    return [*notes, *named, *shown_notes(board.get("shown", ())), *total_note(board)]
 
 
 def representation_notes(board: BoardTables) -> list[str]:

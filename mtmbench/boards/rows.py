@@ -161,6 +161,16 @@ class RewriteRow(LackingReplies):
     fits: Sequence[RewrittenFit]
 
 
+class LabelsRow(TypedDict):
+    """Where the labels of features are from, under a setting; see :func:`label_rows`."""
+
+    setting: str | None
+    source: Mapping[str, object]
+    fits: int
+    items: int
+    unlabelled: Sequence[int]
+
+
 class SpendingRow(TypedDict):
     """What the answers of a judge about one pair took; ``a`` and ``b`` are display names."""
 
@@ -404,7 +414,13 @@ class TopicCell(TypedDict):
     words: Sequence[str]
 
 
-class TopicsRow(CompetitorFields):
+class ItemsCalled(TypedDict, total=False):
+    """Where the labels of items are from; there where records say it."""
+
+    labels: str | None
+
+
+class TopicsRow(CompetitorFields, ItemsCalled):
     """The largest topics of a competitor's first seed."""
 
     corpus: str
@@ -444,8 +460,12 @@ class SteeringLink(TypedDict, total=False):
 
 
 class BoardExtras(TypedDict, total=False):
-    """What only some boards have: who rewrote topics, what was spent, replies about metrics."""
+    """What only some boards have.
 
+    Where labels are from, who rewrote topics, what was spent, replies about metrics.
+    """
+
+    labels: Sequence[LabelsRow]
     shown: Sequence[RewriteRow]
     spending: Sequence[SpendingRow]
     spent: SpentTotal

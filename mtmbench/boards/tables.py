@@ -8,6 +8,7 @@ from typing import cast
 from mtmbench.boards.agreement import agreement_rows
 from mtmbench.boards.cells import BoardRecords, display_names
 from mtmbench.boards.controls import control_rows, reliability
+from mtmbench.boards.labels import label_rows, labels_by_fit, source_of
 from mtmbench.boards.leagues import rate_leagues
 from mtmbench.boards.metric_rows import metric_rows, metric_versions
 from mtmbench.boards.rows import (
@@ -17,6 +18,7 @@ from mtmbench.boards.rows import (
     ErrorRow,
     FitItems,
     FitRow,
+    ItemsCalled,
     RulingJudge,
     ShareRow,
     SteeringLink,
@@ -70,6 +72,8 @@ def build_board(suite: Suite, records: Sequence[StoredRecord]) -> BoardTables:
     controls = control_rows(board, confidence)
     steering: SteeringLink = {} if suite.steering is None else {"steering": "steering.md"}
     extras: BoardExtras = {}
+    if named := label_rows(board):
+        extras["labels"] = named
     if board.shown:
         extras["shown"] = shown_rows(board.shown)
     if spending := spending_rows(board, names):
@@ -262,11 +266,18 @@ def _items(fits: Sequence[FitRecord]) -> FitItems | None:
 def _topics(board: BoardRecords) -> list[TopicsRow]:
     """Returns the largest topics of each competitor's first seed."""
     rows: list[TopicsRow] = []
+    over = labels_by_fit(board)
     for (corpus, k_spec, who), fits in _fit_groups(board):
         fitted = [fit for fit in fits if fit.status == "ok"]
         if not fitted:
             continue
         topics = fitted[0].payload.get("topics", ())
+        named = over.get(fitted[0].key)
+        source = source_of(fitted[0], named)
+        shown = None if named is None else named.payload["topics"]
+        called: ItemsCalled = {}
+        if source is not None:
+            called["labels"] = cast(str | None, source["source"])
         largest = sorted(enumerate(topics), key=lambda pair: (-pair[1]["share"], pair[0]))
         rows.append(
             {
@@ -276,11 +287,12 @@ def _topics(board: BoardRecords) -> list[TopicsRow]:
                 "k_spec": k_spec,
                 "seed": fitted[0].payload["seed"],
                 "n_topics": len(topics),
+                **called,
                 "topics": [
                     {
                         "topic": index,
                         "share": rounded(topic["share"], 4),
-                        "items": topic["items"],
+                        "items": topic["items"] if shown is None else shown[index],
                         "words": topic["words"],
                     }
                     for index, topic in largest[:_SHOWN_TOPICS]
@@ -310,6 +322,7 @@ def _errors(board: BoardRecords) -> list[ErrorRow]:
         if match.status == "error":
             a, b = sides_of(match.payload)
             rows.append({**_error(match), "a": a.identity(), "b": b.identity()})
+    rows += [_error(record) for record in board.labels if record.status == "error"]
     return rows + [_error(record) for record in board.shown if record.status == "error"]
 
 

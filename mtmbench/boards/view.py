@@ -205,7 +205,7 @@ class BoardView:
             groups[key] = groups.get(key, 0) + 1
         kinds = {
             "fit": "fit", "metric": "metric value", "match": "match", "null": "control",
-            "shown": "topic set",
+            "shown": "topic set", "labels": "set of labels",
         }  # fmt: skip
         return [
             ErrorGroup(

@@ -78,11 +78,23 @@ class WordSpec(Card):
     max_vocabulary: int | None = Field(default=None, ge=1)
 
 
+LabelChoice = Literal["auto", "corpus", "shipped"]
+"""What features are called; see :class:`FeatureSpec`."""
+
+
 class FeatureSpec(Card):
-    """Where SAE features come from, under which settings, cut to how many tokens a document."""
+    """Where SAE features come from, under which settings, cut to how many tokens a document.
+
+    ``labels`` says what features are called where topics are shown: by "corpus", the words at which
+    they fire in the corpus that is played, cross-fitted over halves of its documents; or as the SAE
+    came, "shipped", which a judge or Neuronpedia may have labelled. With "auto" it is the labels
+    that a judge scored where the SAE has such, else the corpus's. Fits and filters do not depend on
+    it.
+    """
 
     source: str = "minilm"
     settings: tuple[str, ...] = ("default",)
+    labels: LabelChoice = "auto"
     max_tokens: int | None = Field(default=None, ge=8)
     params: Mapping[str, Any] = Field(default_factory=dict)
 

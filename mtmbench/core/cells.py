@@ -20,12 +20,16 @@ from mtmbench.core.records import (
     FitRecord,
     FitValues,
     JudgeFacts,
+    LabelsIdentity,
+    LabelsRecord,
+    LabelsValues,
     MatchIdentity,
     MatchJudge,
     MatchParticulars,
     MatchPayload,
     MatchRecord,
     MetricIdentity,
+    MetricParticulars,
     MetricRecord,
     MetricValues,
     OutcomeValues,
@@ -148,8 +152,50 @@ class FitCell:
 
 
 @dataclass(frozen=True)
+class LabelCell:
+    """What the items of one fit are called where that is not what the fit itself calls them.
+
+    ``made`` is the key of the labels, which fits of one corpus and setting share; ``source`` is
+    what is on record of them.
+    """
+
+    key: str
+    made: str
+    source: Mapping[str, object]
+    fit: FitCell
+    kind: ClassVar[RecordKind] = "labels"
+
+    @property
+    def corpus(self) -> str:
+        """Name of the corpus."""
+        return self.fit.corpus
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Key of the fit."""
+        return (self.fit.key,)
+
+    def identity(self) -> LabelsIdentity:
+        """Returns the fields that say which cell a record belongs to."""
+        return {**self.fit.place(), "fits": [self.fit.key], "labels": dict(self.source)}
+
+    def record(
+        self, status: Status, values: LabelsValues, versions: Mapping[str, str]
+    ) -> LabelsRecord:
+        """Returns the cell's record: its identity with ``values`` added."""
+        return Record(self.kind, self.key, status, {**self.identity(), **values}, versions)
+
+    def describe(self) -> str:
+        """Returns what people call it."""
+        return f"labels of {self.fit.describe()}"
+
+
+@dataclass(frozen=True)
 class MetricCell:
-    """One metric value of one fit, or of one model over its seeds (with ``siblings``)."""
+    """One metric value of one fit, or of one model over its seeds (with ``siblings``).
+
+    ``labels`` are there where the value depends on what items are called.
+    """
 
     key: str
     metric: str
@@ -159,6 +205,7 @@ class MetricCell:
     params: Mapping[str, Any]
     fit: FitCell
     siblings: tuple[FitCell, ...] = ()
+    labels: LabelCell | None = None
     kind: ClassVar[RecordKind] = "metric"
 
     @property
@@ -168,15 +215,23 @@ class MetricCell:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """Keys of the fits."""
+        """Keys of the fits, and of the labels."""
+        return *self._fits, *(() if self.labels is None else (self.labels.key,))
+
+    @property
+    def _fits(self) -> tuple[str, ...]:
         return self.fit.key, *(other.key for other in self.siblings)
 
     def identity(self) -> MetricIdentity:
         """Returns the fields that say which cell a record belongs to."""
+        told: MetricParticulars = {}
+        if self.labels is not None:
+            told["labels"] = dict(self.labels.source)
         return {
             **self.fit.place(),
+            **told,
             "seed": None if self.siblings else self.fit.seed,
-            "fits": list(self.needs),
+            "fits": list(self._fits),
             "metric": self.metric,
             "version": self.version,
             "higher_is_better": self.higher_is_better,
@@ -212,6 +267,7 @@ class RewriteCell:
     fit: FitCell
     refined: RewriteCell | None = None
     extraction: ExtractionFacts | None = None
+    labels: LabelCell | None = None
     kind: ClassVar[RecordKind] = "shown"
 
     @property
@@ -221,8 +277,9 @@ class RewriteCell:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """Keys of the fit, and of the refinement that is summarised."""
-        return self.fit.key, *(() if self.refined is None else (self.refined.key,))
+        """Keys of the fit, of its labels, and of the refinement that is summarised."""
+        named = () if self.labels is None else (self.labels.key,)
+        return self.fit.key, *named, *(() if self.refined is None else (self.refined.key,))
 
     def identity(self) -> RewriteIdentity:
         """Returns the fields that say which cell a record belongs to."""
@@ -268,6 +325,7 @@ class MatchCell:
     identity_of_judge: MatchJudge
     protocol: Mapping[str, object]
     rewrites: tuple[RewriteCell, ...] = field(default=(), kw_only=True)
+    labels: tuple[LabelCell, ...] = field(default=(), kw_only=True)
     kind: ClassVar[RecordKind] = "match"
     replicate: ClassVar[int] = 0
 
@@ -278,8 +336,9 @@ class MatchCell:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """Keys of both fits, and of what rewrites their topics."""
-        return self.a.key, self.b.key, *(cell.key for cell in self.rewrites)
+        """Keys of both fits, of their labels, and of what rewrites their topics."""
+        labels = (cell.key for cell in self.labels)
+        return self.a.key, self.b.key, *labels, *(cell.key for cell in self.rewrites)
 
     @property
     def league(self) -> League:
@@ -314,8 +373,10 @@ class MatchCell:
         }
 
     def particulars(self) -> MatchParticulars:
-        """Returns what only some matches have: here, who rewrote the topics."""
+        """Returns what only some matches have: here, labels, and who rewrote the topics."""
         found: MatchParticulars = {}
+        for named in self.labels:
+            found["labels"] = dict(named.source)
         for cell in reversed(self.rewrites):
             found[cell.task] = cell.by()
         return found
@@ -374,12 +435,17 @@ class ControlCell(MatchCell):
         return f"{super().describe()} (control: {self.control.replace('_', ' ')})"
 
 
-Cell = FitCell | MetricCell | RewriteCell | MatchCell
+Cell = FitCell | LabelCell | MetricCell | RewriteCell | MatchCell
 
 
 def k_order(k_spec: int | str) -> tuple[bool, int]:
     """Sorts numbers of topics by size, ``"labels"`` first."""
     return (False, 0) if isinstance(k_spec, str) else (True, k_spec)
+
+
+def labels_of(cells: Sequence[LabelCell], fit: FitCell) -> LabelCell | None:
+    """Returns the one of ``cells`` that names the items of ``fit``, None if none does."""
+    return next((cell for cell in cells if cell.fit.key == fit.key), None)
 
 
 def behind(cells: Sequence[RewriteCell], fit: FitCell) -> tuple[RewriteCell, ...]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 
-RecordKind = Literal["fit", "metric", "shown", "match", "null", "generation", "steer"]
+RecordKind = Literal["fit", "labels", "metric", "shown", "match", "null", "generation", "steer"]
 Status = Literal["ok", "error", "unparsed", "refused", "skipped"]
 
 RewriteTask = Literal["refine", "summary"]
@@ -104,7 +104,36 @@ class FitPayload(FitIdentity, FitValues):
     """Payload of a "fit" record; its ``params`` are as resolved in the fit."""
 
 
-class MetricIdentity(_AboutFits):
+class LabelsIdentity(FitPlace):
+    """Under which labels the items of which fit are shown; ``labels`` says where they are from."""
+
+    fits: Sequence[str]
+    labels: Mapping[str, object]
+
+
+class LabelsValues(TypedDict, total=False):
+    """The top items of every topic under these labels, and what has none of them.
+
+    ``unlabelled`` counts the fit's items that keep their own labels, as nothing gave them another:
+    in all documents, and in each half.
+    """
+
+    topics: Sequence[Sequence[str]]
+    unlabelled: Sequence[int]
+    reason: str | None
+
+
+class LabelsPayload(LabelsIdentity, LabelsValues):
+    """Payload of a "labels" record."""
+
+
+class MetricParticulars(TypedDict, total=False):
+    """What only some values have: labels other than the fit's own, by which items were read."""
+
+    labels: Mapping[str, object]
+
+
+class MetricIdentity(_AboutFits, MetricParticulars):
     """Which value of which fit, or of which model over its seeds (``seed`` None)."""
 
     seed: int | None
@@ -275,8 +304,13 @@ class RewrittenBy(TypedDict):
 
 
 class MatchParticulars(TypedDict, total=False):
-    """What only some matches have: rewritten topics, a block's place in its sample, a control."""
+    """What only some matches have.
 
+    Where labels are from that are not the fits' own, rewritten topics, a block's place in its
+    sample, a control.
+    """
+
+    labels: Mapping[str, object]
     refine: RewrittenBy
     summary: RewrittenBy
     start: int
@@ -443,7 +477,7 @@ class ComparisonPayload(ComparisonIdentity, OutcomeValues):
 
 
 SteerPayload = TextScoresPayload | DeltaLPayload | CalibrationPayload | ComparisonPayload
-CellPayload = FitPayload | MetricPayload | RewritePayload | MatchPayload
+CellPayload = FitPayload | LabelsPayload | MetricPayload | RewritePayload | MatchPayload
 Payload = CellPayload | GenerationPayload | SteerPayload
 
 
@@ -504,6 +538,7 @@ class Record(Generic[_Payload_co]):
 
 
 FitRecord = Record[FitPayload]
+LabelsRecord = Record[LabelsPayload]
 MetricRecord = Record[MetricPayload]
 RewriteRecord = Record[RewritePayload]
 MatchRecord = Record[MatchPayload]
@@ -515,6 +550,8 @@ StoredRecord = Record[Payload]
 
 @overload
 def of_kind(records: Iterable[StoredRecord], kind: Literal["fit"]) -> list[FitRecord]: ...
+@overload
+def of_kind(records: Iterable[StoredRecord], kind: Literal["labels"]) -> list[LabelsRecord]: ...
 @overload
 def of_kind(records: Iterable[StoredRecord], kind: Literal["metric"]) -> list[MetricRecord]: ...
 @overload

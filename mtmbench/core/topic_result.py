@@ -16,7 +16,15 @@ from mtmbench.core.files import parse_json
 from mtmbench.core.notebook import html_table
 from mtmbench.core.records import SCHEMA_VERSION
 from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
-from mtmbench.core.types import AnyArray, BoolArray, Corpus, FloatArray, ItemKind, ItemSpace
+from mtmbench.core.types import (
+    AnyArray,
+    BoolArray,
+    Corpus,
+    CrossedLabels,
+    FloatArray,
+    ItemKind,
+    ItemSpace,
+)
 
 _T = TypeVar("_T")
 _SHOWN_ITEMS = 10
@@ -83,6 +91,11 @@ class TopicResult:
                 raise InputError(
                     f"rows of {name} must sum to 1 or be all zero; one sums to {worst:.4g}"
                 )
+        crossed = self.items.crossed
+        if crossed is not None and len(crossed.halves) != n_docs:
+            raise InputError(
+                f"labels by halves of {len(crossed.halves)} documents for a result of {n_docs}"
+            )
         if self.outlier is not None and self.outlier.shape != (n_docs,):
             raise InputError(f"outlier has shape {self.outlier.shape}; expected ({n_docs},)")
         if self.summaries is not None and len(self.summaries) != n_topics:
@@ -145,12 +158,14 @@ class TopicResult:
     @cached_property
     def revision(self) -> str:
         """Content hash of everything that metrics, judging and steering read."""
+        crossed = self.items.crossed
         return content_hash(
             self.model, self.doc_topic, self.topic_item, list(self.items.ids),
             list(self.items.labels),
             self.outlier if self.outlier is not None else None,
             self.shown_item if self.shown_item is not None else None,
             self.summaries,
+            *([] if crossed is None else [crossed.halves, *map(list, crossed.of_half)]),
         )  # fmt: skip
 
     def save(self, path: Path) -> None:
@@ -174,6 +189,7 @@ class TopicResult:
                 "ids": self.items.ids,
                 "labels": self.items.labels,
                 "source": self.items.source,
+                **_crossed_values(self.items.crossed),
             },
             "corpus": self.corpus,
             "summaries": self.summaries,
@@ -211,7 +227,7 @@ class TopicResult:
                 topic_item=tensors["topic_item"],
                 items=ItemSpace(
                     _kind(items), _texts(items, "ids"), _texts(items, "labels"),
-                    _of(items, "source", dict),
+                    _of(items, "source", dict), _crossed_labels(items),
                 ),
                 corpus=_of(metadata, "corpus", dict),
                 outlier=None if outlier is None else outlier.astype(bool),
@@ -236,6 +252,21 @@ def _checksum(metadata: Mapping[str, object], tensors: Mapping[str, AnyArray]) -
         {name: value for name, value in metadata.items() if name != "checksum"},
         *(part for name in sorted(tensors) for part in (name, tensors[name])),
     )
+
+
+def _crossed_values(crossed: CrossedLabels | None) -> dict[str, object]:
+    """Returns what a file says of labels by halves; nothing where there are none."""
+    if crossed is None:
+        return {}
+    return {"crossed": {"halves": crossed.halves, "of_half": crossed.of_half}}
+
+
+def _crossed_labels(items: Mapping[str, Any]) -> CrossedLabels | None:
+    if "crossed" not in items:
+        return None
+    held = _of(items, "crossed", dict)
+    first, second = (tuple(map(str, labels)) for labels in held["of_half"])
+    return CrossedLabels(_of(held, "halves", str), (first, second))
 
 
 def _of(values: Mapping[str, object], name: str, kind: type[_T]) -> _T:

@@ -143,6 +143,7 @@ class Counts:
         encoder: the SAE's pre-activation for these items, or None for words.
         activation: csr (D, V) f32, mean over the document's tokens of the continuous activation,
             or None.
+        crossed: labels from halves of the documents, to show beside documents of the other half.
     """
 
     kind: ItemKind
@@ -154,6 +155,7 @@ class Counts:
     directions: FloatArray | None = None
     encoder: EncoderParams | None = None
     activation: csr_matrix | None = None
+    crossed: CrossedLabels | None = None
 
     def __post_init__(self) -> None:
         n_docs, n_items = self.matrix.shape
@@ -168,7 +170,7 @@ class Counts:
     @property
     def items(self) -> ItemSpace:
         """The columns as an item space, without the counts."""
-        return ItemSpace(self.kind, self.item_ids, self.item_labels, self.source)
+        return ItemSpace(self.kind, self.item_ids, self.item_labels, self.source, self.crossed)
 
     @property
     def filters(self) -> Mapping[str, object]:
@@ -178,8 +180,9 @@ class Counts:
 
     @cached_property
     def revision(self) -> str:
-        """Content hash of the matrix, token counts, items and source."""
-        return content_hash(self.kind, self.matrix, self.n_tokens, list(self.item_ids), self.source)
+        """Content hash of matrix, token counts, items and source; not of what items are called."""
+        source = {name: value for name, value in self.source.items() if name != "labels"}
+        return content_hash(self.kind, self.matrix, self.n_tokens, list(self.item_ids), source)
 
     def select_items(
         self, columns: IntArray, filters: Mapping[str, object] | None = None
@@ -201,6 +204,7 @@ class Counts:
             directions=None if self.directions is None else self.directions[columns],
             encoder=None if self.encoder is None else self.encoder.select(columns),
             activation=None if self.activation is None else self.activation[:, columns],
+            crossed=None if self.crossed is None else self.crossed.select_items(columns),
         )
 
     def select_docs(self, rows: Sequence[int] | IntArray) -> Counts:
@@ -211,7 +215,34 @@ class Counts:
             matrix=self.matrix[index],
             n_tokens=self.n_tokens[index],
             activation=None if self.activation is None else self.activation[index],
+            crossed=None if self.crossed is None else self.crossed.select_docs(index),
         )
+
+
+@dataclass(frozen=True)
+class CrossedLabels:
+    """Labels of V items made from either half of D documents, each to be shown beside the other.
+
+    Attributes:
+        halves: one character a document, "0" or "1": the half that it is in.
+        of_half: the V labels made from the documents of half "0", and those of half "1".
+    """
+
+    halves: str
+    of_half: tuple[tuple[str, ...], tuple[str, ...]]
+
+    def beside(self, row: int) -> tuple[str, ...]:
+        """Returns the labels that no word of document ``row`` has entered."""
+        return self.of_half[1 - int(self.halves[row])]
+
+    def select_items(self, columns: IntArray) -> CrossedLabels:
+        """Returns the labels of the items at ``columns``."""
+        first, second = (tuple(labels[i] for i in columns) for labels in self.of_half)
+        return CrossedLabels(self.halves, (first, second))
+
+    def select_docs(self, rows: IntArray) -> CrossedLabels:
+        """Returns the same labels for the documents at ``rows``."""
+        return CrossedLabels("".join(self.halves[i] for i in rows), self.of_half)
 
 
 @dataclass(frozen=True)
@@ -219,13 +250,19 @@ class ItemSpace:
     """The items that topics are distributions over.
 
     ``source`` (for features: backbone, hook point, SAE hash) is how steering finds the
-    directions again.
+    directions again; its "labels" say where the labels are from. ``crossed`` are labels for display
+    beside a document, which ``labels`` are not where they are made from that document too.
     """
 
     kind: ItemKind
     ids: tuple[str, ...]
     labels: tuple[str, ...]
     source: Mapping[str, object] = field(default_factory=dict)
+    crossed: CrossedLabels | None = None
+
+    def labels_beside(self, row: int) -> tuple[str, ...]:
+        """Returns the labels to show beside document ``row``."""
+        return self.labels if self.crossed is None else self.crossed.beside(row)
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtmbench.core.cards import JudgingSpec
-from mtmbench.core.cells import FitCell, MatchCell, behind
+from mtmbench.core.cells import FitCell, MatchCell, behind, labels_of
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import OutcomeValues, SideLengths
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
+from mtmbench.engine.labels import labelled
 from mtmbench.matches.controls import opponent
 from mtmbench.matches.match import MatchOutcome, Pair, Player
 from mtmbench.matches.options import PROJECTED_WORDS, Projected, option_lengths
@@ -91,12 +92,10 @@ class Exhibits:
 
         Raises:
             NothingToShowError: a control has no other topic to draw, or a model has no summaries.
-            InputError: a refinement or summary that it needs is missing; the message names it.
+            InputError: labels, a refinement or a summary that it needs are missing; the message
+                names them.
         """
-        a, b = (
-            show(self.result(fit.key), behind(cell.rewrites, fit), self.folder)
-            for fit in (cell.a, cell.b)
-        )
+        a, b = (self._shown(cell, fit) for fit in (cell.a, cell.b))
         try:
             b = opponent(cell, b)
         except InputError as error:
@@ -124,3 +123,7 @@ class Exhibits:
             sample_documents(corpus, self.spec.documents, self.spec.seed),
         )
         return Exhibit(cell, pair, unshown)
+
+    def _shown(self, cell: MatchCell, fit: FitCell) -> TopicResult:
+        called = labelled(self.result(fit.key), labels_of(cell.labels, fit), self.folder)
+        return show(called, behind(cell.rewrites, fit), self.folder)

@@ -18,6 +18,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.records import of_kind
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
+from mtmbench.engine.labels import labels_path, read_labels
 from mtmbench.engine.phases import FIT_FAILED, REWRITE_FAILED, phases, view_characters
 from mtmbench.engine.plan import Plan, judges_of_metrics, make_plan
 from mtmbench.engine.ray.pool import RayOptions, RayPool
@@ -266,6 +267,13 @@ def _drop_lost_results(store: RunStore, plan: Plan) -> None:
                 read_rewrites(store.folder, rewrite.key)
             except InputError:
                 store.forget(rewrite.key)
+    for named in plan.labels:
+        if named.key in done:
+            try:
+                read_labels(store.folder, named.made)
+            except InputError:
+                labels_path(store.folder, named.made).unlink(missing_ok=True)
+                store.forget(named.key)
 
 
 def _write_suite(folder: Path, suite: Suite) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterator, Sequence
+from typing import TypeVar
 
 from mtmbench.core.cells import (
     AdaptiveCell,
     Cell,
     FitCell,
+    LabelCell,
     League,
     MatchCell,
     MetricCell,
@@ -28,10 +30,13 @@ from mtmbench.matches.schedule import in_rounds
 from mtmbench.models.registry import MODELS
 
 FIT_FAILED = "a fit that it needs failed"
+LABELS_FAILED = "labels that it needs failed"
 REWRITE_FAILED = "a refinement or summary that it needs failed"
 
 _CHARACTERS_PER_TOKEN, _EMBEDDED_TOKENS, _WORDS_ARE_FASTER = 4.5, 254, 50
 """For estimates of the time left only."""
+
+_C = TypeVar("_C", LabelCell, RewriteCell, MetricCell | MatchCell)
 
 _SHARD_CHARACTERS, _MOST_HELPERS = 300_000, 64
 
@@ -46,21 +51,20 @@ def phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
         yield "views", sorted(views, key=lambda task: -view_characters(plan, task))
         yield "fits", _fit_tasks(fits)
         done = store.finished()
+    labels = [cell for cell in plan.labels if cell.key not in done]
+    if playable := _playable(plan, store, labels, done):
+        yield "labels", _label_tasks(playable)
     yield from _rewrite_phases(plan, store)
     done = store.finished()
-    fitted = {cell.key for cell in plan.fits} | {cell.key for cell in plan.rewrites}
-    fitted &= done
+    shown = {cell.key for cell in plan.labels} | {cell.key for cell in plan.rewrites}
+    fitted = ({cell.key for cell in plan.fits} | shown) & done
     rest: list[MetricCell | MatchCell] = [*plan.metrics, *plan.matches]
     missing = [cell for cell in rest if cell.key not in done]
-    lost = [cell for cell in missing if not set(cell.needs) <= fitted]
-    if lost:
-        store.add([_unplayable(plan, cell, fitted) for cell in lost])
-    lost_keys = {cell.key for cell in lost}
-    playable = [cell for cell in missing if cell.key not in lost_keys]
-    metrics = [cell for cell in playable if isinstance(cell, MetricCell)]
+    ready = _playable(plan, store, missing, fitted)
+    metrics = [cell for cell in ready if isinstance(cell, MetricCell)]
     if metrics:
         yield "metrics", _metric_tasks(metrics)
-    matches = [cell for cell in playable if isinstance(cell, MatchCell)]
+    matches = [cell for cell in ready if isinstance(cell, MatchCell)]
     at_once = [cell for cell in matches if not isinstance(cell, AdaptiveCell)]
     if at_once:
         yield "matches", _match_tasks(at_once)
@@ -113,12 +117,18 @@ def _rewrite_phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Tas
     for task, name in (("refine", "refining"), ("summary", "summaries")):
         done = store.finished()
         missing = [cell for cell in plan.rewrites if cell.task == task and cell.key not in done]
-        lost = [cell for cell in missing if not set(cell.needs) <= done]
-        if lost:
-            store.add([_unplayable(plan, cell, done) for cell in lost])
-        playable = tuple(cell for cell in missing if cell not in lost)
-        if playable:
-            yield name, [Task(playable, affinity=ASKING)]
+        if playable := _playable(plan, store, missing, done):
+            yield name, [Task(tuple(playable), affinity=ASKING)]
+
+
+def _playable(plan: Plan, store: RunStore, cells: Sequence[_C], done: Collection[str]) -> list[_C]:
+    """Returns the cells that have all that they need; of the others the store is told."""
+    playable = [cell for cell in cells if set(cell.needs) <= set(done)]
+    keys = {cell.key for cell in playable}
+    lost = [cell for cell in cells if cell.key not in keys]
+    if lost:
+        store.add([_unplayable(plan, cell, done) for cell in lost])
+    return playable
 
 
 def _view_tasks(plan: Plan, fits: Sequence[FitCell]) -> list[Task]:
@@ -148,6 +158,14 @@ def _fit_tasks(cells: Sequence[FitCell]) -> list[Task]:
     ]
 
 
+def _label_tasks(cells: Sequence[LabelCell]) -> list[Task]:
+    # Fits that share their labels are named by one worker: the labels are made once.
+    shared: dict[str, list[LabelCell]] = {}
+    for cell in cells:
+        shared.setdefault(cell.made, []).append(cell)
+    return [Task(tuple(group), affinity=group[0].corpus) for group in shared.values()]
+
+
 def _metric_tasks(cells: Sequence[MetricCell]) -> list[Task]:
     # Values over seeds come last: they read results that the others have loaded.
     by_fit: dict[tuple[str, bool], list[Cell]] = {}
@@ -174,8 +192,11 @@ def _match_tasks(cells: Sequence[MatchCell]) -> list[Task]:
 
 
 def _unplayable(
-    plan: Plan, cell: MetricCell | RewriteCell | MatchCell, done: Collection[str]
+    plan: Plan, cell: LabelCell | MetricCell | RewriteCell | MatchCell, done: Collection[str]
 ) -> Produced:
     lost = set(cell.needs).difference(done)
-    reason = REWRITE_FAILED if lost <= {other.key for other in plan.rewrites} else FIT_FAILED
+    reason = FIT_FAILED
+    if lost.isdisjoint(fit.key for fit in plan.fits):
+        named = lost.isdisjoint(other.key for other in plan.rewrites)
+        reason = LABELS_FAILED if named else REWRITE_FAILED
     return cell.record("error", {"reason": reason}, {}), RunInfo()

@@ -10,10 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtmbench.core.cards import CorpusSpec, Suite
-from mtmbench.core.cells import Cell, Competitor, FitCell, MatchCell, MetricCell, RewriteCell
+from mtmbench.core.cells import (
+    Cell,
+    Competitor,
+    FitCell,
+    LabelCell,
+    MatchCell,
+    MetricCell,
+    RewriteCell,
+    labels_of,
+)
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus
+from mtmbench.engine.labels import label_cells
 from mtmbench.features.registry import FEATURES
 from mtmbench.judges.registry import load_judge_card
 from mtmbench.matches.controls import refits_of
@@ -43,10 +53,12 @@ class Plan:
     plugins: tuple[str, ...] = ()
     specs: Mapping[str, CorpusSpec] = field(default_factory=dict)
     rewrites: tuple[RewriteCell, ...] = ()
+    labels: tuple[LabelCell, ...] = ()
 
     def cells(self) -> Iterator[Cell]:
         """Yields every cell."""
         yield from self.fits
+        yield from self.labels
         yield from self.metrics
         yield from self.rewrites
         yield from self.matches
@@ -91,17 +103,19 @@ def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[s
         fit for name in corpora for k_spec in suite.k for fit in _first_seeds(fits, name, k_spec)
     ]
     refits = refits_of(suite.judging, players, fits)
-    rewrites = rewrite_cells(suite.judging, players, refits, corpora)
+    labels = label_cells(suite, corpora, fits)
+    rewrites = rewrite_cells(suite.judging, players, refits, corpora, labels)
     return Plan(
         suite,
         corpora,
         tuple(fits),
-        tuple(_metric_cells(suite, fits)),
-        tuple(_match_cells(suite, corpora, fits, rewrites)),
+        tuple(_metric_cells(suite, fits, labels)),
+        tuple(_match_cells(suite, corpora, fits, rewrites, labels)),
         data_dir,
         tuple(plugins),
         specs,
         tuple(rewrites),
+        tuple(labels),
     )
 
 
@@ -169,7 +183,9 @@ def _fit_cells(suite: Suite, corpus: Corpus) -> Iterator[FitCell]:
                     )  # fmt: skip
 
 
-def _metric_cells(suite: Suite, fits: Sequence[FitCell]) -> Iterator[MetricCell]:
+def _metric_cells(
+    suite: Suite, fits: Sequence[FitCell], labels: Sequence[LabelCell]
+) -> Iterator[MetricCell]:
     from mtmbench.metrics.compute import metric_variants
 
     for named in suite.metric_params:
@@ -189,14 +205,17 @@ def _metric_cells(suite: Suite, fits: Sequence[FitCell]) -> Iterator[MetricCell]
             over_seeds = "siblings" in metric.needs
             for fit in group[:1] if over_seeds else group:
                 siblings = tuple(group[1:]) if over_seeds else ()
+                reads_labels = metric.reads_labels and view == "own"
+                called = labels_of(labels, fit) if reads_labels else None
                 key = content_hash(
                     "metric", name, metric.version, view, params,
                     fit.key, [other.key for other in siblings], suite.words.model_dump(),
-                    *([inputs] if inputs else []),
+                    *([inputs] if inputs else []), *([called.key] if called else []),
                 )  # fmt: skip
                 yield MetricCell(
-                    key, name, metric.version, metric.higher_is_better, view, params, fit, siblings
-                )
+                    key, name, metric.version, metric.higher_is_better, view, params, fit,
+                    siblings, called,
+                )  # fmt: skip
 
 
 def _match_cells(
@@ -204,6 +223,7 @@ def _match_cells(
     corpora: Mapping[str, Corpus],
     fits: Sequence[FitCell],
     rewrites: Sequence[RewriteCell],
+    labels: Sequence[LabelCell],
 ) -> Iterator[MatchCell]:
     from mtmbench.matches.adaptive import adaptive_cells
     from mtmbench.matches.controls import control_cells
@@ -220,8 +240,9 @@ def _match_cells(
         for judge, representation in shown:
             card = cards[judge]
             league = LeaguePlan(
-                spec, suite.words, corpus, players, judge, card, representation, rewrites
-            )
+                spec, suite.words, corpus, players, judge, card, representation, rewrites,
+                labels,
+            )  # fmt: skip
             if spec.schedule == "adaptive":
                 yield from adaptive_cells(league)
             else:

@@ -19,6 +19,7 @@ from mtmbench.core.cards import CorpusSpec, JudgingSpec, Suite
 from mtmbench.core.cells import (
     Cell,
     FitCell,
+    LabelCell,
     MatchCell,
     MetricCell,
     RewriteCell,
@@ -27,6 +28,8 @@ from mtmbench.core.records import (
     CellRecord,
     FitRecord,
     FitValues,
+    LabelsRecord,
+    LabelsValues,
     MatchRecord,
     MetricRecord,
     MetricValues,
@@ -37,6 +40,7 @@ from mtmbench.core.store import RunInfo
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Views
 from mtmbench.engine.exhibits import Exhibits, NothingToShowError
+from mtmbench.engine.labels import labelled, labels_path, plan_of, read_labels, write_labels
 from mtmbench.engine.results import result_path
 from mtmbench.judges.ledger import LEDGER
 from mtmbench.judges.panel import Consult, Consultation, Panel
@@ -102,6 +106,8 @@ class Workspace:
         if isinstance(cells[0], FitCell):
             for fit in _only(cells, FitCell):
                 yield [self._guard(fit, self._fit)]
+        elif isinstance(cells[0], LabelCell):
+            yield [self._guard(named, self._label) for named in _only(cells, LabelCell)]
         elif isinstance(cells[0], MetricCell):
             with ExitStack() as undo:
                 consult = self._consult(undo)
@@ -157,6 +163,7 @@ class Workspace:
                 setting=setting or "default",
                 max_tokens=features.max_tokens,
                 params=features.params,
+                labels="shipped",
                 progress=self._progress,
             )
             if setting is not None:
@@ -231,6 +238,20 @@ class Workspace:
         corpus = {"name": cell.corpus, "revision": cell.corpus_revision}
         return replace(TopicResult.load(path), corpus=corpus)
 
+    def _label(self, cell: LabelCell) -> LabelsRecord:
+        """Makes labels once, which many fits share, and tells of this fit's topics under them."""
+        if not labels_path(self.folder, cell.made).is_file():
+            plan = plan_of(self.suite, cell.fit.setting)
+            assert plan is not None
+            made = plan.make(self.corpus(cell.corpus), self._progress)
+            write_labels(self.folder, cell.made, made)
+        own = self.result(cell.fit.key)
+        values: LabelsValues = {
+            "topics": labelled(own, cell, self.folder).top_labels(_TOPIC_ITEMS),
+            "unlabelled": read_labels(self.folder, cell.made).missing(own.items),
+        }
+        return cell.record("ok", values, self._versions)
+
     def _consult(self, undo: ExitStack) -> Consult:
         """Returns what asks the judges of metrics; the panel is made when one is first asked."""
         panel = lru_cache(maxsize=None)(lambda: undo.enter_context(self._panel()))
@@ -244,7 +265,7 @@ class Workspace:
         from mtmbench.metrics.compute import compute_value
 
         value = compute_value(
-            self.result(cell.fit.key),
+            labelled(self.result(cell.fit.key), cell.labels, self.folder),
             self._context(consult, cell),
             cell.metric,
             cell.view,
@@ -307,7 +328,8 @@ class Workspace:
 
     def _rewrite(self, panel: Panel, cell: RewriteCell) -> RewriteRecord:
         above = () if cell.refined is None else (cell.refined,)
-        result = show(self.result(cell.fit.key), above, self.folder)
+        own = labelled(self.result(cell.fit.key), cell.labels, self.folder)
+        result = show(own, above, self.folder)
         values = rewrite_topics(cell, result, self.corpus(cell.corpus), self.folder, panel)
         return cell.record("ok", values, self._versions)
 

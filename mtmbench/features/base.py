@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mtmbench.core.types import Corpus, Counts, Progress
+from mtmbench.core.types import BoolArray, Corpus, Counts, IntArray, Progress
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,25 @@ class TopFeature:
     label: str
     count: int
     contexts: tuple[TokenContext, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Firings:
+    """Where features fire above their thresholds, in some of a corpus's documents.
+
+    Attributes:
+        documents: (n,) the document of each firing.
+        starts: (n,) where its token begins in the document's text, in characters.
+        ends: (n,) where the token ends; one of no characters stands nowhere.
+        features: (n,) which feature fires.
+        n_features: F, the SAE's.
+    """
+
+    documents: IntArray
+    starts: IntArray
+    ends: IntArray
+    features: IntArray
+    n_features: int
 
 
 class FeatureSource(ABC):
@@ -98,6 +117,13 @@ class FeatureSource(ABC):
         Returns once all of it is done, here or elsewhere; does nothing by default.
         """
 
+    def scored_labels(self, setting: str = "default") -> BoolArray | None:  # noqa: ARG002
+        """Returns (F,) whether a language model wrote a feature's label and a judge scored it.
+
+        None by default: there is no such label.
+        """
+        return None
+
     def saes(self) -> Mapping[str, Mapping[str, object]]:
         """Returns the SAEs that a setting may name under "sae", with layer, width and window.
 
@@ -130,6 +156,31 @@ class LocatingSource(FeatureSource):
             max_tokens: documents are cut to this many tokens.
             n_features: how many features a document.
             n_contexts: how many contexts a feature, the strongest ones.
+            progress: told how much is done, where that takes long.
+
+        Raises:
+            UnknownNameError: there is no such setting.
+        """
+
+
+class FiringSource(LocatingSource):
+    """A source that tells of every firing, so that its features can be labelled from a corpus."""
+
+    @abstractmethod
+    def firings(
+        self,
+        corpus: Corpus,
+        *,
+        setting: str = "default",
+        max_tokens: int | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[Firings]:
+        """Yields the firings of all features of the SAE that :meth:`counts` counts, unfiltered.
+
+        Args:
+            corpus: the documents.
+            setting: one of :meth:`settings`.
+            max_tokens: documents are cut to this many tokens.
             progress: told how much is done, where that takes long.
 
         Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -56,6 +57,9 @@ _UNSPACED = (
     _Unspaced("Thai, Lao, Khmer or Burmese", _SOUTH_EAST_ASIAN, _SOUTH_EAST_ASIAN, 10.0),
 )
 
+_APOSTROPHES = "'’‘`´\u02bc\uff07"
+"""All that is an apostrophe in some script between letters, or folded to one."""
+
 _CUT_ENDINGS = frozenset({"s", "re", "ve", "ll", "d", "m"})
 
 _LEAST_SHARE = 0.1
@@ -83,6 +87,21 @@ def fold(text: str) -> str:
 def folded_words(text: str) -> list[str]:
     """Returns the runs of letters, digits and marks of a folded text, with inner apostrophes."""
     return _word_pattern().findall(text)
+
+
+def written_words(text: str) -> list[tuple[int, int]]:
+    """Returns where the runs of :func:`folded_words` stand in a text as it is written."""
+    return [match.span() for match in _written_pattern().finditer(text)]
+
+
+def parts_at_apostrophes(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """Returns where the parts of a written word stand that apostrophes join."""
+    bounds = [start, *(start + m.end() for m in re.finditer(f"[{_APOSTROPHES}]", text[start:end]))]
+    return [
+        (low, high if high == end else high - 1)
+        for low, high in itertools.pairwise([*bounds, end])
+        if low < high
+    ]
 
 
 def spelled(word: str) -> str:
@@ -177,6 +196,16 @@ def _word_pattern() -> re.Pattern[str]:
     # Persian, Hindi and others spell with joiners, which stand between letters.
     inner = rf"(?:{letter}|[\u200c\u200d](?={letter}))"
     return re.compile(rf"[^\W_]{inner}*(?:'{inner}+)*")
+
+
+@cache
+def _written_pattern() -> re.Pattern[str]:
+    """Runs of what folding makes letters of, or takes out of words."""
+    gone = {code for code, form in _plain_forms().items() if form is None}
+    marks = {i for i in range(0x300, 0x10000) if unicodedata.category(chr(i))[0] == "M"}
+    inner = "".join(map(chr, sorted(gone | marks | {0x200C, 0x200D})))
+    letter = rf"(?:[^\W_]|[{re.escape(inner)}])"
+    return re.compile(rf"[^\W_]{letter}*(?:[{_APOSTROPHES}]{letter}+)*")
 
 
 @cache

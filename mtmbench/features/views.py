@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from mtmbench.core.cards import WordSpec
+from mtmbench.core.cards import LabelChoice, WordSpec
 from mtmbench.core.types import Corpus, Counts, FloatArray, Progress, Views
 
 if TYPE_CHECKING:
     from mtmbench.features.base import FeatureSource
+    from mtmbench.features.stop_words import StopWords
 
 
 def make_views(
@@ -20,6 +21,7 @@ def make_views(
     setting: str = "default",
     max_tokens: int | None = None,
     params: Mapping[str, object] | None = None,
+    labels: LabelChoice = "auto",
     progress: Progress | None = None,
 ) -> Views:
     """Returns the views of a corpus; nothing is computed or loaded yet.
@@ -31,10 +33,14 @@ def make_views(
         setting: one of the source's settings.
         max_tokens: documents are cut to this many tokens before features are counted.
         params: arguments of the feature source that is named.
+        labels: what the features are called: "corpus", "shipped" or "auto", as in a suite
+            (:class:`mtmbench.core.cards.FeatureSpec`); words of the corpus enter labels less the
+            stop words of ``words``.
         progress: told how much of the features or the embeddings is done, while they are made.
 
     Raises:
-        InputError: there are parameters for a source that was made already.
+        InputError: there are parameters for a source that was made already, or the source cannot
+            be labelled from a corpus.
         UnknownNameError: no feature source has this name, or it has no such setting.
     """
 
@@ -51,7 +57,9 @@ def make_views(
     return Views(
         corpus,
         words=make_words,
-        features=_features(corpus, source, setting, max_tokens, params, progress),
+        features=_features(
+            corpus, source, setting, max_tokens, params, labels, words.stop_words, progress
+        ),
         embeddings=make_embeddings,
     )
 
@@ -62,10 +70,13 @@ def _features(
     setting: str,
     max_tokens: int | None,
     params: Mapping[str, object] | None,
+    labels: LabelChoice,
+    stop_words: StopWords,
     progress: Progress | None,
 ) -> Callable[[], Counts] | None:
     if source is None:
         return None
+    from mtmbench.features.corpus_labels import label_plan
     from mtmbench.features.registry import feature_source
 
     origin = feature_source(source, params)
@@ -73,5 +84,11 @@ def _features(
         from mtmbench.core.errors import UnknownNameError
 
         raise UnknownNameError("feature setting", setting, origin.settings())
+    plan = label_plan(origin, labels, setting=setting, max_tokens=max_tokens, stop_words=stop_words)
     more = {} if progress is None else {"progress": progress}
-    return lambda: origin.counts(corpus, setting=setting, max_tokens=max_tokens, **more)
+
+    def make() -> Counts:
+        counts = origin.counts(corpus, setting=setting, max_tokens=max_tokens, **more)
+        return counts if plan is None else plan.make(corpus).name_counts(counts, plan.described)
+
+    return make

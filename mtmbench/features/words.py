@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,8 +37,10 @@ from mtmbench.features.unicode_text import (
     fold,
     folded_words,
     is_word,
+    parts_at_apostrophes,
     spelled,
     unspaced,
+    written_words,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_WORDS", "TOKENISATION_VERSION", "Tokens", "all_tokens", "check_spaces",
     "english_stop_words", "split_item", "split_words", "tokenise", "word_counts",
+    "word_spans",
 ]  # fmt: skip
 
 TOKENISATION_VERSION = 2
@@ -169,6 +172,27 @@ def split_words(text: str, *, english: bool = True) -> list[str]:
     return found
 
 
+def word_spans(text: str, *, english: bool = True) -> list[tuple[int, int, str]]:
+    """Returns the words of one text with where they stand in it, stop words included.
+
+    The words are those of :func:`split_words`, in its order; what English cuts off at an
+    apostrophe ("'s") stands inside its word.
+
+    Returns:
+        For each word its first character, the one behind its last, and the word.
+    """
+    found: list[tuple[int, int, str]] = []
+    for start, end in written_words(text):
+        words = list(_split(text[start:end], english))
+        if len(words) < 2:
+            found += [(start, end, word) for word in words]
+            continue
+        for low, high in parts_at_apostrophes(text, start, end):
+            if words and _split(text[low:high], english) == (words[0],):
+                found.append((low, high, words.pop(0)))
+    return found
+
+
 def split_item(text: str) -> list[str]:
     """Returns every run of letters and digits of a text, also in an item like "new_york"."""
     return [
@@ -210,6 +234,11 @@ def word_counts(
         item_labels=tuple(tokens.vocabulary[i] for i in columns),
         source={**tokens.source, "filters": filters},
     )
+
+
+@lru_cache(maxsize=200_000)
+def _split(text: str, english: bool) -> tuple[str, ...]:
+    return tuple(split_words(text, english=english))
 
 
 def _tokens(texts: Sequence[Sequence[str]], source: Mapping[str, object]) -> Tokens:

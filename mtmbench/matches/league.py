@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mtmbench.core.cards import JudgeCard, JudgingSpec, Representation, WordSpec
-from mtmbench.core.cells import FitCell, MatchCell, RewriteCell
+from mtmbench.core.cells import FitCell, LabelCell, MatchCell, RewriteCell, labels_of
 from mtmbench.core.records import MatchJudge
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus
@@ -34,6 +34,7 @@ class LeaguePlan:
         card: the card.
         representation: "items", "projected" or "summary".
         rewrites: the cells that refine and summarise topics of the suite.
+        labels: the cells that name the items of the suite's fits.
     """
 
     spec: JudgingSpec
@@ -44,6 +45,7 @@ class LeaguePlan:
     card: JudgeCard
     representation: Representation
     rewrites: Sequence[RewriteCell]
+    labels: Sequence[LabelCell] = ()
 
     @cached_property
     def identity(self) -> MatchJudge:
@@ -82,12 +84,20 @@ class LeaguePlan:
         """
         doc_ids = tuple(self.corpus.doc_ids[row] for row in rows)
         behind = cells_behind(self.rewrites, self.representation, (a, b))
+        # Of items alone: a summary was written from them and depends on its own cell.
+        called = _labels_of_both(self.labels, a, b) if self.representation == "items" else ()
         key = content_hash(
             *kind, self.identity, self.card.identity(), self.corpus.revision, *place,
             list(doc_ids), self.protocol, self.words.model_dump(), self.representation,
             a.key, b.key, *([[cell.key for cell in behind]] if behind else []),
+            *([[cell.key for cell in called]] if called else []),
         )  # fmt: skip
         return MatchCell(
             key, self.judge, self.card, self.representation, a, b, tuple(rows), doc_ids,
-            self.identity, self.protocol, rewrites=behind,
+            self.identity, self.protocol, rewrites=behind, labels=called,
         )  # fmt: skip
+
+
+def _labels_of_both(labels: Sequence[LabelCell], a: FitCell, b: FitCell) -> tuple[LabelCell, ...]:
+    found = (labels_of(labels, fit) for fit in {a.key: a, b.key: b}.values())
+    return tuple(cell for cell in found if cell is not None)

@@ -31,7 +31,7 @@ def document_options(
     representation: Representation,
     projected: Projected | None = None,
 ) -> list[Option]:
-    """Returns what one model shows for each document.
+    """Returns what one model shows for each document, under labels that it has not entered.
 
     Args:
         result: the topics.
@@ -50,13 +50,18 @@ def document_options(
     for row in rows:
         if not 0 <= row < n_docs:
             raise InputError(f"{name}: row {row} of a result over {n_docs} documents")
-    topics = _topics(result, name, spec.top_items, representation, projected)
+    shown: dict[tuple[str, ...], list[ShownTopic]] = {}
     options = []
     for row in rows:
+        labels = result.items.labels_beside(row)
+        if labels not in shown:
+            shown[labels] = _topics(result, labels, name, spec.top_items, representation, projected)
+        topics = shown[labels]
         shares = result.doc_topic[row]
         chosen = top_topics(shares, max_topics=spec.max_topics, share=spec.share)
-        shown = tuple(_with_share(topics[k], float(shares[k])) for k in chosen)
-        options.append(Option(name, shown))
+        options.append(
+            Option(name, tuple(_with_share(topics[k], float(shares[k])) for k in chosen))
+        )
     return options
 
 
@@ -90,6 +95,7 @@ def top_topics(shares: FloatArray, *, max_topics: int, share: float) -> list[int
 
 def _topics(
     result: TopicResult,
+    labels: Sequence[str],
     name: str,
     top_items: int,
     representation: Representation,
@@ -113,7 +119,7 @@ def _topics(
         if representation == "projected":
             items, item_weights = own_words[:top_items], own_weights[:top_items]
         else:
-            items = tuple(result.items.labels[i] for i in columns)
+            items = tuple(labels[i] for i in columns)
             item_weights = tuple(float(result.item_weights[k, i]) for i in columns)
         shown.append(
             ShownTopic(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mtmbench.core.cards import JudgeCard, JudgingSpec, Representation
-from mtmbench.core.cells import RewriteCell
+from mtmbench.core.cells import LabelCell, RewriteCell, labels_of
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json_object
 from mtmbench.core.records import (
@@ -79,6 +79,7 @@ def rewrite_cells(
     players: Sequence[FitCell],
     refits: Sequence[FitCell],
     corpora: Mapping[str, Corpus],
+    labels: Sequence[LabelCell] = (),
 ) -> list[RewriteCell]:
     """Lays out the cells that refine and summarise the fits that play; none without the options.
 
@@ -89,6 +90,7 @@ def rewrite_cells(
         players: the fits that play.
         refits: those that play in controls alone; they are summarised where that costs nothing.
         corpora: the corpora by name.
+        labels: what items are called where a judge reads them, those from the whole corpus.
 
     Raises:
         InputError: judge and summariser are the same model (:func:`check_summariser`); a judge or
@@ -115,7 +117,7 @@ def rewrite_cells(
                 f"refiner {spec.refiner!r} is named, but representations are "
                 f'{list(spec.representations)}, which show no items; add "items"'
             )
-        make = _maker("refine", spec.refiner, spec.top_items)
+        make = _maker("refine", spec.refiner, spec.top_items, labels)
         refined = {fit.key: make(fit, None) for fit in players}
     cells = list(refined.values())
     cards = [load_judge_card(name) for name in spec.judges]
@@ -125,7 +127,7 @@ def rewrite_cells(
         fits = [*players, *refits]
         cells += _extractions(spec.summariser, spec.top_items, fits, corpora)
     elif spec.summariser is not None:
-        make = _maker("summary", spec.summariser, spec.top_items)
+        make = _maker("summary", spec.summariser, spec.top_items, labels)
         cells += [make(fit, refined.get(fit.key)) for fit in players]
     return cells
 
@@ -227,15 +229,19 @@ def _write(path: Path, values: Sequence[object], statuses: Sequence[TopicStatus]
 
 
 def _maker(
-    task: RewriteTask, name: str, top_items: int
+    task: RewriteTask, name: str, top_items: int, labels: Sequence[LabelCell]
 ) -> Callable[[FitCell, RewriteCell | None], RewriteCell]:
     card = load_judge_card(name)
     facts, prompt = judge_identity(card), prompt_record(topic_template(task))
 
     def make(fit: FitCell, refined: RewriteCell | None) -> RewriteCell:
         above = None if refined is None else refined.key
-        key = content_hash("shown", task, facts, prompt["hash"], top_items, fit.key, above)
-        return RewriteCell(key, task, name, card, facts, prompt, top_items, fit, refined)
+        called = labels_of(labels, fit)
+        key = content_hash(
+            "shown", task, facts, prompt["hash"], top_items, fit.key, above,
+            *([called.key] if called else []),
+        )  # fmt: skip
+        return RewriteCell(key, task, name, card, facts, prompt, top_items, fit, refined, called)
 
     return make
 

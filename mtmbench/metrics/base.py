@@ -55,6 +55,8 @@ class Metric(ABC):
             seeds), "refit" (a function that fits the model on other documents), "judge" (judge
             cards that can be asked).
         item_views: (None,) for metrics that read no items, else which item views it is played on.
+        reads_labels: whether the value on view "own" depends on what items are called, which a
+            suite may choose (``[features] labels``); it then gets them as the suite shows them.
         variants: parameter settings that the harness plays by default.
     """
 
@@ -63,6 +65,7 @@ class Metric(ABC):
     higher_is_better: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ()
     item_views: ClassVar[tuple[ItemView | None, ...]] = (None,)
+    reads_labels: ClassVar[bool] = False
     variants: ClassVar[tuple[Mapping[str, object], ...]] = ({},)
 
     @classmethod

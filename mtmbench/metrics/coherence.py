@@ -126,6 +126,7 @@ class EmbeddingCoherence(Metric):
     """
 
     name = "embedding_coherence"
+    reads_labels = True
     needs = ("embeddings",)
     item_views = ("own", "projected")
     variants: ClassVar[tuple[Mapping[str, object], ...]] = ({"top_n": TOP_N},)

@@ -35,6 +35,7 @@ class JudgedMetric(Metric):
 
     needs = ("judge",)
     item_views: ClassVar[tuple[ItemView | None, ...]] = ("own",)
+    reads_labels: ClassVar[bool] = True
     kind: ClassVar[QuestionKind]
 
     @classmethod

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mtmbench.core.types import Float64Array, IntArray
+from mtmbench.stats.tfidf import class_rarity
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -73,11 +74,7 @@ def class_tfidf(totals: Float64Array) -> Float64Array:
     Returns:
         (K, V); zero for an item that occurs in no class, and for a class without items.
     """
-    frequency = totals.sum(axis=0)
-    mean_total = frequency.sum() / len(totals)
-    rarity: Float64Array = np.log1p(
-        np.divide(mean_total, frequency, out=np.zeros_like(frequency), where=frequency > 0)
-    )
+    rarity = class_rarity(totals.sum(axis=0), len(totals))
     sizes = totals.sum(axis=1, keepdims=True)
     shares: Float64Array = np.divide(totals, sizes, out=np.zeros_like(totals), where=sizes > 0)
     return shares * rarity

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from mtmbench.core.names import check_name
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Progress, Views
+from mtmbench.engine.labels import plan_of
 from mtmbench.engine.plan import Plan, make_plan
 from mtmbench.engine.results import recorded_result, result_path
 from mtmbench.engine.workspace import Workspace, WorkspaceSpec
@@ -132,6 +134,10 @@ def experiments(
             views = workspace.views(cell.corpus, cell.setting)
             counts = views.require("features", cell.model)
             result, called = _result(place, cell), cell.competitor.name
+            if spec.describe == "items" and (names_of := plan_of(steered, cell.setting)):
+                made = names_of.make(plan.corpora[cell.corpus], progress)
+                items = made.name_items(result.items, names_of.described)
+                result = replace(result, items=items)
             if spec.weights == "frequencies":
                 result, called = with_frequencies(result, counts), f"{called}, frequencies"
             described = source.describe(cell.setting or "default")

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -32,6 +33,9 @@ from mtmbench.studies.marks import (
     write_cases,
 )
 from mtmbench.studies.rows import CaseRow, ContextRow, FeatureStudyTables, YesShare
+
+if TYPE_CHECKING:
+    from mtmbench.features.corpus_labels import CorpusLabels
 
 _N_FEATURES = 5
 _MAX_TOKENS = 512
@@ -87,6 +91,7 @@ def run_feature_study(
     """
     from mtmbench.core.plugins import load_plugins
     from mtmbench.corpora.load import load_corpus
+    from mtmbench.features.corpus_labels import label_plan
 
     if judge is not None and marks is not None:
         raise InputError("give marks or a judge, not both: they would be of one study")
@@ -94,7 +99,9 @@ def run_feature_study(
     spec = _spec(source, overrides or {})
     origin = _source(spec)
     loaded = load_corpus(corpus, data_dir=data_dir)
-    cases, n_documents = _feature_cases(loaded, origin, spec, setting, documents, seed)
+    plan = label_plan(origin, spec.labels, setting=setting, max_tokens=spec.max_tokens)
+    labels = None if plan is None else plan.make(loaded)
+    cases, n_documents = _feature_cases(loaded, origin, spec, setting, documents, seed, labels)
     named = check_name(f"features-{loaded.name}", "a study's folder")
     folder = out or Path("runs") / "studies" / named
     to_mark = folder / _TO_MARK
@@ -105,7 +112,10 @@ def run_feature_study(
         found = read_marks(marks, cases)
     elif judge is not None:
         found = judge_cases(judge, loaded.name, cases, folder / LEDGER, budget)
-    study = _study(loaded, spec, origin.describe(setting), setting, seed, n_documents, cases, found)
+    described = origin.describe(setting)
+    if plan is not None:
+        described["labels"] = plan.described
+    study = _study(loaded, spec, described, setting, seed, n_documents, cases, found)
     files = write_files(folder, _pages(study, to_mark))
     return FeatureStudy(folder, study, (to_mark, *files))
 
@@ -279,11 +289,13 @@ def _feature_cases(
     setting: str,
     documents: int,
     seed: int,
+    labels: CorpusLabels | None,
 ) -> tuple[list[Case], int]:
     """Returns the cases of sampled documents in their order, and how many documents there are.
 
     A document's features are ranked by their count times the log of documents over document
-    frequency; a document without features is sampled like any other and gives no case.
+    frequency; a document without features is sampled like any other and gives no case. Of labels
+    from the corpus a document is held against those that other documents gave.
     """
     from mtmbench.matches.schedule import sample_documents
 
@@ -294,8 +306,8 @@ def _feature_cases(
     )  # fmt: skip
     cases = [
         Case(
-            row, corpus.doc_ids[row], corpus.texts[row], rank, top.feature, top.label, top.count,
-            top.contexts,
+            row, corpus.doc_ids[row], corpus.texts[row], rank, top.feature,
+            (labels and labels.beside(row, top.feature)) or top.label, top.count, top.contexts,
         )
         for row, features in zip(rows, found, strict=True)
         for rank, top in enumerate(features, start=1)

@@ -50,6 +50,7 @@ def _counts(plan: Plan, corpus: Corpus, setting: str) -> Counts:
     views = make_views(
         corpus, words=plan.suite.words, source=features.source, setting=setting,
         max_tokens=features.max_tokens, params=features.params,
+        labels="shipped",
     )  # fmt: skip
     counts: Counts = views.require("features", "the study")
     return counts

@@ -181,7 +181,10 @@ def _with_settings(suite: Suite, design: Design) -> Suite:
 
 
 def plan_study(suite: Suite, data_dir: Path | None, plugins: Sequence[str]) -> Plan:
-    """Plans the suite with one variant of each metric, and none of labels where there are none."""
+    """Plans the suite with one variant of each metric, and none of labels where there are none.
+
+    A study shows no topics and none of its metrics reads what features are called.
+    """
     plan = make_plan(suite, data_dir=data_dir, plugins=plugins)
     wanted = {metric.name: metric for metric in STUDY_METRICS}
     kept = []
@@ -190,4 +193,4 @@ def plan_study(suite: Suite, data_dir: Path | None, plugins: Sequence[str]) -> P
         played = cell.view == metric.view and cell.params == METRICS.get(metric.name).variants[0]
         if played and (plan.corpora[cell.fit.corpus].n_labels or not metric.needs_labels):
             kept.append(cell)
-    return replace(plan, metrics=tuple(kept))
+    return replace(plan, metrics=tuple(kept), labels=())

@@ -12,6 +12,7 @@ from mtmbench.core.cards import JudgeCard, JudgingSpec, Suite
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import content_hash, seed_from
 from mtmbench.engine.exhibits import NothingToShowError
+from mtmbench.engine.labels import labels_path
 from mtmbench.engine.plan import Plan, make_plan
 from mtmbench.engine.results import recorded_result, result_path
 from mtmbench.engine.workspace import Workspace, WorkspaceSpec
@@ -136,8 +137,8 @@ def suite_ballot(
         plugins: files or modules that register more models.
 
     Raises:
-        InputError: the suite has no matches, or a fit, a refinement or a summary is not in the
-            folder.
+        InputError: the suite has no matches, or a fit, labels, a refinement or a summary are not in
+            the folder.
     """
     spec = (suite.judging or JudgingSpec()).model_copy(update={"judges": (judge,)})
     plan = make_plan(suite.model_copy(update={"judging": spec}), data_dir=data_dir, plugins=plugins)
@@ -164,8 +165,10 @@ def suite_ballot(
 def _check_fits(plan: Plan, folder: Path) -> None:
     fits = {fit.key for cell in plan.matches for fit in (cell.a, cell.b)}
     rewrites = {rewrite.key for cell in plan.matches for rewrite in cell.rewrites}
+    labels = {named.made for cell in plan.matches for named in cell.labels}
     lost = {
         "fits": [key for key in fits if not result_path(folder, key).is_file()],
+        "files of labels": [key for key in labels if not labels_path(folder, key).is_file()],
         "refinements and summaries": [
             key for key in rewrites if not rewrites_path(folder, key).is_file()
         ],

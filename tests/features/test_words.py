@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +19,7 @@ from mtmbench.features.words import (
     split_words,
     tokenise,
     word_counts,
+    word_spans,
 )
 
 
@@ -207,3 +209,30 @@ def test_foreign_tokens_are_refused() -> None:
         word_counts(corpus, tokens=tokenise(corpus_of("apple")))
     with pytest.raises(InputError, match="stop_words=False"):
         word_counts(corpus, tokens=tokenise(corpus, stop_words=False))
+
+
+@pytest.mark.parametrize("english", [True, False])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Mr Arafat's men don't say rock'n'roll o'clock l'homme qu'il",
+        "у нас п'ять об’єкт ג'ירפה",
+        "ﬁne soft­ware zero​width نمی‌خواهم",
+        "हिन्दी भाषा ไทย 北 ２０ ＡＢＣ＇ｓ 𝐀𝐁 don`t café İstanbul",
+        "a_b c-d 42 3rd x " * 2,
+        "",
+    ],
+)
+def test_words_stand_where_they_are_said_to(text: str, english: bool) -> None:
+    found = word_spans(text, english=english)
+    assert [word for _, _, word in found] == split_words(text, english=english)
+    assert all(a[1] <= b[0] for a, b in pairwise(found))
+    for start, end, word in found:
+        assert split_words(text[start:end], english=english) == [word]
+
+
+def test_the_words_of_a_real_text_stand_where_they_are_said_to() -> None:
+    from mtmbench.corpora.load import load_corpus
+
+    for text in load_corpus("lee").texts:
+        assert [word for _, _, word in word_spans(text)] == split_words(text)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from mtmbench.core.cards import JudgingSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
+from mtmbench.core.types import CrossedLabels
 from mtmbench.judges.base import EMPTY_TOPIC, Option
 from mtmbench.matches.options import document_options, top_topics
 
@@ -127,3 +129,14 @@ def test_errors_name_what_is_wrong(make_result: MakeResult, spec: JudgingSpec) -
             result, 0, spec=spec, representation="items",
             projected=([["x"], ["y"]], [[1.0], [1.0]]),
         )  # fmt: skip
+
+
+def test_a_document_is_shown_labels_of_the_other_half(
+    make_result: MakeResult, spec: JudgingSpec
+) -> None:
+    result = make_result([[1], [1], [1], [1]], [["a", "b"]])
+    crossed = CrossedLabels("0110", (("from 0", "b0"), ("from 1", "b1")))
+    result = replace(result, items=replace(result.items, crossed=crossed))
+    options = document_options(result, [3, 1, 2], "me", spec=spec, representation="items")
+    assert [option.topics[0].items[0] for option in options] == ["from 1", "from 0", "from 0"]
+    assert result.top_labels(1) == [["a"]]

@@ -11,7 +11,7 @@ import math
 import reprlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import cast
@@ -23,10 +23,17 @@ from mtmbench.core.files import read_json_object, read_tensors
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import BoolArray, FloatArray
 from mtmbench.features.filters import FeatureSetting, judged
-from mtmbench.features.label_files import read_label_classes, read_label_scores, read_labels
+from mtmbench.features.label_files import (
+    read_label_classes,
+    read_label_scores,
+    read_labels,
+    read_source,
+)
 from mtmbench.features.labels import class_name
 from mtmbench.features.sae.sae import SAE, load_sae
 
+SHIPPED = "shipped"
+"""Source of labels that came with an SAE, of which no more is on record."""
 _TRAINING_TEXT = "the SAE's training text"
 
 
@@ -52,6 +59,8 @@ class SAEFolder:
             scored.
         label_classes: for each class (F,) whether a judge put the label into it; None where none
             were sorted.
+        label_source: where the labels are from, as JSON values: under "source" :data:`SHIPPED`,
+            "judge" or "neuronpedia", None without labels; under "card" the judge's card.
     """
 
     name: str
@@ -68,6 +77,7 @@ class SAEFolder:
     estimated_on: str | None
     label_scores: FloatArray | None = None
     label_classes: Mapping[str, BoolArray] | None = None
+    label_source: Mapping[str, object] = field(default_factory=dict)
 
     @cached_property
     def revision(self) -> str:
@@ -131,7 +141,7 @@ def setting_from(values: Mapping[str, object], base: FeatureSetting, where: str)
     Raises:
         InputError: a key is not known or a value is out of range.
     """
-    known = {field.name: getattr(base, field.name) for field in fields(base)}
+    known = {each.name: getattr(base, each.name) for each in fields(base)}
     for name in values:
         if name not in known:
             raise InputError(f"{where}: unknown key {name!r}{did_you_mean(name, known)}")
@@ -194,7 +204,15 @@ def load_sae_folder(folder: Path) -> SAEFolder:
         estimated_on=str(_object(written, "reference", file).get("corpus", _TRAINING_TEXT)),
         label_scores=read_label_scores(folder, labels),
         label_classes=read_label_classes(folder, labels),
+        label_source=_label_source(folder, labels),
     )
+
+
+def _label_source(folder: Path, labels: Sequence[str]) -> dict[str, object]:
+    written = read_source(folder, labels)
+    if written["source"] == "given":
+        return {"source": SHIPPED}
+    return {name: written[name] for name in ("source", "card") if name in written}
 
 
 def plain_folder(
@@ -222,6 +240,7 @@ def plain_folder(
         levels=(0.0,),
         density=None,
         labels=None,
+        label_source={"source": None},
         settings={"default": FeatureSetting(0.0, 0.9, None)},
         estimated_on=None,
     )

@@ -11,7 +11,10 @@ import torch
 
 from mtmbench.core.cards import WordSpec
 from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus
+from mtmbench.features.corpus_labels import label_plan
+from mtmbench.features.label_files import write_labels
 from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
 from mtmbench.features.sae.minilm import minilm_backbone
 from mtmbench.features.sae.sae_folder import load_sae_folder
@@ -236,3 +239,29 @@ def test_the_shipped_settings_on_real_news() -> None:
         assert all(counts.item_labels)
     assert source.describe("paper")["threshold"]["quantile"] == 0.8
     assert source.describe("paper")["window"] == 1
+
+
+def test_labels_that_a_judge_wrote_and_scored_win_over_the_corpus(saes: Path) -> None:
+    labels = [f"feature{i}" for i in range(F)]
+    source = MiniLMFeatures(saes=saes, default="token")
+    assert source.folder("token").label_source == {"source": "shipped"}
+    assert source.scored_labels() is None
+    row = {"feature": 3, "label": "feature3", "score": 0.7}
+    scores = {"schema": 1, "labels": content_hash(labels), "features": [row]}
+    (saes / "token" / "label_scores.json").write_text(json.dumps(scores))
+    # Scores of the labels that it came with make them no judge's.
+    assert MiniLMFeatures(saes=saes, default="token").scored_labels() is None
+    write_labels(saes / "token", labels, {"source": "judge", "card": "mine", "judge": {}})
+    judged = MiniLMFeatures(saes=saes, default="token")
+    assert judged.folder("token").label_source == {"source": "judge", "card": "mine"}
+    scored = judged.scored_labels()
+    assert scored is not None
+    assert np.flatnonzero(scored).tolist() == [3]
+    plan = label_plan(judged, "auto")
+    assert plan is not None
+    assert plan.kept == {3}
+    corpus = corpus_of(*TEXTS[:3])
+    assert 3 not in plan.make(corpus).whole
+    whole = label_plan(judged, "corpus")
+    assert whole is not None
+    assert plan.key(corpus) != whole.key(corpus)

@@ -212,3 +212,36 @@ def test_what_cannot_be_had_is_named(folder: Path) -> None:
 def test_layers_are_read_off_hook_names() -> None:
     assert layer_of("blocks.11.hook_resid_pre") == 11
     assert layer_of("encoder.layer.3") is None
+
+
+def firings_of(toy: Toy, corpus: Corpus, setting: str) -> list[tuple[int, ...]]:
+    return sorted(
+        entry
+        for part in toy.firings(corpus, setting=setting, max_tokens=15)
+        for entry in zip(
+            part.documents.tolist(), part.starts.tolist(), part.ends.tolist(),
+            part.features.tolist(), strict=True,
+        )
+    )  # fmt: skip
+
+
+def test_firings_are_the_counts_and_those_of_a_store_of_counts_are_the_same(folder: Path) -> None:
+    corpus = corpus_of()
+    toys = [Toy(folder, settings=BOTH, keep=keep) for keep in ("activations", "counts")]
+    kept, again = (firings_of(toy, corpus, "late") for toy in toys)
+    assert kept == again
+    counts = toys[0].counts(corpus, setting="late", max_tokens=15)
+    expected = np.zeros((len(corpus), F), int)
+    for row, _, _, feature in kept:
+        expected[row, feature] += 1
+    columns = [int(item) for item in counts.item_ids]
+    assert np.array_equal(counts.matrix.toarray(), expected[:, columns])
+    spans = {(row, *span) for row, *span, _ in kept}
+    tokens = [toys[0].backbone.spans([text])[0][:15].tolist() for text in corpus.texts]
+    assert spans <= {(row, *span) for row, its in enumerate(tokens) for span in its}
+
+
+def test_a_source_tells_where_its_labels_are_from(folder: Path) -> None:
+    toy = Toy(folder)
+    assert toy.counts(corpus_of()).source["labels"] == {"source": None}
+    assert toy.scored_labels() is None

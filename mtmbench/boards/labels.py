@@ -1,0 +1,80 @@
+"""What the features of a board are called, by whom, and how often they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mtmbench.boards.cells import BoardRecords
+from mtmbench.boards.rows import LabelsRow
+from mtmbench.core.records import FitRecord, LabelsRecord
+from mtmbench.core.serialise import canonical_json
+
+_SOURCES = {
+    "shipped": "as the SAE came, from a reference text",
+    "judge": "as a judge wrote them",
+    "neuronpedia": "as Neuronpedia explains them",
+}
+
+
+def labels_by_fit(board: BoardRecords) -> dict[str, LabelsRecord]:
+    """Returns the labels that lie over fits, by the fit's key."""
+    return {named.payload["fits"][0]: named for named in board.labels if named.status == "ok"}
+
+
+def source_of(fit: FitRecord, over: LabelsRecord | None) -> Mapping[str, object] | None:
+    """Returns where the labels of a fit's items are from; None where records do not say."""
+    if over is not None:
+        return over.payload["labels"]
+    source = fit.payload["items"]["source"].get("labels") if "items" in fit.payload else None
+    return source if isinstance(source, Mapping) else None
+
+
+def label_rows(board: BoardRecords) -> list[LabelsRow]:
+    """Returns a row a source and setting; empty where no record says where labels are from.
+
+    A row counts fits, their items, and those items that have no such label and keep their own: in
+    the whole corpus, and in each half of its documents, summed over the fits.
+    """
+    over = labels_by_fit(board)
+    rows: dict[tuple[str, str], LabelsRow] = {}
+    for fit in board.fits:
+        named = over.get(fit.key)
+        source = source_of(fit, named)
+        if source is None:
+            continue
+        setting = fit.payload["setting"]
+        row = rows.setdefault(
+            (str(setting), canonical_json(source)),
+            {"setting": setting, "source": dict(source), "fits": 0, "items": 0, "unlabelled": []},
+        )
+        row["fits"] += 1
+        row["items"] += fit.payload["items"]["n"]
+        if named is not None:
+            missing = named.payload["unlabelled"]
+            before = row["unlabelled"] or [0] * len(missing)
+            row["unlabelled"] = [a + b for a, b in zip(before, missing, strict=True)]
+    return [rows[key] for key in sorted(rows)]
+
+
+def label_notes(rows: Sequence[LabelsRow]) -> list[str]:
+    """Returns what a reader must know about what features are called; one note a source."""
+    notes: dict[str, None] = {}
+    for row in rows:
+        source = str(row["source"]["source"])
+        if source != "corpus":
+            notes[f"Features are called {_SOURCES.get(source, 'by their numbers')}."] = None
+            continue
+        alike = [other for other in rows if other["source"] == row["source"]]
+        items = sum(other["items"] for other in alike)
+        missing = max(map(sum, zip(*(other["unlabelled"] for other in alike), strict=True)))
+        judged = row["source"].get("judged")
+        kept = f" {judged:,} features keep the label that a judge scored." if judged else ""
+        notes[
+            "Features are called by the words at which they fire in the corpus (class-based "
+            f"TF-IDF, version {row['source']['version']}). Beside a document they carry the labels "
+            "that the other half of the documents gave, so that none is described by its own "
+            "words; lists of topics, metrics, refinements and summaries read labels from the whole "
+            f"corpus. Of {items:,} items of fits at most {missing:,} fire at no word of a half and "
+            f"keep the label that the SAE came with.{kept}"
+        ] = None
+    return list(notes)
