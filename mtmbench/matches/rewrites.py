@@ -241,7 +241,9 @@ def _maker(
             "shown", task, facts, prompt["hash"], top_items, fit.key, above,
             *([called.key] if called else []),
         )  # fmt: skip
-        return RewriteCell(key, task, name, card, facts, prompt, top_items, fit, refined, called)
+        return RewriteCell(
+            key, task, name, card, facts, prompt, top_items, fit, refined, labels=called
+        )
 
     return make
 

@@ -54,9 +54,9 @@ BEFORE_CORPUS_LABELS = {
 }
 """Cells of plans that no committed record has, by kind.
 
-But for ``quick`` they were played when features were called as their SAE came. Now that is by the words of
-the corpus (``[features] labels``), which the keys of matches of features know, and of metrics that
-read labels; labels have cells of their own. Fits and all else stand.
+But for ``quick`` they were played when features were called as their SAE came. Now that is by the
+words of the corpus (``[features] labels``), which the keys of matches of features know, and of
+metrics that read labels; labels have cells of their own. Fits and all else stand.
 """
 
 
