@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import read_bytes, read_json, unpack_limit
+from mtmbench.core.files import read_bytes, read_json, read_text, unpack_limit
 from mtmbench.core.types import Corpus
-from mtmbench.corpora.files import read_text, visible_files
+from mtmbench.corpora.files import visible_files
 from mtmbench.corpora.rows import Columns, SourceRow, build_corpus
 
 if TYPE_CHECKING:
