@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mtmbench.core.arrays import memory
 from mtmbench.core.cards import CorpusSpec, Suite
 from mtmbench.core.cells import Cell, Competitor, FitCell, MatchCell, MetricCell, RewriteCell
 from mtmbench.core.errors import InputError, UnknownNameError
@@ -254,11 +254,10 @@ def _view_inputs(suite: Suite, needs: Sequence[str], setting: str | None) -> dic
 
 def _resolve_k(k_spec: int | str, corpus: Corpus) -> int:
     if isinstance(k_spec, int):
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        if k_spec * len(corpus) * _THETA_BYTES > memory:
+        if k_spec * len(corpus) * _THETA_BYTES > memory():
             raise InputError(
                 f"k = {k_spec}: the weights of so many topics in the {len(corpus)} documents of "
-                f"corpus {corpus.name!r} do not fit into memory ({memory / 1e9:,.0f} GB); give a "
+                f"corpus {corpus.name!r} do not fit into memory ({memory() / 1e9:,.0f} GB); give a "
                 "smaller number of topics"
             )
         return k_spec
