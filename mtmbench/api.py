@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from mtmbench.boards.board import Board
 from mtmbench.core.card_files import load_suite
@@ -13,7 +15,7 @@ from mtmbench.core.cards import Suite, WordSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Views
-from mtmbench.corpora.load import load_corpus
+from mtmbench.corpora import load
 from mtmbench.features.views import make_views
 from mtmbench.matches.judgement import Judgement, judge
 from mtmbench.models.registry import MODELS, load_model_card
@@ -31,6 +33,24 @@ __all__ = [
     "Board", "Judgement", "compare", "judge", "load_corpus", "model", "rate", "run", "score",
     "steer", "topics", "views",
 ]  # fmt: skip
+
+_P = ParamSpec("_P")
+
+
+def _with_warnings(loader: Callable[_P, Corpus]) -> Callable[_P, Corpus]:
+    """Makes a loader warn of what a corpus left out, which the command line prints."""
+
+    @wraps(loader)
+    def loaded(*args: _P.args, **options: _P.kwargs) -> Corpus:
+        corpus = loader(*args, **options)
+        for note in load.corpus_notes(corpus):
+            warnings.warn(note, stacklevel=2)
+        return corpus
+
+    return loaded
+
+
+load_corpus = _with_warnings(load.load_corpus)
 
 
 def views(

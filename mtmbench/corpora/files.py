@@ -181,7 +181,9 @@ def _has_literal_quotes(content: str) -> bool:
     """Whether quotation marks in a TSV are part of its texts, as in many that no CSV writer made.
 
     So it is where every line has the header's number of cells as it stands, but quotation marks
-    that enclosed cells would be misplaced, or join lines though none is doubled within a cell.
+    that enclosed cells would be misplaced, or join lines. A cell that does hold a line break leaves
+    lines of fewer cells, unless it holds as many tabs on each of them: then it counts that a CSV
+    writer has doubled marks within a cell that they enclose.
     """
     lines = [line for line in lines_of(content) if line]
     n_cells = lines[0].count("\t")
@@ -192,7 +194,10 @@ def _has_literal_quotes(content: str) -> bool:
         joins_lines = sum(bool(cells) for cells in reader) != len(lines)
     except csv.Error:
         return True
-    return joins_lines and '""' not in content
+    return joins_lines and not any(map(_DOUBLED.search, lines))
+
+
+_DOUBLED = re.compile(r'(?:^|\t)"(?:[^"\t]|"")*""(?:[^"\t]|"")*"(?:\t|$)')
 
 
 def _parquet_rows(path: Path, columns: Columns) -> list[SourceRow]:

@@ -15,7 +15,7 @@ from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus
 from mtmbench.features.registry import FEATURES
-from mtmbench.judges.registry import load_judge_card
+from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.matches.rewrites import rewrite_cells
 from mtmbench.metrics.registry import METRICS
 from mtmbench.models.registry import MODELS, load_model_card
@@ -64,9 +64,9 @@ def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[s
         plugins: files or modules that register more models, metrics or judges.
 
     Raises:
-        InputError: a corpus cannot be loaded or has no spaces between words, the list of stop words
-            cannot be had, or a model, metric or judge is unknown; the message names the nearest
-            valid one.
+        InputError: a corpus cannot be loaded, or has no spaces between words while something that
+            is played needs them; the list of stop words cannot be had; or a model, metric or judge
+            is unknown; the message names the nearest valid one.
     """
     from mtmbench.core.plugins import load_plugins
     from mtmbench.corpora.load import load_spec
@@ -82,7 +82,6 @@ def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[s
         corpus = load_spec(spec, data_dir)
         if corpus.name in corpora:
             raise InputError(f"corpus {corpus.name!r} stands twice in suite {suite.name!r}")
-        check_spaces(corpus)
         corpora[corpus.name], specs[corpus.name] = corpus, spec
     _check_names(suite)
     fits = _told_apart(cell for corpus in corpora.values() for cell in _fit_cells(suite, corpus))
@@ -90,11 +89,15 @@ def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[s
         fit for name in corpora for k_spec in suite.k for fit in _first_seeds(fits, name, k_spec)
     ]
     rewrites = rewrite_cells(suite.judging, players)
+    metrics = tuple(_metric_cells(suite, fits))
+    if _reads_words(suite, fits, metrics):
+        for corpus in corpora.values():
+            check_spaces(corpus)
     return Plan(
         suite,
         corpora,
         tuple(fits),
-        tuple(_metric_cells(suite, fits)),
+        metrics,
         tuple(_match_cells(suite, corpora, fits, rewrites)),
         data_dir,
         tuple(plugins),
@@ -106,6 +109,27 @@ def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[s
 def judges_of_metrics(cells: Sequence[MetricCell]) -> list[str]:
     """Returns the judge cards that metrics ask."""
     return sorted({str(name) for cell in cells if (name := cell.params.get("judge")) is not None})
+
+
+def _reads_words(suite: Suite, fits: Sequence[FitCell], metrics: Sequence[MetricCell]) -> bool:
+    """Whether a model, a metric or a judge of a suite needs the words of the documents.
+
+    Those that topics are projected to are none of that: without them a fit's record says why, and
+    so does a metric's value of them, where the metric has others.
+    """
+    from mtmbench.metrics.compute import reads_words
+
+    judges = () if suite.judging is None else suite.judging.judges
+    has_other = {
+        cell.metric
+        for cell in metrics
+        if not reads_words(cell.metric, cell.view, MODELS.get(cell.fit.registry).item_view)
+    }
+    return (
+        any("words" in MODELS.get(fit.registry).needs for fit in fits)
+        or any(cell.metric not in has_other for cell in metrics)
+        or any(JUDGES.get(load_judge_card(name).client).reads_words for name in judges)
+    )
 
 
 def _check_names(suite: Suite) -> None:

@@ -23,6 +23,7 @@ from mtmbench.core.cells import (
     MetricCell,
     RewriteCell,
 )
+from mtmbench.core.errors import InputError
 from mtmbench.core.records import (
     CellRecord,
     FitRecord,
@@ -35,7 +36,7 @@ from mtmbench.core.records import (
 )
 from mtmbench.core.store import RunInfo
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Corpus, Views
+from mtmbench.core.types import Corpus, Counts, ItemKind, Views
 from mtmbench.engine.exhibits import Exhibits, NothingToShowError
 from mtmbench.engine.results import result_path
 from mtmbench.judges.ledger import LEDGER
@@ -95,6 +96,7 @@ class Workspace:
         self._report: Callable[[int, int], None] | None = None
         self._versions = {"mtmbench": package_version("mtmbench")}
         self.corpus = lru_cache(maxsize=None)(self._load_corpus)
+        self._no_words = lru_cache(maxsize=None)(self._why_no_words)
         self.result = lru_cache(maxsize=64)(self._load_result)
 
     def play(self, cells: Sequence[Cell]) -> Iterator[list[Produced]]:
@@ -197,7 +199,8 @@ class Workspace:
         views = self.views(cell.corpus, cell.setting)
         result = self._twin(cell) or self._model(cell).fit(views, seed=cell.seed)
         result.save(result_path(self.folder, cell.key))
-        words, _ = self._projection(cell.key, cell.corpus, result)
+        projected = self._projection(cell.key, cell.corpus, result)
+        words = [[]] * result.n_topics if projected is None else projected[0]
         shares = result.shares
         values: FitValues = {
             "n_docs": len(views.corpus),
@@ -218,6 +221,8 @@ class Workspace:
                 for k, items in enumerate(result.top_labels(_TOPIC_ITEMS))
             ],
         }
+        if (no_words := self._no_words(cell.corpus)) is not None:
+            values["no_words"] = no_words
         # A record holds the parameters as the fit resolved them.
         return replace(cell, params=result.params).record("ok", values, self._versions)
 
@@ -269,10 +274,12 @@ class Workspace:
             fresh = self._model(fit)
             return fresh, fresh.fit(train, seed=seed)
 
-        counts = {view: getattr(views, view) for view in ("words", model.item_view)}
+        counts: dict[ItemKind, Callable[[], Counts]] = {
+            view: partial(views.require, view, model.name) for view in ("words", model.item_view)
+        }
         return MetricContext(
             views.corpus,
-            tokens=self._corpus_tokens(fit.corpus),
+            tokens=partial(self._corpus_tokens, fit.corpus),
             counts=counts,
             siblings=[self.result(other.key) for other in cell.siblings],
             # A model that needs no view was fitted elsewhere and cannot be fitted anew here.
@@ -294,14 +301,26 @@ class Workspace:
 
     def _projection(
         self, key: str, corpus_name: str, result: TopicResult
-    ) -> tuple[list[list[str]], list[list[float]]]:
+    ) -> tuple[list[list[str]], list[list[float]]] | None:
         from mtmbench.metrics.projected import projected_words
 
+        if self._no_words(corpus_name) is not None:
+            return None
         if key not in self._projected:
             words = self.views(corpus_name, None).words
             assert words is not None
             self._projected[key] = projected_words(result.doc_topic, words, _TOPIC_ITEMS)
         return self._projected[key]
+
+    def _why_no_words(self, corpus_name: str) -> str | None:
+        """Returns why the words of a corpus cannot be told apart, or None where they can."""
+        from mtmbench.features.words import check_spaces
+
+        try:
+            check_spaces(self.corpus(corpus_name))
+        except InputError as error:
+            return str(error)
+        return None
 
     def _rewrite(self, panel: Panel, cell: RewriteCell) -> RewriteRecord:
         above = () if cell.refined is None else (cell.refined,)
@@ -361,8 +380,8 @@ class Workspace:
             return Panel()
         return Panel(self.folder / LEDGER, budget=self._budget, batch=batch)
 
-    def projected(self, fit: FitCell) -> Projected:
-        """Returns the projected words of a fit's topics, made once."""
+    def projected(self, fit: FitCell) -> Projected | None:
+        """Returns the projected words of a fit's topics, made once; None where there are none."""
         return self._projection(fit.key, fit.corpus, self.result(fit.key))
 
 

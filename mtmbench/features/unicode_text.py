@@ -132,6 +132,16 @@ def unspaced(texts: Sequence[str]) -> str | None:
     return None
 
 
+def is_unspaced(word: str) -> bool:
+    """Whether a word is of a script that has no spaces between words."""
+    return not word.isascii() and _unspaced_letter().search(word) is not None
+
+
+@cache
+def _unspaced_letter() -> re.Pattern[str]:
+    return re.compile(f"[{''.join(script.letters for script in _UNSPACED)}]")
+
+
 @cache
 def _plain_forms() -> dict[int, str | None]:
     """Maps characters to what they are folded to; None where they go."""

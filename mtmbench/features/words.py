@@ -9,11 +9,13 @@ apostrophe joins is split; a token has at least two characters, one of them a le
 scripts whose characters are words (Chinese, Thai, Korean, …); stop words are scikit-learn's English
 list, or what a suite says. Document order is kept.
 
-Texts of scripts without spaces between words are refused unless their words are separated.
+Texts of scripts without spaces between words are refused unless their words are separated; where
+they are the fewer documents of a corpus, what of them has no spaces is left out.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -36,6 +38,7 @@ from mtmbench.features.unicode_text import (
     cut_apostrophes,
     fold,
     folded_words,
+    is_unspaced,
     is_word,
     spelled,
     unspaced,
@@ -111,12 +114,14 @@ def tokenise(corpus: Corpus, *, stop_words: StopWords = True) -> Tokens:
                 for words in texts
             ]
         return _tokens(texts, source)
-    check_spaces(corpus)
+    unspaced_rows = check_spaces(corpus)
     english = is_english(stop_words)
     texts = [
         [word for word in split_words(text, english=english) if word not in drop]
         for text in corpus.texts
     ]
+    for row in unspaced_rows:
+        texts[row] = [word for word in texts[row] if not is_unspaced(word)]
     source = {
         "tokenisation": "unicode words, folded, lower case, two characters or one that is a word, "
         "one letter",
@@ -124,6 +129,8 @@ def tokenise(corpus: Corpus, *, stop_words: StopWords = True) -> Tokens:
         "stop_words": described,
         "version": TOKENISATION_VERSION,
     }
+    if unspaced_rows:
+        source["documents_without_spaces"] = len(unspaced_rows)
     return _tokens(texts, source)
 
 
@@ -137,21 +144,34 @@ def all_tokens(corpus: Corpus) -> Tokens:
     return _tokens([split_item(text) for text in corpus.texts], source)
 
 
-def check_spaces(corpus: Corpus) -> None:
+def check_spaces(corpus: Corpus) -> list[int]:
     """Checks that the words of a corpus can be told apart.
 
+    Returns:
+        The documents, the fewer ones, in which they cannot; a warning counts them.
+
     Raises:
-        InputError: its texts are of a script without spaces between words, and not tokenised; the
+        InputError: most texts are of a script without spaces between words, and not tokenised; the
             message says what to do.
     """
     found = None if corpus.pretokenised else unspaced(corpus.texts)
-    if found is not None:
+    if found is None:
+        return []
+    rows = [row for row, text in enumerate(corpus.texts) if unspaced([text]) is not None]
+    if 2 * len(rows) > len(corpus):
         raise InputError(
             f"corpus {corpus.name!r} has no spaces between words ({found}); separate them with a "
             "segmenter of that language and give lists of words (JSON lines of "
             '{"tokens": ["…", "…"]}, lists of lists in Python), an OCTIS folder, or texts with '
             "spaces between the words"
         )
+    if rows:
+        warnings.warn(
+            f"corpus {corpus.name!r}: {len(rows)} of its {len(corpus)} documents have no spaces "
+            f"between words ({found}); models of words see nothing of them",
+            stacklevel=2,
+        )
+    return rows
 
 
 def split_words(text: str, *, english: bool = True) -> list[str]:

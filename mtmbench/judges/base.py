@@ -166,10 +166,12 @@ class JudgeClient(ABC):
             as both orders and a flip rate is not applicable.
         encoder: name of the text encoder whose cosines rule, or None; boards flag models that
             share it.
+        reads_words: rules by the words of the documents, so that these have to be told apart.
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    reads_words: ClassVar[bool] = False
     is_llm: ClassVar[bool] = False
     free: ClassVar[bool] = False
     order_free: ClassVar[bool] = False

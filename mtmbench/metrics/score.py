@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -181,14 +182,13 @@ def _context(
 ) -> MetricContext:
     from mtmbench.features.words import tokenise, word_counts
 
-    tokens = tokenise(corpus)
-    counts: dict[ItemKind, Counts] = {}
-    for kind in kinds:
-        given = None if views is None else getattr(views, kind)
-        if given is None and kind == "words":
-            given = word_counts(corpus, tokens=tokens)
-        if given is not None:
-            counts[kind] = given
+    tokens = cache(partial(tokenise, corpus))
+    counts: dict[ItemKind, Counts | Callable[[], Counts]] = {}
+    if "words" in kinds:
+        given = Views(corpus) if views is None else views
+        counts["words"] = lambda: given.words or word_counts(corpus, tokens=tokens())
+    if "features" in kinds and views is not None and views.features is not None:
+        counts["features"] = views.features
     return MetricContext(
         corpus, tokens=tokens, counts=counts, siblings=siblings, views=views,
         embed=_embed, encoder=_ENCODER,

@@ -266,8 +266,9 @@ def _absent_items(items: Sequence[str], corpus: Corpus, words: Words | None) -> 
         known.update(() if words is None else words(text))
     known |= {word.lower() for word in known}
     left = [item for item in items if item not in known and item.lower() not in known]
-    # Words that follow each other may do so only once stop words are left out.
-    for cut in (all_tokens, tokenise):
+    # Words that follow each other may do so only once stop words are left out. Texts for which
+    # ``words`` is given may have none that anything else can tell.
+    for cut in (all_tokens, tokenise) if words is None else (all_tokens,):
         if left:
             tokens = cut(corpus)
             index = TokenIndex(tokens.vocabulary, tokens.sequences, split_item)

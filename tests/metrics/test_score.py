@@ -123,6 +123,18 @@ def test_a_sparse_theta_that_lies_is_refused(corpus: Corpus) -> None:
         score_topics(TOPICS, corpus, theta, metrics=["coverage"])
 
 
+def test_metrics_of_theta_need_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mtmbench.metrics.score._embed", lambda texts: np.eye(len(texts)))
+    texts = tuple("中国政治经济发展" * 9 if i % 2 else "足球比赛电影音乐" * 9 for i in range(20))
+    corpus = Corpus("zh", tuple(map(str, range(20))), texts, tuple("ab"[i % 2] for i in range(20)))
+    frame = score_topics([["中国", "政治"], ["足球", "比赛"]], corpus, np.eye(2)[[0, 1] * 10])
+    assert value_of(frame, "nmi", None, documents="all") == pytest.approx(1)
+    assert value_of(frame, "embedding_coherence", "own") == pytest.approx(0)
+    rows = frame[(frame.metric == "npmi") & frame.value.isna()]
+    assert set(rows["view"]) == {"own", "projected"}
+    assert all("has no spaces between words" in reason for reason in rows["reason"])
+
+
 def test_another_corpus_is_an_error(corpus: Corpus, corpus_of: Callable[..., Corpus]) -> None:
     result = topics_result(TOPICS, corpus)
     with pytest.raises(InputError, match="revision"):
