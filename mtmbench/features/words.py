@@ -15,6 +15,7 @@ they are the fewer documents of a corpus, what of them has no spaces is left out
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -52,7 +53,7 @@ __all__ = [
     "english_stop_words", "split_item", "split_words", "tokenise", "word_counts",
 ]  # fmt: skip
 
-TOKENISATION_VERSION = 2
+TOKENISATION_VERSION = 3
 DEFAULT_WORDS = WordSpec()
 
 
@@ -141,7 +142,7 @@ def all_tokens(corpus: Corpus) -> Tokens:
     apostrophe or a hyphen.
     """
     source = {"tokenisation": "all runs of letters and digits", "version": TOKENISATION_VERSION}
-    return _tokens([split_item(text) for text in corpus.texts], source)
+    return _tokens([_runs(text) for text in corpus.texts], source)
 
 
 def check_spaces(corpus: Corpus) -> list[int]:
@@ -190,7 +191,19 @@ def split_words(text: str, *, english: bool = True) -> list[str]:
 
 
 def split_item(text: str) -> list[str]:
-    """Returns every run of letters and digits of a text, also in an item like "new_york"."""
+    """Returns every run of letters and digits of an item like "new_york".
+
+    An item such as "c++" or "c#" is more than its letter: it comes back whole, which no text has.
+    """
+    runs = _runs(text)
+    alone = len(runs) == 1 and len(runs[0]) == 1
+    return [text.strip()] if alone and _SYMBOLS_LAST.search(text) else runs
+
+
+_SYMBOLS_LAST = re.compile(r"[+#*&@$%^=<>~|\\/]\s*$")
+
+
+def _runs(text: str) -> list[str]:
     return [
         spelled(part) for token in folded_words(fold(text)) for part in token.split("'") if part
     ]

@@ -36,7 +36,8 @@ def suite_data(tmp_path: Path) -> dict[str, Any]:
         )  # fmt: skip
         cards.append(str(save_import(result, tmp_path, described="x")[1]))
     return {
-        "name": "zh", "corpora": [str(path)], "models": cards, "k": [2], "metrics": ["nmi", "diversity"],
+        "name": "zh", "corpora": [str(path)], "models": cards, "k": [2],
+        "metrics": ["nmi", "diversity"],
         "judging": {"judges": ["scripted"], "documents": 5, "nulls": False},
     }  # fmt: skip
 
