@@ -117,7 +117,8 @@ def topics(result: TopicResult, n: int = 10, views: Views | None = None) -> pd.D
     Returns:
         ``topic``, k from 0; ``share``, its mean θ over all documents; ``items``, its top items;
         ``words``, the words that best tell it apart (see
-        :func:`mtmbench.metrics.projected.projected_words`), with ``views``; ``summary``, where the
+        :func:`mtmbench.metrics.projected.projected_words`), with ``views`` of a corpus whose words
+        can be told apart; ``summary``, where the
         result has summaries. ``attrs["outlier_share"]`` is the share of documents that the model
         assigned to no topic, None where it has no such notion.
 
@@ -135,7 +136,9 @@ def topics(result: TopicResult, n: int = 10, views: Views | None = None) -> pd.D
     }
     if views is not None:
         result.check_corpus(views.corpus)
-        if views.words is not None:
+        from mtmbench.features.words import why_no_words
+
+        if why_no_words(views.corpus) is None and views.words is not None:
             from mtmbench.metrics.projected import projected_words
 
             words, _ = projected_words(result.doc_topic, views.words, n)

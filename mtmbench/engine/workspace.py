@@ -23,7 +23,6 @@ from mtmbench.core.cells import (
     MetricCell,
     RewriteCell,
 )
-from mtmbench.core.errors import InputError
 from mtmbench.core.records import (
     CellRecord,
     FitRecord,
@@ -313,14 +312,9 @@ class Workspace:
         return self._projected[key]
 
     def _why_no_words(self, corpus_name: str) -> str | None:
-        """Returns why the words of a corpus cannot be told apart, or None where they can."""
-        from mtmbench.features.words import check_spaces
+        from mtmbench.features.words import why_no_words
 
-        try:
-            check_spaces(self.corpus(corpus_name))
-        except InputError as error:
-            return str(error)
-        return None
+        return why_no_words(self.corpus(corpus_name))
 
     def _rewrite(self, panel: Panel, cell: RewriteCell) -> RewriteRecord:
         above = () if cell.refined is None else (cell.refined,)

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_WORDS", "TOKENISATION_VERSION", "Tokens", "all_tokens", "check_spaces",
-    "english_stop_words", "split_item", "split_words", "tokenise", "word_counts",
+    "english_stop_words", "split_item", "split_words", "tokenise", "why_no_words", "word_counts",
 ]  # fmt: skip
 
 TOKENISATION_VERSION = 3
@@ -173,6 +173,15 @@ def check_spaces(corpus: Corpus) -> list[int]:
             stacklevel=2,
         )
     return rows
+
+
+def why_no_words(corpus: Corpus) -> str | None:
+    """Returns why the words of a corpus cannot be told apart, or None where they can."""
+    try:
+        check_spaces(corpus)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def split_words(text: str, *, english: bool = True) -> list[str]:

@@ -142,11 +142,9 @@ class MetricContext:
     @cached_property
     def no_words(self) -> str | None:
         """Why the corpus has no words, or None where it has."""
-        try:
-            assert self.tokens is not None
-        except InputError as error:
-            return str(error)
-        return None
+        from mtmbench.features.words import why_no_words
+
+        return why_no_words(self.corpus) if callable(self._tokens) else None
 
     @cached_property
     def gold(self) -> Gold | None:

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+import mtmbench as mb
 from mtmbench.core.card_reading import parse_card
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
 from mtmbench.core.store import read_records
+from mtmbench.core.topic_result import TopicResult
 from mtmbench.corpora.load import load_corpus
 from mtmbench.engine.harness import run_suite
 from mtmbench.engine.plan import make_plan
@@ -76,3 +78,14 @@ def test_what_needs_words_is_refused_in_the_plan(
     assert make_plan(suite_of(suite_data)).fits
     with pytest.raises(InputError, match="'zh' has no spaces between words"):
         make_plan(suite_of(suite_data, **changes))
+
+
+def test_topics_are_listed_and_judged_without_words(
+    tmp_path: Path, suite_data: dict[str, Any]
+) -> None:
+    corpus = load_corpus(suite_data["corpora"][0])
+    a, b = (TopicResult.load(tmp_path / f"{name}.safetensors") for name in ("sure", "unsure"))
+    assert list(mb.topics(a, views=mb.views(corpus, None))) == ["topic", "share", "items"]
+    assert len(mb.judge(a, b, corpus, "scripted", documents=4).doc_ids) == 4
+    with pytest.raises(InputError, match="'zh' has no spaces between words"):
+        mb.judge(a, b, corpus, "lexical", documents=4)
