@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from mtmbench.boards.board import Board
 from mtmbench.core.card_files import load_suite
@@ -13,7 +15,7 @@ from mtmbench.core.cards import LabelChoice, Suite, WordSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Views
-from mtmbench.corpora.load import load_corpus
+from mtmbench.corpora import load
 from mtmbench.features.views import make_views
 from mtmbench.matches.judgement import Judgement, judge
 from mtmbench.models.registry import MODELS, load_model_card
@@ -31,6 +33,24 @@ __all__ = [
     "Board", "Judgement", "compare", "judge", "load_corpus", "model", "rate", "run", "score",
     "steer", "topics", "views",
 ]  # fmt: skip
+
+_P = ParamSpec("_P")
+
+
+def _with_warnings(loader: Callable[_P, Corpus]) -> Callable[_P, Corpus]:
+    """Makes a loader warn of what a corpus left out, which the command line prints."""
+
+    @wraps(loader)
+    def loaded(*args: _P.args, **options: _P.kwargs) -> Corpus:
+        corpus = loader(*args, **options)
+        for note in load.corpus_notes(corpus):
+            warnings.warn(note, stacklevel=2)
+        return corpus
+
+    return loaded
+
+
+load_corpus = _with_warnings(load.load_corpus)
 
 
 def views(
@@ -103,7 +123,8 @@ def topics(result: TopicResult, n: int = 10, views: Views | None = None) -> pd.D
     Returns:
         ``topic``, k from 0; ``share``, its mean θ over all documents; ``items``, its top items;
         ``words``, the words that best tell it apart (see
-        :func:`mtmbench.metrics.projected.projected_words`), with ``views``; ``summary``, where the
+        :func:`mtmbench.metrics.projected.projected_words`), with ``views`` of a corpus whose words
+        can be told apart; ``summary``, where the
         result has summaries. ``attrs["outlier_share"]`` is the share of documents that the model
         assigned to no topic, None where it has no such notion.
 
@@ -121,7 +142,9 @@ def topics(result: TopicResult, n: int = 10, views: Views | None = None) -> pd.D
     }
     if views is not None:
         result.check_corpus(views.corpus)
-        if views.words is not None:
+        from mtmbench.features.words import why_no_words
+
+        if why_no_words(views.corpus) is None and views.words is not None:
             from mtmbench.metrics.projected import projected_words
 
             words, _ = projected_words(result.doc_topic, views.words, n)

@@ -257,3 +257,10 @@ def test_steer_makes_the_texts_that_the_parts_make(tmp_path: Path) -> None:
     assert list(frame["steered"]) == texts[1::2]
     assert frame.attrs["lambda_reference"] == reference.describe()
     assert frame.attrs["lambda_absolute"] == push.strength
+
+
+def test_what_a_corpus_leaves_out_is_a_warning(tmp_path: Path) -> None:
+    for name in ("a.txt", "b.txt", "meta.json"):
+        (tmp_path / name).write_text("{}")
+    with pytest.warns(UserWarning, match=r"documents are the \.txt files; not read: meta\.json"):
+        mb.load_corpus(tmp_path)

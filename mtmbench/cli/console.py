@@ -29,7 +29,7 @@ MOST_ERRORS = 20
 """Errors of a run that are printed; the rest stand in its records."""
 
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202d\u202e\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """C0 without tab and newline, DEL, C1, what turns the text behind it around, and halves of
 characters, which cannot be encoded."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,6 +65,11 @@ def checked_csr(
     return csr_matrix((data, indices, indptr), shape=(n_rows, n_columns))
 
 
+def memory() -> int:
+    """Returns the bytes of memory of this machine."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def check_real(values: Any, what: str) -> None:
     """Refuses numbers that numpy would make real by leaving a part of them out.
 
@@ -76,18 +82,46 @@ def check_real(values: Any, what: str) -> None:
         raise InputError(f"{what} holds {shown}; real numbers are expected")
 
 
-def check_sparse(matrix: object, what: str) -> None:
-    """Checks the indices of a scipy matrix that its user made.
+def dense(values: Any, what: str) -> Any:
+    """Returns a scipy matrix that its user made as an array, and anything else as it is.
+
+    ``toarray`` trusts the parts of a matrix, which anybody may have set: indices out of range make
+    it write past the array. Here they are looked at first.
 
     Raises:
-        InputError: they are not within its shape.
+        InputError: the parts are no matrix of its shape, or it does not fit into memory.
     """
-    check = getattr(matrix, "check_format", None)
+    from scipy.sparse import issparse
+
+    if not issparse(values):
+        return values
     try:
-        if check is not None:
-            check(full_check=True)
-    except ValueError as error:
+        return _checked(values).toarray()
+    except (ValueError, TypeError, IndexError, ArithmeticError, AttributeError) as error:
         raise InputError(f"{what} is no whole sparse matrix: {error}") from error
+    except MemoryError:
+        raise InputError(f"{what}: {values.shape} numbers do not fit into memory") from None
+
+
+def _checked(matrix: Any) -> Any:
+    """Returns the same matrix in a form of which every part has been looked at."""
+    if matrix.ndim != 2:
+        raise ValueError(f"it has {matrix.ndim} dimensions, not two")
+    if matrix.format in ("csr", "csc", "bsr"):
+        matrix.check_format(full_check=True)
+        return matrix
+    if matrix.format == "lil":
+        if len(matrix.rows) != matrix.shape[0] or len(matrix.data) != matrix.shape[0]:
+            raise ValueError(f"it has lists for {len(matrix.rows)} rows")
+        if any(len(a) != len(b) for a, b in zip(matrix.rows, matrix.data, strict=True)):
+            raise ValueError("a row has other numbers of columns and of values")
+    elif matrix.format == "dia":
+        matrix = type(matrix)((matrix.data, matrix.offsets), shape=matrix.shape)
+        if np.any(np.abs(matrix.offsets.astype(np.float64)) > max(matrix.shape)):
+            raise ValueError("a diagonal lies outside of it")
+    coo = matrix.tocoo()
+    # What makes a matrix of coordinates compares them with the shape.
+    return type(coo)((coo.data, coo.coords), shape=coo.shape)
 
 
 def _shape(shape: object, where: str) -> tuple[int, int]:

@@ -38,8 +38,14 @@ def _as_stop_words(value: object) -> object:
     if not isinstance(value, str):
         return value
     path = Path(value).expanduser()
-    if path.is_file():
-        return read_word_list(path)
+    try:
+        if path.is_file():
+            return read_word_list(path)
+    except OSError as error:  # a name that is too long, for one
+        raise InputError(
+            f"stop_words {value!r:.60} is no file ({error.strerror}), and no language; several "
+            "words are a list"
+        ) from error
     if path.suffix or len(path.parts) > 1:
         raise InputError(f"there is no file {value}")
     language = language_named(value)

@@ -64,12 +64,8 @@ def check_unpacked(size: int, packed: int, where: str) -> None:
         )
 
 
-def read_bytes(path: Path, packed: str = "") -> bytes:
+def read_bytes(path: Path) -> bytes:
     """Reads a file, unpacked if its name ends in ``.gz``.
-
-    Args:
-        path: the file.
-        packed: what messages call it where it does not unpack; its path by default.
 
     Raises:
         InputError: it cannot be read, is no whole gzip file, or unpacks to too much.
@@ -80,7 +76,21 @@ def read_bytes(path: Path, packed: str = "") -> bytes:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except ValueError as error:  # a NUL in its name
         raise InputError(f"cannot read {str(path)!r}: {error}") from error
-    return gunzip(data, packed or str(path)) if path.suffix.lower() == ".gz" else data
+    return gunzip(data, str(path)) if path.suffix.lower() == ".gz" else data
+
+
+def read_text(path: Path, *, plain_ends: bool = False) -> str:
+    """Reads a UTF-8 file, gzipped if its name ends in ``.gz``; a byte order mark is dropped.
+
+    Args:
+        path: the file.
+        plain_ends: make every line end a newline.
+
+    Raises:
+        InputError: the file cannot be read, is damaged, or is not UTF-8; the latter names the line.
+    """
+    text = decode_text(read_bytes(path), path)
+    return text.replace("\r\n", "\n").replace("\r", "\n") if plain_ends else text
 
 
 def gunzip(data: bytes, where: str) -> bytes:
@@ -194,7 +204,7 @@ def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
     Raises:
         InputError: the file cannot be read, or a line is no JSON object; the line is named.
     """
-    for number, line in enumerate(lines_of(_text(path)), start=1):
+    for number, line in enumerate(lines_of(read_text(path, plain_ends=True)), start=1):
         row = parse_json(line, f"{path} line {number}")
         if not isinstance(row, dict):
             raise InputError(f"{path} line {number} is no JSON object")
@@ -203,7 +213,7 @@ def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 def read_json(path: Path, wrong: str = " is not JSON") -> object:
     """Reads a JSON file; an InputError names it if it cannot be read, and says ``wrong`` of it."""
-    return parse_json(_text(path), str(path), wrong)
+    return parse_json(read_text(path, plain_ends=True), str(path), wrong)
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
@@ -228,7 +238,10 @@ def read_word_list(path: Path) -> list[str]:
         InputError: the file cannot be read, or is JSON of something else.
     """
     if path.suffix != ".json":
-        lines = [re.split(r"(?:^|\s)[#|]", line, maxsplit=1)[0] for line in lines_of(_text(path))]
+        lines = [
+            re.split(r"(?:^|\s)[#|]", line, maxsplit=1)[0]
+            for line in lines_of(read_text(path, plain_ends=True))
+        ]
         lines = [line.removeprefix("\ufeff").strip() for line in lines]
         lines = [line for line in lines if line]
         separator = r"[,\s]" if len(lines) == 1 else ","
@@ -261,8 +274,3 @@ def read_tensors(path: Path) -> dict[str, AnyArray]:
             }
     except (OSError, SafetensorError, TypeError, ValueError, KeyError, MemoryError) as error:
         raise InputError(f"cannot read {path}: {error}") from error
-
-
-def _text(path: Path) -> str:
-    text = decode_text(read_bytes(path, f"cannot read {path}: it"), path)
-    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -85,7 +85,10 @@ class FitIdentity(FitPlace):
 
 
 class FitValues(TypedDict, total=False):
-    """What became of a fit; ``result`` is the revision of its topics."""
+    """What became of a fit; ``result`` is the revision of its topics.
+
+    ``no_words`` says why there are no projected words, where the corpus's cannot be told apart.
+    """
 
     n_docs: int
     n_empty: int
@@ -97,6 +100,7 @@ class FitValues(TypedDict, total=False):
     items: FittedItems
     info: Mapping[str, object]
     topics: Sequence[FittedTopic]
+    no_words: str
     reason: str | None
 
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import csv
+import math
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mtmbench.core.errors import InputError
@@ -47,6 +52,39 @@ def is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def whole(text: str, where: str) -> int:
+    """Returns a whole number that a stranger wrote.
+
+    Raises:
+        InputError: it is none, or of more digits than any number of a topic or document has.
+    """
+    if re.fullmatch(r"[+-]?\d{1,18}", text.strip()) is None:
+        raise InputError(f"{where}: {text!r:.40} is no whole number of at most 18 digits")
+    return int(text)
+
+
+def finite(text: str, where: str) -> float:
+    """Returns a number that a stranger wrote.
+
+    Raises:
+        InputError: it is none, or not finite.
+    """
+    number = float(text) if is_number(text) else math.nan
+    if not math.isfinite(number):
+        raise InputError(f"{where}: {text!r:.40} is no finite number")
+    return number
+
+
+@contextmanager
+def long_cells() -> Iterator[None]:
+    """Lets the csv module read cells of more than its 128 KiB, which documents may have."""
+    limit = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    try:
+        yield
+    finally:
+        csv.field_size_limit(limit)
 
 
 def other_separator(line: str, separator: str) -> str | None:

@@ -10,9 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import lines_of
+from mtmbench.core.files import lines_of, read_text
 from mtmbench.core.types import Corpus
-from mtmbench.corpora.files import read_text
 from mtmbench.corpora.rows import Columns, SourceRow, build_corpus
 
 LEE_FILE = "lee_background.cor"

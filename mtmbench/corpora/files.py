@@ -6,13 +6,12 @@ import csv
 import io
 import os
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import check_unpacked, lines_of, parse_json, read_bytes
-from mtmbench.core.text_files import decode_text, other_separator, separated
+from mtmbench.core.files import check_unpacked, lines_of, parse_json, read_text
+from mtmbench.core.text_files import long_cells, other_separator, separated
 from mtmbench.core.types import Corpus
 from mtmbench.corpora.rows import Columns, SourceRow, build_corpus
 
@@ -118,15 +117,6 @@ def table_suffix(path: Path) -> str | None:
     return next((suffix for suffix in TABLE_SUFFIXES if name.endswith(suffix)), None)
 
 
-def read_text(path: Path) -> str:
-    """Reads a UTF-8 file, gzipped if its name ends in ``.gz``; a byte order mark is dropped.
-
-    Raises:
-        InputError: the file cannot be read, is damaged, or is not UTF-8; the latter names the line.
-    """
-    return decode_text(read_bytes(path), path)
-
-
 def jsonl_rows(path: Path) -> list[SourceRow]:
     """Reads one JSON object a line; a line that is none is an InputError that names it."""
     rows = []
@@ -152,13 +142,9 @@ def _csv_rows(path: Path) -> list[SourceRow]:
         raise InputError(f"{path} is empty")
     if (mark := other_separator(content.split("\n", 1)[0].rstrip("\r"), delimiter)) is not None:
         raise InputError(f"{path}, line 1: {separated(mark)}")
-    # A document may be longer than the 128 KiB that the csv module allows a cell by default.
-    limit = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-    try:
+    with long_cells():
         literal = delimiter == "\t" and _has_literal_quotes(content)
         return _table_rows(path, content, delimiter, literal)
-    finally:
-        csv.field_size_limit(limit)
 
 
 def _table_rows(path: Path, content: str, delimiter: str, literal: bool) -> list[SourceRow]:
@@ -195,7 +181,9 @@ def _has_literal_quotes(content: str) -> bool:
     """Whether quotation marks in a TSV are part of its texts, as in many that no CSV writer made.
 
     So it is where every line has the header's number of cells as it stands, but quotation marks
-    that enclosed cells would be misplaced, or join lines though none is doubled within a cell.
+    that enclosed cells would be misplaced, or join lines. A cell that does hold a line break leaves
+    lines of fewer cells, unless it holds as many tabs on each of them: then it counts that a CSV
+    writer has doubled marks within a cell that they enclose.
     """
     lines = [line for line in lines_of(content) if line]
     n_cells = lines[0].count("\t")
@@ -206,7 +194,10 @@ def _has_literal_quotes(content: str) -> bool:
         joins_lines = sum(bool(cells) for cells in reader) != len(lines)
     except csv.Error:
         return True
-    return joins_lines and '""' not in content
+    return joins_lines and not any(map(_DOUBLED.search, lines))
+
+
+_DOUBLED = re.compile(r'(?:^|\t)"(?:[^"\t]|"")*""(?:[^"\t]|"")*"(?:\t|$)')
 
 
 def _parquet_rows(path: Path, columns: Columns) -> list[SourceRow]:

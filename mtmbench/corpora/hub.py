@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import read_bytes, read_json, unpack_limit
+from mtmbench.core.files import read_bytes, read_json, read_text, unpack_limit
 from mtmbench.core.types import Corpus
-from mtmbench.corpora.files import read_text, visible_files
+from mtmbench.corpora.files import is_text_file, visible_files
 from mtmbench.corpora.rows import Columns, SourceRow, build_corpus
 
 if TYPE_CHECKING:
@@ -129,18 +129,31 @@ def _load(source: str | Path, subset: str | None) -> dict[str, Dataset]:
     return dict(loaded)
 
 
-def _reading(source: str | Path) -> dict[str, bool]:
-    """Returns what a folder of CSV files is to be read with: no word stands for a missing value.
+def _reading(source: str | Path) -> dict[str, Any]:
+    """Returns what a folder is to be read with.
 
-    pandas would drop texts such as "None", "NA" and "null".
+    In CSV files no word stands for a missing value: pandas would drop texts such as "None", "NA"
+    and "null". Of a folder with ``.txt`` files, the data files alone are read; the library would
+    read those of the more frequent suffix.
     """
     if isinstance(source, str):
         return {}
-    data = [path.name for path in visible_files(source) if is_data_file(path)]
+    files = visible_files(source)
+    data = [path.name for path in files if is_data_file(path)]
     is_csv = bool(data) and all(
         name.removesuffix(".gz").endswith((".csv", ".tsv")) for name in data
     )
-    return {"keep_default_na": False} if is_csv else {}
+    reading: dict[str, Any] = {"keep_default_na": False} if is_csv else {}
+    if any(is_text_file(path) for path in files) and not any(map(_configs, _cards(source))):
+        from datasets.data_files import DataFilesDict, get_data_patterns
+
+        found = DataFilesDict.from_patterns(get_data_patterns(str(source)), base_path=str(source))
+        reading["data_files"] = {
+            split: kept
+            for split, names in found.items()
+            if (kept := [name for name in names if is_data_file(Path(name))])
+        }
+    return reading
 
 
 def _check_encodings(folder: Path) -> None:
@@ -163,6 +176,12 @@ def _cause(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
+def _cards(folder: Path) -> list[Path]:
+    return [
+        path for name in ("README.md", ".huggingface.yaml") if (path := folder / name).is_file()
+    ]
+
+
 def _check_inside(folder: Path) -> None:
     """Refuses a folder whose own notes name files outside of it, and packed files without end.
 
@@ -174,11 +193,10 @@ def _check_inside(folder: Path) -> None:
         listed = told.get("_data_files") if isinstance(told, dict) else None
         for name in _strings(listed):
             _check_file(name, state)
-    for card in (folder / "README.md", folder / ".huggingface.yaml"):
-        if card.is_file():
-            for config in _configs(card):
-                for name in _strings([config.get("data_files"), config.get("data_dir")]):
-                    _check_file(name, card)
+    for card in _cards(folder):
+        for config in _configs(card):
+            for name in _strings([config.get("data_files"), config.get("data_dir")]):
+                _check_file(name, card)
     for packed in folder.rglob("*.gz"):
         size = packed.stat().st_size
         if size * _MOST_PACKED > unpack_limit(size):

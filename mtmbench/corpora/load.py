@@ -47,7 +47,8 @@ def load_corpus(
     or ``.parquet``); a folder (an OCTIS dataset; a Hugging Face dataset saved to disk; ``.txt``
     files or a dataset in the hub's format, whichever are more); the id ``owner/name`` of a dataset
     on the Hugging Face hub. A ``Path`` is never taken for a name. Data files beside more texts are
-    named in ``source["not_read"]``; hidden files and folders never count.
+    named in ``source["not_read"]``; hidden files and folders never count, and lists of stop words,
+    vocabularies and the like are no documents of a dataset.
 
     Args:
         source: where the texts are.
@@ -185,7 +186,7 @@ def _load_folder(folder: Path, columns: Columns, subset: str | None, name: str |
     files = visible_files(folder)
     data = [path for path in files if is_data_file(path)]
     texts = [path for path in files if is_text_file(path)]
-    if texts and _texts_are_the_documents(folder, texts, data):
+    if texts and _texts_are_the_documents(folder, texts, data, columns):
         _refuse_columns(columns, subset, f"the folder of text files {folder}")
         return load_text_folder(folder, name, [_inside(path, folder) for path in data])
     if data:
@@ -196,19 +197,25 @@ def _load_folder(folder: Path, columns: Columns, subset: str | None, name: str |
     )
 
 
-def _texts_are_the_documents(folder: Path, texts: Sequence[Path], data: Sequence[Path]) -> bool:
+def _texts_are_the_documents(
+    folder: Path, texts: Sequence[Path], data: Sequence[Path], columns: Columns
+) -> bool:
     """Says whether a folder's ``.txt`` files are its corpus, or its data files.
 
-    The more numerous are; a licence or the like is no document of a dataset. Where there are as
-    many, or data files named after splits lie beside more texts, only the user can tell.
+    The more numerous are; a licence, a list of stop words or the like is no document of a dataset.
+    Where there are as many, or data files named after splits lie beside more texts, or one that
+    holds at least as many, only the user can tell.
     """
     documents = [path for path in texts if not _NOTES.match(path.stem)]
     if not data or len(documents) < len(data):
         return not data
-    splits = [path for path in data if _SPLIT_FILES.match(path.name)]
-    if len(documents) > len(data) and not splits:
+    unclear = [
+        path for path in data
+        if _SPLIT_FILES.match(path.name) or _n_texts(path, columns) >= len(documents)
+    ]  # fmt: skip
+    if len(documents) > len(data) and not unclear:
         return True
-    named = ", ".join(_inside(path, folder) for path in (splits or data)[:3])
+    named = ", ".join(_inside(path, folder) for path in (unclear or data)[:3])
     raise InputError(
         f"{folder} holds {len(documents)} .txt files such as {_inside(documents[0], folder)}, and "
         f"{len(data)} data files such as {named}; move those that are not the corpus elsewhere, or "
@@ -216,7 +223,19 @@ def _texts_are_the_documents(folder: Path, texts: Sequence[Path], data: Sequence
     )
 
 
-_NOTES = re.compile(r"(readme|licen[cs]e|copying|notice|changelog|citation)", re.IGNORECASE)
+def _n_texts(path: Path, columns: Columns) -> int:
+    """Returns how many texts a data file holds; none where it has no column of them."""
+    try:
+        return len(load_file(path, columns)) if table_suffix(path) else 0
+    except InputError:
+        return 0
+
+
+_NOTES = re.compile(
+    r"(readme|licen[cs]e|copying|notice|changelog|citation"
+    r"|(stop[ _-]?words?|vocab(ulary)?|requirements|labels?|class(es)?|categories|notes?)$)",
+    re.IGNORECASE,
+)
 _SPLIT_FILES = re.compile(r"(train|test|val|valid|validation|dev)(?![a-z])", re.IGNORECASE)
 
 

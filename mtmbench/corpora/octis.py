@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.files import read_text
 from mtmbench.core.types import Corpus
-from mtmbench.corpora.files import jsonl_rows, numbered_lines, read_text
+from mtmbench.corpora.files import jsonl_rows, numbered_lines
 from mtmbench.corpora.rows import Columns, SourceRow, build_corpus
 
 OCTIS_SPLITS = ("train", "val", "test")
@@ -127,6 +128,12 @@ def _tsv_rows(path: Path) -> list[SourceRow]:
                 f"{_COLUMNS}{hint}"
             )
         rows.append(SourceRow(number, dict(zip(("text", "split", "label"), cells, strict=False))))
+    without = [row for row in rows if "split" not in row.values]
+    if without and len(without) < len(rows):
+        raise InputError(
+            f"{path}, line {without[0].place}: no partition, which other lines have; OCTIS's "
+            f"columns are {_COLUMNS}"
+        )
     return rows
 
 

@@ -78,14 +78,15 @@ class Exhibits:
         folder: the run's folder, with what rewrites topics.
         corpus: returns a corpus by name.
         result: returns the result of a fit by the fit's key.
-        projected: returns so many projected words of each of a fit's topics.
+        projected: returns so many projected words of each of a fit's topics, None where a corpus
+            has no words.
     """
 
     spec: JudgingSpec
     folder: Path
     corpus: Callable[[str], Corpus]
     result: Callable[[str], TopicResult]
-    projected: Callable[[FitCell, int], Projected]
+    projected: Callable[[FitCell, int], Projected | None]
 
     def of(self, cell: MatchCell) -> Exhibit:
         """Returns a match as a judge sees it.

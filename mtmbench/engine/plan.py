@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mtmbench.core.arrays import memory
 from mtmbench.core.cards import CorpusSpec, Suite
 from mtmbench.core.cells import (
     Cell,
@@ -25,7 +25,7 @@ from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus
 from mtmbench.engine.labels import label_cells
 from mtmbench.features.registry import FEATURES
-from mtmbench.judges.registry import load_judge_card
+from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.matches.controls import refits_of
 from mtmbench.matches.rewrites import representations_of, rewrite_cells
 from mtmbench.metrics.registry import METRICS
@@ -77,9 +77,9 @@ def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[s
         plugins: files or modules that register more models, metrics or judges.
 
     Raises:
-        InputError: a corpus cannot be loaded or has no spaces between words, the list of stop words
-            cannot be had, or a model, metric or judge is unknown; the message names the nearest
-            valid one.
+        InputError: a corpus cannot be loaded, or has no spaces between words while something that
+            is played needs them; the list of stop words cannot be had; or a model, metric or judge
+            is unknown; the message names the nearest valid one.
     """
     from mtmbench.core.plugins import load_plugins
     from mtmbench.corpora.load import load_spec
@@ -95,7 +95,6 @@ def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[s
         corpus = load_spec(spec, data_dir)
         if corpus.name in corpora:
             raise InputError(f"corpus {corpus.name!r} stands twice in suite {suite.name!r}")
-        check_spaces(corpus)
         corpora[corpus.name], specs[corpus.name] = corpus, spec
     _check_names(suite)
     fits = _told_apart(cell for corpus in corpora.values() for cell in _fit_cells(suite, corpus))
@@ -105,11 +104,15 @@ def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[s
     refits = refits_of(suite.judging, players, fits)
     labels = label_cells(suite, corpora, fits)
     rewrites = rewrite_cells(suite.judging, players, refits, corpora, labels)
+    metrics = tuple(_metric_cells(suite, fits, labels))
+    if _reads_words(suite, fits, metrics):
+        for corpus in corpora.values():
+            check_spaces(corpus)
     return Plan(
         suite,
         corpora,
         tuple(fits),
-        tuple(_metric_cells(suite, fits, labels)),
+        metrics,
         tuple(_match_cells(suite, corpora, fits, rewrites, labels)),
         data_dir,
         tuple(plugins),
@@ -122,6 +125,28 @@ def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[s
 def judges_of_metrics(cells: Sequence[MetricCell]) -> list[str]:
     """Returns the judge cards that metrics ask."""
     return sorted({str(name) for cell in cells if (name := cell.params.get("judge")) is not None})
+
+
+def _reads_words(suite: Suite, fits: Sequence[FitCell], metrics: Sequence[MetricCell]) -> bool:
+    """Whether a model, a metric or a judge of a suite needs the words of the documents.
+
+    Those that topics are projected to are none of that: without them a fit's record says why, and
+    so does a metric's value of them, where the metric has others.
+    """
+    from mtmbench.metrics.compute import reads_words
+
+    judges = () if suite.judging is None else suite.judging.judges
+    has_other = {
+        cell.metric
+        for cell in metrics
+        if not reads_words(cell.metric, cell.view, MODELS.get(cell.fit.registry).item_view)
+    }
+    return (
+        any("words" in MODELS.get(fit.registry).needs for fit in fits)
+        or any(cell.metric not in has_other for cell in metrics)
+        or any(JUDGES.get(load_judge_card(name).client).reads_words for name in judges)
+        or (suite.judging is not None and "projected" in suite.judging.representations)
+    )
 
 
 def _check_names(suite: Suite) -> None:
@@ -280,11 +305,10 @@ def _view_inputs(suite: Suite, needs: Sequence[str], setting: str | None) -> dic
 
 def _resolve_k(k_spec: int | str, corpus: Corpus) -> int:
     if isinstance(k_spec, int):
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        if k_spec * len(corpus) * _THETA_BYTES > memory:
+        if k_spec * len(corpus) * _THETA_BYTES > memory():
             raise InputError(
                 f"k = {k_spec}: the weights of so many topics in the {len(corpus)} documents of "
-                f"corpus {corpus.name!r} do not fit into memory ({memory / 1e9:,.0f} GB); give a "
+                f"corpus {corpus.name!r} do not fit into memory ({memory() / 1e9:,.0f} GB); give a "
                 "smaller number of topics"
             )
         return k_spec

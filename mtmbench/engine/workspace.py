@@ -38,7 +38,7 @@ from mtmbench.core.records import (
 )
 from mtmbench.core.store import RunInfo
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Corpus, Views
+from mtmbench.core.types import Corpus, Counts, ItemKind, Views
 from mtmbench.engine.exhibits import Exhibits, NothingToShowError
 from mtmbench.engine.labels import labelled, labels_path, plan_of, read_labels, write_labels
 from mtmbench.engine.results import result_path
@@ -99,6 +99,7 @@ class Workspace:
         self._report: Callable[[int, int], None] | None = None
         self._versions = {"mtmbench": package_version("mtmbench")}
         self.corpus = lru_cache(maxsize=None)(self._load_corpus)
+        self._no_words = lru_cache(maxsize=None)(self._why_no_words)
         self.result = lru_cache(maxsize=64)(self._load_result)
 
     def play(self, cells: Sequence[Cell]) -> Iterator[list[Produced]]:
@@ -206,7 +207,8 @@ class Workspace:
         views = self.views(cell.corpus, cell.setting)
         result = self._twin(cell) or self._model(cell).fit(views, seed=cell.seed)
         result.save(result_path(self.folder, cell.key))
-        words, _ = self._projection(cell.key, cell.corpus, result, _TOPIC_ITEMS)
+        projected = self._projection(cell.key, cell.corpus, result, _TOPIC_ITEMS)
+        words = [[]] * result.n_topics if projected is None else projected[0]
         shares = result.shares
         values: FitValues = {
             "n_docs": len(views.corpus),
@@ -227,6 +229,8 @@ class Workspace:
                 for k, items in enumerate(result.top_labels(_TOPIC_ITEMS))
             ],
         }
+        if (no_words := self._no_words(cell.corpus)) is not None:
+            values["no_words"] = no_words
         # A record holds the parameters as the fit resolved them.
         return replace(cell, params=result.params).record("ok", values, self._versions)
 
@@ -292,10 +296,12 @@ class Workspace:
             fresh = self._model(fit)
             return fresh, fresh.fit(train, seed=seed)
 
-        counts = {view: getattr(views, view) for view in ("words", model.item_view)}
+        counts: dict[ItemKind, Callable[[], Counts]] = {
+            view: partial(views.require, view, model.name) for view in ("words", model.item_view)
+        }
         return MetricContext(
             views.corpus,
-            tokens=self._corpus_tokens(fit.corpus),
+            tokens=partial(self._corpus_tokens, fit.corpus),
             counts=counts,
             siblings=[self.result(other.key) for other in cell.siblings],
             # A model that needs no view was fitted elsewhere and cannot be fitted anew here.
@@ -317,14 +323,21 @@ class Workspace:
 
     def _projection(
         self, key: str, corpus_name: str, result: TopicResult, n: int
-    ) -> tuple[list[list[str]], list[list[float]]]:
+    ) -> tuple[list[list[str]], list[list[float]]] | None:
         from mtmbench.metrics.projected import projected_words
 
+        if self._no_words(corpus_name) is not None:
+            return None
         if (key, n) not in self._projected:
             words = self.views(corpus_name, None).words
             assert words is not None
             self._projected[key, n] = projected_words(result.doc_topic, words, n)
         return self._projected[key, n]
+
+    def _why_no_words(self, corpus_name: str) -> str | None:
+        from mtmbench.features.words import why_no_words
+
+        return why_no_words(self.corpus(corpus_name))
 
     def _rewrite(self, panel: Panel, cell: RewriteCell) -> RewriteRecord:
         above = () if cell.refined is None else (cell.refined,)
@@ -387,8 +400,8 @@ class Workspace:
             return Panel()
         return Panel(self.folder / LEDGER, budget=self._budget, batch=batch)
 
-    def projected(self, fit: FitCell, n: int) -> Projected:
-        """Returns ``n`` projected words of each of a fit's topics, made once."""
+    def projected(self, fit: FitCell, n: int) -> Projected | None:
+        """Returns ``n`` projected words of each topic, made once; None where there are none."""
         return self._projection(fit.key, fit.corpus, self.result(fit.key), n)
 
 

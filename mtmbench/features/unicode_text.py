@@ -15,16 +15,18 @@ _ONE_CHARACTER_WORDS = frozenset({
 })  # fmt: skip
 """Scripts whose single characters are words, as Unicode names begin."""
 
-# An apostrophe between letters of these scripts (Cyrillic; Hebrew, where it is a geresh) is a
-# letter. It is U+02BC while words are cut, and the typewriter's apostrophe in what comes out.
+# An apostrophe between letters of these scripts (Cyrillic; Hebrew, where it is a geresh, which has
+# a character of its own too) is a letter. It is U+02BC while words are cut, and the typewriter's
+# apostrophe in what comes out. The gershayim is no letter: typed as a quotation mark, it is one.
 _SPELLS_APOSTROPHES = "\u0400-\u052f\u0590-\u05ff\u1c80-\u1c8f\ua640-\ua69f"
+_APOSTROPHES = "'`´‘\u02bc\u05f3"
 _LETTER_APOSTROPHE = re.compile(
-    rf"(?<=[{_SPELLS_APOSTROPHES}\u0300-\u036f])['`´‘\u02bc](?=[{_SPELLS_APOSTROPHES}])"
+    rf"[{_APOSTROPHES}](?<=[{_SPELLS_APOSTROPHES}\u0300-\u036f].)(?=[{_SPELLS_APOSTROPHES}])"
 )
 _KEPT_APOSTROPHE = re.compile(rf"(?<=[{_SPELLS_APOSTROPHES}\u0300-\u036f])\u02bc")
 
 # In these scripts a joiner only tells the typesetter which ligature to use; elsewhere it spells.
-_TYPESET_JOINER = re.compile("(?<=[\u0000-\u05ff\u10a0-\u10ff\u1e00-\u1fff])[\u200c\u200d]")
+_TYPESET_JOINER = re.compile("[\u200c\u200d](?<=[\u0000-\u05ff\u10a0-\u10ff\u1e00-\u1fff].)")
 
 _IDEOGRAPHS = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _HIRAGANA = "\u3041-\u3096\u309d-\u309f"
@@ -76,12 +78,15 @@ def fold(text: str) -> str:
     words, and so do joiners where a script spells with them. Apostrophes are
     typewriter's, or U+02BC where they are letters.
     """
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", text.translate(_plain_forms()))
-        text = _TYPESET_JOINER.sub("", text)
+    if text.isascii():
+        return text.lower()
+    # To look for what most texts lack takes far less time than to replace it.
+    if any(characters.search(text) for characters in _folded_characters()):
+        text = text.translate(_plain_forms())
+    text = _TYPESET_JOINER.sub("", unicodedata.normalize("NFC", text))
     # "İ".lower() leaves a combining dot behind, as it does in words that others lowered.
     folded = text.lower().replace("i\u0307", "i").replace("’", "'")
-    return folded if folded.isascii() else _LETTER_APOSTROPHE.sub("\u02bc", folded)
+    return _LETTER_APOSTROPHE.sub("\u02bc", folded)
 
 
 def folded_words(text: str) -> list[str]:
@@ -106,7 +111,7 @@ def parts_at_apostrophes(text: str, start: int, end: int) -> list[tuple[int, int
 
 def spelled(word: str) -> str:
     """Returns a word of a folded text as it is spelled."""
-    return word if word.isascii() else _KEPT_APOSTROPHE.sub("'", word)
+    return _KEPT_APOSTROPHE.sub("'", word) if "\u02bc" in word else word
 
 
 def cut_apostrophes(token: str, english: bool) -> Sequence[str]:
@@ -128,7 +133,7 @@ def is_word(part: str) -> bool:
     """
     if len(part) == 1:
         return not part.isascii() and _script(part) in _ONE_CHARACTER_WORDS
-    return any(character.isalpha() for character in part)
+    return part[:1].isalpha() or any(character.isalpha() for character in part)
 
 
 def unspaced(texts: Sequence[str]) -> str | None:
@@ -149,6 +154,16 @@ def unspaced(texts: Sequence[str]) -> str | None:
             mean = sum(map(len, runs)) / len(runs)
             return f"a mean word of {mean:.1f} letters in {script.languages}"
     return None
+
+
+def is_unspaced(word: str) -> bool:
+    """Whether a word is of a script that has no spaces between words."""
+    return not word.isascii() and _unspaced_letter().search(word) is not None
+
+
+@cache
+def _unspaced_letter() -> re.Pattern[str]:
+    return re.compile(f"[{''.join(script.letters for script in _UNSPACED)}]")
 
 
 @cache
@@ -174,6 +189,13 @@ def _plain_forms() -> dict[int, str | None]:
     return forms
 
 
+@cache
+def _folded_characters() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Finds what is folded; a class of ``re`` that goes beyond U+FFFF is no table, and slow."""
+    low = "".join(chr(code) for code in _plain_forms() if code < 0x10000)
+    return re.compile(f"[{low}]"), re.compile("[\U0001d400-\U0001d7ff\U000e0100-\U000e01ef]")
+
+
 def _is_ligature(code: int) -> bool:
     """Whether a character is a ligature, a digraph, a long s or a radical, by its block.
 
@@ -192,9 +214,8 @@ def _is_ligature(code: int) -> bool:
 def _word_pattern() -> re.Pattern[str]:
     # Python's \w leaves out combining marks, without which Indic and other scripts fall apart.
     marks = "".join(chr(i) for i in range(0x300, 0x10000) if unicodedata.category(chr(i))[0] == "M")
-    letter = rf"(?:[^\W_]|[{marks}])"
     # Persian, Hindi and others spell with joiners, which stand between letters.
-    inner = rf"(?:{letter}|[\u200c\u200d](?={letter}))"
+    inner = rf"(?:[^\W_]+|[{marks}]|[\u200c\u200d](?=[^\W_]|[{marks}]))"
     return re.compile(rf"[^\W_]{inner}*(?:'{inner}+)*")
 
 

@@ -9,11 +9,14 @@ apostrophe joins is split; a token has at least two characters, one of them a le
 scripts whose characters are words (Chinese, Thai, Korean, …); stop words are scikit-learn's English
 list, or what a suite says. Document order is kept.
 
-Texts of scripts without spaces between words are refused unless their words are separated.
+Texts of scripts without spaces between words are refused unless their words are separated; where
+they are the fewer documents of a corpus, what of them has no spaces is left out.
 """
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -36,6 +39,7 @@ from mtmbench.features.unicode_text import (
     cut_apostrophes,
     fold,
     folded_words,
+    is_unspaced,
     is_word,
     parts_at_apostrophes,
     spelled,
@@ -48,11 +52,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_WORDS", "TOKENISATION_VERSION", "Tokens", "all_tokens", "check_spaces",
-    "english_stop_words", "split_item", "split_words", "tokenise", "word_counts",
+    "english_stop_words", "split_item", "split_words", "tokenise", "why_no_words", "word_counts",
     "word_spans",
 ]  # fmt: skip
 
-TOKENISATION_VERSION = 2
+TOKENISATION_VERSION = 3
 DEFAULT_WORDS = WordSpec()
 
 
@@ -114,12 +118,14 @@ def tokenise(corpus: Corpus, *, stop_words: StopWords = True) -> Tokens:
                 for words in texts
             ]
         return _tokens(texts, source)
-    check_spaces(corpus)
+    unspaced_rows = check_spaces(corpus)
     english = is_english(stop_words)
     texts = [
         [word for word in split_words(text, english=english) if word not in drop]
         for text in corpus.texts
     ]
+    for row in unspaced_rows:
+        texts[row] = [word for word in texts[row] if not is_unspaced(word)]
     source = {
         "tokenisation": "unicode words, folded, lower case, two characters or one that is a word, "
         "one letter",
@@ -127,6 +133,8 @@ def tokenise(corpus: Corpus, *, stop_words: StopWords = True) -> Tokens:
         "stop_words": described,
         "version": TOKENISATION_VERSION,
     }
+    if unspaced_rows:
+        source["documents_without_spaces"] = len(unspaced_rows)
     return _tokens(texts, source)
 
 
@@ -137,24 +145,46 @@ def all_tokens(corpus: Corpus) -> Tokens:
     apostrophe or a hyphen.
     """
     source = {"tokenisation": "all runs of letters and digits", "version": TOKENISATION_VERSION}
-    return _tokens([split_item(text) for text in corpus.texts], source)
+    return _tokens([_runs(text) for text in corpus.texts], source)
 
 
-def check_spaces(corpus: Corpus) -> None:
+def check_spaces(corpus: Corpus) -> list[int]:
     """Checks that the words of a corpus can be told apart.
 
+    Returns:
+        The documents, the fewer ones, in which they cannot; a warning counts them.
+
     Raises:
-        InputError: its texts are of a script without spaces between words, and not tokenised; the
+        InputError: most texts are of a script without spaces between words, and not tokenised; the
             message says what to do.
     """
     found = None if corpus.pretokenised else unspaced(corpus.texts)
-    if found is not None:
+    if found is None:
+        return []
+    rows = [row for row, text in enumerate(corpus.texts) if unspaced([text]) is not None]
+    if 2 * len(rows) > len(corpus):
         raise InputError(
             f"corpus {corpus.name!r} has no spaces between words ({found}); separate them with a "
             "segmenter of that language and give lists of words (JSON lines of "
             '{"tokens": ["…", "…"]}, lists of lists in Python), an OCTIS folder, or texts with '
             "spaces between the words"
         )
+    if rows:
+        warnings.warn(
+            f"corpus {corpus.name!r}: {len(rows)} of its {len(corpus)} documents have no spaces "
+            f"between words ({found}); models of words see nothing of them",
+            stacklevel=2,
+        )
+    return rows
+
+
+def why_no_words(corpus: Corpus) -> str | None:
+    """Returns why the words of a corpus cannot be told apart, or None where they can."""
+    try:
+        check_spaces(corpus)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def split_words(text: str, *, english: bool = True) -> list[str]:
@@ -194,7 +224,19 @@ def word_spans(text: str, *, english: bool = True) -> list[tuple[int, int, str]]
 
 
 def split_item(text: str) -> list[str]:
-    """Returns every run of letters and digits of a text, also in an item like "new_york"."""
+    """Returns every run of letters and digits of an item like "new_york".
+
+    An item such as "c++" or "c#" is more than its letter: it comes back whole, which no text has.
+    """
+    runs = _runs(text)
+    alone = len(runs) == 1 and len(runs[0]) == 1
+    return [text.strip()] if alone and _SYMBOLS_LAST.search(text) else runs
+
+
+_SYMBOLS_LAST = re.compile(r"[+#*&@$%^=<>~|\\/]\s*$")
+
+
+def _runs(text: str) -> list[str]:
     return [
         spelled(part) for token in folded_words(fold(text)) for part in token.split("'") if part
     ]

@@ -167,8 +167,9 @@ class JudgeClient(ABC):
             as both orders and a flip rate is not applicable.
         encoder: name of the text encoder whose cosines rule, or None; boards flag models that
             share it.
-        reads_words_alone: whether its verdict reads projected words however topics are shown, so
-            that one representation of a suite is enough.
+        reads_words: whether it rules by the words of documents and the projected words of topics,
+            however these are shown: words have to be told apart then, and one representation of a
+            suite is enough.
         extracts: whether it takes summaries from documents (:meth:`prepare_summaries`) and does
             nothing else; what it was given is then not judged.
     """
@@ -179,9 +180,9 @@ class JudgeClient(ABC):
     free: ClassVar[bool] = False
     order_free: ClassVar[bool] = False
     encoder: ClassVar[str | None] = None
-    _tell_lost: Callable[[Question], Awaitable[None]] | None = None
-    reads_words_alone: ClassVar[bool] = False
+    reads_words: ClassVar[bool] = False
     extracts: ClassVar[bool] = False
+    _tell_lost: Callable[[Question], Awaitable[None]] | None = None
 
     @classmethod
     def from_card(cls, card: JudgeCard) -> Self:

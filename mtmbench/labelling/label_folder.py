@@ -12,6 +12,7 @@ import numpy as np
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json_object
 from mtmbench.core.serialise import seed_from
+from mtmbench.core.text_files import whole
 from mtmbench.core.types import Progress
 from mtmbench.features.interpretation import Interpretation
 from mtmbench.features.label_files import (
@@ -97,7 +98,7 @@ def label_folder(
     if judge is None and (neuronpedia is None or classes):
         raise InputError("who labels? name a judge (--judge CARD) or --neuronpedia FILE|MODEL/SAE")
     cfg = read_json_object(folder / "cfg.json")
-    width = int(cfg["d_sae"])
+    width = whole(str(cfg.get("d_sae")), f"d_sae of {folder / 'cfg.json'}")
     spec = spec or InterpretSpec()
     labels: Sequence[str] | None = None
     source: Mapping[str, object] = {}

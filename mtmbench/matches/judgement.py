@@ -13,10 +13,10 @@ from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.notebook import html_table
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
-from mtmbench.features.words import word_counts
+from mtmbench.features.words import why_no_words, word_counts
 from mtmbench.judges.base import JudgeClient
 from mtmbench.judges.panel import Panel
-from mtmbench.judges.registry import load_judge_card
+from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.matches.match import MatchOutcome, Pair, Player, fold, judge_pair
 from mtmbench.matches.schedule import sample_documents
 from mtmbench.metrics.projected import projected_words
@@ -182,9 +182,10 @@ def judge(
     called = _names(a, b) if names is None else tuple(names)
     if len(called) != 2:
         raise InputError(f"names are those of the two results, not {names!r}")
-    words = word_counts(corpus)
+    reads_words = (client or JUDGES.get(card.client)).reads_words
+    words = word_counts(corpus) if reads_words or why_no_words(corpus) is None else None
     left, right = (
-        Player(who, result, projected_words(result.doc_topic, words))
+        Player(who, result, None if words is None else projected_words(result.doc_topic, words))
         for who, result in zip(called, (a, b), strict=True)
     )
     rows = sample_documents(corpus, documents, seed)

@@ -69,7 +69,7 @@ def representations_of(spec: JudgingSpec, card: JudgeCard) -> Sequence[Represent
 
     One that reads projected words however topics are shown would rule alike in each.
     """
-    if not JUDGES.get(card.client).reads_words_alone:
+    if not JUDGES.get(card.client).reads_words:
         return spec.representations
     return ("projected",) if "projected" in spec.representations else spec.representations[:1]
 

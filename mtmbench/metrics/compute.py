@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import ItemView
+from mtmbench.core.types import ItemKind, ItemView
 from mtmbench.metrics.base import Metric, MetricValue
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.registry import METRICS
@@ -48,13 +48,20 @@ def compute_value(
         raise InputError(f"metric {name!r} is played on {metric.item_views}, not on {view!r}")
     context.check(result)
     reason = _unmet(metric, context, view)
+    if not reason and reads_words(name, view, result.items.kind):
+        reason = context.no_words
     if reason is not None:
         return MetricValue.missing(reason)
     return metric().compute(result, context, view=view, **params)
 
 
+def reads_words(name: str, view: ItemView | None, kind: ItemKind) -> bool:
+    """Whether a metric needs the words of the documents for items of a kind, seen in a view."""
+    return view == "projected" or (kind == "words" and "words" in METRICS.get(name).needs)
+
+
 def _unmet(metric: type[Metric], context: MetricContext, view: ItemView | None) -> str | None:
-    if view == "projected" and context.counts.get("words") is None:
+    if view == "projected" and "words" not in context.counts:
         return "projected words need the word counts of the corpus, which were not given"
     offers = {
         "labels": (context.gold is not None, f"corpus {context.corpus.name!r} has no gold labels"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -64,14 +64,37 @@ class Gold:
     names: tuple[str, ...]
 
 
+class _Made(Mapping[ItemKind, Counts]):
+    """Counts by view, each made when it is first asked for."""
+
+    def __init__(self, given: Mapping[ItemKind, Counts | Callable[[], Counts]]) -> None:
+        self._given = dict(given)
+
+    def __getitem__(self, view: ItemKind) -> Counts:
+        counts = self._given[view]
+        if callable(counts):
+            counts = self._given[view] = counts()
+        return counts
+
+    def __contains__(self, view: object) -> bool:
+        return view in self._given
+
+    def __iter__(self) -> Iterator[ItemKind]:
+        return iter(self._given)
+
+    def __len__(self) -> int:
+        return len(self._given)
+
+
 class MetricContext:
     """Corpus, counts, reference texts and helpers for the metrics of one result.
 
     Args:
         corpus: the documents that the result is about.
-        tokens: reference token sequences of the corpus.
-        counts: its counts by view; "words" carries projected words, "features" the items of
-            models over features.
+        tokens: reference token sequences of the corpus, or a function that makes them when they
+            are first needed.
+        counts: its counts by view, or functions that make them; "words" carries projected words,
+            "features" the items of models over features.
         siblings: results of the same model on the same corpus under other seeds.
         refit: fits the model on other documents; None where it cannot be.
         views: the views that ``refit`` selects documents from.
@@ -86,8 +109,8 @@ class MetricContext:
         self,
         corpus: Corpus,
         *,
-        tokens: Tokens,
-        counts: Mapping[ItemKind, Counts],
+        tokens: Tokens | Callable[[], Tokens],
+        counts: Mapping[ItemKind, Counts | Callable[[], Counts]],
         siblings: Sequence[TopicResult] = (),
         refit: Refit | None = None,
         views: Views | None = None,
@@ -97,8 +120,8 @@ class MetricContext:
         cache: MutableMapping[Hashable, Any] | None = None,
     ) -> None:
         self.corpus = corpus
-        self.tokens = tokens
-        self.counts = counts
+        self._tokens = tokens
+        self.counts: Mapping[ItemKind, Counts] = _Made(counts)
         self.siblings = tuple(siblings)
         self.refit = refit
         self.views = views
@@ -106,6 +129,22 @@ class MetricContext:
         self.encoder = encoder
         self.consult = consult
         self._cache: MutableMapping[Hashable, Any] = {} if cache is None else cache
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """Reference token sequences of the corpus.
+
+        Raises:
+            InputError: its words cannot be told apart.
+        """
+        return self._tokens() if callable(self._tokens) else self._tokens
+
+    @cached_property
+    def no_words(self) -> str | None:
+        """Why the corpus has no words, or None where it has."""
+        from mtmbench.features.words import why_no_words
+
+        return why_no_words(self.corpus) if callable(self._tokens) else None
 
     @cached_property
     def gold(self) -> Gold | None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtmbench.core.arrays import check_real
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import (
-    AnyArray,
     Corpus,
     Counts,
     FloatArray,
@@ -28,7 +27,7 @@ from mtmbench.metrics.compute import compute_value, metric_variants
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.left_out import LeftOut
 from mtmbench.metrics.registry import METRICS
-from mtmbench.models.import_arrays import as_table, read_theta
+from mtmbench.models.import_theta import given_theta, matrix_of, rows_in_order
 
 if TYPE_CHECKING:
     import pandas
@@ -41,7 +40,7 @@ _COUNTS = ("n_out_of_vocabulary", "n_topics_without_value")
 def score_topics(
     topics: Sequence[Sequence[str]],
     corpus: Corpus,
-    theta: ArrayLike | None = None,
+    theta: Path | ArrayLike | None = None,
     metrics: Sequence[str] = (),
 ) -> pandas.DataFrame:
     """Computes every metric for topics made elsewhere; no model is needed.
@@ -50,8 +49,9 @@ def score_topics(
         topics: K lists of words, best first; a word that a list repeats counts once, and an empty
             one is none.
         corpus: the documents that coherence is counted in and θ is about.
-        theta: (D, K) weights of the topics in the documents, or None; without them, metrics of
-            documents and of projected words are missing.
+        theta: (D, K) weights of the topics in the documents, or a file of them
+            (:func:`score_file`), or None; without them, metrics of documents and of projected
+            words are missing. Rows of other documents are left out where θ has ids.
         metrics: names; all registered ones if empty.
 
     Returns:
@@ -111,13 +111,11 @@ def score_file(topics: Path, corpus: Corpus, theta: Path | None = None) -> panda
         if theta is not None:
             raise InputError(f"{topics} holds its own θ; leave {theta} out")
         return score_result(TopicResult.load(topics), corpus)
-    return score_topics(
-        read_word_lists(topics), corpus, None if theta is None else _read_theta(theta, corpus)
-    )
+    return score_topics(read_word_lists(topics), corpus, theta)
 
 
 def topics_result(
-    topics: Sequence[Sequence[str]], corpus: Corpus, theta: ArrayLike | None = None
+    topics: Sequence[Sequence[str]], corpus: Corpus, theta: Path | ArrayLike | None = None
 ) -> TopicResult:
     """Packs word lists, and θ if given, into a result named "topics".
 
@@ -158,50 +156,21 @@ def topics_result(
     )
 
 
-def _read_theta(path: Path, corpus: Corpus) -> AnyArray:
-    """Reads θ; where the file has document ids, its rows are put in the corpus's order."""
-    table = read_theta(path)
-    return _in_order(table.values, table.ids_of(len(corpus)), path, corpus)
-
-
-def _in_order(
-    theta: AnyArray, ids: tuple[str, ...] | None, where: str | Path, corpus: Corpus
-) -> AnyArray:
-    if ids is None:
-        return theta
-    row_of = {doc_id: row for row, doc_id in enumerate(ids)}
-    missing = [doc_id for doc_id in corpus.doc_ids if doc_id not in row_of]
-    if missing or len(row_of) != len(theta):
-        fault = f"no row for {missing[0]!r}" if missing else f"{len(row_of)} distinct ids"
-        raise InputError(
-            f"{where}: {fault} of corpus {corpus.name!r} in its {len(theta)} rows; its document "
-            f"ids are like {ids[0]!r}"
-        )
-    return theta[[row_of[doc_id] for doc_id in corpus.doc_ids]]
-
-
-def _theta(theta: ArrayLike | None, corpus: Corpus, n_topics: int) -> FloatArray:
+def _theta(theta: Path | ArrayLike | None, corpus: Corpus, n_topics: int) -> FloatArray:
     from mtmbench.models.base import normalise_rows
 
-    n_documents = len(corpus)
     if theta is None:
-        return np.zeros((n_documents, n_topics), dtype=np.float32)
-    try:
-        theta = getattr(theta, "toarray", lambda: theta)()
-        check_real(theta, "θ")
-        weights = np.asarray(theta, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"θ is not an array of numbers: {error}") from error
-    if weights.shape != (n_documents, n_topics):
+        return np.zeros((len(corpus), n_topics), dtype=np.float32)
+    what = str(theta) if isinstance(theta, Path) else "θ"
+    table = given_theta(theta)
+    weights = matrix_of(table.values, what)
+    rows, _ = rows_in_order(table.ids_of(len(corpus)), len(weights), corpus, what)
+    if weights.shape[1] != n_topics:
         raise InputError(
-            f"θ has shape {weights.shape}; expected (documents, topics) = "
-            f"({n_documents}, {n_topics})"
+            f"{what} has shape {weights.shape}; expected (documents, topics) = "
+            f"({len(corpus)}, {n_topics})"
         )
-    ids = as_table(theta).rows  # of a frame, whose index may hold document ids
-    weights = np.asarray(_in_order(weights, ids, "θ", corpus), dtype=np.float64)
-    if not (np.isfinite(weights).all() and (weights >= 0).all()):
-        raise InputError("θ holds negative or non-finite weights")
-    return normalise_rows(weights)
+    return normalise_rows(weights[rows])
 
 
 def _context(
@@ -213,14 +182,13 @@ def _context(
 ) -> MetricContext:
     from mtmbench.features.words import tokenise, word_counts
 
-    tokens = tokenise(corpus)
-    counts: dict[ItemKind, Counts] = {}
-    for kind in kinds:
-        given = None if views is None else getattr(views, kind)
-        if given is None and kind == "words":
-            given = word_counts(corpus, tokens=tokens)
-        if given is not None:
-            counts[kind] = given
+    tokens = cache(partial(tokenise, corpus))
+    counts: dict[ItemKind, Counts | Callable[[], Counts]] = {}
+    if "words" in kinds:
+        given = Views(corpus) if views is None else views
+        counts["words"] = lambda: given.words or word_counts(corpus, tokens=tokens())
+    if "features" in kinds and views is not None and views.features is not None:
+        counts["features"] = views.features
     return MetricContext(
         corpus, tokens=tokens, counts=counts, siblings=siblings, views=views,
         embed=_embed, encoder=_ENCODER,

@@ -125,7 +125,12 @@ def as_table(value: object) -> Table:
     if hasattr(value, "columns") and hasattr(value, "index"):  # a frame of pandas or the like
         return Table(np.asarray(value), _axis_names(value.columns), _axis_names(value.index))
     # numpy would wrap a sparse matrix as one object; it is made dense where it is checked.
-    return Table(cast(AnyArray, value) if hasattr(value, "toarray") else np.asarray(value))
+    if hasattr(value, "toarray"):
+        return Table(cast(AnyArray, value))
+    try:
+        return Table(np.asarray(value))
+    except ValueError as error:
+        raise InputError(f"not an array of numbers: {error}") from error
 
 
 def _folder_parts(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mtmbench.core.arrays import checked_csr
+from mtmbench.core.arrays import checked_csr, dense, memory
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import check_unpacked, read_json_object
 from mtmbench.core.types import AnyArray, Float64Array, IntArray
@@ -61,7 +61,13 @@ def read_bertopic_folder(folder: Path) -> Draft:
         check_unpacked(8 * len(shown) * n_words, packed, str(folder / BERTOPIC_TOPICS))
         beta, items = _shown_words(shown)
         note = "the words that BERTopic shows of each topic; all others are zero"
-    check_unpacked(8 * len(labels) * len(beta), packed, f"θ of {folder}")
+    # One-hot, θ is as large as its documents and topics make it, however few bytes name them; it is
+    # held twice while rows are normalised.
+    if 2 * 8 * len(labels) * len(beta) > memory():
+        raise InputError(
+            f"{folder}: the weights of {len(beta)} topics in {len(labels)} documents do not fit "
+            f"into memory ({memory() / 1e9:,.0f} GB)"
+        )
     return without_empty_names(
         Draft(
             _one_hot(labels, len(beta)), beta, items, outlier=labels < 0, are_weights=True,
@@ -135,7 +141,7 @@ def _topic_rows(weights: csr_matrix, labels: IntArray) -> AnyArray:
             f"BERTopic's c-TF-IDF has {weights.shape[0]} rows, but its documents are of {n_topics} "
             f"topics{' and outliers' if n_outliers else ''}; call update_topics before the import"
         )
-    return np.asarray(weights[n_outliers:].toarray())
+    return np.asarray(dense(weights, "BERTopic's c-TF-IDF"))[n_outliers:]
 
 
 def _shown_words(

@@ -14,6 +14,11 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import write_atomically
 from mtmbench.core.topic_result import TopicResult
 
+_LONGEST = 240
+"""Bytes of a name; file systems take 255, and a file that is being written has a longer one."""
+
+_CORPUS_BYTES = 80
+
 
 def save_import(
     result: TopicResult, folder: Path, *, described: str, overwrite: bool = False
@@ -53,7 +58,9 @@ def save_import(
     if not overwrite:
         _refuse_other_topics(result, result_file)
     result.save(result_file)
-    tables[corpus] = {"path": str(result_file), "revision": result.revision}
+    # External fills what stands in braces in a path.
+    path = str(result_file).replace("{", "{{").replace("}", "}}")
+    tables[corpus] = {"path": path, "revision": result.revision}
     if described not in card["description"].split("; "):
         card["description"] = "; ".join(filter(None, (card["description"], described)))
     import tomli_w
@@ -76,9 +83,13 @@ def _card(path: Path) -> dict[str, Any]:
 
 def _free_file(result: TopicResult, folder: Path, others: Iterable[str]) -> Path:
     """Returns the first file that the card does not name for another corpus."""
-    taken = {Path(other).resolve() for other in others}
-    corpus = re.sub(r"[^\w.-]+", "_", result.corpus["name"])[:80]
-    parts = ("", f"-{corpus}", f"-{corpus}-{result.corpus['revision'][:12]}")
+    taken = {Path(other.replace("{{", "{").replace("}}", "}")).resolve() for other in others}
+    corpus = re.sub(r"[^\w.-]+", "_", result.corpus["name"])
+    revision = f"-{result.corpus['revision'][:12]}"
+    room = _LONGEST - len(f"{result.model}-{revision}.safetensors".encode())
+    # Cut by bytes, which file systems count.
+    corpus = corpus.encode()[: max(0, min(room, _CORPUS_BYTES))].decode(errors="ignore")
+    parts = ("", f"-{corpus}", f"-{corpus}{revision}")
     files = [folder / f"{result.model}{part}.safetensors" for part in parts]
     return next((file for file in files if file not in taken), files[-1])
 

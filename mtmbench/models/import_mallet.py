@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ from urllib.parse import unquote
 import numpy as np
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import lines_of, read_bytes
-from mtmbench.core.text_files import decode_text, is_number
+from mtmbench.core.files import lines_of, read_text
+from mtmbench.core.text_files import finite, is_number, whole
 from mtmbench.core.types import Corpus, Float64Array
+from mtmbench.core.word_weights import is_complete, word_weights
 from mtmbench.models.import_draft import Draft
 
 _STATE_HEAD = "#doc source pos typeindex type topic"
@@ -142,7 +144,7 @@ def _head(path: Path, n_bytes: int = 65_536) -> list[str]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(lines_of(decode_text(read_bytes(path), path)), start=1):
+    for number, line in enumerate(lines_of(read_text(path)), start=1):
         if line.strip():
             yield number, line
 
@@ -156,16 +158,11 @@ def _read_doc_topics(path: Path) -> tuple[list[str], Float64Array]:
             pairs = True
             continue
         cells = line.rstrip().split("\t") if "\t" in line else line.split()
+        where = f"{path}, line {number}"
         if cells[:1] != [str(len(names))]:
-            raise InputError(
-                f"{path}, line {number}: document {cells[0]!r:.20} where {len(names)} is next"
-            )
-        try:
-            values = [float(cell) for cell in cells[2:]]
-        except ValueError as error:
-            raise InputError(f"{path}, line {number}: not a share of a topic: {error}") from error
+            raise InputError(f"{where}: document {cells[0]!r:.20} where {len(names)} is next")
         names.append(cells[1] if len(cells) > 1 else "")
-        rows.append(values)
+        rows.append([finite(cell, f"{where}, the share of a topic") for cell in cells[2:]])
     if not rows:
         raise InputError(f"{path} has no documents")
     if pairs:
@@ -198,23 +195,20 @@ def _from_pairs(rows: Sequence[Sequence[float]], path: Path) -> Float64Array:
 
 
 def _read_word_weights(path: Path) -> tuple[tuple[str, ...], Float64Array]:
-    column: dict[str, int] = {}
-    cells: list[tuple[int, int, float]] = []
-    for number, line in _lines(path):
-        row = line.split("\t")
-        if len(row) != 3 or not row[0].isdecimal() or not is_number(row[2]):
-            raise InputError(f"{path}, line {number}: {line!r:.60} is no topic, word and weight")
-        cells.append((int(row[0]), column.setdefault(row[1], len(column)), float(row[2])))
-    n_topics, n_items = 1 + max(topic for topic, _, _ in cells), len(column)
-    if len(cells) != n_topics * n_items:
+    rows = [(f"{path}, line {number}", line.split("\t")) for number, line in _lines(path)]
+    for where, row in rows:
+        if len(row) != 3:
+            raise InputError(f"{where}: {' '.join(row)!r:.60} is no topic, word and weight")
+    weights = word_weights(rows)
+    items = tuple(dict.fromkeys(word for words in weights.values() for word in words))
+    if not is_complete(weights):
         raise InputError(
-            f"{path} has {len(cells)} lines for {n_topics} topics and {n_items} words; MALLET "
-            "writes one for each word of each topic"
+            f"{path} has {len(rows)} lines for {1 + max(weights)} topics and {len(items)} words; "
+            "MALLET writes one for each word of each topic"
         )
-    beta = np.zeros((n_topics, n_items))
-    topics, columns, weights = zip(*cells, strict=True)
-    beta[list(topics), list(columns)] = weights
-    return tuple(column), beta
+    return items, np.array(
+        [[weights[topic][item] for item in items] for topic in range(len(weights))]
+    )
 
 
 @dataclass(frozen=True)
@@ -242,9 +236,10 @@ def _read_state(path: Path) -> _State:
             if len(cells) < 6 or not (cells[0].isdecimal() and cells[-1].isdecimal()):
                 raise InputError(f"{path}, line {number}: {line!r:.60} is no token of MALLET's")
             # The source may hold spaces.
-            names[int(cells[0])] = " ".join(cells[1:-4])
+            doc, topic = (whole(cell, f"{path}, line {number}") for cell in (cells[0], cells[-1]))
+            names[doc] = " ".join(cells[1:-4])
             item = column.setdefault(cells[-2], len(column))
-            tokens.append((int(cells[0]), item, int(cells[-1])))
+            tokens.append((doc, item, topic))
     if not tokens or not alpha:
         raise InputError(f"{path} has no {'tokens' if alpha else 'line #alpha'}; {_WANTED}")
     docs, items, topics = np.array(tokens).T
@@ -259,10 +254,11 @@ def _read_state(path: Path) -> _State:
 
 
 def _numbers(line: str, path: Path, number: int) -> list[float]:
-    try:
-        return [float(cell) for cell in line.split(":", 1)[1].split()]
-    except (IndexError, ValueError) as error:
-        raise InputError(f"{path}, line {number}: {line!r:.60} is not of MALLET's form") from error
+    where = f"{path}, line {number}"
+    numbers = [finite(cell, where) for cell in line.partition(":")[2].split()]
+    if not numbers:
+        raise InputError(f"{where}: {line!r:.60} is not of MALLET's form")
+    return numbers
 
 
 def _doc_ids(names: Sequence[str], corpus: Corpus, path: Path) -> tuple[str, ...] | None:
@@ -293,7 +289,7 @@ def _has_id_column(corpus: Corpus) -> bool:
 def _count_documents(names: Sequence[str]) -> bool:
     """Whether names are but running numbers, from 0, 1 or any other."""
     numbers = [name.removeprefix("array:") for name in names]
-    if not all(map(str.isdecimal, numbers)):
+    if not all(re.fullmatch(r"\d{1,18}", number) for number in numbers):
         return False
     first = int(numbers[0])
     return [int(number) for number in numbers] == list(range(first, first + len(numbers)))

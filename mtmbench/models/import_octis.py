@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mtmbench.core.arrays import check_real
+from mtmbench.core.arrays import check_real, dense
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import AnyArray, Corpus
 from mtmbench.corpora.octis import OCTIS_SPLITS, octis_order
@@ -46,8 +46,11 @@ def read_octis(
             raise InputError(f"{where} has no {key!r}; it has {sorted(map(str, output))}")
     for key in (OCTIS_BETA, OCTIS_THETA, OCTIS_HELD_OUT):
         check_real(output.get(key), f"{key} of {where}")
-    trained = np.asarray(output[OCTIS_THETA]).T
-    held_out = np.asarray(output[OCTIS_HELD_OUT]).T if OCTIS_HELD_OUT in output else None
+    trained, held_out = (
+        np.asarray(dense(output[key], f"{key} of {where}")).T if key in output else None
+        for key in (OCTIS_THETA, OCTIS_HELD_OUT)
+    )
+    assert trained is not None
     notes: dict[str, object] = {}
     if doc_ids is None:
         theta = _placed_by_split(trained, held_out, corpus, notes)

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import check_archive, lines_of, parse_json, read_bytes
-from mtmbench.core.text_files import decode_text, is_number, other_separator, separated
+from mtmbench.core.files import check_archive, lines_of, parse_json, read_text
+from mtmbench.core.text_files import is_number, long_cells, other_separator, separated
 from mtmbench.core.types import AnyArray
 
 ARRAY_SUFFIXES = (".npy", ".csv")
@@ -123,7 +123,7 @@ def read_names(path: Path) -> tuple[str, ...]:
     """
     if path.suffix == ".npy":
         return tuple(map(name_of, read_table(path).values.ravel()))
-    text = _text(path)
+    text = read_text(path, plain_ends=True)
     if path.suffix != ".json":
         return tuple(lines_of(text))
     return names_of(parse_json(text, str(path), " is not valid JSON"), str(path))
@@ -173,22 +173,18 @@ def _array(file: np.lib.npyio.NpzFile, name: str, path: Path) -> AnyArray:
 
 
 def _csv_lines(path: Path) -> list[tuple[int, list[str]]]:
-    text = _text(path, newline="")
+    text = read_text(path)
     if (mark := other_separator(text.split("\n", 1)[0].rstrip("\r"), ",")) is not None:
         raise InputError(f"{path}, line 1: {separated(mark)}")
     reader = csv.reader(io.StringIO(text, newline=""))
     try:
-        lines = [(reader.line_num, cells) for cells in reader if any(c.strip() for c in cells)]
+        with long_cells():
+            lines = [(reader.line_num, cells) for cells in reader if any(c.strip() for c in cells)]
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num}: {error}") from error
     if not lines:
         raise InputError(f"{path} is empty")
     return lines
-
-
-def _text(path: Path, newline: str | None = None) -> str:
-    text = decode_text(read_bytes(path), path)
-    return text if newline == "" else text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _is_header(cells: Sequence[str]) -> bool:

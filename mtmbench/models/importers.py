@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,17 +10,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtmbench.core.arrays import check_real, check_sparse
+from mtmbench.core.arrays import dense
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import BoolArray, Corpus, Float64Array, IntArray, ItemKind, ItemSpace
+from mtmbench.core.types import BoolArray, Corpus, Float64Array, ItemKind, ItemSpace
 from mtmbench.features.token_index import TokenIndex
 from mtmbench.features.words import all_tokens, split_item, tokenise
 from mtmbench.models.base import normalise_rows
-from mtmbench.models.import_arrays import ITEM_NAMES, as_table, read_theta
+from mtmbench.models.import_arrays import ITEM_NAMES
 from mtmbench.models.import_draft import Draft, Words
 from mtmbench.models.import_formats import Format, format_of, read_draft
-from mtmbench.models.import_tables import Table, names_of, read_names
+from mtmbench.models.import_tables import names_of, read_names
+from mtmbench.models.import_theta import (
+    check_unique,
+    given_theta,
+    matrix_of,
+    rows_in_order,
+    sampled,
+)
 
 _NAMED = 5
 """Items that never occur in the corpus which the result names."""
@@ -112,7 +119,7 @@ def import_result(
         trust=trust, seed=seed,
     )  # fmt: skip
     if theta is not None:
-        table = _given_theta(theta, trust)
+        table = given_theta(theta, trust)
         draft.theta, draft.doc_ids = table.values, table.ids_of(len(corpus))
     if ids is not None:
         draft.doc_ids = ids
@@ -124,20 +131,9 @@ def _of_this_corpus(result: TopicResult, corpus: Corpus) -> TopicResult:
         raise InputError(
             f"the result was fitted on corpus {result.corpus['name']!r}, revision "
             f"{result.corpus['revision']}; corpus {corpus.name!r} is revision {corpus.revision}"
-            f"{_sampled(corpus)}"
+            f"{sampled(corpus)}"
         )
     return result
-
-
-def _sampled(corpus: Corpus) -> str:
-    """Says that a corpus is a suite's sample, on which topics of the whole cannot be played."""
-    taken = corpus.source.get("sample")
-    if not isinstance(taken, Mapping):
-        return ""
-    return (
-        f"; the suite takes a sample of it (max_documents = {taken['documents']}, of {taken['of']} "
-        "documents): leave max_documents out where topics are imported"
-    )
 
 
 def _result(
@@ -151,7 +147,7 @@ def _result(
     seed: int,
     source: object,
 ) -> TopicResult:
-    theta, beta = _matrix(draft.theta, "theta"), _matrix(draft.beta, "beta")
+    theta, beta = matrix_of(draft.theta, "theta"), matrix_of(draft.beta, "beta")
     if theta.shape[1] != beta.shape[0]:
         hint = "; theta looks transposed" if theta.shape[0] == beta.shape[0] else ""
         hint = "; beta looks transposed" if theta.shape[1] == beta.shape[1] else hint
@@ -159,7 +155,7 @@ def _result(
             f"theta has {theta.shape[1]} topics (columns), beta {beta.shape[0]} (rows){hint}"
         )
     item_names = _checked_items(draft, beta)
-    rows, dropped = _aligned(draft, len(theta), corpus)
+    rows, dropped = rows_in_order(draft.doc_ids, len(theta), corpus)
     notes: dict[str, object] = {"format": form, **draft.notes}
     if isinstance(source, Path):
         notes["file"] = source.name
@@ -196,32 +192,6 @@ def _given_names(given: Path | str | Sequence[str], what: str) -> tuple[str, ...
     return names_of(given, what)
 
 
-def _matrix(values: object, what: str) -> Float64Array:
-    """Returns a finite, non-negative matrix of doubles."""
-    check_real(values, what)
-    if hasattr(values, "toarray"):
-        check_sparse(values, what)
-        values = values.toarray()
-    try:
-        matrix = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError, MemoryError) as error:
-        raise InputError(f"{what} is not a matrix of numbers: {error}") from error
-    if matrix.ndim != 2 or 0 in matrix.shape:
-        raise InputError(
-            f"{what} must be a matrix with rows and columns; its shape is {matrix.shape}"
-        )
-    wrong = ~np.isfinite(matrix) | (matrix < 0)
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        logs = bool(np.isfinite(matrix).all() and (matrix <= 0).all())
-        hint = "; these look like log-probabilities: give their exponentials" if logs else ""
-        raise InputError(
-            f"{what}[{row}, {column}] is {matrix[row, column]}; weights are finite and not "
-            f"negative{hint}"
-        )
-    return matrix
-
-
 def _checked_items(draft: Draft, beta: Float64Array) -> tuple[str, ...]:
     if draft.items is None:
         raise InputError(
@@ -233,20 +203,10 @@ def _checked_items(draft: Draft, beta: Float64Array) -> tuple[str, ...]:
         raise InputError(
             f"{len(draft.items)} item names for the {beta.shape[1]} columns of beta{hint}"
         )
-    _check_unique(draft.items, "item name")
+    check_unique(draft.items, "item name")
     if draft.top_items is not None:
         _check_columns(draft.top_items, draft.items, beta)
     return draft.items
-
-
-def _check_unique(names: Sequence[str], what: str) -> None:
-    seen: set[str] = set()
-    for position, given in enumerate(names):
-        if not given.strip():
-            raise InputError(f"{what} {position} is empty")
-        if given in seen:
-            raise InputError(f"{what} {given!r} is there twice")
-        seen.add(given)
 
 
 def _check_columns(
@@ -265,30 +225,6 @@ def _check_columns(
             f"{sum(hits)} of the {asked} top words that the source shows are the strongest by the "
             "item names given: the names are not in the order of beta's columns"
         )
-
-
-def _aligned(draft: Draft, n_rows: int, corpus: Corpus) -> tuple[IntArray, int]:
-    """Returns the rows of θ in the corpus's order, and how many are of other documents."""
-    if draft.doc_ids is None:
-        if n_rows != len(corpus):
-            dropped = f" (after {corpus.n_empty} empty ones)" if corpus.n_empty else ""
-            raise InputError(
-                f"theta has {n_rows} rows; corpus {corpus.name!r} has {len(corpus)} "
-                f"documents{dropped}; give a row for each, or doc_ids to choose them by"
-                f"{_sampled(corpus)}"
-            )
-        return np.arange(n_rows), 0
-    if len(draft.doc_ids) != n_rows:
-        raise InputError(f"{len(draft.doc_ids)} document ids for the {n_rows} rows of theta")
-    _check_unique(draft.doc_ids, "document id")
-    row_of = {doc_id: row for row, doc_id in enumerate(draft.doc_ids)}
-    missing = [doc_id for doc_id in corpus.doc_ids if doc_id not in row_of]
-    if missing:
-        raise InputError(
-            f"theta has no row for {len(missing)} of the {len(corpus)} documents of corpus "
-            f"{corpus.name!r}, such as {missing[0]!r}; its ids are like {draft.doc_ids[0]!r}"
-        )
-    return np.array([row_of[doc_id] for doc_id in corpus.doc_ids]), n_rows - len(corpus)
 
 
 def _distributions(
@@ -314,7 +250,7 @@ def _distributions(
 def _checked_outlier(values: object, n_rows: int) -> BoolArray | None:
     if values is None:
         return None
-    array = np.asarray(values.toarray() if hasattr(values, "toarray") else values).ravel()
+    array = np.asarray(dense(values, "outlier")).ravel()
     if array.shape != (n_rows,) or not np.isin(array, (0, 1)).all():
         raise InputError(
             f"outlier must hold 0 or 1 (or false or true) for each of the {n_rows} rows of theta"
@@ -330,8 +266,9 @@ def _absent_items(items: Sequence[str], corpus: Corpus, words: Words | None) -> 
         known.update(() if words is None else words(text))
     known |= {word.lower() for word in known}
     left = [item for item in items if item not in known and item.lower() not in known]
-    # Words that follow each other may do so only once stop words are left out.
-    for cut in (all_tokens, tokenise):
+    # Words that follow each other may do so only once stop words are left out. Texts for which
+    # ``words`` is given may have none that anything else can tell.
+    for cut in (all_tokens, tokenise) if words is None else (all_tokens,):
         if left:
             tokens = cut(corpus)
             index = TokenIndex(tokens.vocabulary, tokens.sequences, split_item)
@@ -342,9 +279,3 @@ def _absent_items(items: Sequence[str], corpus: Corpus, words: Words | None) -> 
             f"{', '.join(items[:5])}"
         )
     return left
-
-
-def _given_theta(theta: Path | str | ArrayLike, trust: bool) -> Table:
-    if isinstance(theta, str | Path):
-        return read_theta(Path(theta), trust)
-    return as_table(theta)

@@ -7,15 +7,14 @@ import difflib
 import io
 import math
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import lines_of, parse_json, read_bytes
-from mtmbench.core.text_files import decode_text
+from mtmbench.core.files import lines_of, parse_json, read_text
+from mtmbench.core.text_files import long_cells
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,25 +163,23 @@ def _csv_rows(path: Path) -> Comparisons:
 
     def read() -> Iterator[Comparison]:
         # Columns that are not read may hold whole conversations.
-        limit = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-        reader = csv.reader(io.StringIO(_content(path), newline=""), strict=True)
-        try:
-            columns = [name.strip() for name in next(filter(None, reader), [])]
-            where = f"{path}, line {max(1, reader.line_num)}"
-            parted = next((mark for mark in ";\t|" if mark in "".join(columns[:1])), None)
-            if len(columns) == 1 and parted is not None:
-                raise InputError(f"{where}: cells are parted by commas, not by {parted!r}")
-            form = rows.form(where, columns)
-            for texts in filter(None, reader):
-                where = f"{path}, line {reader.line_num}"
-                if len(texts) != len(columns):
-                    raise InputError(f"{where}: {len(texts)} cells for {len(columns)} columns")
-                stripped = (text.strip() for text in texts)
-                yield Comparison(where, form, dict(zip(columns, stripped, strict=True)))
-        except csv.Error as error:
-            raise InputError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
-        finally:
-            csv.field_size_limit(limit)
+        with long_cells():
+            reader = csv.reader(io.StringIO(_content(path), newline=""), strict=True)
+            try:
+                columns = [name.strip() for name in next(filter(None, reader), [])]
+                where = f"{path}, line {max(1, reader.line_num)}"
+                parted = next((mark for mark in ";\t|" if mark in "".join(columns[:1])), None)
+                if len(columns) == 1 and parted is not None:
+                    raise InputError(f"{where}: cells are parted by commas, not by {parted!r}")
+                form = rows.form(where, columns)
+                for texts in filter(None, reader):
+                    where = f"{path}, line {reader.line_num}"
+                    if len(texts) != len(columns):
+                        raise InputError(f"{where}: {len(texts)} cells for {len(columns)} columns")
+                    stripped = (text.strip() for text in texts)
+                    yield Comparison(where, form, dict(zip(columns, stripped, strict=True)))
+            except csv.Error as error:
+                raise InputError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
 
     rows.read = read()
     return rows
@@ -243,7 +240,7 @@ def _json_items(path: Path, text: str) -> Iterator[tuple[str, object]]:
 
 
 def _content(path: Path) -> str:
-    return decode_text(read_bytes(path), path)
+    return read_text(path)
 
 
 def _text(where: str, name: str, value: object) -> str:

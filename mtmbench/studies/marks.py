@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mtmbench.core.errors import InputError, did_you_mean
 from mtmbench.core.serialise import write_atomically
 from mtmbench.core.tables import csv_text, unguarded
+from mtmbench.core.text_files import long_cells
 from mtmbench.features.base import TokenContext
 from mtmbench.judges.replies import MATCHES, parse_match
 from mtmbench.studies.rows import MarkedBy
@@ -104,7 +105,9 @@ def write_cases(path: Path, content: str) -> None:
         write_atomically(path, content)
         return
     held = [_identity(row) for row in _rows(path)]
-    if held != [_identity(row) for row in csv.DictReader(io.StringIO(content, newline=""))]:
+    with long_cells():
+        made = [_identity(row) for row in csv.DictReader(io.StringIO(content, newline=""))]
+    if held != made:
         raise InputError(
             f"{path} is there already and is of other documents, features or labels; move it away "
             "or choose another --out"
@@ -230,7 +233,7 @@ def _question(template: Template, corpus: str, case: Case) -> Question:
 
 def _rows(path: Path) -> list[dict[str, str]]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with long_cells(), path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             rows = [{k: v or "" for k, v in row.items() if k is not None} for row in reader]
             names = reader.fieldnames or []

@@ -48,7 +48,8 @@ def test_control_characters_are_shown_and_not_sent(capsys: pytest.CaptureFixture
     kept = {chr(i) for i in range(0x100) if i >= 0xA0 or 0x20 <= i < 0x7F} | set("\t\n")
     assert set(shown) == kept | set("é\u2028")
     assert printable("\x1b[31m\x9b\x7f\r") == "\\u001b[31m\\u009b\\u007f\\u000d"
-    assert printable("a\u202ecd") == "a\\u202ecd"
+    for mark in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069":
+        assert printable(f"a{mark}cd") == f"a\\u{ord(mark):04x}cd"
     assert json.loads(printable(json.dumps("\x9b", ensure_ascii=False))) == "\x9b"
     odd = "\x1b[2J\x07"
     print_table((odd,), [(odd,)], title=odd)

@@ -255,6 +255,7 @@ def test_stop_words_are_a_choice_a_list_a_file_or_a_language(
         ("none.txt", "there is no file none.txt"),
         ("wrong.json", "must hold a JSON list of words"),
         ([1], "valid string"),
+        ("the of and " * 30, "is no file .*several words are a list"),
         (3, "stop_words"),
     ):
         with pytest.raises(ValueError, match=message):

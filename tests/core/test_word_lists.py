@@ -38,6 +38,8 @@ JSON: dict[str, Any] = {
     "BERTopic's topic information": [
         {"Topic": k, "Count": 5, "Name": "x", "Representation": topic}
         for k, topic in ((-1, ["the"]), *enumerate(TOPICS))],
+    "gensim's top_topics": [[[[x, w] for w, x in pairs], -1.5] for pairs in WEIGHTS],
+    "outliers in words": {"Topic -1": ["the"], "Topic 0": TOPICS[0], "Topic 1": TOPICS[1]},
 }  # fmt: skip
 
 LINES = {
@@ -95,6 +97,50 @@ LINES = {
         "<Basic Info>\n| LDAModel (current version: 0.14.0)\n|\n<Topics>\n"
         "| #0 (6) : cow barn milk\n| #1 (3) : boat sail\n|\n"
     ),
+    "gensim's show_topics, printed": (
+        "(0, [('barn', 0.3), ('cow', 0.5), ('milk', 0.2)])\n(1, [('boat', 0.75), ('sail', 0.25)])\n"
+    ),
+    "numpy's numbers": (
+        "(0, [('barn', np.float32(0.3)), ('cow', np.float32(5e-1)), ('milk', np.float32(0.2))])\n"
+        "(1, [(np.str_('boat'), np.float64(0.75)), ('sail', np.float64(0.25))])\n"
+    ),
+    "gensim's print_topics, printed": (
+        '(0, \'0.500*"cow" + 0.300*"barn" + 0.200*"milk"\')\n(1, \'0.750*"boat" + 0.250*"sail"\')\n'
+    ),
+    "gensim's top_topics, printed": (
+        "([(0.5, 'cow'), (0.3, 'barn'), (0.2, 'milk')], -1.5)\n"
+        "([(0.75, 'boat'), (0.25, 'sail')], -2.5)\n"
+    ),
+    "tuples": "('cow', 'barn', 'milk')\n('boat', 'sail')\n",
+    "tuples in one": "(('cow', 'barn', 'milk'),\n ('boat', 'sail'))\n",
+    "pairs in round brackets": "(barn, 0.3), (cow, 0.5), (milk, 0.2)\n(boat, 0.75), (sail, 0.25)\n",
+    "words in round brackets": "(cow, barn, milk)\n(boat, sail)\n",
+    "a word and its weight a line": (
+        "Topic #0\nbarn\t0.3\ncow\t0.5\nmilk\t0.2\nTopic #1\nboat\t0.75\nsail\t0.25\n"
+    ),
+    "tomotopy's loop": (
+        "Topic #0\n\t\tbarn (0.3)\n\t\tcow (0.5)\n\t\tmilk (0.2)\n"
+        "Topic #1\nboat (0.75)\nsail (0.25)\n"
+    ),
+    "weights between tabs": "barn\t0.3\tcow\t0.5\tmilk\t0.2\nboat\t0.75\tsail\t0.25\n",
+    "weights between commas": "barn,0.3,cow,0.5,milk,0.2\nboat,0.75,sail,0.25\n",
+    "weights between spaces": "barn 0.3 cow 0.5 milk 0.2\nboat 7e-1 sail 0.25\n",
+    "weights between tabs, numbered": (
+        "0\tbarn\t0.3\tcow\t0.5\tmilk\t.2\n1\tboat\t0.75\tsail\t0.25\n"
+    ),
+    "weights behind words": "barn 0.3, cow 0.5, milk 0.2\nboat 0.75, sail 0.25\n",
+    "topics with names": (
+        "topic,word,weight\nfarm,barn,.3\nfarm,cow,.5\nsea,boat,1\nsea,sail,.5\nfarm,milk,.2\n"
+    ),
+    "lists with names": 'topic,words\nfarm,"cow, barn, milk"\nsea,"boat, sail"\n',
+    "outliers with names": (
+        'topic,words\n-1_the_of,"the, of"\n0_cow,"cow, barn, milk"\n1_boat,"boat, sail"\n'
+    ),
+    "outliers counted": "-1 the of\n0 cow barn milk\n1 boat sail\n",
+    "BERTopic's names": "-1_the_of: the, of\n0_cow_barn: cow, barn, milk\n1_boat: boat, sail\n",
+    "weights of the best words": (
+        "0\tcow\t0.5\n0\tbarn\t0.3\n0\tmilk\t0.2\n1\tboat\t0.9\n1\tsail\t0.2\n"
+    ),
 }
 
 
@@ -118,7 +164,31 @@ def test_numbers_may_be_words(tmp_path: Path) -> None:
     assert read_word_lists(path) == [["1984", "orwell"], ["2001", "kubrick"]]
     weights = tmp_path / "weights.txt"
     weights.write_text("0\t1984\t2.5\n0\tnan\t1.5\n0\torwell\t0.1\n")
-    assert read_word_lists(weights) == [["1984", "nan"]]
+    assert read_word_lists(weights) == [["1984", "nan", "orwell"]]
+    weights.write_text("0\t1984\t2.5\n0\tnan\t0.1\n1\t1984\t0.1\n1\tnan\t1.5\n")
+    assert read_word_lists(weights) == [["1984"], ["nan"]]
+
+
+def test_a_topic_alone_may_be_numbered(tmp_path: Path) -> None:
+    path = tmp_path / "topics.txt"
+    path.write_text("0 cow barn\n")
+    assert read_word_lists(path) == [["cow", "barn"]]
+
+
+@pytest.mark.parametrize(
+    "text", ["war 1990 gulf 1991\nunion 1917\n", "5 2 3 4\n7 3 4 6\n", "cow 3 barn 2\nboat sail\n"]
+)
+def test_numbers_between_words_need_not_be_weights(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "topics.txt"
+    path.write_text(text)
+    assert read_word_lists(path) == [line.split() for line in text.splitlines()]
+
+
+def test_cells_may_be_long(tmp_path: Path) -> None:
+    path = tmp_path / "topics.csv"
+    long = ["x" * 140_000, "y" * 140_000]
+    path.write_text(",".join(long) + "\n")
+    assert read_word_lists(path) == [long]
 
 
 @pytest.mark.parametrize(
@@ -169,6 +239,19 @@ def test_tomotopys_own_summary(tmp_path: Path) -> None:
         ("t.csv", "topic,words\n0,\"['cow' 'barn']\"\n", r"t\.csv: .* is no list of words"),
         ("t.txt", "['cow' 'barn']\n['boat' 'sail']\n", r"cannot read .*, line 1: not JSON"),
         ("t.txt", "Topic 0:\nTopic 1:\nboat\n", r"t\.txt: topic 0 has no words; give"),
+        ("t.txt", "(0, [('cow', x)])\n", r"t\.txt, line 1: .*cow.* is no list that Python prints"),
+        ("t.txt", "(1, 2)\n", r"t\.txt, topic 0: \[1, 2\] must be"),
+        ("t.txt", f"Topic {'9' * 5000}: cow\n", r"line 1: '9+ is no whole number of at most 18"),
+        ("t.json", f'{{"{"9" * 5000}": ["cow"]}}', r"t\.json: .* '9+ is no whole number"),
+        ("t.tsv", f"{'9' * 5000}\tcow\t1\n", r"t\.tsv, line 1: '9+ is no whole number"),
+        ("t.csv", f"topic,word\n{'9' * 5000},cow\n", r"t\.csv: .* '9+ is no whole number"),
+        ("t.tsv", "0\tcow\t1\n0\tcow\t2\n", r"line 2: topic 0 has the word 'cow' twice"),
+        ("t.csv", "topic,word,weight\n0,cow,x\n", r"t\.csv: the weight of 'cow': 'x' is no finite"),
+        (
+            "t.csv",
+            'topic,words\nsea,"fish, ship"\nfarm,cow\n',
+            r"t\.csv: the column 'topic' holds no numbers of topics, and not every cell of 'words'",
+        ),
         ("t.txt", "", r"t\.txt must hold .*; it has no topic"),
     ],
 )

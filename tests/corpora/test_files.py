@@ -335,6 +335,45 @@ def test_texts_beside_a_data_file_are_documents_as_without_it(tmp_path: Path, be
     ]
 
 
+TABLE = "text,label\n" + "".join(f"document {i},{'ab'[i % 2]}\n" for i in range(5))
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        ("stopwords.txt",), ("stopwords.txt", "vocab.txt"),
+        ("stop_words.txt", "requirements.txt", "labels.txt", "classes.txt"),
+        ("notes.txt", "vocabulary.txt", "README.txt"),
+    ],
+)  # fmt: skip
+def test_a_table_beside_lists_and_notes_is_the_corpus(
+    tmp_path: Path, notes: tuple[str, ...]
+) -> None:
+    (tmp_path / "data.csv").write_text(TABLE)
+    plain = load_corpus(tmp_path, name="table")
+    corpus = load_corpus(write_files(tmp_path, *notes), name="table")
+    assert corpus.labels == ("a", "b", "a", "b", "a")
+    assert corpus.revision == plain.revision
+
+
+def test_splits_beside_lists_and_notes_are_the_corpus(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.csv").write_text(TABLE)
+    plain = load_corpus(tmp_path, name="table")
+    write_files(tmp_path, "stopwords.txt", "vocab.txt", "notes.txt")
+    corpus = load_corpus(tmp_path, name="table")
+    assert (len(corpus), corpus.revision) == (10, plain.revision)
+
+
+def test_a_table_of_as_many_texts_as_there_are_files_is_asked_about(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text(TABLE)
+    write_files(tmp_path, "one.txt", "two.txt")
+    with pytest.raises(InputError, match=r"2 \.txt files .*data files such as data\.csv; move"):
+        load_corpus(tmp_path)
+    write_files(tmp_path, *(f"{i}.txt" for i in range(9)))
+    assert load_corpus(tmp_path).source["not_read"] == ["data.csv"]
+
+
 @pytest.mark.parametrize(
     "names", [("0.txt", "metadata.csv"), ("a/0.txt", "a/1.txt", "b/2.txt", "train.csv")]
 )
@@ -430,3 +469,15 @@ def test_wrong_lists_of_words_are_named(tmp_path: Path, rows: list[Any], message
     path = write_jsonl(tmp_path / "t.jsonl", [{"tokens": row} for row in rows])
     with pytest.raises(InputError, match=message):
         load_corpus(path)
+
+
+def test_quotation_marks_of_texts_join_no_lines_of_a_tsv(tmp_path: Path) -> None:
+    path = tmp_path / "said.tsv"
+    path.write_text(
+        'text\tlabel\n"Ships sail\tsea\nhe said ""hi"" twice\tfarm\nboats"\tsea\ncows\tfarm\n'
+    )
+    corpus = load_corpus(path)
+    assert corpus.texts == ('"Ships sail', 'he said ""hi"" twice', 'boats"', "cows")
+    assert corpus.labels == ("sea", "farm", "sea", "farm")
+    path.write_text('text\tlabel\n"Ships\nsail ""home"""\tsea\ncows\tfarm\n')
+    assert load_corpus(path).texts == ('Ships\nsail "home"', "cows")

@@ -95,6 +95,10 @@ def test_a_folder_in_that_order_has_the_revision_of_its_rows(tmp_path: Path) -> 
         ("document\ncat\ndog\n", r"line 1: 'document' is a header"),
         ("d1\tcat dog\nd2\tfish\n", r"no document is of partition train, val, test; .*'cat dog'"),
         ("cat\tpets\ndog\tpets\n", r"its partitions are 'pets'; OCTIS's columns are \(document"),
+        (
+            "cat\ttrain\ta\ndog\nfish\ttest\tb\n",
+            r"line 2: no partition.*\(document, partition, label",
+        ),
         ("mouse\ttrain\nbird\ttest\n", r"line 1: no token of any document is in vocabulary.txt"),
         ("mouse bird\nbird\n", r"begin with mouse, bird, bird; the first column must be"),
     ],

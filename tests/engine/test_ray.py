@@ -433,7 +433,7 @@ def test_no_cluster_at_the_address(folder: Path, tmp_path: Path) -> None:
         address = f"127.0.0.1:{free.getsockname()[1]}"
         with pytest.raises(InputError, match=f"no Ray cluster answers at {address}"):
             run(suite_of(folder), tmp_path / "out", executor=RayOptions(address))
-    for wrong in ("here", "here:", "ray://127.0.0.1:10001"):
+    for wrong in ("here", "here:", f"here:{'9' * 5000}", "ray://127.0.0.1:10001"):
         with pytest.raises(InputError, match="HOST:PORT"):
             run(suite_of(folder), tmp_path / "out", executor=RayOptions(wrong))
 

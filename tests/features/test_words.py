@@ -87,6 +87,42 @@ def test_text_without_spaces_is_refused_with_the_way_out() -> None:
     assert given.words(0) == [clause]
 
 
+def test_a_geresh_is_one_letter_however_it_is_typed() -> None:
+    typed = ["ג׳ירפה צ׳יפס ז׳קט", "ג'ירפה צ'יפס ז'קט", "ג’ירפה צ’יפס ז’קט", "גʼירפה צʼיפס זʼקט"]
+    for text in typed:
+        assert split_words(text) == split_item(text) == ["ג'ירפה", "צ'יפס", "ז'קט"]
+    assert split_words("רח׳ הרצל") == split_words("רח' הרצל") == ["רח", "הרצל"]
+
+
+@pytest.mark.parametrize("item", ["c++", "C#", "c ++", "r*", "f&"])
+def test_a_letter_with_symbols_is_not_the_letter(item: str) -> None:
+    assert split_item(item) == [item]
+    assert set(all_tokens(corpus_of(f"{item} code", item)).vocabulary) == {item[0].lower(), "code"}
+
+
+@pytest.mark.parametrize(
+    ("item", "runs"), [("c", ["c"]), ("c.", ["c"]), ("c++11", ["c", "11"]), ("f-", ["f"]),
+                       ("at&t", ["at", "t"]), ("go!", ["go"]), ("ab+", ["ab"])],
+)  # fmt: skip
+def test_other_marks_are_none_of_an_item(item: str, runs: list[str]) -> None:
+    assert split_item(item) == runs
+
+
+def test_the_fewer_documents_without_spaces_have_no_words() -> None:
+    chinese = "中国政治经济发展足球比赛电影音乐" * 8
+    english = "The government has decided on a new school near the river"
+    corpus = corpus_of(english, chinese, english, chinese + " river school")
+    with pytest.warns(UserWarning, match="2 of its 4 documents have no spaces between words"):
+        tokens = tokenise(corpus)
+    expected = ["government", "decided", "new", "school", "near", "river"]
+    assert [tokens.words(row) for row in range(4)] == [
+        expected, [], expected, ["river", "school"],
+    ]  # fmt: skip
+    assert tokens.source["documents_without_spaces"] == 2
+    with pytest.raises(InputError, match="has no spaces between words"):
+        tokenise(corpus_of(english, chinese, chinese))
+
+
 def test_all_tokens_leave_nothing_out() -> None:
     tokens = all_tokens(corpus_of("The cow's 2 cows", "Don't"))
     assert [tokens.words(i) for i in (0, 1)] == [["the", "cow", "s", "2", "cows"], ["don", "t"]]

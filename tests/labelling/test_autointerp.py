@@ -539,6 +539,9 @@ def test_wrong_folders_and_judges_are_named(judges: ModuleType, tmp_path: Path) 
         label_folder(folder, tmp_path, judge="reader", n_features=0)
     with pytest.raises(InputError, match=r"cannot read .*cfg\.json"):
         label_folder(tmp_path / "absent", tmp_path, judge="reader")
+    odd = sae_folder(tmp_path / "odd", d_sae="wide")
+    with pytest.raises(InputError, match=r"d_sae of .*cfg\.json: 'wide' is no whole number"):
+        label_folder(odd, tmp_path, judge="reader")
     narrow = sae_folder(tmp_path / "narrow", d_sae=7)
     with pytest.raises(InputError, match="contexts of 8 features for an SAE of 7"):
         label_folder(narrow, tmp_path, judge="reader")

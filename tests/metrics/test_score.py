@@ -103,9 +103,10 @@ def test_theta_brings_the_rest(corpus: Corpus) -> None:
         ({0: ["cat"], 1: ["dog"]}, None, "list of lists of words, not a dict"),
         (pd.DataFrame([["cat", "dog"]]), None, "list of lists of words, not a DataFrame"),
         ([[], []], None, "no topic has a word"),
-        ([["cat"]], np.ones((3, 1)), r"shape \(3, 1\).*\(20, 1\)"),
+        ([["cat"]], np.ones((3, 1)), "θ has 3 rows; corpus 'made' has 20 documents"),
+        ([["cat"]], np.ones((20, 2)), r"θ has shape \(20, 2\); expected .* = \(20, 1\)"),
         ([["cat"]], -np.ones((20, 1)), "negative"),
-        ([["cat"]], [["x"]], "not an array of numbers"),
+        ([["cat"]], [["x"]], "θ is not a matrix of numbers"),
     ],
 )
 def test_wrong_topics_and_theta_are_named(
@@ -113,6 +114,25 @@ def test_wrong_topics_and_theta_are_named(
 ) -> None:
     with pytest.raises(InputError, match=message):
         score_topics(topics, corpus, theta, metrics=["coverage"])
+
+
+def test_a_sparse_theta_that_lies_is_refused(corpus: Corpus) -> None:
+    theta = scipy.sparse.csr_matrix(np.full((20, 2), 0.5))
+    theta.indices[3] = 10**8
+    with pytest.raises(InputError, match="θ is no whole sparse matrix"):
+        score_topics(TOPICS, corpus, theta, metrics=["coverage"])
+
+
+def test_metrics_of_theta_need_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mtmbench.metrics.score._embed", lambda texts: np.eye(len(texts)))
+    texts = tuple("中国政治经济发展" * 9 if i % 2 else "足球比赛电影音乐" * 9 for i in range(20))
+    corpus = Corpus("zh", tuple(map(str, range(20))), texts, tuple("ab"[i % 2] for i in range(20)))
+    frame = score_topics([["中国", "政治"], ["足球", "比赛"]], corpus, np.eye(2)[[0, 1] * 10])
+    assert value_of(frame, "nmi", None, documents="all") == pytest.approx(1)
+    assert value_of(frame, "embedding_coherence", "own") == pytest.approx(0)
+    rows = frame[(frame.metric == "npmi") & frame.value.isna()]
+    assert set(rows["view"]) == {"own", "projected"}
+    assert all("has no spaces between words" in reason for reason in rows["reason"])
 
 
 def test_another_corpus_is_an_error(corpus: Corpus, corpus_of: Callable[..., Corpus]) -> None:
@@ -148,7 +168,7 @@ def test_files_that_hold_something_else_are_named(corpus: Corpus, tmp_path: Path
         score_file(table, corpus)
     listed = tmp_path / "l.json"
     listed.write_text('[["cat"]]', encoding="utf-8")
-    with pytest.raises(InputError, match=r"θ has shape \(3,\); expected .* = \(20, 1\)"):
+    with pytest.raises(InputError, match=r"a\.npy must be a matrix .*; its shape is \(3,\)"):
         score_file(listed, corpus, array)
     np.savez(tmp_path / "two.npz", a=np.ones((20, 1)), b=np.ones((20, 1)))
     with pytest.raises(InputError, match=r"two\.npz must be an npy, a csv, or .*arrays: 'a', 'b'"):
@@ -197,6 +217,6 @@ def test_theta_of_other_documents_is_named(corpus: Corpus, tmp_path: Path) -> No
         tmp_path / "theta.csv"
     )
     with pytest.raises(
-        InputError, match=r"theta\.csv: no row for '0' .*its document ids are like 'x0'"
+        InputError, match=r"theta\.csv has no row for 20 of the 20 .*'0'; its ids are like 'x0'"
     ):
         score_file(listed, corpus, tmp_path / "theta.csv")

@@ -4,6 +4,7 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -705,6 +706,59 @@ def test_a_small_file_is_not_made_a_large_matrix(tmp_path: Path, corpus: Corpus)
     )  # fmt: skip
     with pytest.raises(InputError, match=r"unpacks to more than .* MB; .* --max-unpacked"):
         import_result(folder, corpus=corpus, name="theirs")
+
+
+def test_theta_of_a_folder_may_be_as_large_as_memory(
+    tmp_path: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n, k = 20_000, 10
+    folder = bertopic_folder(
+        tmp_path / "m", shape=np.array([k, 3]), indptr=np.minimum(np.arange(k + 1), 4),
+        indices=np.array([0, 0, 0, 1], np.int32), topics=[i % k for i in range(n)],
+    )  # fmt: skip
+    monkeypatch.setenv("MTMBENCH_MAX_UNPACKED", "1")
+    with pytest.raises(InputError, match=f"theta has {n} rows"):
+        import_result(folder, corpus=corpus, name="theirs")
+    monkeypatch.setattr("mtmbench.models.import_bertopic.memory", lambda: 16 * n * k - 1)
+    with pytest.raises(InputError, match=r"10 topics in 20000 documents do not fit into memory"):
+        import_result(folder, corpus=corpus, name="theirs")
+
+
+def test_the_index_of_a_fitted_models_ctfidf_is_checked() -> None:
+    from scipy.sparse import csr_matrix
+
+    from mtmbench.models.import_bertopic import read_bertopic
+
+    weights = csr_matrix(np.eye(2))
+    weights.indices[0] = 10**8
+    model = SimpleNamespace(topics_=[0, 1], c_tf_idf_=weights)
+    with pytest.raises(InputError, match="BERTopic's c-TF-IDF is no whole sparse matrix"):
+        read_bertopic(model)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("part", ["theta", "beta", "outlier"])
+def test_no_sparse_part_is_built_unchecked(corpus: Corpus, part: str) -> None:
+    from scipy.sparse import coo_matrix
+
+    lies = coo_matrix({"theta": THETA, "beta": BETA, "outlier": [[1, 0, 0, 1]]}[part])
+    lies.coords = (lies.coords[0], np.full(lies.nnz, 10**9))
+    with pytest.raises(InputError, match=f"{part} is no whole sparse matrix"):
+        import_result(arrays(**{part: lies}), corpus=corpus, name="mine")
+
+
+def test_no_sparse_part_of_octis_is_built_unchecked(corpus: Corpus) -> None:
+    from scipy.sparse import coo_matrix
+
+    lies = coo_matrix(THETA.T)
+    lies.coords = (lies.coords[0], np.full(lies.nnz, 10**9))
+    output = {**octis_output(), "topic-document-matrix": lies}
+    with pytest.raises(InputError, match=r"topic-document-matrix of .* is no whole sparse matrix"):
+        import_result(output, corpus=corpus, name="octis", items=WORDS)
+
+
+def test_a_ragged_theta_is_named(corpus: Corpus) -> None:
+    with pytest.raises(InputError, match="not an array of numbers"):
+        import_result(arrays(theta=[[1.0], [0.5, 0.5]]), corpus=corpus, name="mine")
 
 
 def test_a_packed_file_of_zeros_is_refused_unless_it_is_allowed(

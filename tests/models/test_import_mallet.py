@@ -125,7 +125,7 @@ def test_mallets_names_of_other_documents_are_an_error_or_given(tmp_path: Path) 
         (
             "doc-topics.txt",
             "".join(f"{i}\ta\t1\t0\n" for i in range(3)) + "3\td\t1\tx\n",
-            "line 4: not a share of a topic",
+            "line 4, the share of a topic: 'x' is no finite number",
         ),
         (
             "doc-topics.txt",
@@ -137,6 +137,27 @@ def test_mallets_names_of_other_documents_are_an_error_or_given(tmp_path: Path) 
             "#doc name topic proportion\n0 a 999999999 1.0\n",
             "topic 999999999; that is no topic's number",
         ),
+        (
+            "doc-topics.txt",
+            "#doc name topic proportion\n0 a inf 1.0\n",
+            "line 2, the share of a topic: 'inf' is no finite number",
+        ),
+        (
+            "doc-topics.txt",
+            "#doc name topic proportion\n0 a nan 1.0\n",
+            "line 2, the share of a topic: 'nan' is no finite number",
+        ),
+        (
+            "word-weights.txt",
+            f"0\tcow\t1.0\n{'9' * 5000}\tcow\t2.0\n",
+            "line 2: '9+ is no whole number of at most 18 digits",
+        ),
+        (
+            "word-weights.txt",
+            "0\tcow\t1.0\n0\tcow\t2.0\n1\tcow\t1.0\n1\tbarn\t1.0\n",
+            "line 2: topic 0 has the word 'cow' twice",
+        ),
+        ("word-weights.txt", "0\tcow\tinf\n", "line 1: 'inf' is no finite number"),
         (
             "word-weights.txt",
             "0\tcow\t1.0\n0\tbarn\t1.0\n1\tcow\t2.0\n",
@@ -219,3 +240,21 @@ def test_tomotopys_documents_are_found_by_uid_and_missing_ones_are_told() -> Non
     bare = trained(tomotopy.LDAModel(k=2, seed=1))
     with pytest.raises(InputError, match="theta has 20 rows; corpus 'made' has 21"):
         import_result(bare, corpus=load_corpus([*TEXTS * 5, "?"], name="made"), name="tomo")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("#beta :", "line 3: '#beta :' is not of MALLET's form"),
+        ("#beta : inf", "line 3: 'inf' is no finite number"),
+        (f"#beta : 0.01\n{'9' * 5000} a 0 0 cow 1", "line 4: '9+ is no whole number of at most 18"),
+        (f"#beta : 0.01\n0 a 0 0 cow {'9' * 5000}", "line 4: '9+ is no whole number of at most 18"),
+    ],
+)
+def test_a_damaged_state_is_named(tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "state.txt"
+    path.write_text(
+        f"#doc source pos typeindex type topic\n#alpha : 0.1 0.1\n{line}\n0 a 0 0 cow 1\n"
+    )
+    with pytest.raises(InputError, match=message):
+        import_result(path, corpus=made(), name="mallet", format="mallet")

@@ -171,7 +171,9 @@ def test_wrong_marks_are_named(corpus_file: Path, plugin: str, tmp_path: Path) -
         play(corpus_file, plugin, marks=path, judge="reads-labels")
 
 
-@pytest.mark.parametrize("odd", [ODD_TEXT, "bare\rreturn", "both\r\nof them"])
+@pytest.mark.parametrize(
+    "odd", [ODD_TEXT, "bare\rreturn", "both\r\nof them", "long " * 30_000], ids=range(4)
+)
 def test_marks_on_odd_characters_are_read_back(tmp_path: Path, odd: str) -> None:
     cases = [
         Case(i, doc_id, odd, 1, 7, label, 2, (TokenContext("a ", "b", odd, 1.0),))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import re
 import socket
 from dataclasses import dataclass
 from types import ModuleType
@@ -156,8 +157,8 @@ def _knock(address: str | None) -> None:
             "does not see the nodes' files"
         )
     host, separator, port = address.rpartition(":")
-    if not separator or not port.isdecimal():
-        raise InputError(f"the address of a Ray cluster is HOST:PORT, not {address!r}")
+    if not separator or not re.fullmatch(r"\d{1,5}", port):
+        raise InputError(f"the address of a Ray cluster is HOST:PORT, not {address!r:.60}")
     try:
         socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
     except (OSError, OverflowError) as error:

@@ -40,7 +40,7 @@ class LexicalJudge(JudgeClient):
     name: ClassVar[str] = "lexical"
     version: ClassVar[int] = 1
     order_free: ClassVar[bool] = True
-    reads_words_alone: ClassVar[bool] = True
+    reads_words: ClassVar[bool] = True
 
     def __init__(
         self, tie_below: float = 0.01, tokenise: Callable[[Corpus], Tokens] | None = None
