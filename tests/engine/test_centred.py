@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from support import SUPPORT
 
-from mtmbench.core.cards import Suite, parse_card
+from mtmbench.core.card_reading import parse_card
+from mtmbench.core.cards import Suite
 from mtmbench.core.store import read_records
 from mtmbench.engine.harness import run_suite
 
