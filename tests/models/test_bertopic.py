@@ -109,7 +109,7 @@ def one_large_and_two_small() -> tuple[Views, Any]:
     rng = np.random.default_rng(0)
     near = np.zeros((6, 12))
     near[:, 0] = 6.0
-    near[np.arange(6), 1 + np.arange(6)] = 1.6
+    near[np.arange(6), 1 + np.arange(6)] = 1.2
     far = np.eye(12)[[10, 11]] * 6.0
     truth = np.repeat(np.arange(8), [60] * 6 + [20, 20])
     embeddings = np.vstack([near, far])[truth] + 0.45 * rng.normal(size=(len(truth), 12))
