@@ -76,7 +76,7 @@ def _league_html(judge: str, league: LeagueView) -> str:
     rows = [
         (
             "–" if row["rank"] is None else row["rank"],
-            name,
+            f"{name} ‡" if name in league.short else name,
             row["reason"] or "–" if row["elo"] is None else f"{row['elo']:.1f}",
             "–" if row["lo"] is None else f"{row['lo']:.1f} … {row['hi']:.1f}",
             row["wins"],

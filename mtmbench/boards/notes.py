@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from mtmbench.boards.cells import ALL
 from mtmbench.boards.labels import label_notes
-from mtmbench.boards.numbers import DASH, estimate, fixed, interval, percent, shown, within
+from mtmbench.boards.numbers import DASH, estimate, fixed, interval, percent, shown, signed, within
 from mtmbench.boards.rows import BoardTables, ControlRow, JudgeRow, ShareRow
 from mtmbench.boards.shown import shown_notes
 from mtmbench.boards.spending import cost_text, lacking_text, total_note
@@ -117,8 +117,11 @@ def control_table(view: BoardView, controls: Sequence[ControlRow]) -> ShownTable
 
 
 def league_notes(league: LeagueView) -> list[str]:
-    """Returns what a league's other fits say: sandwich widths, ties, lengths."""
+    """Returns what else a league says: topics not found, sandwich widths, ties, lengths."""
     notes = []
+    if league.short:
+        listed = ", ".join(f"{name} {found}" for name, found in league.short.items())
+        notes.append(f"Fewer topics than K were found, by seed (marked ‡): {listed}.")
     if league.by_sandwich:
         notes.append(
             f"Intervals are the sandwich estimator's over documents: {len(league.rows):,} models "
@@ -158,6 +161,22 @@ def league_notes(league: LeagueView) -> list[str]:
             f"Elo{ends} to this judge; adjusted ratings are those at equal lengths."
         )
     return notes
+
+
+def wording_note(league: LeagueView) -> str:
+    """Returns how far wording moves a proxy's ratings; empty where there is nothing to tell by."""
+    wording = league.wording
+    if wording is None:
+        return ""
+    order = sorted(wording.moved, key=lambda name: (wording.moved[name], name))
+    least, most = (
+        f"{signed(wording.moved[name], 0, plus=True)} ({name})" for name in (order[0], order[-1])
+    )
+    return (
+        f"Models are shown by {SHOWN[wording.shown]}, each in wording of its own. Against the same "
+        f"league by projected words, where all are worded alike, Elo moves by {least} to {most}; "
+        f"the two intervals of {wording.apart} of {len(order)} models do not overlap."
+    )
 
 
 CONTROL_NOTE = (
@@ -332,6 +351,44 @@ _TIES = {
         "describes the comparisons that have a winner: 100 points ahead means winning 64 % of them."
     ),
 }
+
+
+def fit_notes(view: BoardView) -> list[str]:
+    """Returns how fits started and ended, as far as their records tell it."""
+    started: set[str] = set()
+    stopped: dict[str, list[str]] = {}
+    leaves: dict[str, list[str]] = {}
+    for row in view.fits():
+        name = view.name(row)
+        where = f"{row['corpus']}, {k_text(row['k'], row['k_spec'])}"
+        told = [each or {} for each in row.get("cautions", ())]
+        if any("start" in each for each in told):
+            started.add(name)
+        if unmet := sum("converged" in each for each in told):
+            stopped.setdefault(where, []).append(f"{name} {unmet} of {len(told)}")
+        if largest := [each["largest_cluster"] for each in told if "largest_cluster" in each]:
+            shares = ", ".join(percent(share) for share in largest)
+            leaves.setdefault(where, []).append(f"{name} {shares}")
+    notes = []
+    if started:
+        notes.append(
+            "Fits start from clusters of the documents, not from random topics: "
+            f"{', '.join(sorted(started))}."
+        )
+    if stopped:
+        notes.append(
+            f"Fits that ran out of iterations before they converged: {_by_place(stopped)}."
+        )
+    if leaves:
+        notes.append(
+            "HDBSCAN by excess of mass put nearly all documents into one cluster, so leaves of its "
+            f"tree stand instead; that cluster's share, by seed: {_by_place(leaves)}."
+        )
+    return notes
+
+
+def _by_place(named: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(f"{where}: {', '.join(named[where])}" for where in named)
 
 
 def metric_notes(view: BoardView) -> list[str]:

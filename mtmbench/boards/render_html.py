@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mtmbench.boards import notes
 from mtmbench.boards.html import render_template
-from mtmbench.boards.numbers import percent
+from mtmbench.boards.numbers import percent, signed
 from mtmbench.boards.plot import Axis, Mark, heat
 from mtmbench.boards.rows import BoardTables, FitItems
 from mtmbench.boards.spending import spending_table
@@ -35,6 +35,7 @@ def render_html(board: BoardTables) -> str:
         heat=heat,
         mark=Mark.elo,
         percent=percent,
+        signed=signed,
         spending_table=spending_table,
     )
 

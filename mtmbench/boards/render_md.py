@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mtmbench.boards import notes
 from mtmbench.boards.markdown import MarkdownPage, markdown_text
-from mtmbench.boards.numbers import DASH, fixed, interval, shown
+from mtmbench.boards.numbers import DASH, fixed, interval, shown, signed
 from mtmbench.boards.rows import BoardTables
 from mtmbench.boards.spending import spending_table
 from mtmbench.boards.view import (
@@ -75,6 +75,7 @@ def _league(page: MarkdownPage, league: LeagueView, flagged: set[str]) -> None:
     header = ["rank", "model", "Elo", "interval", "wins", "ties", "losses"]
     header += ["unparsed", "refused"] if league.removed else []
     header += ["adjusted Elo", "adjusted interval"] if league.length else []
+    header += ["by projected words", "difference"] if league.wording else []
     rows = []
     for name, row in zip(league.names, league.rows, strict=True):
         counts = [row["wins"], row["ties"], row["losses"]]
@@ -83,9 +84,19 @@ def _league(page: MarkdownPage, league: LeagueView, flagged: set[str]) -> None:
         adjusted = []
         if league.length:
             adjusted = _elo(row["elo_adjusted"], row["lo_adjusted"], row["hi_adjusted"])
+        worded = []
+        if league.wording:
+            moved = league.wording.moved.get(name)
+            worded = [
+                shown(league.wording.elo.get(name), fixed(1)),
+                DASH if moved is None else signed(moved, 0, plus=True),
+            ]
         who = f"{name} †" if name in flagged else name
-        rows.append([row["rank"], who, *elo, *counts, *adjusted])
+        who += " ‡" if name in league.short else ""
+        rows.append([row["rank"], who, *elo, *counts, *adjusted, *worded])
     page.heading(league.title, level=4)
+    if league.wording:
+        page.text(notes.wording_note(league))
     page.table(header, rows)
     page.bullets(notes.league_notes(league))
     page.bullets(f"{name}: {reason}" for name, reason in league.reasons)
@@ -146,4 +157,5 @@ def _fits(page: MarkdownPage, view: BoardView) -> None:
         seeds = ", ".join(map(str, row["seeds"]))
         rows.append([row["corpus"], row["k"], view.name(row), seeds, found, kind])
     page.heading("Fits")
+    page.bullets(notes.fit_notes(view))
     page.table(["corpus", "K", "model", "seeds", "topics found, by seed", "items"], rows)

@@ -8,7 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 
-from mtmbench.core.records import CompetitorFields, ExtractionFacts, JudgeFacts, PromptFacts
+from mtmbench.core.records import (
+    CompetitorFields,
+    ExtractionFacts,
+    FitCautions,
+    JudgeFacts,
+    PromptFacts,
+)
 
 if TYPE_CHECKING:
     from mtmbench.core.cards import Representation
@@ -391,7 +397,13 @@ class FitItems(TypedDict):
     filters: Mapping[str, object] | None
 
 
-class FitRow(CompetitorFields):
+class ToldFits(TypedDict, total=False):
+    """What readers are told of fits, by seed; there where records hold it, None of one without."""
+
+    cautions: Sequence[FitCautions | None]
+
+
+class FitRow(CompetitorFields, ToldFits):
     """A competitor's fits; ``n_topics`` is None of one that failed."""
 
     corpus: str

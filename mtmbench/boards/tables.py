@@ -22,6 +22,7 @@ from mtmbench.boards.rows import (
     RulingJudge,
     ShareRow,
     SteeringLink,
+    ToldFits,
     TopicsRow,
 )
 from mtmbench.boards.shown import shown_rows
@@ -249,9 +250,15 @@ def _fits(board: BoardRecords) -> list[FitRow]:
                 (fit.payload["params_given"] for fit in fits if "params_given" in fit.payload), None
             ),
             "items": _items(fits),
+            **_told(fits),
         }
         for (corpus, k_spec, who), fits in _fit_groups(board)
     ]
+
+
+def _told(fits: Sequence[FitRecord]) -> ToldFits:
+    told = [fit.payload.get("cautions") for fit in fits]
+    return {"cautions": told} if any(each is not None for each in told) else {}
 
 
 def _items(fits: Sequence[FitRecord]) -> FitItems | None:

@@ -42,6 +42,23 @@ def lead(judge: JudgeRow) -> tuple[Representation, ...]:
 
 
 @dataclass(frozen=True)
+class Wording:
+    """A league of a proxy beside the same one by projected words.
+
+    Attributes:
+        shown: how this league shows topics.
+        elo: Elo by projected words by display id, of the models that are rated in both.
+        moved: Elo here less that, by display id; both leagues have their mean over these models.
+        apart: how many of them have intervals in the two leagues that do not overlap.
+    """
+
+    shown: Representation
+    elo: Mapping[str, float]
+    moved: Mapping[str, float]
+    apart: int
+
+
+@dataclass(frozen=True)
 class LeagueView:
     """One rating table: strongest first, the unrateable last.
 
@@ -61,6 +78,8 @@ class LeagueView:
         nu: Davidson's tie parameter, None where ties are half wins.
         length: what twice the length is worth in Elo, None where lengths were not asked for.
         adaptive: how far an adaptive league has come, None for a uniform one.
+        short: where fits found fewer topics than K, by display id.
+        wording: what the same judge says by projected words, None where it does not.
     """
 
     title: str
@@ -77,6 +96,8 @@ class LeagueView:
     nu: float | None = None
     length: LengthSummary | None = None
     adaptive: AdaptiveSummary | None = None
+    short: Mapping[str, str] = field(default_factory=dict)
+    wording: Wording | None = None
 
     @property
     def removed(self) -> bool:
@@ -233,10 +254,23 @@ class BoardView:
         order = sorted(
             groups, key=lambda key: (place(key[2]), key[0] != ALL, *_corpus_and_k(key[:2]))
         )
-        return [self._league(judge["id"], key, groups[key]) for key in order]
+        by_words = lead(judge)[0] == "projected"
+        return [
+            self._league(
+                judge["id"],
+                key,
+                groups[key],
+                groups.get((*key[:2], "projected"), ()) if by_words else (),
+            )
+            for key in order
+        ]
 
     def _league(
-        self, judge: str, key: tuple[str, int | str, Representation], rows: Sequence[LeagueRow]
+        self,
+        judge: str,
+        key: tuple[str, int | str, Representation],
+        rows: Sequence[LeagueRow],
+        projected: Sequence[LeagueRow],
     ) -> LeagueView:
         ranked = sorted(
             rows, key=lambda row: (row["elo"] is None, -(row["elo"] or 0.0), self.name(row))
@@ -277,6 +311,49 @@ class BoardView:
             nu=rates.get("nu"),
             length=rates.get("length"),
             adaptive=rates.get("adaptive"),
+            short=self._short(corpus, k_spec, set(names)),
+            wording=None
+            if representation == "projected"
+            else self._wording(representation, rows, projected),
+        )
+
+    def _short(self, corpus: str, k_spec: int | str, names: set[str]) -> dict[str, str]:
+        """Returns where and how far fits found fewer topics than were asked for, by name."""
+        said: dict[str, list[str]] = {}
+        for row in self.board["fits"]:
+            told = row.get("cautions", ())
+            if (
+                corpus in (ALL, row["corpus"])
+                and row["k_spec"] == k_spec
+                and any(each and "found" in each for each in told)
+            ):
+                found = ", ".join("failed" if n is None else str(n) for n in row["n_topics"])
+                where = f" on {row['corpus']}" if corpus == ALL else ""
+                said.setdefault(self.name(row), []).append(f"{found} of {row['k']}{where}")
+        return {name: "; ".join(said[name]) for name in sorted(said) if name in names}
+
+    def _wording(
+        self,
+        shown: Representation,
+        rows: Sequence[LeagueRow],
+        projected: Sequence[LeagueRow],
+    ) -> Wording | None:
+        other = {Competitor.of(row): row for row in projected}
+        both = [
+            (self.name(row), row, row["elo"], by_words, by_words["elo"])
+            for row in rows
+            if (by_words := other.get(Competitor.of(row))) is not None
+            and row["elo"] is not None
+            and by_words["elo"] is not None
+        ]
+        if len(both) < 2:
+            return None
+        middle = sum(here - there for _, _, here, _, there in both) / len(both)
+        return Wording(
+            shown,
+            {name: there for name, _, _, _, there in both},
+            {name: here - there - middle for name, _, here, _, there in both},
+            sum(_apart(row, by_words, middle) for _, row, _, by_words, _ in both),
         )
 
     def _metric_table(self, rows: Sequence[MetricRow]) -> MetricTable:
@@ -315,6 +392,13 @@ def k_text(k: int | None, k_spec: int | str | None) -> str:
 
 def _params_text(params: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {params[name]}" for name in sorted(params))
+
+
+def _apart(a: LeagueRow, b: LeagueRow, shift: float) -> bool:
+    """Whether the intervals of two ratings, the second shifted, do not overlap."""
+    if a["lo"] is None or a["hi"] is None or b["lo"] is None or b["hi"] is None:
+        return False
+    return a["lo"] > b["hi"] + shift or a["hi"] < b["lo"] + shift
 
 
 def _sandwich_ratio(

@@ -76,6 +76,20 @@ class FittedTopic(TypedDict):
     share: float
 
 
+class FitCautions(TypedDict, total=False):
+    """What readers of a fit's ratings are told; each is there only where it holds.
+
+    ``found`` are its topics, fewer than K; ``converged`` is False; ``start`` says from what topics
+    were started, "clusters" of the documents; ``largest_cluster`` is the share of documents for
+    which HDBSCAN's leaves stand in place of its own choice.
+    """
+
+    found: int
+    converged: bool
+    start: str
+    largest_cluster: float
+
+
 class FitIdentity(FitPlace):
     """Which fit; ``version`` is the model's, which records of the first releases do not say."""
 
@@ -88,6 +102,7 @@ class FitValues(TypedDict, total=False):
     """What became of a fit; ``result`` is the revision of its topics.
 
     ``no_words`` says why there are no projected words, where the corpus's cannot be told apart.
+    Records of the first releases have no ``cautions``, so that their boards tell none.
     """
 
     n_docs: int
@@ -99,6 +114,7 @@ class FitValues(TypedDict, total=False):
     result: str
     items: FittedItems
     info: Mapping[str, object]
+    cautions: FitCautions
     topics: Sequence[FittedTopic]
     no_words: str
     reason: str | None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.records import StoredRecord
+from mtmbench.core.records import FitCautions, StoredRecord
 from mtmbench.core.store import recorded
 from mtmbench.core.topic_result import TopicResult
 
@@ -13,6 +14,20 @@ from mtmbench.core.topic_result import TopicResult
 def result_path(folder: Path, key: str) -> Path:
     """Returns where the result of a fit lies."""
     return folder / "results" / f"{key}.safetensors"
+
+
+def cautions(result: TopicResult, k: int) -> FitCautions:
+    """Returns what readers of ratings must be told of a fit for which ``k`` topics were asked."""
+    told: FitCautions = {}
+    if result.n_topics < k:
+        told["found"] = result.n_topics
+    if result.info.get("converged") is False:
+        told["converged"] = False
+    if result.info.get("start", result.params.get("start")) == "clusters":
+        told["start"] = "clusters"
+    if result.info.get("selection") == "leaf":
+        told["largest_cluster"] = cast(float, result.info["largest_cluster"])
+    return told
 
 
 def recorded_result(folder: Path, key: str) -> TopicResult:

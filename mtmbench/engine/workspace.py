@@ -41,7 +41,7 @@ from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Counts, ItemKind, Views
 from mtmbench.engine.exhibits import Exhibits, NothingToShowError
 from mtmbench.engine.labels import labelled, labels_path, plan_of, read_labels, write_labels
-from mtmbench.engine.results import result_path
+from mtmbench.engine.results import cautions, result_path
 from mtmbench.judges.ledger import LEDGER
 from mtmbench.judges.panel import Consult, Consultation, Panel
 from mtmbench.matches.match import judge_pair
@@ -224,6 +224,7 @@ class Workspace:
                 "source": result.items.source,
             },
             "info": result.info,
+            "cautions": cautions(result, cell.k),
             "topics": [
                 {"items": items, "words": words[k], "share": round(float(shares[k]), 6)}
                 for k, items in enumerate(result.top_labels(_TOPIC_ITEMS))

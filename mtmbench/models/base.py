@@ -83,7 +83,11 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
         shown_item: FloatArray | None = None,
         info: Mapping[str, object] | None = None,
     ) -> TopicResult:
-        """Packs a fit into a result; rows with mass are normalised to sum to one."""
+        """Packs a fit into a result; rows with mass are normalised to sum to one.
+
+        ``info`` is what the fit says of itself. Boards tell of "converged" where it is False, and
+        of "start" where it is "clusters".
+        """
         defaults = type(self)().get_params(deep=False)
         params = self.get_params(deep=False)
         return TopicResult(

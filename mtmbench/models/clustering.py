@@ -3,6 +3,8 @@
 The `bertopic` library (Grootendorst 2022) does the reducing, clustering and merging, with its own
 defaults: UMAP (15 neighbours, 5 components, minimal distance 0, cosine), HDBSCAN (excess of mass,
 Euclidean), then average-linkage merging of topics by the cosine of their mean document vectors.
+Excess of mass may put nearly all documents into one cluster; then the leaves of HDBSCAN's tree are
+the clusters, and the result says so.
 It is given document vectors and counts that were made before, so it embeds and tokenises nothing.
 """
 
@@ -13,6 +15,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -27,6 +30,8 @@ from mtmbench.models.clusters import class_tfidf, cluster_totals
 if TYPE_CHECKING:
     from bertopic import BERTopic as Library
     from scipy.sparse import csr_matrix
+
+Selection = Literal["eom", "leaf"]
 
 PUBLISHED_MIN_CLUSTER_SIZE = 10
 SMALLEST_MIN_CLUSTER_SIZE = 3
@@ -53,6 +58,10 @@ class ClusteringModel(TopicModel):
         n_neighbors: UMAP's neighbourhood; in smaller corpora, all other documents.
         n_components: dimensions that UMAP reduces to.
         min_dist: UMAP's least distance between points.
+        leaf_above: where one cluster by excess of mass holds a larger share of the documents with
+            a vector, topics are HDBSCAN's leaf clusters instead, which are merged down to K as
+            well; 1 keeps excess of mass, as the library does. ``info`` has "selection" ("eom" or
+            "leaf") and the largest cluster's share by excess of mass, "largest_cluster".
     """
 
     warms: ClassVar[str] = "umap"
@@ -68,6 +77,7 @@ class ClusteringModel(TopicModel):
         n_neighbors: int = 15,
         n_components: int = 5,
         min_dist: float = 0.0,
+        leaf_above: float = 0.8,
     ) -> None:
         self.n_topics = n_topics
         self.min_cluster_size = min_cluster_size
@@ -75,6 +85,7 @@ class ClusteringModel(TopicModel):
         self.n_neighbors = n_neighbors
         self.n_components = n_components
         self.min_dist = min_dist
+        self.leaf_above = leaf_above
 
     @abstractmethod
     def _vectors(self, views: Views, counts: Counts) -> FloatArray:
@@ -92,7 +103,8 @@ class ClusteringModel(TopicModel):
         counts, vectors, kept = self._read(views)
         resolved = self._resolve(len(kept))
         self._check_corpus(vectors[kept], counts, resolved)
-        library = _fit_library(
+        fit = partial(
+            _fit_library,
             vectors[kept],
             counts.matrix[kept],
             counts.item_ids,
@@ -102,6 +114,12 @@ class ClusteringModel(TopicModel):
             resolved,
             seed,
         )
+        selection: Selection = "eom"
+        library = fit(selection)
+        largest = _largest_share(library)
+        if largest > self.leaf_above:
+            selection = "leaf"
+            library = fit(selection)
         clusters = int(library.hdbscan_model.labels_.max()) + 1
         labels = np.full(len(vectors), -1, dtype=np.int64)
         labels[kept] = library.topics_
@@ -121,6 +139,8 @@ class ClusteringModel(TopicModel):
             info={
                 "asked": self.n_topics,
                 "found": n_topics,
+                "selection": selection,
+                "largest_cluster": round(largest, 4),
                 "clusters_before_merging": clusters,
                 "outliers": int(np.sum(~assigned)),
                 "without_vector": len(vectors) - len(kept),
@@ -169,6 +189,8 @@ class ClusteringModel(TopicModel):
             _check_whole(name, getattr(self, name), least)
         if not 0 <= self.min_dist <= 1:
             raise InputError(f"min_dist must be between 0 and 1, not {self.min_dist!r}")
+        if not 0 <= self.leaf_above <= 1:
+            raise InputError(f"leaf_above must be between 0 and 1, not {self.leaf_above!r}")
         if self.min_cluster_size == "auto":
             room = n_docs // (5 * self.n_topics)
             size = max(SMALLEST_MIN_CLUSTER_SIZE, min(PUBLISHED_MIN_CLUSTER_SIZE, room))
@@ -307,6 +329,7 @@ def _fit_library(
     min_dist: float,
     resolved: Mapping[str, int],
     seed: int,
+    selection: Selection,
 ) -> Library:
     """Returns a fitted ``bertopic.BERTopic`` with at most ``n_topics`` real topics."""
     # An item without any occurrence has an infinite weight in the library's idf.
@@ -329,7 +352,7 @@ def _fit_library(
                 min_cluster_size=resolved["min_cluster_size"],
                 min_samples=resolved["min_samples"],
                 metric="euclidean",
-                cluster_selection_method="eom",
+                cluster_selection_method=selection,
                 prediction_data=True,
                 core_dist_n_jobs=1,
             ),
@@ -349,6 +372,12 @@ def _fit_library(
             has_outliers = int(min(library.topics_) < 0)
             library.reduce_topics(rows, nr_topics=n_topics + has_outliers)
         return library
+
+
+def _largest_share(library: Library) -> float:
+    """Returns the share of documents in HDBSCAN's largest cluster, before any are merged."""
+    labels = library.hdbscan_model.labels_
+    return float(np.bincount(labels[labels >= 0]).max() / len(labels))
 
 
 def _predict_membership(library: Library, vectors: FloatArray) -> FloatArray:

@@ -140,7 +140,12 @@ def _fit_cvb0(model: LDA, matrix: csr_matrix, seed: int) -> Fitted:
         seed=seed,
         max_memory_gb=model.max_memory_gb,
     )
-    info = {"iterations": fit.sweeps, "change": round(fit.change, 6), "converged": fit.converged}
+    info = {
+        "start": "clusters",
+        "iterations": fit.sweeps,
+        "change": round(fit.change, 6),
+        "converged": fit.converged,
+    }
     return fit.doc_topic(), fit.topic_item(), fit.alpha, info
 
 

@@ -35,9 +35,10 @@ class MBERTopic(ClusteringModel):
         n_neighbors: int = 15,
         n_components: int = 5,
         min_dist: float = 0.0,
+        leaf_above: float = 0.8,
     ) -> None:
         super().__init__(
-            n_topics, min_cluster_size, min_samples, n_neighbors, n_components, min_dist
+            n_topics, min_cluster_size, min_samples, n_neighbors, n_components, min_dist, leaf_above
         )
         self.embedding = embedding
 

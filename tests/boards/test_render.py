@@ -230,3 +230,95 @@ def test_proxies_lead_with_projected_words_and_those_who_read_with_items(
     assert [line.rpartition("· ")[2] for line in headings] == order
     assert "class-based TF-IDF over θ" in page
     assert "class-based TF-IDF over θ" not in render_md(build_board(suite, records))
+
+
+def with_cautions(records: list[Record], told: dict[str, list[dict[str, Any]]]) -> list[Record]:
+    """Gives fits on "lee" cautions, by model and seed; those of other models get none to tell."""
+    marked = []
+    for record in records:
+        if record.kind == "fit" and record.payload["corpus"] == "lee":
+            of = told.get(record.payload["model"], [{}, {}])
+            cautions = of[record.payload["seed"]]
+            found = {"n_topics": cautions["found"]} if "found" in cautions else {}
+            payload = {**record.payload, "cautions": cautions, **found}
+            record = replace(record, payload=payload)
+        marked.append(record)
+    return marked
+
+
+def test_fits_that_fell_short_are_flagged_where_they_are_rated(make_records: Make) -> None:
+    suite, records = make_records(judges=("lexical",), models=("lda", "etm", "bertopic"))
+    before = build_board(suite, records)
+    assert "‡" not in render_md(before) + render_html(before)
+    assert all("cautions" not in row for row in before["fits"])
+    told = {
+        "bertopic": [{"found": 3, "largest_cluster": 0.912}, {"found": 8}],
+        "lda": [{"start": "clusters"}, {"start": "clusters", "converged": False}],
+    }
+    board = build_board(suite, with_cautions(records, told))
+    (judge,) = BoardView(board).judges()
+    assert [dict(league.short) for league in judge.leagues] == [
+        {"bertopic": "3, 8 of 10 on lee"}, {"bertopic": "3, 8 of 10"}, {},
+    ]  # fmt: skip
+    markdown = render_md(board).replace("\\", "")
+    assert re.findall(r"\| (\w+) ‡ \|", markdown) == ["bertopic"] * 2
+    page = parse(render_html(board)).text
+    assert page.count("bertopic ‡") == 2
+    for text in (page, markdown):
+        text = text.replace("\N{NO-BREAK SPACE}", " ")
+        assert "Fewer topics than K were found, by seed (marked ‡): bertopic 3, 8 of 10." in text
+        assert "start from clusters of the documents, not from random topics: lda." in text
+        assert "before they converged: lee, K = 10: lda 1 of 2." in text
+        assert "cluster's share, by seed: lee, K = 10: bertopic 91.2 %." in text
+
+
+def by_projected_words(records: list[Record]) -> list[Record]:
+    """Adds every match by projected words, where each winner of the items loses."""
+    swapped = str.maketrans("ab", "ba")
+    return records + [
+        replace(
+            record,
+            key=f"{record.key} projected",
+            payload={
+                **record.payload,
+                "representation": "projected",
+                **{
+                    order: record.payload[order].translate(swapped)
+                    for order in ("forward", "backward")
+                },
+            },
+        )
+        for record in records
+        if record.kind == "match"
+    ]
+
+
+def test_a_proxys_league_stands_beside_the_same_by_projected_words(make_records: Make) -> None:
+    suite, records = make_records(
+        corpora={"lee": 60}, judges=("lexical", "chat"), models=("lda", "etm", "bertopic")
+    )
+    board = build_board(suite, by_projected_words(records))
+    chat, proxy = BoardView(board).judges()
+    assert [league.wording for league in chat.leagues] == [None, None]
+    projected, items = proxy.leagues
+    assert projected.wording is None
+    wording = items.wording
+    assert wording is not None
+    elo = dict(zip(items.names, (row["elo"] for row in items.rows), strict=True))
+    # With every verdict turned round, ratings lie mirrored about 1500.
+    for name, here in elo.items():
+        assert wording.elo[name] == pytest.approx(3000 - here, abs=0.11)
+        assert wording.moved[name] == pytest.approx(2 * (here - 1500), abs=0.25)
+    ends = [(row["lo"], row["hi"]) for row in items.rows]
+    assert wording.apart == sum(lo > 3000 - lo or hi < 3000 - hi for lo, hi in ends) > 0
+    least, most = min(elo, key=elo.__getitem__), max(elo, key=elo.__getitem__)
+    said = (
+        f"Elo moves by −{2 * (1500 - elo[least]):.0f} ({least}) to +{2 * (elo[most] - 1500):.0f} "
+        f"({most}); the two intervals of {wording.apart} of 3 models do not overlap."
+    )
+    markdown = render_md(board).replace("\\", "")
+    assert said in markdown
+    assert said in parse(render_html(board)).text
+    assert markdown.count("| by projected words | difference |") == 1
+    alone = build_board(suite, records)
+    assert "by projected words" not in render_md(alone) + render_html(alone)

@@ -11,7 +11,20 @@ from support.commands import AS_TYPED, Call, cells
 @pytest.mark.parametrize(
     ("what", "expected"),
     [
-        ("models", ["lda", "etm", "bertopic", "mlda", "metm", "mbertopic", "external"]),
+        (
+            "models",
+            [
+                "lda",
+                "etm",
+                "bertopic",
+                "mlda",
+                "metm",
+                "mbertopic",
+                "k_means",
+                "mk_means",
+                "external",
+            ],
+        ),
         ("judges", ["embedding", "lexical"]),
         ("metrics", ["npmi", "c_v", "nmi", "stability"]),
         ("corpora", ["lee", "gensim-wiki", "20ng", "bills"]),

@@ -45,7 +45,17 @@ def test_every_built_in_name_is_a_class_of_that_name(kind: str) -> None:
 
 
 def test_the_built_in_names() -> None:
-    assert {"lda", "etm", "bertopic", "mlda", "metm", "mbertopic", "external"} <= set(MODELS)
+    assert {
+        "lda",
+        "etm",
+        "bertopic",
+        "mlda",
+        "metm",
+        "mbertopic",
+        "k_means",
+        "mk_means",
+        "external",
+    } <= set(MODELS)
     assert {"embedding", "lexical", "scripted"} <= set(JUDGES)
     assert "minilm" in FEATURES
     assert {"lee", "gensim-wiki", "20ng", "bills", "wiki", "yelp", "agnews"} <= set(CORPORA)

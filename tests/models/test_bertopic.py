@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
+from sklearn.metrics import normalized_mutual_info_score
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Corpus, Counts, Views
@@ -101,6 +102,46 @@ def test_k_counts_real_topics_where_no_document_is_an_outlier() -> None:
     assert result.info["clusters_before_merging"] == 12
     assert not result.outlier.any()
     assert result.n_topics == 5
+
+
+def one_large_and_two_small() -> tuple[Views, Any]:
+    """Six neighbouring blobs, joined by a haze, that excess of mass takes for one; two far away."""
+    rng = np.random.default_rng(0)
+    near = np.zeros((6, 12))
+    near[:, 0] = 6.0
+    near[np.arange(6), 1 + np.arange(6)] = 1.2
+    far = np.eye(12)[[10, 11]] * 6.0
+    truth = np.repeat(np.arange(8), [60] * 6 + [20, 20])
+    embeddings = np.vstack([near, far])[truth] + 0.45 * rng.normal(size=(len(truth), 12))
+    words = rng.dirichlet(np.full(80, 0.1), size=8)
+    return make_views(unit(embeddings), [rng.multinomial(30, words[k]) for k in truth]), truth
+
+
+def test_leaves_are_clusters_where_one_would_hold_nearly_everything() -> None:
+    views, truth = one_large_and_two_small()
+    published = BERTopic(n_topics=8, leaf_above=1).fit(views, seed=0)
+    assert published.info["selection"] == "eom"
+    share = published.info["largest_cluster"]
+    assert share > 0.8
+    result = BERTopic(n_topics=8).fit(views, seed=0)
+    assert result.info["selection"] == "leaf"
+    assert result.info["largest_cluster"] == share
+    assert result.n_topics > published.n_topics
+    score = [
+        normalized_mutual_info_score(truth, fit.doc_topic.argmax(axis=1))
+        for fit in (published, result)
+    ]
+    assert score[1] > score[0] + 0.1
+
+
+def test_where_no_cluster_dominates_nothing_changes(
+    views: Views, fitted: tuple[BERTopic, Any]
+) -> None:
+    _, result = fitted
+    assert result.info["selection"] == "eom"
+    assert result.info["largest_cluster"] <= 0.8
+    without = BERTopic(n_topics=5, min_cluster_size=5, leaf_above=1).fit(views, seed=3)
+    assert without.revision == result.revision
 
 
 def test_merged_membership_is_the_sum_over_the_merged_clusters(
@@ -218,6 +259,7 @@ def test_parameters_are_stated_as_resolved(views: Views) -> None:
         (without_structure(50), {"min_samples": 40}, "at least 80 documents"),
         (without_structure(50), {"n_neighbors": 1}, "n_neighbors must be"),
         (without_structure(50), {"min_dist": 2}, "min_dist must be"),
+        (without_structure(50), {"leaf_above": 80}, "leaf_above must be between 0 and 1, not 80"),
     ],
 )
 def test_what_cannot_be_clustered_is_a_clear_error(
