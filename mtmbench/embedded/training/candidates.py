@@ -3,7 +3,8 @@
 Run as ``python -m mtmbench.embedded.training.candidates --data DIR --cache DIR --table FILE`` with
 the folder of corpora, the folder into which :mod:`mtmbench.embedded.training.activations` stored
 activations, and the CSV to append to. A candidate is a row as soon as it is done; those that have
-one are not repeated, nor is the training of one that is saved.
+one for as many tokens and steps are not repeated, nor is the training of one that is saved. With
+fewer ``--tokens`` and ``--steps`` than there are, candidates are screened.
 
 Three corpora serve the choice and no other: DBpedia's abstracts, 1,500 yelp reviews and the
 held-out documents of ``lm_text`` (by their weak domains). A row holds explained variance on the
@@ -24,7 +25,7 @@ from typing import Literal
 
 import numpy as np
 
-from mtmbench.core.errors import UnknownNameError
+from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.types import Corpus, Counts, IntArray, Views
 from mtmbench.corpora.load import load_corpus
 from mtmbench.embedded.training.activations import (
@@ -126,8 +127,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise UnknownNameError("candidate", name, CANDIDATES)
     prepare_corpora(options.data, options.cache)
     for name in options.only or CANDIDATES:
-        if name not in rows_done(options.table):
-            row = evaluate(name, CANDIDATES[name], options)
+        candidate = CANDIDATES[name]
+        trained = candidate.plan is not None
+        effort = (options.tokens, options.steps) if trained else ("", "")
+        if (name, *map(str, effort)) not in rows_done(options.table):
+            row = evaluate(name, candidate, options)
             append_row(options.table, row)
             print(json.dumps(row), flush=True)
 
@@ -148,8 +152,8 @@ def prepare_corpora(data: Path, cache: Path) -> None:
 def evaluate(name: str, candidate: Candidate, options: argparse.Namespace) -> dict[str, object]:
     """Trains a candidate unless it is saved, and returns its row of the table."""
     cache, layer, pooling = options.cache, candidate.layer, candidate.pooling
-    train = training_rows(cache, layer, pooling)
-    saved = cache / "saes" / f"{name}-{len(train)}-{options.steps}-{options.seed}"
+    train = training_rows(cache, layer, pooling, options.tokens)
+    saved = cache / "saes" / f"{name}-{options.tokens}-{options.steps}-{options.seed}"
     if candidate.plan is None:
         saved = MINILM_SAES.path()
     elif not (saved / "cfg.json").exists():
@@ -168,7 +172,7 @@ def evaluate(name: str, candidate: Candidate, options: argparse.Namespace) -> di
         "nested": " ".join(map(str, candidate.plan.nested)) if candidate.plan else "",
         "width": sae.n_features,
         "k": candidate.plan.k if candidate.plan else sae.k,
-        "rows": len(train) if candidate.plan else "",
+        "tokens": options.tokens if candidate.plan else "",
         "steps": options.steps if candidate.plan else "",
         "explained_variance": round(explained_variance(sae, held_out), 4),
         "mean_active": round(len(encoded(sae, held_out)[0]) / len(held_out), 2),
@@ -186,12 +190,21 @@ def evaluate(name: str, candidate: Candidate, options: argparse.Namespace) -> di
     return {**row, "nmi_mean": round(float(np.mean(means)), 4)}
 
 
-def training_rows(cache: Path, layer: int, pooling: Pooling) -> HalfArray:
-    """Returns what is stored of the training text; means of sentences are kept once made."""
+def training_rows(cache: Path, layer: int, pooling: Pooling, n_tokens: int) -> HalfArray:
+    """Returns the first tokens of the training text, or means of their sentences, kept on disk.
+
+    Raises:
+        InputError: fewer tokens are stored.
+    """
     values = load_activations(cache / "train", layer)
+    if len(values) < n_tokens:
+        raise InputError(
+            f"{len(values)} tokens are stored, not {n_tokens}; store more, or ask less"
+        )
+    values = values[:n_tokens]
     if pooling == "token":
         return values
-    file = cache / "train" / f"sentences{layer}-{len(values)}.npy"
+    file = cache / "train" / f"sentences{layer}-{n_tokens}.npy"
     if not file.exists():
         means, _ = sentence_means(values, read_passages(cache / "train"))
         with file.with_suffix(".partial").open("wb") as out:
@@ -252,12 +265,12 @@ def nmi_of(sae: SAE, rows: Rows, n_topics: int, n_seeds: int) -> tuple[list[floa
     return scores, len(counts.item_ids)
 
 
-def rows_done(table: Path) -> set[str]:
-    """Returns the names of the candidates that have a row."""
+def rows_done(table: Path) -> set[tuple[str, str, str]]:
+    """Returns name, tokens and steps of the rows that a table has."""
     if not table.exists():
         return set()
     with table.open(newline="", encoding="utf-8") as lines:
-        return {row["name"] for row in csv.DictReader(lines)}
+        return {(row["name"], row["tokens"], row["steps"]) for row in csv.DictReader(lines)}
 
 
 def append_row(table: Path, row: Mapping[str, object]) -> None:
@@ -278,6 +291,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cache", type=Path, required=True, help="stored activations")
     parser.add_argument("--table", type=Path, required=True, help="CSV to append rows to")
     parser.add_argument("--only", nargs="+", help="names of candidates; all if not given")
+    parser.add_argument("--tokens", type=int, default=8_000_000, help="of the training text")
     parser.add_argument("--steps", type=int, default=4000, help="of 2,048 rows")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--nmi-seeds", type=int, default=3)
