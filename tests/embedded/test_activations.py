@@ -155,10 +155,12 @@ def test_pieces_of_documents_are_drawn_in_turns(tmp_path: Path) -> None:
 
 def test_passages_are_read_back_as_they_were_written(tmp_path: Path) -> None:
     passage = Passage("a", "x", "Über\u2028uns", (4, 5), ((0, 4), (5, 8)))
-    write_passages(tmp_path, [passage, passage])
+    write_passages(tmp_path, [passage, passage], {"seed": 0})
     assert list(read_passages(tmp_path)) == [passage, passage]
-    write_passages(tmp_path, [])
+    write_passages(tmp_path, [], {"seed": 0})
     assert len(list(read_passages(tmp_path))) == 2
+    with pytest.raises(InputError, match=r"passages of \{'seed': 0\}, not \{'seed': 1\}"):
+        write_passages(tmp_path, [], {"seed": 1})
     with pytest.raises(InputError, match=r"holds no passages\.jsonl"):
         list(read_passages(tmp_path / "nowhere"))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.types import Corpus
-from mtmbench.embedded.training import candidates
+from mtmbench.embedded.training import candidates, minilm
 from mtmbench.embedded.training.activations import (
     document_passages,
     load_activations,
@@ -30,6 +32,7 @@ from mtmbench.embedded.training.candidates import (
 from mtmbench.embedded.training.topk import TrainingPlan, explained_variance
 from mtmbench.features.sae.minilm import minilm_backbone
 from mtmbench.features.sae.sae import SAE, load_sae
+from mtmbench.features.sae.sae_folder import load_sae_folder
 
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
@@ -48,7 +51,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     texts = tuple(f"{t} Day {i}." for some in TEXTS.values() for t in some for i in range(3))
     corpus = Corpus("toy", tuple(f"d{i}" for i in range(len(texts))), texts, labels)
     for name in ("train", "held_out", "dbpedia", "yelp"):
-        write_passages(folder / name, document_passages(corpus, backbone))
+        write_passages(folder / name, document_passages(corpus, backbone), {})
         chunks = [passage.tokens for passage in read_passages(folder / name)]
         store_activations(chunks, folder / name, (5, 6), backbone)
     return folder
@@ -137,6 +140,36 @@ def test_a_candidate_has_its_row_as_soon_as_it_is_done(
     table.write_text("".join(before.splitlines(keepends=True)[:2]))
     candidates.main([*arguments, "--only", "two"])
     assert table.read_text() == before
+
+
+def test_the_chosen_one_is_written_as_what_ships(cache: Path, tmp_path: Path) -> None:
+    arguments = [
+        "--cache", str(cache), "--out", str(tmp_path), "--width", "24", "--k", "4", "--layer", "5",
+        "--rule", "batchtopk", "--nested", "6", "12", "--steps", "30", "--batch", "32",
+        "--statistics-tokens", "60",
+    ]  # fmt: skip
+    minilm.main(arguments)
+
+    folder = load_sae_folder(tmp_path)
+    assert folder.sae.architecture == "jumprelu"
+    assert folder.hook_point == "blocks.4.hook_resid_post"
+    training = json.loads((tmp_path / "settings.json").read_text())["training"]
+    assert (training["rule"], training["nested"]) == ("batchtopk", [6, 12])
+    lengths = [len(passage.tokens) for passage in read_passages(cache / "train")]
+    n = next(total for total in accumulate(lengths) if total >= 60)
+    assert training["statistics_tokens"] == n
+    values = torch.from_numpy(load_activations(cache / "train", 5)[:n].astype(np.float32))
+    _, features, _ = folder.sae.encode(values)
+    np.testing.assert_allclose(folder.density, np.bincount(features, minlength=24) / n, rtol=1e-6)
+
+    whole = json.loads((cache / "train" / "stored.json").read_text())
+    (tmp_path / "train").mkdir()
+    for file in (cache / "train").iterdir():
+        (tmp_path / "train" / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "held_out").symlink_to(cache / "held_out")
+    (tmp_path / "train" / "stored.json").write_text(json.dumps({**whole, "n_tokens": 50}))
+    with pytest.raises(InputError, match=f"holds 50 of {sum(lengths)} tokens"):
+        minilm.main([*arguments, "--cache", str(tmp_path)])
 
 
 def test_an_unknown_candidate_names_the_nearest(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ MODEL_NAME = "all-MiniLM-L6-v2"
 PASSAGE_TOKENS = (62, 126, 254)
 PIECE_CHARACTERS = 1800
 SHARD_PASSAGES = 500
-PASSAGES, STORED = "passages.jsonl", "stored.json"
+DRAWN, PASSAGES, STORED = "drawn.json", "passages.jsonl", "stored.json"
 _CHUNKS_AT_ONCE = 512
 _BATCH_TOKENS = 8192
 
@@ -91,24 +91,43 @@ def main(arguments: Sequence[str] | None = None) -> None:
         minilm_source(), name=MINILM_MODEL, max_chunk_tokens=CHUNK_TOKENS, dtype=options.dtype
     )
     dropped = set(clean_overlap(text, options.data, cache / "overlap.json").dropped)
-    write_passages(cache / "held_out", held_out_passages(text, options.held_out, exact))
-    drawn = passages(text, options.tokens, options.seed, exact, dropped)
-    write_passages(cache / "train", drawn)
+    write_passages(
+        cache / "held_out", held_out_passages(text, options.held_out, exact),
+        {"held_out_documents": options.held_out},
+    )  # fmt: skip
+    write_passages(
+        cache / "train", passages(text, options.tokens, options.seed, exact, dropped),
+        {"tokens": options.tokens, "seed": options.seed, "overlapping": len(dropped)},
+    )  # fmt: skip
     # What is kept back is read in full precision, as the features will be when they are used.
     for name, model in (("held_out", exact), ("train", backbone)):
         chunks = [passage.tokens for passage in read_passages(cache / name)]
         store_activations(chunks, cache / name, options.layers, model)
 
 
-def write_passages(folder: Path, drawn: Iterable[Passage]) -> None:
-    """Writes passages to ``folder/passages.jsonl``, unless they are there."""
-    file = folder / PASSAGES
-    if not file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix(".partial")
-        with partial.open("w", encoding="utf-8") as out:
-            out.writelines(json.dumps(asdict(passage)) + "\n" for passage in drawn)
-        partial.rename(file)
+def write_passages(folder: Path, drawn: Iterable[Passage], settings: Mapping[str, object]) -> None:
+    """Writes passages to ``folder/passages.jsonl``, unless they are there.
+
+    Args:
+        folder: made if need be.
+        drawn: the passages.
+        settings: how they were drawn, as JSON values; kept beside them.
+
+    Raises:
+        InputError: the folder holds passages that were drawn otherwise.
+    """
+    file, record = folder / PASSAGES, folder / DRAWN
+    if file.exists():
+        kept = json.loads(record.read_text())
+        if kept != settings:
+            raise InputError(f"{folder} holds passages of {kept}, not {settings}; give another")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(record, json.dumps(settings) + "\n")
+    partial = file.with_suffix(".partial")
+    with partial.open("w", encoding="utf-8") as out:
+        out.writelines(json.dumps(asdict(passage)) + "\n" for passage in drawn)
+    partial.rename(file)
 
 
 def read_passages(folder: Path) -> Iterator[Passage]:

@@ -144,7 +144,8 @@ def prepare_corpora(data: Path, cache: Path) -> None:
     }
     backbone = minilm_backbone()
     for name, corpus in corpora.items():
-        write_passages(cache / name, document_passages(corpus, backbone))
+        drawn = document_passages(corpus, backbone)
+        write_passages(cache / name, drawn, {"corpus": corpus.name, "documents": len(corpus)})
         chunks = [passage.tokens for passage in read_passages(cache / name)]
         store_activations(chunks, cache / name, _LAYERS, backbone)
 

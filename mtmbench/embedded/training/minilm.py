@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mtmbench.core.errors import InputError
 from mtmbench.core.types import FloatArray, IntArray
 from mtmbench.embedded.training.activations import (
     CHUNK_TOKENS,
@@ -178,7 +179,12 @@ def _windowed(
     folder: Path, layer: int, window: int, chunks: Sequence[Passage]
 ) -> tuple[HalfArray, IntArray]:
     lengths = np.array([len(p.tokens) for p in chunks], np.int64)
-    return windowed(load_activations(folder, layer), lengths, window), lengths
+    values = load_activations(folder, layer)
+    if len(values) < lengths.sum():
+        raise InputError(
+            f"{folder} holds {len(values)} of {lengths.sum()} tokens; store the others first"
+        )
+    return windowed(values, lengths, window), lengths
 
 
 def _set_threads(threads: int) -> None:
