@@ -98,9 +98,9 @@ def train_sae(values: HalfArray, plan: TrainingPlan, metadata: SAEMetadata | Non
     import torch
 
     rng = np.random.default_rng(plan.seed)
-    sample = values[
-        np.sort(rng.choice(len(values), min(len(values), 100_000), replace=False))
-    ].astype(np.float32)
+    sample = values[rng.choice(len(values), min(len(values), 100_000), replace=False)].astype(
+        np.float32
+    )
     mean = sample.mean(axis=0)
     scale = float(1.0 / np.sqrt(((sample - mean) ** 2).mean()))
     start = (sample[rng.choice(len(sample), plan.width)] - mean) * scale
