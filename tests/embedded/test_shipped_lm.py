@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import mtmbench as mb
-from mtmbench.embedded.training.activations import held_out, read_documents
+from mtmbench.embedded.training.lm_text import held_out, read_documents
 from mtmbench.embedded.training.tinylm import LMPlan, negative_log_likelihood
 from mtmbench.features.sae.shipped import TINYLM_MODEL, TinyLMFeatures
 

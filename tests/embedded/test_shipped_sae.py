@@ -10,20 +10,11 @@ import pytest
 from safetensors.numpy import load_file
 
 from mtmbench.core.errors import UnknownNameError
-from mtmbench.embedded.training.topk import TopK
+from mtmbench.features.sae.sae import load_sae
 from mtmbench.features.sae.shipped import MINILM_SAES, TINYLM_MODEL, TINYLM_SAES
 
 FOLDERS = [shipped.path(name) for shipped in (MINILM_SAES, TINYLM_SAES) for name in shipped.names]
 each = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-
-
-def _topk(folder: Path) -> TopK:
-    weights = {
-        name: array.astype(np.float32)
-        for name, array in load_file(folder / "sae_weights.safetensors").items()
-    }
-    config = json.loads((folder / "cfg.json").read_text())
-    return TopK(weights["W_enc"], weights["b_enc"], weights["W_dec"], weights["b_dec"], config["k"])
 
 
 @pytest.mark.slow
@@ -34,13 +25,13 @@ def test_sae_lens_loads_it_and_encodes_as_we_do(folder: Path) -> None:
 
     torch.set_num_threads(1)
     sae = SAE.load_from_disk(str(folder), device="cpu")
-    ours = _topk(folder)
-    rows = np.random.default_rng(0).normal(0, 0.3, (64, sae.cfg.d_in)).astype(np.float16)
-    index, top = next(ours.encode(rows))
-    dense = np.zeros((64, len(ours.b_enc)), np.float32)
-    np.put_along_axis(dense, index.astype(np.int64), top, axis=1)
+    ours = load_sae(folder)
+    values = np.random.default_rng(0).normal(0, 0.3, (64, sae.cfg.d_in)).astype(np.float32)
+    rows, features, strengths = ours.encode(torch.from_numpy(values))
+    dense = np.zeros((64, ours.n_features), np.float32)
+    dense[rows, features] = strengths
 
-    theirs = sae.encode(torch.from_numpy(rows.astype(np.float32))).detach().numpy()
+    theirs = sae.encode(torch.from_numpy(values)).detach().numpy()
 
     np.testing.assert_allclose(dense, theirs, atol=1e-5)
     assert sae.cfg.architecture() == "topk"
@@ -60,7 +51,7 @@ def test_files_agree_on_the_number_of_features(folder: Path) -> None:
     assert len(labels) == width
     assert features["density"].shape == (width,)
     assert features["quantiles"].shape == (width, len(features["quantile_levels"]))
-    assert _topk(folder).w_dec.shape[0] == width
+    assert load_sae(folder).w_dec.shape[0] == width
     # TopK: at most k features fire on a token, so the densities cannot sum to more than k.
     assert 0.9 * k < features["density"].sum() <= k * (1 + 1e-6)
 
@@ -78,7 +69,7 @@ def test_quantiles_start_at_zero_and_rise(folder: Path) -> None:
 
 @each
 def test_decoder_rows_have_length_one(folder: Path) -> None:
-    norms = np.linalg.norm(_topk(folder).w_dec, axis=1)
+    norms = np.linalg.norm(load_sae(folder).w_dec, axis=1)
     np.testing.assert_allclose(norms, 1.0, atol=2e-3)  # stored in float16
 
 
@@ -121,6 +112,7 @@ def test_the_shipped_sae_reconstructs_minilm_on_held_out_text() -> None:
         "Patients were given the vaccine and monitored for fever and rash.",
     ]
     backbone = minilm_backbone()
-    values = half_activations(backbone, backbone.tokenise(texts), hook_point_of(6))
+    point = hook_point_of(6)
+    values = half_activations(backbone, backbone.tokenise(texts), [point])[point]
 
-    assert explained_variance(_topk(MINILM_SAES.path()), values) > 0.5
+    assert explained_variance(load_sae(MINILM_SAES.path()), values) > 0.5

@@ -10,15 +10,10 @@ import torch
 
 from mtmbench.embedded.training.activations import half_activations
 from mtmbench.embedded.training.tinylm import LMPlan, make_model
-from mtmbench.embedded.training.tinylm_saes import (
-    as_sae,
-    draw_chunks,
-    loss_figures,
-    replacing,
-)
-from mtmbench.embedded.training.topk import TopK
+from mtmbench.embedded.training.tinylm_saes import draw_chunks, loss_figures, replacing
 from mtmbench.features.sae.hooks import find_hook_point
 from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
+from mtmbench.features.sae.sae import SAE
 
 PLAN = LMPlan(vocabulary=300, width=32, layers=3, heads=2, inner=48, context=16)
 POINT = "blocks.1.hook_resid_post"
@@ -69,7 +64,7 @@ def test_activations_are_the_models_own_hidden_states(folder: Path):
     from transformers import AutoModel
 
     chunks = some_chunks()
-    found = half_activations(HuggingFaceBackbone(folder), chunks, POINT)
+    found = half_activations(HuggingFaceBackbone(folder), chunks, [POINT])[POINT]
     model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
     expected = []
     for chunk in chunks:
@@ -85,17 +80,20 @@ def test_losses_equal_those_of_forward_passes_by_hand(folder: Path):
 
     rng = np.random.default_rng(2)
     w_enc = rng.normal(size=(32, 64)).astype(np.float32)
-    topk = TopK(w_enc, np.zeros(64, np.float32), w_enc.T * 0.1, np.full(32, 0.2, np.float32), 5)
+    sae = SAE(
+        "topk", w_enc, np.zeros(64, np.float32), w_enc.T * 0.1, np.full(32, 0.2, np.float32),
+        subtract_b_dec=True, k=5, threshold=None, metadata={},
+    )  # fmt: skip
     mean = rng.normal(size=32).astype(np.float32)
     chunks = some_chunks()
-    figures = loss_figures(folder, POINT, as_sae(topk, POINT, 1, 15), mean, chunks, batch=2)
+    figures = loss_figures(folder, POINT, sae, mean, chunks, batch=2)
 
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
 
     def rebuilt(states: torch.Tensor) -> torch.Tensor:
         pre = (states - 0.2) @ torch.from_numpy(w_enc)
         kept = torch.zeros_like(pre).scatter(2, pre.topk(5).indices, 1.0) * pre.relu()
-        return kept @ torch.from_numpy(topk.w_dec) + 0.2
+        return kept @ torch.from_numpy(sae.w_dec) + 0.2
 
     def loss(change) -> float:
         def hook(_module, _inputs, output):

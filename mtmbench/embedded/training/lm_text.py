@@ -1,10 +1,11 @@
-"""The small LM's training text: overlap with evaluated corpora removed, BPE, token files."""
+"""The training text of what ships: documents, those held out, overlap removed, BPE, token files."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.embedded.training.activations import held_out, read_documents
+from mtmbench.core.errors import InputError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -44,6 +45,28 @@ class Overlap:
     dropped: tuple[str, ...]
     by_corpus: dict[str, int]
     n_documents: int
+
+
+def read_documents(folder: Path) -> Iterator[dict[str, str]]:
+    """Yields the training text's documents, in the order of the shards.
+
+    Raises:
+        InputError: the folder holds no ``*.jsonl.gz``.
+    """
+    files = sorted(folder.glob("*.jsonl.gz"))
+    if not files:
+        raise InputError(f"{folder} holds no *.jsonl.gz; give the folder of the training text")
+    for file in files:
+        with gzip.open(file, "rt", encoding="utf-8") as lines:
+            for line in lines:
+                yield json.loads(line)
+
+
+def held_out(doc_id: str, share: float = 0.03) -> bool:
+    """Tells whether a document is kept away from training, by a hash of its id."""
+    import hashlib
+
+    return int(hashlib.sha256(doc_id.encode()).hexdigest()[:8], 16) < share * 16**8
 
 
 def run_hashes(text: str, n: int = RUN_WORDS) -> NDArray[np.uint64]:

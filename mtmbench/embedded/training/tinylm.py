@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mtmbench.core.types import IntArray
-from mtmbench.embedded.training.activations import held_out, read_documents
 from mtmbench.embedded.training.lm_text import (
     BOS,
     BOS_ID,
@@ -32,6 +31,8 @@ from mtmbench.embedded.training.lm_text import (
     EOS_ID,
     TokenArray,
     clean_overlap,
+    held_out,
+    read_documents,
     read_tokens,
     train_tokenizer,
     write_tokens,

@@ -27,17 +27,28 @@ from mtmbench.core.types import Corpus, FloatArray, IntArray
 from mtmbench.embedded.training.activations import (
     HalfArray,
     half_activations,
-    held_out,
-    read_documents,
     windowed,
 )
-from mtmbench.embedded.training.lm_text import EOS_ID, TokenArray, read_tokens
+from mtmbench.embedded.training.lm_text import (
+    EOS_ID,
+    TokenArray,
+    held_out,
+    read_documents,
+    read_tokens,
+)
 from mtmbench.embedded.training.tinylm import negative_log_likelihood
-from mtmbench.embedded.training.topk import TopK, TrainingPlan, explained_variance, train_topk
+from mtmbench.embedded.training.topk import (
+    TrainingPlan,
+    explained_variance,
+    half_rounded,
+    reconstructed,
+    train_sae,
+)
 from mtmbench.features.sae.contexts import CONTEXTS_FILE
 from mtmbench.features.sae.hooks import HookPoint, find_hook_point
 from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
 from mtmbench.features.sae.sae import SAE, save_sae
+from mtmbench.features.sae.sae_config import SAEMetadata
 from mtmbench.features.sae.shipped import TINYLM_MODEL, TINYLM_NAME
 from mtmbench.features.sae.token_batches import TokenIds
 
@@ -59,12 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     backbone = HuggingFaceBackbone(options.model, name=TINYLM_NAME)
     values, lengths, test_values, test_lengths, test_chunks = activations(options, backbone)
     plan = TrainingPlan(
-        options.width, options.k, options.steps, options.batch, options.rate, options.seed
-    )
-    topk = train_topk(windowed(values, lengths, options.window), plan).half_rounded()
-    sae = as_sae(topk, options.hook_point, options.window, backbone.max_chunk_tokens)
+        options.width, options.k, steps=options.steps, batch=options.batch, rate=options.rate,
+        seed=options.seed,
+    )  # fmt: skip
+    metadata = metadata_of(options.hook_point, options.window, backbone.max_chunk_tokens)
+    sae = half_rounded(train_sae(windowed(values, lengths, options.window), plan, metadata))
     tested = windowed(test_values, test_lengths, options.window)
-    figures = {"explained_variance": round(explained_variance(topk, tested), 4)}
+    figures = {"explained_variance": round(explained_variance(sae, tested), 4)}
     if options.window == 1:
         mean = values.mean(axis=0, dtype=np.float64).astype(np.float32)
         figures.update(loss_figures(options.model, options.hook_point, sae, mean, test_chunks))
@@ -105,8 +117,9 @@ def activations(
         chunks = draw_chunks(stream, n_tokens, backbone.max_chunk_tokens, options.seed)
         file = options.work / f"{name}-{options.hook_point}-{n_tokens}-{options.seed}.npy"
         if not file.exists():
+            read = half_activations(backbone, chunks, [options.hook_point])
             with file.with_suffix(".partial").open("wb") as target:
-                np.save(target, half_activations(backbone, chunks, options.hook_point))
+                np.save(target, read[options.hook_point])
             file.with_suffix(".partial").replace(file)
         found.append((np.load(file), np.array([len(chunk) for chunk in chunks], np.int64), chunks))
     (values, lengths, _), (test_values, test_lengths, test_chunks) = found
@@ -139,16 +152,12 @@ def draw_chunks(stream: TokenArray, n_tokens: int, size: int, seed: int) -> list
     return chosen
 
 
-def as_sae(topk: TopK, hook_point: str, window: int, chunk_tokens: int) -> SAE:
-    """Returns trained parameters as an SAE whose metadata say what it reads."""
-    return SAE(
-        architecture="topk", w_enc=topk.w_enc, b_enc=topk.b_enc, w_dec=topk.w_dec,
-        b_dec=topk.b_dec, subtract_b_dec=True, k=topk.k, threshold=None,
-        metadata={
-            "model_name": TINYLM_NAME, "hook_name": hook_point, "context_size": chunk_tokens + 1,
-            "prepend_bos": True, "window": window,
-        },
-    )  # fmt: skip
+def metadata_of(hook_point: str, window: int, chunk_tokens: int) -> SAEMetadata:
+    """Returns what an SAE's config says of the model and of what it reads."""
+    return {
+        "model_name": TINYLM_NAME, "hook_name": hook_point, "context_size": chunk_tokens + 1,
+        "prepend_bos": True, "window": window,
+    }  # fmt: skip
 
 
 def loss_figures(
@@ -183,7 +192,7 @@ def loss_figures(
     average = torch.from_numpy(mean)
     changes: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
         "loss": lambda states: states,
-        "loss_with_sae": lambda states: _rebuilt(sae, states),
+        "loss_with_sae": lambda states: reconstructed(sae, states),
         "loss_with_mean": lambda states: average.expand_as(states),
     }
     losses: dict[str, float] = {}
@@ -233,16 +242,6 @@ def training_corpus(data: Path, work: Path) -> Corpus:
     ]
     ids, texts = zip(*kept, strict=True)
     return Corpus("lm_text, training documents", ids, texts)
-
-
-def _rebuilt(sae: SAE, states: torch.Tensor) -> torch.Tensor:
-    """(N, H) reconstructions of (N, H) activations."""
-    import torch
-
-    rows, features, values = (torch.from_numpy(part) for part in sae.encode(states))
-    w_dec = torch.from_numpy(sae.w_dec)
-    found = torch.from_numpy(sae.b_dec).repeat(len(states), 1)
-    return found.index_add_(0, rows, values[:, None] * w_dec[features.long()])
 
 
 def _parser() -> argparse.ArgumentParser:
