@@ -16,9 +16,15 @@ LABELLED = BOARDS / "labelled"
 
 
 def extract(board: dict) -> str:
-    """The README's table: pooled ratings by both judges and NPMI of projected words on Lee."""
+    """The README's table: pooled ratings by how topics are shown, and NPMI of words on Lee."""
+    columns = {
+        "by projected words": ("embedding", "projected"),
+        "by top items": ("embedding", "items"),
+        "by summaries": ("embedding", "summary"),
+        "`lexical`, by projected words": ("lexical", "projected"),
+    }
     ratings = {
-        (row["judge"], row["model"], row["setting"]): row
+        (row["judge"], row["representation"], row["model"], row["setting"]): row
         for row in board["ratings"]
         if row["corpus"] == "all"
     }
@@ -29,14 +35,14 @@ def extract(board: dict) -> str:
         and row["params"]["window"] == 10
     }
     lines = [
-        "| model | Elo, judge `embedding` | Elo, judge `lexical` | NPMI of its words, Lee |",
-        "|---|---|---|---|",
+        f"| model | {' | '.join(columns)} | NPMI of its words, Lee |",
+        "|---|---|---|---|---|---|",
     ]
-    entries = sorted(npmi, key=lambda key: -ratings["embedding", *key]["elo"])
-    for model, setting in entries:
+    first = next(iter(columns.values()))
+    for model, setting in sorted(npmi, key=lambda key: -ratings[*first, *key]["elo"]):
         cells = [f"`{model}`" + (f", {setting}" if setting else "")]
-        for judge in ("embedding", "lexical"):
-            row = ratings[judge, model, setting]
+        for league in columns.values():
+            row = ratings[*league, model, setting]
             cells.append(f"{row['elo']:.0f} ({row['lo']:.0f} to {row['hi']:.0f})")
         cells.append(f"{npmi[model, setting]:.3f}".replace("-", "−"))
         lines.append(f"| {' | '.join(cells)} |")
