@@ -11,9 +11,11 @@ from support.stored import misfits
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import (
     FitPayload,
+    LabelsPayload,
     MatchPayload,
     MetricPayload,
     Record,
+    RewritePayload,
     of_kind,
 )
 from mtmbench.core.store import read_records
@@ -21,7 +23,8 @@ from mtmbench.core.store import read_records
 BOARDS = Path(__file__).parents[2] / "leaderboards"
 COMMITTED = sorted(path.relative_to(BOARDS) for path in BOARDS.rglob("records.jsonl"))
 PAYLOADS = {
-    "fit": FitPayload, "metric": MetricPayload, "match": MatchPayload, "null": MatchPayload,
+    "fit": FitPayload, "labels": LabelsPayload, "metric": MetricPayload, "shown": RewritePayload,
+    "match": MatchPayload, "null": MatchPayload,
 }  # fmt: skip
 
 
