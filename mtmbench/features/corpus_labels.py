@@ -73,12 +73,14 @@ class CorpusLabels:
     halves: str
 
     def name_items(self, items: ItemSpace, source: Mapping[str, object]) -> ItemSpace:
-        """Returns the items under these labels; an item without one keeps its own.
+        """Returns the items under these labels; an item without one keeps its own, and so do words.
 
         Args:
-            items: features of the SAE.
+            items: features of the SAE, or the words of a model that reads features too.
             source: what is on record of the labels, under ``source["labels"]``.
         """
+        if items.kind != "features":
+            return items
         first, second = (_named(items, labels) for labels in self.of_half)
         return replace(
             items,
@@ -97,7 +99,9 @@ class CorpusLabels:
         return self.of_half[1 - int(self.halves[row])].get(feature)
 
     def missing(self, items: ItemSpace) -> list[int]:
-        """Returns how many of the items have no label: from all documents, and from each half."""
+        """Returns how many features have no label: from all documents, and from each half."""
+        if items.kind != "features":
+            return [0, 0, 0]
         return [sum(int(i) not in labels for i in items.ids) for labels in self._all]
 
     def without(self, features: Collection[int]) -> CorpusLabels:

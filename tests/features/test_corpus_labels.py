@@ -208,6 +208,9 @@ def test_labels_go_to_json_and_back_and_into_a_saved_result(tmp_path) -> None:
     fewer = found.without({1, 2})
     assert set(fewer.whole) == set(found.whole) - {1, 2}
     ids = tuple(map(str, range(8)))
+    words = ItemSpace("words", ("aaa", "2"), ("aaa", "2"))
+    assert found.name_items(words, {"source": "corpus"}) is words, "a model may read features too"
+    assert found.missing(words) == [0, 0, 0]
     items = found.name_items(ItemSpace("features", ids, ids), {"source": "corpus"})
     result = TopicResult(
         "hand", {}, {}, 0, np.ones((30, 1), np.float32), np.full((1, 8), 1 / 8, np.float32), items,
