@@ -248,6 +248,19 @@ def resampled_share(
     """
     won = np.asarray(part, dtype=np.float64)
     played = np.asarray(whole, dtype=np.int64)
+    plain = _without_spread(won, played, of, confidence)
+    if plain is not None:
+        return plain
+    n_clusters, n = len(played), int(played.sum())
+    value = float(won.sum()) / n
+    drawn = resampled_counts(np.random.RandomState(seed), n_bootstrap, n_clusters)
+    error = float(np.std((drawn @ won) / (drawn @ played), ddof=1))
+    half = bootstrap_half(error, n_clusters, confidence)
+    return Rate(value, max(0.0, value - half), min(1.0, value + half), n)
+
+
+def _without_spread(won: Float64Array, played: IntArray, of: str, confidence: float) -> Rate | None:
+    """Returns the rate where clusters cannot say how far it varies; None where they can."""
     n_clusters, n = len(played), int(played.sum())
     if n == 0:
         return Rate(None, None, None, 0, "nothing to count")
@@ -258,10 +271,7 @@ def resampled_share(
         once = wilson(value * n_clusters, n_clusters, confidence)
         told = f"every {of} has the same share: Wilson's interval, each {of} counted once"
         return Rate(value, once.lo, once.hi, n, told)
-    drawn = resampled_counts(np.random.RandomState(seed), n_bootstrap, n_clusters)
-    error = float(np.std((drawn @ won) / (drawn @ played), ddof=1))
-    half = bootstrap_half(error, n_clusters, confidence)
-    return Rate(value, max(0.0, value - half), min(1.0, value + half), n)
+    return None
 
 
 def logit_share(
@@ -283,16 +293,11 @@ def logit_share(
     """
     won = np.asarray(part, dtype=np.float64)
     played = np.asarray(whole, dtype=np.int64)
+    plain = _without_spread(won, played, of, confidence)
+    if plain is not None:
+        return plain
     n_clusters, n = len(played), int(played.sum())
-    if n == 0:
-        return Rate(None, None, None, 0, "nothing to count")
     value = float(won.sum()) / n
-    if n_clusters < 2:
-        return Rate(value, None, None, n, f"no interval over {of}s: there is one")
-    if np.ptp(won / played) == 0:
-        once = wilson(value * n_clusters, n_clusters, confidence)
-        told = f"every {of} has the same share: Wilson's interval, each {of} counted once"
-        return Rate(value, once.lo, once.hi, n, told)
     squares = math.fsum((won - value * played) ** 2)
     error = math.sqrt(squares * n_clusters / (n_clusters - 1)) / n
     half = t_quantile(n_clusters - 1, confidence) * error / (value * (1 - value))
