@@ -312,7 +312,10 @@ class RewriteCell:
 
 @dataclass(frozen=True)
 class MatchCell:
-    """All documents of one pair of fits under one judge and representation, both orders."""
+    """All documents of one pair of fits under one judge and representation, both orders.
+
+    ``judged`` are the rows that all matches of the league judge, ``rows`` among them.
+    """
 
     key: str
     judge: str
@@ -326,6 +329,7 @@ class MatchCell:
     protocol: Mapping[str, object]
     rewrites: tuple[RewriteCell, ...] = field(default=(), kw_only=True)
     labels: tuple[LabelCell, ...] = field(default=(), kw_only=True)
+    judged: tuple[int, ...] = field(default=(), kw_only=True)
     kind: ClassVar[RecordKind] = "match"
     replicate: ClassVar[int] = 0
 

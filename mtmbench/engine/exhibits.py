@@ -21,7 +21,6 @@ from mtmbench.matches.controls import opponent
 from mtmbench.matches.match import MatchOutcome, Pair, Player
 from mtmbench.matches.options import PROJECTED_WORDS, Projected, option_lengths
 from mtmbench.matches.rewrites import read_rewrites, show
-from mtmbench.matches.schedule import sample_documents
 from mtmbench.matches.summaries import unshown_rows, with_unshown
 
 
@@ -112,16 +111,15 @@ class Exhibits:
         shown_words = cell.representation == "projected"
         n_words = self.spec.top_items if shown_words else PROJECTED_WORDS
         name_a, name_b = cell.sides
-        corpus = self.corpus(cell.corpus)
         pair = Pair(
-            corpus,
+            self.corpus(cell.corpus),
             [row for row in cell.rows if row not in unshown],
             Player(name_a, a, self.projected(cell.a, n_words)),
             Player(name_b, b, self.projected(cell.b, n_words)),
             self.spec,
             cell.representation,
             cell.replicate,
-            sample_documents(corpus, self.spec.documents, self.spec.seed),
+            cell.judged,
         )
         return Exhibit(cell, pair, unshown)
 

@@ -253,7 +253,6 @@ def _match_cells(
     from mtmbench.matches.adaptive import adaptive_cells
     from mtmbench.matches.controls import control_cells
     from mtmbench.matches.league import LeaguePlan
-    from mtmbench.matches.schedule import sample_documents
 
     spec = suite.judging
     if spec is None:
@@ -271,9 +270,8 @@ def _match_cells(
             if spec.schedule == "adaptive":
                 yield from adaptive_cells(league)
             else:
-                rows = sample_documents(corpus, spec.documents, spec.seed, league.among)
                 for a, b in combinations(players, 2):
-                    yield league.match(rows, a, b, "match")
+                    yield league.match(league.sample, a, b, "match")
             if spec.nulls:
                 yield from control_cells(league, fits)
 

@@ -19,6 +19,7 @@ from mtmbench.core.store import read_records
 from mtmbench.corpora.load import load_spec
 from mtmbench.engine.harness import run_suite
 from mtmbench.engine.plan import make_plan
+from mtmbench.engine.workspace import Workspace, WorkspaceSpec
 from mtmbench.judges.registry import JUDGES
 from mtmbench.matches.schedule import sample_documents, summary_halves
 from mtmbench.voting.ballot import suite_ballot
@@ -200,6 +201,26 @@ def test_summaries_are_judged_on_a_sample_of_their_own(corpus_file: Path, schedu
         assert rows["items"] == rows["projected"] == set(sample_documents(corpus, 10, 0))
         assert rows["summary"] == set(sample_documents(corpus, 10, 0, judged))
         assert rows["summary"] <= set(judged)
+
+
+@pytest.mark.parametrize("schedule", ["uniform", "adaptive"])
+def test_what_is_judged_beside_a_summary_is_no_source_either(
+    run: Path, corpus_file: Path, schedule: str
+) -> None:
+    suite = suite_of(corpus_file, documents=20, null_documents=10, schedule=schedule)
+    plan = make_plan(suite, plugins=PLUGINS)
+    workspace = Workspace(WorkspaceSpec(suite, plan.specs, run, None, tuple(PLUGINS)))
+    (corpus,) = plan.corpora.values()
+    _, half = summary_halves(corpus)
+    shown = set()
+    for cell in plan.matches:
+        pair = workspace.exhibits.of(cell).pair
+        among = half if cell.representation == "summary" else None
+        assert list(pair.league) == sample_documents(corpus, 20, 0, among)
+        assert set(pair.rows) <= set(pair.league)
+        assert among is None or set(pair.league) <= set(half)
+        shown.add(cell.representation)
+    assert shown == set(EVERY)
 
 
 def test_refits_have_summaries_too_where_they_cost_nothing(run: Path) -> None:

@@ -15,7 +15,14 @@ import numpy as np
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Corpus, Float64Array, FloatArray
-from mtmbench.judges.base import EMPTY_TOPIC, Completion, JudgeClient, Option, Question
+from mtmbench.judges.base import (
+    EMPTY_TOPIC,
+    Completion,
+    JudgeClient,
+    Option,
+    Question,
+    judged_mark,
+)
 from mtmbench.judges.clients.cosine_scales import scale_reply
 from mtmbench.judges.clients.scores import renormalised_shares, score_verdict
 from mtmbench.judges.replies import verdict_line
@@ -94,7 +101,7 @@ class EmbeddingJudge(JudgeClient):
         self._embed = embed or _minilm
         self._batches: dict[tuple[str, ...], dict[str, Float64Array]] = {}
         self._documents: Mapping[str, Float64Array] = {}
-        self._judged: dict[str, _Judged] = {}
+        self._judged: dict[tuple[str, str], _Judged] = {}
         self._topics: dict[str, dict[str, Float64Array]] = {}
         self._compared: dict[str, Float64Array] = {}
 
@@ -110,7 +117,9 @@ class EmbeddingJudge(JudgeClient):
         texts = [corpus.texts[row] for row in rows]
         vectors = self._batch(list(dict.fromkeys(texts)))
         mean = np.mean([vectors[text] for text in texts], axis=0)
-        self._judged[corpus.name] = _Judged(vectors, mean)
+        told = _Judged(vectors, mean)
+        self._judged[corpus.name, judged_mark(corpus, rows)] = told
+        self._judged[corpus.name, ""] = told
 
     def prepare(self, corpus: Corpus, options: Sequence[Option], rows: Sequence[int]) -> None:
         """Encodes the match's documents in one batch, each competitor's topics in another.
@@ -195,12 +204,12 @@ class EmbeddingJudge(JudgeClient):
 
     def _judged_of(self, question: Question) -> _Judged:
         corpus = question.context["corpus"]
-        if corpus not in self._judged:
+        if (corpus, question.judged) not in self._judged:
             raise InputError(
                 f"version {self.version} of the embedding judge centres cosines, and was not told "
                 f"which documents of {corpus!r} are judged: prepare_documents(corpus, rows) says it"
             )
-        return self._judged[corpus]
+        return self._judged[corpus, question.judged]
 
     def _nearness(self, topic: Float64Array, option: Option) -> float:
         text = str(option.text)
