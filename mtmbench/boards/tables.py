@@ -284,7 +284,7 @@ def _topics(board: BoardRecords) -> list[TopicsRow]:
         shown = None if named is None else named.payload["topics"]
         called: ItemsCalled = {}
         if source is not None:
-            called["labels"] = cast(str | None, source["source"])
+            called["labels"] = cast(str | None, source.get("source"))
         largest = sorted(enumerate(topics), key=lambda pair: (-pair[1]["share"], pair[0]))
         rows.append(
             {
