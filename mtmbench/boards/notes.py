@@ -32,6 +32,8 @@ def judge_notes(judge: JudgeRow) -> list[str]:
             notes.append(f"It is {judge['model']}{f', asked at {where}' if where else ''}.")
     else:
         notes.append("This judge is a proxy, not a language model.")
+    if (judge["version"] or 1) > 1 or "version" in judge["params"]:
+        notes.append(f"It ruled as version {judge['version']} of {judge['client']}.")
     if judge["encoder"]:
         notes.append(f"It compares texts by the encoder {judge['encoder']}.")
         if judge["shares_encoder_with"]:
