@@ -329,7 +329,8 @@ def representation_notes(board: BoardTables) -> list[str]:
         notes.append(
             "Projected words: every topic is shown by the words that its documents use "
             "(class-based TF-IDF over θ), so that models over words and over features are worded "
-            "alike. Tables of proxies begin with them."
+            "alike. They are taken from all documents, the judged ones among them, and are not "
+            "cross-fitted as labels from the corpus are. Tables of proxies begin with them."
             + (" Refinement drops top items and leaves these whole." if refined else "")
         )
     most = max(map(len, played.values()))
