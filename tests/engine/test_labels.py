@@ -17,6 +17,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.store import RunStore, read_records
 from mtmbench.engine.harness import run_suite
 from mtmbench.engine.labels import labels_path, read_labels
+from mtmbench.engine.phases import LABELS_FAILED
 from mtmbench.engine.plan import Plan, make_plan
 from mtmbench.engine.workspace import Workspace, WorkspaceSpec
 from mtmbench.features.corpus_labels import halves_of
@@ -144,6 +145,25 @@ def test_a_run_gives_the_same_bytes_however_it_is_played(tmp_path: Path, corpus_
     assert {str(fit.payload["items"]["source"].get("labels")) for fit in fits} == {
         "None", "{'source': 'shipped'}",
     }  # fmt: skip
+
+
+def test_what_waits_for_failed_labels_is_no_failure_of_its_own(
+    tmp_path: Path, corpus_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr("mtmbench.engine.workspace.write_labels", refuse)
+    outcome = run_suite(suite_of(corpus_file), tmp_path / "out", plugins=PLUGINS, workers=0)
+    assert {(what[:14], why) for what, why in outcome.errors} == {
+        ("labels of mlda", "OSError: no space left")
+    }
+    waiting = {
+        record.kind
+        for record in read_records(tmp_path / "out" / "records.jsonl")
+        if record.payload.get("reason") == LABELS_FAILED
+    }
+    assert waiting == {"metric", "match"}
 
 
 def test_a_judge_is_shown_no_word_of_a_document_beside_it(
