@@ -14,6 +14,7 @@ from mtmbench.boards.spending import cost_text, lacking_text, total_note
 from mtmbench.boards.view import SHOWN, BoardView, LeagueView, k_text
 from mtmbench.core.cards import Representation
 from mtmbench.core.tables import ShownTable
+from mtmbench.judges.registry import JUDGES
 from mtmbench.matches.controls import LEAST_SCORE
 from mtmbench.stats.elo import SEQUENTIAL_K
 
@@ -334,13 +335,23 @@ def representation_notes(board: BoardTables) -> list[str]:
             + (" Refinement drops top items and leaves these whole." if refined else "")
         )
     most = max(map(len, played.values()))
-    alone = sorted(judge for judge, shown in played.items() if len(shown) < most)
+    clients = {judge["id"]: judge["client"] for judge in board["judges"]}
+    alone = sorted(
+        judge
+        for judge, shown in played.items()
+        if len(shown) < most and _reads_words(clients[judge])
+    )
     if alone:
         notes.append(
             f"{', '.join(alone)}: reads projected words however topics are shown, so it plays in "
             "one representation."
         )
     return notes
+
+
+def _reads_words(client: str | None) -> bool:
+    """Whether a judge is known to read projected words however topics are shown."""
+    return client in JUDGES and JUDGES.get(client).reads_words
 
 
 _TIES = {
