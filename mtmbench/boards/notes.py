@@ -53,14 +53,16 @@ def judge_notes(judge: JudgeRow) -> list[str]:
     return notes
 
 
-def judge_warnings(judge: JudgeRow, leagues: Sequence[LeagueView]) -> list[str]:
+def judge_warnings(
+    judge: JudgeRow, leagues: Sequence[LeagueView], controls: Sequence[ControlRow]
+) -> list[str]:
     """Returns warnings: an unreliable judge; over 5 % of answers removed; replies without text."""
     warnings = []
     if judge["reliable"] is False:
         warnings.append(
-            "Unreliable: this judge does not prefer a document's own topics to those of another "
-            f"document by a folded score whose lower bound exceeds {LEAST_SCORE:.2f}. Its ratings "
-            "should not be used."
+            f"Unreliable{_failed_by(controls)}: this judge does not prefer a document's own topics "
+            f"to those of another document by a folded score whose lower bound exceeds "
+            f"{LEAST_SCORE:.2f}. Its ratings should not be used."
         )
     audit = judge["audit"]
     for share, what in (
@@ -89,6 +91,16 @@ def judge_warnings(judge: JudgeRow, leagues: Sequence[LeagueView]) -> list[str]:
             f"answer was unparsed or refused (at most): {listed}."
         )
     return warnings
+
+
+def _failed_by(controls: Sequence[ControlRow]) -> str:
+    """Returns how topics were shown where the judge failed; empty where in one way alone."""
+    tested = [row for row in controls if row["control"] == "other_topic" and row["model"] is None]
+    if len({row["representation"] for row in tested}) < 2:
+        return ""
+    failed = {SHOWN[row["representation"]]: None for row in tested if row["passed"] is False}
+    return f" by {', '.join(failed)}"
+
 
 
 def control_table(view: BoardView, controls: Sequence[ControlRow]) -> ShownTable:
