@@ -38,7 +38,7 @@ from mtmbench.engine.workers import (
 )
 from mtmbench.engine.workspace import WorkspaceSpec
 from mtmbench.judges.budget import Budget
-from mtmbench.judges.registry import JUDGES, load_judge_card
+from mtmbench.judges.registry import JUDGES, clients_of, load_judge_card
 from mtmbench.matches.rewrites import read_rewrites
 from mtmbench.metrics.registry import METRICS
 from mtmbench.models.registry import MODELS
@@ -311,13 +311,7 @@ def _registering_modules(plan: Plan) -> set[str]:
 def _clients(plan: Plan) -> set[str]:
     """Returns the clients of every judge that the plan asks, members of juries among them."""
     cards = [cell.card for cell in plan.matches] + [cell.card for cell in plan.rewrites]
-    cards += [load_judge_card(name) for name in judges_of_metrics(plan.metrics)]
-    clients = set()
-    while cards:
-        card = cards.pop()
-        clients.add(card.client)
-        cards += [load_judge_card(name) for name in JUDGES.get(card.client).members(card.params)]
-    return clients
+    return clients_of(cards + [load_judge_card(name) for name in judges_of_metrics(plan.metrics)])
 
 
 def _usable_cores() -> int:
