@@ -87,8 +87,7 @@ class EmbeddingJudge(JudgeClient):
         version: int = version,
         embed: Callable[[Sequence[str]], FloatArray] | None = None,
     ) -> None:
-        if version not in _TIES_BELOW:
-            raise InputError(f"version of the embedding judge must be 1 or 2, not {version!r}")
+        self.version_of({"version": version})
         tie_below = _TIES_BELOW[version] if tie_below is None else tie_below
         if not 0 <= tie_below <= 2:
             raise InputError(f"tie_below must lie between 0 and 2, not {tie_below!r}")
@@ -107,8 +106,15 @@ class EmbeddingJudge(JudgeClient):
 
     @classmethod
     def version_of(cls, params: Mapping[str, Any]) -> int:
-        """Returns the version that a card's parameters name."""
-        return int(params.get("version", cls.version))
+        """Returns the version that a card's parameters name.
+
+        Raises:
+            InputError: there is no such version.
+        """
+        version = params.get("version", cls.version)
+        if version not in _TIES_BELOW:
+            raise InputError(f"version of the embedding judge must be 1 or 2, not {version!r}")
+        return int(version)
 
     def prepare_documents(self, corpus: Corpus, rows: Sequence[int]) -> None:
         """Encodes the judged documents in one batch and averages them, for version 2."""

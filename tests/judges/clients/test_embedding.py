@@ -270,6 +270,8 @@ def test_wrong_parameters_are_named() -> None:
         EmbeddingJudge(description_words=0)
     with pytest.raises(InputError, match="version of the embedding judge must be 1 or 2, not 3"):
         EmbeddingJudge(version=3)
+    with pytest.raises(InputError, match="must be 1 or 2, not 'two'"):
+        EmbeddingJudge.version_of({"version": "two"})
 
 
 def test_the_real_encoder_knows_hockey_from_taxes(corpus: Corpus, make_result: MakeResult) -> None:
