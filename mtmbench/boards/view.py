@@ -331,14 +331,17 @@ class BoardView:
         )
 
     def _short(self, corpus: str, k_spec: int | str, names: set[str]) -> dict[str, str]:
-        """Returns where and how far fits found fewer topics than were asked for, by name."""
+        """Returns where and how far fits that play found fewer topics than K, by name."""
         said: dict[str, list[str]] = {}
         for row in self.board["fits"]:
-            told = row.get("cautions", ())
+            told = zip(row["seeds"], row.get("cautions", ()), strict=False)
             if (
                 corpus in (ALL, row["corpus"])
                 and row["k_spec"] == k_spec
-                and any(each and "found" in each for each in told)
+                and any(
+                    each and "found" in each and seed == row.get("plays", seed)
+                    for seed, each in told
+                )
             ):
                 found = ", ".join("failed" if n is None else str(n) for n in row["n_topics"])
                 where = f" on {row['corpus']}" if corpus == ALL else ""

@@ -112,7 +112,7 @@ class EmbeddingJudge(JudgeClient):
             InputError: there is no such version.
         """
         version = params.get("version", cls.version)
-        if version not in _TIES_BELOW:
+        if version not in tuple(_TIES_BELOW):
             raise InputError(f"version of the embedding judge must be 1 or 2, not {version!r}")
         return int(version)
 
