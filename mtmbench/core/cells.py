@@ -379,8 +379,13 @@ class MatchCell:
     def particulars(self) -> MatchParticulars:
         """Returns what only some matches have: here, labels, and who rewrote the topics."""
         found: MatchParticulars = {}
-        for named in self.labels:
-            found["labels"] = dict(named.source)
+        named = {"a": labels_of(self.labels, self.a), "b": labels_of(self.labels, self.b)}
+        sources = {side: dict(cell.source) for side, cell in named.items() if cell is not None}
+        told = list(sources.values())
+        if told and all(source == told[0] for source in told):
+            found["labels"] = told[0]
+        elif told:
+            found["side_labels"] = sources
         for cell in reversed(self.rewrites):
             found[cell.task] = cell.by()
         return found

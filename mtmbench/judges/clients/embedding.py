@@ -24,6 +24,7 @@ from mtmbench.judges.base import (
     judged_mark,
 )
 from mtmbench.judges.clients.cosine_scales import scale_reply
+from mtmbench.judges.clients.minilm import encode
 from mtmbench.judges.clients.scores import renormalised_shares, score_verdict
 from mtmbench.judges.replies import verdict_line
 
@@ -97,7 +98,7 @@ class EmbeddingJudge(JudgeClient):
         self.version = version  # type: ignore[misc]
         self.tie_below = tie_below
         self.description_words = description_words
-        self._embed = embed or _minilm
+        self._embed = embed or encode
         self._batches: dict[tuple[str, ...], dict[str, Float64Array]] = {}
         self._documents: Mapping[str, Float64Array] = {}
         self._judged: dict[tuple[str, str], _Judged] = {}
@@ -260,9 +261,3 @@ class EmbeddingJudge(JudgeClient):
 def _unit(vector: Float64Array) -> Float64Array:
     norm = float(np.linalg.norm(vector))
     return vector / norm if norm > 0 else vector
-
-
-def _minilm(texts: Sequence[str]) -> FloatArray:
-    from mtmbench.features.embeddings import embed_texts
-
-    return embed_texts(texts, model="minilm")
