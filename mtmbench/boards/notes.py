@@ -99,7 +99,7 @@ def _failed_by(controls: Sequence[ControlRow]) -> str:
     if len({row["representation"] for row in tested}) < 2:
         return ""
     failed = {SHOWN[row["representation"]]: None for row in tested if row["passed"] is False}
-    return f" by {', '.join(failed)}"
+    return f" where topics are shown by {', '.join(failed)}"
 
 
 
