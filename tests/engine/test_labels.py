@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,18 @@ def test_what_features_are_called_is_in_the_keys_of_what_shows_it(corpus_file: P
     assert other_words.labels[0].made != auto.labels[0].made
     with pytest.raises(InputError, match="labels"):
         suite_of(corpus_file, features={"source": "worded", "labels": "own"})
+
+
+def test_a_match_of_two_settings_tells_whose_labels_are_whose(corpus_file: Path) -> None:
+    plan = plan_of(suite_of(corpus_file))
+    one, two = plan.labels
+    other = replace(two, source={**two.source, "setting": "paper"})
+    match = replace(plan.matches[0], a=one.fit, b=two.fit)
+    assert replace(match, labels=(one, two)).particulars() == {"labels": dict(one.source)}
+    assert replace(match, labels=(other,)).particulars() == {"labels": dict(other.source)}
+    assert replace(match, labels=(one, other)).particulars() == {
+        "side_labels": {"a": dict(one.source), "b": dict(other.source)}
+    }
 
 
 def test_judged_labels_win(corpus_file: Path) -> None:
