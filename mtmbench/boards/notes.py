@@ -363,7 +363,7 @@ def representation_notes(board: BoardTables) -> list[str]:
 
 def _reads_words(client: str | None) -> bool:
     """Whether a judge is known to read projected words however topics are shown."""
-    return client in JUDGES and JUDGES.get(client).reads_words
+    return client is not None and client in JUDGES and JUDGES.get(client).reads_words
 
 
 _TIES = {
