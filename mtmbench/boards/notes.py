@@ -102,7 +102,6 @@ def _failed_by(controls: Sequence[ControlRow]) -> str:
     return f" where topics are shown by {', '.join(failed)}"
 
 
-
 def control_table(view: BoardView, controls: Sequence[ControlRow]) -> ShownTable:
     """Returns a judge's null controls, pooled and then by model."""
     header = ["control", "corpus", "model", "value", "interval", "answers or documents"]

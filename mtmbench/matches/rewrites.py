@@ -114,12 +114,12 @@ def rewrite_cells(
     check_summariser(spec)
     extracted = spec.summariser is not None and _extracts(spec.summariser)
     refined: dict[str, RewriteCell] = {}
-    if spec.refiner is not None:
-        if not set(spec.representations) - {"projected", *(["summary"] if extracted else [])}:
-            raise InputError(
-                f"refiner {spec.refiner!r} is named, but representations are "
-                f'{list(spec.representations)}, which show no items; add "items"'
-            )
+    of_documents = {"projected", *(["summary"] if extracted else [])}
+    if spec.refiner is not None and of_documents.issuperset(spec.representations):
+        raise InputError(
+            f"refiner {spec.refiner!r} is named, but representations are "
+            f'{list(spec.representations)}, which show no items; add "items"'
+        )
     cards = [load_judge_card(name) for name in spec.judges]
     seen = {each for card in cards for each in representations_of(spec, card)}
     summarised = "summary" in seen

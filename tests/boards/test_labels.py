@@ -24,9 +24,7 @@ def with_labels(records: list[Record], source: Mapping[str, object]) -> list[Rec
     def labelled(record: Record) -> Record:
         payload: dict[str, Any] = dict(record.payload)
         told = {**payload["items"]["source"], "labels": dict(source)}
-        return replace(
-            record, payload={**payload, "items": {**payload["items"], "source": told}}
-        )
+        return replace(record, payload={**payload, "items": {**payload["items"], "source": told}})
 
     return [labelled(record) if record.kind == "fit" else record for record in records]
 

@@ -94,4 +94,6 @@ def test_leagues_on_other_documents_are_not_held_beside_each_other(
 
 def leagues(board: BoardTables, *shown: str) -> list[Any]:
     judge = next(each for each in BoardView(board).judges() if each.judge["id"] == "embedding")
-    return [each for each in judge.leagues if each.title.endswith(tuple(f"{s} shown" for s in shown))]
+    return [
+        each for each in judge.leagues if each.title.endswith(tuple(f"{s} shown" for s in shown))
+    ]

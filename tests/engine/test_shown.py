@@ -238,9 +238,7 @@ def test_nothing_is_summarised_that_no_judge_would_be_shown(corpus_file: Path) -
     for summariser in ("extractive", "writer"):
         suite = suite_of(corpus_file, judges=["lexical"], summariser=summariser)
         assert make_plan(suite, plugins=PLUGINS).rewrites == ()
-        refined = suite_of(
-            corpus_file, judges=["lexical"], summariser=summariser, refiner="writer"
-        )
+        refined = suite_of(corpus_file, judges=["lexical"], summariser=summariser, refiner="writer")
         assert make_plan(refined, plugins=PLUGINS).rewrites == ()
     items = suite_of(corpus_file, judges=["lexical"], representations=["summary", "items"])
     plan = make_plan(items, plugins=PLUGINS)

@@ -71,12 +71,19 @@ def test_what_needs_no_words_is_played(tmp_path: Path, suite_data: dict[str, Any
         {"metrics": ["npmi"]},
         {"judging": {"judges": ["lexical"]}},
         {"judging": {"judges": ["jury.toml"]}},
-        {"judging": {"judges": ["embedding"], "representations": ["summary"],
-                     "summariser": "extractive"}},
+        {
+            "judging": {
+                "judges": ["embedding"],
+                "representations": ["summary"],
+                "summariser": "extractive",
+            }
+        },
     ],
 )
 def test_what_needs_words_is_refused_in_the_plan(
-    suite_data: dict[str, Any], changes: dict[str, Any], tmp_path: Path,
+    suite_data: dict[str, Any],
+    changes: dict[str, Any],
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
