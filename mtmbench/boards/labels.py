@@ -72,8 +72,8 @@ def label_notes(rows: Sequence[LabelsRow]) -> list[str]:
         kept = f" {judged:,} features keep the label that a judge scored." if judged else ""
         notes[
             "Features are called by the words at which they fire in the corpus (class-based "
-            f"TF-IDF, version {version}). Beside a document they carry the labels that the other half "
-            "of the documents gave, so that none is described by its own "
+            f"TF-IDF, version {version}). Beside a document they carry the labels that the other "
+            "half of the documents gave, so that none is described by its own "
             "words; lists of topics, metrics, refinements and summaries read labels from the whole "
             f"corpus.{_missing_text(counted)}{kept}"
         ] = None
