@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mtmbench.boards.cells import BoardRecords
+from mtmbench.boards.numbers import DASH
 from mtmbench.boards.rows import LabelsRow
 from mtmbench.core.records import FitRecord, LabelsRecord
 from mtmbench.core.serialise import canonical_json
@@ -13,6 +14,7 @@ _SOURCES = {
     "shipped": "as the SAE came, from a reference text",
     "judge": "as a judge wrote them",
     "neuronpedia": "as Neuronpedia explains them",
+    "elsewhere": "as where they come from has it",
 }
 
 
@@ -60,21 +62,31 @@ def label_notes(rows: Sequence[LabelsRow]) -> list[str]:
     """Returns what a reader must know about what features are called; one note a source."""
     notes: dict[str, None] = {}
     for row in rows:
-        source = str(row["source"]["source"])
+        source = row["source"].get("source", "elsewhere")
         if source != "corpus":
-            notes[f"Features are called {_SOURCES.get(source, 'by their numbers')}."] = None
+            notes[f"Features are called {_SOURCES.get(str(source), 'by their numbers')}."] = None
             continue
         alike = [other for other in rows if other["source"] == row["source"]]
-        items = sum(other["items"] for other in alike)
-        missing = max(map(sum, zip(*(other["unlabelled"] for other in alike), strict=True)))
-        judged = row["source"].get("judged")
+        counted = [other for other in alike if other["unlabelled"]]
+        judged, version = row["source"].get("judged"), row["source"].get("version", DASH)
         kept = f" {judged:,} features keep the label that a judge scored." if judged else ""
         notes[
             "Features are called by the words at which they fire in the corpus (class-based "
-            f"TF-IDF, version {row['source']['version']}). Beside a document they carry the labels "
-            "that the other half of the documents gave, so that none is described by its own "
+            f"TF-IDF, version {version}). Beside a document they carry the labels that the other "
+            "half of the documents gave, so that none is described by its own "
             "words; lists of topics, metrics, refinements and summaries read labels from the whole "
-            f"corpus. Of {items:,} items of fits at most {missing:,} fire at no word of a half and "
-            f"keep the label that the SAE came with.{kept}"
+            f"corpus.{_missing_text(counted)}{kept}"
         ] = None
     return list(notes)
+
+
+def _missing_text(rows: Sequence[LabelsRow]) -> str:
+    """Returns how many items lack such a label; empty where no record has counted them."""
+    if not rows:
+        return ""
+    items = sum(row["items"] for row in rows)
+    missing = max(map(sum, zip(*(row["unlabelled"] for row in rows), strict=True)))
+    return (
+        f" Of {items:,} items of fits at most {missing:,} fire at no word of a half and keep the "
+        "label that the SAE came with."
+    )

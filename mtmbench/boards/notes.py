@@ -14,6 +14,7 @@ from mtmbench.boards.spending import cost_text, lacking_text, total_note
 from mtmbench.boards.view import SHOWN, BoardView, LeagueView, k_text
 from mtmbench.core.cards import Representation
 from mtmbench.core.tables import ShownTable
+from mtmbench.judges.registry import JUDGES
 from mtmbench.matches.controls import LEAST_SCORE
 from mtmbench.stats.elo import SEQUENTIAL_K
 
@@ -32,6 +33,8 @@ def judge_notes(judge: JudgeRow) -> list[str]:
             notes.append(f"It is {judge['model']}{f', asked at {where}' if where else ''}.")
     else:
         notes.append("This judge is a proxy, not a language model.")
+    if (judge["version"] or 1) > 1 or "version" in judge["params"]:
+        notes.append(f"It ruled as version {judge['version']} of {judge['client']}.")
     if judge["encoder"]:
         notes.append(f"It compares texts by the encoder {judge['encoder']}.")
         if judge["shares_encoder_with"]:
@@ -50,14 +53,16 @@ def judge_notes(judge: JudgeRow) -> list[str]:
     return notes
 
 
-def judge_warnings(judge: JudgeRow, leagues: Sequence[LeagueView]) -> list[str]:
+def judge_warnings(
+    judge: JudgeRow, leagues: Sequence[LeagueView], controls: Sequence[ControlRow]
+) -> list[str]:
     """Returns warnings: an unreliable judge; over 5 % of answers removed; replies without text."""
     warnings = []
     if judge["reliable"] is False:
         warnings.append(
-            "Unreliable: this judge does not prefer a document's own topics to those of another "
-            f"document by a folded score whose lower bound exceeds {LEAST_SCORE:.2f}. Its ratings "
-            "should not be used."
+            f"Unreliable{_failed_by(controls)}: this judge does not prefer a document's own topics "
+            f"to those of another document by a folded score whose lower bound exceeds "
+            f"{LEAST_SCORE:.2f}. Its ratings should not be used."
         )
     audit = judge["audit"]
     for share, what in (
@@ -86,6 +91,15 @@ def judge_warnings(judge: JudgeRow, leagues: Sequence[LeagueView]) -> list[str]:
             f"answer was unparsed or refused (at most): {listed}."
         )
     return warnings
+
+
+def _failed_by(controls: Sequence[ControlRow]) -> str:
+    """Returns how topics were shown where the judge failed; empty where in one way alone."""
+    tested = [row for row in controls if row["control"] == "other_topic" and row["model"] is None]
+    if len({row["representation"] for row in tested}) < 2:
+        return ""
+    failed = {SHOWN[row["representation"]]: None for row in tested if row["passed"] is False}
+    return f" where topics are shown by {', '.join(failed)}"
 
 
 def control_table(view: BoardView, controls: Sequence[ControlRow]) -> ShownTable:
@@ -327,17 +341,28 @@ def representation_notes(board: BoardTables) -> list[str]:
         notes.append(
             "Projected words: every topic is shown by the words that its documents use "
             "(class-based TF-IDF over θ), so that models over words and over features are worded "
-            "alike. Tables of proxies begin with them."
+            "alike. They are taken from all documents, the judged ones among them, and are not "
+            "cross-fitted as labels from the corpus are. Tables of proxies begin with them."
             + (" Refinement drops top items and leaves these whole." if refined else "")
         )
     most = max(map(len, played.values()))
-    alone = sorted(judge for judge, shown in played.items() if len(shown) < most)
+    clients = {judge["id"]: judge["client"] for judge in board["judges"]}
+    alone = sorted(
+        judge
+        for judge, shown in played.items()
+        if len(shown) < most and _reads_words(clients[judge])
+    )
     if alone:
         notes.append(
             f"{', '.join(alone)}: reads projected words however topics are shown, so it plays in "
             "one representation."
         )
     return notes
+
+
+def _reads_words(client: str | None) -> bool:
+    """Whether a judge is known to read projected words however topics are shown."""
+    return client is not None and client in JUDGES and JUDGES.get(client).reads_words
 
 
 _TIES = {

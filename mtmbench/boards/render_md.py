@@ -59,7 +59,7 @@ def _judge(page: MarkdownPage, view: BoardView, entry: JudgeView) -> None:
     page.heading(f"Judge: {judge['id']}", level=3)
     page.text(notes.audit_line(judge))
     page.bullets(notes.judge_notes(judge))
-    page.warning(*notes.judge_warnings(judge, entry.leagues))
+    page.warning(*notes.judge_warnings(judge, entry.leagues, entry.controls))
     if entry.controls:
         page.text(notes.CONTROL_NOTE)
         page.table(*notes.control_table(view, entry.controls))

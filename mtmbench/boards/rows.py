@@ -398,9 +398,13 @@ class FitItems(TypedDict):
 
 
 class ToldFits(TypedDict, total=False):
-    """What readers are told of fits, by seed; there where records hold it, None of one without."""
+    """What readers are told of fits, by seed; there where records hold it, None of one without.
+
+    ``plays`` is the seed of the fit that is rated.
+    """
 
     cautions: Sequence[FitCautions | None]
+    plays: int
 
 
 class FitRow(CompetitorFields, ToldFits):

@@ -84,9 +84,9 @@ def shown_notes(rows: Sequence[RewriteRow]) -> list[str]:
                 f"load on a topic most, one sentence or a few phrases of at most "
                 f"{params.get('words', 25)} words, nearest to the topic's centroid in the "
                 f"embeddings of all-MiniLM-L6-v2: topics {said}. They come from one half of the "
-                f"documents ({halves['n_sources']:,}), and tables of summaries are of the other "
-                f"({halves['n_judged']:,}), so that no document is judged by its own words. A "
-                "judge that compares by that encoder rules on what it would choose itself."
+                f"documents ({halves['n_sources']:,}), and tables of summaries are of documents "
+                f"drawn from the other ({halves['n_judged']:,}), so that none is judged by its own "
+                "words. A judge that compares by that encoder rules on what it would choose itself."
             )
         else:
             note = (

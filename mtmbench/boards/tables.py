@@ -236,6 +236,7 @@ def _bare(name: str) -> str:
 
 def _fits(board: BoardRecords) -> list[FitRow]:
     """Returns a row per corpus, K and competitor: what was found, over how many items."""
+    playing = _seeds_of_players(board)
     return [
         {
             **who.identity(),
@@ -250,15 +251,28 @@ def _fits(board: BoardRecords) -> list[FitRow]:
                 (fit.payload["params_given"] for fit in fits if "params_given" in fit.payload), None
             ),
             "items": _items(fits),
-            **_told(fits),
+            **_told(fits, playing.get((corpus, k_spec, who))),
         }
         for (corpus, k_spec, who), fits in _fit_groups(board)
     ]
 
 
-def _told(fits: Sequence[FitRecord]) -> ToldFits:
+def _told(fits: Sequence[FitRecord], plays: int | None) -> ToldFits:
     told = [fit.payload.get("cautions") for fit in fits]
-    return {"cautions": told} if any(each is not None for each in told) else {}
+    if all(each is None for each in told):
+        return {}
+    return {"cautions": told} if plays is None else {"cautions": told, "plays": plays}
+
+
+def _seeds_of_players(board: BoardRecords) -> dict[tuple[str, int | str, Competitor], int]:
+    """Returns the seed of the fit with which each competitor plays, by corpus and K."""
+    found: dict[tuple[str, int | str, Competitor], int] = {}
+    for match in board.matches:
+        payload = match.payload
+        (a, b), seeds = sides_of(payload), payload["seed"]
+        place = payload["corpus"], payload["k_spec"]
+        found[*place, a], found[*place, b] = seeds["a"], seeds["b"]
+    return found
 
 
 def _items(fits: Sequence[FitRecord]) -> FitItems | None:
@@ -284,7 +298,7 @@ def _topics(board: BoardRecords) -> list[TopicsRow]:
         shown = None if named is None else named.payload["topics"]
         called: ItemsCalled = {}
         if source is not None:
-            called["labels"] = cast(str | None, source["source"])
+            called["labels"] = cast(str | None, source.get("source"))
         largest = sorted(enumerate(topics), key=lambda pair: (-pair[1]["share"], pair[0]))
         rows.append(
             {

@@ -313,19 +313,35 @@ class BoardView:
             adaptive=rates.get("adaptive"),
             short=self._short(corpus, k_spec, set(names)),
             wording=None
-            if representation == "projected"
+            if representation == "projected" or self._by_itself(place, rates["n_documents"])
             else self._wording(representation, rows, projected),
         )
 
+    def _by_itself(
+        self, place: tuple[str, str, int | str, Representation], n_documents: int
+    ) -> bool:
+        """Whether a league is on other documents than the same one by projected words.
+
+        Where summaries are taken from documents, it is, though samples may be of one size.
+        """
+        extracted = any("extraction" in row for row in self.board.get("shown", ()))
+        return (place[3] == "summary" and extracted) or any(
+            _league(table) == (*place[:3], "projected") and table["n_documents"] != n_documents
+            for table in self.board["win_rates"]
+        )
+
     def _short(self, corpus: str, k_spec: int | str, names: set[str]) -> dict[str, str]:
-        """Returns where and how far fits found fewer topics than were asked for, by name."""
+        """Returns where and how far fits that play found fewer topics than K, by name."""
         said: dict[str, list[str]] = {}
         for row in self.board["fits"]:
-            told = row.get("cautions", ())
+            told = zip(row["seeds"], row.get("cautions", ()), strict=False)
             if (
                 corpus in (ALL, row["corpus"])
                 and row["k_spec"] == k_spec
-                and any(each and "found" in each for each in told)
+                and any(
+                    each and "found" in each and seed == row.get("plays", seed)
+                    for seed, each in told
+                )
             ):
                 found = ", ".join("failed" if n is None else str(n) for n in row["n_topics"])
                 where = f" on {row['corpus']}" if corpus == ALL else ""

@@ -312,7 +312,10 @@ class RewriteCell:
 
 @dataclass(frozen=True)
 class MatchCell:
-    """All documents of one pair of fits under one judge and representation, both orders."""
+    """All documents of one pair of fits under one judge and representation, both orders.
+
+    ``judged`` are the rows that all matches of the league judge, ``rows`` among them.
+    """
 
     key: str
     judge: str
@@ -326,6 +329,7 @@ class MatchCell:
     protocol: Mapping[str, object]
     rewrites: tuple[RewriteCell, ...] = field(default=(), kw_only=True)
     labels: tuple[LabelCell, ...] = field(default=(), kw_only=True)
+    judged: tuple[int, ...] = field(default=(), kw_only=True)
     kind: ClassVar[RecordKind] = "match"
     replicate: ClassVar[int] = 0
 
@@ -375,8 +379,13 @@ class MatchCell:
     def particulars(self) -> MatchParticulars:
         """Returns what only some matches have: here, labels, and who rewrote the topics."""
         found: MatchParticulars = {}
-        for named in self.labels:
-            found["labels"] = dict(named.source)
+        named = {"a": labels_of(self.labels, self.a), "b": labels_of(self.labels, self.b)}
+        sources = {side: dict(cell.source) for side, cell in named.items() if cell is not None}
+        told = list(sources.values())
+        if told and all(source == told[0] for source in told):
+            found["labels"] = told[0]
+        elif told:
+            found["side_labels"] = sources
         for cell in reversed(self.rewrites):
             found[cell.task] = cell.by()
         return found

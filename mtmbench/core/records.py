@@ -326,11 +326,13 @@ class RewrittenBy(TypedDict):
 class MatchParticulars(TypedDict, total=False):
     """What only some matches have.
 
-    Where labels are from that are not the fits' own, rewritten topics, a block's place in its
+    Where labels are from that are not the fits' own (``side_labels`` where both sides' are from
+    different sources, by "a" and "b"), rewritten topics, a block's place in its
     sample, a control.
     """
 
     labels: Mapping[str, object]
+    side_labels: Mapping[str, Mapping[str, object]]
     refine: RewrittenBy
     summary: RewrittenBy
     start: int

@@ -75,6 +75,14 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.texts)
 
+    @property
+    def first_ids(self) -> dict[str, str]:
+        """The id of the first document of each distinct text, in the order of the documents."""
+        first: dict[str, str] = {}
+        for doc_id, text in zip(self.doc_ids, self.texts, strict=True):
+            first.setdefault(text, doc_id)
+        return first
+
     @cached_property
     def revision(self) -> str:
         """Content hash of ids, texts, labels and splits: 32 hex digits."""

@@ -19,9 +19,8 @@ from mtmbench.core.types import Corpus
 from mtmbench.engine.labels import labelled
 from mtmbench.matches.controls import opponent
 from mtmbench.matches.match import MatchOutcome, Pair, Player
-from mtmbench.matches.options import PROJECTED_WORDS, Projected, option_lengths
+from mtmbench.matches.options import Projected, option_lengths, words_to_project
 from mtmbench.matches.rewrites import read_rewrites, show
-from mtmbench.matches.schedule import sample_documents
 from mtmbench.matches.summaries import unshown_rows, with_unshown
 
 
@@ -109,19 +108,16 @@ class Exhibits:
                 if rewrite.task == "summary":
                     statuses = read_rewrites(self.folder, rewrite.key).statuses
                     unshown |= unshown_rows(result, cell.rows, statuses, self.spec)
-        shown_words = cell.representation == "projected"
-        n_words = self.spec.top_items if shown_words else PROJECTED_WORDS
         name_a, name_b = cell.sides
-        corpus = self.corpus(cell.corpus)
         pair = Pair(
-            corpus,
+            self.corpus(cell.corpus),
             [row for row in cell.rows if row not in unshown],
-            Player(name_a, a, self.projected(cell.a, n_words)),
-            Player(name_b, b, self.projected(cell.b, n_words)),
+            Player(name_a, a, self.projected(cell.a, words_to_project(self.spec))),
+            Player(name_b, b, self.projected(cell.b, words_to_project(self.spec))),
             self.spec,
             cell.representation,
             cell.replicate,
-            sample_documents(corpus, self.spec.documents, self.spec.seed),
+            cell.judged,
         )
         return Exhibit(cell, pair, unshown)
 

@@ -19,7 +19,13 @@ from mtmbench.core.records import of_kind
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.engine.labels import labels_path, read_labels
-from mtmbench.engine.phases import FIT_FAILED, REWRITE_FAILED, phases, view_characters
+from mtmbench.engine.phases import (
+    FIT_FAILED,
+    LABELS_FAILED,
+    REWRITE_FAILED,
+    phases,
+    view_characters,
+)
 from mtmbench.engine.plan import Plan, judges_of_metrics, make_plan
 from mtmbench.engine.ray.pool import RayOptions, RayPool
 from mtmbench.engine.results import check_revision, result_path
@@ -32,7 +38,7 @@ from mtmbench.engine.workers import (
 )
 from mtmbench.engine.workspace import WorkspaceSpec
 from mtmbench.judges.budget import Budget
-from mtmbench.judges.registry import JUDGES, load_judge_card
+from mtmbench.judges.registry import JUDGES, clients_of, load_judge_card
 from mtmbench.matches.rewrites import read_rewrites
 from mtmbench.metrics.registry import METRICS
 from mtmbench.models.registry import MODELS
@@ -70,7 +76,7 @@ class RunOutcome:
         played: cells played by this run.
         reused: cells that an earlier run had finished.
         errors: (cell description, reason) of every error record on the board, without those
-            of values and matches that wait for a failed fit.
+            that wait for a failed fit, failed labels or a failed rewriting of topics.
     """
 
     folder: Path
@@ -145,7 +151,7 @@ def run_suite(
             (cells[record.key].describe(), str(record.payload.get("reason", "")))
             for record in store.records(cells)
             if record.status == "error"
-            and record.payload.get("reason") not in (FIT_FAILED, REWRITE_FAILED)
+            and record.payload.get("reason") not in (FIT_FAILED, LABELS_FAILED, REWRITE_FAILED)
         )
     played = len(finished - before) + len(errors)
     return RunOutcome(folder, played, len(before), (*errors, *failures))
@@ -305,13 +311,7 @@ def _registering_modules(plan: Plan) -> set[str]:
 def _clients(plan: Plan) -> set[str]:
     """Returns the clients of every judge that the plan asks, members of juries among them."""
     cards = [cell.card for cell in plan.matches] + [cell.card for cell in plan.rewrites]
-    cards += [load_judge_card(name) for name in judges_of_metrics(plan.metrics)]
-    clients = set()
-    while cards:
-        card = cards.pop()
-        clients.add(card.client)
-        cards += [load_judge_card(name) for name in JUDGES.get(card.client).members(card.params)]
-    return clients
+    return clients_of(cards + [load_judge_card(name) for name in judges_of_metrics(plan.metrics)])
 
 
 def _usable_cores() -> int:

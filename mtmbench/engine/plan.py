@@ -25,7 +25,7 @@ from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus
 from mtmbench.engine.labels import label_cells
 from mtmbench.features.registry import FEATURES
-from mtmbench.judges.registry import JUDGES, load_judge_card
+from mtmbench.judges.registry import JUDGES, clients_of, load_judge_card
 from mtmbench.matches.controls import refits_of
 from mtmbench.matches.rewrites import representations_of, rewrite_cells
 from mtmbench.metrics.registry import METRICS
@@ -105,7 +105,7 @@ def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[s
     labels = label_cells(suite, corpora, fits)
     rewrites = rewrite_cells(suite.judging, players, refits, corpora, labels)
     metrics = tuple(_metric_cells(suite, fits, labels))
-    if _reads_words(suite, fits, metrics):
+    if _reads_words(suite, fits, metrics, rewrites):
         for corpus in corpora.values():
             check_spaces(corpus)
     return Plan(
@@ -127,15 +127,20 @@ def judges_of_metrics(cells: Sequence[MetricCell]) -> list[str]:
     return sorted({str(name) for cell in cells if (name := cell.params.get("judge")) is not None})
 
 
-def _reads_words(suite: Suite, fits: Sequence[FitCell], metrics: Sequence[MetricCell]) -> bool:
-    """Whether a model, a metric or a judge of a suite needs the words of the documents.
+def _reads_words(
+    suite: Suite,
+    fits: Sequence[FitCell],
+    metrics: Sequence[MetricCell],
+    rewrites: Sequence[RewriteCell],
+) -> bool:
+    """Whether a model, metric, judge or summariser of a suite needs the words of the documents.
 
     Those that topics are projected to are none of that: without them a fit's record says why, and
     so does a metric's value of them, where the metric has others.
     """
     from mtmbench.metrics.compute import reads_words
 
-    judges = () if suite.judging is None else suite.judging.judges
+    judges = [] if suite.judging is None else map(load_judge_card, suite.judging.judges)
     has_other = {
         cell.metric
         for cell in metrics
@@ -144,7 +149,8 @@ def _reads_words(suite: Suite, fits: Sequence[FitCell], metrics: Sequence[Metric
     return (
         any("words" in MODELS.get(fit.registry).needs for fit in fits)
         or any(cell.metric not in has_other for cell in metrics)
-        or any(JUDGES.get(load_judge_card(name).client).reads_words for name in judges)
+        or any(JUDGES.get(client).reads_words for client in clients_of(judges))
+        or any(cell.extraction is not None for cell in rewrites)
         or (suite.judging is not None and "projected" in suite.judging.representations)
     )
 
@@ -253,7 +259,6 @@ def _match_cells(
     from mtmbench.matches.adaptive import adaptive_cells
     from mtmbench.matches.controls import control_cells
     from mtmbench.matches.league import LeaguePlan
-    from mtmbench.matches.schedule import sample_documents
 
     spec = suite.judging
     if spec is None:
@@ -271,9 +276,8 @@ def _match_cells(
             if spec.schedule == "adaptive":
                 yield from adaptive_cells(league)
             else:
-                rows = sample_documents(corpus, spec.documents, spec.seed, league.among)
                 for a, b in combinations(players, 2):
-                    yield league.match(rows, a, b, "match")
+                    yield league.match(league.sample, a, b, "match")
             if spec.nulls:
                 yield from control_cells(league, fits)
 

@@ -45,7 +45,7 @@ from mtmbench.engine.results import cautions, result_path
 from mtmbench.judges.ledger import LEDGER
 from mtmbench.judges.panel import Consult, Consultation, Panel
 from mtmbench.matches.match import judge_pair
-from mtmbench.matches.options import PROJECTED_WORDS, Projected
+from mtmbench.matches.options import Projected, words_to_project
 from mtmbench.matches.rewrites import rewrite_topics, show
 from mtmbench.models.registry import MODELS
 
@@ -357,7 +357,7 @@ class Workspace:
         if llm:
             for fit in {fit.key: fit for cell in cells for fit in (cell.a, cell.b)}.values():
                 # Else the loop would stand still for it.
-                self.projected(fit, PROJECTED_WORDS)
+                self.projected(fit, words_to_project(self.suite.judging or JudgingSpec()))
         # A Batch API takes the questions of matches alone; all else is asked at once.
         with self._panel(keep=llm, batch=llm and self._batch) as panel:
             cards = {cell.judge: cell.card for cell in cells}

@@ -231,10 +231,10 @@ def halves_of(corpus: Corpus) -> str:
     It is "0" or "1" as the last bit of the content hash of "half" and the document's id. Documents
     of one text are all where the first of them is, so that none is described by its own copy.
     """
-    found: dict[str, str] = {}
-    for doc_id, text in zip(corpus.doc_ids, corpus.texts, strict=True):
-        if text not in found:
-            found[text] = str(int(content_hash("half", doc_id), 16) & 1)
+    found = {
+        text: str(int(content_hash("half", doc_id), 16) & 1)
+        for text, doc_id in corpus.first_ids.items()
+    }
     return "".join(found[text] for text in corpus.texts)
 
 

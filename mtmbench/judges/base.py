@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypedDict
 
 from mtmbench.core.errors import MtmbenchError
+from mtmbench.core.serialise import content_hash
 
 if TYPE_CHECKING:
     from mtmbench.core.cards import JudgeCard
@@ -85,12 +86,20 @@ class Question:
             "doc_id" names the pair of texts.
         options: the alternatives in the order shown; the first is "A".
         messages: chat messages ``{"role", "content"}`` that chat clients read.
+        judged: :func:`judged_mark` of the documents judged beside this one, as they were told to
+            :meth:`JudgeClient.prepare_documents`; "" for those told last of the corpus.
     """
 
     kind: QuestionKind
     context: Mapping[str, Any]
     options: tuple[Option, ...]
     messages: tuple[Mapping[str, str], ...] = ()
+    judged: str = ""
+
+
+def judged_mark(corpus: Corpus, rows: Sequence[int]) -> str:
+    """Returns the hash by which a question names the documents that are judged beside it."""
+    return content_hash(corpus.revision, [corpus.doc_ids[row] for row in rows])
 
 
 Lack = Literal["cut", "empty"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,3 +39,13 @@ def load_judge_card(name: str) -> JudgeCard:
 def traits_of(card: JudgeCard) -> JudgeTraits:
     """Returns what kind of judge a card names; a jury's traits follow from its members."""
     return JUDGES.get(card.client).traits(card.params)
+
+
+def clients_of(cards: Iterable[JudgeCard]) -> set[str]:
+    """Returns the clients of judges, members of juries among them."""
+    left, clients = list(cards), set()
+    while left:
+        card = left.pop()
+        clients.add(card.client)
+        left += [load_judge_card(name) for name in JUDGES.get(card.client).members(card.params)]
+    return clients

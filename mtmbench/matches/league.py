@@ -11,9 +11,10 @@ from mtmbench.core.cells import FitCell, LabelCell, MatchCell, RewriteCell, labe
 from mtmbench.core.records import MatchJudge
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus
+from mtmbench.judges.base import judged_mark
 from mtmbench.judges.identity import match_identity
 from mtmbench.matches.rewrites import cells_behind
-from mtmbench.matches.schedule import summary_halves
+from mtmbench.matches.schedule import sample_documents, summary_halves
 
 _NOT_OF_A_MATCH = {"judges", "representations", "bootstrap", "confidence", "nulls",
                    "null_documents", "ties", "lengths", "schedule", "resolution", "summariser",
@@ -70,6 +71,17 @@ class LeaguePlan:
         extracted = any(cell.extraction is not None for cell in behind)
         return summary_halves(self.corpus)[1] if extracted else None
 
+    @cached_property
+    def sample(self) -> tuple[int, ...]:
+        """The rows that the matches of the league judge, sorted."""
+        spec = self.spec
+        return tuple(sample_documents(self.corpus, spec.documents, spec.seed, self.among))
+
+    @cached_property
+    def _of_their_own(self) -> str | None:
+        """Hash of the sample where it is not drawn among all documents, None where it is."""
+        return None if self.among is None else judged_mark(self.corpus, self.sample)
+
     def match(
         self, rows: Sequence[int], a: FitCell, b: FitCell, *kind: str, place: Sequence[int] = ()
     ) -> MatchCell:
@@ -91,10 +103,11 @@ class LeaguePlan:
             list(doc_ids), self.protocol, self.words.model_dump(), self.representation,
             a.key, b.key, *([[cell.key for cell in behind]] if behind else []),
             *([[cell.key for cell in called]] if called else []),
+            *([["judged", self._of_their_own]] if self._of_their_own else []),
         )  # fmt: skip
         return MatchCell(
             key, self.judge, self.card, self.representation, a, b, tuple(rows), doc_ids,
-            self.identity, self.protocol, rewrites=behind, labels=called,
+            self.identity, self.protocol, rewrites=behind, labels=called, judged=self.sample,
         )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 
 from mtmbench.core.cards import JudgingSpec, Representation
 from mtmbench.core.errors import InputError
@@ -24,7 +24,7 @@ from mtmbench.core.records import OutcomeValues
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
 from mtmbench.judges.asker import Asker, gather, mark
-from mtmbench.judges.base import JudgeClient, Option, Question
+from mtmbench.judges.base import JudgeClient, Option, Question, judged_mark
 from mtmbench.judges.budget import total_cost
 from mtmbench.judges.ledger_file import Answer
 from mtmbench.judges.prompt import Prompt, load_prompt
@@ -149,6 +149,16 @@ class Pair:
     replicate: int = 0
     judged: Sequence[int] | None = None
 
+    @property
+    def league(self) -> Sequence[int]:
+        """The documents that are judged beside each other."""
+        return self.rows if self.judged is None else self.judged
+
+    @cached_property
+    def league_mark(self) -> str:
+        """Hash of these documents, by which judges tell leagues apart."""
+        return judged_mark(self.corpus, self.league)
+
     def over(self, rows: Sequence[int]) -> Pair:
         """Returns the same players on other documents."""
         return replace(self, rows=rows)
@@ -186,7 +196,7 @@ class Pair:
         text = self.corpus.texts[row]
         context = {"corpus": self.corpus.name, "doc_id": self.corpus.doc_ids[row], "text": text}
         messages = () if prompt is None else prompt.messages(text, (first, second))
-        return Question("match", context, (first, second), messages)
+        return Question("match", context, (first, second), messages, self.league_mark)
 
 
 def questions(client: JudgeClient, pair: Pair) -> list[Question]:
@@ -217,7 +227,7 @@ async def judge_pair(asker: Asker, pair: Pair) -> MatchOutcome:
     """
     client = asker.client
     left, right = pair.options()
-    client.prepare_documents(pair.corpus, pair.rows if pair.judged is None else pair.judged)
+    client.prepare_documents(pair.corpus, pair.league)
     client.prepare(pair.corpus, [*left, *right], pair.rows)
     prompt = load_prompt(asker.card.prompt) if client.is_llm else None
     contests = [

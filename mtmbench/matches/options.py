@@ -22,6 +22,11 @@ _ROUNDING = 1e-6
 """Shares are f32, so 0.45 + 0.30 may fall short of 0.75 by a rounding error."""
 
 
+def words_to_project(spec: JudgingSpec) -> int:
+    """Returns how many projected words of a topic suffice for showing and for judging."""
+    return max(spec.top_items, PROJECTED_WORDS)
+
+
 def document_options(
     result: TopicResult,
     rows: Sequence[int],
@@ -114,10 +119,10 @@ def _topics(
     shown = []
     for k, columns in enumerate(result.top_items(top_items)):
         summaries = result.summaries if representation == "summary" else None
-        own_words = tuple(words[k]) if words else ()
-        own_weights = tuple(float(w) for w in word_weights[k]) if words else ()
+        projected_words = tuple(words[k]) if words else ()
+        weights = tuple(float(w) for w in word_weights[k]) if words else ()
         if representation == "projected":
-            items, item_weights = own_words[:top_items], own_weights[:top_items]
+            items, item_weights = projected_words[:top_items], weights[:top_items]
         else:
             items = tuple(labels[i] for i in columns)
             item_weights = tuple(float(result.item_weights[k, i]) for i in columns)
@@ -126,8 +131,8 @@ def _topics(
                 share=0.0,
                 items=items,
                 item_weights=item_weights,
-                words=own_words,
-                word_weights=own_weights,
+                words=projected_words[:PROJECTED_WORDS],
+                word_weights=weights[:PROJECTED_WORDS],
                 summary=None if summaries is None else summaries[k],
             )
         )

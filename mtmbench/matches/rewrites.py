@@ -67,11 +67,14 @@ class Rewrites:
 def representations_of(spec: JudgingSpec, card: JudgeCard) -> Sequence[Representation]:
     """Returns the suite's representations in which a judge plays.
 
-    One that reads projected words however topics are shown would rule alike in each.
+    One that reads projected words however topics are shown would rule alike in each: it plays by
+    these, else by items, which need no rewriting, else in the first.
     """
     if not JUDGES.get(card.client).reads_words:
         return spec.representations
-    return ("projected",) if "projected" in spec.representations else spec.representations[:1]
+    preferred: Sequence[Representation] = ("projected", "items")
+    known = tuple(each for each in preferred if each in spec.representations)
+    return (known or spec.representations)[:1]
 
 
 def rewrite_cells(
@@ -83,7 +86,7 @@ def rewrite_cells(
 ) -> list[RewriteCell]:
     """Lays out the cells that refine and summarise the fits that play; none without the options.
 
-    No summaries are made that no judge would be shown.
+    Nothing is refined or summarised that no judge would be shown.
 
     Args:
         spec: the suite's judging.
@@ -111,22 +114,23 @@ def rewrite_cells(
     check_summariser(spec)
     extracted = spec.summariser is not None and _extracts(spec.summariser)
     refined: dict[str, RewriteCell] = {}
-    if spec.refiner is not None:
-        if not set(spec.representations) - {"projected", *(["summary"] if extracted else [])}:
-            raise InputError(
-                f"refiner {spec.refiner!r} is named, but representations are "
-                f'{list(spec.representations)}, which show no items; add "items"'
-            )
+    of_documents = {"projected", *(["summary"] if extracted else [])}
+    if spec.refiner is not None and of_documents.issuperset(spec.representations):
+        raise InputError(
+            f"refiner {spec.refiner!r} is named, but representations are "
+            f'{list(spec.representations)}, which show no items; add "items"'
+        )
+    cards = [load_judge_card(name) for name in spec.judges]
+    seen = {each for card in cards for each in representations_of(spec, card)}
+    summarised = "summary" in seen
+    if spec.refiner is not None and ("items" in seen or (summarised and not extracted)):
         make = _maker("refine", spec.refiner, spec.top_items, labels)
         refined = {fit.key: make(fit, None) for fit in players}
     cells = list(refined.values())
-    cards = [load_judge_card(name) for name in spec.judges]
-    if not any("summary" in representations_of(spec, card) for card in cards):
-        return cells
-    if spec.summariser is not None and extracted:
+    if spec.summariser is not None and summarised and extracted:
         fits = [*players, *refits]
         cells += _extractions(spec.summariser, spec.top_items, fits, corpora)
-    elif spec.summariser is not None:
+    elif spec.summariser is not None and summarised:
         make = _maker("summary", spec.summariser, spec.top_items, labels)
         cells += [make(fit, refined.get(fit.key)) for fit in players]
     return cells

@@ -63,9 +63,7 @@ def summary_halves(corpus: Corpus) -> tuple[list[int], list[int]]:
     The rule is :data:`HALVES`: it reads ids and texts, neither models nor seeds. Copies of a text
     are in one half, so that nobody is judged on a document whose text the summary was taken from.
     """
-    first: dict[str, str] = {}
-    for doc_id, text in zip(corpus.doc_ids, corpus.texts, strict=True):
-        first.setdefault(text, doc_id)
+    first = corpus.first_ids
     ranked = sorted(first, key=lambda text: content_hash("summary half", first[text]))
     chosen = set(ranked[: len(ranked) // 2])
     halves: tuple[list[int], list[int]] = ([], [])

@@ -270,6 +270,10 @@ def test_fits_that_fell_short_are_flagged_where_they_are_rated(make_records: Mak
         assert "start from clusters of the documents, not from random topics: lda." in text
         assert "before they converged: lee, K = 10: lda 1 of 2." in text
         assert "cluster's share, by seed: lee, K = 10: bertopic 91.2 %." in text
+    # The fit of the first seed is rated: what the others found says nothing of its rating.
+    later = build_board(suite, with_cautions(records, {"bertopic": [{}, {"found": 8}]}))
+    (judge,) = BoardView(later).judges()
+    assert [dict(league.short) for league in judge.leagues] == [{}, {}, {}]
 
 
 def by_projected_words(records: list[Record]) -> list[Record]:

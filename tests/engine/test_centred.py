@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import SUPPORT
+from support.judged import judged
 
 from mtmbench.core.card_reading import parse_card
 from mtmbench.core.cards import Suite
 from mtmbench.core.store import read_records
 from mtmbench.engine.harness import run_suite
+from mtmbench.engine.plan import make_plan
+from mtmbench.engine.workspace import Workspace, WorkspaceSpec
+from mtmbench.judges.registry import JUDGES
+from mtmbench.matches.schedule import summary_halves
 
 pytestmark = pytest.mark.slow
 
@@ -31,11 +37,8 @@ def corpus_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def outcomes(
-    folder: Path, corpus_file: Path, *models: str, workers: int = 0, **judging: Any
-) -> Outcomes:
-    """Plays a suite and returns every verdict: of whom, in which kind of match, on which text."""
-    suite = parse_card(
+def suite_of(corpus_file: Path, *models: str, **judging: Any) -> Suite:
+    return parse_card(
         {
             "name": "tiny",
             "corpora": [str(corpus_file)],
@@ -49,6 +52,13 @@ def outcomes(
         Suite,
         "test suite",
     )
+
+
+def outcomes(
+    folder: Path, corpus_file: Path, *models: str, workers: int = 0, **judging: Any
+) -> Outcomes:
+    """Plays a suite and returns every verdict: of whom, in which kind of match, on which text."""
+    suite = suite_of(corpus_file, *models, **judging)
     run = run_suite(suite, folder, plugins=PLUGINS, workers=workers)
     assert run.errors == ()
     found: Outcomes = {}
@@ -87,3 +97,27 @@ def test_looks_of_an_adaptive_league_say_what_the_whole_match_says(
     looks = outcomes(tmp_path / "looks", corpus_file, *models, schedule="adaptive")
     assert looks.items() <= whole.items()
     assert len(looks) >= 20
+
+
+def test_summaries_are_centred_by_the_half_that_is_judged(
+    tmp_path: Path, corpus_file: Path
+) -> None:
+    shown = {"representations": ["items", "summary"], "summariser": "extractive"}
+    suite = suite_of(corpus_file, "drawn", "drawn-sharp", **shown)
+    assert run_suite(suite, tmp_path / "run", plugins=PLUGINS, workers=0).errors == ()
+    plan = make_plan(suite, plugins=PLUGINS)
+    (cell,) = (cell for cell in plan.matches if cell.representation == "summary")
+    spec = WorkspaceSpec(suite, plan.specs, tmp_path / "run", None, tuple(PLUGINS))
+    pair = Workspace(spec).exhibits.of(cell).pair
+    (said,) = (
+        record.payload["forward"]
+        for record in read_records(tmp_path / "run" / "records.jsonl")
+        if record.key == cell.key
+    )
+    _, half = summary_halves(pair.corpus)
+    by_half, by_all = (
+        judged(JUDGES.get("hashed")(), replace(pair, judged=rows)).forward
+        for rows in (half, range(70))
+    )
+    assert said == by_half
+    assert said != by_all

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.store import RunStore, read_records
 from mtmbench.engine.harness import run_suite
 from mtmbench.engine.labels import labels_path, read_labels
+from mtmbench.engine.phases import LABELS_FAILED
 from mtmbench.engine.plan import Plan, make_plan
 from mtmbench.engine.workspace import Workspace, WorkspaceSpec
 from mtmbench.features.corpus_labels import halves_of
@@ -99,6 +101,18 @@ def test_what_features_are_called_is_in_the_keys_of_what_shows_it(corpus_file: P
         suite_of(corpus_file, features={"source": "worded", "labels": "own"})
 
 
+def test_a_match_of_two_settings_tells_whose_labels_are_whose(corpus_file: Path) -> None:
+    plan = plan_of(suite_of(corpus_file))
+    one, two = plan.labels
+    other = replace(two, source={**two.source, "setting": "paper"})
+    match = replace(plan.matches[0], a=one.fit, b=two.fit)
+    assert replace(match, labels=(one, two)).particulars() == {"labels": dict(one.source)}
+    assert replace(match, labels=(other,)).particulars() == {"labels": dict(other.source)}
+    assert replace(match, labels=(one, other)).particulars() == {
+        "side_labels": {"a": dict(one.source), "b": dict(other.source)}
+    }
+
+
 def test_judged_labels_win(corpus_file: Path) -> None:
     params = {"source": "worded", "params": {"scored": 26}}
     assert not plan_of(suite_of(corpus_file, features=params)).labels
@@ -144,6 +158,25 @@ def test_a_run_gives_the_same_bytes_however_it_is_played(tmp_path: Path, corpus_
     assert {str(fit.payload["items"]["source"].get("labels")) for fit in fits} == {
         "None", "{'source': 'shipped'}",
     }  # fmt: skip
+
+
+def test_what_waits_for_failed_labels_is_no_failure_of_its_own(
+    tmp_path: Path, corpus_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr("mtmbench.engine.workspace.write_labels", refuse)
+    outcome = run_suite(suite_of(corpus_file), tmp_path / "out", plugins=PLUGINS, workers=0)
+    assert {(what[:14], why) for what, why in outcome.errors} == {
+        ("labels of mlda", "OSError: no space left")
+    }
+    waiting = {
+        record.kind
+        for record in read_records(tmp_path / "out" / "records.jsonl")
+        if record.payload.get("reason") == LABELS_FAILED
+    }
+    assert waiting == {"metric", "match"}
 
 
 def test_a_judge_is_shown_no_word_of_a_document_beside_it(

@@ -19,6 +19,7 @@ from mtmbench.core.store import read_records
 from mtmbench.corpora.load import load_spec
 from mtmbench.engine.harness import run_suite
 from mtmbench.engine.plan import make_plan
+from mtmbench.engine.workspace import Workspace, WorkspaceSpec
 from mtmbench.judges.registry import JUDGES
 from mtmbench.matches.schedule import sample_documents, summary_halves
 from mtmbench.voting.ballot import suite_ballot
@@ -202,6 +203,26 @@ def test_summaries_are_judged_on_a_sample_of_their_own(corpus_file: Path, schedu
         assert rows["summary"] <= set(judged)
 
 
+@pytest.mark.parametrize("schedule", ["uniform", "adaptive"])
+def test_what_is_judged_beside_a_summary_is_no_source_either(
+    run: Path, corpus_file: Path, schedule: str
+) -> None:
+    suite = suite_of(corpus_file, documents=20, null_documents=10, schedule=schedule)
+    plan = make_plan(suite, plugins=PLUGINS)
+    workspace = Workspace(WorkspaceSpec(suite, plan.specs, run, None, tuple(PLUGINS)))
+    (corpus,) = plan.corpora.values()
+    _, half = summary_halves(corpus)
+    shown = set()
+    for cell in plan.matches:
+        pair = workspace.exhibits.of(cell).pair
+        among = half if cell.representation == "summary" else None
+        assert list(pair.league) == sample_documents(corpus, 20, 0, among)
+        assert set(pair.rows) <= set(pair.league)
+        assert among is None or set(pair.league) <= set(half)
+        shown.add(cell.representation)
+    assert shown == set(EVERY)
+
+
 def test_refits_have_summaries_too_where_they_cost_nothing(run: Path) -> None:
     board = json.loads((run / "board.json").read_text())
     refits = {
@@ -217,6 +238,12 @@ def test_nothing_is_summarised_that_no_judge_would_be_shown(corpus_file: Path) -
     for summariser in ("extractive", "writer"):
         suite = suite_of(corpus_file, judges=["lexical"], summariser=summariser)
         assert make_plan(suite, plugins=PLUGINS).rewrites == ()
+        refined = suite_of(corpus_file, judges=["lexical"], summariser=summariser, refiner="writer")
+        assert make_plan(refined, plugins=PLUGINS).rewrites == ()
+    items = suite_of(corpus_file, judges=["lexical"], representations=["summary", "items"])
+    plan = make_plan(items, plugins=PLUGINS)
+    assert {cell.representation for cell in plan.matches} == {"items"}
+    assert plan.rewrites == ()
     alone = suite_of(corpus_file, judges=["lexical"], representations=["summary"])
     assert make_plan(alone, plugins=PLUGINS).rewrites
 

@@ -70,11 +70,24 @@ def test_what_needs_no_words_is_played(tmp_path: Path, suite_data: dict[str, Any
         {"models": ["lda"]},
         {"metrics": ["npmi"]},
         {"judging": {"judges": ["lexical"]}},
+        {"judging": {"judges": ["jury.toml"]}},
+        {
+            "judging": {
+                "judges": ["embedding"],
+                "representations": ["summary"],
+                "summariser": "extractive",
+            }
+        },
     ],
 )
 def test_what_needs_words_is_refused_in_the_plan(
-    suite_data: dict[str, Any], changes: dict[str, Any]
+    suite_data: dict[str, Any],
+    changes: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("jury.toml").write_text('client = "jury"\nparams.members = ["lexical", "embedding"]\n')
     assert make_plan(suite_of(suite_data)).fits
     with pytest.raises(InputError, match="'zh' has no spaces between words"):
         make_plan(suite_of(suite_data, **changes))

@@ -12,7 +12,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import CrossedLabels
 from mtmbench.judges.base import EMPTY_TOPIC, Option
-from mtmbench.matches.options import document_options, top_topics
+from mtmbench.matches.options import document_options, top_topics, words_to_project
 
 MakeResult = Callable[..., TopicResult]
 
@@ -66,6 +66,23 @@ def test_option_shows_items_weights_and_projected_words(
     assert second.items == ("c", "d", "e")
     assert (second.words, second.word_weights) == (("z",), (3.0,))
     assert first.description == "a, b"
+
+
+@pytest.mark.parametrize("top_items", [3, 10, 12])
+def test_judges_read_as_many_words_whatever_is_shown(
+    make_result: MakeResult, top_items: int
+) -> None:
+    spec = JudgingSpec(top_items=top_items)
+    n = words_to_project(spec)
+    projected = ([[f"w{i}" for i in range(n)]], [[1.0] * n])
+    result = make_result([[1.0]] * 4, [["a", "b"]])
+    for representation in ("items", "projected"):
+        (topic,) = document_option(
+            result, 0, spec=spec, representation=representation, projected=projected
+        ).topics
+        assert topic.words == tuple(f"w{i}" for i in range(10))
+        assert len(topic.word_weights) == 10
+    assert topic.items == tuple(f"w{i}" for i in range(top_items))
 
 
 def test_no_mass_is_no_topic(make_result: MakeResult, spec: JudgingSpec) -> None:

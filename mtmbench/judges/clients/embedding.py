@@ -15,8 +15,16 @@ import numpy as np
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Corpus, Float64Array, FloatArray
-from mtmbench.judges.base import EMPTY_TOPIC, Completion, JudgeClient, Option, Question
+from mtmbench.judges.base import (
+    EMPTY_TOPIC,
+    Completion,
+    JudgeClient,
+    Option,
+    Question,
+    judged_mark,
+)
 from mtmbench.judges.clients.cosine_scales import scale_reply
+from mtmbench.judges.clients.minilm import encode
 from mtmbench.judges.clients.scores import renormalised_shares, score_verdict
 from mtmbench.judges.replies import verdict_line
 
@@ -80,8 +88,7 @@ class EmbeddingJudge(JudgeClient):
         version: int = version,
         embed: Callable[[Sequence[str]], FloatArray] | None = None,
     ) -> None:
-        if version not in _TIES_BELOW:
-            raise InputError(f"version of the embedding judge must be 1 or 2, not {version!r}")
+        self.version_of({"version": version})
         tie_below = _TIES_BELOW[version] if tie_below is None else tie_below
         if not 0 <= tie_below <= 2:
             raise InputError(f"tie_below must lie between 0 and 2, not {tie_below!r}")
@@ -91,17 +98,24 @@ class EmbeddingJudge(JudgeClient):
         self.version = version  # type: ignore[misc]
         self.tie_below = tie_below
         self.description_words = description_words
-        self._embed = embed or _minilm
+        self._embed = embed or encode
         self._batches: dict[tuple[str, ...], dict[str, Float64Array]] = {}
         self._documents: Mapping[str, Float64Array] = {}
-        self._judged: dict[str, _Judged] = {}
+        self._judged: dict[tuple[str, str], _Judged] = {}
         self._topics: dict[str, dict[str, Float64Array]] = {}
         self._compared: dict[str, Float64Array] = {}
 
     @classmethod
     def version_of(cls, params: Mapping[str, Any]) -> int:
-        """Returns the version that a card's parameters name."""
-        return int(params.get("version", cls.version))
+        """Returns the version that a card's parameters name.
+
+        Raises:
+            InputError: there is no such version.
+        """
+        version = params.get("version", cls.version)
+        if version not in tuple(_TIES_BELOW):
+            raise InputError(f"version of the embedding judge must be 1 or 2, not {version!r}")
+        return int(version)
 
     def prepare_documents(self, corpus: Corpus, rows: Sequence[int]) -> None:
         """Encodes the judged documents in one batch and averages them, for version 2."""
@@ -110,7 +124,9 @@ class EmbeddingJudge(JudgeClient):
         texts = [corpus.texts[row] for row in rows]
         vectors = self._batch(list(dict.fromkeys(texts)))
         mean = np.mean([vectors[text] for text in texts], axis=0)
-        self._judged[corpus.name] = _Judged(vectors, mean)
+        told = _Judged(vectors, mean)
+        self._judged[corpus.name, judged_mark(corpus, rows)] = told
+        self._judged[corpus.name, ""] = told
 
     def prepare(self, corpus: Corpus, options: Sequence[Option], rows: Sequence[int]) -> None:
         """Encodes the match's documents in one batch, each competitor's topics in another.
@@ -195,12 +211,12 @@ class EmbeddingJudge(JudgeClient):
 
     def _judged_of(self, question: Question) -> _Judged:
         corpus = question.context["corpus"]
-        if corpus not in self._judged:
+        if (corpus, question.judged) not in self._judged:
             raise InputError(
                 f"version {self.version} of the embedding judge centres cosines, and was not told "
                 f"which documents of {corpus!r} are judged: prepare_documents(corpus, rows) says it"
             )
-        return self._judged[corpus]
+        return self._judged[corpus, question.judged]
 
     def _nearness(self, topic: Float64Array, option: Option) -> float:
         text = str(option.text)
@@ -245,9 +261,3 @@ class EmbeddingJudge(JudgeClient):
 def _unit(vector: Float64Array) -> Float64Array:
     norm = float(np.linalg.norm(vector))
     return vector / norm if norm > 0 else vector
-
-
-def _minilm(texts: Sequence[str]) -> FloatArray:
-    from mtmbench.features.embeddings import embed_texts
-
-    return embed_texts(texts, model="minilm")

@@ -18,6 +18,7 @@ from mtmbench.core.serialise import canonical_json
 from mtmbench.core.types import Corpus, Float64Array, FloatArray
 from mtmbench.features.words import check_spaces
 from mtmbench.judges.base import Completion, JudgeClient, Question
+from mtmbench.judges.clients.minilm import encode
 from mtmbench.judges.prompt import sentences
 
 _DIGITS = 4
@@ -86,7 +87,7 @@ class ExtractiveSummariser(JudgeClient):
         self.pieces = pieces
         self.diversity = diversity
         self.nearness = nearness
-        self._embed = embed or _minilm
+        self._embed = embed or encode
         self._corpus: Corpus | None = None
         self._row: dict[str, int] = {}
         self._vectors = np.empty((0, 0))
@@ -236,9 +237,3 @@ def _cut(sentence: str, most_words: int) -> list[str]:
 def _unit(vectors: Float64Array) -> Float64Array:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.where(norms > 0, norms, 1.0)
-
-
-def _minilm(texts: Sequence[str]) -> FloatArray:
-    from mtmbench.features.embeddings import embed_texts
-
-    return embed_texts(texts, model="minilm")

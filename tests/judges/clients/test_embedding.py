@@ -14,7 +14,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import seed_from
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
-from mtmbench.judges.base import NO_TOPIC, Option, Question
+from mtmbench.judges.base import NO_TOPIC, Option, Question, judged_mark
 from mtmbench.judges.clients.embedding import EmbeddingJudge
 from mtmbench.judges.identity import judge_identity
 from mtmbench.judges.registry import load_judge_card
@@ -270,6 +270,8 @@ def test_wrong_parameters_are_named() -> None:
         EmbeddingJudge(description_words=0)
     with pytest.raises(InputError, match="version of the embedding judge must be 1 or 2, not 3"):
         EmbeddingJudge(version=3)
+    with pytest.raises(InputError, match="must be 1 or 2, not 'two'"):
+        EmbeddingJudge.version_of({"version": "two"})
 
 
 def test_the_real_encoder_knows_hockey_from_taxes(corpus: Corpus, make_result: MakeResult) -> None:
@@ -281,3 +283,22 @@ def test_the_real_encoder_knows_hockey_from_taxes(corpus: Corpus, make_result: M
         outcome = judged(EmbeddingJudge(version=version), pair, CARD)
         assert outcome.forward == "aaaa"
         assert outcome.revisions == (f"all-MiniLM-L6-v2, version {version}",)
+
+
+def test_leagues_under_way_at_one_time_keep_their_own_documents(make_option: MakeOption) -> None:
+    corpus = Corpus("c", tuple("0123"), ("zero", "one", "two", "three"))
+    leagues = ([0, 1], [0, 2, 3])
+
+    def gap(x: str, rows: Sequence[int]) -> float:
+        texts = [corpus.texts[row] for row in rows]
+        return _centred("zero", x, texts) - _centred("zero", "z", texts)
+
+    x = next(x for x in map(str, range(1000)) if gap(x, leagues[0]) < 0 < gap(x, leagues[1]))
+    judge = EmbeddingJudge(tie_below=0, embed=Encoder())
+    for rows in leagues:
+        judge.prepare_documents(corpus, rows)
+    told = {"corpus": "c", "doc_id": "0", "text": "zero"}
+    options = (make_option("a", (1, [x])), make_option("b", (1, ["z"])))
+    for rows, verdict in zip(leagues, "BA", strict=True):
+        question = Question("match", told, options, judged=judged_mark(corpus, rows))
+        assert parse_verdict(asyncio.run(judge.answer(question, {}, 0)).text) == verdict
