@@ -70,11 +70,13 @@ class CorpusLabels:
         whole: from all documents.
         of_half: from the documents of half "0" and of half "1".
         halves: one character a document, the half that it is in.
+        kept: features that get none because theirs is a judge's.
     """
 
     whole: Mapping[int, str]
     of_half: tuple[Mapping[int, str], Mapping[int, str]]
     halves: str
+    kept: frozenset[int] = frozenset()
 
     def name_items(self, items: ItemSpace, source: Mapping[str, object]) -> ItemSpace:
         """Returns the items under these labels; an item without one keeps its own, and so do words.
@@ -103,23 +105,28 @@ class CorpusLabels:
         return self.of_half[1 - int(self.halves[row])].get(feature)
 
     def missing(self, items: ItemSpace) -> list[int]:
-        """Returns how many features have no label: from all documents, and from each half."""
+        """Returns how many features fire at no word: of all documents, and of each half.
+
+        Those that keep a judged label are none of them.
+        """
         if items.kind != "features":
             return [0, 0, 0]
-        return [sum(int(i) not in labels for i in items.ids) for labels in self._all]
+        asked = [i for i in map(int, items.ids) if i not in self.kept]
+        return [sum(i not in labels for i in asked) for labels in self._all]
 
     def without(self, features: Collection[int]) -> CorpusLabels:
-        """Returns the labels of all other features."""
+        """Returns the labels of all other features; these keep the ones they have."""
         whole, first, second = (
             {feature: label for feature, label in labels.items() if feature not in features}
             for labels in self._all
         )
-        return CorpusLabels(whole, (first, second), self.halves)
+        return CorpusLabels(whole, (first, second), self.halves, self.kept | frozenset(features))
 
     def to_json(self) -> dict[str, object]:
         """Returns everything as JSON values."""
         whole, first, second = ([[*pair] for pair in labels.items()] for labels in self._all)
-        return {"whole": whole, "of_half": [first, second], "halves": self.halves}
+        told = {"whole": whole, "of_half": [first, second], "halves": self.halves}
+        return {**told, "kept": sorted(self.kept)} if self.kept else told
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CorpusLabels:
@@ -128,7 +135,8 @@ class CorpusLabels:
             {int(number): str(label) for number, label in pairs}
             for pairs in (data["whole"], *data["of_half"])
         )
-        return cls(whole, (first, second), str(data["halves"]))
+        kept = frozenset(map(int, data.get("kept", ())))
+        return cls(whole, (first, second), str(data["halves"]), kept)
 
     @property
     def _all(self) -> tuple[Mapping[int, str], ...]:

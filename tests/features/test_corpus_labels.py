@@ -207,6 +207,7 @@ def test_a_feature_without_a_word_in_a_half_keeps_its_own_label_there() -> None:
     assert found.of_half[1] == {}
     items = ItemSpace("features", ("2", "3"), ("two", "three"))
     assert found.missing(items) == [1, 1, 2]
+    assert found.without({2}).missing(items) == [0, 0, 1], "a judge's label is not missing"
     named = found.name_items(items, {"source": "corpus"})
     assert named.labels == ("two", f"word{row}")
     assert named.labels_beside(row) == ("two", "three")
@@ -223,6 +224,7 @@ def test_labels_go_to_json_and_back_and_into_a_saved_result(tmp_path) -> None:
     assert CorpusLabels.from_json(found.to_json()) == found
     fewer = found.without({1, 2})
     assert set(fewer.whole) == set(found.whole) - {1, 2}
+    assert CorpusLabels.from_json(fewer.to_json()) == fewer
     ids = tuple(map(str, range(8)))
     words = ItemSpace("words", ("aaa", "2"), ("aaa", "2"))
     assert found.name_items(words, {"source": "corpus"}) is words, "a model may read features too"
