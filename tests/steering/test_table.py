@@ -94,6 +94,24 @@ def test_the_page(tmp_path):
     assert f"| 4 | none | – | – | 0 | {rest} | 0 | – | – | – | – |" in lines
 
 
+def test_the_page_says_why_no_topic_can_count_as_steered(tmp_path):
+    single = [
+        {**each, "by_direction": [0.5]} if each["method"] == "other_topic" else each
+        for each in ROWS
+    ]
+    files = write_table(tmp_path, single, title="Toy")
+    verdicts = json.loads(files[0].read_text(encoding="utf-8"))["verdicts"]
+    assert {each["control"] for each in verdicts} == {"permuted"}
+    lines = files[2].read_text(encoding="utf-8").splitlines()
+    assert "| 3 | +0.31 (+0.16 to +0.46) | – |" in lines
+    assert (
+        "No topic can count as steered: no topic with a chosen λ has several judged directions of "
+        r"other\_topic, so that nothing says how they spread."
+    ) in lines
+    page = write_table(tmp_path, ROWS, title="Toy")[2].read_text(encoding="utf-8")
+    assert "No topic can count" not in page
+
+
 def test_tables_of_the_first_schema_say_what_was_done_then(tmp_path):
     table = json.loads(write_table(tmp_path, ROWS, title="Toy")[0].read_text(encoding="utf-8"))
     now = steering_files(table, title="Toy")["steering.md"]
