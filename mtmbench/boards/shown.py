@@ -79,11 +79,13 @@ def shown_notes(rows: Sequence[RewriteRow]) -> list[str]:
         elif "extraction" in row:
             halves = row["extraction"]
             params = row["facts"]["params"]
+            # Where records do not name it, it was this one.
+            encoder = halves.get("encoder", "all-MiniLM-L6-v2")
             note = (
                 f"No language model wrote the summaries: {who} took them from the documents that "
                 f"load on a topic most, one sentence or a few phrases of at most "
                 f"{params.get('words', 25)} words, nearest to the topic's centroid in the "
-                f"embeddings of all-MiniLM-L6-v2: topics {said}. They come from one half of the "
+                f"embeddings of {encoder}: topics {said}. They come from one half of the "
                 f"documents ({halves['n_sources']:,}), and tables of summaries are of documents "
                 f"drawn from the other ({halves['n_judged']:,}), so that none is judged by its own "
                 "words. A judge that compares by that encoder rules on what it would choose itself."
@@ -118,14 +120,16 @@ def _extraction(records: Sequence[RewriteRecord]) -> _Extraction:
     }
     if not of:
         return {}
-    return {
-        "extraction": {
-            "is_llm": False,
-            "rule": next(iter(of.values()))["rule"],
-            "n_sources": sum(each["n_sources"] for each in of.values()),
-            "n_judged": sum(each["n_judged"] for each in of.values()),
-        }
+    first = next(iter(of.values()))
+    told: ExtractionFacts = {
+        "is_llm": False,
+        "rule": first["rule"],
+        "n_sources": sum(each["n_sources"] for each in of.values()),
+        "n_judged": sum(each["n_judged"] for each in of.values()),
     }
+    if "encoder" in first:
+        told["encoder"] = first["encoder"]
+    return {"extraction": told}
 
 
 class _Seed(TypedDict, total=False):

@@ -227,12 +227,14 @@ class ExtractionFacts(TypedDict):
     """How summaries were taken from documents, which no language model wrote.
 
     ``rule`` splits the corpus: ``n_sources`` documents may be taken from, ``n_judged`` are judged.
+    ``encoder`` chose what is taken; records of the first summaries lack it.
     """
 
     is_llm: Literal[False]
     rule: str
     n_sources: int
     n_judged: int
+    encoder: NotRequired[str]
 
 
 class RewriteIdentity(FitPlace):

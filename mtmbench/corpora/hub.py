@@ -139,20 +139,22 @@ def _reading(source: str | Path) -> dict[str, Any]:
     if isinstance(source, str):
         return {}
     files = visible_files(source)
-    data = [path.name for path in files if is_data_file(path)]
+    data = [path for path in files if is_data_file(path)]
     is_csv = bool(data) and all(
-        name.removesuffix(".gz").endswith((".csv", ".tsv")) for name in data
+        path.name.removesuffix(".gz").endswith((".csv", ".tsv")) for path in data
     )
     reading: dict[str, Any] = {"keep_default_na": False} if is_csv else {}
     if any(is_text_file(path) for path in files) and not any(map(_configs, _cards(source))):
         from datasets.data_files import DataFilesDict, get_data_patterns
 
         found = DataFilesDict.from_patterns(get_data_patterns(str(source)), base_path=str(source))
-        reading["data_files"] = {
+        by_split = {
             split: kept
             for split, names in found.items()
             if (kept := [name for name in names if is_data_file(Path(name))])
         }
+        # Where a text file alone is named like a split, the others are named like none.
+        reading["data_files"] = by_split or [str(path) for path in data]
     return reading
 
 

@@ -9,7 +9,8 @@ it ("Los Angeles").
 
 Labels are made three times: from the whole corpus, and from either half of its documents, so that
 what is shown beside a document comes from the other half, which it has no word in. A document is in
-the half that a hash of its id says (:func:`halves_of`). A feature that fires at no word of a half
+the half that a hash of its id says (:func:`halves_of`). Text without spaces between words has no
+words here, as in tokenisation: they would be clauses. A feature that fires at no word of a half
 keeps the label that the SAE came with.
 """
 
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -40,8 +41,8 @@ from mtmbench.core.types import (
 from mtmbench.features.base import FeatureSource, Firings, FiringSource
 from mtmbench.features.cache import Arrays, cached
 from mtmbench.features.stop_words import StopWords, is_default, is_english, stop_words_of
-from mtmbench.features.unicode_text import fold
-from mtmbench.features.words import TOKENISATION_VERSION, word_spans
+from mtmbench.features.unicode_text import fold, is_unspaced
+from mtmbench.features.words import TOKENISATION_VERSION, check_spaces, word_spans
 from mtmbench.stats.tfidf import class_rarity
 
 if TYPE_CHECKING:
@@ -57,6 +58,9 @@ _COMPANY, _LEAST_TOGETHER = 0.75, 3
 """A word is shown with its neighbour if they stand together in this share of its places, and in so
 many at least."""
 
+_Span = tuple[int, int, str]
+"""Where a word stands in its text, and the word."""
+
 
 @dataclass(frozen=True)
 class CorpusLabels:
@@ -66,11 +70,13 @@ class CorpusLabels:
         whole: from all documents.
         of_half: from the documents of half "0" and of half "1".
         halves: one character a document, the half that it is in.
+        kept: features that get none because theirs is a judge's.
     """
 
     whole: Mapping[int, str]
     of_half: tuple[Mapping[int, str], Mapping[int, str]]
     halves: str
+    kept: frozenset[int] = frozenset()
 
     def name_items(self, items: ItemSpace, source: Mapping[str, object]) -> ItemSpace:
         """Returns the items under these labels; an item without one keeps its own, and so do words.
@@ -99,23 +105,28 @@ class CorpusLabels:
         return self.of_half[1 - int(self.halves[row])].get(feature)
 
     def missing(self, items: ItemSpace) -> list[int]:
-        """Returns how many features have no label: from all documents, and from each half."""
+        """Returns how many features fire at no word: of all documents, and of each half.
+
+        Those that keep a judged label are none of them.
+        """
         if items.kind != "features":
             return [0, 0, 0]
-        return [sum(int(i) not in labels for i in items.ids) for labels in self._all]
+        asked = [i for i in map(int, items.ids) if i not in self.kept]
+        return [sum(i not in labels for i in asked) for labels in self._all]
 
     def without(self, features: Collection[int]) -> CorpusLabels:
-        """Returns the labels of all other features."""
+        """Returns the labels of all other features; these keep the ones they have."""
         whole, first, second = (
             {feature: label for feature, label in labels.items() if feature not in features}
             for labels in self._all
         )
-        return CorpusLabels(whole, (first, second), self.halves)
+        return CorpusLabels(whole, (first, second), self.halves, self.kept | frozenset(features))
 
     def to_json(self) -> dict[str, object]:
         """Returns everything as JSON values."""
         whole, first, second = ([[*pair] for pair in labels.items()] for labels in self._all)
-        return {"whole": whole, "of_half": [first, second], "halves": self.halves}
+        told = {"whole": whole, "of_half": [first, second], "halves": self.halves}
+        return {**told, "kept": sorted(self.kept)} if self.kept else told
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CorpusLabels:
@@ -124,7 +135,8 @@ class CorpusLabels:
             {int(number): str(label) for number, label in pairs}
             for pairs in (data["whole"], *data["of_half"])
         )
-        return cls(whole, (first, second), str(data["halves"]))
+        kept = frozenset(map(int, data.get("kept", ())))
+        return cls(whole, (first, second), str(data["halves"]), kept)
 
     @property
     def _all(self) -> tuple[Mapping[int, str], ...]:
@@ -296,8 +308,8 @@ class _Words:
         lengths = [len(text) + 1 for text in corpus.texts]
         begins = np.concatenate([[0], np.cumsum(lengths)])[:-1].astype(np.int64)
         rows: list[tuple[int, int, int, str, str, bool]] = []
-        for document, text in enumerate(corpus.texts):
-            spans = _given(text) if corpus.pretokenised else word_spans(text, english=english)
+        by_text = zip(corpus.texts, _spans(corpus, english), strict=True)
+        for document, (text, spans) in enumerate(by_text):
             begin = int(begins[document])
             follow = [start for start, _, _ in spans[1:]] + [0] * bool(spans)
             rows += [
@@ -427,7 +439,22 @@ def _labels(counts: csr_matrix, words: _Words, inside: BoolArray) -> dict[int, s
     }
 
 
-def _given(text: str) -> list[tuple[int, int, str]]:
+def _spans(corpus: Corpus, english: bool) -> Iterator[list[_Span]]:
+    """Yields the words of each text; none where they cannot be told apart, as in tokenisation."""
+    if corpus.pretokenised:
+        yield from map(_given, corpus.texts)
+        return
+    try:
+        unspaced = set(check_spaces(corpus))
+    except InputError:
+        yield from ([] for _ in corpus.texts)
+        return
+    for row, text in enumerate(corpus.texts):
+        spans = word_spans(text, english=english)
+        yield [s for s in spans if not is_unspaced(s[2])] if row in unspaced else spans
+
+
+def _given(text: str) -> list[_Span]:
     """Words of a pre-tokenised text."""
     found, start = [], 0
     for token in text.split(" "):

@@ -19,9 +19,10 @@ _ONE_CHARACTER_WORDS = frozenset({
 # a character of its own too) is a letter. It is U+02BC while words are cut, and the typewriter's
 # apostrophe in what comes out. The gershayim is no letter: typed as a quotation mark, it is one.
 _SPELLS_APOSTROPHES = "\u0400-\u052f\u0590-\u05ff\u1c80-\u1c8f\ua640-\ua69f"
-_APOSTROPHES = "'`´‘\u02bc\u05f3"
+_TYPED_APOSTROPHES = "'`´‘\u02bc\u05f3"
 _LETTER_APOSTROPHE = re.compile(
-    rf"[{_APOSTROPHES}](?<=[{_SPELLS_APOSTROPHES}\u0300-\u036f].)(?=[{_SPELLS_APOSTROPHES}])"
+    rf"[{_TYPED_APOSTROPHES}](?<=[{_SPELLS_APOSTROPHES}\u0300-\u036f].)"
+    rf"(?=[{_SPELLS_APOSTROPHES}])"
 )
 _KEPT_APOSTROPHE = re.compile(rf"(?<=[{_SPELLS_APOSTROPHES}\u0300-\u036f])\u02bc")
 
@@ -59,8 +60,8 @@ _UNSPACED = (
     _Unspaced("Thai, Lao, Khmer or Burmese", _SOUTH_EAST_ASIAN, _SOUTH_EAST_ASIAN, 10.0),
 )
 
-_APOSTROPHES = "'’‘`´\u02bc\uff07"
-"""All that is an apostrophe in some script between letters, or folded to one."""
+_WRITTEN_APOSTROPHES = _TYPED_APOSTROPHES + "’\uff07"
+"""All that is an apostrophe in some script between letters, or folded to one, as it is written."""
 
 _CUT_ENDINGS = frozenset({"s", "re", "ve", "ll", "d", "m"})
 
@@ -101,7 +102,8 @@ def written_words(text: str) -> list[tuple[int, int]]:
 
 def parts_at_apostrophes(text: str, start: int, end: int) -> list[tuple[int, int]]:
     """Returns where the parts of a written word stand that apostrophes join."""
-    bounds = [start, *(start + m.end() for m in re.finditer(f"[{_APOSTROPHES}]", text[start:end]))]
+    ends = (start + m.end() for m in re.finditer(f"[{_WRITTEN_APOSTROPHES}]", text[start:end]))
+    bounds = [start, *ends]
     return [
         (low, high if high == end else high - 1)
         for low, high in itertools.pairwise([*bounds, end])
@@ -226,7 +228,7 @@ def _written_pattern() -> re.Pattern[str]:
     marks = {i for i in range(0x300, 0x10000) if unicodedata.category(chr(i))[0] == "M"}
     inner = "".join(map(chr, sorted(gone | marks | {0x200C, 0x200D})))
     letter = rf"(?:[^\W_]|[{re.escape(inner)}])"
-    return re.compile(rf"[^\W_]{letter}*(?:[{_APOSTROPHES}]{letter}+)*")
+    return re.compile(rf"[^\W_]{letter}*(?:[{_WRITTEN_APOSTROPHES}]{letter}+)*")
 
 
 @cache

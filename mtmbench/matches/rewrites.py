@@ -29,7 +29,7 @@ from mtmbench.core.types import Corpus
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.identity import judge_identity
 from mtmbench.judges.panel import Panel
-from mtmbench.judges.registry import JUDGES, load_judge_card
+from mtmbench.judges.registry import JUDGES, load_judge_card, traits_of
 from mtmbench.judges.topic_questions import (
     TopicAnswer,
     TopicStatus,
@@ -262,12 +262,15 @@ def _extractions(
     """Returns the cells of summaries that are taken from one half of each corpus."""
     card = load_judge_card(name)
     facts = judge_identity(card)
+    encoder = traits_of(card)["encoder"]
     halves: dict[str, ExtractionFacts] = {}
     for corpus in {fit.corpus for fit in fits}:
         sources, judged = map(len, summary_halves(corpora[corpus]))
         halves[corpus] = {
             "is_llm": False, "rule": HALVES, "n_sources": sources, "n_judged": judged,
         }  # fmt: skip
+        if encoder is not None:
+            halves[corpus]["encoder"] = encoder
     return [
         RewriteCell(
             content_hash("shown", "summary", facts, HALVES, top_items, fit.key),

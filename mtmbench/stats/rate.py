@@ -40,6 +40,9 @@ MOST_WITH_INTERVALS = 10_000
 
 MAX_UNRATEABLE_SHARE = 0.01
 
+_WHOLE = 1e-9
+"""A sum of weights this near to a whole number is one but for rounding."""
+
 
 @dataclass(frozen=True)
 class RatingRow:
@@ -355,7 +358,7 @@ def _counted_rows(outcomes: Outcomes) -> list[RatingRow]:
 def _count(value: float) -> float:
     """Returns a sum of weights, whole where it is; one below 1 keeps six digits that count."""
     whole = round(value)
-    if value == 0 or (whole > 0 and abs(value - whole) < LEAST_SPREAD):
+    if value == 0 or (whole > 0 and abs(value - whole) < _WHOLE):
         return whole
     return float(f"{value:.6g}") if value < 1 else round(float(value), 6)
 

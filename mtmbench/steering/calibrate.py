@@ -65,11 +65,6 @@ class Calibration:
         """The trial whose change is nearest to the target, the first of equals."""
         return min(self.trials, key=lambda trial: abs(trial.change - self.target))
 
-    @property
-    def reached(self) -> bool:
-        """Whether the best trial is within :data:`TOLERANCE` of the target."""
-        return abs(self.best.change - self.target) <= TOLERANCE * self.target
-
 
 def calibrate(
     searches: Sequence[Search], measure: Callable[[Sequence[Push]], Sequence[float]]

@@ -32,7 +32,9 @@ from mtmbench.steering.table_rows import AspectMeans
 from mtmbench.steering.win_rate import WinRate
 
 STEERING_VERSION = 1
-"""Raised whenever the same texts may give another row."""
+"""Raised whenever the same texts may give other records: comparisons, scores, Δℓ, calibrations.
+
+What is made of records anew, such as which topics count as steered, has the table's schema."""
 
 
 class Measures:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from mtmbench.boards.markdown import MarkdownPage
+from mtmbench.boards.markdown import MarkdownPage, markdown_text
 from mtmbench.boards.numbers import estimate, fixed, shown, signed
 from mtmbench.core.tables import (
     columns_of,
@@ -132,6 +132,8 @@ def _page(table: SteeringTable, title: str, notes: Sequence[str]) -> str:
         verdicts = [row for row in table.get("verdicts", ()) if _place(row) == place]
         if verdicts:
             page.table(_VERDICT_HEADER, _verdict_cells(verdicts))
+        if told["n_chosen"] and "verdicts" in table:
+            page.raw(_unspread({row["control"] for row in verdicts}))
         page.table(
             ("topic", "method", "λ", "win rate", "n", *(heading for heading, _ in columns)),
             [_cells(row, columns) for row in group],
@@ -149,6 +151,17 @@ def _topic_cells(row: SteeredTopic) -> list[object]:
         shown(row["delta_l_spearman"], fixed(2)), row["n_lambdas"],
         ", ".join(row["steered"]) or "none",
     ]  # fmt: skip
+
+
+def _unspread(held: Collection[str]) -> str:
+    """Says which controls no topic could be held against; empty where there is none."""
+    missing = [markdown_text(control) for control in BEATEN if control not in held]
+    if not missing:
+        return ""
+    return (
+        "No topic can count as steered: no topic with a chosen λ has several judged directions of "
+        f"{' or '.join(missing)}, so that nothing says how they spread."
+    )
 
 
 def _verdict_cells(rows: Sequence[VerdictRow]) -> list[list[object]]:

@@ -26,7 +26,8 @@ def verdict_rows(rows: Iterable[SteeringRow], confidence: float = CONFIDENCE) ->
     The difference is the topic's win rate at its chosen λ less the mean of the control's
     directions; its interval is :func:`~mtmbench.stats.intervals.above_drawn`'s over the topics of a
     model, so that with m topics each is at level 1 − (1 − confidence) / m. A control has no rows
-    where it has one direction of every topic, which says nothing of how they spread.
+    where it has one direction of every topic, which says nothing of how they spread; the page says
+    so.
 
     Args:
         rows: of the steering table; those of several models are told apart.
@@ -46,7 +47,8 @@ def verdict_rows(rows: Iterable[SteeringRow], confidence: float = CONFIDENCE) ->
         for control in BEATEN:
             against = drawn.get((corpus, model, k, judge, control), {})
             topics = [topic for topic in rates if topic in against]
-            if not topics:
+            # Of one direction each, nothing says how they spread.
+            if all(len(against[topic]) < 2 for topic in topics):
                 continue
             intervals = above_drawn(
                 [rates[topic] for topic in topics], [against[topic] for topic in topics], confidence

@@ -325,7 +325,7 @@ def _suite(
         "words": {"min_df": 5},
         "features": {"source": source, "max_tokens": 512},
         "steering": {
-            "topics": topics, "lambdas": [0.5, 1.0, 1.5, 2.0, 3.0], "n_prompts": 60, "drawn": 5,
+            "topics": topics, "lambdas": [0.25, 0.5, 0.75, 1.0, 1.5], "n_prompts": 60, "drawn": 5,
             "document_tokens": 96, "documents": 25, "describe": "words",
         },
     }  # fmt: skip

@@ -65,6 +65,19 @@ def test_a_folder_with_splits_and_class_labels(tmp_path: Path, how: str) -> None
     assert corpus.source["format"] == "huggingface"
 
 
+@pytest.mark.parametrize("beside", [[], ["stopwords.txt"], ["train.txt"]])
+def test_a_text_file_named_like_a_split_hides_no_data_file(
+    tmp_path: Path, beside: list[str]
+) -> None:
+    for name, text in (("a", "cow"), ("b", "sheep")):
+        (tmp_path / f"{name}.csv").write_text(f"text,label\n{text},farm\n")
+    for name in beside:
+        (tmp_path / name).write_text("moo")
+    corpus = load_corpus(tmp_path)
+    assert (corpus.texts, corpus.labels) == (("cow", "sheep"), ("farm", "farm"))
+    assert corpus.split == ("train", "train")
+
+
 def test_a_folder_of_json_with_ids_and_own_columns(tmp_path: Path) -> None:
     folder = tmp_path / "pets"
     folder.mkdir()

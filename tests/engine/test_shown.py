@@ -94,6 +94,7 @@ def test_no_judged_document_is_a_source_and_every_side_is_on_record(
         assert payload["extraction"]["rule"].startswith("the distinct texts of a corpus")
         assert payload["extraction"]["n_sources"] == len(sources)
         assert payload["extraction"]["n_judged"] == len(judged)
+        assert payload["extraction"]["encoder"] == "all-MiniLM-L6-v2"
         for topic in payload["topics"]:
             if topic["status"] != "ok":
                 continue
@@ -165,6 +166,7 @@ def test_a_board_says_how_topics_are_shown(run: Path) -> None:
     assert "lexical: reads projected words however topics are shown" in page
     (row,) = board["shown"]
     assert row["extraction"]["is_llm"] is False
+    assert row["extraction"]["encoder"] == "all-MiniLM-L6-v2"
     html = (run / "index.html").read_text()
     for said in ("projected words shown", "No language model wrote the summaries"):
         assert said in html

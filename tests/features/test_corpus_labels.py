@@ -162,6 +162,22 @@ def test_stop_words_are_the_suites() -> None:
     assert labels_of(given, "the").whole == {0: "the"}
 
 
+def test_text_without_spaces_between_words_has_no_words() -> None:
+    clause = "今天天气很好我们一起去公园散步吧"
+    unspaced = corpus_of(*(f"{clause}，{clause}。panda" for _ in range(4)))
+    found = labels_of(unspaced, clause, "panda")
+    assert (found.whole, found.of_half) == ({}, ({}, {}))
+    assert found.halves == halves_of(unspaced)
+    separated = corpus_of("今天 天气 很 好 panda")
+    assert labels_of(separated, "天气").whole == {0: "天气"}
+    # Where they are the fewer documents, other words in them stay.
+    mixed = corpus_of(f"{clause} panda", "the old cow", "a young cow", "brown cow")
+    places = [*at_words(mixed, 0, clause), *at_words(mixed, 0, "panda", feature=1)]
+    places += at_words(mixed, 2, "young", feature=2)
+    with pytest.warns(UserWarning, match="1 of its 4 documents have no spaces between words"):
+        assert label_firings(mixed, firings_at(mixed, *places)).whole == {1: "panda", 2: "young"}
+
+
 def test_a_word_that_keeps_company_is_shown_with_it() -> None:
     corpus = corpus_of("Los Angeles burns. In Los Angeles we met. Of Los Angeles. Angeles trees.")
     assert labels_of(corpus, "Los").whole == {0: "Los Angeles"}
@@ -191,6 +207,7 @@ def test_a_feature_without_a_word_in_a_half_keeps_its_own_label_there() -> None:
     assert found.of_half[1] == {}
     items = ItemSpace("features", ("2", "3"), ("two", "three"))
     assert found.missing(items) == [1, 1, 2]
+    assert found.without({2}).missing(items) == [0, 0, 1], "a judge's label is not missing"
     named = found.name_items(items, {"source": "corpus"})
     assert named.labels == ("two", f"word{row}")
     assert named.labels_beside(row) == ("two", "three")
@@ -207,6 +224,7 @@ def test_labels_go_to_json_and_back_and_into_a_saved_result(tmp_path) -> None:
     assert CorpusLabels.from_json(found.to_json()) == found
     fewer = found.without({1, 2})
     assert set(fewer.whole) == set(found.whole) - {1, 2}
+    assert CorpusLabels.from_json(fewer.to_json()) == fewer
     ids = tuple(map(str, range(8)))
     words = ItemSpace("words", ("aaa", "2"), ("aaa", "2"))
     assert found.name_items(words, {"source": "corpus"}) is words, "a model may read features too"

@@ -252,7 +252,7 @@ def test_foreign_tokens_are_refused() -> None:
     "text",
     [
         "Mr Arafat's men don't say rock'n'roll o'clock l'homme qu'il",
-        "у нас п'ять об’єкт ג'ירפה",
+        "у нас п'ять об’єкт ג'ירפה ג׳ירפה צ׳יפס׳",
         "ﬁne soft­ware zero​width نمی‌خواهم",
         "हिन्दी भाषा ไทย 北 ２０ ＡＢＣ＇ｓ 𝐀𝐁 don`t café İstanbul",
         "a_b c-d 42 3rd x " * 2,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from scipy.stats import t
@@ -20,7 +21,8 @@ SCORES = TextScores(10, 31.23456, 20.0, 0.91, 1.0, 0.0, 0.4, 2.0)
 def row(method, value, *, topic=3, chosen=None, steered=None, strength=None, rate=None):
     made = table_row(
         corpus="lee", model="mlda", topic=topic, method=method, strength=strength, judge="words",
-        rate=rate or WinRate(value, value - 0.1, value + 0.1, 0.0, 1.0, 10, 5, 0), scores=SCORES,
+        rate=rate or WinRate(value, value - 0.1, value + 0.1, 0.0, 1.0, 10, 5, 0),
+        scores=replace(SCORES, mean_change=0.0) if method == "none" else SCORES,
         delta_l=None,
     )  # fmt: skip
     rated = {"concept": 2.0, "instruction": 1.0, "fluency": 2.0, "overall": 1.5}
@@ -77,18 +79,37 @@ def test_the_page(tmp_path):
     assert (
         "1 of 2 topics count as steered (1 by every judge); for 1 no λ left the text fluent. Mean "
         "win rate at the chosen λ 81 % (permuted 50 % and other_topic 50 %). In the scored texts "
-        "controls changed activations by 1.00 (none) to 1.00 (none) times as much as the topics."
+        "controls changed activations by 1.00 (permuted) to 1.00 (permuted) times as much as the "
+        "topics."
     ) in lines
     assert r"| topic | less permuted | less other\_topic |" in lines
     assert "| 3 | +0.31 (+0.16 to +0.46) | +0.31 (+0.16 to +0.46) |" in lines
     assert "| lee | mlda | 3 | 2 p99 | – | 1 | words |" in lines
     assert "| lee | mlda | 4 | – | – | 0 | none |" in lines
-    rest = "31.2 | 0.91 | – | 0.4 | 2"
+    rest = "31.2 | 0.91 | – | 0.4"
     assert (
-        f"| 3 | topic (chosen) | 2 p99 | 0.81 (0.71 to 0.91) | 10 | {rest} | 2 | 1 | 2 | 1.5 |"
+        f"| 3 | topic (chosen) | 2 p99 | 0.81 (0.71 to 0.91) | 10 | {rest} | 2 | 2 | 1 | 2 | 1.5 |"
         in lines
     )
-    assert f"| 4 | none | – | – | 0 | {rest} | – | – | – | – |" in lines
+    assert f"| 4 | none | – | – | 0 | {rest} | 0 | – | – | – | – |" in lines
+
+
+def test_the_page_says_why_no_topic_can_count_as_steered(tmp_path):
+    single = [
+        {**each, "by_direction": [0.5]} if each["method"] == "other_topic" else each
+        for each in ROWS
+    ]
+    files = write_table(tmp_path, single, title="Toy")
+    verdicts = json.loads(files[0].read_text(encoding="utf-8"))["verdicts"]
+    assert {each["control"] for each in verdicts} == {"permuted"}
+    lines = files[2].read_text(encoding="utf-8").splitlines()
+    assert "| 3 | +0.31 (+0.16 to +0.46) | – |" in lines
+    assert (
+        "No topic can count as steered: no topic with a chosen λ has several judged directions of "
+        r"other\_topic, so that nothing says how they spread."
+    ) in lines
+    page = write_table(tmp_path, ROWS, title="Toy")[2].read_text(encoding="utf-8")
+    assert "No topic can count" not in page
 
 
 def test_tables_of_the_first_schema_say_what_was_done_then(tmp_path):

@@ -67,3 +67,12 @@ def test_a_topic_without_a_control_is_not_steered():
     assert steered(verdict_rows(ROWS[:3])) == {("words", 0): False}
     assert verdict_rows([*ROWS[:2], row(0, "permuted", 0.1, drawn=None)]) == []
     assert steered([]) == {}
+
+
+def test_a_control_of_one_direction_each_says_nothing_of_their_spread():
+    single = [{**each, "by_direction": [0.5]} for each in ROWS if each["method"] == "permuted"]
+    rows = [each for each in ROWS if each["method"] != "permuted"] + single
+    found = verdict_rows(rows)
+    assert {each["control"] for each in found} == {"other_topic"}
+    assert found == [each for each in verdict_rows(ROWS) if each["control"] == "other_topic"]
+    assert steered(found) == {("words", 0): False, ("words", 1): False}
