@@ -75,6 +75,8 @@ def _league(page: MarkdownPage, league: LeagueView, flagged: set[str]) -> None:
     header = ["rank", "model", "Elo", "interval", "wins", "ties", "losses"]
     header += ["unparsed", "refused"] if league.removed else []
     header += ["adjusted Elo", "adjusted interval"] if league.length else []
+    several = any("elo_by_seed" in row for row in league.rows)
+    header += ["Elo by seed", "s.d."] if several else []
     rows = []
     for name, row in zip(league.names, league.rows, strict=True):
         counts = [row["wins"], row["ties"], row["losses"]]
@@ -83,6 +85,9 @@ def _league(page: MarkdownPage, league: LeagueView, flagged: set[str]) -> None:
         adjusted = []
         if league.length:
             adjusted = _elo(row["elo_adjusted"], row["lo_adjusted"], row["hi_adjusted"])
+        if several:
+            elos = ", ".join(shown(elo, fixed(0)) for elo in row.get("elo_by_seed", ()))
+            adjusted += [elos, shown(row.get("elo_sd"), fixed(1))]
         who = f"{name} †" if name in flagged else name
         rows.append([row["rank"], who, *elo, *counts, *adjusted])
     page.heading(league.title, level=4)

@@ -312,7 +312,10 @@ class RewriteCell:
 
 @dataclass(frozen=True)
 class MatchCell:
-    """All documents of one pair of fits under one judge and representation, both orders."""
+    """All documents of one pair of fits under one judge and representation, both orders.
+
+    ``nth_seed`` says which of its seeds each model plays with, 0 for the first.
+    """
 
     key: str
     judge: str
@@ -326,6 +329,7 @@ class MatchCell:
     protocol: Mapping[str, object]
     rewrites: tuple[RewriteCell, ...] = field(default=(), kw_only=True)
     labels: tuple[LabelCell, ...] = field(default=(), kw_only=True)
+    nth_seed: int = field(default=0, kw_only=True)
     kind: ClassVar[RecordKind] = "match"
     replicate: ClassVar[int] = 0
 
@@ -373,8 +377,10 @@ class MatchCell:
         }
 
     def particulars(self) -> MatchParticulars:
-        """Returns what only some matches have: here, labels, and who rewrote the topics."""
+        """Returns what only some matches have: labels, who rewrote the topics, a later seed."""
         found: MatchParticulars = {}
+        if self.nth_seed:
+            found["nth_seed"] = self.nth_seed
         for named in self.labels:
             found["labels"] = dict(named.source)
         for cell in reversed(self.rewrites):

@@ -306,8 +306,8 @@ class RewrittenBy(TypedDict):
 class MatchParticulars(TypedDict, total=False):
     """What only some matches have.
 
-    Where labels are from that are not the fits' own, rewritten topics, a block's place in its
-    sample, a control.
+    Where labels are from that are not the fits' own, rewritten topics, which of its seeds each
+    model plays with if not the first (1 is the second), a block's place in its sample, a control.
     """
 
     labels: Mapping[str, object]
@@ -316,6 +316,7 @@ class MatchParticulars(TypedDict, total=False):
     start: int
     sample: int
     control: Control
+    nth_seed: int
 
 
 class MatchIdentity(MatchJudge, MatchParticulars):

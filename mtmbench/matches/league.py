@@ -17,7 +17,7 @@ from mtmbench.matches.schedule import summary_halves
 
 _NOT_OF_A_MATCH = {"judges", "representations", "bootstrap", "confidence", "nulls",
                    "null_documents", "ties", "lengths", "schedule", "resolution", "summariser",
-                   "same_summariser", "refiner"}  # fmt: skip
+                   "same_summariser", "refiner", "seeds"}  # fmt: skip
 """Fields of a suite's judging that no answer depends on."""
 
 
@@ -35,6 +35,7 @@ class LeaguePlan:
         representation: "items", "projected" or "summary".
         rewrites: the cells that refine and summarise topics of the suite.
         labels: the cells that name the items of the suite's fits.
+        nth_seed: which of its seeds each player is fitted under, 0 for the first.
     """
 
     spec: JudgingSpec
@@ -46,6 +47,7 @@ class LeaguePlan:
     representation: Representation
     rewrites: Sequence[RewriteCell]
     labels: Sequence[LabelCell] = ()
+    nth_seed: int = 0
 
     @cached_property
     def identity(self) -> MatchJudge:
@@ -95,6 +97,7 @@ class LeaguePlan:
         return MatchCell(
             key, self.judge, self.card, self.representation, a, b, tuple(rows), doc_ids,
             self.identity, self.protocol, rewrites=behind, labels=called,
+            nth_seed=self.nth_seed,
         )  # fmt: skip
 
 
