@@ -24,6 +24,7 @@ from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus
 from mtmbench.engine.labels import label_cells
+from mtmbench.features.embeddings import EMBEDDINGS_VERSION
 from mtmbench.features.registry import FEATURES
 from mtmbench.judges.registry import load_judge_card
 from mtmbench.matches.controls import refits_of
@@ -276,7 +277,7 @@ def _view_inputs(suite: Suite, needs: Sequence[str], setting: str | None) -> dic
     if "words" in needs:
         inputs["words"] = suite.words.model_dump()
     if "embeddings" in needs:
-        inputs["embeddings"] = "all-MiniLM-L6-v2"
+        inputs["embeddings"] = {"encoder": "all-MiniLM-L6-v2", "version": EMBEDDINGS_VERSION}
     if "features" in needs and setting is not None:
         features = suite.features
         source = FEATURES.get(features.source)(**features.params)

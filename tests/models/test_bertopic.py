@@ -10,11 +10,18 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
+from sklearn.decomposition import PCA
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Corpus, Counts, Views
 from mtmbench.models.bertopic import BERTopic
-from mtmbench.models.clustering import RowCounts, cluster_tfidf, fill_missing_membership
+from mtmbench.models.clustering import (
+    LAYOUT_GRID,
+    RowCounts,
+    cluster_tfidf,
+    fill_missing_membership,
+    start_layout,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -291,3 +298,26 @@ def test_transform_before_fit_is_an_error(views: Views) -> None:
 
 def unit_sum(rows: Any) -> Any:
     return rows / rows.sum(axis=1, keepdims=True)
+
+
+def test_the_start_is_the_principal_components_however_the_last_bits_fall() -> None:
+    rng = np.random.default_rng(5)
+    vectors = unit(rng.normal(size=(80, 12)) * np.linspace(3, 1, 12) + 1)
+    layout = start_layout(vectors, 4, seed=0)
+    expected = PCA(4, svd_solver="full").fit_transform(vectors)
+    expected *= 10 / np.abs(expected).max()
+    signs = np.sign(np.sum(expected * layout, axis=0))
+    np.testing.assert_allclose(layout, expected * signs, atol=LAYOUT_GRID)
+    for _ in range(5):
+        moved = vectors + rng.normal(size=vectors.shape) * 1e-14
+        np.testing.assert_array_equal(start_layout(moved[:, :], 4, seed=0), layout)
+    order = rng.permutation(80)
+    np.testing.assert_array_equal(start_layout(vectors[order], 4, seed=0), layout[order])
+
+
+def test_a_start_without_spread_is_drawn() -> None:
+    line = unit(np.stack([np.ones(9), np.arange(9.0), np.zeros(9)], axis=1))
+    layout = start_layout(line, 4, seed=3)
+    assert (np.ptp(layout, axis=0) > 0).all()
+    np.testing.assert_array_equal(layout, start_layout(line, 4, seed=3))
+    assert (layout[:, 3] != start_layout(line, 4, seed=4)[:, 3]).all()
