@@ -36,13 +36,13 @@ SUITES = ("quick", "steering", "tinylm", "studies/steering")
 PLAYED = ("labelled", "quick", "steering", "tinylm")
 STUDIES = ("layer", "threshold")
 
-LABELLED_PLAN = "7b94472a6f9f7b3d2dc74750d2cbb9aa"
+LABELLED_PLAN = "ec1b01944805f1bce259ac1308f019f5"
 """Hash of all keys of the plan of ``labelled`` under the labels that its SAE came with.
 
 Its cells over features were played before extraction and mETM came to their present versions, and
 before features were called by the words of the corpus, its matches by ``embedding`` before that
-judge did, so their keys are no plan's; that they are the same cells but for those of labels, and
-that the plan stands, is asserted.
+judge did, BERTopic before embeddings lay on a grid, so their keys are no plan's; that they are the
+same cells but for those of labels, and that the plan stands, is asserted.
 """
 
 
@@ -50,13 +50,14 @@ BEFORE_CORPUS_LABELS = {
     "quick": {},
     "steering": {"labels": 1},
     "tinylm": {"labels": 21, "match": 9},
-    "studies/steering": {"labels": 3},
+    "studies/steering": {"labels": 3, "fit": 1},
 }
 """Cells of plans that no committed record has, by kind.
 
 But for ``quick`` they were played when features were called as their SAE came. Now that is by the
 words of the corpus (``[features] labels``), which the keys of matches of features know, and of
-metrics that read labels; labels have cells of their own. Fits and all else stand.
+metrics that read labels; labels have cells of their own. Fits and all else stand, but for the one
+of mBERTopic, which UMAP started elsewhere.
 """
 
 
@@ -99,7 +100,8 @@ def test_a_plan_has_the_keys_of_the_committed_records(suite, shared_data):
     )
     if new:
         shipped = load_suite(str(BOARDS / suite / "suite.toml"), {"features.labels": "shipped"})
-        assert planned(shipped, shared_data).keys() == held.keys()
+        fits = sum(cell.kind == "fit" for cell in new)
+        assert len(planned(shipped, shared_data).keys() - held.keys()) == fits
 
 
 @pytest.mark.slow
@@ -119,12 +121,12 @@ def test_the_plan_of_labelled_stands(shared_data):
     stale = {
         key
         for key, told in cells.items()
-        if any(f'"{name}"' in told for name in ("default", "paper", "embedding"))
+        if any(f'"{name}"' in told for name in ("bertopic", "default", "paper", "embedding"))
     }
     assert cells.keys() & held == cells.keys() - stale
     labels = {cell.key for cell in plan.labels}
     assert len(labels) == 108
-    assert len(stale - labels) == 3294
+    assert len(stale - labels) == 3630
     played = [told for key, told in cells.items() if key not in labels]
     assert Counter(played) == Counter(place(r.kind, dict(r.payload)) for r in records)
     shipped = load_suite(str(BOARDS / "labelled" / "suite.toml"), {"features.labels": "shipped"})
