@@ -6,7 +6,8 @@ Euclidean), then average-linkage merging of topics by the cosine of their mean d
 It is given document vectors and counts that were made before, so it embeds and tokenises nothing.
 UMAP starts at :func:`start_layout`, principal components (which serve as well as its own spectral
 start: Kobak and Linderman 2021), since the eigenvectors of a sparse graph that an iterative solver
-stops at rest on the last bit.
+stops at rest on the last bit. What still differs between processors is the order in which HDBSCAN
+joins documents at equal distances.
 """
 
 from __future__ import annotations

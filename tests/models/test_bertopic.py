@@ -77,11 +77,16 @@ def test_is_the_library_on_the_same_texts(views: Views, fitted: tuple[BERTopic, 
     from hdbscan import HDBSCAN
     from sklearn.feature_extraction.text import CountVectorizer
     from umap import UMAP
+    from umap.umap_ import find_ab_params
 
     matrix = views.words.matrix.toarray()
     words = views.words.item_ids
     texts = [" ".join(np.repeat(words, row)) for row in matrix]
-    umap = UMAP(15, n_components=5, min_dist=0.0, metric="cosine", random_state=3, n_jobs=1)
+    shape = np.round(find_ab_params(1.0, 0.0), 6)
+    umap = UMAP(
+        15, n_components=5, min_dist=0.0, metric="cosine", random_state=3, n_jobs=1,
+        init=start_layout(views.embeddings, 5, 3), a=shape[0], b=shape[1],
+    )  # fmt: skip
     library = Library(
         umap_model=umap,
         hdbscan_model=HDBSCAN(min_cluster_size=5, prediction_data=True),
