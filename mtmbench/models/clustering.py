@@ -6,8 +6,7 @@ Euclidean), then average-linkage merging of topics by the cosine of their mean d
 It is given document vectors and counts that were made before, so it embeds and tokenises nothing.
 UMAP starts at :func:`start_layout`, principal components (which serve as well as its own spectral
 start: Kobak and Linderman 2021), since the eigenvectors of a sparse graph that an iterative solver
-stops at rest on the last bit. What still differs between processors is the order in which HDBSCAN
-joins documents at equal distances.
+stops at rest on the last bit.
 """
 
 from __future__ import annotations
@@ -17,7 +16,9 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -325,11 +326,18 @@ def _quiet_single_thread() -> Iterator[None]:
     UMAP warns of small and of disconnected neighbourhood graphs, HDBSCAN and scikit-learn of
     their own deprecations, numpy of the rows that :func:`fill_missing_membership` mends: all of it
     is either handled here or of no use to the user. How many threads multiply a matrix changes the
-    last bits of the distances, and so which neighbours tie.
+    last bits of the distances, and so which neighbours tie. Equal distances, of which HDBSCAN has
+    many, are sorted stably: numpy's default sort leaves their order to the processor.
     """
     from threadpoolctl import threadpool_limits
 
-    with warnings.catch_warnings(), np.errstate(all="ignore"), threadpool_limits(limits=1):
+    stable = partial(np.argsort, kind="stable")
+    with (
+        warnings.catch_warnings(),
+        np.errstate(all="ignore"),
+        threadpool_limits(limits=1),
+        patch.object(np, "argsort", stable),
+    ):
         warnings.simplefilter("ignore")
         yield
 
