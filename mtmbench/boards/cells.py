@@ -37,7 +37,10 @@ _P = TypeVar("_P", bound=CellPayload)
 
 @dataclass(frozen=True)
 class BoardRecords:
-    """The records of a board by kind, in the order of their cells, checked for contradictions."""
+    """The records of a board by kind, in the order of their cells, checked for contradictions.
+
+    ``matches`` are those of fits of first seeds, which ratings rest on; ``later`` are the others.
+    """
 
     fits: Sequence[FitRecord] = field(default_factory=list)
     metrics: Sequence[MetricRecord] = field(default_factory=list)
@@ -45,10 +48,11 @@ class BoardRecords:
     nulls: Sequence[MatchRecord] = field(default_factory=list)
     shown: Sequence[RewriteRecord] = field(default_factory=list)
     labels: Sequence[LabelsRecord] = field(default_factory=list)
+    later: Sequence[MatchRecord] = field(default_factory=list)
 
     @cached_property
     def columns(self) -> MatchColumns:
-        """The matches as columns."""
+        """The matches of first seeds as columns."""
         return MatchColumns.of(self.matches)
 
     @cached_property
@@ -66,9 +70,11 @@ class BoardRecords:
         """
         every = list(records)
         versions: dict[tuple[str, str], str] = {}
+        matches = _in_order(of_kind(every, "match"), _match, versions)
         return cls(
             fits=_in_order(of_kind(every, "fit"), _fit, versions),
-            matches=_in_order(of_kind(every, "match"), _match, versions),
+            matches=[match for match in matches if not match.payload.get("nth_seed")],
+            later=[match for match in matches if match.payload.get("nth_seed")],
             metrics=_in_order(of_kind(every, "metric"), _metric, versions),
             nulls=_in_order(of_kind(every, "null"), _match, versions),
             shown=_in_order(of_kind(every, "shown"), _rewrite, versions),

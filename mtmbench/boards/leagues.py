@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from statistics import stdev
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from mtmbench.boards.rows import (
     LeaguePlace,
     LeagueRow,
     RatedNumbers,
+    SeedNumbers,
     SequentialRow,
     WinRateNumbers,
     WinRateTable,
@@ -55,13 +57,41 @@ def rate_leagues(suite: Suite, records: BoardRecords) -> list[RatedLeague]:
     """Rates every league of the records, sorted; corpora are pooled where there are several.
 
     Adaptive leagues are not pooled: their pairs were played on other documents in each corpus.
+    Where fits of later seeds played among themselves, their ratings stand
+    beside those of the first.
 
     Raises:
         InputError: a corpus bears the name of the pooled rating.
     """
+    failures = _fit_failures(records)
+    rated = _rate_all(suite, records.columns, failures)
+    by_seed: dict[int, list[MatchRecord]] = {}
+    for match in records.later:
+        by_seed.setdefault(match.payload["nth_seed"], []).append(match)
+    later: list[dict[tuple[League, Competitor], float | None]] = [
+        {
+            (league.key, Competitor.of(row)): row["elo"]
+            for league in _rate_all(suite, MatchColumns.of(by_seed[nth]), failures)
+            for row in league.rows
+        }
+        for nth in sorted(by_seed)
+    ]
+    for league in rated if later else ():
+        for row in league.rows:
+            place = league.key, Competitor.of(row)
+            row["elo_by_seed"] = [row["elo"], *(elos.get(place) for elos in later)]
+            known = [elo for elo in row["elo_by_seed"] if elo is not None]
+            row["elo_sd"] = rounded(stdev(known), 1) if len(known) > 1 else None
+    return rated
+
+
+def _rate_all(
+    suite: Suite, columns: MatchColumns, failures: Mapping[tuple[str, int | str, Competitor], str]
+) -> list[RatedLeague]:
+    """Rates the leagues of matches between fits of one seed each, and the pooled ones."""
     adaptive = suite.judging is not None and suite.judging.schedule == "adaptive"
     groups: dict[League, list[int]] = {}
-    for i, match in enumerate(records.matches):
+    for i, match in enumerate(columns.matches):
         if match.payload["corpus"] == ALL:
             raise InputError(f"a corpus cannot be called {ALL!r}, the name of the pooled rating")
         groups.setdefault(League.of(match.payload), []).append(i)
@@ -75,9 +105,8 @@ def rate_leagues(suite: Suite, records: BoardRecords) -> list[RatedLeague]:
             for key, parts in pooled.items()
             if len(parts) > 1
         )
-    failures = _fit_failures(records)
     return [
-        _rate_league(suite, key, records.columns, np.array(groups[key]), failures)
+        _rate_league(suite, key, columns, np.array(groups[key]), failures)
         for key in sorted(groups, key=League.order)
     ]
 
@@ -128,6 +157,7 @@ def _rate_league(
     if adaptive is not None:
         extras["adaptive"] = adaptive.summary()
     unadjusted: AdjustedNumbers = {}
+    of_one_seed: SeedNumbers = {}
     ks = {match.payload["k"] for match in matches}
     k = ks.pop() if len(ks) == 1 else None
     where: LeaguePlace = {
@@ -147,6 +177,7 @@ def _rate_league(
             "unparsed": int(removed["unparsed"][i]),
             "refused": int(removed["refused"][i]),
             **(unadjusted if adjusted is None else adjusted.row(index.get(who))),
+            **of_one_seed,
         }
         for i, who in zip(everyone, competitors, strict=True)
     ]

@@ -320,6 +320,11 @@ def rating_notes(view: BoardView) -> list[str]:
         f"Sequential Elo (K = {SEQUENTIAL_K:.0f}, in the order of documents, then pairs) depends "
         "on that order and is given for reference only.",
     ]
+    if any("elo_by_seed" in row for row in board["ratings"]):
+        notes.append(
+            "Elo by seed: the fits of each seed played among themselves, those of the first first; "
+            "s.d. is the standard deviation of these ratings, which no interval contains."
+        )
     if any(row["corpus"] == ALL for row in board["ratings"]):
         notes.append(
             "Pooled ratings count every judged document alike, so a corpus with more of them "

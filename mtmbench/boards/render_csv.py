@@ -23,9 +23,10 @@ def render_csv(board: BoardTables) -> str:
     ratings: list[Mapping[str, object]] = [
         {**row, "table": "rating", "metric": "elo", "value": row["elo"]} for row in board["ratings"]
     ]
+    spread = ("elo_sd",) if any("elo_sd" in row for row in ratings) else ()
     metrics: list[Mapping[str, object]] = [
         {**row, "table": "metric", "params": canonical_json(row["params"]) if row["params"] else ""}
         for row in board["metrics"]
     ]
     left_out = [name for name in _LEFT_OUT if any(name in row for row in metrics)]
-    return csv_text((*_COLUMNS, *left_out), [*ratings, *metrics])
+    return csv_text((*_COLUMNS, *spread, *left_out), [*ratings, *metrics])

@@ -76,6 +76,8 @@ def _league(page: MarkdownPage, league: LeagueView, flagged: set[str]) -> None:
     header += ["unparsed", "refused"] if league.removed else []
     header += ["adjusted Elo", "adjusted interval"] if league.length else []
     header += ["by projected words", "difference"] if league.wording else []
+    several = any("elo_by_seed" in row for row in league.rows)
+    header += ["Elo by seed", "s.d."] if several else []
     rows = []
     for name, row in zip(league.names, league.rows, strict=True):
         counts = [row["wins"], row["ties"], row["losses"]]
@@ -91,6 +93,9 @@ def _league(page: MarkdownPage, league: LeagueView, flagged: set[str]) -> None:
                 shown(league.wording.elo.get(name), fixed(1)),
                 DASH if moved is None else signed(moved, 0, plus=True),
             ]
+        if several:
+            elos = ", ".join(shown(elo, fixed(0)) for elo in row.get("elo_by_seed", ()))
+            worded += [elos, shown(row.get("elo_sd"), fixed(1))]
         who = f"{name} †" if name in flagged else name
         who += " ‡" if name in league.short else ""
         rows.append([row["rank"], who, *elo, *counts, *adjusted, *worded])

@@ -227,7 +227,18 @@ class AdjustedNumbers(TypedDict, total=False):
     hi_adjusted: float | None
 
 
-class LeagueRow(LeaguePlace, CompetitorFields, RatedNumbers, AdjustedNumbers):
+class SeedNumbers(TypedDict, total=False):
+    """The rating of each seed's fits among themselves, where matches of several were played.
+
+    The first is the rating; None is a seed that the model has no rateable fit of. ``elo_sd`` is
+    their sample standard deviation.
+    """
+
+    elo_by_seed: list[float | None]
+    elo_sd: float | None
+
+
+class LeagueRow(LeaguePlace, CompetitorFields, RatedNumbers, AdjustedNumbers, SeedNumbers):
     """A competitor of a league; comparisons that it lost are "unparsed" or "refused"."""
 
     unparsed: int

@@ -180,7 +180,7 @@ def cost_text(cost: float | None) -> str:
 
 def _asked(board: BoardRecords) -> Iterator[AnswersBy | MatchPayload]:
     """Yields what says, of all that judges were asked, what it took."""
-    yield from (m.payload for m in (*board.matches, *board.nulls) if m.status == "ok")
+    yield from (m.payload for m in (*board.matches, *board.later, *board.nulls) if m.status == "ok")
     yield from (r.payload["answers_by"] for r in board.shown if r.status == "ok")
     for metric in board.metrics:
         by: AnswersBy | None = metric.payload.get("details", {}).get("answers_by")

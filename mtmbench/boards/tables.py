@@ -339,7 +339,7 @@ def _errors(board: BoardRecords) -> list[ErrorRow]:
     """Returns every cell that failed, with its reason."""
     fits_and_values: list[CellRecord] = [*board.fits, *board.metrics]
     rows = [_error(record) for record in fits_and_values if record.status == "error"]
-    for match in (*board.matches, *board.nulls):
+    for match in (*board.matches, *board.later, *board.nulls):
         if match.status == "error":
             a, b = sides_of(match.payload)
             rows.append({**_error(match), "a": a.identity(), "b": b.identity()})

@@ -114,6 +114,10 @@ class JudgingSpec(Card):
     only as many of the documents as it takes to separate each model from the next, or to know their
     difference to within ``resolution`` Elo.
 
+    ``seeds`` says which fits meet: those of each model's "first" seed, or "all", the fits of the
+    first seeds among themselves, those of the second ones, and so on. Ratings are those of the
+    first; how far they move with the seed stands beside them.
+
     ``representations`` are the ways in which topics are shown, each with leagues of its own:
     "items", a topic's ``top_items`` strongest; "projected", as many of the words that its documents
     use, so that models over words and over features are shown alike; "summary".
@@ -139,6 +143,7 @@ class JudgingSpec(Card):
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     nulls: bool = False
     null_documents: int = Field(default=50, ge=10)
+    seeds: Literal["first", "all"] = "first"
     ties: Literal["half", "davidson"] = "half"
     lengths: bool = False
     schedule: Literal["uniform", "adaptive"] = "uniform"
@@ -151,6 +156,8 @@ class JudgingSpec(Card):
                 "schedule = 'adaptive' rates mean scores of pairs: it goes with ties = 'half' and "
                 "without lengths"
             )
+        if self.schedule == "adaptive" and self.seeds == "all":
+            raise ValueError("schedule = 'adaptive' plays the first seeds alone: seeds = 'first'")
         return self
 
 

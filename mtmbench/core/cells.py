@@ -315,6 +315,7 @@ class MatchCell:
     """All documents of one pair of fits under one judge and representation, both orders.
 
     ``judged`` are the rows that all matches of the league judge, ``rows`` among them.
+    ``nth_seed`` says which of its seeds each model plays with, 0 for the first.
     """
 
     key: str
@@ -330,6 +331,7 @@ class MatchCell:
     rewrites: tuple[RewriteCell, ...] = field(default=(), kw_only=True)
     labels: tuple[LabelCell, ...] = field(default=(), kw_only=True)
     judged: tuple[int, ...] = field(default=(), kw_only=True)
+    nth_seed: int = field(default=0, kw_only=True)
     kind: ClassVar[RecordKind] = "match"
     replicate: ClassVar[int] = 0
 
@@ -377,7 +379,7 @@ class MatchCell:
         }
 
     def particulars(self) -> MatchParticulars:
-        """Returns what only some matches have: here, labels, and who rewrote the topics."""
+        """Returns what only some matches have: labels, who rewrote the topics, a later seed."""
         found: MatchParticulars = {}
         named = {"a": labels_of(self.labels, self.a), "b": labels_of(self.labels, self.b)}
         sources = {side: dict(cell.source) for side, cell in named.items() if cell is not None}
@@ -386,6 +388,8 @@ class MatchCell:
             found["labels"] = told[0]
         elif told:
             found["side_labels"] = sources
+        if self.nth_seed:
+            found["nth_seed"] = self.nth_seed
         for cell in reversed(self.rewrites):
             found[cell.task] = cell.by()
         return found

@@ -329,8 +329,8 @@ class MatchParticulars(TypedDict, total=False):
     """What only some matches have.
 
     Where labels are from that are not the fits' own (``side_labels`` where both sides' are from
-    different sources, by "a" and "b"), rewritten topics, a block's place in its
-    sample, a control.
+    different sources, by "a" and "b"), rewritten topics, which of its seeds each model plays with
+    if not the first (1 is the second), a block's place in its sample, a control.
     """
 
     labels: Mapping[str, object]
@@ -340,6 +340,7 @@ class MatchParticulars(TypedDict, total=False):
     start: int
     sample: int
     control: Control
+    nth_seed: int
 
 
 class MatchIdentity(MatchJudge, MatchParticulars):

@@ -24,6 +24,7 @@ from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus
 from mtmbench.engine.labels import label_cells
+from mtmbench.features.embeddings import EMBEDDINGS_VERSION
 from mtmbench.features.registry import FEATURES
 from mtmbench.judges.registry import JUDGES, clients_of, load_judge_card
 from mtmbench.matches.controls import refits_of
@@ -98,12 +99,15 @@ def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[s
         corpora[corpus.name], specs[corpus.name] = corpus, spec
     _check_names(suite)
     fits = _told_apart(cell for corpus in corpora.values() for cell in _fit_cells(suite, corpus))
-    players = [
-        fit for name in corpora for k_spec in suite.k for fit in _first_seeds(fits, name, k_spec)
-    ]
-    refits = refits_of(suite.judging, players, fits)
+    first: list[FitCell] = []
+    later: list[FitCell] = []
+    for name, k_spec in product(corpora, suite.k):
+        rounds = _by_seed(suite, fits, name, k_spec)
+        first += rounds[0]
+        later += [fit for fits_of_seed in rounds[1:] for fit in fits_of_seed]
+    refits = [fit for fit in refits_of(suite.judging, first, fits) if fit not in later]
     labels = label_cells(suite, corpora, fits)
-    rewrites = rewrite_cells(suite.judging, players, refits, corpora, labels)
+    rewrites = rewrite_cells(suite.judging, [*first, *later], refits, corpora, labels)
     metrics = tuple(_metric_cells(suite, fits, labels))
     if _reads_words(suite, fits, metrics, rewrites):
         for corpus in corpora.values():
@@ -265,29 +269,36 @@ def _match_cells(
         return
     cards = {name: load_judge_card(name) for name in spec.judges}
     for corpus, k_spec in product(corpora.values(), suite.k):
-        players = _first_seeds(fits, corpus.name, k_spec)
+        rounds = _by_seed(suite, fits, corpus.name, k_spec)
         shown = [(name, each) for name in cards for each in representations_of(spec, cards[name])]
         for judge, representation in shown:
             card = cards[judge]
             league = LeaguePlan(
-                spec, suite.words, corpus, players, judge, card, representation, rewrites,
+                spec, suite.words, corpus, rounds[0], judge, card, representation, rewrites,
                 labels,
             )  # fmt: skip
             if spec.schedule == "adaptive":
                 yield from adaptive_cells(league)
             else:
-                for a, b in combinations(players, 2):
-                    yield league.match(league.sample, a, b, "match")
+                for nth, players in enumerate(rounds):
+                    of_seed = replace(league, players=players, nth_seed=nth)
+                    for a, b in combinations(players, 2):
+                        yield of_seed.match(league.sample, a, b, "match")
             if spec.nulls:
                 yield from control_cells(league, fits)
 
 
-def _first_seeds(fits: Sequence[FitCell], corpus: str, k_spec: int | str) -> list[FitCell]:
-    first: dict[Competitor, FitCell] = {}
+def _by_seed(
+    suite: Suite, fits: Sequence[FitCell], corpus: str, k_spec: int | str
+) -> list[list[FitCell]]:
+    """Returns the fits that meet: those of first seeds, and of second ones and so on if asked."""
+    found: dict[Competitor, list[FitCell]] = {}
     for fit in fits:
         if fit.corpus == corpus and fit.k_spec == k_spec:
-            first.setdefault(fit.competitor, fit)
-    return list(first.values())
+            found.setdefault(fit.competitor, []).append(fit)
+    every = suite.judging is not None and suite.judging.seeds == "all"
+    n = max(map(len, found.values()), default=1) if every else 1
+    return [[own[nth] for own in found.values() if nth < len(own)] for nth in range(n)]
 
 
 def _view_inputs(suite: Suite, needs: Sequence[str], setting: str | None) -> dict[str, object]:
@@ -295,7 +306,7 @@ def _view_inputs(suite: Suite, needs: Sequence[str], setting: str | None) -> dic
     if "words" in needs:
         inputs["words"] = suite.words.model_dump()
     if "embeddings" in needs:
-        inputs["embeddings"] = "all-MiniLM-L6-v2"
+        inputs["embeddings"] = {"encoder": "all-MiniLM-L6-v2", "version": EMBEDDINGS_VERSION}
     if "features" in needs and setting is not None:
         features = suite.features
         source = FEATURES.get(features.source)(**features.params)

@@ -20,9 +20,12 @@ from mtmbench.core.cells import Cell
 from mtmbench.core.store import RunInfo
 from mtmbench.engine.workspace import Produced, Workspace, WorkspaceSpec
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS",
-                    "NUMBA_NUM_THREADS")  # fmt: skip
-"""Set to 1 before a worker loads torch or numba, so that results do not depend on its machine."""
+WORKER_VARIABLES = {
+    "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1", "NUMBA_CPU_NAME": "generic",
+}  # fmt: skip
+"""Set before a worker loads torch or numba, so that results do not depend on its machine: one
+thread, and numba's code for any processor of a kind instead of the one at hand."""
 
 ASKING = "judges"
 """Affinity of tasks that ask language models: one process plays all of a run's, so that the limits
@@ -172,7 +175,7 @@ class WorkerPool:
         process = context.Process(
             target=_worker_main, args=(theirs, self._spec, os.getpid()), daemon=True
         )
-        with _single_threaded_environment(), _interrupts_ignored():
+        with _worker_environment(), _interrupts_ignored():
             process.start()
         theirs.close()
         assert process.pid is not None
@@ -346,9 +349,9 @@ def _interrupts_ignored() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _single_threaded_environment() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+def _worker_environment() -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in WORKER_VARIABLES}
+    os.environ.update(WORKER_VARIABLES)
     try:
         yield
     finally:

@@ -22,7 +22,10 @@ EMBEDDING_MODELS = ("minilm",)
 EMBEDDING_SIZE = 384
 _BATCH_TOKENS = 4096
 _LIMIT = 254
-_VERSION = 1
+EMBEDDINGS_VERSION = 2
+"""Raised whenever the same text may have another embedding."""
+EMBEDDING_GRID = 2.0**-20
+"""Embeddings are whole multiples of this, a fiftieth of a thousandth of a usual entry (0.05)."""
 
 
 def embed_texts(
@@ -34,8 +37,11 @@ def embed_texts(
 ) -> FloatArray:
     """Embeds texts: mean over all token states of the last layer, [CLS] and [SEP] included.
 
-    Texts are cut to 256 tokens with these two, as the model's authors do. The same list of texts
-    gives the same bits; a text in another list may differ in rounding.
+    Texts are cut to 256 tokens with these two, as the model's authors do. What is branched on
+    (nearest neighbours, clusters, ties) must not rest on the last bit, which differs between
+    processors, thread counts and batches: the model runs in f64, where these differ by some 1e-16,
+    and what comes out is rounded to :data:`EMBEDDING_GRID`. An entry that lies within that of the
+    middle between two grid points can still fall either way, about one in 1e9.
 
     Args:
         texts: N texts; an empty one has the embedding of [CLS] [SEP].
@@ -44,7 +50,7 @@ def embed_texts(
         progress: told how many of how many distinct texts are done.
 
     Returns:
-        (N, 384) f32, unit rows.
+        (N, 384) f32, rows of length 1 but for the rounding.
 
     Raises:
         UnknownNameError: there is no such model.
@@ -55,10 +61,10 @@ def embed_texts(
     distinct = list(dict.fromkeys(texts))
     if not distinct:
         return np.empty((0, EMBEDDING_SIZE), np.float32)
-    backbone = minilm_backbone()
+    backbone = minilm_backbone("float64")
     if cache:
         key = content_hash(
-            "embeddings", _VERSION, backbone.revision, _LIMIT, _BATCH_TOKENS, distinct
+            "embeddings", EMBEDDINGS_VERSION, backbone.revision, _LIMIT, _BATCH_TOKENS, distinct
         )
         made = cached(
             "embeddings", key, lambda: {"embeddings": _embed(distinct, backbone, progress)}
@@ -81,7 +87,9 @@ def _embed(
     done = 0
     for batch in length_batches([len(chunk) for chunk in chunks], _BATCH_TOKENS, extra=2):
         ids, mask = backbone.padded([chunks[i] for i in batch])
-        found[batch] = _pool(backbone.model, ids, mask)
+        pooled = _pool(backbone.model, ids, mask)
+        # Plus nothing, which makes a negative zero a zero.
+        found[batch] = (torch.round(pooled / EMBEDDING_GRID) * EMBEDDING_GRID + 0).float()
         done += len(batch)
         if progress is not None:
             progress(done, len(texts))

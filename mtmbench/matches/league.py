@@ -18,7 +18,7 @@ from mtmbench.matches.schedule import sample_documents, summary_halves
 
 _NOT_OF_A_MATCH = {"judges", "representations", "bootstrap", "confidence", "nulls",
                    "null_documents", "ties", "lengths", "schedule", "resolution", "summariser",
-                   "same_summariser", "refiner"}  # fmt: skip
+                   "same_summariser", "refiner", "seeds"}  # fmt: skip
 """Fields of a suite's judging that no answer depends on."""
 
 
@@ -36,6 +36,7 @@ class LeaguePlan:
         representation: "items", "projected" or "summary".
         rewrites: the cells that refine and summarise topics of the suite.
         labels: the cells that name the items of the suite's fits.
+        nth_seed: which of its seeds each player is fitted under, 0 for the first.
     """
 
     spec: JudgingSpec
@@ -47,6 +48,7 @@ class LeaguePlan:
     representation: Representation
     rewrites: Sequence[RewriteCell]
     labels: Sequence[LabelCell] = ()
+    nth_seed: int = 0
 
     @cached_property
     def identity(self) -> MatchJudge:
@@ -107,7 +109,8 @@ class LeaguePlan:
         )  # fmt: skip
         return MatchCell(
             key, self.judge, self.card, self.representation, a, b, tuple(rows), doc_ids,
-            self.identity, self.protocol, rewrites=behind, labels=called, judged=self.sample,
+            self.identity, self.protocol, rewrites=behind, labels=called,
+            nth_seed=self.nth_seed, judged=self.sample,
         )  # fmt: skip
 
 

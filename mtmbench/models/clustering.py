@@ -6,6 +6,9 @@ Euclidean), then average-linkage merging of topics by the cosine of their mean d
 Excess of mass may put nearly all documents into one cluster; then the leaves of HDBSCAN's tree are
 the clusters, and the result says so.
 It is given document vectors and counts that were made before, so it embeds and tokenises nothing.
+UMAP starts at :func:`start_layout`, principal components (which serve as well as its own spectral
+start: Kobak and Linderman 2021), since the eigenvectors of a sparse graph that an iterative solver
+stops at rest on the last bit.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,6 +39,8 @@ Selection = Literal["eom", "leaf"]
 
 PUBLISHED_MIN_CLUSTER_SIZE = 10
 SMALLEST_MIN_CLUSTER_SIZE = 3
+LAYOUT_GRID = 2.0**-10
+"""Coordinates at which UMAP starts are whole multiples of this; the largest is 10."""
 THETA = (
     "HDBSCAN soft membership (all_points_membership_vectors), summed over merged clusters and "
     "renormalised over the real topics; documents of the outlier cluster have theirs too"
@@ -64,6 +70,7 @@ class ClusteringModel(TopicModel):
             "leaf") and the largest cluster's share by excess of mass, "largest_cluster".
     """
 
+    version: ClassVar[int] = 2
     warms: ClassVar[str] = "umap"
 
     _library: Library
@@ -253,6 +260,35 @@ def cluster_tfidf(matrix: csr_matrix, labels: IntArray, n_topics: int) -> FloatA
     return class_tfidf(cluster_totals(matrix[rows], labels[rows], n_topics)).astype(np.float32)
 
 
+def start_layout(vectors: FloatArray, n_components: int, seed: int) -> FloatArray:
+    """Returns where UMAP starts: principal components of unit vectors, the same everywhere.
+
+    They are computed in f64, each has the sign that makes its largest loading positive, the largest
+    coordinate is 10, and coordinates are rounded to :data:`LAYOUT_GRID`, far above what differs
+    between processors. A component without any spread, which UMAP could not move, is drawn.
+
+    Args:
+        vectors: (N, E) document vectors, none of them zero.
+        n_components: C.
+        seed: seed of what is drawn.
+
+    Returns:
+        (N, C) f32.
+    """
+    rows = np.asarray(vectors, dtype=np.float64)
+    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    rows = rows - rows.mean(axis=0)
+    axes = np.linalg.eigh(rows.T @ rows)[1][:, ::-1][:, :n_components]
+    largest = axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])]
+    placed = np.zeros((len(rows), n_components))
+    placed[:, : axes.shape[1]] = rows @ (axes * np.sign(largest))
+    placed *= 10 / np.abs(placed).max()
+    placed = np.round(placed / LAYOUT_GRID) * LAYOUT_GRID
+    flat = np.ptp(placed, axis=0) == 0
+    drawn = np.random.default_rng(seed).normal(size=placed.shape)
+    return np.where(flat, drawn, placed).astype(np.float32)
+
+
 def fill_missing_membership(
     membership: ArrayLike, labels: Sequence[int] | IntArray
 ) -> tuple[Float64Array, int]:
@@ -311,11 +347,18 @@ def _quiet_single_thread() -> Iterator[None]:
     UMAP warns of small and of disconnected neighbourhood graphs, HDBSCAN and scikit-learn of
     their own deprecations, numpy of the rows that :func:`fill_missing_membership` mends: all of it
     is either handled here or of no use to the user. How many threads multiply a matrix changes the
-    last bits of the distances, and so which neighbours tie.
+    last bits of the distances, and so which neighbours tie. Equal distances, of which HDBSCAN has
+    many, are sorted stably: numpy's default sort leaves their order to the processor.
     """
     from threadpoolctl import threadpool_limits
 
-    with warnings.catch_warnings(), np.errstate(all="ignore"), threadpool_limits(limits=1):
+    stable = partial(np.argsort, kind="stable")
+    with (
+        warnings.catch_warnings(),
+        np.errstate(all="ignore"),
+        threadpool_limits(limits=1),
+        patch.object(np, "argsort", stable),
+    ):
         warnings.simplefilter("ignore")
         yield
 
@@ -338,13 +381,20 @@ def _fit_library(
         from bertopic import BERTopic as Library
         from hdbscan import HDBSCAN
         from umap import UMAP
+        from umap.umap_ import find_ab_params
 
+        # UMAP's own least-squares fit; its last digits are the processor's, and a layout that is
+        # pulled along for hundreds of epochs would take them up.
+        a, b = (round(float(value), 6) for value in find_ab_params(1.0, min_dist))
         library = Library(
             umap_model=UMAP(
                 n_neighbors=resolved["n_neighbors"],
                 n_components=n_components,
                 min_dist=min_dist,
                 metric="cosine",
+                init=start_layout(vectors, n_components, seed),
+                a=a,
+                b=b,
                 random_state=seed,
                 n_jobs=1,
             ),

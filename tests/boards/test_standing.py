@@ -41,9 +41,9 @@ LABELLED_PLAN = "264ae5533d471095c6a2829c4a06fe24"
 
 Its cells over features were played before extraction and mETM came to their present versions, and
 before features were called by the words of the corpus, its matches by ``embedding`` before that
-judge did, and its fits of ``bertopic`` before that had leaves to fall back to (``leaf_above``), so
-their keys are no plan's; that they are the same cells but for those of labels, and that the plan
-stands, is asserted.
+judge did, and its fits of ``bertopic`` before that had leaves to fall back to (``leaf_above``) and
+before embeddings lay on a grid, so their keys are no plan's; that they are the same cells but for
+those of labels, and that the plan stands, is asserted.
 """
 
 
@@ -58,9 +58,8 @@ BEFORE_CORPUS_LABELS = {
 But for ``quick`` they were played when features were called as their SAE came. Now that is by the
 words of the corpus (``[features] labels``), which the keys of matches of features know, and of
 metrics that read labels; labels have cells of their own. Fits and all else stand, but for the fit
-of ``mbertopic`` in ``studies/steering``, which had no leaves to fall back to (``leaf_above``).
-Those of ``quick`` are matches and controls by summaries, which were centred by documents of both
-halves of a corpus.
+of ``mbertopic`` in ``studies/steering``, which had no leaves to fall back to (``leaf_above``) and
+which UMAP started elsewhere.
 """
 
 

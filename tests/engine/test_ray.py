@@ -29,7 +29,7 @@ from mtmbench.engine.harness import run_suite
 from mtmbench.engine.ray.actor import TaskActor
 from mtmbench.engine.ray.cluster import RayCluster
 from mtmbench.engine.ray.pool import MAX_DEATHS, ExecutorError, RayOptions, RayPool
-from mtmbench.engine.workers import Task, Underway
+from mtmbench.engine.workers import WORKER_VARIABLES, Task, Underway
 
 pytestmark = pytest.mark.slow
 
@@ -204,7 +204,7 @@ def test_two_nodes_give_the_bytes_of_a_local_run(
     assert outcome_bytes(tmp_path / "out") == expected
     begun = diary(folder, "begin")
     assert sorted(line["of"] for line in begun) == SEEDS
-    assert all(set(line["threads"].values()) == {"1"} for line in begun)
+    assert all(line["variables"] == WORKER_VARIABLES for line in begun)
     assert not ray.is_initialized()
     assert not [*tmp_path.glob("**/.seen-*"), *folder.glob("**/.seen-*")]
 

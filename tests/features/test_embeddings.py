@@ -9,7 +9,7 @@ import pytest
 
 from mtmbench.core.errors import UnknownNameError
 from mtmbench.features import embeddings
-from mtmbench.features.embeddings import embed_texts
+from mtmbench.features.embeddings import EMBEDDING_GRID, embed_texts
 from mtmbench.features.sae.minilm import minilm_source
 
 TEXTS = [
@@ -28,8 +28,17 @@ def test_equal_to_sentence_transformers() -> None:
     assert found.shape == (6, 384)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
     np.testing.assert_array_equal(found[0], found[5])
+
+
+def test_a_text_has_the_same_bits_in_any_batch_on_a_grid() -> None:
+    longer = [f"{'Rain fell on the hills again. ' * n}" for n in range(1, 9)]
+    together = embed_texts([*TEXTS, *longer], cache=False)
+    alone = np.concatenate([embed_texts([text], cache=False) for text in [*TEXTS, *longer]])
+    np.testing.assert_array_equal(together, alone)
+    steps = together.astype(np.float64) / EMBEDDING_GRID
+    np.testing.assert_array_equal(steps, np.round(steps))
 
 
 def test_a_second_call_runs_no_model(monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> None:

@@ -3,19 +3,28 @@ from __future__ import annotations
 import random
 import runpy
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
+from sklearn.decomposition import PCA
 from sklearn.metrics import normalized_mutual_info_score
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Corpus, Counts, Views
 from mtmbench.models.bertopic import BERTopic
-from mtmbench.models.clustering import RowCounts, cluster_tfidf, fill_missing_membership
+from mtmbench.models.clustering import (
+    LAYOUT_GRID,
+    RowCounts,
+    cluster_tfidf,
+    fill_missing_membership,
+    start_layout,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -71,11 +80,16 @@ def test_is_the_library_on_the_same_texts(views: Views, fitted: tuple[BERTopic, 
     from hdbscan import HDBSCAN
     from sklearn.feature_extraction.text import CountVectorizer
     from umap import UMAP
+    from umap.umap_ import find_ab_params
 
     matrix = views.words.matrix.toarray()
     words = views.words.item_ids
     texts = [" ".join(np.repeat(words, row)) for row in matrix]
-    umap = UMAP(15, n_components=5, min_dist=0.0, metric="cosine", random_state=3, n_jobs=1)
+    shape = np.round(find_ab_params(1.0, 0.0), 6)
+    umap = UMAP(
+        15, n_components=5, min_dist=0.0, metric="cosine", random_state=3, n_jobs=1,
+        init=start_layout(views.embeddings, 5, 3), a=shape[0], b=shape[1],
+    )  # fmt: skip
     library = Library(
         umap_model=umap,
         hdbscan_model=HDBSCAN(min_cluster_size=5, prediction_data=True),
@@ -83,7 +97,9 @@ def test_is_the_library_on_the_same_texts(views: Views, fitted: tuple[BERTopic, 
         calculate_probabilities=True,
         nr_topics=6,
     )
-    topics, membership = library.fit_transform(texts, embeddings=views.embeddings)
+    # Nor does the order of equal distances differ.
+    with patch.object(np, "argsort", partial(np.argsort, kind="stable")):
+        topics, membership = library.fit_transform(texts, embeddings=views.embeddings)
     _, result = fitted
     assert min(topics) == -1, "the data were made to have outliers"
     assert result.info["clusters_before_merging"] > 5
@@ -333,3 +349,26 @@ def test_transform_before_fit_is_an_error(views: Views) -> None:
 
 def unit_sum(rows: Any) -> Any:
     return rows / rows.sum(axis=1, keepdims=True)
+
+
+def test_the_start_is_the_principal_components_however_the_last_bits_fall() -> None:
+    rng = np.random.default_rng(5)
+    vectors = unit(rng.normal(size=(80, 12)) * np.linspace(3, 1, 12) + 1)
+    layout = start_layout(vectors, 4, seed=0)
+    expected = PCA(4, svd_solver="full").fit_transform(vectors)
+    expected *= 10 / np.abs(expected).max()
+    signs = np.sign(np.sum(expected * layout, axis=0))
+    np.testing.assert_allclose(layout, expected * signs, atol=LAYOUT_GRID)
+    for _ in range(5):
+        moved = vectors + rng.normal(size=vectors.shape) * 1e-14
+        np.testing.assert_array_equal(start_layout(moved[:, :], 4, seed=0), layout)
+    order = rng.permutation(80)
+    np.testing.assert_array_equal(start_layout(vectors[order], 4, seed=0), layout[order])
+
+
+def test_a_start_without_spread_is_drawn() -> None:
+    line = unit(np.stack([np.ones(9), np.arange(9.0), np.zeros(9)], axis=1))
+    layout = start_layout(line, 4, seed=3)
+    assert (np.ptp(layout, axis=0) > 0).all()
+    np.testing.assert_array_equal(layout, start_layout(line, 4, seed=3))
+    assert (layout[:, 3] != start_layout(line, 4, seed=4)[:, 3]).all()

@@ -20,7 +20,7 @@ from mtmbench_plugin_fast_plugin import Drawn  # loaded under this name before t
 
 import mtmbench as mb
 from mtmbench.core.serialise import content_hash
-from mtmbench.engine.workers import THREAD_VARIABLES
+from mtmbench.engine.workers import WORKER_VARIABLES
 from mtmbench.features.registry import register_features
 from mtmbench.features.sae.backbone import ActivationBatch, Backbone
 from mtmbench.features.sae.sae import SAE
@@ -131,7 +131,7 @@ def note(folder: str, what: str, of: Any) -> None:
         "of": of,
         "pid": os.getpid(),
         "node": _node(),
-        "threads": {name: os.environ.get(name) for name in THREAD_VARIABLES},
+        "variables": {name: os.environ.get(name) for name in WORKER_VARIABLES},
         "gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
     }
     with (Path(folder) / "diary.jsonl").open("a") as file:

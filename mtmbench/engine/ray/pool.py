@@ -23,7 +23,7 @@ from mtmbench.core.errors import InputError, MtmbenchError
 from mtmbench.core.serialise import write_atomically
 from mtmbench.engine.ray.actor import ActorMessage, Begun, Opened, TaskActor
 from mtmbench.engine.ray.cluster import RayCluster, RayOptions, one_line
-from mtmbench.engine.workers import THREAD_VARIABLES, Message, Notice, Task, give_up, take
+from mtmbench.engine.workers import WORKER_VARIABLES, Message, Notice, Task, give_up, take
 from mtmbench.engine.workspace import WorkspaceSpec
 
 __all__ = ["MAX_DEATHS", "ExecutorError", "RayOptions", "RayPool"]
@@ -179,7 +179,7 @@ class RayPool:
         return f"{waited}: others hold the cluster's cores, or the nodes cannot start one"
 
     def _start(self) -> _Actor:
-        variables = {**dict.fromkeys(THREAD_VARIABLES, "1"), **_forwarded()}
+        variables = {**WORKER_VARIABLES, **_forwarded()}
         made = self._make_actor.options(
             num_cpus=self._options.actor_cores,
             num_gpus=self._options.actor_gpus,

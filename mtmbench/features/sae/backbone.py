@@ -28,7 +28,7 @@ class ActivationBatch:
     Attributes:
         chunks: indices into the chunks given.
         lengths: tokens of each of these chunks.
-        values: by hook point, (sum of lengths, H) f32.
+        values: by hook point, (sum of lengths, H); f64 where the model runs in it, else f32.
     """
 
     chunks: tuple[int, ...]

@@ -261,7 +261,7 @@ def window_means(values: torch.Tensor, lengths: Sequence[int], window: int) -> t
     min(n − 1, j + (w − 1)//2).
 
     Args:
-        values: (N, H) f32, chunk after chunk.
+        values: (N, H) f32 or f64, chunk after chunk.
         lengths: tokens of each chunk; they sum to N.
         window: w; 1 returns the values themselves.
     """
@@ -280,7 +280,7 @@ def window_means(values: torch.Tensor, lengths: Sequence[int], window: int) -> t
     # Differences of running sums lose digits: f64 keeps the means exact to f32.
     total = torch.zeros((len(values) + 1, values.shape[1]), dtype=torch.float64, device=device)
     torch.cumsum(values, dim=0, dtype=torch.float64, out=total[1:])
-    return ((total[high] - total[low]) / (high - low).unsqueeze(1)).to(torch.float32)
+    return ((total[high] - total[low]) / (high - low).unsqueeze(1)).to(values.dtype)
 
 
 def _check_width(probe: Probe, backbone: Backbone, width: int) -> None:

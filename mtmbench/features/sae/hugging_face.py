@@ -14,7 +14,7 @@ from mtmbench.core.records import BackboneFacts
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import IntArray
 from mtmbench.features.sae.backbone import BATCH_TOKENS, ActivationBatch, Backbone
-from mtmbench.features.sae.hook_reading import check_sums, reading
+from mtmbench.features.sae.hook_reading import at_least_f32, check_sums, reading
 from mtmbench.features.sae.hooks import HookPoint, find_hook_point
 from mtmbench.features.sae.pretrained import (
     DTYPES,
@@ -45,7 +45,9 @@ class HuggingFaceBackbone(Backbone):
             for a model that could read any number.
         prepend_bos: whether a decoder's chunk begins with BOS (or EOS where there is no BOS), as
             the SAE was trained; encoders do not look at it.
-        dtype: "float32", "bfloat16" or "float16", of weights and forward pass.
+        dtype: "float32", "float64", "bfloat16" or "float16", of weights and forward pass. By
+            "float64" activations agree to 1e-12 between processors, so that hardly a decision about
+            them differs; it takes twice the time of "float32".
         device: a torch device, such as "cpu" or "cuda".
     """
 
@@ -249,7 +251,8 @@ def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _unpadded(states: torch.Tensor, lengths: Sequence[int], before: int) -> torch.Tensor:
+    """(sum of lengths, H) without specials and padding."""
     import torch
 
     rows = [states[row, before : before + length] for row, length in enumerate(lengths)]
-    return torch.cat(rows).to(torch.float32)
+    return at_least_f32(torch.cat(rows))

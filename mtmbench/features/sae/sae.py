@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
 
 ENCODED_CELLS = 2**26
-"""Pre-activations that exist at a time: 256 MiB in f32."""
+"""Pre-activations that exist at a time: 256 MiB in f32, twice that in f64."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +82,10 @@ class SAE:
     @cached_property
     def directions(self) -> FloatArray:
         """(F, H) f32 decoder rows of length one (a zero row stays zero)."""
-        norms = np.linalg.norm(self.w_dec, axis=1, keepdims=True)
-        unit: FloatArray = np.divide(
-            self.w_dec, norms, out=np.zeros_like(self.w_dec), where=norms > 0
-        )
+        # In f64, whose sums round to the same f32 in whatever order a processor adds them.
+        rows = self.w_dec.astype(np.float64)
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        unit: FloatArray = np.divide(rows, norms, out=rows, where=norms > 0).astype(np.float32)
         return unit
 
     @cached_property
@@ -99,10 +99,12 @@ class SAE:
         return EncoderParams(self.w_enc, self.b_enc, subtract)
 
     def encode(self, activations: torch.Tensor) -> tuple[IntArray, Int32Array, FloatArray]:
-        """Encodes (N, H) f32 activations; returns row, feature and value of every one above zero.
+        """Encodes (N, H) activations; returns row, feature and value of every one above zero.
 
-        Rows are rising. Dense pre-activations exist for at most ``ENCODED_CELLS`` (row, feature)
-        pairs at a time, however many rows come. On the device of the activations.
+        Pre-activations, and the choice of what fires, have the precision of the activations, f32 or
+        f64; values are f32. Rows are rising. Dense pre-activations exist for at most
+        ``ENCODED_CELLS`` (row, feature) pairs at a time, however many rows come. On the device of
+        the activations.
         """
         import torch
 
@@ -113,14 +115,14 @@ class SAE:
                 for first in range(0, len(activations), step)
             ]
             rows, features, values = (torch.cat(part) for part in zip(*parts, strict=True))
-        return rows.numpy(), features.numpy(), values.numpy()
+        return rows.numpy(), features.numpy(), values.to(torch.float32).numpy()
 
     def _encode(
         self, activations: torch.Tensor, first: int
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         import torch
 
-        w_enc, b_enc, subtract, threshold = self._tensors(activations.device)
+        w_enc, b_enc, subtract, threshold = self._tensors(activations.device, activations.dtype)
         # The product and then the bias, as sae-lens does: addmm would round differently.
         pre = ((self.normalise(activations) - subtract) @ w_enc).add_(b_enc)
         if self.architecture == "topk":
@@ -134,7 +136,7 @@ class SAE:
             rows, features = torch.nonzero(pre > limit, as_tuple=True)
             values = pre[rows, features]
         if self.magnitude is not None:
-            r_mag, b_mag = (torch.from_numpy(part).to(pre.device) for part in self.magnitude)
+            r_mag, b_mag = (torch.from_numpy(part).to(pre) for part in self.magnitude)
             linear = values - b_enc[features]
             values = linear * r_mag.exp()[features] + b_mag[features]
             positive = values > 0
@@ -153,21 +155,22 @@ class SAE:
             return activations * scale
         return activations
 
-    def _tensors(self, device: torch.device) -> tuple[torch.Tensor, ...]:
-        """Weight, bias, what is subtracted, and threshold on a device."""
+    def _tensors(self, device: torch.device, dtype: torch.dtype) -> tuple[torch.Tensor, ...]:
+        """Weight, bias, what is subtracted, and threshold on a device, in a precision."""
         import torch
 
-        if device not in self._on_device:
+        key = device, dtype
+        if key not in self._on_device:
             parts = self.encoder
             arrays = (parts.weight, parts.bias, parts.subtract, self.threshold)
-            self._on_device[device] = tuple(
-                None if array is None else torch.from_numpy(array).to(device)  # type: ignore[misc]
+            self._on_device[key] = tuple(
+                None if array is None else torch.from_numpy(array).to(device, dtype)  # type: ignore[misc]
                 for array in arrays
             )
-        return self._on_device[device]
+        return self._on_device[key]
 
     @cached_property
-    def _on_device(self) -> dict[torch.device, tuple[torch.Tensor, ...]]:
+    def _on_device(self) -> dict[tuple[torch.device, torch.dtype], tuple[torch.Tensor, ...]]:
         return {}
 
 

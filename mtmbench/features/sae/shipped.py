@@ -124,7 +124,7 @@ class MiniLMFeatures(ShippedFeatures):
     @property
     def backbone(self) -> Backbone:
         """MiniLM, one for this process."""
-        return minilm_backbone()
+        return minilm_backbone("float64")
 
 
 class TinyLMFeatures(ShippedFeatures):

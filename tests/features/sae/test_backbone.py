@@ -124,18 +124,19 @@ def test_an_encoders_chunks_stand_between_its_specials(tiny_model: TinyModel) ->
     assert backbone.max_chunk_tokens == 30
 
 
-def test_half_precision_is_near_and_comes_out_as_f32(tiny_model: TinyModel) -> None:
+def test_half_precision_comes_out_as_f32_and_double_as_itself(tiny_model: TinyModel) -> None:
     folder, _ = tiny_model("llama")
     hook = "blocks.1.hook_resid_post"
     values = {}
-    for dtype in ("float32", "bfloat16"):
+    for dtype in ("float32", "bfloat16", "float64"):
         backbone = HuggingFaceBackbone(folder, dtype=dtype)
         assert next(backbone.model.parameters()).dtype == getattr(torch, dtype)
         (batch,) = backbone.activations(backbone.tokenise(["w1 w2 w3"]), [hook])
         values[dtype] = batch.values[hook]
-        assert values[dtype].dtype == torch.float32
-    error = (values["bfloat16"] - values["float32"]).norm() / values["float32"].norm()
-    assert 0 < error < 0.03
+        assert values[dtype].dtype == (torch.float64 if dtype == "float64" else torch.float32)
+    exact = values.pop("float64")
+    for dtype, most in (("bfloat16", 0.03), ("float32", 1e-5)):
+        assert 0 < (values[dtype] - exact).norm() / exact.norm() < most
 
 
 def test_wrong_settings_are_named(tiny_model: TinyModel, tmp_path: Path) -> None:

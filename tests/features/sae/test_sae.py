@@ -12,7 +12,7 @@ import pytest
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.types import FloatArray
 from mtmbench.features.filters import FeatureSetting
-from mtmbench.features.sae.sae import load_sae
+from mtmbench.features.sae.sae import SAE, load_sae
 from mtmbench.features.sae.sae_folder import load_sae_folder
 
 H, F, K = 24, 96, 6
@@ -299,3 +299,14 @@ def test_fields_of_a_setting_that_are_wrong_are_named(
 
     with pytest.raises(InputError, match=f"here: {message}"):
         setting_from({name: value}, FeatureSetting(), "here")
+
+
+def test_a_choice_between_near_pre_activations_has_the_precision_of_the_input() -> None:
+    import torch
+
+    weights = np.array([[1.0, 1.0]], np.float32)
+    bias = np.array([0.0, 1e-9], np.float32)
+    sae = SAE("topk", weights, bias, weights.T.copy(), np.zeros(1, np.float32), False, 1, None, {})
+    rows, features, values = sae.encode(torch.ones((3, 1), dtype=torch.float64))
+    assert (rows.tolist(), features.tolist()) == ([0, 1, 2], [1, 1, 1])
+    assert values.dtype == np.float32
