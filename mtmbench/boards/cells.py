@@ -146,7 +146,14 @@ def _match(payload: MatchPayload) -> _Stated:
         "sides": sorted([side["model"], side["setting"]] for side in (payload["a"], payload["b"])),
     }
     version = _json(_fields(payload, "judge_version", "prompt", "protocol"))
-    return _Stated(place, {("judge", payload["judge"]): version})
+    words = f"{payload['judge']} by {payload['representation']}"
+    return _Stated(
+        place,
+        {
+            ("judge", payload["judge"]): version,
+            ("projected words of", words): payload.get("projected", "all documents"),
+        },
+    )
 
 
 def _rewrite(payload: RewritePayload) -> _Stated:

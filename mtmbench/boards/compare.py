@@ -33,7 +33,7 @@ _POOLED = "all"
 _ROUNDING = 1e-9
 _JUDGE_FIELDS = (
     "client", "is_llm", "order_free", "encoder", "version", "prompt", "params", "protocol",
-    "revisions",
+    "projected", "revisions",
 )  # fmt: skip
 
 

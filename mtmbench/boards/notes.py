@@ -343,11 +343,19 @@ def representation_notes(board: BoardTables) -> list[str]:
     notes = []
     if any("projected" in shown for shown in played.values()):
         refined = any(row["task"] == "refine" for row in board.get("shown", ()))
+        crossed = any("projected" in judge for judge in board["judges"])
         notes.append(
             "Projected words: every topic is shown by the words that its documents use "
             "(class-based TF-IDF over θ), so that models over words and over features are worded "
-            "alike. They are taken from all documents, the judged ones among them, and are not "
-            "cross-fitted as labels from the corpus are. Tables of proxies begin with them."
+            "alike. "
+            + (
+                "Beside a document stand words that are taken from the half of the documents that "
+                "it is not in. "
+                if crossed
+                else "They are taken from all documents, the judged ones among them, and are not "
+                "cross-fitted as labels from the corpus are. "
+            )
+            + "Tables of proxies begin with them."
             + (" Refinement drops top items and leaves these whole." if refined else "")
         )
     most = max(map(len, played.values()))

@@ -85,7 +85,11 @@ class MetricReplies(LackingReplies):
 
 
 class RulingJudge(JudgeSpending, LackingReplies):
-    """A judge, without the verdict of its controls."""
+    """A judge, without the verdict of its controls.
+
+    ``projected`` says how projected words were taken where it was shown or read some, as matches'
+    records do.
+    """
 
     id: str
     is_llm: bool
@@ -97,6 +101,7 @@ class RulingJudge(JudgeSpending, LackingReplies):
     params: Mapping[str, object]
     revisions: Sequence[str]
     protocol: Mapping[str, object]
+    projected: NotRequired[Literal["crossed"]]
     calls: int
     usage: Mapping[str, int]
     shares_encoder_with: Sequence[str]

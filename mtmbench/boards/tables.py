@@ -170,7 +170,7 @@ def _judge(
     for match in played:
         for kind, tokens in match.get("usage", {}).items():
             usage[kind] = usage.get(kind, 0) + tokens
-    return {
+    row: RulingJudge = {
         "id": id_,
         "is_llm": payload["judge_is_llm"],
         "order_free": payload["order_free"],
@@ -197,6 +197,10 @@ def _judge(
             "refused_rate": _rate(behaviour.refused),
         },
     }
+    for match in matches:
+        if "projected" in match.payload:
+            row["projected"] = match.payload["projected"]
+    return row
 
 
 def _rate(rate: Rate) -> ShareRow:

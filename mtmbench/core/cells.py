@@ -315,7 +315,8 @@ class MatchCell:
     """All documents of one pair of fits under one judge and representation, both orders.
 
     ``judged`` are the rows that all matches of the league judge, ``rows`` among them.
-    ``nth_seed`` says which of its seeds each model plays with, 0 for the first.
+    ``nth_seed`` says which of its seeds each model plays with, 0 for the first; ``projected`` from
+    which documents the words are that are shown or read of its topics, None where none are.
     """
 
     key: str
@@ -332,6 +333,7 @@ class MatchCell:
     labels: tuple[LabelCell, ...] = field(default=(), kw_only=True)
     judged: tuple[int, ...] = field(default=(), kw_only=True)
     nth_seed: int = field(default=0, kw_only=True)
+    projected: Literal["crossed"] | None = field(default=None, kw_only=True)
     kind: ClassVar[RecordKind] = "match"
     replicate: ClassVar[int] = 0
 
@@ -390,6 +392,8 @@ class MatchCell:
             found["side_labels"] = sources
         if self.nth_seed:
             found["nth_seed"] = self.nth_seed
+        if self.projected:
+            found["projected"] = self.projected
         for cell in reversed(self.rewrites):
             found[cell.task] = cell.by()
         return found

@@ -330,7 +330,9 @@ class MatchParticulars(TypedDict, total=False):
 
     Where labels are from that are not the fits' own (``side_labels`` where both sides' are from
     different sources, by "a" and "b"), rewritten topics, which of its seeds each model plays with
-    if not the first (1 is the second), a block's place in its sample, a control.
+    if not the first (1 is the second), a block's place in its sample, a control. ``projected`` is
+    there where projected words were shown or read: beside each document those from the half of the
+    documents that it is not in; without it they are from all documents.
     """
 
     labels: Mapping[str, object]
@@ -341,6 +343,7 @@ class MatchParticulars(TypedDict, total=False):
     sample: int
     control: Control
     nth_seed: int
+    projected: Literal["crossed"]
 
 
 class MatchIdentity(MatchJudge, MatchParticulars):

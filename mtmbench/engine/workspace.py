@@ -39,6 +39,7 @@ from mtmbench.core.records import (
 from mtmbench.core.store import RunInfo
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Counts, ItemKind, Views
+from mtmbench.corpora.halves import halves_of
 from mtmbench.engine.exhibits import Exhibits, NothingToShowError
 from mtmbench.engine.labels import labelled, labels_path, plan_of, read_labels, write_labels
 from mtmbench.engine.results import cautions, result_path
@@ -47,6 +48,7 @@ from mtmbench.judges.panel import Consult, Consultation, Panel
 from mtmbench.matches.match import judge_pair
 from mtmbench.matches.options import Projected, words_to_project
 from mtmbench.matches.rewrites import rewrite_topics, show
+from mtmbench.metrics.projected import crossed_projection, projected_words
 from mtmbench.models.registry import MODELS
 
 if TYPE_CHECKING:
@@ -95,7 +97,7 @@ class Workspace:
         self._views: dict[tuple[str, str | None], Views] = {}
         self._tokens: dict[str, Tokens] = {}
         self._shared: dict[str, dict[Any, Any]] = {}
-        self._projected: dict[tuple[str, int], tuple[list[list[str]], list[list[float]]]] = {}
+        self._projected: dict[tuple[str, int], Projected] = {}
         self._report: Callable[[int, int], None] | None = None
         self._versions = {"mtmbench": package_version("mtmbench")}
         self.corpus = lru_cache(maxsize=None)(self._load_corpus)
@@ -207,8 +209,10 @@ class Workspace:
         views = self.views(cell.corpus, cell.setting)
         result = self._twin(cell) or self._model(cell).fit(views, seed=cell.seed)
         result.save(result_path(self.folder, cell.key))
-        projected = self._projection(cell.key, cell.corpus, result, _TOPIC_ITEMS)
-        words = [[]] * result.n_topics if projected is None else projected[0]
+        words: Sequence[Sequence[str]] = [[]] * result.n_topics
+        if self._no_words(cell.corpus) is None:
+            counts = views.require("words", result.model)
+            words, _ = projected_words(result.doc_topic, counts, _TOPIC_ITEMS)
         shares = result.shares
         values: FitValues = {
             "n_docs": len(views.corpus),
@@ -322,19 +326,6 @@ class Workspace:
             )
         return self._tokens[corpus_name]
 
-    def _projection(
-        self, key: str, corpus_name: str, result: TopicResult, n: int
-    ) -> tuple[list[list[str]], list[list[float]]] | None:
-        from mtmbench.metrics.projected import projected_words
-
-        if self._no_words(corpus_name) is not None:
-            return None
-        if (key, n) not in self._projected:
-            words = self.views(corpus_name, None).words
-            assert words is not None
-            self._projected[key, n] = projected_words(result.doc_topic, words, n)
-        return self._projected[key, n]
-
     def _why_no_words(self, corpus_name: str) -> str | None:
         from mtmbench.features.words import why_no_words
 
@@ -402,8 +393,19 @@ class Workspace:
         return Panel(self.folder / LEDGER, budget=self._budget, batch=batch)
 
     def projected(self, fit: FitCell, n: int) -> Projected | None:
-        """Returns ``n`` projected words of each topic, made once; None where there are none."""
-        return self._projection(fit.key, fit.corpus, self.result(fit.key), n)
+        """Returns ``n`` projected words of each topic by halves of the documents, made once.
+
+        None where the corpus has no words.
+        """
+        if self._no_words(fit.corpus) is not None:
+            return None
+        if (fit.key, n) not in self._projected:
+            counts = self.views(fit.corpus, None).require("words", fit.model)
+            halves = halves_of(self.corpus(fit.corpus))
+            theta = self.result(fit.key).doc_topic
+            of_half = crossed_projection(theta, counts, halves, n)
+            self._projected[fit.key, n] = Projected(halves, of_half)
+        return self._projected[fit.key, n]
 
 
 def _only(cells: Sequence[Cell], kind: type[_C]) -> list[_C]:

@@ -38,6 +38,7 @@ from mtmbench.core.types import (
     ItemSpace,
     Progress,
 )
+from mtmbench.corpora.halves import halves_of
 from mtmbench.features.base import FeatureSource, Firings, FiringSource
 from mtmbench.features.cache import Arrays, cached
 from mtmbench.features.stop_words import StopWords, is_default, is_english, stop_words_of
@@ -235,19 +236,6 @@ def label_plan(
         return None
     kept = frozenset() if scored is None else frozenset(np.flatnonzero(scored).tolist())
     return LabelPlan(source, setting, max_tokens, stop_words, kept)
-
-
-def halves_of(corpus: Corpus) -> str:
-    """Returns the half that each document is in, one character a document.
-
-    It is "0" or "1" as the last bit of the content hash of "half" and the document's id. Documents
-    of one text are all where the first of them is, so that none is described by its own copy.
-    """
-    found = {
-        text: str(int(content_hash("half", doc_id), 16) & 1)
-        for text, doc_id in corpus.first_ids.items()
-    }
-    return "".join(found[text] for text in corpus.texts)
 
 
 def label_firings(

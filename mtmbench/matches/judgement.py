@@ -13,13 +13,15 @@ from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.notebook import html_table
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
+from mtmbench.corpora.halves import halves_of
 from mtmbench.features.words import why_no_words, word_counts
 from mtmbench.judges.base import JudgeClient
 from mtmbench.judges.panel import Panel
 from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.matches.match import MatchOutcome, Pair, Player, fold, judge_pair
+from mtmbench.matches.options import Projected
 from mtmbench.matches.schedule import sample_documents
-from mtmbench.metrics.projected import projected_words
+from mtmbench.metrics.projected import crossed_projection
 from mtmbench.stats.intervals import Rate, clustered
 
 if TYPE_CHECKING:
@@ -184,8 +186,15 @@ def judge(
         raise InputError(f"names are those of the two results, not {names!r}")
     reads_words = (client or JUDGES.get(card.client)).reads_words
     words = word_counts(corpus) if reads_words or why_no_words(corpus) is None else None
+    halves = halves_of(corpus)
     left, right = (
-        Player(who, result, None if words is None else projected_words(result.doc_topic, words))
+        Player(
+            who,
+            result,
+            None
+            if words is None
+            else Projected(halves, crossed_projection(result.doc_topic, words, halves)),
+        )
         for who, result in zip(called, (a, b), strict=True)
     )
     rows = sample_documents(corpus, documents, seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 from mtmbench.core.cards import JudgeCard, JudgingSpec, Representation, WordSpec
 from mtmbench.core.cells import FitCell, LabelCell, MatchCell, RewriteCell, labels_of
@@ -13,6 +14,7 @@ from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus
 from mtmbench.judges.base import judged_mark
 from mtmbench.judges.identity import match_identity
+from mtmbench.judges.registry import JUDGES, clients_of
 from mtmbench.matches.rewrites import cells_behind
 from mtmbench.matches.schedule import sample_documents, summary_halves
 
@@ -67,6 +69,15 @@ class LeaguePlan:
         return protocol
 
     @cached_property
+    def projected(self) -> Literal["crossed"] | None:
+        """How the words are taken that the judge is shown of topics, None where it is shown none.
+
+        "crossed": from the half of the documents that the judged one is not in.
+        """
+        reads_words = any(JUDGES.get(client).reads_words for client in clients_of([self.card]))
+        return "crossed" if reads_words or self.representation == "projected" else None
+
+    @cached_property
     def among(self) -> Sequence[int] | None:
         """The rows that may be judged, None for all: none that a summary may be taken from."""
         behind = cells_behind(self.rewrites, self.representation, self.players)
@@ -106,11 +117,12 @@ class LeaguePlan:
             a.key, b.key, *([[cell.key for cell in behind]] if behind else []),
             *([[cell.key for cell in called]] if called else []),
             *([["judged", self._of_their_own]] if self._of_their_own else []),
+            *([["projected", self.projected]] if self.projected else []),
         )  # fmt: skip
         return MatchCell(
             key, self.judge, self.card, self.representation, a, b, tuple(rows), doc_ids,
             self.identity, self.protocol, rewrites=behind, labels=called,
-            nth_seed=self.nth_seed, judged=self.sample,
+            nth_seed=self.nth_seed, judged=self.sample, projected=self.projected,
         )  # fmt: skip
 
 

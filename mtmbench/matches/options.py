@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,15 +12,30 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import FloatArray
 from mtmbench.judges.base import Option, ShownTopic
-
-Projected = tuple[Sequence[Sequence[str]], Sequence[Sequence[float]]]
-"""Projected words of every topic and their weights, both strongest first."""
+from mtmbench.metrics.projected import TopicWords
 
 PROJECTED_WORDS = 10
 """Of each topic, for judges that read them whatever is shown."""
 
 _ROUNDING = 1e-6
 """Shares are f32, so 0.45 + 0.30 may fall short of 0.75 by a rounding error."""
+
+
+@dataclass(frozen=True)
+class Projected:
+    """Projected words of every topic, for display beside documents that they were not taken from.
+
+    Attributes:
+        halves: one character a document, "0" or "1": the half that it is in.
+        of_half: words from the documents of half "0", and from those of half "1".
+    """
+
+    halves: str
+    of_half: tuple[TopicWords, TopicWords]
+
+    def beside(self, row: int) -> TopicWords:
+        """Returns the words that document ``row`` had no part in."""
+        return self.of_half[1 - int(self.halves[row])]
 
 
 def words_to_project(spec: JudgingSpec) -> int:
@@ -45,7 +61,8 @@ def document_options(
         spec: how many topics (``max_topics``, ``share``) of how many items (``top_items``).
         representation: "items", "projected" (words of ``projected`` stand for the items) or
             "summary".
-        projected: the topics' projected words, to be shown or for judges that read them.
+        projected: the topics' projected words, to be shown or for judges that read them: beside
+            each document those that it had no part in.
 
     Raises:
         InputError: a row is outside the result, the result has no summaries or projected words to
@@ -55,13 +72,21 @@ def document_options(
     for row in rows:
         if not 0 <= row < n_docs:
             raise InputError(f"{name}: row {row} of a result over {n_docs} documents")
-    shown: dict[tuple[str, ...], list[ShownTopic]] = {}
+    if projected is not None and len(projected.halves) != n_docs:
+        raise InputError(
+            f"{name}: projected words by halves of {len(projected.halves)} documents for a result "
+            f"of {n_docs}"
+        )
+    shown: dict[tuple[tuple[str, ...], str], list[ShownTopic]] = {}
     options = []
     for row in rows:
         labels = result.items.labels_beside(row)
-        if labels not in shown:
-            shown[labels] = _topics(result, labels, name, spec.top_items, representation, projected)
-        topics = shown[labels]
+        half = "" if projected is None else projected.halves[row]
+        if (labels, half) not in shown:
+            words = None if projected is None else projected.beside(row)
+            topics = _topics(result, labels, name, spec.top_items, representation, words)
+            shown[labels, half] = topics
+        topics = shown[labels, half]
         shares = result.doc_topic[row]
         chosen = top_topics(shares, max_topics=spec.max_topics, share=spec.share)
         options.append(
@@ -104,7 +129,7 @@ def _topics(
     name: str,
     top_items: int,
     representation: Representation,
-    projected: Projected | None,
+    projected: TopicWords | None,
 ) -> list[ShownTopic]:
     if representation == "summary" and result.summaries is None:
         raise InputError(f"{name} has no topic summaries to show; write them, or show items")

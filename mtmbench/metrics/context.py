@@ -177,7 +177,7 @@ class MetricContext:
             ("projected", result.revision, counts.revision, size),
             lambda: projected_words(result.doc_topic, counts, size),
         )
-        return [row[:n] for row in words]
+        return [list(row[:n]) for row in words]
 
     def top_keys(self, result: TopicResult, view: ItemView | None, n: int) -> list[list[str]]:
         """Returns up to ``n`` items per topic as ids; an item is listed once per topic."""

@@ -154,4 +154,5 @@ def _projected(shift: int) -> Projected:
     weights = [
         [float(result.topic_item[k, i]) for i in row] for k, row in enumerate(result.top_items(10))
     ]
-    return result.top_labels(10), weights
+    words = (result.top_labels(10), weights)
+    return Projected("0" * len(result.doc_topic), (words, words))

@@ -16,12 +16,12 @@ from mtmbench.core.cards import Suite
 from mtmbench.core.cells import MatchCell
 from mtmbench.core.errors import InputError
 from mtmbench.core.store import RunStore, read_records
+from mtmbench.corpora.halves import halves_of
 from mtmbench.engine.harness import run_suite
 from mtmbench.engine.labels import labels_path, read_labels
 from mtmbench.engine.phases import LABELS_FAILED
 from mtmbench.engine.plan import Plan, make_plan
 from mtmbench.engine.workspace import Workspace, WorkspaceSpec
-from mtmbench.features.corpus_labels import halves_of
 from mtmbench.voting.ballot import suite_ballot
 
 pytestmark = pytest.mark.slow

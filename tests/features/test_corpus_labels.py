@@ -15,10 +15,11 @@ from mtmbench.core.cards import WordSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, ItemSpace
+from mtmbench.corpora.halves import halves_of
 from mtmbench.features import corpus_labels
 from mtmbench.features.base import FeatureSource, Firings
 from mtmbench.features.cache import cache_dir
-from mtmbench.features.corpus_labels import CorpusLabels, halves_of, label_firings, label_plan
+from mtmbench.features.corpus_labels import CorpusLabels, label_firings, label_plan
 from mtmbench.features.views import make_views
 from mtmbench.models.clusters import class_tfidf
 

@@ -12,7 +12,8 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import CrossedLabels
 from mtmbench.judges.base import EMPTY_TOPIC, Option
-from mtmbench.matches.options import document_options, top_topics, words_to_project
+from mtmbench.matches.options import Projected, document_options, top_topics, words_to_project
+from mtmbench.metrics.projected import TopicWords
 
 MakeResult = Callable[..., TopicResult]
 
@@ -51,11 +52,16 @@ def document_option(result: TopicResult, row: int, **options: Any) -> Option:
     return document_options(result, [row], "me", **options)[0]
 
 
+def the_same(words: TopicWords) -> Projected:
+    """Words beside four documents, from either half the same."""
+    return Projected("0011", (words, words))
+
+
 def test_option_shows_items_weights_and_projected_words(
     make_result: MakeResult, spec: JudgingSpec
 ) -> None:
     result = make_result([[0.6, 0.4], [1, 0], [0, 1], [0, 0]], [["a", "b"], ["c", "d", "e"]])
-    projected = ([["x", "y"], ["z"]], [[2.0, 1.0], [3.0]])
+    projected = the_same(([["x", "y"], ["z"]], [[2.0, 1.0], [3.0]]))
     option = document_option(result, 0, spec=spec, representation="items", projected=projected)
     assert option.name == "me"
     first, second = option.topics
@@ -74,7 +80,7 @@ def test_judges_read_as_many_words_whatever_is_shown(
 ) -> None:
     spec = JudgingSpec(top_items=top_items)
     n = words_to_project(spec)
-    projected = ([[f"w{i}" for i in range(n)]], [[1.0] * n])
+    projected = the_same(([[f"w{i}" for i in range(n)]], [[1.0] * n]))
     result = make_result([[1.0]] * 4, [["a", "b"]])
     for representation in ("items", "projected"):
         (topic,) = document_option(
@@ -125,7 +131,7 @@ def test_projected_words_stand_for_the_items(
     words, weights = ("x", "y", "z"), (3.0, 2.0, 1.0)
     option = document_option(
         result, 0, spec=JudgingSpec(top_items=top_items), representation="projected",
-        projected=([words, []], [weights, []]),
+        projected=the_same(([words, []], [weights, []])),
     )  # fmt: skip
     first, second = option.topics
     assert first.description == ", ".join(words[:n])
@@ -144,8 +150,31 @@ def test_errors_name_what_is_wrong(make_result: MakeResult, spec: JudgingSpec) -
     with pytest.raises(InputError, match="projected words of 2 topics"):
         document_option(
             result, 0, spec=spec, representation="items",
-            projected=([["x"], ["y"]], [[1.0], [1.0]]),
+            projected=the_same(([["x"], ["y"]], [[1.0], [1.0]])),
         )  # fmt: skip
+    words: TopicWords = ([["x"]], [[1.0]])
+    with pytest.raises(InputError, match="by halves of 3 documents for a result of 4"):
+        document_option(
+            result, 0, spec=spec, representation="items",
+            projected=Projected("010", (words, words)),
+        )  # fmt: skip
+
+
+def test_a_document_is_shown_words_of_the_other_half(
+    make_result: MakeResult, spec: JudgingSpec
+) -> None:
+    result = make_result([[1.0]] * 4, [["a", "b"]])
+    projected = Projected("0110", (([["from 0"]], [[2.0]]), ([["from 1"]], [[3.0]])))
+    for representation in ("projected", "items"):
+        options = document_options(
+            result, [3, 1, 2], "me", spec=spec, representation=representation, projected=projected
+        )
+        assert [option.topics[0].words for option in options] == [
+            ("from 1",), ("from 0",), ("from 0",)
+        ]  # fmt: skip
+        assert options[0].topics[0].items == (
+            ("from 1",) if representation == "projected" else ("a", "b")
+        )
 
 
 def test_a_document_is_shown_labels_of_the_other_half(

@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Counts
-from mtmbench.metrics.projected import projected_words
+from mtmbench.metrics.projected import crossed_projection, projected_words
 
 
 def word_matrix(dense: Any) -> Counts:
@@ -72,6 +72,30 @@ def test_ties_go_by_column_and_zero_weights_are_not_shown() -> None:
 def test_other_documents_are_an_error() -> None:
     with pytest.raises(InputError, match="3 documents but the word counts 2"):
         projected_words(np.ones((3, 1)), word_matrix([[1], [1]]))
+
+
+def test_a_half_is_told_by_its_own_documents() -> None:
+    rng = np.random.default_rng(3)
+    n = rng.poisson(0.5, (60, 9))
+    theta = rng.dirichlet(np.full(3, 0.4), 60)
+    halves = "".join(rng.choice(list("01"), 60))
+    crossed = crossed_projection(theta, word_matrix(n), halves, n=5, min_df=5)
+    for half, found in zip("01", crossed, strict=True):
+        rows = [i for i in range(60) if halves[i] == half]
+        assert found == projected_words(theta[rows], word_matrix(n[rows]), n=5, min_df=3)
+    # A word of fewer documents than three of a half tells nothing there.
+    n[:, 0] = [half == "0" for half in halves]
+    n[[halves.index("1"), halves.rindex("1")], 0] = 50
+    first, second = crossed_projection(theta, word_matrix(n), halves, n=9, min_df=5)
+    assert any("w0" in words for words in first[0])
+    assert not any("w0" in words for words in second[0])
+    with pytest.raises(InputError, match="halves of 2 documents, but θ has 60"):
+        crossed_projection(theta, word_matrix(n), "01")
+
+
+def test_a_half_without_documents_tells_nothing() -> None:
+    first, second = crossed_projection(np.ones((6, 1)), word_matrix([[1]] * 6), "000000")
+    assert (first[0], second[0]) == ([["w0"]], [[]])
 
 
 def test_context_gives_prefixes_of_one_projection(
