@@ -197,9 +197,9 @@ def _judge(
             "refused_rate": _rate(behaviour.refused),
         },
     }
-    for match in matches:
-        if "projected" in match.payload:
-            row["projected"] = match.payload["projected"]
+    for told in (match.payload for match in matches):
+        if "projected" in told:
+            row["projected"] = told["projected"]
     return row
 
 
