@@ -84,12 +84,14 @@ class MetricReplies(LackingReplies):
     decoding: Mapping[str, object]
 
 
-class RulingJudge(JudgeSpending, LackingReplies):
-    """A judge, without the verdict of its controls.
+class ProjectedWords(TypedDict, total=False):
+    """How projected words were taken where a judge was shown or read some, as records say it."""
 
-    ``projected`` says how projected words were taken where it was shown or read some, as matches'
-    records do.
-    """
+    projected: Literal["crossed"]
+
+
+class RulingJudge(JudgeSpending, LackingReplies, ProjectedWords):
+    """A judge, without the verdict of its controls."""
 
     id: str
     is_llm: bool
@@ -101,7 +103,6 @@ class RulingJudge(JudgeSpending, LackingReplies):
     params: Mapping[str, object]
     revisions: Sequence[str]
     protocol: Mapping[str, object]
-    projected: NotRequired[Literal["crossed"]]
     calls: int
     usage: Mapping[str, int]
     shares_encoder_with: Sequence[str]

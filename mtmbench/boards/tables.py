@@ -19,6 +19,7 @@ from mtmbench.boards.rows import (
     FitItems,
     FitRow,
     ItemsCalled,
+    ProjectedWords,
     RulingJudge,
     ShareRow,
     SteeringLink,
@@ -170,7 +171,7 @@ def _judge(
     for match in played:
         for kind, tokens in match.get("usage", {}).items():
             usage[kind] = usage.get(kind, 0) + tokens
-    row: RulingJudge = {
+    return {
         "id": id_,
         "is_llm": payload["judge_is_llm"],
         "order_free": payload["order_free"],
@@ -185,6 +186,7 @@ def _judge(
         "usage": usage,
         **judge_spending(played),
         **lacking_replies(played),
+        **_projected_words(matches),
         "shares_encoder_with": _sharers(payload.get("encoder"), board, names),
         "audit": {
             "documents": behaviour.n_documents,
@@ -197,10 +199,13 @@ def _judge(
             "refused_rate": _rate(behaviour.refused),
         },
     }
-    for told in (match.payload for match in matches):
-        if "projected" in told:
-            row["projected"] = told["projected"]
-    return row
+
+
+def _projected_words(matches: Sequence[MatchRecord]) -> ProjectedWords:
+    for payload in (match.payload for match in matches):
+        if "projected" in payload:
+            return {"projected": payload["projected"]}
+    return {}
 
 
 def _rate(rate: Rate) -> ShareRow:
