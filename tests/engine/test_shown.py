@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from support import SUPPORT
 from support.stored import misfits
@@ -16,12 +17,17 @@ from mtmbench.core.cards import JudgeCard, JudgingSpec, Suite
 from mtmbench.core.plugins import load_plugins
 from mtmbench.core.records import MatchPayload, Record, RewritePayload
 from mtmbench.core.store import read_records
+from mtmbench.core.topic_result import TopicResult
+from mtmbench.corpora.halves import halves_of
 from mtmbench.corpora.load import load_spec
 from mtmbench.engine.harness import run_suite
 from mtmbench.engine.plan import make_plan
+from mtmbench.engine.results import result_path
 from mtmbench.engine.workspace import Workspace, WorkspaceSpec
+from mtmbench.features.words import word_counts
 from mtmbench.judges.registry import JUDGES
 from mtmbench.matches.schedule import sample_documents, summary_halves
+from mtmbench.metrics.projected import projected_words
 from mtmbench.voting.ballot import suite_ballot
 
 PLUGINS = [str(SUPPORT / "fast_plugin.py"), str(SUPPORT / "topic_plugin.py")]
@@ -118,7 +124,7 @@ def test_no_judged_document_is_a_source_and_every_side_is_on_record(
 
 
 @pytest.mark.parametrize("judge", ["topic-reader", "chat-topic-reader"])
-def test_what_judges_see_by_projected_words_is_what_the_fits_record(
+def test_what_judges_see_by_projected_words_is_of_the_other_half(
     run: Path, corpus_file: Path, tmp_path: Path, judge: str
 ) -> None:
     load_plugins(PLUGINS)
@@ -129,14 +135,25 @@ def test_what_judges_see_by_projected_words_is_what_the_fits_record(
         nulls=False, top_items=3,
     )  # fmt: skip
     run_suite(suite, tmp_path / "out", plugins=PLUGINS, workers=0)
+    corpus = load_spec(suite.corpora[0], None)
+    counts = word_counts(corpus, suite.words)
+    halves = np.array(list(halves_of(corpus)))
     words = {
-        ", ".join(topic["words"][:3])
+        ", ".join(topic)
         for fit in records(tmp_path / "out", "fit")
         if fit.payload["seed"] == 0
-        for topic in fit.payload["topics"]
+        for half in "01"
+        for topic in projected_words(
+            TopicResult.load(result_path(tmp_path / "out", fit.key)).doc_topic[halves == half],
+            counts.select_docs(np.flatnonzero(halves == half)),
+            3,
+            3,
+        )[0]
     }
     assert reader.seen
     assert reader.seen <= words
+    played = records(tmp_path / "out", "match")
+    assert {match.payload["projected"] for match in played} == {"crossed"}
     ballot = suite_ballot(
         suite, tmp_path / "out", "human", JudgeCard(client="human"), plugins=PLUGINS
     )

@@ -17,13 +17,15 @@ from support.tables import shown_tables
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
+from mtmbench.corpora.halves import halves_of
 from mtmbench.features.words import word_counts
 from mtmbench.judges.base import Completion, JudgeClient, JudgeError, Question
 from mtmbench.judges.registry import register_judge
 from mtmbench.matches.judgement import Judgement, judge
 from mtmbench.matches.match import Pair, Player
+from mtmbench.matches.options import Projected
 from mtmbench.matches.schedule import sample_documents
-from mtmbench.metrics.projected import projected_words
+from mtmbench.metrics.projected import crossed_projection
 
 
 class Scripted(JudgeClient):
@@ -84,9 +86,9 @@ def test_the_match_is_that_of_the_parts(
     client, other = Scripted(by_doc), Scripted(by_doc)
     found = judge(*models, corpus, client, documents=7, seed=3, names=("one", "two"))
     rows = sample_documents(corpus, 7, 3)
-    words = word_counts(corpus)
+    words, halves = word_counts(corpus), halves_of(corpus)
     a, b = (
-        Player(name, result, projected_words(result.doc_topic, words))
+        Player(name, result, Projected(halves, crossed_projection(result.doc_topic, words, halves)))
         for name, result in zip(("one", "two"), models, strict=True)
     )
     assert found.outcome == judged(other, Pair(corpus, rows, a, b))

@@ -17,6 +17,7 @@ from mtmbench.judges.clients.lexical import LexicalJudge
 from mtmbench.judges.registry import load_judge_card
 from mtmbench.judges.replies import parse_verdict
 from mtmbench.matches.match import Pair, Player
+from mtmbench.matches.options import Projected
 
 MakeResult = Callable[..., TopicResult]
 MakeOption = Callable[..., Option]
@@ -51,7 +52,11 @@ def test_verdicts_equal_those_of_sklearn_tfidf(make_result: MakeResult) -> None:
     weights = [generator.uniform(0.1, 3, size=(k, 6)).tolist() for _ in range(2)]
     a, b = (make_result(theta[m], words[m], of=corpus) for m in range(2))
     judge = LexicalJudge(tie_below=0.02)
-    players = (Player("a", a, (words[0], weights[0])), Player("b", b, (words[1], weights[1])))
+    sides = [(words[m], weights[m]) for m in range(2)]
+    players = (
+        Player(name, result, Projected("01" * (n // 2), (side, side)))
+        for name, result, side in zip("ab", (a, b), sides, strict=True)
+    )
     outcome = judged(judge, Pair(corpus, range(n), *players))
 
     vectorizer = TfidfVectorizer(norm="l2")

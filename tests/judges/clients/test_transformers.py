@@ -204,7 +204,7 @@ def test_a_match_with_position_bias_and_nothing_else(
     ("params", "message"),
     [
         ({}, "params name no model"),
-        ({"model": "m", "dtype": "float61"}, "did you mean 'float16'"),
+        ({"model": "m", "dtype": "bfloat61"}, "did you mean 'bfloat16'"),
         ({"model": "m", "system": "none"}, "system must be 'system' or 'user', not 'none'"),
         ({"model": "m", "batch_size": 0}, "batch_size must be at least 1, not 0"),
     ],
