@@ -340,6 +340,17 @@ class RowCounts:
         return self.items
 
 
+class _StableNumpy:
+    """numpy, but that equal values keep their order when sorted."""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(np, name)
+
+    @staticmethod
+    def argsort(values: ArrayLike) -> NDArray[np.intp]:
+        return np.argsort(values, kind="stable")
+
+
 @contextmanager
 def _quiet_single_thread() -> Iterator[None]:
     """Mutes the libraries' warnings and keeps linear algebra on one thread.
@@ -352,12 +363,11 @@ def _quiet_single_thread() -> Iterator[None]:
     """
     from threadpoolctl import threadpool_limits
 
-    stable = partial(np.argsort, kind="stable")
     with (
         warnings.catch_warnings(),
         np.errstate(all="ignore"),
         threadpool_limits(limits=1),
-        patch.object(np, "argsort", stable),
+        patch("hdbscan.hdbscan_.np", _StableNumpy()),
     ):
         warnings.simplefilter("ignore")
         yield

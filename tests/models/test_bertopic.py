@@ -5,6 +5,7 @@ import runpy
 from collections import Counter
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -98,7 +99,8 @@ def test_is_the_library_on_the_same_texts(views: Views, fitted: tuple[BERTopic, 
         nr_topics=6,
     )
     # Nor does the order of equal distances differ.
-    with patch.object(np, "argsort", partial(np.argsort, kind="stable")):
+    stable = SimpleNamespace(**{**vars(np), "argsort": partial(np.argsort, kind="stable")})
+    with patch("hdbscan.hdbscan_.np", stable):
         topics, membership = library.fit_transform(texts, embeddings=views.embeddings)
     _, result = fitted
     assert min(topics) == -1, "the data were made to have outliers"
