@@ -42,7 +42,8 @@ LABELLED_PLAN = "264ae5533d471095c6a2829c4a06fe24"
 Its cells over features were played before extraction and mETM came to their present versions, and
 before features were called by the words of the corpus, its matches by ``embedding`` before that
 judge did, and its fits of ``bertopic`` before that had leaves to fall back to (``leaf_above``) and
-before embeddings lay on a grid, so their keys are no plan's; that they are the same cells but for
+before embeddings lay on a grid, its matches by ``lexical`` before projected words beside a document
+were of the other half, so their keys are no plan's; that they are the same cells but for
 those of labels, and that the plan stands, is asserted.
 """
 
@@ -59,7 +60,7 @@ But for ``quick`` they were played when features were called as their SAE came. 
 words of the corpus (``[features] labels``), which the keys of matches of features know, and of
 metrics that read labels; labels have cells of their own. Fits and all else stand, but for the fit
 of ``mbertopic`` in ``studies/steering``, which had no leaves to fall back to (``leaf_above``) and
-which UMAP started elsewhere.
+which UMAP started elsewhere, and for matches by ``lexical``, which read words of all documents.
 """
 
 
@@ -87,8 +88,8 @@ def place(kind: str, payload: dict) -> str:
     return json.dumps([kind, told], sort_keys=True)
 
 
-def of_bertopic(told: str) -> bool:
-    return '"bertopic"' in told or '"mbertopic"' in told
+def came_later(told: str) -> bool:
+    return any(f'"{name}"' in told for name in ("bertopic", "mbertopic", "lexical"))
 
 
 @pytest.mark.slow
@@ -109,8 +110,8 @@ def test_a_plan_has_the_keys_of_the_committed_records(suite, shared_data):
         assert {
             cell.key
             for cell in planned(shipped, shared_data).cells()
-            if not of_bertopic(place(cell.kind, cell.identity()))
-        } == {key for key, r in held.items() if not of_bertopic(place(r.kind, dict(r.payload)))}
+            if not came_later(place(cell.kind, cell.identity()))
+        } == {key for key, r in held.items() if not came_later(place(r.kind, dict(r.payload)))}
 
 
 @pytest.mark.slow
@@ -130,12 +131,14 @@ def test_the_plan_of_labelled_stands(shared_data):
     stale = {
         key
         for key, told in cells.items()
-        if any(f'"{name}"' in told for name in ("default", "paper", "embedding", "bertopic"))
+        if any(
+            f'"{name}"' in told for name in ("default", "paper", "embedding", "bertopic", "lexical")
+        )
     }
     assert cells.keys() & held == cells.keys() - stale
     labels = {cell.key for cell in plan.labels}
     assert len(labels) == 108
-    assert len(stale - labels) == 3630
+    assert len(stale - labels) == 3636
     played = [told for key, told in cells.items() if key not in labels]
     assert Counter(played) == Counter(place(r.kind, dict(r.payload)) for r in records)
     shipped = load_suite(str(BOARDS / "labelled" / "suite.toml"), {"features.labels": "shipped"})
