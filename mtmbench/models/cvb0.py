@@ -116,7 +116,8 @@ def fit_cvb0(
             "it, drop rare items, or use engine='gensim', which does not keep them"
         )
     n_docs, n_items = matrix.shape
-    responsibilities = _start(matrix, n_topics, seed)
+    # The start's clusters weigh items by an idf of their own.
+    responsibilities = _start(matrix if tokens is None else tokens, n_topics, seed)
     doc_counts = np.zeros((n_docs, n_topics))
     item_counts = np.zeros((n_items, n_topics))
     prior = np.array(alpha, dtype=np.float64)

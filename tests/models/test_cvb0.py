@@ -68,7 +68,7 @@ def test_tokens_that_weigh_other_than_one_leave_out_their_own_weight(sweeps):
     weights = np.random.default_rng(1).uniform(0.05, 2.5, matrix.shape[1])
     weighted = matrix.astype(np.float64)
     weighted.data *= weights[weighted.indices]
-    start = cvb0._start(weighted, 3, seed=5)
+    start = cvb0._start(matrix, 3, seed=5)
     expected = reference_sweeps(matrix, start, alpha, 0.05, sweeps, weights)
     fit = cvb0.fit_cvb0(
         weighted, 3, alpha=alpha, beta=0.05, sweeps=sweeps, tolerance=0.0,

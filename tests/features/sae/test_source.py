@@ -196,9 +196,8 @@ def test_top_features_are_located(folder: Path) -> None:
 
 def test_sums_are_those_of_the_activations_of_each_token(folder: Path) -> None:
     corpus = corpus_of()
-    toy = Toy(
-        folder, settings={"sums": {"values": "sums"}, "both": {"values": "sums", "idf": True}}
-    )
+    sums_alone = {"sums": {"values": "sums"}}
+    toy = Toy(folder, settings={**sums_alone, "both": {"values": "sums", "idf": True}})
     plain = toy.counts(corpus)
     counts = toy.counts(corpus, setting="sums")
     _, store = toy.filled_store(corpus)
