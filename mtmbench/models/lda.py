@@ -122,6 +122,13 @@ class MLDA(LDA):
     """Mechanistic LDA: the same model on SAE feature counts (DESIGN: the method, eq. 5).
 
     Under a feature setting that weighs firings it reads their weights, which "tomotopy" refuses.
+
+    CVB0 can end further from gold labels than the clusters from which it starts: NMI .501 after
+    .544 on 2,000 posts of 20 Newsgroups, .382 after .417 on 2,000 AG News stories, but .510 after
+    .465 on held-out ``lm_text`` (5 seeds each). Labels name one group a document; as sweeps divide
+    its firings among topics (the largest θ is about .5) perplexity falls, and NMI too where the
+    start was good. On DBpedia and yelp (3 seeds) a sharper start and a fixed α move NMI by less
+    than .005; fewer sweeps gain on some corpora what they lose on others.
     """
 
     name: ClassVar[str] = "mlda"
