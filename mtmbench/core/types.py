@@ -152,6 +152,9 @@ class Counts:
         activation: csr (D, V) f32, mean over the document's tokens of the continuous activation,
             or None.
         crossed: labels from halves of the documents, to show beside documents of the other half.
+        weighted: csr (D, V) f64, what models read in place of ``matrix`` where a feature setting
+            weighs firings (:mod:`mtmbench.features.weighting`), above zero only where ``matrix``
+            is; None where it does not. What counts occurrences reads ``matrix`` all the same.
     """
 
     kind: ItemKind
@@ -164,6 +167,7 @@ class Counts:
     encoder: EncoderParams | None = None
     activation: csr_matrix | None = None
     crossed: CrossedLabels | None = None
+    weighted: csr_matrix | None = None
 
     def __post_init__(self) -> None:
         n_docs, n_items = self.matrix.shape
@@ -174,6 +178,11 @@ class Counts:
             )
         if len(self.n_tokens) != n_docs:
             raise InputError(f"{n_docs} rows but {len(self.n_tokens)} token counts")
+
+    @property
+    def mass(self) -> csr_matrix:
+        """What models read: ``weighted`` where there is any, else the counts."""
+        return self.matrix if self.weighted is None else self.weighted
 
     @property
     def items(self) -> ItemSpace:
@@ -190,7 +199,10 @@ class Counts:
     def revision(self) -> str:
         """Content hash of matrix, token counts, items and source; not of what items are called."""
         source = {name: value for name, value in self.source.items() if name != "labels"}
-        return content_hash(self.kind, self.matrix, self.n_tokens, list(self.item_ids), source)
+        weighted = () if self.weighted is None else (self.weighted,)
+        return content_hash(
+            self.kind, self.matrix, self.n_tokens, list(self.item_ids), source, *weighted
+        )
 
     def select_items(
         self, columns: IntArray, filters: Mapping[str, object] | None = None
@@ -213,6 +225,7 @@ class Counts:
             encoder=None if self.encoder is None else self.encoder.select(columns),
             activation=None if self.activation is None else self.activation[:, columns],
             crossed=None if self.crossed is None else self.crossed.select_items(columns),
+            weighted=None if self.weighted is None else self.weighted[:, columns],
         )
 
     def select_docs(self, rows: Sequence[int] | IntArray) -> Counts:
@@ -224,6 +237,7 @@ class Counts:
             n_tokens=self.n_tokens[index],
             activation=None if self.activation is None else self.activation[index],
             crossed=None if self.crossed is None else self.crossed.select_docs(index),
+            weighted=None if self.weighted is None else self.weighted[index],
         )
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import BoolArray, Counts, FloatArray
 from mtmbench.features.labels import class_name, in_class
+
+Values = Literal["counts", "sums"]
+VALUES: tuple[str, ...] = get_args(Values)
 
 
 def apply_filters(
@@ -123,6 +127,10 @@ class FeatureSetting:
             that sorted the labels (``mtmbench label --classes``).
         min_label_score: features whose label's score is below this are dropped, those without a
             score are not (:mod:`mtmbench.labelling.autointerp`); None is off.
+        values: what models read: "counts" of tokens on which a feature fires, or "sums" of its
+            activations there, scaled so that each feature keeps its mass.
+        idf: whether that is weighed by inverse document frequency
+            (:mod:`mtmbench.features.weighting`).
     """
 
     threshold_quantile: float = 0.8
@@ -131,14 +139,22 @@ class FeatureSetting:
     drop_label_classes: tuple[str, ...] = ()
     label_classes_by: str = "words"
     min_label_score: float | None = None
+    values: Values = "counts"
+    idf: bool = False
 
-    def as_dict(self) -> dict[str, object]:
-        """Returns the fields as JSON values; the last two only where a judge has a say.
+    @property
+    def weighting(self) -> dict[str, object]:
+        """How firings weigh, as JSON values; empty where they are only counted."""
+        plain = self.values == "counts" and not self.idf
+        return {} if plain else {"values": self.values, "idf": self.idf}
+
+    @property
+    def limits(self) -> dict[str, object]:
+        """The filters as JSON values; the last two only where a judge has a say.
 
         Records made before there were these two thereby keep their hashes.
         """
         known: dict[str, object] = {
-            "threshold_quantile": self.threshold_quantile,
             "max_doc_share": self.max_doc_share,
             "max_density_multiple": self.max_density_multiple,
             "drop_label_classes": list(self.drop_label_classes),
@@ -148,6 +164,10 @@ class FeatureSetting:
         if self.min_label_score is not None:
             known["min_label_score"] = self.min_label_score
         return known
+
+    def as_dict(self) -> dict[str, object]:
+        """Returns the fields as JSON values; those that came later only where they are used."""
+        return {"threshold_quantile": self.threshold_quantile, **self.limits, **self.weighting}
 
 
 def judged(

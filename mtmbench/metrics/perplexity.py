@@ -61,6 +61,11 @@ class Perplexity(Metric):
         counts = context.views.words if result.items.kind == "words" else context.views.features
         if counts is None:
             return MetricValue.missing(f"the {result.items.kind} counts were not given")
+        if counts.weighted is not None:
+            return MetricValue.missing(
+                "models were fitted to weights of firings, under which occurrences have no "
+                "probability"
+            )
         rng = np.random.default_rng(seed)
         train, held = split_documents(len(context.corpus), held_share, rng)
         observed, scored = split_occurrences(counts.select_docs(held), rng)

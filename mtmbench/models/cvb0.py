@@ -4,6 +4,9 @@ Asuncion, Welling, Smyth and Teh, "On smoothing and inference for topic models" 
 All tokens of one item in one document share a responsibility vector γ, so that the state is one
 K-vector per non-zero count. Documents and, within them, items are visited in storage order and one
 thread does all the work: equal input gives equal output, bit for bit.
+
+Where tokens weigh other than one (Wilson and Chew, "Term weighting schemes for latent Dirichlet
+allocation", NAACL 2010), one that leaves takes its own weight out of the counts.
 """
 
 from __future__ import annotations
@@ -80,11 +83,12 @@ def fit_cvb0(
     optimise_alpha_every: int,
     seed: int,
     max_memory_gb: float = 8.0,
+    tokens: csr_matrix | None = None,
 ) -> CVB0Fit:
     """Fits LDA to counts.
 
     Args:
-        matrix: csr (D, V) of non-negative whole counts.
+        matrix: csr (D, V) of non-negative counts, or of what they weigh.
         n_topics: K.
         alpha: (K,) document prior to start from.
         beta: topic prior of every item.
@@ -96,11 +100,14 @@ def fit_cvb0(
         seed: seed of the responsibilities to start from (clusters of documents, and noise); the
             only random choice.
         max_memory_gb: most memory, in GiB, for the responsibilities (4 · non-zeros · K bytes).
+        tokens: csr (D, V) of whole counts with the entries of ``matrix``, where that holds their
+            weights; None where it holds counts.
 
     Raises:
         InputError: the responsibilities would not fit; the message gives their size.
     """
     indptr, indices, counts = _parts(matrix)
+    each = _weight_of_one(matrix, tokens)
     size_gb = 4 * len(indices) * n_topics / 2**30
     if size_gb > max_memory_gb:
         raise InputError(
@@ -109,7 +116,8 @@ def fit_cvb0(
             "it, drop rare items, or use engine='gensim', which does not keep them"
         )
     n_docs, n_items = matrix.shape
-    responsibilities = _start(matrix, n_topics, seed)
+    # The start's clusters weigh items by an idf of their own.
+    responsibilities = _start(matrix if tokens is None else tokens, n_topics, seed)
     doc_counts = np.zeros((n_docs, n_topics))
     item_counts = np.zeros((n_items, n_topics))
     prior = np.array(alpha, dtype=np.float64)
@@ -118,7 +126,7 @@ def fit_cvb0(
     change, done, settled = 0.0, 0, not optimise_alpha_every
     for done in range(1, sweeps + 1):
         change = _sweep(
-            indptr, indices, counts, responsibilities, doc_counts, item_counts, prior, beta
+            indptr, indices, counts, each, responsibilities, doc_counts, item_counts, prior, beta
         )
         change /= total
         if optimise_alpha_every and done % optimise_alpha_every == 0:
@@ -146,6 +154,7 @@ def fold_in(
     *,
     sweeps: int = 100,
     tolerance: float = 1e-4,
+    tokens: csr_matrix | None = None,
 ) -> Float64Array:
     """Returns θ (D, K) of documents under fixed topics; all zero without tokens.
 
@@ -153,20 +162,22 @@ def fold_in(
     itself when its mean ‖γ_new − γ_old‖₁ falls below ``tolerance``, or after ``sweeps``.
 
     Args:
-        matrix: csr (D, V) of counts.
+        matrix: csr (D, V) of counts, or of what they weigh.
         topic_item: (K, V) φ.
         alpha: (K,) document prior.
         sweeps: most sweeps over a document.
         tolerance: see above.
+        tokens: as for :func:`fit_cvb0`.
     """
     indptr, indices, counts = _parts(matrix)
+    each = _weight_of_one(matrix, tokens)
     n_topics = len(alpha)
     item_topic = np.ascontiguousarray(topic_item.T, dtype=np.float64)
     prior = np.asarray(alpha, dtype=np.float64)
     doc_counts = np.zeros((matrix.shape[0], n_topics))
     longest = int(np.diff(indptr).max(initial=0))
     scratch = np.zeros((longest, n_topics), dtype=np.float32)
-    _fold(indptr, indices, counts, scratch, doc_counts, item_topic, prior, sweeps, tolerance)
+    _fold(indptr, indices, counts, each, scratch, doc_counts, item_topic, prior, sweeps, tolerance)
     return posterior_mean(doc_counts, prior)
 
 
@@ -206,6 +217,11 @@ def _parts(matrix: csr_matrix) -> tuple[IntArray, Int32Array, Float64Array]:
         matrix.indices.astype(np.int32),
         matrix.data.astype(np.float64),
     )
+
+
+def _weight_of_one(matrix: csr_matrix, tokens: csr_matrix | None) -> Float64Array | None:
+    """What one token of each entry weighs; None where all weigh one."""
+    return None if tokens is None else np.asarray(matrix.data / tokens.data, np.float64)
 
 
 def _start(matrix: csr_matrix, n_topics: int, seed: int) -> FloatArray:
@@ -263,6 +279,7 @@ def _sweep(
     indptr: IntArray,
     indices: Int32Array,
     counts: Float64Array,
+    each: Float64Array | None,
     responsibilities: FloatArray,
     doc_counts: Float64Array,
     item_counts: Float64Array,
@@ -280,8 +297,9 @@ def _sweep(
             in_topic, shares = item_counts[indices[n]], responsibilities[n]
             norm = 0.0
             for k in range(n_topics):
-                # One token leaves its own counts (the "¬ij" of the paper).
-                old = shares[k]
+                # One token leaves its own counts (the "¬ij" of the paper). The branch is resolved
+                # when it is compiled: without weights there is no multiplication.
+                old = shares[k] if each is None else each[n] * shares[k]
                 value = (
                     (in_doc[k] - old + alpha[k])
                     * (in_topic[k] - old + beta)
@@ -309,6 +327,7 @@ def _fold(
     indptr: IntArray,
     indices: Int32Array,
     counts: Float64Array,
+    each: Float64Array | None,
     scratch: FloatArray,
     doc_counts: Float64Array,
     item_topic: Float64Array,
@@ -336,7 +355,8 @@ def _fold(
                 weights, shares = item_topic[indices[n]], scratch[n - first]
                 norm = 0.0
                 for k in range(n_topics):
-                    value = (in_doc[k] - shares[k] + alpha[k]) * weights[k]
+                    old = shares[k] if each is None else each[n] * shares[k]
+                    value = (in_doc[k] - old + alpha[k]) * weights[k]
                     fresh[k] = max(value, SMALLEST_WEIGHT)
                     norm += fresh[k]
                 scale = 1.0 / norm

@@ -75,7 +75,7 @@ class KMeans(TopicModel):
 
         self._check_parameters()
         counts = self._counts_to_fit(views)
-        matrix = counts.matrix.tocsr()
+        matrix = counts.mass.tocsr()
         used = _with_items(matrix)
         if len(used) < self.n_topics:
             raise InputError(
@@ -102,7 +102,7 @@ class KMeans(TopicModel):
             counts,
             seed=seed,
             doc_topic=_one_hot(assigned, len(clusters)),
-            topic_item=cluster_tfidf(matrix, assigned, len(clusters)),
+            topic_item=cluster_tfidf(counts.matrix.tocsr(), assigned, len(clusters)),
             outlier=assigned < 0,
             info={
                 "asked": self.n_topics,
@@ -121,7 +121,7 @@ class KMeans(TopicModel):
         """
         from threadpoolctl import threadpool_limits
 
-        matrix = self._fitted_counts(views).matrix.tocsr()
+        matrix = self._fitted_counts(views).mass.tocsr()
         used = _with_items(matrix)
         nearest = np.full(matrix.shape[0], -1, dtype=np.int64)
         if len(used):
@@ -142,7 +142,11 @@ class KMeans(TopicModel):
 
 
 class MKMeans(KMeans):
-    """The same k-means on SAE feature counts, features in place of words."""
+    """The same k-means on SAE feature counts, features in place of words.
+
+    Under a feature setting that weighs firings, document vectors are of the weights; an idf of that
+    setting multiplies the model's own, which ``weighting="counts"`` leaves out.
+    """
 
     name: ClassVar[str] = "mk_means"
     needs: ClassVar[tuple[ViewName, ...]] = ("features",)

@@ -19,7 +19,9 @@ class MBERTopic(ClusteringModel):
 
     Args:
         embedding: what weighs the directions in a document's vector: "counts", how often each
-            feature fires per token (eq. 14), or "activations", its mean continuous activation.
+            feature fires per token (eq. 14) or, under a feature setting that weighs firings, their
+            weights; or "activations", its mean continuous activation. Class-based TF-IDF, which has
+            an idf of its own, reads counts.
     """
 
     name: ClassVar[str] = "mbertopic"
@@ -49,7 +51,8 @@ class MBERTopic(ClusteringModel):
 def document_vectors(counts: Counts, embedding: str = "counts") -> FloatArray:
     """Document vectors in the space of the SAE's directions.
 
-    ``e_d = (1 / N_tok(d)) Σ_i c_di w_i`` (eq. 14), or the same sum with the document's mean
+    ``e_d = (1 / N_tok(d)) Σ_i c_di w_i`` (eq. 14), with weights of firings in place of c_di where
+    there are any (``counts.mass``), or the same sum with the document's mean
     continuous activations in place of ``c_di / N_tok(d)``.
 
     Args:
@@ -77,6 +80,6 @@ def document_vectors(counts: Counts, embedding: str = "counts") -> FloatArray:
                 "feature source that gives them"
             )
         return np.asarray(counts.activation @ directions, dtype=np.float32)
-    summed = np.asarray(counts.matrix @ directions)
+    summed = np.asarray(counts.mass @ directions)
     tokens = np.maximum(counts.n_tokens, 1)[:, None]
     return np.asarray(summed / tokens, dtype=np.float32)

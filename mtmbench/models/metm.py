@@ -82,15 +82,20 @@ class METM(NeuralTopicModel):
         """Fits topic vectors and encoder; documents without features get a θ row of zeros.
 
         Raises:
-            InputError: a parameter is wrong, the view is missing or carries no SAE encoder, no
-                document has any feature, a feature occurs more often in a document than it has
-                tokens, or training diverged.
+            InputError: a parameter is wrong, the view is missing, carries no SAE encoder or weighs
+                firings, no document has any feature, a feature occurs more often in a document than
+                it has tokens, or training diverged.
         """
         counts = self._checked_counts(views)
         if counts.encoder is None:
             raise InputError(
                 "model 'metm' reads its topics through the SAE's encoder, which these feature "
                 "counts do not carry"
+            )
+        if counts.weighted is not None:
+            raise InputError(
+                "model 'metm' is a binomial of the tokens on which a feature fires, which has no "
+                "place for weights; use a feature setting with values = 'counts' and idf = false"
             )
         _check_binomial(counts)
         with reproducible(seed):

@@ -269,7 +269,11 @@ def _default_setting(source: FeatureSource, name: str = "default") -> Setting:
     filters = {field: limit or False for field, limit in limits.items()}
     if filters.get("drop_label_classes"):
         filters["drop_label_classes"] = sorted(limits["drop_label_classes"])
-    return {"sae": sae, "threshold_quantile": threshold["quantile"], **filters}
+    weighting = described.get("weighting")
+    return {
+        "sae": sae, "threshold_quantile": threshold["quantile"], **filters,
+        **(weighting if isinstance(weighting, Mapping) else {}),
+    }  # fmt: skip
 
 
 def _toggled(field: str, value: Any, base: Setting) -> Point:

@@ -18,17 +18,21 @@ def small_counts(seed: int = 0, n_docs: int = 12, n_items: int = 15) -> csr_matr
     return csr_matrix(rng.poisson(0.7, (n_docs, n_items)).astype(np.int32))
 
 
-def reference_sweeps(matrix, gamma, alpha, beta, sweeps):
-    """CVB0 with every token of its own: all counts summed afresh for each single update."""
+def reference_sweeps(matrix, gamma, alpha, beta, sweeps, weights=None):
+    """CVB0 with every token of its own: all counts summed afresh for each single update.
+
+    A token of item v counts ``weights[v]`` times wherever it is counted.
+    """
+    weights = np.ones(matrix.shape[1]) if weights is None else weights
     entries = [
-        (d, int(v), int(c))
+        (d, int(v), int(c) * weights[v])
         for d in range(matrix.shape[0])
         for v, c in zip(matrix[d].indices, matrix[d].data, strict=True)
     ]
     gamma = gamma.astype(np.float64)
     for _ in range(sweeps):
         for n, (d, v, _count) in enumerate(entries):
-            in_doc, in_topic, in_all = -gamma[n], -gamma[n], -gamma[n]
+            in_doc = in_topic = in_all = -weights[v] * gamma[n]
             for m, (e, w, count) in enumerate(entries):
                 in_all = in_all + count * gamma[m]
                 if e == d:
@@ -56,6 +60,32 @@ def test_sweeps_equal_a_reference_that_recounts_for_every_update(sweeps):
     )  # fmt: skip
     np.testing.assert_allclose(fit.doc_counts, expected[0], atol=2e-6)
     np.testing.assert_allclose(fit.item_counts, expected[1], atol=2e-6)
+
+
+@pytest.mark.parametrize("sweeps", [1, 3])
+def test_tokens_that_weigh_other_than_one_leave_out_their_own_weight(sweeps):
+    matrix, alpha = small_counts(), np.array([0.3, 0.1, 0.7])
+    weights = np.random.default_rng(1).uniform(0.05, 2.5, matrix.shape[1])
+    weighted = matrix.astype(np.float64)
+    weighted.data *= weights[weighted.indices]
+    start = cvb0._start(matrix, 3, seed=5)
+    expected = reference_sweeps(matrix, start, alpha, 0.05, sweeps, weights)
+    fit = cvb0.fit_cvb0(
+        weighted, 3, alpha=alpha, beta=0.05, sweeps=sweeps, tolerance=0.0,
+        optimise_alpha_every=0, seed=5, tokens=matrix,
+    )  # fmt: skip
+    np.testing.assert_allclose(fit.doc_counts, expected[0], atol=2e-6)
+    np.testing.assert_allclose(fit.item_counts, expected[1], atol=2e-6)
+
+
+def test_fold_in_of_one_weighted_token_is_exact():
+    phi = np.array([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])
+    alpha = np.array([0.4, 1.6])
+    theta = cvb0.fold_in(
+        csr_matrix(np.array([[0, 0, 2.5]])), phi, alpha, tokens=csr_matrix(np.array([[0, 0, 1]]))
+    )
+    posterior = alpha * phi[:, 2] / (alpha @ phi[:, 2])
+    np.testing.assert_allclose(theta[0], (2.5 * posterior + alpha) / (2.5 + alpha.sum()), rtol=1e-6)
 
 
 def test_one_topic_is_the_smoothed_share_of_each_item():

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.features.registry import feature_source
+from mtmbench.studies.design import _default_setting
 from mtmbench.studies.run import StudyOutcome, run_study
 
 pytestmark = pytest.mark.slow
@@ -239,3 +241,12 @@ def test_wrong_input_is_named(corpus_file: Path, plugin: str) -> None:
         play("threshold", corpus_file, plugin, seeds=0)
     with pytest.raises(InputError, match=r"unknown key 'features\.max_token'; did you mean 'max"):
         play("threshold", corpus_file, plugin, overrides={"features.max_token": 5})
+
+
+def test_a_studys_baseline_weighs_firings_as_its_setting_does() -> None:
+    given = {"values": "sums", "idf": True, "max_doc_share": 0.5}
+    source = feature_source("minilm", {"settings": {"weighed": given}})
+    values = _default_setting(source, "weighed")
+    assert values.items() >= given.items()
+    again = feature_source("minilm", {"settings": {"again": values}})
+    assert again.describe("again") == source.describe("weighed")

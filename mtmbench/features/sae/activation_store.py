@@ -174,26 +174,48 @@ class ShardStore(ABC):
         """
 
     @abstractmethod
+    def sums(self, thresholds: FloatArray) -> csr_matrix:
+        """Sums a feature's activations over the tokens that :meth:`counts` counts.
+
+        Args:
+            thresholds: (F,).
+
+        Returns:
+            csr (D, F) f64, with the entries of the counts.
+
+        Raises:
+            InputError: a shard is missing or damaged, or only counts are kept.
+        """
+
+    @abstractmethod
     def _write(self, number: int, shard: Shard) -> None: ...
 
-    def _count(self, number: int, shard: Shard, thresholds: FloatArray | None) -> csr_matrix:
-        """(D_shard, F) int32 counts above thresholds, or f64 sums of activations."""
+    def _count(self, number: int, shard: Shard, thresholds: FloatArray) -> csr_matrix:
+        """(D_shard, F) int32 counts above thresholds."""
+        ones = np.ones(len(shard.features), np.int32)
+        return self._total(number, shard, thresholds, ones)
+
+    def _sum(self, number: int, shard: Shard, thresholds: FloatArray) -> csr_matrix:
+        """(D_shard, F) f64 sums of the activations above thresholds."""
+        return self._total(number, shard, thresholds, shard.values.astype(np.float64))
+
+    def _total(
+        self, number: int, shard: Shard, thresholds: FloatArray, data: Float64Array | Int32Array
+    ) -> csr_matrix:
         from scipy.sparse import coo_matrix
 
         first, last = self.shards[number]
-        documents, features = shard.entry_documents - first, shard.features
-        data: Float64Array | Int32Array = shard.values.astype(np.float64)
-        if thresholds is not None:
-            above = np.flatnonzero(shard.values.astype(np.float32) > thresholds[features])
-            documents, features = documents[above], features[above]
-            data = np.ones(len(above), np.int32)
+        above = np.flatnonzero(shard.values.astype(np.float32) > thresholds[shard.features])
+        documents, features = shard.entry_documents[above] - first, shard.features[above]
+        data = data[above]
         matrix = coo_matrix((data, (documents, features)), shape=(last - first, self.n_features))
         summed: csr_matrix = matrix.tocsr()
         return summed
 
     def _mean(self, number: int, shard: Shard) -> csr_matrix:
         first, last = self.shards[number]
-        sums = self._count(number, shard, None)
+        # Activations are above zero.
+        sums = self._sum(number, shard, np.zeros(self.n_features, np.float32))
         lengths = np.maximum(self.n_tokens[first:last], 1)
         sums.data /= np.repeat(lengths, np.diff(sums.indptr))
         return sums.astype(np.float32)
@@ -250,6 +272,11 @@ class ActivationStore(ShardStore):
                 found[level].append(self._count(number, shard, limits))
         return [_stack(parts) for parts in found]
 
+    def sums(self, thresholds: FloatArray) -> csr_matrix:
+        """Returns sums above any thresholds; see :meth:`ShardStore.sums`."""
+        numbers = range(len(self.shards))
+        return _stack([self._sum(number, self.read(number), thresholds) for number in numbers])
+
     def mean_activation(self) -> csr_matrix:
         """Returns csr (D, F) f32; see :meth:`ShardStore.mean_activation`."""
         numbers = range(len(self.shards))
@@ -293,6 +320,14 @@ class CountStore(ShardStore):
                 )
             found.append(self._stacked(f"counts{levels[0]}"))
         return found
+
+    def sums(self, thresholds: FloatArray) -> csr_matrix:
+        """Refuses; see :meth:`ShardStore.sums`."""
+        del thresholds
+        raise InputError(
+            "keep = 'counts' does not keep sums of activations; keep activations, or set values "
+            "to counts"
+        )
 
     def mean_activation(self) -> csr_matrix:
         """Returns csr (D, F) f32; see :meth:`ShardStore.mean_activation`."""

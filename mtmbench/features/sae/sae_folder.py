@@ -22,7 +22,7 @@ from mtmbench.core.errors import InputError, UnknownNameError, did_you_mean
 from mtmbench.core.files import read_json_object, read_tensors
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import BoolArray, FloatArray
-from mtmbench.features.filters import FeatureSetting, judged
+from mtmbench.features.filters import VALUES, FeatureSetting, judged
 from mtmbench.features.label_files import (
     read_label_classes,
     read_label_scores,
@@ -150,6 +150,10 @@ def setting_from(values: Mapping[str, object], base: FeatureSetting, where: str)
         raise InputError(
             f"{where}: label_classes_by is {merged['label_classes_by']!r}; it is words or judge"
         )
+    if merged["values"] not in VALUES:
+        raise InputError(f"{where}: values is {merged['values']!r}; it is {' or '.join(VALUES)}")
+    if not isinstance(merged["idf"], bool):
+        raise InputError(f"{where}: idf is {merged['idf']!r}; it is true or false")
     setting = FeatureSetting(
         threshold_quantile=_real(merged["threshold_quantile"], f"{where}: threshold_quantile"),
         max_doc_share=_limit(merged["max_doc_share"], f"{where}: max_doc_share"),
@@ -159,6 +163,8 @@ def setting_from(values: Mapping[str, object], base: FeatureSetting, where: str)
         drop_label_classes=_classes(merged["drop_label_classes"], where),
         label_classes_by=merged["label_classes_by"],
         min_label_score=_limit(merged["min_label_score"], f"{where}: min_label_score"),
+        values=merged["values"],
+        idf=merged["idf"],
     )
     for name in ("max_doc_share", "max_density_multiple", "min_label_score"):
         limit = getattr(setting, name)

@@ -30,6 +30,7 @@ from mtmbench.features.sae.extract import (
 )
 from mtmbench.features.sae.sae_folder import SHIPPED, SAEFolder, setting_from
 from mtmbench.features.sae.shards import Shard
+from mtmbench.features.weighting import weigh
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -46,8 +47,8 @@ class StoredFeatures(FiringSource):
     Args:
         settings: further settings by name: any of ``sae`` (else the one of "default"),
             ``threshold_quantile``, ``max_doc_share``, ``max_density_multiple``,
-            ``drop_label_classes``, ``min_label_score``, over that SAE's default; a filter given as
-            false is off.
+            ``drop_label_classes``, ``min_label_score``, ``values``, ``idf``, over that SAE's
+            default (:class:`FeatureSetting`); a filter given as false is off.
         batch_tokens: padded tokens of one forward pass.
         keep: "activations" of every token, or only "counts" at the settings' thresholds, which
             takes a small part of the disk and needs another forward pass for another threshold.
@@ -153,11 +154,8 @@ class StoredFeatures(FiringSource):
                 "estimated_on": folder.estimated_on,
             },
             "chunk_tokens": folder.chunk_tokens,
-            "filter_limits": {
-                name: value
-                for name, value in chosen.as_dict().items()
-                if name != "threshold_quantile"
-            },
+            "filter_limits": chosen.limits,
+            **({"weighting": chosen.weighting} if chosen.weighting else {}),
             "label_classes": content_hash({name: class_words(name) for name in CLASSES}),
             "values": "float16",
             "extraction": EXTRACTION_VERSION,
@@ -214,10 +212,17 @@ class StoredFeatures(FiringSource):
             encoder=folder.sae.encoder,
             activation=unpack_matrix(means, "mean", shape),
         )
-        return apply_filters(
+        filtered = apply_filters(
             whole, folder.density, named.setting, label_scores=folder.label_scores,
             label_classes=folder.label_classes,
         )  # fmt: skip
+        if not named.setting.weighting:
+            return filtered
+        sums = None
+        if named.setting.values == "sums":
+            kept = np.array([int(feature) for feature in filtered.item_ids])
+            sums = self._sums(store, thresholds, shape)[:, kept]
+        return weigh(filtered, sums=sums, idf=named.setting.idf)
 
     def top_activations(
         self,
@@ -330,6 +335,16 @@ class StoredFeatures(FiringSource):
         tokens = tokenise_texts(corpus.texts, self.backbone, max_tokens)
         folder = self._named(setting).folder
         return tokens, self._filled(corpus, tokens, folder, max_tokens, progress)
+
+    def _sums(
+        self, store: ShardStore, thresholds: FloatArray, shape: tuple[int, int]
+    ) -> csr_matrix:
+        """(D, F) f64 sums of activations over the tokens that are counted."""
+        kept = cached(
+            "sums", content_hash(store.key, thresholds),
+            lambda: pack_matrix("sums", store.sums(thresholds)),
+        )  # fmt: skip
+        return unpack_matrix(kept, "sums", shape)
 
     def _contexts(
         self, tokens: TokenisedTexts, shard: Shard, row: int, feature: int, n_contexts: int

@@ -194,6 +194,37 @@ def test_top_features_are_located(folder: Path) -> None:
                 assert context.token in words
 
 
+def test_sums_are_those_of_the_activations_of_each_token(folder: Path) -> None:
+    corpus = corpus_of()
+    sums_alone = {"sums": {"values": "sums"}}
+    toy = Toy(folder, settings={**sums_alone, "both": {"values": "sums", "idf": True}})
+    plain = toy.counts(corpus)
+    counts = toy.counts(corpus, setting="sums")
+    _, store = toy.filled_store(corpus)
+    assert isinstance(store, activation_store.ActivationStore)
+    sums = np.zeros((len(corpus), F))
+    for number in range(len(store.shards)):
+        shard = store.read(number)
+        for token, document in enumerate(shard.documents):
+            for entry in range(shard.starts[token], shard.starts[token + 1]):
+                sums[document, shard.features[entry]] += float(shard.values[entry])
+    sums = sums[:, [int(i) for i in plain.item_ids]]
+    dense = plain.matrix.toarray()
+    assert counts.weighted is not None
+    expected = sums * (dense.sum(axis=0) / sums.sum(axis=0))
+    np.testing.assert_allclose(counts.weighted.toarray(), expected, rtol=1e-6)
+    np.testing.assert_array_equal(counts.matrix.toarray(), dense)
+    assert counts.item_ids == plain.item_ids
+    assert counts.source["weighting"] == {
+        "values": "sums", "idf": False, "documents_without_mass": 0,
+    }  # fmt: skip
+    assert toy.describe("both")["weighting"] == {"values": "sums", "idf": True}
+    assert "weighting" not in toy.describe()
+    kept = Toy(folder, settings=sums_alone, keep="counts")
+    with pytest.raises(InputError, match="does not keep sums of activations"):
+        kept.counts(corpus, setting="sums")
+
+
 def test_what_cannot_be_had_is_named(folder: Path) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'counts'"):
         Toy(folder, keep="count")
