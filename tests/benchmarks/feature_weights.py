@@ -3,10 +3,10 @@
     python -P tests/benchmarks/feature_weights.py [--data-dir DIR] [--seeds 5] [--corpora NAME ...]
 
 For each corpus (at most 2,000 documents, 1,500 of yelp) and each way to weigh firings: the mean
-over seeds; differences from counts are paired by seed, with 95 % t-intervals over seeds. "start" are the
-clusters from which mLDA starts. Features are chosen on ``wiki`` (DBpedia) and ``yelp``; the other
-corpora are looked at once, when all is settled. Beside them LDA, k-means of
-words and of features, and BERTopic, whose outliers are in the topic of their largest membership.
+over seeds; differences from counts are paired by seed, with 95 % t-intervals over seeds. "start"
+are the clusters from which mLDA starts. Features are chosen on ``wiki`` (DBpedia) and ``yelp``; the
+other corpora are looked at once, when all is settled. Beside them LDA, k-means of words and of
+features, and BERTopic, whose outliers are in the topic of their largest membership.
 """
 
 from __future__ import annotations
