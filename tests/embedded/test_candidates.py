@@ -78,7 +78,7 @@ def test_counts_and_topics_of_planted_documents() -> None:
 
     wanted = np.stack([(values[document_of == d] > 0).sum(axis=0) for d in range(20)])
     np.testing.assert_array_equal(counts.matrix.toarray(), wanted)
-    assert nmi_of(_identity(6), rows, 2, 2) == ([pytest.approx(1.0)] * 2, 6)
+    assert nmi_of(counts, labels, 2, 2) == ([pytest.approx(1.0)] * 2, 6)
 
 
 def test_rows_are_tokens_or_sentences_of_their_documents(cache: Path) -> None:
