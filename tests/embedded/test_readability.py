@@ -111,13 +111,3 @@ def test_whose_features_are_read_stands_only_in_the_key(
     assert [row["sae"] for row in rows] == ["new"] * 4 + ["old"] * 4
     wanted = {(row["sae"], row["feature"]) for row in key}
     assert {(row["sae"], row["feature"]) for row in rows} == wanted
-
-
-def test_an_sae_of_a_place_inside_a_layer_is_refused() -> None:
-    eye, zeros = np.eye(2, dtype=np.float32), np.zeros(2, np.float32)
-    sae = SAE(
-        "topk", eye, zeros, eye, zeros, subtract_b_dec=True, k=1, threshold=None,
-        metadata={"hook_name": "blocks.5.hook_mlp_out"},
-    )  # fmt: skip
-    with pytest.raises(InputError, match="hook_mlp_out"):
-        readability.firings(sae, Path())

@@ -26,7 +26,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.types import FloatArray, IntArray
 from mtmbench.embedded.training.activations import (
     Passage,
-    hook_point_of,
+    layer_of,
     load_activations,
     read_passages,
 )
@@ -115,7 +115,7 @@ def firings(sae: SAE, cache: Path) -> TokenFirings:
     Raises:
         InputError: the SAE's config names no layer's output.
     """
-    layer = _layer_of(sae)
+    layer = layer_of(sae.metadata.get("hook_name"))
     parts = []
     n_passages = 0
     for corpus in CORPORA:
@@ -174,14 +174,6 @@ def shown(passage: Passage, token: int, strength: float) -> str:
         high += 1
     line = f"{text[begin:low]}[[{text[low:high]}]]{text[high:end]}"
     return f"{strength:.2f} {' '.join(line.split())}"
-
-
-def _layer_of(sae: SAE) -> int:
-    hook_name = sae.metadata.get("hook_name")
-    for layer in range(1, 13):
-        if hook_point_of(layer) == hook_name:
-            return layer
-    raise InputError(f"the SAE reads {hook_name!r}, which is no layer's output")
 
 
 def _rows(file: Path) -> Iterator[dict[str, str]]:
