@@ -218,5 +218,5 @@ def test_every_kind_width_k_layer_and_pooling_is_a_candidate() -> None:
         for k in (16, 32)
         for rule, nested in (("topk", False), ("batchtopk", False), ("batchtopk", True))
         for layer in (5, 6)
-    }
+    } | {(7168, 16, "topk", False, 6)}
     assert sum(c.pooling == "sentence" for c in plans) == 6

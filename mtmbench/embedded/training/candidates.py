@@ -92,6 +92,8 @@ def _candidates() -> dict[str, Candidate]:
             add(kind, width, k, layer=5)
     for kind in kinds:
         add(kind, 2048, 32, pooling="sentence")
+    # The widest whose weights stay below 12 MB in float16.
+    add("topk", 7168, 16)
     return found
 
 
