@@ -18,6 +18,7 @@ from mtmbench.embedded.training.activations import (
     document_passages,
     half_activations,
     hook_point_of,
+    layer_of,
     load_activations,
     passages,
     read_passages,
@@ -177,6 +178,17 @@ def test_whole_documents_come_in_chunks_that_say_where_their_tokens_stand() -> N
     spans = backbone.spans(texts)
     words = [p.text[low:high] for p in found[:2] for low, high in p.offsets]
     assert words == [texts[0][low:high] for low, high in spans[0]]
+
+    cut = list(document_passages(corpus, backbone, 260))
+    assert [len(p.tokens) for p in cut] == [254, 6, len(ids[1])]
+    assert cut[1].tokens == found[1].tokens[:6]
+
+
+def test_the_layer_of_a_hook_point() -> None:
+    assert [layer_of(hook_point_of(layer)) for layer in (1, 6, 12)] == [1, 6, 12]
+    for point in ("blocks.5.hook_mlp_out", None):
+        with pytest.raises(InputError, match=f"{point!r} is no layer's output"):
+            layer_of(point)
 
 
 def test_means_of_sentences_by_hand() -> None:

@@ -78,7 +78,7 @@ def test_counts_and_topics_of_planted_documents() -> None:
 
     wanted = np.stack([(values[document_of == d] > 0).sum(axis=0) for d in range(20)])
     np.testing.assert_array_equal(counts.matrix.toarray(), wanted)
-    assert nmi_of(_identity(6), rows, 2, 2) == ([pytest.approx(1.0)] * 2, 6)
+    assert nmi_of(counts, labels, 2, 2) == [pytest.approx(1.0)] * 2
 
 
 def test_rows_are_tokens_or_sentences_of_their_documents(cache: Path) -> None:
@@ -172,6 +172,32 @@ def test_the_chosen_one_is_written_as_what_ships(cache: Path, tmp_path: Path) ->
         minilm.main([*arguments, "--cache", str(tmp_path)])
 
 
+def test_a_candidate_is_trained_again_from_as_many_tokens(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = TrainingPlan(24, 4, batch=32, rate=3e-3)
+    monkeypatch.setattr(candidates, "CANDIDATES", {"one": Candidate(plan)})
+    monkeypatch.setattr(candidates, "N_TOPICS", dict.fromkeys(("held_out", "dbpedia", "yelp"), 2))
+    monkeypatch.setattr(candidates, "prepare_corpora", lambda data, cache: None)
+    effort = ["--cache", str(cache), "--steps", "20", "--tokens", "70", "--seed", "5"]
+    table = tmp_path / "table.csv"
+    candidates.main(["--data", "x", "--table", str(table), "--nmi-seeds", "1", *effort])
+    shape = ["--width", "24", "--k", "4", "--batch", "32"]
+    saved = cache / "saes" / "one-70-20-5"
+    minilm.main([*effort, *shape, "--out", str(tmp_path / "anew")])
+    monkeypatch.setattr(minilm, "train_sae", lambda *_: pytest.fail("trained again"))
+    minilm.main([*effort, *shape, "--trained", str(saved), "--out", str(tmp_path / "kept")])
+
+    revisions = {load_sae(f).revision for f in (saved, tmp_path / "anew", tmp_path / "kept")}
+    assert len(revisions) == 1
+    training = json.loads((tmp_path / "kept" / "settings.json").read_text())["training"]
+    lengths = list(accumulate(len(passage.tokens) for passage in read_passages(cache / "train")))
+    assert training["tokens"] == 70
+    assert training["passages"] == next(n for n, total in enumerate(lengths, 1) if total >= 70)
+    for name in ("features.safetensors", "labels.json", "settings.json"):
+        assert (tmp_path / "kept" / name).read_bytes() == (tmp_path / "anew" / name).read_bytes()
+
+
 def test_an_unknown_candidate_names_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="matryoshka-2048-16-layer6-token"):
         candidates.main(
@@ -192,5 +218,5 @@ def test_every_kind_width_k_layer_and_pooling_is_a_candidate() -> None:
         for k in (16, 32)
         for rule, nested in (("topk", False), ("batchtopk", False), ("batchtopk", True))
         for layer in (5, 6)
-    }
+    } | {(7168, 16, "topk", False, 6)}
     assert sum(c.pooling == "sentence" for c in plans) == 6

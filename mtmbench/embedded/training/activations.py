@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -294,16 +295,19 @@ def held_out_passages(
         yield _passage(document, text, ids[:CHUNK_TOKENS], spans[:CHUNK_TOKENS])
 
 
-def document_passages(corpus: Corpus, backbone: HuggingFaceBackbone) -> Iterator[Passage]:
-    """Yields whole documents in chunks; the domain is the gold label."""
+def document_passages(
+    corpus: Corpus, backbone: HuggingFaceBackbone, max_tokens: int | None = None
+) -> Iterator[Passage]:
+    """Yields documents in chunks, cut to ``max_tokens`` if given; the domain is the gold label."""
     assert corpus.labels is not None
     for doc_id, text, label, ids, spans in zip(
         corpus.doc_ids, corpus.texts, corpus.labels, backbone.tokenise(corpus.texts),
         backbone.spans(corpus.texts), strict=True,
     ):  # fmt: skip
         document = {"id": doc_id, "domain": str(label)}
-        for first in range(0, len(ids), CHUNK_TOKENS):
-            some = slice(first, first + CHUNK_TOKENS)
+        end = len(ids) if max_tokens is None else min(len(ids), max_tokens)
+        for first in range(0, end, CHUNK_TOKENS):
+            some = slice(first, min(first + CHUNK_TOKENS, end))
             begin = int(spans[first, 0])
             yield _passage(document, text[begin:], ids[some], spans[some] - begin)
 
@@ -356,6 +360,20 @@ def store_activations(
 def hook_point_of(layer: int) -> str:
     """Returns where the output of an encoder layer is read; 6 is MiniLM's last."""
     return f"blocks.{layer - 1}.hook_resid_post"
+
+
+def layer_of(hook_point: str | None) -> int:
+    """Returns the encoder layer whose output a hook point is.
+
+    Raises:
+        InputError: it is no layer's output.
+    """
+    found = re.fullmatch(r"blocks\.(\d+)\.hook_resid_post", hook_point or "")
+    if found is None:
+        raise InputError(
+            f"{hook_point!r} is no layer's output; that of the last is {hook_point_of(6)}"
+        )
+    return int(found[1]) + 1
 
 
 def load_activations(folder: Path, layer: int) -> HalfArray:

@@ -2,7 +2,9 @@
 
 Run as ``python -m mtmbench.embedded.training.minilm --cache DIR --out DIR`` with the folder into
 which :mod:`mtmbench.embedded.training.activations` stored them, and the folder to write, here
-``mtmbench/embedded/minilm/token``.
+``mtmbench/embedded/minilm/token``. With the plan of a candidate and as many ``--tokens`` as it saw
+(:mod:`mtmbench.embedded.training.candidates`) the training gives that candidate again;
+``--trained`` takes it from where it is saved instead.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ from mtmbench.features.filters import FeatureSetting
 from mtmbench.features.labels import DEFAULT_CLASSES, PAPER_CLASSES
 from mtmbench.features.sae.keyless_labels import Firing, Labeller
 from mtmbench.features.sae.reference import LEVELS, N_STRONGEST, write_statistics
-from mtmbench.features.sae.sae import SAE, save_sae
+from mtmbench.features.sae.sae import SAE, load_sae, save_sae
 from mtmbench.features.sae.sae_config import SAEMetadata
 
 
@@ -65,14 +67,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _set_threads(options.threads)
     train = list(read_passages(options.cache / "train"))
     test = list(read_passages(options.cache / "held_out"))
-    values, lengths = _windowed(options.cache / "train", options.layer, options.window, train)
+    values, lengths = _windowed(
+        options.cache / "train", options.layer, options.window, train, options.tokens
+    )
     test_values, _ = _windowed(options.cache / "held_out", options.layer, options.window, test)
     plan = TrainingPlan(
         options.width, options.k, options.rule, tuple(options.nested), options.steps,
         options.batch, options.rate, options.seed,
     )  # fmt: skip
-    sae = half_rounded(train_sae(values, plan, metadata_of(options.layer, options.window)))
-    write(options.out, sae, plan, values, lengths, test_values, train, options)
+    if options.trained is not None:
+        sae = load_sae(options.trained)
+    else:
+        sae = half_rounded(train_sae(values, plan, metadata_of(options.layer, options.window)))
+    write(options.out, sae, plan, values, lengths, test_values, train[: len(lengths)], options)
 
 
 def write(
@@ -176,15 +183,20 @@ def firings(sae: SAE, values: HalfArray, lengths: IntArray) -> Firings:
 
 
 def _windowed(
-    folder: Path, layer: int, window: int, chunks: Sequence[Passage]
+    folder: Path, layer: int, window: int, chunks: Sequence[Passage], n_tokens: int | None = None
 ) -> tuple[HalfArray, IntArray]:
+    """Reads the first tokens of stored passages, of which the last is cut, or all tokens."""
     lengths = np.array([len(p.tokens) for p in chunks], np.int64)
+    if n_tokens is not None:
+        ends = np.minimum(np.cumsum(lengths), n_tokens)
+        lengths = np.diff(ends, prepend=0)
+        lengths = lengths[lengths > 0]
     values = load_activations(folder, layer)
     if len(values) < lengths.sum():
         raise InputError(
             f"{folder} holds {len(values)} of {lengths.sum()} tokens; store the others first"
         )
-    return windowed(values, lengths, window), lengths
+    return windowed(values[: lengths.sum()], lengths, window), lengths
 
 
 def _set_threads(threads: int) -> None:
@@ -197,6 +209,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m mtmbench.embedded.training.minilm")
     parser.add_argument("--cache", type=Path, required=True, help="stored activations")
     parser.add_argument("--out", type=Path, required=True, help="folder to write the SAE into")
+    parser.add_argument("--tokens", type=int, help="of the training text; all if not given")
+    parser.add_argument("--trained", type=Path, help="folder of the SAE, if it is trained")
     parser.add_argument("--layer", type=int, default=6)
     parser.add_argument("--window", type=int, default=1)
     parser.add_argument("--width", type=int, default=2048)
