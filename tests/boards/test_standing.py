@@ -56,11 +56,12 @@ BEFORE_CORPUS_LABELS = {
 }
 """Cells of plans that no committed record has, by kind.
 
-But for ``quick`` and ``steering`` they were played when features were called as their SAE came. Now that is by the
-words of the corpus (``[features] labels``), which the keys of matches of features know, and of
-metrics that read labels; labels have cells of their own. Fits and all else stand, but for the fit
-of ``mbertopic`` in ``studies/steering``, which had no leaves to fall back to (``leaf_above``) and
-which UMAP started elsewhere, and for matches by ``lexical``, which read words of all documents.
+But for ``quick`` and ``steering`` they were played when features were called as their SAE came. Now
+that is by the words of the corpus (``[features] labels``), which the keys of matches of features
+know, and of metrics that read labels; labels have cells of their own. Fits and all else stand, but
+for the fit of ``mbertopic`` in ``studies/steering``, which had no leaves to fall back to
+(``leaf_above``) and which UMAP started elsewhere, and for matches by ``lexical``, which read words
+of all documents.
 """
 
 
