@@ -20,14 +20,15 @@ from mtmbench.stats.power import detectable_difference
 def test_plan_counts_the_calls_of_quick(call: Call) -> None:
     code, out, _ = call("plan", "quick", "--set", "corpora=['lee']")
     assert code == 0
-    # 12 competitors make 66 pairs over 300 documents, and 24 controls over 50: refits and other
-    # documents' topics; so by projected words and by items, and by summaries over the half of the
-    # texts that none was taken from, 153 documents. A proxy's one call serves both orders.
+    # 12 competitors make 66 pairs over 300 documents under either seed, and 24 controls over 50:
+    # refits and other documents' topics; so by projected words and by items, and by summaries over
+    # the half of the texts that none was taken from, 153 documents. A proxy's one call serves both
+    # orders.
     rows = {row[0]: row[1:5] for row in cells(out)}
-    n = 66 * (300 + 300 + 153) + 3 * 24 * 50
-    assert rows["embedding"] == ["matches", "270", f"{n}", f"at most {n}"]
+    n = 2 * 66 * (300 + 300 + 153) + 3 * 24 * 50
+    assert rows["embedding"] == ["matches", "468", f"{n}", f"at most {n}"]
     # The lexical judge reads projected words whatever is shown: once is enough.
-    assert rows["lexical"] == ["matches", "90", "21000", "at most 21000"]
+    assert rows["lexical"] == ["matches", "156", "40800", "at most 40800"]
     # The refits that play in controls are summarised too.
     assert rows["extractive"] == ["summary", "24", "240", "at most 240"]
 
