@@ -83,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     fits = [record for record in read_records(chosen.out / "records.jsonl") if record.kind == "fit"]
     elo: dict[tuple[str, str, Model], list[float]] = {}
     for seed in range(chosen.seeds):
+        _KNOWN.clear()
         shown: dict[tuple[str, Model, str], Side] = {}
         for fit in fits:
             told: Any = fit.payload
@@ -167,7 +168,7 @@ class GivenPair(Pair):
 
 def scores(judge: str, corpus: Corpus, a: Side, b: Side) -> list[float]:
     """Returns the score of ``a`` on each document; a pair is judged once."""
-    key = judge, corpus.name, id(a), id(b)
+    key = judge, a, b
     if key not in _KNOWN:
         players = (Player(side.options[0].name, side.result) for side in (a, b))
         pair = GivenPair(corpus, range(len(corpus)), *players, given=(a.options, b.options))
@@ -178,7 +179,8 @@ def scores(judge: str, corpus: Corpus, a: Side, b: Side) -> list[float]:
     return _KNOWN[key]
 
 
-_KNOWN: dict[tuple[str, str, int, int], list[float]] = {}
+_KNOWN: dict[tuple[str, Side, Side], list[float]] = {}
+"""By the sides themselves, which live as long as their scores are kept."""
 
 if __name__ == "__main__":
     main()
