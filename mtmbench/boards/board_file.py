@@ -29,6 +29,7 @@ class BoardValue:
         lo: lower end of its interval, or None.
         hi: upper end, or None.
         reason: why there is no value.
+        projected: whether it is an Elo of topics that are shown by projected words.
     """
 
     what: str
@@ -41,6 +42,7 @@ class BoardValue:
     lo: float | None
     hi: float | None
     reason: str | None
+    projected: bool = False
 
     def shifted(self, by: float) -> BoardValue:
         """Returns the value and its interval, moved by a number."""
@@ -123,7 +125,8 @@ def _metric_value(row: Mapping[str, object]) -> BoardValue:
 def _rating_value(row: Mapping[str, object]) -> BoardValue:
     what = f"Elo by {row['judge']} over {row['representation']} of {_place(row)}"
     league = canonical_json([row["judge"], row["representation"], row["corpus"], _k(row)])
-    return _value(row, what, "judge", str(row["judge"]), "elo", league=league)
+    value = _value(row, what, "judge", str(row["judge"]), "elo", league=league)
+    return replace(value, projected=row["representation"] == "projected")
 
 
 def _value(

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
 from typing import Literal
 
 from pydantic import Field
@@ -22,6 +21,8 @@ from mtmbench.core.card_reading import read_card
 from mtmbench.core.cards import Card
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import canonical_json
+from mtmbench.judges.registry import reads_words
+from mtmbench.stats.elo import level_shift
 
 Outcome = Literal["not comparable", "regression", "improvement", "moved", "new"]
 
@@ -31,9 +32,11 @@ FINE, REGRESSION, NOT_COMPARABLE = 0, 1, 3
 _OUTCOMES: tuple[Outcome, ...] = ("not comparable", "regression", "improvement", "moved", "new")
 _POOLED = "all"
 _ROUNDING = 1e-9
+_WORDS = "projected words before judge"
+_TAKEN = {"whole": "all documents", "crossed": "the other half of the documents"}
 _JUDGE_FIELDS = (
     "client", "is_llm", "order_free", "encoder", "version", "prompt", "params", "protocol",
-    "projected", "revisions",
+    "revisions",
 )  # fmt: skip
 
 
@@ -216,11 +219,7 @@ def _change(
 
 
 def _shifts(old: BoardFile, new: BoardFile) -> dict[str, float]:
-    """Returns by how much each league's new Elos are moved to be held against the old ones.
-
-    Elo is relative: the mean over the rated competitors is 1500. Where these are not the same on
-    both boards, the mean over those on both is brought to what it was.
-    """
+    """Returns by how much each league's new Elos are moved to be held against the old ones."""
     found = {}
     for league in sorted({value.league for value in new.values.values() if value.kind == "judge"}):
         before, after = (
@@ -228,9 +227,9 @@ def _shifts(old: BoardFile, new: BoardFile) -> dict[str, float]:
              if v.league == league and v.value is not None}
             for board in (old, new)
         )  # fmt: skip
-        shared = sorted({*before} & {*after})
-        if shared and {*before} != {*after}:
-            found[league] = fmean(before[what] - after[what] for what in shared)
+        shift = level_shift(before, after)
+        if shift:
+            found[league] = shift
     return found
 
 
@@ -285,6 +284,13 @@ def _differences(old: BoardFile, new: BoardFile) -> dict[tuple[str, str], str]:
                 if canonical_json(ours) != canonical_json(theirs):
                     found["judge", name] = f"{field} {_short(ours)}, now {_short(theirs)}"
                     break
+        sources = [each.get("projected", "whole") for each in (judge, new.judges[name])]
+        reads = reads_words(str(judge.get("client")))
+        shown = reads or any(v.name == name and v.projected for v in old.values.values())
+        if shown and sources[0] != sources[1]:
+            kind = "judge" if reads else _WORDS
+            told = [_TAKEN[str(source)] for source in sources]
+            found[kind, name] = f"projected words of {told[0]}, now of {told[1]}"
     return found
 
 
@@ -292,7 +298,9 @@ def _depends_on(apart: Mapping[tuple[str, str], str], value: BoardValue | None) 
     if value is None:
         return False
     pooled = value.corpus == _POOLED and any(kind == "corpus" for kind, _ in apart)
-    return pooled or ("corpus", value.corpus) in apart or (value.kind, value.name) in apart
+    words = value.projected and (_WORDS, value.name) in apart
+    of = (("corpus", value.corpus), (value.kind, value.name))
+    return pooled or words or any(each in apart for each in of)
 
 
 def _check_names(tolerances: Tolerances, *boards: BoardFile) -> None:

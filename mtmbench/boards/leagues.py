@@ -30,7 +30,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.records import MatchRecord
 from mtmbench.core.serialise import rounded, seed_from
 from mtmbench.core.types import IntArray
-from mtmbench.stats.elo import sequential_elo
+from mtmbench.stats.elo import level_shift, sequential_elo
 from mtmbench.stats.rate import RatingRow, RatingTable, rate
 
 
@@ -57,8 +57,8 @@ def rate_leagues(suite: Suite, records: BoardRecords) -> list[RatedLeague]:
     """Rates every league of the records, sorted; corpora are pooled where there are several.
 
     Adaptive leagues are not pooled: their pairs were played on other documents in each corpus.
-    Where fits of later seeds played among themselves, their ratings stand
-    beside those of the first.
+    Where fits of later seeds played among themselves, their ratings stand beside those of the
+    first, level with them (:func:`~mtmbench.stats.elo.level_shift`).
 
     Raises:
         InputError: a corpus bears the name of the pooled rating.
@@ -68,21 +68,41 @@ def rate_leagues(suite: Suite, records: BoardRecords) -> list[RatedLeague]:
     by_seed: dict[int, list[MatchRecord]] = {}
     for match in records.later:
         by_seed.setdefault(match.payload["nth_seed"], []).append(match)
-    later: list[dict[tuple[League, Competitor], float | None]] = [
+    later = [
         {
-            (league.key, Competitor.of(row)): row["elo"]
-            for league in _rate_all(suite, MatchColumns.of(by_seed[nth]), failures)
-            for row in league.rows
+            league.key: _elos(league)
+            for league in _rate_all(_quickly(suite), MatchColumns.of(by_seed[nth]), failures)
         }
         for nth in sorted(by_seed)
     ]
     for league in rated if later else ():
+        first = _elos(league)
+        of_seeds = [
+            (elos, level_shift(first, elos))
+            for elos in (leagues.get(league.key, {}) for leagues in later)
+        ]
         for row in league.rows:
-            place = league.key, Competitor.of(row)
-            row["elo_by_seed"] = [row["elo"], *(elos.get(place) for elos in later)]
+            who = Competitor.of(row)
+            row["elo_by_seed"] = [
+                row["elo"],
+                *(
+                    rounded(elos[who] + shift, 1) if shift is not None and who in elos else None
+                    for elos, shift in of_seeds
+                ),
+            ]
             known = [elo for elo in row["elo_by_seed"] if elo is not None]
             row["elo_sd"] = rounded(stdev(known), 1) if len(known) > 1 else None
     return rated
+
+
+def _elos(league: RatedLeague) -> dict[Competitor, float]:
+    return {Competitor.of(row): row["elo"] for row in league.rows if row["elo"] is not None}
+
+
+def _quickly(suite: Suite) -> Suite:
+    """Returns the suite for ratings whose intervals nobody reads."""
+    assert suite.judging is not None
+    return suite.model_copy(update={"judging": suite.judging.model_copy(update={"bootstrap": 2})})
 
 
 def _rate_all(
@@ -291,10 +311,10 @@ def _absences(
     for (number, of), matches in sorted(missing.items(), key=lambda item: item[0]):
         who, corpus = columns.players[number], columns.corpora[of]
         failure = failures.get((corpus, matches[0].payload["k_spec"], who))
-        if failure is not None:
-            reason = f"no match: the fit failed: {failure}"
-        elif any(match.status == "ok" for match in matches):
+        if any(match.status == "ok" for match in matches):
             reason = "no comparison is left: every answer was unparsed or refused"
+        elif failure is not None:
+            reason = f"no match: the fit failed: {failure}"
         else:
             reasons = sorted({str(match.payload.get("reason")) for match in matches})
             reason = "no match: " + "; ".join(reasons)

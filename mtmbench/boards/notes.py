@@ -14,7 +14,7 @@ from mtmbench.boards.spending import cost_text, lacking_text, total_note
 from mtmbench.boards.view import SHOWN, BoardView, LeagueView, k_text
 from mtmbench.core.cards import Representation
 from mtmbench.core.tables import ShownTable
-from mtmbench.judges.registry import JUDGES
+from mtmbench.judges.registry import reads_words
 from mtmbench.matches.controls import LEAST_SCORE
 from mtmbench.stats.elo import SEQUENTIAL_K
 
@@ -323,7 +323,9 @@ def rating_notes(view: BoardView) -> list[str]:
     if any("elo_by_seed" in row for row in board["ratings"]):
         notes.append(
             "Elo by seed: the fits of each seed played among themselves, those of the first first; "
-            "s.d. is the standard deviation of these ratings, which no interval contains."
+            "s.d. is the standard deviation of these ratings, which no interval contains. Where "
+            "not all models have a fit of a seed, its ratings are brought to the mean that those "
+            "who have one had by the first."
         )
     if any(row["corpus"] == ALL for row in board["ratings"]):
         notes.append(
@@ -363,7 +365,7 @@ def representation_notes(board: BoardTables) -> list[str]:
     alone = sorted(
         judge
         for judge, shown in played.items()
-        if len(shown) < most and _reads_words(clients[judge])
+        if len(shown) < most and reads_words(clients[judge])
     )
     if alone:
         notes.append(
@@ -371,11 +373,6 @@ def representation_notes(board: BoardTables) -> list[str]:
             "one representation."
         )
     return notes
-
-
-def _reads_words(client: str | None) -> bool:
-    """Whether a judge is known to read projected words however topics are shown."""
-    return client is not None and client in JUDGES and JUDGES.get(client).reads_words
 
 
 _TIES = {

@@ -174,14 +174,14 @@ def print_power(plan: "Plan", tie_rate: float) -> None:
 
 
 def _leagues(plan: "Plan") -> dict[tuple[str, str], tuple[int, int]]:
-    """Returns models and documents by corpus and K.
+    """Returns models and documents by corpus and K, of first seeds.
 
     Summaries that are taken from documents are judged on others, a sample of its own.
     """
     players: dict[tuple[str, str], set[str]] = {}
     documents: dict[tuple[str, str], set[int]] = {}
     for cell in plan.matches:
-        if cell.kind == "match":
+        if cell.kind == "match" and not cell.nth_seed:
             extracted = any(rewrite.extraction is not None for rewrite in cell.rewrites)
             sample = cell.a.corpus + (", summaries" if extracted else "")
             place = sample, str(cell.a.k_spec)

@@ -102,6 +102,7 @@ class Workspace:
         self._versions = {"mtmbench": package_version("mtmbench")}
         self.corpus = lru_cache(maxsize=None)(self._load_corpus)
         self._no_words = lru_cache(maxsize=None)(self._why_no_words)
+        self._halves = lru_cache(maxsize=None)(lambda name: halves_of(self.corpus(name)))
         self.result = lru_cache(maxsize=64)(self._load_result)
 
     def play(self, cells: Sequence[Cell]) -> Iterator[list[Produced]]:
@@ -401,7 +402,7 @@ class Workspace:
             return None
         if (fit.key, n) not in self._projected:
             counts = self.views(fit.corpus, None).require("words", fit.model)
-            halves = halves_of(self.corpus(fit.corpus))
+            halves = self._halves(fit.corpus)
             theta = self.result(fit.key).doc_topic
             of_half = crossed_projection(theta, counts, halves, n)
             self._projected[fit.key, n] = Projected(halves, of_half)

@@ -6,6 +6,9 @@ activations are divided by their mean in the corpus, so that its mass over all d
 number of its firings. Inverse document frequency is ``log(D / df)``, without the additive one of
 scikit-learn's: a feature in every document tells none apart and gets weight zero. It is followed by
 one factor for all, so that the corpus keeps its mass.
+
+Both are the corpus's own. Documents that a fitted model folds in are to be weighed together with
+those of the fit: weighed by themselves, under another idf and another scale, they get another θ.
 """
 
 from __future__ import annotations
@@ -48,7 +51,11 @@ def weigh(counts: Counts, *, sums: csr_matrix | None = None, idf: bool = False) 
     report: dict[str, object] = {"values": "counts" if sums is None else "sums", "idf": idf}
     if sums is not None:
         sums = _sorted(sums)
-        if sums.shape != shape or not np.array_equal(sums.indices, matrix.indices):
+        same = sums.shape == shape and all(
+            np.array_equal(ours, theirs)
+            for ours, theirs in ((sums.indptr, matrix.indptr), (sums.indices, matrix.indices))
+        )
+        if not same:
             raise InputError("sums of activations and counts are of different firings")
         mass = sums.data * (_by_item(matrix) / np.maximum(_by_item(sums), 1e-30))[sums.indices]
     if idf:

@@ -41,6 +41,11 @@ def traits_of(card: JudgeCard) -> JudgeTraits:
     return JUDGES.get(card.client).traits(card.params)
 
 
+def reads_words(client: str | None) -> bool:
+    """Whether a judge's client is known to read projected words however topics are shown."""
+    return client is not None and client in JUDGES and JUDGES.get(client).reads_words
+
+
 def clients_of(cards: Iterable[JudgeCard]) -> set[str]:
     """Returns the clients of judges, members of juries among them."""
     left, clients = list(cards), set()

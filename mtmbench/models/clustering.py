@@ -20,7 +20,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
-from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -282,7 +281,9 @@ def start_layout(vectors: FloatArray, n_components: int, seed: int) -> FloatArra
     largest = axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])]
     placed = np.zeros((len(rows), n_components))
     placed[:, : axes.shape[1]] = rows @ (axes * np.sign(largest))
-    placed *= 10 / np.abs(placed).max()
+    reach = np.abs(placed).max()
+    # Unit vectors this near to each other differ by rounding alone.
+    placed = placed * (10 / reach) if reach > 1e-9 else np.zeros_like(placed)
     placed = np.round(placed / LAYOUT_GRID) * LAYOUT_GRID
     flat = np.ptp(placed, axis=0) == 0
     drawn = np.random.default_rng(seed).normal(size=placed.shape)
@@ -361,16 +362,17 @@ def _quiet_single_thread() -> Iterator[None]:
     last bits of the distances, and so which neighbours tie. Equal distances, of which HDBSCAN has
     many, are sorted stably: numpy's default sort leaves their order to the processor.
     """
+    from hdbscan import hdbscan_
     from threadpoolctl import threadpool_limits
 
-    with (
-        warnings.catch_warnings(),
-        np.errstate(all="ignore"),
-        threadpool_limits(limits=1),
-        patch("hdbscan.hdbscan_.np", _StableNumpy()),
-    ):
+    numpy = hdbscan_.np
+    with warnings.catch_warnings(), np.errstate(all="ignore"), threadpool_limits(limits=1):
         warnings.simplefilter("ignore")
-        yield
+        hdbscan_.np = _StableNumpy()
+        try:
+            yield
+        finally:
+            hdbscan_.np = numpy
 
 
 def _fit_library(

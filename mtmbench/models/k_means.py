@@ -116,6 +116,9 @@ class KMeans(TopicModel):
     def transform(self, views: Views) -> FloatArray:
         """Returns one at the nearest centre of each document, under the idf of the fit.
 
+        Weights of firings, where there are some, are those of the documents given
+        (:mod:`mtmbench.features.weighting`).
+
         Raises:
             InputError: the model is not fitted, or the items differ from those of the fit.
         """

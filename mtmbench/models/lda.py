@@ -93,6 +93,9 @@ class LDA(TopicModel):
     def transform(self, views: Views) -> FloatArray:
         """Folds documents in under the fitted topics and α (CVB0 with φ fixed, any engine).
 
+        Weights of firings, where there are some, are those of the documents given
+        (:mod:`mtmbench.features.weighting`).
+
         Raises:
             InputError: the model is not fitted, or the items differ from those of the fit.
         """
@@ -125,10 +128,10 @@ class MLDA(LDA):
 
     CVB0 can end further from gold labels than the clusters from which it starts: NMI .501 after
     .544 on 2,000 posts of 20 Newsgroups, .382 after .417 on 2,000 AG News stories, but .510 after
-    .465 on held-out ``lm_text`` (5 seeds each). It is mixed membership: labels name one group a
-    document, and sweeps go on to divide its firings among topics (the largest θ is about .5). A
-    mixture with one topic a document keeps or betters the same starts (.552 after .543, .422 after
-    .418, 3 seeds); a fixed α does not help, and fewer sweeps gain on some corpora what they lose on
+    .465 on held-out ``lm_text`` (5 seeds each; ``tests/benchmarks/feature_weights.py``). It is
+    mixed membership: labels name one group a document, and sweeps go on to divide its firings among
+    topics, the largest θ ending about .5. A mixture with one topic a document keeps the same
+    starts; a fixed α changes nothing, and fewer sweeps gain on some corpora what they lose on
     others.
     """
 

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from statistics import fmean
+from typing import TypeVar
 
 import numpy as np
 
 from mtmbench.core.types import Float64Array
 
 SEQUENTIAL_K = 32.0
+
+_K = TypeVar("_K")
+
+
+def level_shift(before: Mapping[_K, float], after: Mapping[_K, float]) -> float | None:
+    """Returns what to add to a league's Elos to hold them against another's.
+
+    Elo is relative: the mean over the competitors of a league is 1500. Where these are not the
+    same, the mean over those of both is brought to what it was before.
+
+    Returns:
+        Zero where the competitors are the same; None where no competitor is in both.
+    """
+    if before.keys() == after.keys():
+        return 0.0
+    shared = [who for who in before if who in after]
+    return fmean(before[who] - after[who] for who in shared) if shared else None
 
 
 def sequential_elo(

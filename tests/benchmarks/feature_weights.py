@@ -4,9 +4,10 @@
 
 For each corpus (at most 2,000 documents, 1,500 of yelp) and each way to weigh firings: the mean
 over seeds; differences from counts are paired by seed, with 95 % t-intervals over seeds. "start"
-are the clusters from which mLDA starts. Features are chosen on ``wiki`` (DBpedia) and ``yelp``; the
-other corpora are looked at once, when all is settled. Beside them LDA, k-means of words and of
-features, and BERTopic, whose outliers are in the topic of their largest membership.
+are the clusters from which mLDA starts. Features are chosen on ``wiki`` (DBpedia), ``yelp`` and
+held-out ``lm_text``; the other corpora are looked at once, when all is settled. Beside them LDA,
+k-means of words and of features, and BERTopic, whose outliers are in the topic of their largest
+membership.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from sklearn.metrics import normalized_mutual_info_score
 
 import mtmbench as mb
 from mtmbench.core.types import Corpus, Views
+from mtmbench.embedded.training.lm_text import held_out, read_documents
 from mtmbench.models.clusters import cluster_documents
 
-CORPORA = {"wiki": 20, "yelp": 20, "20ng": 20, "bills": 21, "agnews": 20}
+CORPORA = {"wiki": 20, "yelp": 20, "lm_text": 26, "20ng": 20, "bills": 21, "agnews": 20}
 """K by corpus."""
 WEIGHTS = {
     "counts": {},
@@ -42,13 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--corpora", nargs="+", default=list(CORPORA))
     chosen = parser.parse_args(arguments)
+    pooled: dict[str, list[np.ndarray]] = {}
     for name in chosen.corpora:
-        most = 1500 if name == "yelp" else 2000
-        corpus = mb.load_corpus(name, data_dir=chosen.data_dir, max_documents=most)
+        corpus = corpus_of(name, Path(chosen.data_dir))
         k, seeds = CORPORA[name], range(chosen.seeds)
+        tokens = 254 if name == "lm_text" else 512
         views = {
             weights: mb.views(
-                corpus, params={"settings": {weights: params}}, setting=weights, max_tokens=512
+                corpus, params={"settings": {weights: params}}, setting=weights, max_tokens=tokens
             )
             for weights, params in WEIGHTS.items()
         }
@@ -63,9 +66,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for weights, values in found.items():
             moved = interval(np.subtract(values, found["counts"]), signed=True)
             print(f"{name}: mlda by {weights} {interval(values)}, less counts {moved}")
+            pooled.setdefault(weights, []).append(np.subtract(values, found["counts"]))
         for rival in ("lda", "k_means", "mk_means", "bertopic"):
             values = [fitted(rival, views["counts"], k, seed) for seed in seeds]
             print(f"{name}: {rival} {interval(values)}", flush=True)
+    for weights, moves in pooled.items():
+        mean = interval(np.mean(moves, axis=0), signed=True)
+        print(f"mean over these corpora: mlda by {weights}, less counts {mean}")
+
+
+def corpus_of(name: str, data: Path) -> Corpus:
+    """Returns a corpus; "lm_text" is what is held out of the SAE's training text."""
+    if name == "lm_text":
+        kept = [each for each in read_documents(data / name) if held_out(each["id"])][:1000]
+        ids, domains = ([each[field] for each in kept] for field in ("id", "domain"))
+        texts = [each["text"][:1800] for each in kept]
+        return Corpus(name, tuple(ids), tuple(texts), tuple(domains))
+    most = 1500 if name == "yelp" else 2000
+    return mb.load_corpus(name, data_dir=data, max_documents=most)
 
 
 def fitted(model: str, views: Views, k: int, seed: int) -> float:

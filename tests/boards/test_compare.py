@@ -255,6 +255,33 @@ def test_the_rest_is_compared_all_the_same(board: dict[str, Any]) -> None:
     assert comparison.n_compared == 5
 
 
+def test_other_documents_words_are_another_display(board: dict[str, Any]) -> None:
+    for name in ("lda", "mlda"):
+        board["ratings"].append(_rating(name, 1500.0, representation="projected"))
+
+    def cross(other: dict[str, Any]) -> None:
+        other["judges"][0]["projected"] = "crossed"
+        for row in other["ratings"][2:]:
+            row["elo"] += 300
+        other["ratings"][0] = _rating("lda", 1260.0)
+
+    comparison = _against(board, cross)
+    (apart,) = (row for row in comparison.rows if row.outcome == "not comparable")
+    assert apart.note == (
+        "projected words of all documents, now of the other half of the documents"
+    )
+    # Top items are what they were.
+    assert [row.what for row in comparison.rows if row.outcome == "regression"] == [
+        "Elo by embedding over items of lda on lee, K = 10"
+    ]
+    assert not [row for row in comparison.rows if "over projected" in row.what]
+    del board["ratings"][2:]
+    assert not [row for row in _against(board, cross).rows if row.outcome == "not comparable"]
+    board["judges"][0]["client"] = "lexical"
+    (apart,) = _against(board, cross).rows
+    assert apart.what == "judge embedding"
+
+
 def test_pooled_ratings_need_every_corpus_to_be_the_same(board: dict[str, Any]) -> None:
     board["corpora"].append({"name": "wiki", "revision": "w1"})
     board["ratings"].append(_rating("lda", 1500.0, corpus="all"))

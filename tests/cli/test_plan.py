@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,12 @@ def test_plan_counts_the_calls_of_quick(call: Call) -> None:
     assert rows["extractive"] == ["summary", "24", "240", "at most 240"]
 
 
-def plan_of(folder: Path, judging: dict[str, Any] | None) -> Plan:
+def plan_of(folder: Path, judging: dict[str, Any] | None, seeds: Sequence[int] = (0,)) -> Plan:
     lines = [json.dumps({"id": f"d{i}", "text": f"word{i % 7} other{i % 5}"}) for i in range(400)]
     (folder / "tiny.jsonl").write_text("\n".join(lines) + "\n")
     data: dict[str, Any] = {
         "name": "tiny", "corpora": [str(folder / "tiny.jsonl")],
-        "models": ["lda", "etm", "bertopic"], "k": [5],
+        "models": ["lda", "etm", "bertopic"], "k": [5], "seeds": list(seeds),
     }  # fmt: skip
     if judging is not None:
         data["judging"] = {"judges": ["lexical"], **judging}
@@ -75,6 +76,10 @@ def test_power_is_that_of_the_leagues_size(
     shown = capsys.readouterr().out
     for number in ("200", f"{stated.independent:.0f}", f"{stated.ordered:.0f}"):
         assert number in shown.split()
+    # Fits of later seeds are no more models.
+    judging = {"documents": 200, "seeds": "all"}
+    print_power(plan_of(tmp_path, judging, seeds=[0, 1, 2]), tie_rate=0.3)
+    assert capsys.readouterr().out == shown
     with pytest.raises(InputError, match="no matches"):
         print_power(plan_of(tmp_path, None), tie_rate=0.0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
-from statistics import stdev
+from statistics import fmean, stdev
 from typing import Any
 
 import pytest
@@ -65,11 +65,20 @@ def test_each_seeds_fits_are_rated_as_if_they_had_played_alone(
     for place, row in of_all.items():
         assert {**row, **of_first[place]} == row
         assert "elo_by_seed" not in of_first[place]
-        # The third model has two seeds, so that of the third seed two models meet.
         assert row["elo_by_seed"][:2] == [row["elo"], of_second[place]["elo"]]
+        # The third model has two seeds, so that of the third seed two models meet.
         assert (row["elo_by_seed"][2] is None) == (place[1] == "flat")
         known = [elo for elo in row["elo_by_seed"] if elo is not None]
         assert row["elo_sd"] == pytest.approx(stdev(known), abs=0.05)
+    for shown in ("items", "summary", "projected"):
+        both = [
+            row["elo_by_seed"]
+            for (by, name), row in of_all.items()
+            if by == shown and name != "flat"
+        ]
+        # The mean of those who have a third fit is what it was by their first.
+        if both:
+            assert fmean(e[2] for e in both) == pytest.approx(fmean(e[0] for e in both), abs=0.1)
     assert len({row["elo_by_seed"][1] for row in of_all.values()}) > 1
     held = {record.key for record in read_records(every / "records.jsonl")}
     assert {record.key for record in read_records(first / "records.jsonl")} <= held

@@ -370,6 +370,9 @@ def test_the_start_is_the_principal_components_however_the_last_bits_fall() -> N
 
 def test_a_start_without_spread_is_drawn() -> None:
     line = unit(np.stack([np.ones(9), np.arange(9.0), np.zeros(9)], axis=1))
+    # Equal vectors have no spread at all, whatever rounding says.
+    alike = start_layout(np.full((5, 8), 0.1, np.float32), 2, seed=3)
+    np.testing.assert_array_equal(alike, start_layout(np.eye(1, 8).repeat(5, axis=0), 2, seed=3))
     layout = start_layout(line, 4, seed=3)
     assert (np.ptp(layout, axis=0) > 0).all()
     np.testing.assert_array_equal(layout, start_layout(line, 4, seed=3))
