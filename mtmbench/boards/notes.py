@@ -45,6 +45,11 @@ def judge_notes(judge: JudgeRow) -> list[str]:
             )
         else:
             notes.append("No model here was fitted on that encoder.")
+    if "wordless" in judge:
+        notes.append(
+            f"Of {judge['worded']:,} options by projected words {judge['wordless']:,} had none: no "
+            "word is in enough documents of the half that they are taken from."
+        )
     if judge["order_free"]:
         notes.append(
             "Its verdict cannot depend on the order of the options, so one call is recorded as "

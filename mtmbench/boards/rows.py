@@ -85,9 +85,14 @@ class MetricReplies(LackingReplies):
 
 
 class ProjectedWords(TypedDict, total=False):
-    """How projected words were taken where a judge was shown or read some, as records say it."""
+    """How projected words were taken where a judge was shown or read some, as records say it.
+
+    ``wordless`` of ``worded`` options had topics without any; the two are there where some had.
+    """
 
     projected: Literal["crossed"]
+    wordless: int
+    worded: int
 
 
 class RulingJudge(JudgeSpending, LackingReplies, ProjectedWords):

@@ -202,10 +202,15 @@ def _judge(
 
 
 def _projected_words(matches: Sequence[MatchRecord]) -> ProjectedWords:
-    for payload in (match.payload for match in matches):
-        if "projected" in payload:
-            return {"projected": payload["projected"]}
-    return {}
+    payloads = [match.payload for match in matches if "projected" in match.payload]
+    if not payloads:
+        return {}
+    found: ProjectedWords = {"projected": payloads[0]["projected"]}
+    wordless = sum(payload.get("wordless", 0) for payload in payloads)
+    if wordless:
+        found["wordless"] = wordless
+        found["worded"] = sum(2 * len(payload.get("forward", "")) for payload in payloads)
+    return found
 
 
 def _rate(rate: Rate) -> ShareRow:

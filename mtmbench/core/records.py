@@ -365,8 +365,9 @@ class OutcomeValues(TypedDict, total=False):
     """What a judge said of two sides, one character a document and order, and what that took.
 
     ``unread``, replies without a verdict by document, and ``lengths`` are told of matches alone.
-    ``cut`` counts the replies that broke off, ``empty`` those without a text; they are there where
-    there are any.
+    ``cut`` counts the replies that broke off, ``empty`` those without a text, ``wordless`` the
+    options, two a document, whose topics have no projected words in the half of the documents that
+    they are taken from; they are there where there are any.
     """
 
     forward: str
@@ -380,6 +381,7 @@ class OutcomeValues(TypedDict, total=False):
     judge_revisions: Sequence[str]
     unread: Mapping[str, Sequence[str | None]]
     lengths: SideLengths
+    wordless: int
     reason: str | None
 
 

@@ -50,7 +50,17 @@ class Exhibit:
         values["unread"] = self._unread(whole)
         if self.pair.spec.lengths:
             values["lengths"] = self._lengths()
+        if self.cell.projected and (wordless := self._wordless()):
+            values["wordless"] = wordless
         return values
+
+    def _wordless(self) -> int:
+        """Returns how many options have topics, but none that projected words tell of."""
+        return sum(
+            bool(option.topics) and not any(topic.words for topic in option.topics)
+            for side in self.pair.options()
+            for option in side
+        )
 
     def _unread(self, outcome: MatchOutcome) -> dict[str, list[str | None]]:
         """Returns unparsed and refused replies by document id, both orders as they came."""

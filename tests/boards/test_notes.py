@@ -47,6 +47,12 @@ def test_the_version_is_named_where_there_is_more_than_one(board: BoardTables) -
     assert judge_notes({**judge, "version": None}) == judge_notes(first)
 
 
+def test_options_without_words_are_told(board: BoardTables) -> None:
+    judge: JudgeRow = {**board["judges"][0], "wordless": 3, "worded": 1200}
+    (told,) = set(judge_notes(judge)) - set(judge_notes(board["judges"][0]))
+    assert told.startswith("Of 1,200 options by projected words 3 had none")
+
+
 def test_the_warning_names_where_a_judge_failed(board: BoardTables) -> None:
     judge: JudgeRow = {**board["judges"][0], "reliable": False}
     control: Any = {"control": "other_topic", "model": None, "representation": "projected"}

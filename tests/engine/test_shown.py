@@ -167,6 +167,25 @@ def test_what_judges_see_by_projected_words_is_of_the_other_half(
     assert shown == reader.seen
 
 
+def test_topics_without_words_in_the_other_half_are_told(tmp_path: Path) -> None:
+    """Twelve documents of words that too few share: nothing can be taken from either half."""
+    path = tmp_path / "few.jsonl"
+    rows = [{"id": f"d{i}", "text": f"one two{i // 2} three{i // 3}"} for i in range(12)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    suite = suite_of(
+        path, judges=["lexical"], representations=["projected"], summariser=None, nulls=False
+    )
+    suite = suite.model_copy(
+        update={"words": suite.words.model_copy(update={"min_df": 2, "max_df": 0.9})}
+    )
+    run_suite(suite, tmp_path / "out", plugins=PLUGINS, workers=0)
+    (match,) = records(tmp_path / "out", "match")
+    pages = (tmp_path / "out" / "board.md").read_text(encoding="utf-8")
+    n = match.payload["wordless"]
+    assert 0 < n <= 24
+    assert f"Of 24 options by projected words {n} had none" in pages
+
+
 def test_a_board_says_how_topics_are_shown(run: Path) -> None:
     board = json.loads((run / "board.json").read_text())
     assert set(misfits(board, BoardTables, "board")) == set()
