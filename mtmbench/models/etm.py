@@ -104,8 +104,8 @@ class ETM(NeuralTopicModel):
             theta, training = self._fit_decoder(counts, decoder)
             with torch.no_grad():
                 beta = decoder.topics().T.double().numpy()
-        self.word_embeddings_: FloatArray = decoder.rho.detach().numpy()
-        self.topic_embeddings_: FloatArray = decoder.alpha.detach().numpy()
+        self.word_embeddings_: FloatArray = decoder.rho.detach().float().numpy()
+        self.topic_embeddings_: FloatArray = decoder.alpha.detach().float().numpy()
         return self._result(
             views, counts, seed=seed, doc_topic=theta, topic_item=beta, info={**info, **training}
         )
@@ -119,14 +119,14 @@ class _EmbeddedTopics(Decoder):
         if isinstance(words, int):
             rho = nn.Linear(size, words, bias=False).weight.detach()
         else:
-            rho = torch.from_numpy(words)
+            rho = torch.from_numpy(words).double()
         self.free = isinstance(words, int)
         self.rho = nn.Parameter(rho.clone(), requires_grad=trained)
         self.alpha = nn.Parameter(
             nn.Linear(rho.shape[1], n_topics, bias=False).weight.detach().clone()
         )
 
-    def start_at(self, logits: FloatArray) -> None:
+    def start_at(self, logits: Float64Array) -> None:
         """Moves α, and ρ where it is learned from nothing, so that ρ αᵀ is near ``logits`` (V, K).
 
         Given embeddings stay, and α is fitted to them by ridge regression.
@@ -151,14 +151,14 @@ class _EmbeddedTopics(Decoder):
         return batch.sum_entries(batch.counts * (mixture + 1e-6).log())
 
 
-def _cluster_logits(counts: Counts, n_topics: int, seed: int) -> FloatArray:
+def _cluster_logits(counts: Counts, n_topics: int, seed: int) -> Float64Array:
     """Centred log shares of words in clusters of documents (V, K), smoothed by the corpus."""
     clusters = cluster_documents(counts.matrix, n_topics, seed=seed)
     totals = cluster_totals(counts.matrix, clusters, n_topics)
     corpus = totals.sum(axis=0) / totals.sum()
     smoothed = totals + (0.1 * totals.sum(axis=1, keepdims=True) + 1.0) * (corpus + 1e-6)
     logits = np.log(smoothed / smoothed.sum(axis=1, keepdims=True))
-    return np.ascontiguousarray((logits - logits.mean(axis=1, keepdims=True)).T, dtype=np.float32)
+    return np.ascontiguousarray((logits - logits.mean(axis=1, keepdims=True)).T)
 
 
 def _read_embeddings(path: Path, words: tuple[str, ...], seed: int) -> tuple[FloatArray, int]:

@@ -107,7 +107,7 @@ class METM(NeuralTopicModel):
             theta, info = self._fit_decoder(counts, decoder)
             with torch.no_grad():
                 firing = decoder.firing().double().numpy()
-        self.topic_vectors_: FloatArray = decoder.vectors.detach().numpy()
+        self.topic_vectors_: FloatArray = decoder.vectors.detach().float().numpy()
         self.offset_ = float(decoder.offset.detach())
         self.temperature_ = float(decoder.log_temperature.detach().exp())
         excess = np.maximum(firing - firing.mean(axis=0), 0.0)
@@ -151,9 +151,9 @@ class _FiringTopics(Decoder):
 
     def __init__(self, n_topics: int, encoder: EncoderParams) -> None:
         super().__init__()
-        weight = torch.from_numpy(np.asarray(encoder.weight, dtype=np.float32))
-        constant = torch.from_numpy(np.asarray(encoder.bias, dtype=np.float32)) - (
-            torch.from_numpy(np.asarray(encoder.subtract, dtype=np.float32)) @ weight
+        weight = torch.from_numpy(np.asarray(encoder.weight, dtype=np.float64))
+        constant = torch.from_numpy(np.asarray(encoder.bias, dtype=np.float64)) - (
+            torch.from_numpy(np.asarray(encoder.subtract, dtype=np.float64)) @ weight
         )
         self.register_buffer("weight", weight * encoder.input_scale)
         self.register_buffer("constant", constant)
@@ -209,11 +209,11 @@ def _rates(counts: Counts, n_topics: int, seed: int) -> tuple[FloatArray, FloatA
     overall = (fired.sum(axis=0) + 0.5) / (tokens.sum() + 1.0)
     rates = (fired + (0.05 * tokens + 10.0) * overall) / (1.05 * tokens + 10.0)
     shares = tokens[:, 0] / tokens.sum()
-    return _inside(rates), _inside(overall), shares.astype(np.float32)
+    return _inside(rates), _inside(overall), shares
 
 
 def _inside(rates: Float64Array) -> FloatArray:
-    return rates.clip(SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY).astype(np.float32)
+    return rates.clip(SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
 
 
 def _check_binomial(counts: Counts) -> None:
