@@ -106,9 +106,13 @@ def test_a_match_of_two_settings_tells_whose_labels_are_whose(corpus_file: Path)
     one, two = plan.labels
     other = replace(two, source={**two.source, "setting": "paper"})
     match = replace(plan.matches[0], a=one.fit, b=two.fit)
-    assert replace(match, labels=(one, two)).particulars() == {"labels": dict(one.source)}
-    assert replace(match, labels=(other,)).particulars() == {"labels": dict(other.source)}
-    assert replace(match, labels=(one, other)).particulars() == {
+    assert replace(match, projected=None, labels=(one, two)).particulars() == {
+        "labels": dict(one.source)
+    }
+    assert replace(match, projected=None, labels=(other,)).particulars() == {
+        "labels": dict(other.source)
+    }
+    assert replace(match, projected=None, labels=(one, other)).particulars() == {
         "side_labels": {"a": dict(one.source), "b": dict(other.source)}
     }
 
