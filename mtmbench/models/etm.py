@@ -13,7 +13,7 @@ from torch.nn import functional
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import check_archive
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Counts, FloatArray, ItemKind, ViewName, Views
+from mtmbench.core.types import Counts, Float64Array, FloatArray, ItemKind, ViewName, Views
 from mtmbench.models.clusters import cluster_documents, cluster_totals
 from mtmbench.models.neural import CountBatch, Decoder, NeuralTopicModel, Start, reproducible
 
@@ -46,6 +46,7 @@ class ETM(NeuralTopicModel):
     """
 
     name: ClassVar[str] = "etm"
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[ViewName, ...]] = ("words",)
     item_view: ClassVar[ItemKind] = "words"
     has_perplexity: ClassVar[bool] = True

@@ -56,7 +56,7 @@ class METM(NeuralTopicModel):
     item_view: ClassVar[ItemKind] = "features"
     # A binomial for each feature is no distribution over a document's item occurrences.
     has_perplexity: ClassVar[bool] = False
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def __init__(
         self,
@@ -161,12 +161,12 @@ class _FiringTopics(Decoder):
         self.offset = nn.Parameter(torch.zeros(()))
         self.log_temperature = nn.Parameter(torch.zeros(()))
 
-    def switch_off(self, overall: FloatArray) -> None:
+    def switch_off(self, overall: Float64Array) -> None:
         """Moves o so that features fire at their mean rate in the corpus, ``overall`` (V,)."""
         with torch.no_grad():
             self.offset.copy_((self.constant - torch.from_numpy(overall).logit()).mean())
 
-    def start_at(self, rates: FloatArray, shares: FloatArray) -> None:
+    def start_at(self, rates: Float64Array, shares: Float64Array) -> None:
         """Moves t, o and T towards the likeliest ones for given firing rates.
 
         Ridge regression of the logits on the encoder, then Adam on the binomial log-likelihood.
@@ -201,7 +201,9 @@ class _FiringTopics(Decoder):
         return binomial_log_likelihood(theta @ self.firing(), batch)
 
 
-def _rates(counts: Counts, n_topics: int, seed: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _rates(
+    counts: Counts, n_topics: int, seed: int
+) -> tuple[Float64Array, Float64Array, Float64Array]:
     """Firing rates (K, V) of document clusters, shrunk to the corpus's (V,); token shares (K,)."""
     clusters = cluster_documents(counts.matrix, n_topics, seed=seed)
     fired = cluster_totals(counts.matrix, clusters, n_topics)
@@ -212,7 +214,7 @@ def _rates(counts: Counts, n_topics: int, seed: int) -> tuple[FloatArray, FloatA
     return _inside(rates), _inside(overall), shares
 
 
-def _inside(rates: Float64Array) -> FloatArray:
+def _inside(rates: Float64Array) -> Float64Array:
     return rates.clip(SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
 
 

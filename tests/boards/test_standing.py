@@ -90,7 +90,7 @@ def place(kind: str, payload: dict) -> str:
 
 
 def came_later(told: str) -> bool:
-    return any(f'"{name}"' in told for name in ("bertopic", "mbertopic", "lexical"))
+    return any(f'"{name}"' in told for name in ("bertopic", "mbertopic", "etm", "metm", "lexical"))
 
 
 @pytest.mark.slow
@@ -133,7 +133,7 @@ def test_the_plan_of_labelled_stands(shared_data):
         key
         for key, told in cells.items()
         if any(
-            f'"{name}"' in told for name in ("default", "paper", "embedding", "bertopic", "lexical")
+            f'"{name}"' in told for name in ("default", "paper", "embedding", "bertopic", "etm", "lexical")
         )
     }
     assert cells.keys() & held == cells.keys() - stale

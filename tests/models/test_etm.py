@@ -11,7 +11,13 @@ from support.planted import counts_to_views, matched_cosine, plant_lda
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Views
 from mtmbench.models.etm import ETM
-from mtmbench.models.neural import CountBatch, Encoder, Training, logistic_normal_kl
+from mtmbench.models.neural import (
+    CountBatch,
+    Encoder,
+    Training,
+    logistic_normal_kl,
+    reproducible,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -197,12 +203,12 @@ def test_kl_is_that_of_normal_distributions():
 
 
 def test_the_encoder_is_a_dense_network_on_normalised_counts():
-    torch.manual_seed(0)
-    encoder = Encoder(5, 3, hidden=4, dropout=0.0).eval()
+    with reproducible(0):
+        encoder = Encoder(5, 3, hidden=4, dropout=0.0).eval()
     counts = np.array([[2, 0, 1, 0, 1], [0, 3, 0, 0, 0]])
     given = views(counts).words
     mean, log_variance = encoder(CountBatch.of(given.matrix.tocsr(), given.n_tokens))
-    shares = torch.from_numpy((counts / counts.sum(axis=1, keepdims=True)).astype(np.float32))
+    shares = torch.from_numpy(counts / counts.sum(axis=1, keepdims=True))
     hidden = torch.relu(encoder.hidden(torch.relu(shares @ encoder.items + encoder.bias)))
     torch.testing.assert_close(mean, encoder.mean(hidden))
     torch.testing.assert_close(log_variance, encoder.log_variance(hidden))

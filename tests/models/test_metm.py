@@ -15,7 +15,7 @@ from mtmbench.core.types import EncoderParams, Views
 from mtmbench.features.sae.sae import load_sae
 from mtmbench.features.sae.shipped import MINILM_SAES
 from mtmbench.models.metm import METM, _FiringTopics, binomial_log_likelihood
-from mtmbench.models.neural import CountBatch
+from mtmbench.models.neural import CountBatch, reproducible
 
 pytestmark = pytest.mark.slow
 
@@ -75,7 +75,7 @@ def test_training_starts_at_the_likeliest_topics_for_the_rates():
     rng = np.random.default_rng(0)
     encoder = random_encoder(0, n_inputs=6, n_features=80)
     deviations = rng.normal(size=(3, 6)) @ encoder.weight
-    rates = expit(rng.normal(-4, 1.7, size=80) + deviations / deviations.std()).astype(np.float32)
+    rates = expit(rng.normal(-4, 1.7, size=80) + deviations / deviations.std())
     shares = np.array([0.5, 0.3, 0.2])
     weight = encoder.weight.astype(np.float64)
 
@@ -86,9 +86,10 @@ def test_training_starts_at_the_likeliest_topics_for_the_rates():
         fit = rates * logits - np.logaddexp(0, logits)
         return float(-(shares[:, None] * fit).sum())
 
-    decoder = _FiringTopics(3, encoder)
-    decoder.switch_off(rates.mean(axis=0))
-    decoder.start_at(rates, shares.astype(np.float32))
+    with reproducible(0):
+        decoder = _FiringTopics(3, encoder)
+        decoder.switch_off(rates.mean(axis=0))
+        decoder.start_at(rates, shares)
     offset, temperature = float(decoder.offset.detach()), float(decoder.log_temperature.detach())
     start = np.append(decoder.vectors.detach().numpy().ravel(), [offset, temperature])
     best = min(
@@ -106,12 +107,12 @@ def test_the_likelihood_is_the_binomial_one():
     counts = rng.binomial(20, 0.2, size=(4, 7))
     probability = rng.uniform(0.01, 0.9, size=(4, 7))
     given = views(counts, [20, 25, 30, 20]).features
-    found = binomial_log_likelihood(
-        torch.from_numpy(probability.astype(np.float32)),
-        CountBatch.of(given.matrix.tocsr(), given.n_tokens),
-    )
+    with reproducible(0):
+        found = binomial_log_likelihood(
+            torch.from_numpy(probability), CountBatch.of(given.matrix.tocsr(), given.n_tokens)
+        )
     expected = binom.logpmf(counts, given.n_tokens[:, None], probability).sum(axis=1)
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12)
 
 
 def test_the_same_seed_gives_the_same_bits():
