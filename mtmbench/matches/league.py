@@ -14,7 +14,7 @@ from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus
 from mtmbench.judges.base import judged_mark
 from mtmbench.judges.identity import match_identity
-from mtmbench.judges.registry import JUDGES, clients_of
+from mtmbench.judges.registry import clients_of, reads_words
 from mtmbench.matches.rewrites import cells_behind
 from mtmbench.matches.schedule import sample_documents, summary_halves
 
@@ -74,8 +74,8 @@ class LeaguePlan:
 
         "crossed": from the half of the documents that the judged one is not in.
         """
-        reads_words = any(JUDGES.get(client).reads_words for client in clients_of([self.card]))
-        return "crossed" if reads_words or self.representation == "projected" else None
+        reads = any(map(reads_words, clients_of([self.card])))
+        return "crossed" if reads or self.representation == "projected" else None
 
     @cached_property
     def among(self) -> Sequence[int] | None:
