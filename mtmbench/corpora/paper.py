@@ -244,6 +244,12 @@ def load_writingprompts(data_dir: Path | None = None, subset: str | None = None)
     return _load("writingprompts", data_dir, subset)
 
 
+def hub_copy(card: CorpusCard, data_dir: Path | None) -> Path | None:
+    """Returns the data folder's copy of the hub's data set, or None where it has none."""
+    copied = None if data_dir is None or card.hub is None else data_dir / card.hub
+    return copied if copied is not None and copied.is_dir() else None
+
+
 def local_file(card: CorpusCard, data_dir: Path | None, subset: str | None = None) -> Path | None:
     """Returns the local file of a corpus, or None where the data folder has no folder for it.
 
@@ -269,8 +275,8 @@ def local_file(card: CorpusCard, data_dir: Path | None, subset: str | None = Non
 
 def _load(name: str, data_dir: Path | None, subset: str | None) -> Corpus:
     card = CARDS[name]
-    copied = None if data_dir is None or card.hub is None else data_dir / card.hub
-    if copied is not None and copied.is_dir() and subset is None:
+    copied = hub_copy(card, data_dir)
+    if copied is not None and subset is None:
         return _from_hub(card, copied)
     path = local_file(card, data_dir, subset)
     label = name if subset is None else f"{name}-{subset}"
