@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -260,3 +262,41 @@ def test_corpora_with_a_k_each_are_pooled_and_the_board_says_so(
     before = (run / "board.json").read_bytes()
     write_board(run)
     assert (run / "board.json").read_bytes() == before
+
+
+def test_what_the_readme_says_is_a_suite(files: dict[str, str]) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (block,) = (
+        part for part in re.findall(r"```toml\n(.*?)```", readme, re.DOTALL) if "_topic" in part
+    )
+    told = {**tomllib.loads(block), "corpora": ["agnews", "wiki"], "models": ["etm", "mbertopic"]}
+    suite = suite_of({}, **told)
+    assert (suite.k_of("agnews"), suite.k_of("wiki")) == ((50,), (100,))
+    assert numbers_of_topics(suite, "wiki", 349, 0) == [(34, "min(100, documents / 10)")]
+    assert suite.models_of("wiki") == ("lda", "mlda")
+    assert suite.judging is not None
+    assert suite.judging.refine is not None
+    assert (suite.judging.refine.show, suite.judging.refine.drop) == (12, 2)
+
+
+def test_what_is_taken_out_on_the_command_line_takes_its_tables_along(
+    tmp_path: Path, files: dict[str, str]
+) -> None:
+    path = tmp_path / "suite.toml"
+    path.write_text(
+        f'name = "tiny"\ncorpora = {json.dumps(list(files.values()))}\n'
+        'models = ["drawn", "drawn-sharp"]\nk = { small = 3, default = 5 }\n'
+        '[models_per_corpus]\nlarge = ["drawn"]\n[seeds_per_model]\ndrawn-sharp = [0, 1]\n'
+        "[params.drawn-sharp]\nsharpness = 2.0\n[params_per_corpus.small.drawn]\nsharpness = 3.0\n"
+        "[words]\nmax_df = 1.0\n"
+    )
+
+    def played(**overrides: object) -> set[tuple[str, str, int, int]]:
+        plan = make_plan(load_suite(str(path), overrides), plugins=PLUGINS)
+        return {(fit.corpus, fit.model, fit.k, fit.seed) for fit in plan.fits}
+
+    assert played(models=["drawn"]) == {("small", "drawn", 3, 0), ("large", "drawn", 5, 0)}
+    assert played(corpora=[files["large"]]) == {("large", "drawn", 5, 0)}
+    assert {k for _, _, k, _ in played(k=4)} == {4}
+    with pytest.raises(UnknownNameError, match="model in params 'drawn-shap'"):
+        played(**{"models": ["drawn"], "params.drawn-shap.sharpness": 1.0})
