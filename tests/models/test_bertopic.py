@@ -19,13 +19,8 @@ from sklearn.metrics import normalized_mutual_info_score
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Corpus, Counts, Views
 from mtmbench.models.bertopic import BERTopic
-from mtmbench.models.clustering import (
-    LAYOUT_GRID,
-    RowCounts,
-    cluster_tfidf,
-    fill_missing_membership,
-    start_layout,
-)
+from mtmbench.models.clustering import RowCounts, cluster_tfidf, fill_missing_membership
+from mtmbench.models.reduction import LAYOUT_GRID, start_layout
 
 pytestmark = pytest.mark.slow
 
