@@ -25,6 +25,7 @@ from mtmbench.core.store import RunInfo, RunStore
 from mtmbench.engine.plan import Plan, judges_of_metrics
 from mtmbench.engine.workers import ASKING, Task
 from mtmbench.engine.workspace import Produced
+from mtmbench.features.registry import FEATURES
 from mtmbench.matches.adaptive import cells_to_play
 from mtmbench.matches.schedule import in_rounds
 from mtmbench.models.registry import MODELS
@@ -47,8 +48,11 @@ def phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
     fits = [cell for cell in plan.fits if cell.key not in done]
     if fits:
         # The longest first, so that no worker is left alone with it.
-        views = _view_tasks(plan, fits)
-        yield "views", sorted(views, key=lambda task: -view_characters(plan, task))
+        views = sorted(_view_tasks(plan, fits), key=lambda task: -view_characters(plan, task))
+        left = _left_by_features(plan, views)
+        yield "views", [task for task in views if task not in left]
+        if left:
+            yield "embeddings", left
         yield "fits", _fit_tasks(fits)
         done = store.finished()
     labels = [cell for cell in plan.labels if cell.key not in done]
@@ -145,6 +149,19 @@ def _view_tasks(plan: Plan, fits: Sequence[FitCell]) -> list[Task]:
             shared = (corpus, setting, "activations")
             tasks[shared] = [Task((), affinity=corpus, prepare=shared)] * helpers
     return [task for its in tasks.values() for task in its]
+
+
+def _left_by_features(plan: Plan, views: Sequence[Task]) -> list[Task]:
+    """Returns the tasks for embeddings that tasks for features leave behind, which come first."""
+    featured = {task.prepare[0] for task in views if task.prepare and task.prepare[2] == "features"}
+    source = FEATURES.get(plan.suite.features.source) if featured else None
+    if not getattr(source, "leaves_embeddings", False):
+        return []
+    return [
+        task
+        for task in views
+        if task.prepare and task.prepare[2] == "embeddings" and task.prepare[0] in featured
+    ]
 
 
 def _fit_tasks(cells: Sequence[FitCell]) -> list[Task]:

@@ -24,8 +24,8 @@ from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus
 from mtmbench.engine.labels import label_cells
-from mtmbench.features.embeddings import EMBEDDINGS_VERSION
 from mtmbench.features.registry import FEATURES
+from mtmbench.features.sae.minilm import EMBEDDINGS_VERSION
 from mtmbench.judges.registry import JUDGES, clients_of, load_judge_card
 from mtmbench.matches.controls import refits_of
 from mtmbench.matches.rewrites import representations_of, rewrite_cells
@@ -234,7 +234,8 @@ def _fit_cells(suite: Suite, corpus: Corpus) -> Iterator[FitCell]:
             _check_params(name, model, params)
             # Defaults are hashed too: a later release may have others.
             resolved = model(**params).get_params(deep=False)
-            version, hashed = model.version_of(resolved), model.params_in_key(resolved)
+            version = model.version_of(resolved, len(corpus))
+            hashed = model.params_in_key(resolved)
             view_inputs = {s: _view_inputs(suite, model.needs, s) for s in settings}
             for setting in settings:
                 for seed in suite.seeds_of(shown):

@@ -66,9 +66,12 @@ class FeatureSource(ABC):
 
     Attributes:
         name: the registry name.
+        leaves_embeddings: whether the pass that makes the features leaves the documents' embeddings
+            in the cache, so that those are better asked for after it.
     """
 
     name: ClassVar[str]
+    leaves_embeddings: ClassVar[bool] = False
 
     @abstractmethod
     def settings(self) -> list[str]:

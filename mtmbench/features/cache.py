@@ -102,7 +102,7 @@ def write_arrays(path: Path, arrays: Mapping[str, AnyArray]) -> None:
     try:
         write_atomically(path, save(contiguous, metadata=metadata))
     except OSError as error:
-        raise _not_writable(path.parent, error) from error
+        raise not_writable(path.parent, error.strerror) from error
 
 
 @contextmanager
@@ -118,7 +118,7 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("wb")
     except OSError as error:
-        raise _not_writable(path.parent, error) from error
+        raise not_writable(path.parent, error.strerror) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -147,12 +147,13 @@ def unpack_matrix(arrays: Mapping[str, AnyArray], name: str, shape: tuple[int, i
     return checked_csr(*parts, shape, f"the cached {name}")
 
 
+def not_writable(folder: Path, reason: str | None) -> InputError:
+    """Returns the error of a cache folder that cannot be written to."""
+    return InputError(
+        f"the cache folder {folder} cannot be written to ({reason}); set MTMBENCH_CACHE to a "
+        "folder that can"
+    )
+
+
 def _checksum(arrays: Mapping[str, AnyArray]) -> str:
     return content_hash(*(part for name in sorted(arrays) for part in (name, arrays[name])))
-
-
-def _not_writable(folder: Path, error: OSError) -> InputError:
-    return InputError(
-        f"the cache folder {folder} cannot be written to ({error.strerror}); set MTMBENCH_CACHE "
-        "to a folder that can"
-    )

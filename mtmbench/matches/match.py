@@ -161,7 +161,7 @@ class Pair:
 
     def over(self, rows: Sequence[int]) -> Pair:
         """Returns the same players on other documents."""
-        return replace(self, rows=rows)
+        return self if list(rows) == list(self.rows) else replace(self, rows=rows)
 
     def options(self) -> tuple[list[Option], list[Option]]:
         """Returns what each player shows for each document.
@@ -170,6 +170,10 @@ class Pair:
             InputError: the players have one name, or a result is not of this corpus or cannot be
                 shown in this way.
         """
+        return self._options
+
+    @cached_property
+    def _options(self) -> tuple[list[Option], list[Option]]:
         if self.a.name == self.b.name:
             raise InputError(f"{self.a.name!r} cannot play against itself")
         for player in (self.a, self.b):

@@ -79,7 +79,9 @@ def document_options(
         )
     shown: dict[tuple[tuple[str, ...], str], list[ShownTopic]] = {}
     options = []
-    for row in rows:
+    theta = result.doc_topic[list(rows)]
+    orders = np.argsort(-theta, axis=1, kind="stable")[:, : spec.max_topics].tolist()
+    for row, shares, order in zip(rows, theta.tolist(), orders, strict=True):
         labels = result.items.labels_beside(row)
         half = "" if projected is None else projected.halves[row]
         if (labels, half) not in shown:
@@ -87,11 +89,8 @@ def document_options(
             topics = _topics(result, labels, name, spec.top_items, representation, words)
             shown[labels, half] = topics
         topics = shown[labels, half]
-        shares = result.doc_topic[row]
-        chosen = top_topics(shares, max_topics=spec.max_topics, share=spec.share)
-        options.append(
-            Option(name, tuple(_with_share(topics[k], float(shares[k])) for k in chosen))
-        )
+        chosen = _taken(shares, order, spec.max_topics, spec.share)
+        options.append(Option(name, tuple(_with_share(topics[k], shares[k]) for k in chosen)))
     return options
 
 
@@ -111,13 +110,20 @@ def top_topics(shares: FloatArray, *, max_topics: int, share: float) -> list[int
         max_topics: how many at most.
         share: cumulative share in (0, 1] at which to stop.
     """
+    order = np.argsort(-shares, kind="stable").tolist()
+    return _taken(shares.tolist(), order, max_topics, share)
+
+
+def _taken(
+    shares: Sequence[float], order: Sequence[int], max_topics: int, share: float
+) -> list[int]:
     chosen: list[int] = []
     total = 0.0
-    for k in np.argsort(-shares, kind="stable")[:max_topics]:
+    for k in order[:max_topics]:
         if shares[k] <= 0:
             break
-        chosen.append(int(k))
-        total += float(shares[k])
+        chosen.append(k)
+        total += shares[k]
         if total >= share - _ROUNDING:
             break
     return chosen

@@ -144,7 +144,9 @@ class MetricContext:
         """Why the corpus has no words, or None where it has."""
         from mtmbench.features.words import why_no_words
 
-        return why_no_words(self.corpus) if callable(self._tokens) else None
+        if not callable(self._tokens):
+            return None
+        return self.memo(("no words",), lambda: why_no_words(self.corpus))
 
     @cached_property
     def gold(self) -> Gold | None:

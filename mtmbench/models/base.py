@@ -44,13 +44,14 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
     n_topics: int
 
     @classmethod
-    def version_of(cls, params: Mapping[str, object]) -> int:
-        """Returns the version that a fit's key holds: :attr:`version`, unless parameters differ.
+    def version_of(cls, params: Mapping[str, object], n_docs: int = 0) -> int:
+        """Returns the version that a fit's key holds, :attr:`version` but for what is given.
 
         Args:
             params: all parameters, defaults among them.
+            n_docs: documents of the corpus; 0 stands for a few.
         """
-        del params
+        del params, n_docs
         return cls.version
 
     @classmethod

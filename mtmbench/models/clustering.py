@@ -6,9 +6,7 @@ Euclidean), then average-linkage merging of topics by the cosine of their mean d
 Excess of mass may put nearly all documents into one cluster; then the leaves of HDBSCAN's tree are
 the clusters, and the result says so.
 It is given document vectors and counts that were made before, so it embeds and tokenises nothing.
-UMAP starts at :func:`start_layout`, principal components (which serve as well as its own spectral
-start: Kobak and Linderman 2021), since the eigenvectors of a sparse graph that an iterative solver
-stops at rest on the last bit.
+How UMAP is run says :mod:`mtmbench.models.reduction`.
 """
 
 from __future__ import annotations
@@ -29,6 +27,7 @@ from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Counts, Float64Array, FloatArray, IntArray, Views
 from mtmbench.models.base import TopicModel, normalise_rows
 from mtmbench.models.clusters import class_tfidf, cluster_totals
+from mtmbench.models.reduction import FEWEST_APPROXIMATE, MOST_EXACT, Reduction
 
 if TYPE_CHECKING:
     from bertopic import BERTopic as Library
@@ -38,8 +37,6 @@ Selection = Literal["eom", "leaf"]
 
 PUBLISHED_MIN_CLUSTER_SIZE = 10
 SMALLEST_MIN_CLUSTER_SIZE = 3
-LAYOUT_GRID = 2.0**-10
-"""Coordinates at which UMAP starts are whole multiples of this; the largest is 10."""
 THETA = (
     "HDBSCAN soft membership (all_points_membership_vectors), summed over merged clusters and "
     "renormalised over the real topics; documents of the outlier cluster have theirs too"
@@ -99,6 +96,12 @@ class ClusteringModel(TopicModel):
         self.leaf_above = leaf_above
         self.count_outliers = count_outliers
 
+    @classmethod
+    def version_of(cls, params: Mapping[str, object], n_docs: int = 0) -> int:
+        """Version 3 where neighbours are exact that UMAP approximated under 2."""
+        del params
+        return cls.version + (FEWEST_APPROXIMATE <= n_docs <= MOST_EXACT)
+
     @abstractmethod
     def _vectors(self, views: Views, counts: Counts) -> FloatArray:
         """Returns the (D, E) document vectors; a zero row is a document without one."""
@@ -115,17 +118,18 @@ class ClusteringModel(TopicModel):
         counts, vectors, kept = self._read(views)
         resolved = self._resolve(len(kept))
         self._check_corpus(vectors[kept], counts, resolved)
+        with _quiet_single_thread():
+            reduction = Reduction(
+                vectors[kept], resolved["n_neighbors"], self.n_components, self.min_dist, seed
+            )
         fit = partial(
             _fit_library,
-            vectors[kept],
+            reduction,
             counts.matrix[kept],
             counts.item_ids,
             self.n_topics,
             self.count_outliers,
-            self.n_components,
-            self.min_dist,
             resolved,
-            seed,
         )
         selection: Selection = "eom"
         library = fit(selection)
@@ -278,37 +282,6 @@ def cluster_tfidf(matrix: csr_matrix, labels: IntArray, n_topics: int) -> FloatA
     return class_tfidf(cluster_totals(matrix[rows], labels[rows], n_topics)).astype(np.float32)
 
 
-def start_layout(vectors: FloatArray, n_components: int, seed: int) -> FloatArray:
-    """Returns where UMAP starts: principal components of unit vectors, the same everywhere.
-
-    They are computed in f64, each has the sign that makes its largest loading positive, the largest
-    coordinate is 10, and coordinates are rounded to :data:`LAYOUT_GRID`, far above what differs
-    between processors. A component without any spread, which UMAP could not move, is drawn.
-
-    Args:
-        vectors: (N, E) document vectors, none of them zero.
-        n_components: C.
-        seed: seed of what is drawn.
-
-    Returns:
-        (N, C) f32.
-    """
-    rows = np.asarray(vectors, dtype=np.float64)
-    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    rows = rows - rows.mean(axis=0)
-    axes = np.linalg.eigh(rows.T @ rows)[1][:, ::-1][:, :n_components]
-    largest = axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])]
-    placed = np.zeros((len(rows), n_components))
-    placed[:, : axes.shape[1]] = rows @ (axes * np.sign(largest))
-    reach = np.abs(placed).max()
-    # Unit vectors this near to each other differ by rounding alone.
-    placed = placed * (10 / reach) if reach > 1e-9 else np.zeros_like(placed)
-    placed = np.round(placed / LAYOUT_GRID) * LAYOUT_GRID
-    flat = np.ptp(placed, axis=0) == 0
-    drawn = np.random.default_rng(seed).normal(size=placed.shape)
-    return np.where(flat, drawn, placed).astype(np.float32)
-
-
 def fill_missing_membership(
     membership: ArrayLike, labels: Sequence[int] | IntArray
 ) -> tuple[Float64Array, int]:
@@ -395,15 +368,12 @@ def _quiet_single_thread() -> Iterator[None]:
 
 
 def _fit_library(
-    vectors: FloatArray,
+    reduction: Reduction,
     matrix: csr_matrix,
     items: Sequence[str],
     n_topics: int,
     count_outliers: bool,
-    n_components: int,
-    min_dist: float,
     resolved: Mapping[str, int],
-    seed: int,
     selection: Selection,
 ) -> Library:
     """Returns a fitted ``bertopic.BERTopic`` with at most ``n_topics`` topics.
@@ -415,24 +385,9 @@ def _fit_library(
     with _quiet_single_thread():
         from bertopic import BERTopic as Library
         from hdbscan import HDBSCAN
-        from umap import UMAP
-        from umap.umap_ import find_ab_params
 
-        # UMAP's own least-squares fit; its last digits are the processor's, and a layout that is
-        # pulled along for hundreds of epochs would take them up.
-        a, b = (round(float(value), 6) for value in find_ab_params(1.0, min_dist))
         library = Library(
-            umap_model=UMAP(
-                n_neighbors=resolved["n_neighbors"],
-                n_components=n_components,
-                min_dist=min_dist,
-                metric="cosine",
-                init=start_layout(vectors, n_components, seed),
-                a=a,
-                b=b,
-                random_state=seed,
-                n_jobs=1,
-            ),
+            umap_model=reduction,
             hdbscan_model=HDBSCAN(
                 min_cluster_size=resolved["min_cluster_size"],
                 min_samples=resolved["min_samples"],
@@ -444,6 +399,7 @@ def _fit_library(
             vectorizer_model=RowCounts(matrix[:, used], [items[int(i)] for i in used]),
             calculate_probabilities=True,
         )
+        vectors = reduction.vectors
         rows = [str(row) for row in range(len(vectors))]
         library.fit(rows, embeddings=vectors)
         if max(library.topics_) < 0:

@@ -66,7 +66,7 @@ class LDA(TopicModel):
         self.max_memory_gb = max_memory_gb
 
     @classmethod
-    def version_of(cls, params: Mapping[str, object]) -> int:
+    def version_of(cls, params: Mapping[str, object], n_docs: int = 0) -> int:  # noqa: ARG003
         """Version 2 with "tomotopy", whose φ lacked the items absent from training."""
         return cls.version + (params.get("engine") == "tomotopy")
 

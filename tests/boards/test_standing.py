@@ -36,14 +36,14 @@ SUITES = ("quick", "steering", "tinylm", "studies/steering")
 PLAYED = ("labelled", "quick", "steering", "tinylm")
 STUDIES = ("layer", "threshold")
 
-LABELLED_PLAN = "79eae1f78f2407a2c1a0be27364a4178"
+LABELLED_PLAN = "43d79fdcb1abf5e5418b6d3709103add"
 """Hash of all keys of the plan of ``labelled`` under the labels that its SAE came with.
 
 Its cells over features were played before extraction and mETM came to their present versions, and
 before features were called by the words of the corpus, its matches by ``embedding`` before that
-judge did, and its fits of ``bertopic`` before that had leaves to fall back to (``leaf_above``) and
-before embeddings lay on a grid, its matches by ``lexical`` before projected words beside a document
-were of the other half, so their keys are no plan's; that they are the same cells but for those of
+judge did, its fits of ``bertopic`` before that had leaves to fall back to (``leaf_above``), before
+embeddings lay on a grid and before neighbours among 4,096 documents and more were exact, and its
+matches by ``lexical`` before projected words beside a document were of the other half, so their keys are no plan's; that they are the same cells but for those of
 labels, and that the plan stands, is asserted.
 """
 

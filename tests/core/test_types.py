@@ -212,6 +212,21 @@ class TestTopicResult:
         shown = np.array([[0, 3, 1], [0, 0, 2]], dtype=np.float32)
         assert result(shown_item=shown).top_labels(3) == [["B", "C"], ["C"]]
 
+    def test_top_items_are_the_first_of_all_items_sorted(self) -> None:
+        rng = np.random.default_rng(0)
+        drawn = rng.integers(0, 5, size=(2, 40)) * rng.integers(0, 2, size=(2, 40))
+        given = result(
+            shown_item=drawn.astype(np.float32),
+            topic_item=np.full((2, 40), 1 / 40, np.float32),
+            items=ItemSpace("words", tuple(map(str, range(40))), tuple(map(str, range(40)))),
+        )
+        for n in (0, 1, 7, 39, 40, 50):
+            expected = [
+                sorted(np.flatnonzero(row).tolist(), key=lambda i: (-row[i], i))[:n]
+                for row in drawn
+            ]
+            assert given.top_items(n) == expected
+
     @pytest.mark.parametrize(
         ("changes", "message"),
         [

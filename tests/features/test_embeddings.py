@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mtmbench.core.errors import UnknownNameError
-from mtmbench.features import embeddings
-from mtmbench.features.embeddings import EMBEDDING_GRID, embed_texts
-from mtmbench.features.sae.minilm import minilm_source
+from mtmbench.features.embeddings import embed_texts
+from mtmbench.features.sae.minilm import EMBEDDING_GRID, MiniLM, minilm_backbone, minilm_source
+from mtmbench.features.sae.token_batches import cut
 
 TEXTS = [
     "The goalie made forty saves.", "No.", "", "Photosynthesis turns light into sugar. " * 60,
@@ -41,17 +41,53 @@ def test_a_text_has_the_same_bits_in_any_batch_on_a_grid() -> None:
     np.testing.assert_array_equal(steps, np.round(steps))
 
 
-def test_a_second_call_runs_no_model(monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> None:
-    first = embed_texts(TEXTS[:2])
-    assert len(list((own_cache / "embeddings").glob("*.safetensors"))) == 1
+def refuse(*_: object) -> None:
+    raise AssertionError("the model was run")
 
-    def refuse(*_: object) -> None:
-        raise AssertionError("the model was run")
 
-    monkeypatch.setattr(embeddings, "_pool", refuse)
-    np.testing.assert_array_equal(embed_texts(TEXTS[:2]), first)
+def test_a_text_is_embedded_once(monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> None:
+    alone = embed_texts(TEXTS[:1])
+    before = embed_texts(TEXTS[:3], cache=False)
+    np.testing.assert_array_equal(embed_texts(TEXTS[:3]), before)
+    np.testing.assert_array_equal(alone, before[:1])
+    assert [path.suffix for path in (own_cache / "embeddings").glob("*.sqlite")] == [".sqlite"]
+    monkeypatch.setattr(MiniLM, "_make", refuse)
+    np.testing.assert_array_equal(embed_texts([TEXTS[2], TEXTS[0]]), before[[2, 0]])
+    # The tokeniser knows no case.
+    np.testing.assert_array_equal(embed_texts([TEXTS[0].upper()]), before[:1])
     with pytest.raises(AssertionError, match="the model was run"):
         embed_texts(TEXTS[:2], cache=False)
+
+
+@pytest.mark.parametrize("chunk_tokens", [254, 100])
+def test_one_pass_serves_features_and_embeddings(
+    monkeypatch: pytest.MonkeyPatch, chunk_tokens: int
+) -> None:
+    """Whole texts of up to a chunk, and the beginning of longer ones, bit for bit."""
+    texts = [*TEXTS, *(f"{'Rain fell on the hills again. ' * n}" for n in (1, 30, 90, 200))]
+    expected = embed_texts(texts, cache=False)
+    backbone = minilm_backbone("float64")
+    # The empty text has no chunk.
+    expected[TEXTS.index("")] = embed_texts([""])[0]
+    chunks = [chunk for ids in backbone.tokenise(texts) for chunk in cut(ids[:512], chunk_tokens)]
+    last = "blocks.5.hook_resid_post"
+    assert list(backbone.activations(chunks, [last]))
+    asked: list[int] = []
+    make = MiniLM._make
+    monkeypatch.setattr(
+        MiniLM, "_make", lambda self, chunks: asked.append(len(chunks)) or make(self, chunks)
+    )
+    np.testing.assert_array_equal(embed_texts(texts), expected)
+    longer = {tuple(ids[:254]) for ids in backbone.tokenise(texts) if len(ids) > chunk_tokens}
+    assert asked == ([] if chunk_tokens == 254 else [len(longer)])
+
+
+def test_other_layers_and_precisions_leave_no_embedding(own_cache: Path) -> None:
+    for dtype, layer in (("float64", 4), ("float32", 5)):
+        backbone = minilm_backbone(dtype)
+        point = f"blocks.{layer}.hook_resid_post"
+        assert list(backbone.activations(backbone.tokenise(TEXTS[:1]), [point]))
+    assert not list((own_cache / "embeddings").glob("*.sqlite"))
 
 
 def test_no_texts_and_unknown_models() -> None:

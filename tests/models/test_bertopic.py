@@ -20,13 +20,8 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.types import Corpus, Counts, Views
 from mtmbench.engine.results import cautions
 from mtmbench.models.bertopic import BERTopic
-from mtmbench.models.clustering import (
-    LAYOUT_GRID,
-    RowCounts,
-    cluster_tfidf,
-    fill_missing_membership,
-    start_layout,
-)
+from mtmbench.models.clustering import RowCounts, cluster_tfidf, fill_missing_membership
+from mtmbench.models.reduction import LAYOUT_GRID, start_layout
 
 pytestmark = pytest.mark.slow
 

@@ -119,6 +119,7 @@ class MiniLMFeatures(ShippedFeatures):
     """SAE features of the sentence encoder MiniLM; see :class:`ShippedFeatures`."""
 
     name = "minilm"
+    leaves_embeddings = True
     shipped = MINILM_SAES
 
     @property

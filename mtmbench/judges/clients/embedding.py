@@ -131,9 +131,14 @@ class EmbeddingJudge(JudgeClient):
     def prepare(self, corpus: Corpus, options: Sequence[Option], rows: Sequence[int]) -> None:
         """Encodes the match's documents in one batch, each competitor's topics in another.
 
-        That is version 1; version 2 knows its documents, and encodes each description by itself.
+        That is version 1; version 2 knows its documents, and encodes each description by itself, or
+        as its own encoder would: that one puts the same vector into the cache from any batch.
         """
         if self.version > 1:
+            if self._embed is encode:
+                texts = {text for option in options for text in self._descriptions_of(option)}
+                if new := sorted(text for text in texts if (text,) not in self._batches):
+                    encode(new)
             return
         self._documents = self._batch(list(dict.fromkeys(corpus.texts[row] for row in rows)))
         described: dict[str, set[str]] = {}

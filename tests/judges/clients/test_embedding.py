@@ -302,3 +302,18 @@ def test_leagues_under_way_at_one_time_keep_their_own_documents(make_option: Mak
     for rows, verdict in zip(leagues, "BA", strict=True):
         question = Question("match", told, options, judged=judged_mark(corpus, rows))
         assert parse_verdict(asyncio.run(judge.answer(question, {}, 0)).text) == verdict
+
+
+def test_its_own_encoder_is_given_all_new_descriptions_of_a_match_at_once(
+    monkeypatch: pytest.MonkeyPatch, make_option: MakeOption
+) -> None:
+    own = Encoder()
+    monkeypatch.setattr("mtmbench.judges.clients.embedding.encode", own)
+    corpus = Corpus("c", ("0", "1"), ("one", "two"))
+    options = [make_option("m", (0.7, ["b", "c"]), (0.3, ["a"])), make_option("n", (1, ["a"]))]
+    judge = EmbeddingJudge()
+    judge.prepare(corpus, options, [0, 1])
+    assert own.calls == [("a", "b, c")]
+    other = Encoder()
+    EmbeddingJudge(embed=other).prepare(corpus, options, [0, 1])
+    assert other.calls == []
