@@ -205,11 +205,12 @@ def _fit_cells(suite: Suite, corpus: Corpus) -> Iterator[FitCell]:
             # Defaults are hashed too: a later release may have others.
             resolved = model(**params).get_params(deep=False)
             version = model.version_of(resolved)
+            hashed = model.params_of_key(resolved)
             view_inputs = {s: _view_inputs(suite, model.needs, s) for s in settings}
             for setting in settings:
                 for seed in suite.seeds_of(shown):
                     key = content_hash(
-                        "fit", corpus.revision, card.model, version, resolved,
+                        "fit", corpus.revision, card.model, version, hashed,
                         view_inputs[setting], setting, k, k_spec, seed,
                     )  # fmt: skip
                     yield FitCell(

@@ -50,6 +50,15 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
         del params
         return cls.version
 
+    @classmethod
+    def params_of_key(cls, params: Mapping[str, object]) -> Mapping[str, object]:
+        """Returns the parameters that a fit's key holds: all of them, but one name for each value.
+
+        Args:
+            params: all parameters, defaults among them.
+        """
+        return params
+
     @abstractmethod
     def fit(self, views: Views, *, seed: int) -> TopicResult:
         """Fits the model; the same views and seed give the same result on the same machine.
