@@ -11,24 +11,19 @@ allocation", NAACL 2010), one that leaves takes its own weight out of the counts
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 from scipy.special import digamma
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Float64Array, FloatArray, Int32Array, IntArray
 from mtmbench.models.clusters import cluster_documents
+from mtmbench.models.compiled import compiled
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
-
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
 
 SMALLEST_ALPHA = 1e-4
 """Floor of an α_k, so that an unused topic keeps a finite digamma."""
@@ -41,7 +36,7 @@ SMALLEST_WEIGHT = 1e-280
 
 
 @dataclass(frozen=True)
-class CVB0Fit:
+class LDAFit:
     """Statistics of a fitted LDA.
 
     Attributes:
@@ -50,7 +45,8 @@ class CVB0Fit:
         alpha: (K,) document prior after the last re-estimation.
         beta: topic prior of every item.
         sweeps: sweeps done.
-        change: mean over tokens of ‖γ_new − γ_old‖₁ in the last sweep.
+        change: what the stopping rule holds against the tolerance: of CVB0 the mean over tokens of
+            ‖γ_new − γ_old‖₁ in the last sweep.
         converged: the stopping rule was met before the sweeps ran out.
     """
 
@@ -59,7 +55,7 @@ class CVB0Fit:
     alpha: Float64Array
     beta: float
     sweeps: int
-    change: float
+    change: float | None
     converged: bool
 
     def topic_item(self) -> Float64Array:
@@ -84,7 +80,7 @@ def fit_cvb0(
     seed: int,
     max_memory_gb: float = 8.0,
     tokens: csr_matrix | None = None,
-) -> CVB0Fit:
+) -> LDAFit:
     """Fits LDA to counts.
 
     Args:
@@ -108,12 +104,12 @@ def fit_cvb0(
     """
     indptr, indices, counts = _parts(matrix)
     each = _weight_of_one(matrix, tokens)
-    size_gb = 4 * len(indices) * n_topics / 2**30
+    size_gb = responsibilities_gb(matrix, n_topics)
     if size_gb > max_memory_gb:
         raise InputError(
             f"CVB0 keeps one number per non-zero count and topic: {len(indices):,} x {n_topics} "
             f"x 4 bytes = {size_gb:.1f} GiB, more than max_memory_gb = {max_memory_gb:g}; raise "
-            "it, drop rare items, or use engine='gensim', which does not keep them"
+            "it, drop rare items, or use engine='memoised', which does not keep them"
         )
     n_docs, n_items = matrix.shape
     # The start's clusters weigh items by an idf of their own.
@@ -136,7 +132,7 @@ def fit_cvb0(
             break
     # Leave out the rounding error that the sweeps' additions and subtractions add up.
     _recount(indptr, indices, counts, responsibilities, doc_counts, item_counts)
-    return CVB0Fit(
+    return LDAFit(
         doc_counts,
         item_counts,
         prior,
@@ -145,6 +141,11 @@ def fit_cvb0(
         float(change),
         bool(change < tolerance and settled),
     )
+
+
+def responsibilities_gb(matrix: csr_matrix, n_topics: int) -> float:
+    """Returns the size, in GiB, of the responsibilities that :func:`fit_cvb0` keeps."""
+    return 4 * int(matrix.nnz) * n_topics / 2**30
 
 
 def fold_in(
@@ -240,20 +241,7 @@ def _start(matrix: csr_matrix, n_topics: int, seed: int) -> FloatArray:
     return start
 
 
-def _compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Compiles with numba and caches on disk; without a writable place, compiles every time."""
-    compiler = partial(
-        njit, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"}
-    )
-    compiled: Callable[_P, _R]
-    try:
-        compiled = compiler(cache=True)(function)
-    except RuntimeError:
-        compiled = compiler()(function)
-    return compiled
-
-
-@_compiled
+@compiled
 def _recount(
     indptr: IntArray,
     indices: Int32Array,
@@ -274,7 +262,7 @@ def _recount(
                 in_topic[k] += weight
 
 
-@_compiled
+@compiled
 def _sweep(
     indptr: IntArray,
     indices: Int32Array,
@@ -322,7 +310,7 @@ def _sweep(
     return change
 
 
-@_compiled
+@compiled
 def _fold(
     indptr: IntArray,
     indices: Int32Array,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -15,7 +16,9 @@ from mtmbench.models.base import TopicModel, normalise_rows
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-Engine = Literal["cvb0", "gensim", "tomotopy"]
+    from mtmbench.models.cvb0 import LDAFit
+
+Engine = Literal["auto", "cvb0", "memoised", "gensim", "tomotopy"]
 Fitted = tuple[Float64Array, Float64Array, Float64Array, Mapping[str, object]]
 """θ (D, K), φ (K, V), α (K,) and what the engine has to say about the fit."""
 
@@ -25,17 +28,27 @@ class LDA(TopicModel):
 
     Args:
         n_topics: K.
-        engine: "cvb0" (collapsed variational Bayes, :mod:`mtmbench.models.cvb0`), "gensim"
-            (``LdaModel``, online variational Bayes) or "tomotopy" (collapsed Gibbs sampling; the
-            package's extra ``tomotopy``).
+        engine: "auto" is "cvb0" where that has the memory, else "memoised"; the result's
+            ``params`` and ``info`` name the one that fitted. "cvb0" is collapsed variational Bayes
+            (:mod:`mtmbench.models.cvb0`); "memoised" incremental EM, a batch of documents at a
+            time (:mod:`mtmbench.models.memoised`); "gensim" ``LdaModel``, online variational Bayes;
+            "tomotopy" collapsed Gibbs sampling (the package's extra ``tomotopy``).
         alpha: sum over topics of the document prior; every α_k starts as alpha / K.
         beta: topic prior of every item.
         optimise_alpha_every: sweeps between re-estimations of an asymmetric α; 0 keeps it. gensim
             re-estimates after every chunk instead.
         iterations: most sweeps over the corpus (gensim: passes; tomotopy: Gibbs iterations).
         tolerance: CVB0 stops when a sweep's mean change of a token's responsibilities
-            (‖γ_new − γ_old‖₁) is below it; the other engines do all their iterations.
-        max_memory_gb: CVB0's limit for its responsibilities, in GiB.
+            (‖γ_new − γ_old‖₁) is below it, "memoised" when ten passes raise the mean log
+            likelihood of a token by less; the other engines do all their iterations.
+        max_memory_gb: limit, in GiB, for what an engine keeps beside the counts, beyond which it
+            refuses: CVB0 4 · non-zeros · K bytes, "memoised" 4 · K · (D + 20 V) or less. "auto"
+            leaves CVB0 there.
+
+    20,000 documents of 2,500 among 16,384 features and K = 100 are 18.6 GiB of responsibilities for
+    CVB0. "memoised" keeps 0.13 GiB, beside copies of (K, V) numbers to work on, and reads a
+    twentieth of the counts at a time, so that they may lie on disk
+    (:mod:`mtmbench.features.counts_on_disk`).
 
     After ``fit``: ``topic_item_`` (K, V) φ and ``alpha_`` (K,).
     """
@@ -48,7 +61,7 @@ class LDA(TopicModel):
     def __init__(
         self,
         n_topics: int = 20,
-        engine: Engine = "cvb0",
+        engine: Engine = "auto",
         alpha: float = 5.0,
         beta: float = 0.01,
         optimise_alpha_every: int = 10,
@@ -70,6 +83,12 @@ class LDA(TopicModel):
         """Version 2 with "tomotopy", whose φ lacked the items absent from training."""
         return cls.version + (params.get("engine") == "tomotopy")
 
+    @classmethod
+    def params_in_key(cls, params: Mapping[str, object]) -> dict[str, object]:
+        """Knows "auto" as "cvb0": where that can fit, results are the same."""
+        hashed = super().params_in_key(params)
+        return {**hashed, "engine": "cvb0"} if hashed.get("engine") == "auto" else hashed
+
     def fit(self, views: Views, *, seed: int) -> TopicResult:
         """Fits the topics; documents without items get a θ row of zeros.
 
@@ -79,16 +98,18 @@ class LDA(TopicModel):
         """
         self._check_parameters()
         counts = self._counts_to_fit(views)
-        theta, phi, alpha, info = ENGINES[self.engine](self, counts, seed)
+        engine = self._engine(counts)
+        theta, phi, alpha, info = ENGINES[engine](self, counts, seed)
         self.topic_item_, self.alpha_, self.item_ids_ = phi, alpha, counts.item_ids
-        return self._result(
+        result = self._result(
             views,
             counts,
             seed=seed,
             doc_topic=normalise_rows(theta),
             topic_item=normalise_rows(phi),
-            info={"alpha": [round(float(a), 6) for a in alpha], **info},
+            info={"engine": engine, "alpha": [round(float(a), 6) for a in alpha], **info},
         )
+        return replace(result, params={**result.params, "engine": engine})
 
     def transform(self, views: Views) -> FloatArray:
         """Folds documents in under the fitted topics and α (CVB0 with φ fixed, any engine).
@@ -106,9 +127,10 @@ class LDA(TopicModel):
 
     def _check_parameters(self) -> None:
         self._check_n_topics()
-        if self.engine not in ENGINES:
+        known = ("auto", *ENGINES)
+        if self.engine not in known:
             raise InputError(
-                f"unknown LDA engine {self.engine!r}{did_you_mean(str(self.engine), ENGINES)}"
+                f"unknown LDA engine {self.engine!r}{did_you_mean(str(self.engine), known)}"
             )
         for name in ("alpha", "beta", "max_memory_gb"):
             if not getattr(self, name) > 0:
@@ -116,6 +138,14 @@ class LDA(TopicModel):
         for name, least in (("iterations", 1), ("optimise_alpha_every", 0), ("tolerance", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} must be at least {least}, not {getattr(self, name)!r}")
+
+    def _engine(self, counts: Counts) -> str:
+        from mtmbench.models.cvb0 import responsibilities_gb
+
+        if self.engine != "auto":
+            return self.engine
+        needed = responsibilities_gb(counts.matrix, self.n_topics)
+        return "cvb0" if needed <= self.max_memory_gb else "memoised"
 
     def _prior(self) -> Float64Array:
         return np.full(self.n_topics, self.alpha / self.n_topics)
@@ -162,10 +192,33 @@ def _fit_cvb0(model: LDA, counts: Counts, seed: int) -> Fitted:
         max_memory_gb=model.max_memory_gb,
         tokens=tokens,
     )
+    return _started_at_clusters(fit)
+
+
+def _fit_memoised(model: LDA, counts: Counts, seed: int) -> Fitted:
+    from mtmbench.models.memoised import fit_memoised
+
+    matrix, tokens = _mass(counts)
+    fit = fit_memoised(
+        matrix,
+        model.n_topics,
+        alpha=model._prior(),
+        beta=model.beta,
+        passes=model.iterations,
+        tolerance=model.tolerance,
+        optimise_alpha_every=model.optimise_alpha_every,
+        seed=seed,
+        max_memory_gb=model.max_memory_gb,
+        tokens=tokens,
+    )
+    return _started_at_clusters(fit)
+
+
+def _started_at_clusters(fit: LDAFit) -> Fitted:
     info = {
         "start": "clusters",
         "iterations": fit.sweeps,
-        "change": round(fit.change, 6),
+        "change": None if fit.change is None else round(fit.change, 6),
         "converged": fit.converged,
     }
     return fit.doc_topic(), fit.topic_item(), fit.alpha, info
@@ -246,6 +299,7 @@ def _tomotopy_phi(lda: Any, beta: float, n_items: int) -> Float64Array:
 
 ENGINES: dict[str, Callable[[LDA, Counts, int], Fitted]] = {
     "cvb0": _fit_cvb0,
+    "memoised": _fit_memoised,
     "gensim": _fit_gensim,
     "tomotopy": _fit_tomotopy,
 }
