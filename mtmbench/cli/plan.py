@@ -41,7 +41,10 @@ def plan(
     from mtmbench.engine.plan import make_plan
 
     made = make_plan(
-        resolve_suite(suite, overrides, models), data_dir=data_dir, plugins=plugin or []
+        resolve_suite(suite, overrides, models),
+        data_dir=data_dir,
+        plugins=plugin or [],
+        offline=True,
     )
     print_cells(made)
     print_corpora(made)
