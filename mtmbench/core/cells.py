@@ -6,6 +6,7 @@ A cell knows what a record of it says (``identity``), what must be there before 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -456,8 +457,11 @@ Cell = FitCell | LabelCell | MetricCell | RewriteCell | MatchCell
 
 
 def k_order(k_spec: int | str) -> tuple[bool, int]:
-    """Sorts numbers of topics by size, ``"labels"`` first."""
-    return (False, 0) if isinstance(k_spec, str) else (True, k_spec)
+    """Sorts numbers of topics by size as asked for, those without a number first."""
+    if isinstance(k_spec, str):
+        number = re.fullmatch(r"min\((\d+), .*", k_spec)
+        return (False, 0) if number is None else (True, int(number[1]))
+    return True, k_spec
 
 
 def labels_of(cells: Sequence[LabelCell], fit: FitCell) -> LabelCell | None:

@@ -51,8 +51,8 @@ def load_here(spec: CorpusSpec, data_dir: Path | None = None) -> Corpus:
         if not is_hub_id(spec.name) or Path(spec.name).exists():
             raise
         raise InputError(
-            f"the texts of {spec.name!r} are not on this machine, and no card states how many there "
-            "are; a plan fetches nothing: load the corpus once, or name a file or folder"
+            f"the texts of {spec.name!r} are not on this machine, and no card states how many "
+            "there are; a plan fetches nothing: load the corpus once, or name a file or folder"
         ) from error
 
 

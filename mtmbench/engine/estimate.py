@@ -140,13 +140,14 @@ def estimate_of(
     n_subjects: int,
     n_calls: int,
     input_tokens: Callable[[JudgeCard], int],
+    answer_tokens: int = ANSWER_TOKENS,
 ) -> JudgeEstimate:
     """Returns the sum over the members of a judge; ``input_tokens`` are of a member's questions."""
     members = members_of(judge, card)
     llms = {name: one for name, one in members.items() if traits_of(one)["is_llm"]}
     quotes = {name: quote(one) for name, one in llms.items()}
     used = {
-        name: {"input": input_tokens(one), "output": n_calls * _answer_tokens(one)}
+        name: {"input": input_tokens(one), "output": n_calls * _answer_tokens(one, answer_tokens)}
         for name, one in llms.items()
     }
     return JudgeEstimate(
@@ -158,9 +159,9 @@ def estimate_of(
     )  # fmt: skip
 
 
-def _answer_tokens(card: JudgeCard) -> int:
+def _answer_tokens(card: JudgeCard, usual: int) -> int:
     limit = output_limit(card.decoding)
-    return ANSWER_TOKENS if limit is None else min(ANSWER_TOKENS, limit)
+    return usual if limit is None else min(usual, limit)
 
 
 def _match_tokens(plan: Plan, cells: Sequence[MatchCell], orders: int, card: JudgeCard) -> int:

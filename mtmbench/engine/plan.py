@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations, product
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtmbench.core.arrays import memory
-from mtmbench.core.cards import CorpusSpec, Suite
+from mtmbench.core.cards import CorpusSpec, Suite, capped
 from mtmbench.core.cells import (
     Cell,
     Competitor,
@@ -39,6 +39,9 @@ _THETA_BYTES = 8
 
 _MIN_TOPICS_FOR_LABELS = 20
 """``k = "labels"`` means the number of gold labels, but at least this."""
+
+_LEAST_TOPICS = 2
+"""``documents_per_topic`` leaves so many."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +111,13 @@ def make_plan(
         if corpus.name in corpora:
             raise InputError(f"corpus {corpus.name!r} stands twice in suite {suite.name!r}")
         corpora[corpus.name], specs[corpus.name] = corpus, spec
-    _check_names(suite)
+    _check_names(suite, corpora)
     fits = _told_apart(
         cell for corpus in corpora.values() for cell in _fit_cells(suite, corpus, offline)
     )
     first: list[FitCell] = []
     later: list[FitCell] = []
-    for name, k_spec in product(corpora, suite.k):
+    for name, k_spec in _leagues(fits):
         rounds = _by_seed(suite, fits, name, k_spec)
         first += rounds[0]
         later += [fit for fits_of_seed in rounds[1:] for fit in fits_of_seed]
@@ -173,15 +176,47 @@ def _reads_words(
     )
 
 
-def _check_names(suite: Suite) -> None:
-    """Refuses two models that would stand on the board under one name."""
+def _check_names(suite: Suite, corpora: Collection[str]) -> None:
+    """Refuses names that are no corpus or model of the suite, and two models of one name.
+
+    Raises:
+        UnknownNameError: there is no corpus, or model, of a name that the suite says more of.
+        InputError: a corpus has no number of topics; or two models would stand on the board under
+            one name.
+    """
     named: dict[str, str] = {}
-    for model in suite.models:
-        other = named.setdefault(_shown(model), model)
+    for model in suite.all_models:
+        other = named.setdefault(shown_name(model), model)
         if other != model:
             raise InputError(
                 f"models {other!r} and {model!r} would both stand on the board as "
-                f"{_shown(model)!r}; rename one of the cards"
+                f"{shown_name(model)!r}; rename one of the cards"
+            )
+    steering = suite.steering
+    of_corpora: dict[str, Iterable[str]] = {
+        "k": suite.k_per_corpus,
+        "models_per_corpus": suite.models_per_corpus,
+        "params_per_corpus": suite.params_per_corpus,
+        "features.settings_per_corpus": suite.features.settings_per_corpus,
+        "steering.corpora": () if steering is None else steering.corpora,
+    }
+    of_models: dict[str, Iterable[str]] = {
+        "seeds_per_model": suite.seeds_per_model,
+        "params": suite.params,
+        **{f"params_per_corpus.{name}": told for name, told in suite.params_per_corpus.items()},
+        # With features of their own, models that steer need not be played.
+        "steering.models": () if steering is None or steering.features else steering.models,
+    }
+    for what, valid, fields in (("corpus", corpora, of_corpora), ("model", named, of_models)):
+        for place, names in fields.items():
+            for name in names:
+                if name not in valid:
+                    raise UnknownNameError(f"{what} in {place}", name, valid)
+    for name in corpora:
+        if not suite.k_of(name):
+            raise InputError(
+                f"k says nothing of corpus {name!r}; name it there, or give a default: "
+                "k = {…, default = 20}"
             )
 
 
@@ -199,20 +234,20 @@ def _told_apart(cells: Iterable[FitCell]) -> list[FitCell]:
     return list(found.values())
 
 
-def _shown(model: str) -> str:
+def shown_name(model: str) -> str:
     """Returns the name under which a model of a suite plays: its own, or that of its card."""
     return Path(model).stem if model.endswith(".toml") else model
 
 
 def _fit_cells(suite: Suite, corpus: Corpus, offline: bool) -> Iterator[FitCell]:
-    for k_spec in suite.k:
-        k = _resolve_k(k_spec, corpus)
-        for name in suite.models:
+    for k, k_spec in numbers_of_topics(suite, corpus.name, len(corpus), corpus.n_labels):
+        for name in suite.models_of(corpus.name):
             card = load_model_card(name)
-            shown = _shown(name)
+            shown = shown_name(name)
             model = MODELS.get(card.model)
-            settings = suite.features.settings if "features" in model.needs else (None,)
-            params = {**card.params_for(corpus.name), **suite.params.get(shown, {})}
+            own = suite.features.settings_of(corpus.name)
+            settings = own if "features" in model.needs else (None,)
+            params = {**card.params_for(corpus.name), **suite.params_of(shown, corpus.name)}
             if "n_topics" in _parameter_names(model):
                 params["n_topics"] = k
             _check_params(name, model, params)
@@ -282,8 +317,8 @@ def _match_cells(
     if spec is None:
         return
     cards = {name: load_judge_card(name) for name in spec.judges}
-    for corpus, k_spec in product(corpora.values(), suite.k):
-        rounds = _by_seed(suite, fits, corpus.name, k_spec)
+    for name, k_spec in _leagues(fits):
+        corpus, rounds = corpora[name], _by_seed(suite, fits, name, k_spec)
         shown = [(name, each) for name in cards for each in representations_of(spec, cards[name])]
         for judge, representation in shown:
             card = cards[judge]
@@ -300,6 +335,11 @@ def _match_cells(
                         yield of_seed.match(league.sample, a, b, "match")
             if spec.nulls:
                 yield from control_cells(league, fits)
+
+
+def _leagues(fits: Iterable[FitCell]) -> list[tuple[str, int | str]]:
+    """Returns corpus and K of what is played, in the order of the fits."""
+    return list(dict.fromkeys((fit.corpus, fit.k_spec) for fit in fits))
 
 
 def _by_seed(
@@ -334,20 +374,43 @@ def _view_inputs(
     return inputs
 
 
-def _resolve_k(k_spec: int | str, corpus: Corpus) -> int:
-    if isinstance(k_spec, int):
-        if k_spec * len(corpus) * _THETA_BYTES > memory():
+def numbers_of_topics(
+    suite: Suite, corpus: str, documents: int, labels: int
+) -> list[tuple[int, int | str]]:
+    """Returns each K that is played on a corpus, once, with what was asked for.
+
+    Args:
+        suite: the suite.
+        corpus: name of the corpus.
+        documents: how many documents it has.
+        labels: how many gold labels it has.
+
+    Raises:
+        InputError: there are no labels whose number K could be, or θ of so many topics does not
+            fit into memory.
+    """
+    found: list[tuple[int, int | str]] = []
+    for asked in suite.k_of(corpus):
+        if asked == "labels" and labels == 0:
             raise InputError(
-                f"k = {k_spec}: the weights of so many topics in the {len(corpus)} documents of "
-                f"corpus {corpus.name!r} do not fit into memory ({memory() / 1e9:,.0f} GB); give a "
+                f"k = 'labels', but corpus {corpus!r} has no gold labels; give a number of topics"
+            )
+        k = max(_MIN_TOPICS_FOR_LABELS, labels) if asked == "labels" else asked
+        k_spec: int | str = asked
+        if suite.documents_per_topic is not None:
+            most = max(_LEAST_TOPICS, documents // suite.documents_per_topic)
+            if k > most:
+                k, k_spec = most, capped(asked, suite.documents_per_topic)
+                if any(k == other for other, _ in found):
+                    continue
+        if asked != "labels" and k * documents * _THETA_BYTES > memory():
+            raise InputError(
+                f"k = {k}: the weights of so many topics in the {documents} documents of "
+                f"corpus {corpus!r} do not fit into memory ({memory() / 1e9:,.0f} GB); give a "
                 "smaller number of topics"
             )
-        return k_spec
-    if corpus.n_labels == 0:
-        raise InputError(
-            f"k = 'labels', but corpus {corpus.name!r} has no gold labels; give a number of topics"
-        )
-    return max(_MIN_TOPICS_FOR_LABELS, corpus.n_labels)
+        found.append((k, k_spec))
+    return found
 
 
 def _parameter_names(model: type[TopicModel]) -> list[str]:

@@ -55,10 +55,10 @@ def _published(card: JudgeCard) -> Quote | str:
     if card.model is None or card.endpoint is None:
         return "no model at an endpoint stands on it for genai-prices to know"
 
+    model, url = card.model, card.endpoint.base_url
+
     def per_million(**usage: int) -> float:
-        told = genai_prices.calc_price(
-            genai_prices.Usage(**usage), card.model, provider_api_url=card.endpoint.base_url
-        )
+        told = genai_prices.calc_price(genai_prices.Usage(**usage), model, provider_api_url=url)
         return float(told.total_price) / _ASKED_TOKENS * 1_000_000
 
     try:
@@ -68,7 +68,7 @@ def _published(card: JudgeCard) -> Quote | str:
             cached=per_million(input_tokens=_ASKED_TOKENS, cache_read_tokens=_ASKED_TOKENS),
         )
     except (LookupError, ValueError):
-        return f"genai-prices does not know {card.model} at {card.endpoint.base_url}"
+        return f"genai-prices does not know {model} at {url}"
     try:
         release = version("genai-prices")
     except PackageNotFoundError:

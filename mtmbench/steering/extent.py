@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from mtmbench.core.cards import SteeringSpec, Suite
+from mtmbench.core.cards import JudgeCard, SteeringSpec, Suite
 from mtmbench.engine.estimate import (
     CHARACTERS_PER_TOKEN,
     ITEM_CHARACTERS,
@@ -22,7 +23,7 @@ from mtmbench.steering.suite import steering_cells
 _SINGLE = 3
 """Controls of one direction: the other formula, the difference of means, the best feature."""
 _DRAWN = 2
-"""Controls of ``drawn`` directions each: random ones and permuted weights; other topics' are more."""
+"""Controls of ``drawn`` directions each: random ones, permuted weights; other topics are more."""
 _RATINGS = 3
 """Of AxBench, for each text."""
 _ITEMS = 10
@@ -50,6 +51,15 @@ class SteeringExtent:
     read: int
     compared: int
     rated: int
+
+    def told(self) -> str:
+        """Returns it in words."""
+        rated = f", {self.rated:,} rated by AxBench's prompts" if self.rated else ""
+        return (
+            f"{self.topics:,} topics of {self.fits} fits, {self.texts:,} texts of "
+            f"{self.generated:,} tokens, {self.read:,} tokens read, {self.compared:,} pairs of "
+            f"texts compared by each judge{rated}"
+        )
 
 
 def steering_extent(spec: SteeringSpec, n_topics: Sequence[int]) -> SteeringExtent:
@@ -105,13 +115,17 @@ def steering_estimates(suite: Suite, extent: SteeringExtent) -> Iterator[JudgeEs
         card = load_judge_card(judge)
         orders = 1 if traits_of(card)["order_free"] else 2
         n = orders * extent.compared
+        tokens = n * fixed // CHARACTERS_PER_TOKEN
         yield estimate_of(
-            judge, card, "steered texts", extent.fits, extent.compared, n,
-            lambda _, n=n: n * fixed // CHARACTERS_PER_TOKEN,
-        )  # fmt: skip
+            judge, card, "steered texts", extent.fits, extent.compared, n, partial(_same, tokens)
+        )
     if spec.axbench is not None:
         n = _RATINGS * extent.rated
         yield estimate_of(
             spec.axbench, load_judge_card(spec.axbench), "AxBench", extent.fits, extent.rated, n,
-            lambda _: n * fixed // CHARACTERS_PER_TOKEN,
+            partial(_same, n * fixed // CHARACTERS_PER_TOKEN),
         )  # fmt: skip
+
+
+def _same(tokens: int, card: JudgeCard) -> int:  # noqa: ARG001
+    return tokens

@@ -109,6 +109,16 @@ class ModelFeatures(StoredFeatures):
         )  # fmt: skip
 
     @property
+    def model_name(self) -> str:
+        """The backbone as it was named: a hub name, or a folder."""
+        return self._source
+
+    @property
+    def dtype(self) -> str:
+        """Precision of weights and forward pass."""
+        return self._dtype
+
+    @property
     def given(self) -> Mapping[str, SAEEntry]:
         """The table ``saes`` as it was given."""
         return self._given

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json_object
 from mtmbench.features.sae.hub import SAEEntry
+
+_UNGATED = ("gpt2", "gpt_neo", "gpt_neox", "gptj", "opt", "phi", "bloom", "falcon")
+"""Families whose MLP has two matrices; most others have three."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +48,6 @@ class ModelShape:
     def parameters(self) -> int:
         """Weights of all blocks and of the embeddings, which the head shares."""
         return self.layers * self.block + self.vocabulary * self.hidden
-
-    def multiplied(self, blocks: int | None = None) -> int:
-        """Weights that a token is multiplied with in the first ``blocks``; None: all and the head.
-
-        Embeddings are looked up, and are none of these.
-        """
-        head = self.vocabulary * self.hidden if blocks is None else 0
-        return (self.layers if blocks is None else blocks) * self.block + head
 
 
 SHAPES: Mapping[str, ModelShape] = {
@@ -111,10 +105,10 @@ def sae_shape(given: SAEEntry) -> SAEShape | None:
         hook = given.get("hook_point") or told.get("hook_name")
         if hook is None and isinstance(metadata, dict):
             hook = metadata.get("hook_name")
-        layer = re.search(r"blocks\.(\d+)\.", str(hook))
+        block = re.search(r"blocks\.(\d+)\.", str(hook))
         width, k = told.get("d_sae"), told.get("k")
-        if isinstance(width, int) and isinstance(k, int) and layer:
-            return SAEShape(width, k, int(layer[1]), f"{path}")
+        if isinstance(width, int) and isinstance(k, int) and block:
+            return SAEShape(width, k, int(block[1]), f"{path}")
     named = re.fullmatch(r"layer_(\d+)/width_(\d+)k/average_l0_(\d+)", given.get("id", ""))
     if named is None:
         return None
@@ -135,7 +129,7 @@ def _from_config(name: str, told: Mapping[str, object]) -> ModelShape | None:
     width = _number(told, "head_dim") or hidden // heads
     inner = _number(told, "intermediate_size", "n_inner") or 4 * hidden
     keys = _number(told, "num_key_value_heads") or heads
-    gated = "gate" in str(told.get("hidden_act", "")) or "intermediate_size" in told
+    gated = told.get("model_type") not in _UNGATED
     return ModelShape(name, layers, hidden, inner, heads * width, keys * width, vocabulary, gated)
 
 
