@@ -157,7 +157,8 @@ def _match(payload: MatchPayload) -> _Stated:
 
 
 def _rewrite(payload: RewritePayload) -> _Stated:
-    version = _json(_fields(payload, "judge", "facts", "prompt", "top_items"))
+    limits = ["limits"] if "limits" in payload else []
+    version = _json(_fields(payload, "judge", "facts", "prompt", "top_items", *limits))
     return _Stated(
         _fields(payload, "corpus", "k_spec", "seed", "model", "setting", "task"),
         {("shown topics", payload["task"]): version},

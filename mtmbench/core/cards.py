@@ -143,6 +143,22 @@ class FeatureSpec(Card):
         return tuple(dict.fromkeys([*self.settings, *more]))
 
 
+class RefineSpec(Card):
+    """How topics are refined: the refiner sees ``show`` items and drops at most ``drop``."""
+
+    show: int = Field(ge=2)
+    drop: int = Field(default=2, ge=1)
+
+    @model_validator(mode="after")
+    def _leaves_one(self) -> RefineSpec:
+        if self.drop >= self.show:
+            raise ValueError(
+                f"drop is {self.drop} and show {self.show}: a topic must keep an item, so drop is "
+                f"at most {self.show - 1}"
+            )
+        return self
+
+
 class JudgingSpec(Card):
     """The matches of a suite (DESIGN: the topic judge).
 
@@ -165,6 +181,9 @@ class JudgingSpec(Card):
     takes them from documents without a language model; the documents judged are then others.
     ``refiner`` names one that drops up to two odd items among the top ones of every topic, for all
     models alike; projected words and what is taken from documents are no items and stay whole.
+    With ``refine`` it is shown that many of a topic's strongest items and drops at most so many of
+    them, and the topic is shown by the ``top_items`` strongest of those left; without, it is shown
+    ``top_items``, and what it drops is not filled up.
     """
 
     judges: tuple[str, ...] = ("embedding",)
@@ -173,6 +192,7 @@ class JudgingSpec(Card):
     summariser: str | None = None
     same_summariser: bool = False
     refiner: str | None = None
+    refine: RefineSpec | None = None
     max_topics: int = Field(default=2, ge=1)
     share: float = Field(default=0.75, gt=0, le=1)
     top_items: int = Field(default=10, ge=1)
@@ -186,6 +206,19 @@ class JudgingSpec(Card):
     lengths: bool = False
     schedule: Literal["uniform", "adaptive"] = "uniform"
     resolution: float = Field(default=30.0, gt=0)
+
+    @model_validator(mode="after")
+    def _refines_what_is_shown(self) -> JudgingSpec:
+        if self.refine is None:
+            return self
+        if self.refiner is None:
+            raise ValueError("refine says how a refiner refines; name one: refiner = 'CARD'")
+        if self.refine.show < self.top_items:
+            raise ValueError(
+                f"refine.show is {self.refine.show} and top_items {self.top_items}: the refiner is "
+                f"shown what a topic may be shown by, so show is at least {self.top_items}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _adaptive_goes_alone(self) -> JudgingSpec:

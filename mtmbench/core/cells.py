@@ -37,6 +37,7 @@ from mtmbench.core.records import (
     PromptFacts,
     Record,
     RecordKind,
+    RefineLimits,
     RewriteIdentity,
     RewriteRecord,
     RewriteTask,
@@ -255,7 +256,8 @@ class MetricCell:
 class RewriteCell:
     """One fit's topics, refined or summarised by one judge card.
 
-    ``extraction`` tells of summaries that are taken from documents, for which there is no prompt.
+    ``extraction`` tells of summaries that are taken from documents, for which there is no prompt;
+    ``limits`` of how many items a refiner is shown and may drop, where the suite says so.
     """
 
     key: str
@@ -269,12 +271,23 @@ class RewriteCell:
     refined: RewriteCell | None = None
     extraction: ExtractionFacts | None = None
     labels: LabelCell | None = None
+    limits: RefineLimits | None = None
     kind: ClassVar[RecordKind] = "shown"
 
     @property
     def corpus(self) -> str:
         """Name of the corpus."""
         return self.fit.corpus
+
+    @property
+    def template(self) -> str:
+        """Name of the prompt."""
+        return self.task if self.limits is None else "refine_up_to"
+
+    @property
+    def items_asked(self) -> int:
+        """How many items of a topic the judge is shown."""
+        return self.top_items if self.limits is None else self.limits["show"]
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -298,6 +311,8 @@ class RewriteCell:
         by: RewrittenBy = {"judge": self.judge, "facts": self.facts, "prompt": self.prompt}
         if self.extraction is not None:
             by["extraction"] = self.extraction
+        if self.limits is not None:
+            by["limits"] = self.limits
         return by
 
     def record(

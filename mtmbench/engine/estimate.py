@@ -108,22 +108,25 @@ def batch_notice(plan: Plan) -> str:
 
 def _of_topics(plan: Plan) -> Iterator[JudgeEstimate]:
     """Yields estimates of questions about topics by themselves, one a topic of a fit."""
-    asked: list[tuple[tuple[str, str, int], int]] = [
-        ((cell.judge, cell.task, cell.top_items), cell.fit.k) for cell in plan.rewrites
+    asked: list[tuple[tuple[str, str, str, int], int]] = [
+        ((cell.judge, cell.task, cell.template, cell.items_asked), cell.fit.k)
+        for cell in plan.rewrites
     ]
     for value in plan.metrics:
         metric = METRICS.get(value.metric)
         if issubclass(metric, JudgedMetric) and value.params.get("judge") is not None:
             items = metric.items_shown(value.params)
-            asked.append(((str(value.params["judge"]), value.metric, items), value.fit.k))
-    fits, topics = Counter(key for key, _ in asked), Counter[tuple[str, str, int]]()
+            judge = str(value.params["judge"])
+            asked.append(((judge, value.metric, value.metric, items), value.fit.k))
+    fits, topics = Counter(key for key, _ in asked), Counter[tuple[str, str, str, int]]()
     for key, k in asked:
         topics[key] += k
-    for (judge, task, items), n in topics.items():
-        prompt = topic_template(task)
+    for key, n in topics.items():
+        judge, task, template, items = key
+        prompt = topic_template(template)
         fixed = len(prompt.system) + len(prompt.user) + items * ITEM_CHARACTERS
         yield estimate_of(
-            judge, load_judge_card(judge), task, fits[judge, task, items], n, n,
+            judge, load_judge_card(judge), task, fits[key], n, n,
             partial(_topic_tokens, n * fixed),
         )  # fmt: skip
 

@@ -253,12 +253,12 @@ def _fit_cells(suite: Suite, corpus: Corpus, offline: bool) -> Iterator[FitCell]
             _check_params(name, model, params)
             # Defaults are hashed too: a later release may have others.
             resolved = model(**params).get_params(deep=False)
-            version = model.version_of(resolved)
+            version, hashed = model.version_of(resolved), model.params_in_key(resolved)
             view_inputs = {s: _view_inputs(suite, model.needs, s, offline) for s in settings}
             for setting in settings:
                 for seed in suite.seeds_of(shown):
                     key = content_hash(
-                        "fit", corpus.revision, card.model, version, resolved,
+                        "fit", corpus.revision, card.model, version, hashed,
                         view_inputs[setting], setting, k, k_spec, seed,
                     )  # fmt: skip
                     yield FitCell(
