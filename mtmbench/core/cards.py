@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -447,13 +448,16 @@ class EndpointSpec(Card):
 class PriceSpec(Card):
     """What a million tokens costs, in the user's currency; without ``cached`` it is ``input``.
 
-    ``batch`` is the share of these prices that the Batch API takes.
+    ``batch`` is the share of these prices that the Batch API takes. ``as_of`` is the day on which
+    ``source`` said so.
     """
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
     cached: float | None = Field(default=None, ge=0)
     batch: float = Field(default=1.0, gt=0, le=1)
+    as_of: date | None = None
+    source: str = ""
 
 
 class LimitSpec(Card):

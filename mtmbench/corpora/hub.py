@@ -11,6 +11,7 @@ from mtmbench.core.errors import InputError, did_you_mean
 from mtmbench.core.files import read_bytes, read_json, read_text, unpack_limit
 from mtmbench.core.types import Corpus
 from mtmbench.corpora.files import is_text_file, visible_files
+from mtmbench.corpora.offline import is_cached, is_offline
 from mtmbench.corpora.rows import Columns, SourceRow, build_corpus
 
 if TYPE_CHECKING:
@@ -121,6 +122,8 @@ _ID = "(split and row)"
 
 
 def _load(source: str | Path, subset: str | None) -> dict[str, Dataset]:
+    if isinstance(source, str) and is_offline() and not is_cached(source):
+        raise InputError(f"hub dataset {source!r} is not on this machine")
     import datasets
 
     if isinstance(source, Path):

@@ -24,7 +24,7 @@ from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus
 from mtmbench.engine.labels import label_cells
-from mtmbench.features.registry import FEATURES
+from mtmbench.features.registry import source_of
 from mtmbench.features.sae.minilm import EMBEDDINGS_VERSION
 from mtmbench.judges.registry import JUDGES, clients_of, load_judge_card
 from mtmbench.matches.controls import refits_of
@@ -72,13 +72,23 @@ class Plan:
         return {cell.key for cell in self.cells()}
 
 
-def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[str] = ()) -> Plan:
+def make_plan(
+    suite: Suite,
+    *,
+    data_dir: Path | None = None,
+    plugins: Sequence[str] = (),
+    offline: bool = False,
+) -> Plan:
     """Loads the corpora and lays out every cell; nothing is fitted, judged or extracted.
 
     Args:
         suite: what to play.
         data_dir: folder of local corpora; None reads ``MTMBENCH_DATA``.
         plugins: files or modules that register more models, metrics or judges.
+        offline: lay the cells out without a network and without weights, to be counted: a corpus
+            that is not here is one of its stated size (:mod:`mtmbench.corpora.stated`), and
+            settings of features are told apart by how they were given. Such a plan cannot be
+            played, and its keys are those of no records.
 
     Raises:
         InputError: a corpus cannot be loaded, or has no spaces between words while something that
@@ -87,6 +97,7 @@ def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[s
     """
     from mtmbench.core.plugins import load_plugins
     from mtmbench.corpora.load import load_spec
+    from mtmbench.corpora.stated import StandIn, load_here
     from mtmbench.features.stop_words import stop_words_of
     from mtmbench.features.words import check_spaces
 
@@ -96,12 +107,14 @@ def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[s
     corpora: dict[str, Corpus] = {}
     specs: dict[str, CorpusSpec] = {}
     for spec in suite.corpora:
-        corpus = load_spec(spec, data_dir)
+        corpus = load_here(spec, data_dir) if offline else load_spec(spec, data_dir)
         if corpus.name in corpora:
             raise InputError(f"corpus {corpus.name!r} stands twice in suite {suite.name!r}")
         corpora[corpus.name], specs[corpus.name] = corpus, spec
     _check_names(suite, corpora)
-    fits = _told_apart(cell for corpus in corpora.values() for cell in _fit_cells(suite, corpus))
+    fits = _told_apart(
+        cell for corpus in corpora.values() for cell in _fit_cells(suite, corpus, offline)
+    )
     first: list[FitCell] = []
     later: list[FitCell] = []
     for name, k_spec in _leagues(fits):
@@ -109,12 +122,13 @@ def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[s
         first += rounds[0]
         later += [fit for fits_of_seed in rounds[1:] for fit in fits_of_seed]
     refits = [fit for fit in refits_of(suite.judging, first, fits) if fit not in later]
-    labels = label_cells(suite, corpora, fits)
+    labels = label_cells(suite, corpora, fits, offline=offline)
     rewrites = rewrite_cells(suite.judging, [*first, *later], refits, corpora, labels)
     metrics = tuple(_metric_cells(suite, fits, labels))
     if _reads_words(suite, fits, metrics, rewrites):
         for corpus in corpora.values():
-            check_spaces(corpus)
+            if not isinstance(corpus, StandIn):
+                check_spaces(corpus)
     return Plan(
         suite,
         corpora,
@@ -220,7 +234,12 @@ def _told_apart(cells: Iterable[FitCell]) -> list[FitCell]:
     return list(found.values())
 
 
-def _fit_cells(suite: Suite, corpus: Corpus) -> Iterator[FitCell]:
+def shown_name(model: str) -> str:
+    """Returns the name under which a model of a suite plays: its own, or that of its card."""
+    return Path(model).stem if model.endswith(".toml") else model
+
+
+def _fit_cells(suite: Suite, corpus: Corpus, offline: bool) -> Iterator[FitCell]:
     for k, k_spec in numbers_of_topics(suite, corpus.name, len(corpus), corpus.n_labels):
         for name in suite.models_of(corpus.name):
             card = load_model_card(name)
@@ -236,7 +255,7 @@ def _fit_cells(suite: Suite, corpus: Corpus) -> Iterator[FitCell]:
             resolved = model(**params).get_params(deep=False)
             version = model.version_of(resolved, len(corpus))
             hashed = model.params_in_key(resolved)
-            view_inputs = {s: _view_inputs(suite, model.needs, s) for s in settings}
+            view_inputs = {s: _view_inputs(suite, model.needs, s, offline) for s in settings}
             for setting in settings:
                 for seed in suite.seeds_of(shown):
                     key = content_hash(
@@ -337,7 +356,9 @@ def _by_seed(
     return [[own[nth] for own in found.values() if nth < len(own)] for nth in range(n)]
 
 
-def _view_inputs(suite: Suite, needs: Sequence[str], setting: str | None) -> dict[str, object]:
+def _view_inputs(
+    suite: Suite, needs: Sequence[str], setting: str | None, offline: bool
+) -> dict[str, object]:
     inputs: dict[str, object] = {}
     if "words" in needs:
         inputs["words"] = suite.words.model_dump()
@@ -345,7 +366,7 @@ def _view_inputs(suite: Suite, needs: Sequence[str], setting: str | None) -> dic
         inputs["embeddings"] = {"encoder": "all-MiniLM-L6-v2", "version": EMBEDDINGS_VERSION}
     if "features" in needs and setting is not None:
         features = suite.features
-        source = FEATURES.get(features.source)(**features.params)
+        source = source_of(features, offline=offline)
         inputs["features"] = {
             "source": features.source,
             "max_tokens": features.max_tokens,

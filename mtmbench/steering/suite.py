@@ -90,6 +90,20 @@ def steer_suite(
     return [*table, *written]
 
 
+def steering_cells(suite: Suite, plan: Plan) -> list[FitCell]:
+    """Returns the fits whose topics would steer, for estimates: reads no weights and no network.
+
+    Raises:
+        InputError: the suite has no such table, or no model over features.
+    """
+    if suite.steering is None:
+        raise InputError(f"suite {suite.name!r} has no table [steering]")
+    if suite.steering.features is not None:
+        steered = _steered(suite, suite.steering)
+        plan = make_plan(steered, data_dir=plan.data_dir, plugins=plan.plugins, offline=True)
+    return _cells(plan, suite.steering)
+
+
 def table_notes(spec: SteeringSpec) -> list[str]:
     """Returns what a reader of the table must know of its suite: its note, its proxies."""
     proxies = [name for name in spec.judges if not traits_of(load_judge_card(name))["is_llm"]]
