@@ -234,11 +234,6 @@ def _told_apart(cells: Iterable[FitCell]) -> list[FitCell]:
     return list(found.values())
 
 
-def shown_name(model: str) -> str:
-    """Returns the name under which a model of a suite plays: its own, or that of its card."""
-    return Path(model).stem if model.endswith(".toml") else model
-
-
 def _fit_cells(suite: Suite, corpus: Corpus, offline: bool) -> Iterator[FitCell]:
     for k, k_spec in numbers_of_topics(suite, corpus.name, len(corpus), corpus.n_labels):
         for name in suite.models_of(corpus.name):
