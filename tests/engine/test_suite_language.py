@@ -138,6 +138,16 @@ def test_a_cap_leaves_two_topics_and_each_number_once() -> None:
     assert sorted(mixed, key=k_order) == ["labels", 10, "min(50, documents / 10)", 100]
 
 
+def test_capped_and_uncapped_corpora_are_pooled_by_what_was_asked() -> None:
+    rule = "min(5, documents / 10)"
+    several = suite_of({"c": "c"}, k=[5, 10], documents_per_topic=10)
+    assert (several.pooled_k(5), several.pooled_k(rule)) == (rule, rule)
+    assert suite_of({"c": "c"}, k=[5, 10]).pooled_k(5) == 5
+    assert suite_of({"c": "c"}, k="labels").pooled_k("labels") == "labels"
+    assert suite_of({"c": "c"}, k=5, documents_per_topic=10).pooled_k(rule) == "by corpus"
+    assert suite_of({"c": "c"}, k={"c": [5, 6]}).pooled_k(6) == 6
+
+
 def test_models_parameters_and_seeds_by_corpus_and_model(files: dict[str, str]) -> None:
     plan = planned(
         files,
