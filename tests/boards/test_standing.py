@@ -43,8 +43,9 @@ Its cells over features were played before extraction and mETM came to their pre
 before features were called by the words of the corpus, its matches by ``embedding`` before that
 judge did, its fits of ``bertopic`` before that had leaves to fall back to (``leaf_above``), before
 embeddings lay on a grid and before neighbours among 4,096 documents and more were exact, and its
-matches by ``lexical`` before projected words beside a document were of the other half, so their keys are no plan's; that they are the same cells but for those of
-labels, and that the plan stands, is asserted.
+matches by ``lexical`` before projected words beside a document were of the other half, so
+their keys are no plan's; that they are the same cells but for those of labels, and that the plan
+stands, is asserted.
 """
 
 
