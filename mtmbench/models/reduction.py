@@ -29,8 +29,8 @@ FEWEST_APPROXIMATE = 4096
 MOST_EXACT = 32_768
 """Documents up to which neighbours are exact; more are left to UMAP.
 
-For 20,000 vectors of 384 that takes 18 s of CPU, once for all seeds. UMAP's descent finds 99.99 % of
-the neighbours of 5,000 in 0.3 s, but is compiled for 33 s in every process before.
+For 20,000 vectors of 384 that takes 18 s of CPU, once for all seeds. UMAP's descent finds 99.99 %
+of the neighbours of 5,000 in 0.3 s, but is compiled for 33 s in every process before.
 """
 DISTANCE_GRID = 2.0**-20
 """Exact distances are whole multiples of this, so that no neighbour rests on the last bit."""
