@@ -117,12 +117,17 @@ def _looks(plan: Plan, store: RunStore, fitted: set[str]) -> Iterator[tuple[str,
 
 
 def _rewrite_phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
-    """Yields refinements, then summaries, which are of refined topics; one task a judge."""
+    """Yields refinements, then summaries, which are of refined topics."""
     for task, name in (("refine", "refining"), ("summary", "summaries")):
         done = store.finished()
         missing = [cell for cell in plan.rewrites if cell.task == task and cell.key not in done]
         if playable := _playable(plan, store, missing, done):
-            yield name, [Task(tuple(playable), affinity=ASKING)]
+            # What is taken from documents asks nobody; one worker encodes a corpus's.
+            by_corpus: dict[str, list[RewriteCell]] = {}
+            for cell in playable:
+                affinity = ASKING if cell.extraction is None else cell.corpus
+                by_corpus.setdefault(affinity, []).append(cell)
+            yield name, [Task(tuple(its), affinity=where) for where, its in by_corpus.items()]
 
 
 def _playable(plan: Plan, store: RunStore, cells: Sequence[_C], done: Collection[str]) -> list[_C]:

@@ -26,8 +26,12 @@ LAYOUT_GRID = 2.0**-10
 """Coordinates at which UMAP starts are whole multiples of this; the largest is 10."""
 FEWEST_APPROXIMATE = 4096
 """Documents from which on UMAP does not compare all with all."""
-MOST_EXACT = 65_536
-"""Documents up to which neighbours are exact; more are left to UMAP."""
+MOST_EXACT = 32_768
+"""Documents up to which neighbours are exact; more are left to UMAP.
+
+For 20,000 vectors of 384 that takes 18 s of CPU, once for all seeds. UMAP's descent finds 99.99 %
+of the neighbours of 5,000 in 0.3 s, but is compiled for 33 s in every process before.
+"""
 DISTANCE_GRID = 2.0**-20
 """Exact distances are whole multiples of this, so that no neighbour rests on the last bit."""
 _CELLS = 2**23

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from mtmbench.engine.phases import phases
+from mtmbench.engine.workers import ASKING
 from mtmbench.models.registry import MODELS
 
 
-def planned(source: str, models: list[str]) -> Any:
+def planned(source: str, models: list[str], rewrites: Any = ()) -> Any:
     fits = [
         SimpleNamespace(
             corpus=corpus, registry=model, key=f"{corpus} {model}", twin=None,
@@ -25,7 +26,7 @@ def planned(source: str, models: list[str]) -> Any:
     }
     features = SimpleNamespace(source=source, max_tokens=512)
     return SimpleNamespace(
-        fits=fits, labels=[], rewrites=[], metrics=[], matches=[], corpora=corpora,
+        fits=fits, labels=[], rewrites=list(rewrites), metrics=[], matches=[], corpora=corpora,
         suite=SimpleNamespace(features=features, judging=None),
     )  # fmt: skip
 
@@ -48,3 +49,22 @@ def test_embeddings_that_features_leave_behind_come_after_them(
             found.append(sorted({task.prepare[2] for task in tasks if task.prepare}))
             assert {task.prepare[0] for task in tasks if task.prepare} == {"long", "short"}
     assert found == expected
+
+
+def test_one_worker_asks_for_all_summaries_and_one_a_corpus_takes_them_from_documents() -> None:
+    cells = [
+        SimpleNamespace(
+            task="summary", corpus=corpus, key=f"{corpus} {nth} {taken}", needs=(),
+            extraction={} if taken else None,
+        )
+        for taken in (False, True)
+        for corpus in ("long", "short")
+        for nth in range(2)
+    ]  # fmt: skip
+    store = SimpleNamespace(finished=set)
+    plan = planned("minilm", [], cells)
+    ((name, tasks),) = phases(plan, store)  # type: ignore[arg-type]
+    assert name == "summaries"
+    assert [(task.affinity, len(task.cells)) for task in tasks] == [
+        (ASKING, 4), ("long", 2), ("short", 2),
+    ]  # fmt: skip
