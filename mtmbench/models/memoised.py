@@ -106,7 +106,7 @@ def fit_memoised(
     prior = np.array(alpha, dtype=np.float64)
     n_tokens = float(doc_counts.sum(dtype=np.float64))
     before, rise, done, settled = -np.inf, np.inf, 0, not optimise_alpha_every
-    with ThreadPoolExecutor(n_threads or numba.config.NUMBA_NUM_THREADS) as pool:
+    with ThreadPoolExecutor(n_threads or _threads()) as pool:
         for done in range(1, passes + 1):
             look = done % LOOK_EVERY == 0
             log_likelihood = 0.0
@@ -136,6 +136,11 @@ def fit_memoised(
         float(rise) if np.isfinite(rise) else None,
         bool(rise < tolerance and settled),
     )
+
+
+def _threads() -> int:
+    # numba.get_num_threads would start its own threads.
+    return int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
 
 
 def _batches(n_docs: int, n_items: int, n_topics: int) -> IntArray:

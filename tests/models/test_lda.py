@@ -15,11 +15,12 @@ from mtmbench.models.lda import LDA, MLDA, _tomotopy_phi
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("engine", ["cvb0", "memoised"])
 @pytest.mark.parametrize("model", [LDA, MLDA])
 @pytest.mark.parametrize("seed", range(5))
-def test_planted_topics_are_recovered(model, seed):
+def test_planted_topics_are_recovered(model, seed, engine):
     planted = plant_lda(seed, n_docs=400, n_items=500, kind=model.item_view)
-    result = model(n_topics=10).fit(planted.views, seed=seed)
+    result = model(n_topics=10, engine=engine).fit(planted.views, seed=seed)
     scores = matched_cosine(result.topic_item, planted.topic_item)
     assert scores.mean() >= 0.9
     assert scores.min() >= 0.7
@@ -41,6 +42,28 @@ def test_other_engines_find_the_same_topics(engine):
         matched_cosine(model.transform(planted.views).T, first.doc_topic.T), 1, atol=0.02
     )
     assert len(first.info["alpha"]) == 4
+
+
+def test_the_engine_is_chosen_by_size_and_stands_on_record():
+    views = plant_lda(0, n_docs=200, n_items=20, doc_length=60).views
+    small = LDA(n_topics=5, iterations=20).fit(views, seed=0)
+    assert small.info["engine"] == small.params["engine"] == "cvb0"
+    assert "engine" not in small.params_given
+    assert small.revision == LDA(5, "cvb0", iterations=20).fit(views, seed=0).revision
+    # Of 800 numbers a topic, which is less than there are counts, documents and items need 600.
+    assert views.words.matrix.nnz > 800
+    large = LDA(n_topics=5, iterations=20, max_memory_gb=4 * 5 * 800 / 2**30)
+    result = large.fit(views, seed=0)
+    assert result.info["engine"] == result.params["engine"] == "memoised"
+    assert result.info["start"] == "clusters"
+    np.testing.assert_allclose(large.transform(views).sum(axis=1), 1, atol=1e-5)
+
+
+def test_a_key_knows_auto_as_the_engine_that_it_was():
+    chosen, named = (LDA(engine=e).get_params() for e in ("auto", "cvb0"))
+    assert LDA.params_of_key(chosen) == LDA.params_of_key(named) == named
+    other = LDA(engine="memoised").get_params()
+    assert LDA.params_of_key(other) == other
 
 
 def test_the_same_seed_gives_the_same_bits():
@@ -136,6 +159,7 @@ def test_engines_have_versions_of_their_own():
     ("params", "message"),
     [
         ({"n_topics": 0}, "n_topics must be a whole number"),
+        ({"engine": "atuo"}, "did you mean 'auto'"),
         ({"engine": "gensin"}, "did you mean 'gensim'"),
         ({"alpha": 0.0}, "alpha must be above zero"),
         ({"beta": -1.0}, "beta must be above zero"),
