@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtmbench.core.arrays import memory
-from mtmbench.core.cards import CorpusSpec, Suite, capped
+from mtmbench.core.cards import CorpusSpec, Suite, capped, shown_name
 from mtmbench.core.cells import (
     Cell,
     Competitor,
@@ -232,11 +232,6 @@ def _told_apart(cells: Iterable[FitCell]) -> list[FitCell]:
             key = content_hash("fit under another name", cell.key, cell.corpus, cell.model)
             found.setdefault(key, replace(cell, key=key, twin=cell.key))
     return list(found.values())
-
-
-def shown_name(model: str) -> str:
-    """Returns the name under which a model of a suite plays: its own, or that of its card."""
-    return Path(model).stem if model.endswith(".toml") else model
 
 
 def _fit_cells(suite: Suite, corpus: Corpus, offline: bool) -> Iterator[FitCell]:
