@@ -74,7 +74,19 @@ class CountBatch:
         return torch.zeros(self.n_docs).index_add(0, self.rows, values)
 
 
-class Encoder(nn.Module):
+class Posterior(nn.Module, ABC):
+    """q(θ | document), amortised: the recognition part of a model."""
+
+    @abstractmethod
+    def draw(self, batch: CountBatch) -> tuple[Tensor, Tensor]:
+        """Returns a θ (B, K) that gradients pass through, and KL(q ‖ prior) (B,) in nats."""
+
+    @abstractmethod
+    def expect(self, batch: CountBatch) -> Tensor:
+        """Returns the θ (B, K) that stands for each document in results."""
+
+
+class Encoder(Posterior):
     """q(z | document): two hidden layers of ReLU, then a linear map each to μ and log σ².
 
     Args:
@@ -103,6 +115,17 @@ class Encoder(nn.Module):
         second = functional.relu(self.hidden(functional.relu(first + self.bias)))
         second = functional.dropout(second, self.dropout, self.training)
         return self.mean(second), self.log_variance(second)
+
+    def draw(self, batch: CountBatch) -> tuple[Tensor, Tensor]:
+        """Returns softmax(z) of one z ~ q (B, K), and KL(q ‖ N(0, I)) (B,) in nats."""
+        mean, log_variance = self(batch)
+        noise = torch.randn_like(mean)
+        theta = functional.softmax(mean + noise * (0.5 * log_variance).exp(), dim=1)
+        return theta, logistic_normal_kl(mean, log_variance)
+
+    def expect(self, batch: CountBatch) -> Tensor:
+        """Returns softmax(μ) (B, K)."""
+        return functional.softmax(self(batch)[0], dim=1)
 
 
 class Decoder(nn.Module, ABC):
@@ -185,7 +208,7 @@ class NeuralTopicModel(TopicModel):
 
 
 def maximise_bound(
-    encoder: Encoder, decoder: Decoder, counts: Counts, training: Training
+    encoder: Posterior, decoder: Decoder, counts: Counts, training: Training
 ) -> dict[str, object]:
     """Maximises the evidence lower bound by Adam on one-sample gradients.
 
@@ -215,10 +238,8 @@ def maximise_bound(
         for first in range(0, len(order), size):
             rows = order[first : first + size]
             batch = CountBatch.of(matrix[rows], counts.n_tokens[rows])
-            mean, log_variance = encoder(batch)
-            noise = torch.randn_like(mean)
-            theta = functional.softmax(mean + noise * (0.5 * log_variance).exp(), dim=1)
-            kl = logistic_normal_kl(mean, log_variance).sum()
+            theta, kl_of_each = encoder.draw(batch)
+            kl = kl_of_each.sum()
             evidence = decoder.log_likelihood(theta, batch).sum() - kl
             optimiser.zero_grad(set_to_none=True)
             (-evidence / batch.n_docs).backward()  # type: ignore[no-untyped-call]
@@ -239,16 +260,16 @@ def maximise_bound(
     }
 
 
-def infer(encoder: Encoder, counts: Counts) -> FloatArray:
-    """Returns θ (D, K) = softmax(μ) for every document; zero for documents without items."""
+def infer(encoder: Posterior, counts: Counts) -> FloatArray:
+    """Returns the expected θ (D, K) of every document; zero for documents without items."""
     matrix = counts.matrix.tocsr()
     encoder.eval()
     parts = []
     with torch.no_grad():
         for first in range(0, matrix.shape[0], 1000):
             rows = slice(first, first + 1000)
-            mean, _ = encoder(CountBatch.of(matrix[rows], counts.n_tokens[rows]))
-            parts.append(functional.softmax(mean, dim=1).double().numpy())
+            batch = CountBatch.of(matrix[rows], counts.n_tokens[rows])
+            parts.append(encoder.expect(batch).double().numpy())
     theta = np.concatenate(parts)
     theta[np.asarray(matrix.sum(axis=1)).ravel() == 0] = 0.0
     return normalise_rows(theta)
