@@ -404,6 +404,19 @@ class MetricRow(CompetitorFields, LeftOutNumbers):
     reason: str | None
 
 
+class CorrelationRow(CompetitorFields):
+    """How alike two competitors sort the documents: the mean over the seeds that both have."""
+
+    other: CompetitorFields
+    corpus: str
+    k: int
+    k_spec: int | str
+    value: float | None
+    lo: float | None
+    hi: float | None
+    n_seeds: int
+
+
 class MetricFacts(TypedDict):
     """Version and direction of a metric."""
 
@@ -500,7 +513,8 @@ class SteeringLink(TypedDict, total=False):
 class BoardExtras(TypedDict, total=False):
     """What only some boards have.
 
-    Where labels are from, who rewrote topics, what was spent, replies about metrics.
+    Where labels are from, who rewrote topics, what was spent, replies about metrics, correlation of
+    models' shares in documents.
     """
 
     labels: Sequence[LabelsRow]
@@ -508,6 +522,7 @@ class BoardExtras(TypedDict, total=False):
     spending: Sequence[SpendingRow]
     spent: SpentTotal
     metric_replies: Sequence[MetricReplies]
+    doc_topic_correlation: Sequence[CorrelationRow]
 
 
 class BoardTables(SteeringLink, BoardExtras):
