@@ -18,9 +18,10 @@ pytestmark = pytest.mark.slow
 
 
 def planted(n_docs=150, n_topics=5, n_items=60, seed=0, size=24):
-    """Documents near one of K directions, each with words of one of K distributions."""
+    """Documents near one of K directions, each with nine in ten words from one of K word lists."""
     rng = np.random.default_rng(seed)
-    topics = rng.dirichlet(np.full(n_items, 0.05), n_topics)
+    lists = np.arange(n_items) % n_topics == np.arange(n_topics)[:, None]
+    topics = 0.9 * lists * n_topics / n_items + 0.1 / n_items
     own = np.arange(n_docs) % n_topics
     vectors = np.eye(size)[own] + rng.normal(scale=0.1, size=(n_docs, size))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -41,8 +42,10 @@ def small(**params) -> FASTopic:
 def test_planted_topics_are_recovered(seed):
     views, topics, own = planted(seed=seed)
     result = FASTopic(n_topics=5).fit(views, seed=seed)
-    assert matched_cosine(result.topic_item, topics).mean() >= 0.9
-    assert matched_cosine(result.doc_topic.T, np.eye(5)[own].T).mean() >= 0.7
+    assert matched_cosine(result.topic_item, topics).min() >= 0.9
+    # Every document's strongest topic is its own one.
+    found = result.doc_topic.argmax(axis=1)
+    assert len(set(zip(found, own, strict=True))) == len(set(found)) == 5
 
 
 def test_the_same_seed_gives_the_same_bits_whatever_the_caller_did():
@@ -144,7 +147,7 @@ def test_new_documents_follow_the_published_rule():
 
 def test_a_large_corpus_is_fitted_in_batches():
     views, topics, _ = planted()
-    result = FASTopic(n_topics=5, batch_size=60, epochs=120).fit(views, seed=0)
+    result = FASTopic(n_topics=5, batch_size=60, epochs=100).fit(views, seed=0)
     assert result.info["batch_size"] == 60
     assert matched_cosine(result.topic_item, topics).mean() >= 0.9
 
