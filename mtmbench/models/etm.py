@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -13,9 +13,19 @@ from torch.nn import functional
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import check_archive
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Counts, Float64Array, FloatArray, ItemKind, ViewName, Views
+from mtmbench.core.types import Float64Array, FloatArray, ItemKind, ViewName, Views
 from mtmbench.models.clusters import cluster_documents, cluster_totals
-from mtmbench.models.neural import CountBatch, Decoder, NeuralTopicModel, Start, reproducible
+from mtmbench.models.neural import (
+    CountBatch,
+    Decoder,
+    NeuralTopicModel,
+    Start,
+    hold_out,
+    reproducible,
+)
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 
 class ETM(NeuralTopicModel):
@@ -100,11 +110,13 @@ class ETM(NeuralTopicModel):
                 self.embedding_size,
                 trained=rho is None or self.train_embeddings,
             )
+            split = hold_out(counts, seed)
             if self.start == "clusters":
-                decoder.start_at(_cluster_logits(counts, self.n_topics, seed))
-            theta, training = self._fit_decoder(counts, decoder)
+                matrix = counts.matrix.tocsr()[split.train]
+                decoder.start_at(_cluster_logits(matrix, self.n_topics, seed))
+            theta, training = self._fit_decoder(counts, split, decoder)
             with torch.no_grad():
-                beta = decoder.topics().T.double().numpy()
+                beta = decoder.topics().numpy()
         self.word_embeddings_: FloatArray = decoder.rho.detach().float().numpy()
         self.topic_embeddings_: FloatArray = decoder.alpha.detach().float().numpy()
         return self._result(
@@ -143,19 +155,20 @@ class _EmbeddedTopics(Decoder):
                 self.alpha.copy_(torch.linalg.solve(gram, self.rho.T @ target).T)
 
     def topics(self) -> Tensor:
-        """Returns βᵀ (V, K)."""
-        return functional.softmax(self.rho @ self.alpha.T, dim=0)
+        """Returns β (K, V)."""
+        return functional.softmax(self.alpha @ self.rho.T, dim=1)
 
-    def log_likelihood(self, theta: Tensor, batch: CountBatch) -> Tensor:
-        mixture = (theta[batch.rows] * self.topics()[batch.columns]).sum(dim=1)
+    def log_likelihood(self, theta: Tensor, batch: CountBatch, topics: Tensor) -> Tensor:
+        by_item = topics.T.contiguous().index_select(0, batch.columns)
+        mixture = (theta.index_select(0, batch.rows) * by_item).sum(dim=1)
         # The authors' code adds the same constant against log 0.
         return batch.sum_entries(batch.counts * (mixture + 1e-6).log())
 
 
-def _cluster_logits(counts: Counts, n_topics: int, seed: int) -> Float64Array:
+def _cluster_logits(matrix: csr_matrix, n_topics: int, seed: int) -> Float64Array:
     """Centred log shares of words in clusters of documents (V, K), smoothed by the corpus."""
-    clusters = cluster_documents(counts.matrix, n_topics, seed=seed)
-    totals = cluster_totals(counts.matrix, clusters, n_topics)
+    clusters = cluster_documents(matrix, n_topics, seed=seed)
+    totals = cluster_totals(matrix, clusters, n_topics)
     corpus = totals.sum(axis=0) / totals.sum()
     smoothed = totals + (0.1 * totals.sum(axis=1, keepdims=True) + 1.0) * (corpus + 1e-6)
     logits = np.log(smoothed / smoothed.sum(axis=1, keepdims=True))
