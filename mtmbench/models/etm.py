@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -13,7 +13,15 @@ from torch.nn import functional
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import check_archive
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Float64Array, FloatArray, ItemKind, ViewName, Views
+from mtmbench.core.types import (
+    Counts,
+    Float64Array,
+    FloatArray,
+    IntArray,
+    ItemKind,
+    ViewName,
+    Views,
+)
 from mtmbench.models.clusters import cluster_documents, cluster_totals
 from mtmbench.models.neural import (
     CountBatch,
@@ -23,9 +31,6 @@ from mtmbench.models.neural import (
     hold_out,
     reproducible,
 )
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
 
 
 class ETM(NeuralTopicModel):
@@ -46,9 +51,10 @@ class ETM(NeuralTopicModel):
         embedding_size: L, dimensions of ρ where it is learned.
         hidden: units of each of the encoder's two hidden layers.
         dropout: of the encoder's second hidden layer.
-        epochs: passes over the corpus; None: 20, and more where these make fewer than 200 steps.
+        epochs: the most passes over the corpus; None: from clusters as many as make 42 steps (at
+            random 200), and 20 where a tenth of at least 1,000 documents says when to stop.
         batch_size: documents per step, at most a tenth of the corpus (and at least 100).
-        learning_rate: of Adam.
+        learning_rate: of Adam at the first step; it falls to zero in a straight line.
         weight_decay: of Adam.
         start: "clusters" or "random".
 
@@ -56,7 +62,7 @@ class ETM(NeuralTopicModel):
     """
 
     name: ClassVar[str] = "etm"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     needs: ClassVar[tuple[ViewName, ...]] = ("words",)
     item_view: ClassVar[ItemKind] = "words"
     has_perplexity: ClassVar[bool] = True
@@ -112,8 +118,7 @@ class ETM(NeuralTopicModel):
             )
             split = hold_out(counts, seed)
             if self.start == "clusters":
-                matrix = counts.matrix.tocsr()[split.train]
-                decoder.start_at(_cluster_logits(matrix, self.n_topics, seed))
+                decoder.start_at(_cluster_logits(counts, split.train, self.n_topics, seed))
             theta, training = self._fit_decoder(counts, split, decoder)
             with torch.no_grad():
                 beta = decoder.topics().numpy()
@@ -165,12 +170,16 @@ class _EmbeddedTopics(Decoder):
         return batch.sum_entries(batch.counts * (mixture + 1e-6).log())
 
 
-def _cluster_logits(matrix: csr_matrix, n_topics: int, seed: int) -> Float64Array:
-    """Centred log shares of words in clusters of documents (V, K), smoothed by the corpus."""
-    clusters = cluster_documents(matrix, n_topics, seed=seed)
-    totals = cluster_totals(matrix, clusters, n_topics)
-    corpus = totals.sum(axis=0) / totals.sum()
-    smoothed = totals + (0.1 * totals.sum(axis=1, keepdims=True) + 1.0) * (corpus + 1e-6)
+def _cluster_logits(counts: Counts, rows: IntArray, n_topics: int, seed: int) -> Float64Array:
+    """Centred log shares of words in clusters of the documents ``rows`` (V, K).
+
+    They are smoothed by the shares in all documents, so that no word of one held out is ruled out.
+    """
+    matrix = counts.matrix.tocsr()[rows]
+    totals = cluster_totals(matrix, cluster_documents(matrix, n_topics, seed=seed), n_topics)
+    corpus = np.asarray(counts.matrix.sum(axis=0), dtype=np.float64).ravel() + 0.5
+    corpus /= corpus.sum()
+    smoothed = totals + (0.1 * totals.sum(axis=1, keepdims=True) + 1.0) * corpus
     logits = np.log(smoothed / smoothed.sum(axis=1, keepdims=True))
     return np.ascontiguousarray((logits - logits.mean(axis=1, keepdims=True)).T)
 

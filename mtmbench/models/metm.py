@@ -48,9 +48,10 @@ class METM(NeuralTopicModel):
         n_topics: K.
         hidden: units of each of the encoder's two hidden layers.
         dropout: of the encoder's second hidden layer.
-        epochs: passes over the corpus; None: 20, and more where these make fewer than 200 steps.
+        epochs: the most passes over the corpus; None: from clusters as many as make 42 steps (at
+            random 200), and 20 where a tenth of at least 1,000 documents says when to stop.
         batch_size: documents per step, at most a tenth of the corpus (and at least 100).
-        learning_rate: of Adam.
+        learning_rate: of Adam at the first step; it falls to zero in a straight line.
         weight_decay: of Adam.
         start: where topic vectors start: "clusters", at the likeliest ones for the firing rates in
             clusters of the documents, or "random".
@@ -63,7 +64,7 @@ class METM(NeuralTopicModel):
     item_view: ClassVar[ItemKind] = "features"
     # A binomial for each feature is no distribution over a document's item occurrences.
     has_perplexity: ClassVar[bool] = False
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     def __init__(
         self,

