@@ -26,7 +26,7 @@ from mtmbench.core.types import (
     Views,
 )
 from mtmbench.models.base import TopicModel
-from mtmbench.models.neural import CountBatch, Posterior, infer, reproducible
+from mtmbench.models.neural import CountBatch, Posterior, infer, product, reproducible
 
 SMALLEST_CONCENTRATION = 1e-5
 """Least entry of a posterior's concentration; the authors' code has the same."""
@@ -236,7 +236,7 @@ class DirichletEncoder(Posterior):
 
     def scores(self, batch: CountBatch) -> Tensor:
         """Returns what is to be normalised (B, K)."""
-        hidden = functional.relu(_sum_of_items(batch, self.items) + self.bias)
+        hidden = functional.relu(product(batch.matrix, self.items) + self.bias)
         scores: Tensor = self.topics(functional.dropout(hidden, self.dropout, self.training))
         return scores
 
@@ -294,7 +294,7 @@ class ProductDecoder(nn.Module):
         scaled, offset = self.normalised(theta)
         table = torch.cat([scaled, offset[:, None]], dim=1)
         given = torch.cat([theta, torch.ones(len(theta), 1)], dim=1)
-        observed = (given * _sum_of_items(batch, table)).sum(dim=1)
+        observed = (given * product(batch.matrix, table)).sum(dim=1)
         total = batch.sum_entries(batch.counts)
         return observed - total * (given @ table.T).logsumexp(dim=1)
 
@@ -302,14 +302,6 @@ class ProductDecoder(nn.Module):
         """Returns softmax(BN(W e_k) + shift) (K, V), normalised over the documents of ``theta``."""
         scaled, offset = self.normalised(theta)
         return functional.softmax(scaled.T + offset, dim=1)
-
-
-def _sum_of_items(batch: CountBatch, table: Tensor) -> Tensor:
-    """Returns Σ_i c_di · table_i (B, n) for every document, from one row an item (V, n)."""
-    offsets = torch.searchsorted(batch.rows, torch.arange(batch.n_docs))
-    return functional.embedding_bag(
-        batch.columns, table, offsets, mode="sum", per_sample_weights=batch.counts
-    )
 
 
 def _log_shares(counts: Counts) -> Float64Array:
