@@ -225,9 +225,6 @@ def _cells(plan: Plan, spec: SteeringSpec) -> list[FitCell]:
     for model in spec.models:
         if model not in names:
             raise UnknownNameError("model over features", model, names)
-    for corpus in spec.corpora:
-        if corpus not in plan.corpora:
-            raise UnknownNameError("corpus of the suite", corpus, plan.corpora)
     chosen: dict[tuple[str, int | str, Competitor], FitCell] = {}
     for cell in over_features:
         if cell.model in (spec.models or names) and cell.corpus in (spec.corpora or plan.corpora):

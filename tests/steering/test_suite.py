@@ -269,11 +269,13 @@ def test_what_cannot_be_steered_is_named(data, tmp_path):
         steer_suite(suite(steering=None), tmp_path)
     with pytest.raises(InputError, match="no model over features to steer by"):
         steer_suite(suite(models=["lda"]), tmp_path)
-    with pytest.raises(UnknownNameError, match="model over features 'mdla'; did you mean 'mlda'"):
+    with pytest.raises(UnknownNameError, match=r"steering.models 'mdla'; did you mean 'mlda'"):
         steer_suite(suite(steering={**data["steering"], "models": ["mdla"]}), tmp_path)
+    with pytest.raises(UnknownNameError, match="model over features 'lda'; did you mean 'mlda'"):
+        steer_suite(suite(steering={**data["steering"], "models": ["lda"]}), tmp_path)
     with pytest.raises(InputError, match=r"is an encoder \(bert\)"):
         steer_suite(suite(features={"source": "minilm"}), tmp_path)
     with pytest.raises(InputError, match=r"unknown key 'steering.lamdas'; did you mean 'lambdas'"):
         suite(steering={"lamdas": [1.0]})
-    with pytest.raises(UnknownNameError, match="corpus of the suite 'toi'; did you mean 'toy'"):
+    with pytest.raises(UnknownNameError, match=r"steering.corpora 'toi'; did you mean 'toy'"):
         steer_suite(suite(steering={**data["steering"], "corpora": ["toi"]}), tmp_path)
