@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mtmbench.core.errors import InputError
+from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.types import Corpus
 from mtmbench.engine.resources import BYTES_PER_FIRING, TOKENS_PER_WORD
 from mtmbench.features.sae.activation_store import ActivationStore
@@ -55,7 +55,7 @@ def test_a_folder_that_is_to_be_built_is_said_to_be(tmp_path: Path) -> None:
         source.folder("resid")
     outline = source.outline()
     assert outline.describe("default") != outline.describe("paper")
-    with pytest.raises(InputError, match="feature setting 'papre'"):
+    with pytest.raises(UnknownNameError, match="feature setting 'papre'"):
         outline.describe("papre")
 
 
