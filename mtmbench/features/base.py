@@ -66,9 +66,12 @@ class FeatureSource(ABC):
 
     Attributes:
         name: the registry name.
+        device: the torch device that it computes on; of several processes of a machine only one
+            is asked to use another than the CPU.
     """
 
     name: ClassVar[str]
+    device: str = "cpu"
 
     @abstractmethod
     def settings(self) -> list[str]:

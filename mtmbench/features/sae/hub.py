@@ -39,9 +39,9 @@ _KEYS = tuple(SAEEntry.__annotations__)
 class ModelFeatures(StoredFeatures):
     """SAE features of a model of the hub, or of a local folder, under named settings.
 
-    Each SAE is a table of ``saes`` by a name of the user's: ``folder`` (sae-lens's format, and
-    better one that ``mtmbench features`` has built: it has thresholds, densities and labels, and
-    with them the setting "paper"), or ``release`` and ``id`` as sae-lens knows them.
+    Each SAE is a table of ``saes`` by a name of the user's: ``folder`` (sae-lens's format or Gemma
+    Scope's, and better one that ``mtmbench features`` has built: it has thresholds, densities and
+    labels, and with them the setting "paper"), or ``release`` and ``id`` as sae-lens knows them.
     ``hook_point``, ``context_size`` (tokens of a chunk, BOS included), ``centred`` and ``window``
     are what the SAE's own config says unless they are given.
 
@@ -49,8 +49,8 @@ class ModelFeatures(StoredFeatures):
         backbone: a hub name, or a folder in the hub's format.
         saes: the SAEs; the first is that of the setting "default".
         prepend_bos: whether each chunk begins with BOS; what the SAEs say if not given.
-        dtype: of weights and forward pass: "float32", "bfloat16", "float16".
-        device: a torch device.
+        dtype: of weights and forward pass: "float32", "bfloat16", "float16"; SAEs have f32.
+        device: a torch device, of model and SAEs: "cpu", "cuda", "cuda:1".
         settings, batch_tokens, keep: see :class:`StoredFeatures`.
     """
 
@@ -77,7 +77,7 @@ class ModelFeatures(StoredFeatures):
             _check(name, given)
         self._given = dict(saes)
         self._prepend_bos = prepend_bos
-        self._source, self._dtype, self._device = backbone, dtype, device
+        self._source, self._dtype, self.device = backbone, dtype, device
 
     @cached_property
     def backbone(self) -> HuggingFaceBackbone:
@@ -95,7 +95,7 @@ class ModelFeatures(StoredFeatures):
                 )
             prepend_bos = next(iter(wanted.values()))
         return HuggingFaceBackbone(
-            self._source, prepend_bos=prepend_bos, dtype=self._dtype, device=self._device
+            self._source, prepend_bos=prepend_bos, dtype=self._dtype, device=self.device
         )
 
     def sae_names(self) -> list[str]:
@@ -107,7 +107,10 @@ class ModelFeatures(StoredFeatures):
         given, sae = self._given[name], self._saes[name]
         hook_point = given.get("hook_point") or sae.metadata.get("hook_name")
         if not hook_point:
-            raise InputError(f"the config of SAE {name!r} does not say its hook point; give one")
+            raise InputError(
+                f"SAE {name!r} does not say its hook point; give one, such as hook_point = "
+                '"blocks.10.hook_resid_post"'
+            )
         built = _built_folder(given)
         if built is not None:
             folder = replace(load_sae_folder(built), name=name)
