@@ -19,6 +19,7 @@ from mtmbench.boards.rows import (
     DocumentGap,
     PairGap,
 )
+from mtmbench.core.cards import Suite
 from mtmbench.core.cells import Competitor, k_order
 from mtmbench.core.serialise import rounded, seed_from
 from mtmbench.core.types import BoolArray, Float64Array, IntArray
@@ -71,7 +72,7 @@ class _Items:
 
 
 def agreement_rows(
-    board: BoardRecords, leagues: Sequence[RatedLeague], confidence: float
+    suite: Suite, board: BoardRecords, leagues: Sequence[RatedLeague], confidence: float
 ) -> list[AgreementRow]:
     """Returns a row per league and pair of judges, and one of all judges where there are more.
 
@@ -79,7 +80,7 @@ def agreement_rows(
     is the share of items on which two judges name opposite winners; ``pairs`` and ``documents``
     are those where they differ most. Kendall's tau-b and Spearman's rho are of their Elo.
     """
-    columns, matches = board.columns, _by_league(board)
+    columns, matches = board.columns, _by_league(suite, board)
     elo = {
         (league.key.judge, league.key.corpus, league.key.k_spec, league.key.representation): {
             Competitor.of(row): row["elo"] for row in league.rows if row["elo"] is not None
@@ -222,14 +223,14 @@ def _documents_apart(columns: MatchColumns, items: _Items, opposed: BoolArray) -
     ]
 
 
-def _by_league(board: BoardRecords) -> dict[tuple[str, _Where], list[int]]:
+def _by_league(suite: Suite, board: BoardRecords) -> dict[tuple[str, _Where], list[int]]:
     """Returns which matches a judge ruled on, by league, pooled ones among them."""
     found: dict[tuple[str, _Where], list[int]] = defaultdict(list)
     for i, match in enumerate(board.matches):
         payload = match.payload
-        for corpus in (payload["corpus"], ALL):
-            where = corpus, payload["k_spec"], payload["representation"]
-            found[payload["judge"], where].append(i)
+        k_spec = payload["k_spec"]
+        for corpus, asked in ((payload["corpus"], k_spec), (ALL, suite.pooled_k(k_spec))):
+            found[payload["judge"], (corpus, asked, payload["representation"])].append(i)
     return found
 
 

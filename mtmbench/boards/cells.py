@@ -84,7 +84,7 @@ class BoardRecords:
 
 def display_names(suite: Suite, competitors: Iterable[Competitor]) -> dict[Competitor, str]:
     """Returns display ids: "model", or "model:setting" where the suite plays several settings."""
-    several = len(suite.features.settings) > 1
+    several = len(suite.features.all_settings) > 1
     return {
         who: f"{who.model}:{who.setting}" if who.setting and several else who.model
         for who in competitors
@@ -157,7 +157,8 @@ def _match(payload: MatchPayload) -> _Stated:
 
 
 def _rewrite(payload: RewritePayload) -> _Stated:
-    version = _json(_fields(payload, "judge", "facts", "prompt", "top_items"))
+    limits = ["limits"] if "limits" in payload else []
+    version = _json(_fields(payload, "judge", "facts", "prompt", "top_items", *limits))
     return _Stated(
         _fields(payload, "corpus", "k_spec", "seed", "model", "setting", "task"),
         {("shown topics", payload["task"]): version},

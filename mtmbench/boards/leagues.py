@@ -117,7 +117,7 @@ def _rate_all(
         groups.setdefault(League.of(match.payload), []).append(i)
     pooled: dict[League, list[League]] = {}
     for key in groups:
-        together = League(key.judge, ALL, key.k_spec, key.representation)
+        together = League(key.judge, ALL, suite.pooled_k(key.k_spec), key.representation)
         pooled.setdefault(together, []).append(key)
     if not adaptive:
         groups.update(

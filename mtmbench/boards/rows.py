@@ -14,6 +14,7 @@ from mtmbench.core.records import (
     FitCautions,
     JudgeFacts,
     PromptFacts,
+    RefineLimits,
 )
 
 if TYPE_CHECKING:
@@ -168,6 +169,7 @@ class RewriteRow(LackingReplies):
     facts: JudgeFacts
     prompt: PromptFacts | None
     extraction: NotRequired[ExtractionFacts]
+    limits: NotRequired[RefineLimits]
     top_items: int
     revisions: Sequence[str]
     questions: int

@@ -9,7 +9,7 @@ from typing import TypedDict
 from mtmbench.boards.rows import RewriteRow
 from mtmbench.boards.spending import lacking_replies, lacking_text
 from mtmbench.core.cells import Competitor, k_order
-from mtmbench.core.records import ExtractionFacts, RewritePayload, RewriteRecord
+from mtmbench.core.records import ExtractionFacts, RefineLimits, RewritePayload, RewriteRecord
 from mtmbench.judges.budget import total_cost
 
 _UNREAD_LIMIT = 0.05
@@ -34,6 +34,7 @@ def shown_rows(records: Sequence[RewriteRecord]) -> list[RewriteRow]:
                 "facts": first["facts"],
                 "prompt": first["prompt"],
                 **_extraction(own),
+                **_limits(first),
                 "top_items": first["top_items"],
                 "revisions": sorted({revision for by in asked for revision in by["revisions"]}),
                 "questions": sum(by["questions"] for by in asked),
@@ -71,10 +72,16 @@ def shown_notes(rows: Sequence[RewriteRow]) -> list[str]:
         prompt = row["prompt"]
         by = "" if prompt is None else f", prompt {prompt['name']}, hash {prompt['hash'][:8]}"
         if row["task"] == "refine":
+            limits = row.get("limits")
+            items, odd = f"{row['top_items']} top items", "two odd ones"
+            then = ""
+            if limits is not None:
+                items, odd = f"{limits['show']} top items", f"{limits['drop']} odd ones"
+                then = f" Shown are the {row['top_items']} strongest of those left."
             note = (
-                f"Up to two odd ones of every topic's {row['top_items']} top items were dropped by "
+                f"Up to {odd} of every topic's {items} were dropped by "
                 f"{who}{by}, for all models alike: topics {said}. A topic whose reply was "
-                "unparsed or refused keeps all of its items."
+                f"unparsed or refused keeps all of its items.{then}"
             )
         elif "extraction" in row:
             halves = row["extraction"]
@@ -109,6 +116,14 @@ def shown_notes(rows: Sequence[RewriteRow]) -> list[str]:
 
 class _Extraction(TypedDict, total=False):
     extraction: ExtractionFacts
+
+
+class _Limits(TypedDict, total=False):
+    limits: RefineLimits
+
+
+def _limits(payload: RewritePayload) -> _Limits:
+    return {"limits": payload["limits"]} if "limits" in payload else {}
 
 
 def _extraction(records: Sequence[RewriteRecord]) -> _Extraction:

@@ -104,7 +104,7 @@ def build_board(suite: Suite, records: Sequence[StoredRecord]) -> BoardTables:
         "ratings": [row for league in leagues for row in league.rows],
         "win_rates": [league.win_rates for league in leagues],
         "sequential_elo": [row for league in leagues for row in league.sequential],
-        "agreement": agreement_rows(board, leagues, confidence),
+        "agreement": agreement_rows(suite, board, leagues, confidence),
         "metrics": metric_rows(board, confidence),
         "metric_versions": metric_versions(board),
         "fits": _fits(board),

@@ -18,7 +18,7 @@ from mtmbench.boards.rows import (
     MetricRow,
     TopicsRow,
 )
-from mtmbench.core.cards import Representation
+from mtmbench.core.cards import BY_CORPUS, Representation, is_capped
 from mtmbench.core.cells import Competitor, k_order
 from mtmbench.core.records import CompetitorFields
 
@@ -401,6 +401,10 @@ class BoardView:
 
 def k_text(k: int | None, k_spec: int | str | None) -> str:
     """Returns the number of topics asked for, in words."""
+    if k_spec == BY_CORPUS:
+        return "K by corpus"
+    if k_spec is not None and is_capped(k_spec):
+        return f"K = {k} = {k_spec}" if k else f"K = {k_spec}"
     if k_spec != "labels":
         return f"K = {k}"
     return "K = number of labels" + (f" ({k})" if k else "")

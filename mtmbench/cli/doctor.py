@@ -116,11 +116,11 @@ def _check_judge(name: str) -> str:
 
 def _check_corpus(name: str, data_dir: Path | None) -> str:
     from mtmbench.corpora.load import load_corpus, resolve_data_dir
-    from mtmbench.corpora.paper import CARDS, local_file
+    from mtmbench.corpora.paper import CARDS, hub_copy, local_file
 
-    card = CARDS.get(name)
+    card, folder = CARDS.get(name), resolve_data_dir(data_dir)
     # Only looks: loading a corpus that is not here would fetch it.
-    if card is not None and local_file(card, resolve_data_dir(data_dir)) is None:
+    if card is not None and not (hub_copy(card, folder) or local_file(card, folder)):
         where = f"a run fetches it from the hub: {card.hub}" if card.hub else f"see {card.homepage}"
         if name == "20ng":
             where = "a run fetches it through scikit-learn"

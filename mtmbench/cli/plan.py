@@ -1,10 +1,12 @@
 """``mtmbench plan``: what a suite would play, what it would cost, and what it could find."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mtmbench.cli.asked import asked_by_run, print_asked
+from mtmbench.cli.asked import asked_by_run, asked_by_steering, print_asked
 from mtmbench.cli.console import print_line, print_table
 from mtmbench.cli.options import (
     DataOption,
@@ -17,6 +19,7 @@ from mtmbench.cli.options import (
 from mtmbench.core.errors import InputError
 
 if TYPE_CHECKING:
+    from mtmbench.engine.estimate import JudgeEstimate
     from mtmbench.engine.plan import Plan
 
 _PAYS_BELOW = 0.8
@@ -36,47 +39,89 @@ def plan(
     tie_rate: Annotated[
         float, typer.Option(help="With --power: share of ties to expect; none is the worst case.")
     ] = 0.0,
+    gpu: Annotated[
+        str | None,
+        typer.Option(help="rtx4090, a100 or h100; by default the smallest that holds the model."),
+    ] = None,
+    tokens_per_second: Annotated[
+        float | None,
+        typer.Option(
+            min=1, help="Tokens that the whole language model reads; by default by arithmetic."
+        ),
+    ] = None,
+    generated_per_second: Annotated[
+        float | None,
+        typer.Option(min=1, help="Tokens that it generates, a batch's rows together; likewise."),
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option("--json", help="Write what is printed here too, as numbers.")
+    ] = None,
 ) -> None:
-    """Says what a suite would play: cells, matches, judge calls, tokens, cost. Plays nothing."""
+    """Says what a suite would play: cells, judge calls, cost, GPU hours, disk. Plays nothing.
+
+    It needs no network, no weights and no texts: what is not here is taken from cards and names.
+    """
+    from mtmbench.cli.plan_numbers import (
+        label_questions,
+        plan_json,
+        print_resources,
+        resources_of,
+    )
+    from mtmbench.core.serialise import canonical_json, write_atomically
+    from mtmbench.engine.estimate import estimates
     from mtmbench.engine.plan import make_plan
+    from mtmbench.steering.extent import extent_of, steering_estimates
 
     made = make_plan(
-        resolve_suite(suite, overrides, models), data_dir=data_dir, plugins=plugin or []
+        resolve_suite(suite, overrides, models),
+        data_dir=data_dir,
+        plugins=plugin or [],
+        offline=True,
     )
+    extent = extent_of(made.suite, made)
+    taken = resources_of(made, gpu, tokens_per_second, generated_per_second)
+    asked = [*estimates(made), *label_questions(made, taken)]
+    if extent is not None:
+        asked += steering_estimates(made.suite, extent)
     print_cells(made)
     print_corpora(made)
-    print_asked(asked_by_run(made.suite))
-    print_estimates(made)
+    print_asked([*asked_by_run(made.suite), *asked_by_steering(made.suite)])
+    print_estimates(asked)
+    print_resources(taken, extent)
     print_adaptive(made)
     if power:
         print_power(made, tie_rate)
+    if json is not None:
+        write_atomically(json, canonical_json(plan_json(made, asked, taken, extent)) + "\n")
 
 
 def print_cells(plan: "Plan") -> None:
     """Prints how much a plan would play on each corpus."""
+    from mtmbench.cli.plan_numbers import cell_counts
+
+    columns = ("documents", "labels", "fits", "metric values", "matches")
+    counted = cell_counts(plan)
     rows = [
-        (
-            name,
-            str(len(corpus)),
-            str(corpus.n_labels),
-            str(sum(cell.corpus == name for cell in plan.fits)),
-            str(sum(cell.fit.corpus == name for cell in plan.metrics)),
-            str(sum(len(cell.rows) for cell in plan.matches if cell.a.corpus == name)),
-        )
-        for name, corpus in plan.corpora.items()
+        (name, *(str(counts[column]) for column in columns)) for name, counts in counted.items()
     ]
-    print_table(("corpus", "documents", "labels", "fits", "metric values", "matches"), rows)
+    if len(rows) > 1:
+        sums = (sum(counts[column] for counts in counted.values()) for column in columns)
+        rows.append(("all", *(str(each) if i != 1 else "" for i, each in enumerate(sums))))
+    print_table(("corpus", *columns), rows)
 
 
 def print_corpora(plan: "Plan") -> None:
     """Prints what of a plan's corpora is not as it lies there, and K that no corpus can fill."""
     from mtmbench.corpora.load import corpus_notes
+    from mtmbench.corpora.stated import missing_note
     from mtmbench.metrics.alignment import LABEL_EACH, ungrouped
 
     for name, corpus in plan.corpora.items():
+        if (missing := missing_note(corpus)) is not None:
+            print_line(missing, highlight=False)
         for note in corpus_notes(corpus):
             print_line(note)
-        if corpus.n_labels and (reason := ungrouped(corpus)) is not None:
+        if missing is None and corpus.n_labels and (reason := ungrouped(corpus)) is not None:
             print_line(f"Warning: {reason}", highlight=False)
         for k, k_spec in sorted(
             {(fit.k, str(fit.k_spec)) for fit in plan.fits if fit.corpus == name}
@@ -90,12 +135,11 @@ def print_corpora(plan: "Plan") -> None:
                 )
 
 
-def print_estimates(plan: "Plan") -> None:
-    """Prints what a plan's judges would be asked, and what that would cost."""
+def print_estimates(rows: "Sequence[JudgeEstimate]") -> None:
+    """Prints what judges would be asked, what that would cost, and by whose prices."""
     from mtmbench.boards.spending import cost_text
-    from mtmbench.engine.estimate import ESTIMATED, estimates, total
+    from mtmbench.engine.estimate import ESTIMATED, prices_by, total
 
-    rows = list(estimates(plan))
     if not rows:
         return
     print_table(
@@ -111,6 +155,8 @@ def print_estimates(plan: "Plan") -> None:
         ],
     )  # fmt: skip
     print_line(ESTIMATED)
+    for name, source in prices_by(rows).items():
+        print_line(f"Prices of {name}: {source}.", highlight=False)
 
 
 def print_adaptive(plan: "Plan") -> None:

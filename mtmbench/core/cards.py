@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +26,28 @@ Representation = Literal["items", "projected", "summary"]
 Seed = Annotated[int, Field(ge=0)]
 KSpec = Annotated[int, Field(ge=1, le=1_000_000)] | Literal["labels"]
 """A number of topics, or ``"labels"``: the number of gold labels, at least 20."""
+
+
+def _as_list(value: object) -> object:
+    return (value,) if isinstance(value, int | str) else value
+
+
+BY_CORPUS = "by corpus"
+"""What stands for K where corpora are pooled that have a K each."""
+
+
+def capped(k_spec: int | str, documents_per_topic: int) -> str:
+    """Returns what is on record of a K that is less than ``k_spec`` for want of documents."""
+    return f"min({k_spec}, documents / {documents_per_topic})"
+
+
+def is_capped(k_spec: int | str) -> bool:
+    """Whether that is what :func:`capped` says."""
+    return isinstance(k_spec, str) and k_spec.startswith("min(")
+
+
+KSpecs = Annotated[tuple[KSpec, ...], BeforeValidator(_as_list)]
+"""Several of these; one alone stands for itself."""
 
 
 class Card(BaseModel):
@@ -91,6 +114,8 @@ LabelChoice = Literal["auto", "corpus", "shipped"]
 class FeatureSpec(Card):
     """Where SAE features come from, under which settings, cut to how many tokens a document.
 
+    ``settings_per_corpus`` are those of a corpus in place of ``settings``.
+
     ``labels`` says what features are called where topics are shown: by "corpus", the words at which
     they fire in the corpus that is played, cross-fitted over halves of its documents; or as the SAE
     came, "shipped", which a judge or Neuronpedia may have labelled. With "auto" it is the labels
@@ -100,9 +125,38 @@ class FeatureSpec(Card):
 
     source: str = "minilm"
     settings: tuple[str, ...] = ("default",)
+    settings_per_corpus: Mapping[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
+        default_factory=dict
+    )
     labels: LabelChoice = "auto"
     max_tokens: int | None = Field(default=None, ge=8)
     params: Mapping[str, Any] = Field(default_factory=dict)
+
+    def settings_of(self, corpus: str) -> tuple[str, ...]:
+        """Returns the settings under which features of ``corpus`` are read."""
+        return self.settings_per_corpus.get(corpus, self.settings)
+
+    @property
+    def all_settings(self) -> tuple[str, ...]:
+        """The settings of all corpora, each once."""
+        more = [name for names in self.settings_per_corpus.values() for name in names]
+        return tuple(dict.fromkeys([*self.settings, *more]))
+
+
+class RefineSpec(Card):
+    """How topics are refined: the refiner sees ``show`` items and drops at most ``drop``."""
+
+    show: int = Field(ge=2)
+    drop: int = Field(default=2, ge=1)
+
+    @model_validator(mode="after")
+    def _leaves_one(self) -> RefineSpec:
+        if self.drop >= self.show:
+            raise ValueError(
+                f"drop is {self.drop} and show {self.show}: a topic must keep an item, so drop is "
+                f"at most {self.show - 1}"
+            )
+        return self
 
 
 class JudgingSpec(Card):
@@ -127,6 +181,9 @@ class JudgingSpec(Card):
     takes them from documents without a language model; the documents judged are then others.
     ``refiner`` names one that drops up to two odd items among the top ones of every topic, for all
     models alike; projected words and what is taken from documents are no items and stay whole.
+    With ``refine`` it is shown that many of a topic's strongest items and drops at most so many of
+    them, and the topic is shown by the ``top_items`` strongest of those left; without, it is shown
+    ``top_items``, and what it drops is not filled up.
     """
 
     judges: tuple[str, ...] = ("embedding",)
@@ -135,6 +192,7 @@ class JudgingSpec(Card):
     summariser: str | None = None
     same_summariser: bool = False
     refiner: str | None = None
+    refine: RefineSpec | None = None
     max_topics: int = Field(default=2, ge=1)
     share: float = Field(default=0.75, gt=0, le=1)
     top_items: int = Field(default=10, ge=1)
@@ -148,6 +206,19 @@ class JudgingSpec(Card):
     lengths: bool = False
     schedule: Literal["uniform", "adaptive"] = "uniform"
     resolution: float = Field(default=30.0, gt=0)
+
+    @model_validator(mode="after")
+    def _refines_what_is_shown(self) -> JudgingSpec:
+        if self.refine is None:
+            return self
+        if self.refiner is None:
+            raise ValueError("refine says how a refiner refines; name one: refiner = 'CARD'")
+        if self.refine.show < self.top_items:
+            raise ValueError(
+                f"refine.show is {self.refine.show} and top_items {self.top_items}: the refiner is "
+                f"shown what a topic may be shown by, so show is at least {self.top_items}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _adaptive_goes_alone(self) -> JudgingSpec:
@@ -214,8 +285,15 @@ def _as_corpus(value: object) -> object:
 class Suite(Card):
     """A suite file: what is played. One cell per corpus, K, model, feature setting and seed.
 
-    ``params`` sets parameters of models, ``metric_params`` those of metrics, such as the judge card
-    of a metric that a judge answers.
+    ``k`` may be a table by corpus, ``{agnews = 50, default = 100}``: what it says of corpora is
+    ``k_per_corpus``, and ``k`` what holds for all others. With ``documents_per_topic`` no corpus
+    has more topics than its documents divided by that, but two.
+
+    ``models_per_corpus`` are played on a corpus in place of ``models``, ``seeds_per_model`` are
+    those of a model in place of ``seeds``. ``params`` sets parameters of models, and
+    ``params_per_corpus`` those on one corpus, over the former and over the model's card;
+    ``metric_params`` those of metrics, such as the judge card of a metric that a judge answers.
+    Models and corpora are called what they are called on the board.
     """
 
     name: str
@@ -223,12 +301,20 @@ class Suite(Card):
     description: str = ""
     corpora: tuple[Annotated[CorpusSpec, BeforeValidator(_as_corpus)], ...] = Field(min_length=1)
     models: tuple[str, ...] = Field(min_length=1)
-    k: tuple[KSpec, ...] = Field(default=(20,), min_length=1)
+    models_per_corpus: Mapping[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
+        default_factory=dict
+    )
+    k: KSpecs = (20,)
+    k_per_corpus: Mapping[str, Annotated[KSpecs, Field(min_length=1)]] = Field(default_factory=dict)
+    documents_per_topic: int | None = Field(default=None, ge=1)
     seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1)
     seeds_per_model: Mapping[str, tuple[Seed, ...]] = Field(default_factory=dict)
     metrics: tuple[str, ...] = ()
     metric_params: Mapping[str, Mapping[str, object]] = Field(default_factory=dict)
     params: Mapping[str, Mapping[str, object]] = Field(default_factory=dict)
+    params_per_corpus: Mapping[str, Mapping[str, Mapping[str, object]]] = Field(
+        default_factory=dict
+    )
     words: WordSpec = WordSpec()
     features: FeatureSpec = FeatureSpec()
     judging: JudgingSpec | None = None
@@ -239,9 +325,56 @@ class Suite(Card):
     def _names_a_folder(cls, name: str) -> str:
         return check_name(name, "a suite")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _k_by_corpus(cls, data: object) -> object:
+        if not isinstance(data, Mapping) or not isinstance(table := data.get("k"), Mapping):
+            return data
+        if data.get("k_per_corpus"):
+            raise ValueError("k is a table by corpus, and k_per_corpus another; give one of them")
+        by_corpus = {name: asked for name, asked in table.items() if name != "default"}
+        return {**data, "k": table.get("default", ()), "k_per_corpus": by_corpus}
+
+    @model_validator(mode="after")
+    def _has_k(self) -> Suite:
+        if not self.k and not self.k_per_corpus:
+            raise ValueError("k: at least 1 item is needed, a number of topics or 'labels'")
+        return self
+
+    def k_of(self, corpus: str) -> tuple[int | Literal["labels"], ...]:
+        """Returns the numbers of topics asked for on ``corpus``, before any is capped."""
+        return self.k_per_corpus.get(corpus, self.k)
+
+    def pooled_k(self, k_spec: int | str) -> int | str:
+        """Returns what ratings over several corpora call K, where on one of them it is ``k_spec``.
+
+        That is :data:`BY_CORPUS` where each corpus has one K of its own.
+        """
+        asked = [*self.k_per_corpus.values(), *([self.k] if self.k else [])]
+        if (self.k_per_corpus or self.documents_per_topic) and all(len(ks) == 1 for ks in asked):
+            return BY_CORPUS
+        if self.documents_per_topic and not is_capped(k_spec):
+            return capped(k_spec, self.documents_per_topic)
+        return k_spec
+
+    def models_of(self, corpus: str) -> tuple[str, ...]:
+        """Returns what is played on ``corpus``."""
+        return self.models_per_corpus.get(corpus, self.models)
+
+    @property
+    def all_models(self) -> tuple[str, ...]:
+        """What is played on any corpus, each once."""
+        more = [name for names in self.models_per_corpus.values() for name in names]
+        return tuple(dict.fromkeys([*self.models, *more]))
+
     def seeds_of(self, model: str) -> tuple[int, ...]:
         """Returns the seeds under which ``model`` is fitted."""
         return self.seeds_per_model.get(model, self.seeds)
+
+    def params_of(self, model: str, corpus: str) -> dict[str, object]:
+        """Returns the parameters that the suite sets of ``model`` on ``corpus``."""
+        here = self.params_per_corpus.get(corpus, {})
+        return {**self.params.get(model, {}), **here.get(model, {})}
 
 
 class ModelCard(Card):
@@ -276,13 +409,16 @@ class EndpointSpec(Card):
 class PriceSpec(Card):
     """What a million tokens costs, in the user's currency; without ``cached`` it is ``input``.
 
-    ``batch`` is the share of these prices that the Batch API takes.
+    ``batch`` is the share of these prices that the Batch API takes. ``as_of`` is the day on which
+    ``source`` said so.
     """
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
     cached: float | None = Field(default=None, ge=0)
     batch: float = Field(default=1.0, gt=0, le=1)
+    as_of: date | None = None
+    source: str = ""
 
 
 class LimitSpec(Card):

@@ -6,6 +6,7 @@ A cell knows what a record of it says (``identity``), what must be there before 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -36,6 +37,7 @@ from mtmbench.core.records import (
     PromptFacts,
     Record,
     RecordKind,
+    RefineLimits,
     RewriteIdentity,
     RewriteRecord,
     RewriteTask,
@@ -254,7 +256,8 @@ class MetricCell:
 class RewriteCell:
     """One fit's topics, refined or summarised by one judge card.
 
-    ``extraction`` tells of summaries that are taken from documents, for which there is no prompt.
+    ``extraction`` tells of summaries that are taken from documents, for which there is no prompt;
+    ``limits`` of how many items a refiner is shown and may drop, where the suite says so.
     """
 
     key: str
@@ -268,12 +271,23 @@ class RewriteCell:
     refined: RewriteCell | None = None
     extraction: ExtractionFacts | None = None
     labels: LabelCell | None = None
+    limits: RefineLimits | None = None
     kind: ClassVar[RecordKind] = "shown"
 
     @property
     def corpus(self) -> str:
         """Name of the corpus."""
         return self.fit.corpus
+
+    @property
+    def template(self) -> str:
+        """Name of the prompt."""
+        return self.task if self.limits is None else "refine_up_to"
+
+    @property
+    def items_asked(self) -> int:
+        """How many items of a topic the judge is shown."""
+        return self.top_items if self.limits is None else self.limits["show"]
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -297,6 +311,8 @@ class RewriteCell:
         by: RewrittenBy = {"judge": self.judge, "facts": self.facts, "prompt": self.prompt}
         if self.extraction is not None:
             by["extraction"] = self.extraction
+        if self.limits is not None:
+            by["limits"] = self.limits
         return by
 
     def record(
@@ -456,8 +472,11 @@ Cell = FitCell | LabelCell | MetricCell | RewriteCell | MatchCell
 
 
 def k_order(k_spec: int | str) -> tuple[bool, int]:
-    """Sorts numbers of topics by size, ``"labels"`` first."""
-    return (False, 0) if isinstance(k_spec, str) else (True, k_spec)
+    """Sorts numbers of topics by size as asked for, those without a number first."""
+    if isinstance(k_spec, str):
+        number = re.fullmatch(r"min\((\d+), .*", k_spec)
+        return (False, 0) if number is None else (True, int(number[1]))
+    return True, k_spec
 
 
 def labels_of(cells: Sequence[LabelCell], fit: FitCell) -> LabelCell | None:

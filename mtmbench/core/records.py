@@ -237,10 +237,18 @@ class ExtractionFacts(TypedDict):
     encoder: NotRequired[str]
 
 
+class RefineLimits(TypedDict):
+    """Of how many of a topic's strongest items a refiner may drop how many."""
+
+    show: int
+    drop: int
+
+
 class RewriteIdentity(FitPlace):
     """Which fit's topics a judge refines or summarises.
 
     ``prompt`` is None, and ``extraction`` there, where summaries are taken from documents.
+    ``limits`` are there where the suite gives them; else two of ``top_items`` may be dropped.
     """
 
     fits: Sequence[str]
@@ -250,6 +258,7 @@ class RewriteIdentity(FitPlace):
     prompt: PromptFacts | None
     top_items: int
     refined: str | None
+    limits: NotRequired[RefineLimits]
     extraction: NotRequired[ExtractionFacts]
 
 
@@ -323,6 +332,7 @@ class RewrittenBy(TypedDict):
     facts: JudgeFacts
     prompt: PromptFacts | None
     extraction: NotRequired[ExtractionFacts]
+    limits: NotRequired[RefineLimits]
 
 
 class MatchParticulars(TypedDict, total=False):

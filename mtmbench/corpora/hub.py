@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtmbench.core.errors import InputError
+from mtmbench.core.errors import InputError, did_you_mean
 from mtmbench.core.files import read_bytes, read_json, read_text, unpack_limit
 from mtmbench.core.types import Corpus
 from mtmbench.corpora.files import is_text_file, visible_files
+from mtmbench.corpora.offline import is_cached, is_offline
 from mtmbench.corpora.rows import Columns, SourceRow, build_corpus
 
 if TYPE_CHECKING:
@@ -55,32 +56,44 @@ def is_saved_dataset(folder: Path) -> bool:
 
 
 def load_hub(
-    source: str | Path, columns: Columns, subset: str | None = None, name: str | None = None
+    source: str | Path,
+    columns: Columns | Sequence[Columns],
+    subset: str | None = None,
+    name: str | None = None,
+    *,
+    splits: Sequence[str] = (),
 ) -> Corpus:
-    """Loads a dataset by hub id or from a local folder; all its splits become one corpus.
+    """Loads a dataset by hub id or from a local folder; its splits become one corpus.
 
     Class labels become their names. Without a split column, the dataset's own splits are the
     corpus's; without an id column, ids are ``split/row``.
 
     Args:
         source: a hub id (``owner/name``) or a folder.
-        columns: which column holds what.
+        columns: which column holds what; of several possibilities the first whose named columns
+            are all there, or the first.
         subset: the dataset's configuration, where it has several.
         name: name of the corpus; by default the last part of ``source``.
+        splits: the splits that are the corpus; all if none are named.
 
     Raises:
         InputError: it cannot be found or read (offline, for one), or a column is wrong.
     """
-    splits = _load(source, subset)
+    loaded = _load(source, subset)
     where = str(source)
-    rows = [SourceRow(number, values) for number, values in enumerate(_values(splits, columns))]
+    for split in splits:
+        if split not in loaded:
+            raise InputError(f"{where} has no split {split!r}{did_you_mean(split, loaded)}")
+    taken = {split: rows for split, rows in loaded.items() if not splits or split in splits}
+    columns = columns if isinstance(columns, Columns) else _fitting(columns, taken)
+    rows = [SourceRow(number, values) for number, values in enumerate(_values(taken, columns))]
     described: dict[str, object] = {"format": "huggingface", "subset": subset}
     if isinstance(source, Path):
         described["folder"] = source.name
     else:
-        described |= {"hub": source, "hub_revision": _revision(splits)}
+        described |= {"hub": source, "hub_revision": _revision(taken)}
     default_id = columns.id or (
-        "id" if all("id" in s.column_names for s in splits.values()) else None
+        "id" if all("id" in s.column_names for s in taken.values()) else None
     )
     try:
         return build_corpus(
@@ -98,12 +111,19 @@ def load_hub(
         raise
 
 
+def _fitting(choices: Sequence[Columns], splits: Mapping[str, Dataset]) -> Columns:
+    known = set.intersection(*(set(rows.column_names) for rows in splits.values()))
+    return next((columns for columns in choices if known.issuperset(columns.named)), choices[0])
+
+
 # Names for what the dataset's structure says rather than a column; no dataset has such columns.
 _SPLIT = "(the dataset's split)"
 _ID = "(split and row)"
 
 
 def _load(source: str | Path, subset: str | None) -> dict[str, Dataset]:
+    if isinstance(source, str) and is_offline() and not is_cached(source):
+        raise InputError(f"hub dataset {source!r} is not on this machine")
     import datasets
 
     if isinstance(source, Path):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Corpus
+from mtmbench.corpora.offline import is_offline
 from mtmbench.corpora.rows import Columns, SourceRow, build_corpus
 
 
@@ -33,6 +34,7 @@ def load_newsgroups(data_home: Path | None = None, *, name: str = "20ng") -> Cor
                 remove=("headers", "footers", "quotes"),
                 shuffle=False,
                 n_retries=1,
+                download_if_missing=not is_offline(),
             )
         except (OSError, EOFError) as error:
             raise InputError(

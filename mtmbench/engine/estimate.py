@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 from mtmbench.core.cards import JudgeCard
 from mtmbench.core.cells import MatchCell
 from mtmbench.engine.plan import Plan
-from mtmbench.judges.budget import cost_of, members_of, output_limit, prices_of, total_cost
+from mtmbench.judges.budget import cost_of, members_of, output_limit, total_cost
+from mtmbench.judges.prices import quote
 from mtmbench.judges.prompt import Prompt, cut_at_sentence, load_prompt
 from mtmbench.judges.registry import load_judge_card, traits_of
 from mtmbench.judges.topic_questions import topic_template
 from mtmbench.metrics.judged import JudgedMetric
 from mtmbench.metrics.registry import METRICS
 
-_CHARACTERS_PER_TOKEN = 4
-_ITEM_CHARACTERS = 12
+CHARACTERS_PER_TOKEN = 4
+ITEM_CHARACTERS = 12
 """Of one shown item with its comma; descriptions of SAE features are longer, words shorter."""
 _MATCHES = "matches"
 """What is asked, as an estimate calls it."""
@@ -27,9 +28,9 @@ ANSWER_TOKENS = 60
 
 ESTIMATED = (
     "Tokens are estimated: the prompt, every document as far as it is shown and the shown items at "
-    f"{_CHARACTERS_PER_TOKEN} characters a token, and answers of {ANSWER_TOKENS} tokens, or as "
+    f"{CHARACTERS_PER_TOKEN} characters a token, and answers of {ANSWER_TOKENS} tokens, or as "
     "many as the card's decoding allows. A model that reasons first writes more. Cost is by the "
-    "prices on the judge's card, nothing cached; without prices it is not known. Identical sets "
+    "prices named below, nothing cached; without prices it is not known. Identical sets "
     "are not asked about, and what the run's ledger holds is not paid for again. Calls, tokens and "
     "cost of a jury are those of its members together. A model in this process costs nothing. What "
     "a plugin's metric asks in a way of its own is not counted."
@@ -49,7 +50,8 @@ class JudgeEstimate:
         n_calls: questions, at most.
         input_tokens: of all questions.
         output_tokens: of all answers.
-        cost: in the currency of the card's prices; None is not known.
+        cost: in the currency of the prices; None is not known.
+        prices: the cards that are paid, each with whose prices it is reckoned by.
     """
 
     judge: str
@@ -61,6 +63,7 @@ class JudgeEstimate:
     input_tokens: int
     output_tokens: int
     cost: float | None
+    prices: Mapping[str, str] = field(default_factory=dict)
 
 
 def estimates(plan: Plan) -> Iterator[JudgeEstimate]:
@@ -70,7 +73,7 @@ def estimates(plan: Plan) -> Iterator[JudgeEstimate]:
         cells = [cell for cell in plan.matches if cell.judge == judge]
         matches = sum(len(cell.rows) for cell in cells)
         orders = 1 if cells[0].identity_of_judge["order_free"] else 2
-        yield _estimate(
+        yield estimate_of(
             judge, cells[0].card, _MATCHES, len(cells), matches, orders * matches,
             partial(_match_tokens, plan, cells, orders),
         )  # fmt: skip
@@ -82,8 +85,13 @@ def total(rows: Sequence[JudgeEstimate]) -> JudgeEstimate:
         "all", "all", any(row.is_llm for row in rows), sum(row.n_cells for row in rows),
         sum(row.n_subjects for row in rows), sum(row.n_calls for row in rows),
         sum(row.input_tokens for row in rows), sum(row.output_tokens for row in rows),
-        total_cost([row.cost for row in rows]),
+        total_cost([row.cost for row in rows]), prices_by(rows),
     )  # fmt: skip
+
+
+def prices_by(rows: Sequence[JudgeEstimate]) -> dict[str, str]:
+    """Returns the cards that are paid, each with whose prices it is reckoned by."""
+    return {name: source for row in rows for name, source in row.prices.items()}
 
 
 def batch_notice(plan: Plan) -> str:
@@ -100,31 +108,34 @@ def batch_notice(plan: Plan) -> str:
 
 def _of_topics(plan: Plan) -> Iterator[JudgeEstimate]:
     """Yields estimates of questions about topics by themselves, one a topic of a fit."""
-    asked: list[tuple[tuple[str, str, int], int]] = [
-        ((cell.judge, cell.task, cell.top_items), cell.fit.k) for cell in plan.rewrites
+    asked: list[tuple[tuple[str, str, str, int], int]] = [
+        ((cell.judge, cell.task, cell.template, cell.items_asked), cell.fit.k)
+        for cell in plan.rewrites
     ]
     for value in plan.metrics:
         metric = METRICS.get(value.metric)
         if issubclass(metric, JudgedMetric) and value.params.get("judge") is not None:
             items = metric.items_shown(value.params)
-            asked.append(((str(value.params["judge"]), value.metric, items), value.fit.k))
-    fits, topics = Counter(key for key, _ in asked), Counter[tuple[str, str, int]]()
+            judge = str(value.params["judge"])
+            asked.append(((judge, value.metric, value.metric, items), value.fit.k))
+    fits, topics = Counter(key for key, _ in asked), Counter[tuple[str, str, str, int]]()
     for key, k in asked:
         topics[key] += k
-    for (judge, task, items), n in topics.items():
-        prompt = topic_template(task)
-        fixed = len(prompt.system) + len(prompt.user) + items * _ITEM_CHARACTERS
-        yield _estimate(
-            judge, load_judge_card(judge), task, fits[judge, task, items], n, n,
+    for key, n in topics.items():
+        judge, task, template, items = key
+        prompt = topic_template(template)
+        fixed = len(prompt.system) + len(prompt.user) + items * ITEM_CHARACTERS
+        yield estimate_of(
+            judge, load_judge_card(judge), task, fits[key], n, n,
             partial(_topic_tokens, n * fixed),
         )  # fmt: skip
 
 
 def _topic_tokens(characters: int, card: JudgeCard) -> int:  # noqa: ARG001
-    return characters // _CHARACTERS_PER_TOKEN
+    return characters // CHARACTERS_PER_TOKEN
 
 
-def _estimate(
+def estimate_of(
     judge: str,
     card: JudgeCard,
     asked: str,
@@ -132,29 +143,35 @@ def _estimate(
     n_subjects: int,
     n_calls: int,
     input_tokens: Callable[[JudgeCard], int],
+    answer_tokens: int = ANSWER_TOKENS,
 ) -> JudgeEstimate:
     """Returns the sum over the members of a judge; ``input_tokens`` are of a member's questions."""
-    members = members_of(judge, card).values()
-    llms = [one for one in members if traits_of(one)["is_llm"]]
-    used = [{"input": input_tokens(one), "output": n_calls * _answer_tokens(one)} for one in llms]
-    costs = [cost_of(tokens, prices_of(one)) for tokens, one in zip(used, llms, strict=True)]
+    members = members_of(judge, card)
+    llms = {name: one for name, one in members.items() if traits_of(one)["is_llm"]}
+    quotes = {name: quote(one) for name, one in llms.items()}
+    used = {
+        name: {"input": input_tokens(one), "output": n_calls * _answer_tokens(one, answer_tokens)}
+        for name, one in llms.items()
+    }
     return JudgeEstimate(
         judge, asked, bool(llms), n_cells, n_subjects, n_calls * len(members),
-        sum(tokens["input"] for tokens in used), sum(tokens["output"] for tokens in used),
-        total_cost(costs) if llms else 0.0,
+        sum(tokens["input"] for tokens in used.values()),
+        sum(tokens["output"] for tokens in used.values()),
+        total_cost([cost_of(used[name], quotes[name].prices) for name in llms]) if llms else 0.0,
+        {name: said.source for name, said in quotes.items()},
     )  # fmt: skip
 
 
-def _answer_tokens(card: JudgeCard) -> int:
+def _answer_tokens(card: JudgeCard, usual: int) -> int:
     limit = output_limit(card.decoding)
-    return ANSWER_TOKENS if limit is None else min(ANSWER_TOKENS, limit)
+    return usual if limit is None else min(usual, limit)
 
 
 def _match_tokens(plan: Plan, cells: Sequence[MatchCell], orders: int, card: JudgeCard) -> int:
     prompt = load_prompt(card.prompt)
     spec = plan.suite.judging
     assert spec is not None
-    topics = 2 * spec.max_topics * spec.top_items * _ITEM_CHARACTERS
+    topics = 2 * spec.max_topics * spec.top_items * ITEM_CHARACTERS
     fixed = len(prompt.system) + len(prompt.user) + topics
     shown: dict[tuple[str, int], int] = {}
     characters = 0
@@ -164,7 +181,7 @@ def _match_tokens(plan: Plan, cells: Sequence[MatchCell], orders: int, card: Jud
             if key not in shown:
                 shown[key] = _shown(plan, prompt, *key)
             characters += fixed + shown[key]
-    return orders * (characters // _CHARACTERS_PER_TOKEN)
+    return orders * (characters // CHARACTERS_PER_TOKEN)
 
 
 def _shown(plan: Plan, prompt: Prompt, corpus: str, row: int) -> int:

@@ -20,18 +20,25 @@ from mtmbench.core.serialise import canonical_json, content_hash, write_atomical
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
 from mtmbench.features.corpus_labels import CorpusLabels, LabelPlan, label_plan
-from mtmbench.features.registry import FEATURES
+from mtmbench.features.registry import source_of
 
 
 def label_cells(
-    suite: Suite, corpora: Mapping[str, Corpus], fits: Sequence[FitCell]
+    suite: Suite,
+    corpora: Mapping[str, Corpus],
+    fits: Sequence[FitCell],
+    *,
+    offline: bool = False,
 ) -> list[LabelCell]:
     """Lays out a cell for every fit whose features are shown under other labels than its own.
+
+    With ``offline`` the features' outline is asked (:meth:`FeatureSource.outline`).
 
     Raises:
         InputError: the suite asks for labels that its feature source cannot give.
     """
-    plans = {setting: plan_of(suite, setting) for setting in {fit.setting for fit in fits} - {None}}
+    settings = {fit.setting for fit in fits} - {None}
+    plans = {setting: plan_of(suite, setting, offline=offline) for setting in settings}
     cells = []
     for fit in fits:
         plan = None if fit.setting is None else plans[fit.setting]
@@ -42,10 +49,10 @@ def label_cells(
     return cells
 
 
-def plan_of(suite: Suite, setting: str | None) -> LabelPlan | None:
+def plan_of(suite: Suite, setting: str | None, *, offline: bool = False) -> LabelPlan | None:
     """Returns how labels are made from a corpus under a setting; None where that is not done."""
     features = suite.features
-    source = FEATURES.get(features.source)(**features.params)
+    source = source_of(features, offline=offline)
     return label_plan(
         source, features.labels, setting=setting or "default", max_tokens=features.max_tokens,
         stop_words=suite.words.stop_words,

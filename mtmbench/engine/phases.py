@@ -25,7 +25,7 @@ from mtmbench.core.store import RunInfo, RunStore
 from mtmbench.engine.plan import Plan, judges_of_metrics
 from mtmbench.engine.workers import ASKING, ON_DEVICE, Task
 from mtmbench.engine.workspace import Produced
-from mtmbench.features.registry import feature_source
+from mtmbench.features.registry import source_of
 from mtmbench.matches.adaptive import cells_to_play
 from mtmbench.matches.schedule import in_rounds
 from mtmbench.models.registry import MODELS
@@ -162,8 +162,7 @@ def _fit_tasks(cells: Sequence[FitCell]) -> list[Task]:
 
 def _features_affinity(plan: Plan, corpus: str) -> str:
     """Returns the affinity of what may read a corpus through the language model."""
-    features = plan.suite.features
-    device = feature_source(features.source, features.params).device
+    device = source_of(plan.suite.features).device
     return corpus if device == "cpu" else ON_DEVICE
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations, product
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtmbench.core.arrays import memory
-from mtmbench.core.cards import CorpusSpec, Suite
+from mtmbench.core.cards import CorpusSpec, Suite, capped
 from mtmbench.core.cells import (
     Cell,
     Competitor,
@@ -25,7 +25,7 @@ from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus
 from mtmbench.engine.labels import label_cells
 from mtmbench.features.embeddings import EMBEDDINGS_VERSION
-from mtmbench.features.registry import FEATURES
+from mtmbench.features.registry import source_of
 from mtmbench.judges.registry import JUDGES, clients_of, load_judge_card
 from mtmbench.matches.controls import refits_of
 from mtmbench.matches.rewrites import representations_of, rewrite_cells
@@ -39,6 +39,9 @@ _THETA_BYTES = 8
 
 _MIN_TOPICS_FOR_LABELS = 20
 """``k = "labels"`` means the number of gold labels, but at least this."""
+
+_LEAST_TOPICS = 2
+"""``documents_per_topic`` leaves so many."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +72,23 @@ class Plan:
         return {cell.key for cell in self.cells()}
 
 
-def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[str] = ()) -> Plan:
+def make_plan(
+    suite: Suite,
+    *,
+    data_dir: Path | None = None,
+    plugins: Sequence[str] = (),
+    offline: bool = False,
+) -> Plan:
     """Loads the corpora and lays out every cell; nothing is fitted, judged or extracted.
 
     Args:
         suite: what to play.
         data_dir: folder of local corpora; None reads ``MTMBENCH_DATA``.
         plugins: files or modules that register more models, metrics or judges.
+        offline: lay the cells out without a network and without weights, to be counted: a corpus
+            that is not here is one of its stated size (:mod:`mtmbench.corpora.stated`), and
+            settings of features are told apart by how they were given. Such a plan cannot be
+            played, and its keys are those of no records.
 
     Raises:
         InputError: a corpus cannot be loaded, or has no spaces between words while something that
@@ -84,6 +97,7 @@ def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[s
     """
     from mtmbench.core.plugins import load_plugins
     from mtmbench.corpora.load import load_spec
+    from mtmbench.corpora.stated import StandIn, load_here
     from mtmbench.features.stop_words import stop_words_of
     from mtmbench.features.words import check_spaces
 
@@ -93,25 +107,28 @@ def make_plan(suite: Suite, *, data_dir: Path | None = None, plugins: Sequence[s
     corpora: dict[str, Corpus] = {}
     specs: dict[str, CorpusSpec] = {}
     for spec in suite.corpora:
-        corpus = load_spec(spec, data_dir)
+        corpus = load_here(spec, data_dir) if offline else load_spec(spec, data_dir)
         if corpus.name in corpora:
             raise InputError(f"corpus {corpus.name!r} stands twice in suite {suite.name!r}")
         corpora[corpus.name], specs[corpus.name] = corpus, spec
-    _check_names(suite)
-    fits = _told_apart(cell for corpus in corpora.values() for cell in _fit_cells(suite, corpus))
+    _check_names(suite, corpora)
+    fits = _told_apart(
+        cell for corpus in corpora.values() for cell in _fit_cells(suite, corpus, offline)
+    )
     first: list[FitCell] = []
     later: list[FitCell] = []
-    for name, k_spec in product(corpora, suite.k):
+    for name, k_spec in _leagues(fits):
         rounds = _by_seed(suite, fits, name, k_spec)
         first += rounds[0]
         later += [fit for fits_of_seed in rounds[1:] for fit in fits_of_seed]
     refits = [fit for fit in refits_of(suite.judging, first, fits) if fit not in later]
-    labels = label_cells(suite, corpora, fits)
+    labels = label_cells(suite, corpora, fits, offline=offline)
     rewrites = rewrite_cells(suite.judging, [*first, *later], refits, corpora, labels)
     metrics = tuple(_metric_cells(suite, fits, labels))
     if _reads_words(suite, fits, metrics, rewrites):
         for corpus in corpora.values():
-            check_spaces(corpus)
+            if not isinstance(corpus, StandIn):
+                check_spaces(corpus)
     return Plan(
         suite,
         corpora,
@@ -159,15 +176,47 @@ def _reads_words(
     )
 
 
-def _check_names(suite: Suite) -> None:
-    """Refuses two models that would stand on the board under one name."""
+def _check_names(suite: Suite, corpora: Collection[str]) -> None:
+    """Refuses names that are no corpus or model of the suite, and two models of one name.
+
+    Raises:
+        UnknownNameError: there is no corpus, or model, of a name that the suite says more of.
+        InputError: a corpus has no number of topics; or two models would stand on the board under
+            one name.
+    """
     named: dict[str, str] = {}
-    for model in suite.models:
-        other = named.setdefault(_shown(model), model)
+    for model in suite.all_models:
+        other = named.setdefault(shown_name(model), model)
         if other != model:
             raise InputError(
                 f"models {other!r} and {model!r} would both stand on the board as "
-                f"{_shown(model)!r}; rename one of the cards"
+                f"{shown_name(model)!r}; rename one of the cards"
+            )
+    steering = suite.steering
+    of_corpora: dict[str, Iterable[str]] = {
+        "k": suite.k_per_corpus,
+        "models_per_corpus": suite.models_per_corpus,
+        "params_per_corpus": suite.params_per_corpus,
+        "features.settings_per_corpus": suite.features.settings_per_corpus,
+        "steering.corpora": () if steering is None else steering.corpora,
+    }
+    of_models: dict[str, Iterable[str]] = {
+        "seeds_per_model": suite.seeds_per_model,
+        "params": suite.params,
+        **{f"params_per_corpus.{name}": told for name, told in suite.params_per_corpus.items()},
+        # With features of their own, models that steer need not be played.
+        "steering.models": () if steering is None or steering.features else steering.models,
+    }
+    for what, valid, fields in (("corpus", corpora, of_corpora), ("model", named, of_models)):
+        for place, names in fields.items():
+            for name in names:
+                if name not in valid:
+                    raise UnknownNameError(f"{what} in {place}", name, valid)
+    for name in corpora:
+        if not suite.k_of(name):
+            raise InputError(
+                f"k says nothing of corpus {name!r}; name it there, or give a default: "
+                "k = {…, default = 20}"
             )
 
 
@@ -185,31 +234,31 @@ def _told_apart(cells: Iterable[FitCell]) -> list[FitCell]:
     return list(found.values())
 
 
-def _shown(model: str) -> str:
+def shown_name(model: str) -> str:
     """Returns the name under which a model of a suite plays: its own, or that of its card."""
     return Path(model).stem if model.endswith(".toml") else model
 
 
-def _fit_cells(suite: Suite, corpus: Corpus) -> Iterator[FitCell]:
-    for k_spec in suite.k:
-        k = _resolve_k(k_spec, corpus)
-        for name in suite.models:
+def _fit_cells(suite: Suite, corpus: Corpus, offline: bool) -> Iterator[FitCell]:
+    for k, k_spec in numbers_of_topics(suite, corpus.name, len(corpus), corpus.n_labels):
+        for name in suite.models_of(corpus.name):
             card = load_model_card(name)
-            shown = _shown(name)
+            shown = shown_name(name)
             model = MODELS.get(card.model)
-            settings = suite.features.settings if "features" in model.needs else (None,)
-            params = {**card.params_for(corpus.name), **suite.params.get(shown, {})}
+            own = suite.features.settings_of(corpus.name)
+            settings = own if "features" in model.needs else (None,)
+            params = {**card.params_for(corpus.name), **suite.params_of(shown, corpus.name)}
             if "n_topics" in _parameter_names(model):
                 params["n_topics"] = k
             _check_params(name, model, params)
             # Defaults are hashed too: a later release may have others.
             resolved = model(**params).get_params(deep=False)
-            version = model.version_of(resolved)
-            view_inputs = {s: _view_inputs(suite, model.needs, s) for s in settings}
+            version, hashed = model.version_of(resolved), model.params_in_key(resolved)
+            view_inputs = {s: _view_inputs(suite, model.needs, s, offline) for s in settings}
             for setting in settings:
                 for seed in suite.seeds_of(shown):
                     key = content_hash(
-                        "fit", corpus.revision, card.model, version, resolved,
+                        "fit", corpus.revision, card.model, version, hashed,
                         view_inputs[setting], setting, k, k_spec, seed,
                     )  # fmt: skip
                     yield FitCell(
@@ -268,8 +317,8 @@ def _match_cells(
     if spec is None:
         return
     cards = {name: load_judge_card(name) for name in spec.judges}
-    for corpus, k_spec in product(corpora.values(), suite.k):
-        rounds = _by_seed(suite, fits, corpus.name, k_spec)
+    for name, k_spec in _leagues(fits):
+        corpus, rounds = corpora[name], _by_seed(suite, fits, name, k_spec)
         shown = [(name, each) for name in cards for each in representations_of(spec, cards[name])]
         for judge, representation in shown:
             card = cards[judge]
@@ -288,6 +337,11 @@ def _match_cells(
                 yield from control_cells(league, fits)
 
 
+def _leagues(fits: Iterable[FitCell]) -> list[tuple[str, int | str]]:
+    """Returns corpus and K of what is played, in the order of the fits."""
+    return list(dict.fromkeys((fit.corpus, fit.k_spec) for fit in fits))
+
+
 def _by_seed(
     suite: Suite, fits: Sequence[FitCell], corpus: str, k_spec: int | str
 ) -> list[list[FitCell]]:
@@ -301,7 +355,9 @@ def _by_seed(
     return [[own[nth] for own in found.values() if nth < len(own)] for nth in range(n)]
 
 
-def _view_inputs(suite: Suite, needs: Sequence[str], setting: str | None) -> dict[str, object]:
+def _view_inputs(
+    suite: Suite, needs: Sequence[str], setting: str | None, offline: bool
+) -> dict[str, object]:
     inputs: dict[str, object] = {}
     if "words" in needs:
         inputs["words"] = suite.words.model_dump()
@@ -309,7 +365,7 @@ def _view_inputs(suite: Suite, needs: Sequence[str], setting: str | None) -> dic
         inputs["embeddings"] = {"encoder": "all-MiniLM-L6-v2", "version": EMBEDDINGS_VERSION}
     if "features" in needs and setting is not None:
         features = suite.features
-        source = FEATURES.get(features.source)(**features.params)
+        source = source_of(features, offline=offline)
         inputs["features"] = {
             "source": features.source,
             "max_tokens": features.max_tokens,
@@ -318,20 +374,43 @@ def _view_inputs(suite: Suite, needs: Sequence[str], setting: str | None) -> dic
     return inputs
 
 
-def _resolve_k(k_spec: int | str, corpus: Corpus) -> int:
-    if isinstance(k_spec, int):
-        if k_spec * len(corpus) * _THETA_BYTES > memory():
+def numbers_of_topics(
+    suite: Suite, corpus: str, documents: int, labels: int
+) -> list[tuple[int, int | str]]:
+    """Returns each K that is played on a corpus, once, with what was asked for.
+
+    Args:
+        suite: the suite.
+        corpus: name of the corpus.
+        documents: how many documents it has.
+        labels: how many gold labels it has.
+
+    Raises:
+        InputError: there are no labels whose number K could be, or θ of so many topics does not
+            fit into memory.
+    """
+    found: list[tuple[int, int | str]] = []
+    for asked in suite.k_of(corpus):
+        if asked == "labels" and labels == 0:
             raise InputError(
-                f"k = {k_spec}: the weights of so many topics in the {len(corpus)} documents of "
-                f"corpus {corpus.name!r} do not fit into memory ({memory() / 1e9:,.0f} GB); give a "
+                f"k = 'labels', but corpus {corpus!r} has no gold labels; give a number of topics"
+            )
+        k = max(_MIN_TOPICS_FOR_LABELS, labels) if asked == "labels" else asked
+        k_spec: int | str = asked
+        if suite.documents_per_topic is not None:
+            most = max(_LEAST_TOPICS, documents // suite.documents_per_topic)
+            if k > most:
+                k, k_spec = most, capped(asked, suite.documents_per_topic)
+                if any(k == other for other, _ in found):
+                    continue
+        if asked != "labels" and k * documents * _THETA_BYTES > memory():
+            raise InputError(
+                f"k = {k}: the weights of so many topics in the {documents} documents of "
+                f"corpus {corpus!r} do not fit into memory ({memory() / 1e9:,.0f} GB); give a "
                 "smaller number of topics"
             )
-        return k_spec
-    if corpus.n_labels == 0:
-        raise InputError(
-            f"k = 'labels', but corpus {corpus.name!r} has no gold labels; give a number of topics"
-        )
-    return max(_MIN_TOPICS_FOR_LABELS, corpus.n_labels)
+        found.append((k, k_spec))
+    return found
 
 
 def _parameter_names(model: type[TopicModel]) -> list[str]:

@@ -19,7 +19,8 @@ def result_path(folder: Path, key: str) -> Path:
 def cautions(result: TopicResult, k: int) -> FitCautions:
     """Returns what readers of ratings must be told of a fit for which ``k`` topics were asked."""
     told: FitCautions = {}
-    if result.n_topics < k:
+    # Where K counts the outlier cluster, a topic less was asked for.
+    if result.n_topics < k - bool(result.info.get("outlier_counted")):
         told["found"] = result.n_topics
     if result.info.get("converged") is False:
         told["converged"] = False

@@ -120,6 +120,14 @@ class FeatureSource(ABC):
         Returns once all of it is done, here or elsewhere; does nothing by default.
         """
 
+    def outline(self) -> FeatureSource:
+        """Returns what plans ask in this one's place, reading neither weights nor a network.
+
+        It describes settings as they are given where weights would have to be read for more, so
+        that keys made from it are those of no record. By default the source itself.
+        """
+        return self
+
     def scored_labels(self, setting: str = "default") -> BoolArray | None:  # noqa: ARG002
         """Returns (F,) whether a language model wrote a feature's label and a judge scored it.
 

@@ -51,15 +51,15 @@ def apply_filters(
     if setting.max_doc_share is not None:
         dropped["max_doc_share"] = frequency > setting.max_doc_share * counts.matrix.shape[0]
         report["max_doc_share"] = {"limit": setting.max_doc_share}
-    if setting.max_density_multiple is not None:
+    for name, limit in setting.density_limits.items():
         if density is None:
             raise InputError(
-                f"max_density_multiple is {setting.max_density_multiple}, but no reference text "
-                "says how often the SAE's features fire; set it to false, or build a folder with "
-                "`mtmbench features`"
+                f"{name} is {limit}, but no reference text says how often the SAE's features fire; "
+                "set it to false, or build a folder with `mtmbench features`"
             )
-        dropped["max_density_multiple"] = density > setting.max_density_multiple * density.mean()
-        report["max_density_multiple"] = {"limit": setting.max_density_multiple}
+        unit = density.mean() if name == "max_density_multiple" else 1.0
+        dropped[name] = density > limit * unit
+        report[name] = {"limit": limit}
     if setting.drop_label_classes:
         classes = {
             class_name(name): (
@@ -121,6 +121,8 @@ class FeatureSetting:
         max_doc_share: features in more than this share of the documents are dropped; None is off.
         max_density_multiple: features that fire on the training text more than this many times
             as often as the SAE's mean feature are dropped; None is off.
+        max_density: features that fire on more than this share of the training text's tokens are
+            dropped, as in the paper; None is off.
         drop_label_classes: features whose label is of one of these classes are dropped
             (:mod:`mtmbench.features.labels`).
         label_classes_by: who says of what class a label is: stated "words" lists, or a "judge"
@@ -141,6 +143,16 @@ class FeatureSetting:
     min_label_score: float | None = None
     values: Values = "counts"
     idf: bool = False
+    max_density: float | None = None
+
+    @property
+    def density_limits(self) -> dict[str, float]:
+        """The limits on how often features fire on the training text that are on, by name."""
+        limits = {
+            "max_density_multiple": self.max_density_multiple,
+            "max_density": self.max_density,
+        }
+        return {name: limit for name, limit in limits.items() if limit is not None}
 
     @property
     def weighting(self) -> dict[str, object]:
@@ -150,9 +162,9 @@ class FeatureSetting:
 
     @property
     def limits(self) -> dict[str, object]:
-        """The filters as JSON values; the last two only where a judge has a say.
+        """The filters as JSON values; those that came later only where they are on.
 
-        Records made before there were these two thereby keep their hashes.
+        Records made before there were these thereby keep their hashes.
         """
         known: dict[str, object] = {
             "max_doc_share": self.max_doc_share,
@@ -163,6 +175,8 @@ class FeatureSetting:
             known["label_classes_by"] = self.label_classes_by
         if self.min_label_score is not None:
             known["min_label_score"] = self.min_label_score
+        if self.max_density is not None:
+            known["max_density"] = self.max_density
         return known
 
     def as_dict(self) -> dict[str, object]:

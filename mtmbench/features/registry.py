@@ -9,11 +9,18 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.registry import Registry
 
 if TYPE_CHECKING:
+    from mtmbench.core.cards import FeatureSpec
     from mtmbench.features.base import FeatureSource
 
 FEATURES: Registry[Callable[..., FeatureSource]] = Registry("feature source", "mtmbench.features")
 
 register_features = FEATURES.register
+
+
+def source_of(features: FeatureSpec, *, offline: bool = False) -> FeatureSource:
+    """Returns the feature source of a suite, or with ``offline`` what stands for it in plans."""
+    source = feature_source(features.source, features.params)
+    return source.outline() if offline else source
 
 
 def feature_source(

@@ -53,7 +53,7 @@ def cost_of(usage: Mapping[str, int], prices: PriceSpec | None) -> float | None:
 
     Cached tokens are among the input ones and have a price of their own.
     """
-    if prices == _NOTHING:
+    if prices is not None and not (prices.input or prices.output):
         return 0.0
     if prices is None or not {"input", "output"} <= set(usage):
         return None

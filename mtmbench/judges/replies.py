@@ -25,7 +25,7 @@ _RATINGS = (1, 3)
 """Least and highest rating of coherence (as in Newman et al. 2010 and Hoyle et al. 2021)."""
 
 MOST_ODD = 2
-"""So many items may a refinement drop."""
+"""So many items may a refinement drop where a suite does not say."""
 
 
 # Verdicts: which of two options, for matches, juries and steered texts.
@@ -156,13 +156,13 @@ def parse_intruder(text: str, n: int) -> int | None:
     return None if number is None else number - 1
 
 
-def parse_odd(text: str, n: int) -> tuple[int, ...] | None:
-    """Returns which of ``n`` items are odd, from 0 and rising, at most :data:`MOST_ODD` of them.
+def parse_odd(text: str, n: int, most: int = MOST_ODD) -> tuple[int, ...] | None:
+    """Returns which of ``n`` items are odd, from 0 and rising, at most ``most`` of them.
 
     The last line is ``ODD: 3, 7`` or ``ODD: none``, or the reply is ``{"odd": [3, 7]}``.
     """
     places = _places(text, "ODD", n)
-    return None if places is None or len(places) > MOST_ODD else tuple(sorted(places))
+    return None if places is None or len(places) > most else tuple(sorted(places))
 
 
 def parse_summary(text: str, max_characters: int) -> str | None:

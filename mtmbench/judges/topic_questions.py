@@ -44,8 +44,12 @@ class TopicAnswer(Generic[_T_co]):
 
 
 def topic_template(task: str) -> Template:
-    """Loads the prompt of a task: "summary", "topic_label", "refine", "rating" or "intrusion"."""
-    return load_template(task, {"fence", "items"}, _LEAST_SETTINGS.get(task, {}))
+    """Loads the prompt of a task: "summary", "topic_label", "refine", "rating" or "intrusion".
+
+    "refine_up_to" is "refine" with a limit of the suite's.
+    """
+    more = {"drop"} if task == "refine_up_to" else set()
+    return load_template(task, {"fence", "items", *more}, _LEAST_SETTINGS.get(task, {}))
 
 
 async def ask_about_topics(
@@ -56,6 +60,8 @@ async def ask_about_topics(
     *,
     kind: QuestionKind,
     least: int = 1,
+    task: str | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> list[TopicAnswer[_T]]:
     """Asks one question a topic.
 
@@ -66,6 +72,8 @@ async def ask_about_topics(
         read: the parser; it is given the reply and the items, and returns None for "unparsed".
         kind: what sort of question it is.
         least: topics with fewer items are not asked about.
+        task: what is asked, for judges that read the context; by default the prompt's name.
+        more: values of further placeholders.
     """
 
     async def one(number: int, items: Sequence[str]) -> TopicAnswer[_T]:
@@ -73,8 +81,9 @@ async def ask_about_topics(
             return TopicAnswer("empty")
         shown = [" ".join(item.split()) for item in items]
         listed = "\n".join(f"{i}. {item}" for i, item in enumerate(shown, start=1))
-        context = {"task": prompt.name, "topic": number, "items": shown}
-        question = Question(kind, context, (), prompt.messages({"items": listed}))
+        context = {"task": task or prompt.name, "topic": number, "items": shown}
+        messages = prompt.messages({"items": listed, **(more or {})})
+        question = Question(kind, context, (), messages)
         answer = await asker.ask(question, f"{prompt.name} of topic {number}")
         if answer.refused:
             return TopicAnswer("refused", reply=answer.text)

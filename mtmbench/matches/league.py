@@ -20,7 +20,7 @@ from mtmbench.matches.schedule import sample_documents, summary_halves
 
 _NOT_OF_A_MATCH = {"judges", "representations", "bootstrap", "confidence", "nulls",
                    "null_documents", "ties", "lengths", "schedule", "resolution", "summariser",
-                   "same_summariser", "refiner", "seeds"}  # fmt: skip
+                   "same_summariser", "refiner", "refine", "seeds"}  # fmt: skip
 """Fields of a suite's judging that no answer depends on."""
 
 

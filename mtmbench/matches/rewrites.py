@@ -8,17 +8,18 @@ refined.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtmbench.core.cards import JudgeCard, JudgingSpec, Representation
+from mtmbench.core.cards import JudgeCard, JudgingSpec, RefineSpec, Representation
 from mtmbench.core.cells import LabelCell, RewriteCell, labels_of
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json_object
 from mtmbench.core.records import (
     AnswersBy,
     ExtractionFacts,
+    RefineLimits,
     RewriteTask,
     RewriteValues,
     RewrittenTopic,
@@ -30,6 +31,7 @@ from mtmbench.judges.asker import Asker
 from mtmbench.judges.identity import judge_identity
 from mtmbench.judges.panel import Panel
 from mtmbench.judges.registry import JUDGES, load_judge_card, traits_of
+from mtmbench.judges.replies import MOST_ODD
 from mtmbench.judges.topic_questions import (
     TopicAnswer,
     TopicStatus,
@@ -124,7 +126,7 @@ def rewrite_cells(
     seen = {each for card in cards for each in representations_of(spec, card)}
     summarised = "summary" in seen
     if spec.refiner is not None and ("items" in seen or (summarised and not extracted)):
-        make = _maker("refine", spec.refiner, spec.top_items, labels)
+        make = _maker("refine", spec.refiner, spec.top_items, labels, spec.refine)
         refined = {fit.key: make(fit, None) for fit in players}
     cells = list(refined.values())
     if spec.summariser is not None and summarised and extracted:
@@ -167,12 +169,13 @@ def rewrite_topics(
         The values of the cell's record: every topic, replies that gave no value as they came, and
         the judge with what its answers took.
     """
-    prompt = topic_template(cell.task)
+    prompt = topic_template(cell.template)
 
     async def job(asker: Asker) -> tuple[Sequence[TopicAnswer[Dropped | str | Extract]], AnswersBy]:
         answers: Sequence[TopicAnswer[Dropped | str | Extract]]
         if cell.task == "refine":
-            answers = await odd_items(asker, result, cell.top_items, prompt)
+            drop = MOST_ODD if cell.limits is None else cell.limits["drop"]
+            answers = await odd_items(asker, result, cell.items_asked, prompt, drop)
         elif cell.extraction is not None:
             answers = await extract_summaries(asker, result, corpus, summary_halves(corpus)[0])
         else:
@@ -200,7 +203,7 @@ def show(result: TopicResult, cells: Sequence[RewriteCell], folder: Path) -> Top
         shown = read_rewrites(folder, cell.key)
         if cell.task == "refine":
             dropped = [tuple(value or ()) for value in shown.values]
-            result = without(result, cell.top_items, dropped)
+            result = without(result, cell.items_asked, dropped, cell.top_items)
         else:
             result = with_summaries(result, shown.values)
     return result
@@ -233,21 +236,31 @@ def _write(path: Path, values: Sequence[object], statuses: Sequence[TopicStatus]
 
 
 def _maker(
-    task: RewriteTask, name: str, top_items: int, labels: Sequence[LabelCell]
+    task: RewriteTask,
+    name: str,
+    top_items: int,
+    labels: Sequence[LabelCell],
+    refine: RefineSpec | None = None,
 ) -> Callable[[FitCell, RewriteCell | None], RewriteCell]:
     card = load_judge_card(name)
-    facts, prompt = judge_identity(card), prompt_record(topic_template(task))
+    facts = judge_identity(card)
+    limits: RefineLimits | None = None
+    if refine is not None:
+        limits = {"show": refine.show, "drop": refine.drop}
 
     def make(fit: FitCell, refined: RewriteCell | None) -> RewriteCell:
-        above = None if refined is None else refined.key
         called = labels_of(labels, fit)
-        key = content_hash(
-            "shown", task, facts, prompt["hash"], top_items, fit.key, above,
-            *([called.key] if called else []),
+        cell = RewriteCell(
+            "", task, name, card, facts, None, top_items, fit, refined, labels=called,
+            limits=limits,
         )  # fmt: skip
-        return RewriteCell(
-            key, task, name, card, facts, prompt, top_items, fit, refined, labels=called
-        )
+        prompt = prompt_record(topic_template(cell.template))
+        key = content_hash(
+            "shown", task, facts, prompt["hash"], top_items, fit.key,
+            None if refined is None else refined.key,
+            *([called.key] if called else []), *([limits] if limits else []),
+        )  # fmt: skip
+        return replace(cell, key=key, prompt=prompt)
 
     return make
 

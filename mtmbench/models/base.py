@@ -29,6 +29,8 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
         has_perplexity: whether ``transform`` together with ``topic_item`` defines a held-out
             likelihood (mixtures of item distributions do; clusterings do not).
         warms: what a first fit in a process loads or compiles; fits that share it go to one worker.
+        later: parameters that came after there were fits on record, with the value at which they
+            change nothing.
     """
 
     name: ClassVar[str]
@@ -37,6 +39,7 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
     item_view: ClassVar[ItemKind] = "words"
     has_perplexity: ClassVar[bool] = False
     warms: ClassVar[str] = ""
+    later: ClassVar[Mapping[str, object]] = {}
 
     n_topics: int
 
@@ -49,6 +52,16 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
         """
         del params
         return cls.version
+
+    @classmethod
+    def params_in_key(cls, params: Mapping[str, object]) -> dict[str, object]:
+        """Returns the parameters that a fit's key holds: all but :attr:`later` ones not in use.
+
+        Args:
+            params: all parameters, defaults among them.
+        """
+        unused = {name for name, value in cls.later.items() if _same(params.get(name), value)}
+        return {name: value for name, value in params.items() if name not in unused}
 
     @abstractmethod
     def fit(self, views: Views, *, seed: int) -> TopicResult:

@@ -67,9 +67,13 @@ class ClusteringModel(TopicModel):
             a vector, topics are HDBSCAN's leaf clusters instead, which are merged down to K as
             well; 1 keeps excess of mass, as the library does. ``info`` has "selection" ("eom" or
             "leaf") and the largest cluster's share by excess of mass, "largest_cluster".
+        count_outliers: whether ``n_topics`` counts the outlier cluster, where there is one, as the
+            library's ``nr_topics`` does and the paper: then there is a real topic less, and
+            ``info`` has "outlier_counted".
     """
 
     version: ClassVar[int] = 2
+    later: ClassVar[Mapping[str, object]] = {"count_outliers": False}
     warms: ClassVar[str] = "umap"
 
     _library: Library
@@ -84,6 +88,7 @@ class ClusteringModel(TopicModel):
         n_components: int = 5,
         min_dist: float = 0.0,
         leaf_above: float = 0.8,
+        count_outliers: bool = False,
     ) -> None:
         self.n_topics = n_topics
         self.min_cluster_size = min_cluster_size
@@ -92,6 +97,7 @@ class ClusteringModel(TopicModel):
         self.n_components = n_components
         self.min_dist = min_dist
         self.leaf_above = leaf_above
+        self.count_outliers = count_outliers
 
     @abstractmethod
     def _vectors(self, views: Views, counts: Counts) -> FloatArray:
@@ -115,6 +121,7 @@ class ClusteringModel(TopicModel):
             counts.matrix[kept],
             counts.item_ids,
             self.n_topics,
+            self.count_outliers,
             self.n_components,
             self.min_dist,
             resolved,
@@ -145,6 +152,7 @@ class ClusteringModel(TopicModel):
             info={
                 "asked": self.n_topics,
                 "found": n_topics,
+                **self._counted(library),
                 "selection": selection,
                 "largest_cluster": round(largest, 4),
                 "clusters_before_merging": clusters,
@@ -189,6 +197,10 @@ class ClusteringModel(TopicModel):
             raise InputError(f"the vector of document {bad} holds non-finite values")
         return counts, vectors, np.flatnonzero(np.any(vectors != 0, axis=1))
 
+    def _counted(self, library: Library) -> dict[str, bool]:
+        counted = self.count_outliers and min(library.topics_) < 0
+        return {"outlier_counted": True} if counted else {}
+
     def _resolve(self, n_docs: int) -> dict[str, int]:
         """Returns the parameters as they will be used on ``n_docs`` documents."""
         for name, least in (("n_neighbors", 2), ("n_components", 1)):
@@ -197,6 +209,13 @@ class ClusteringModel(TopicModel):
             raise InputError(f"min_dist must be between 0 and 1, not {self.min_dist!r}")
         if not 0 <= self.leaf_above <= 1:
             raise InputError(f"leaf_above must be between 0 and 1, not {self.leaf_above!r}")
+        if self.count_outliers not in (True, False):
+            raise InputError(f"count_outliers must be true or false, not {self.count_outliers!r}")
+        if self.count_outliers and self.n_topics < 2:
+            raise InputError(
+                "count_outliers needs n_topics of at least 2, the outlier cluster and a topic, not "
+                f"{self.n_topics}"
+            )
         if self.min_cluster_size == "auto":
             room = n_docs // (5 * self.n_topics)
             size = max(SMALLEST_MIN_CLUSTER_SIZE, min(PUBLISHED_MIN_CLUSTER_SIZE, room))
@@ -380,13 +399,17 @@ def _fit_library(
     matrix: csr_matrix,
     items: Sequence[str],
     n_topics: int,
+    count_outliers: bool,
     n_components: int,
     min_dist: float,
     resolved: Mapping[str, int],
     seed: int,
     selection: Selection,
 ) -> Library:
-    """Returns a fitted ``bertopic.BERTopic`` with at most ``n_topics`` real topics."""
+    """Returns a fitted ``bertopic.BERTopic`` with at most ``n_topics`` topics.
+
+    These are real ones, unless ``count_outliers`` counts the outlier cluster among them.
+    """
     # An item without any occurrence has an infinite weight in the library's idf.
     used = np.flatnonzero(np.asarray(matrix.sum(axis=0)).ravel() > 0)
     with _quiet_single_thread():
@@ -429,10 +452,11 @@ def _fit_library(
                 f"min_cluster_size = {resolved['min_cluster_size']}; give a smaller "
                 "min_cluster_size (at least 2), or more documents"
             )
-        if max(library.topics_) + 1 > n_topics:
-            # The library counts the outlier cluster, where there is one, among its topics.
-            has_outliers = int(min(library.topics_) < 0)
-            library.reduce_topics(rows, nr_topics=n_topics + has_outliers)
+        # The library counts the outlier cluster, where there is one, among its topics.
+        has_outliers = int(min(library.topics_) < 0)
+        nr_topics = n_topics if count_outliers else n_topics + has_outliers
+        if max(library.topics_) + 1 + has_outliers > nr_topics:
+            library.reduce_topics(rows, nr_topics=nr_topics)
         return library
 
 

@@ -38,10 +38,12 @@ class MBERTopic(ClusteringModel):
         n_components: int = 5,
         min_dist: float = 0.0,
         leaf_above: float = 0.8,
+        count_outliers: bool = False,
     ) -> None:
         super().__init__(
-            n_topics, min_cluster_size, min_samples, n_neighbors, n_components, min_dist, leaf_above
-        )
+            n_topics, min_cluster_size, min_samples, n_neighbors, n_components, min_dist,
+            leaf_above, count_outliers,
+        )  # fmt: skip
         self.embedding = embedding
 
     def _vectors(self, views: Views, counts: Counts) -> FloatArray:  # noqa: ARG002

@@ -17,7 +17,7 @@ from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Progress, Views
 from mtmbench.engine.labels import plan_of
-from mtmbench.engine.plan import Plan, make_plan
+from mtmbench.engine.plan import Plan, make_plan, shown_name
 from mtmbench.engine.results import recorded_result, result_path
 from mtmbench.engine.workspace import Workspace, WorkspaceSpec
 from mtmbench.features.registry import feature_source
@@ -88,6 +88,20 @@ def steer_suite(
         notes=table_notes(suite.steering),
     )  # fmt: skip
     return [*table, *written]
+
+
+def steering_cells(suite: Suite, plan: Plan) -> list[FitCell]:
+    """Returns the fits whose topics would steer, for estimates: reads no weights and no network.
+
+    Raises:
+        InputError: the suite has no such table, or no model over features.
+    """
+    if suite.steering is None:
+        raise InputError(f"suite {suite.name!r} has no table [steering]")
+    if suite.steering.features is not None:
+        steered = _steered(suite, suite.steering)
+        plan = make_plan(steered, data_dir=plan.data_dir, plugins=plan.plugins, offline=True)
+    return _cells(plan, suite.steering)
 
 
 def table_notes(spec: SteeringSpec) -> list[str]:
@@ -189,12 +203,20 @@ def _steered(suite: Suite, spec: SteeringSpec) -> Suite:
     """Returns the suite whose fits steer: with features of its own, one of these fits alone."""
     if spec.features is None:
         return suite
-    return suite.model_copy(
-        update={
-            "features": spec.features, "models": spec.models or suite.models, "metrics": (),
-            "metric_params": {}, "judging": None, "seeds": suite.seeds[:1], "seeds_per_model": {},
+    changes: dict[str, object] = {
+        "features": spec.features, "metrics": (), "metric_params": {}, "judging": None,
+        "seeds": suite.seeds[:1], "seeds_per_model": {},
+    }  # fmt: skip
+    if spec.models:
+        # What the suite says of models that do not steer is of no model here.
+        changes |= {"models": spec.models, "models_per_corpus": {}}
+        steers = set(map(shown_name, spec.models))
+        changes["params"] = {name: suite.params[name] for name in steers & suite.params.keys()}
+        changes["params_per_corpus"] = {
+            corpus: {name: told[name] for name in steers & told.keys()}
+            for corpus, told in suite.params_per_corpus.items()
         }
-    )  # fmt: skip
+    return suite.model_copy(update=changes)
 
 
 def _cells(plan: Plan, spec: SteeringSpec) -> list[FitCell]:

@@ -24,6 +24,7 @@ _MIN_LABEL_SCORE = 0.6
 _FILTERS: Mapping[str, tuple[str, Any]] = {
     "max_doc_share": ("document-share", 0.9),
     "max_density_multiple": ("density", 2.7),
+    "max_density": ("absolute-density", 0.01),
     "drop_label_classes": ("label-classes", list(PAPER_CLASSES)),
     "min_label_score": ("label-score", _MIN_LABEL_SCORE),
 }
@@ -135,19 +136,21 @@ def _filters(make_source: MakeSource) -> Design:
     on = {
         field: base.get(field) or standard.get(field) or value
         for field, (_, value) in _FILTERS.items()
+        # Against the mean density of a TopK SAE the absolute limit says nothing.
+        if field != "max_density" or base.get(field) or standard.get(field)
     }
     points = [
         Point("default", "default", None, base, baseline=True, detail=_in_words(base), default=True)
     ]
     notes = ["Each filter is turned over by itself, the others staying as in the default."]
-    for point in [*(_toggled(field, on[field], base) for field in _FILTERS), _by_judge(base, on)]:
+    for point in [*(_toggled(field, on[field], base) for field in on), _by_judge(base, on)]:
         refusal = _refusal(point, make_source)
         if refusal is None:
             points.append(point)
         else:
             notes.append(f"Not played: {point.label}: {refusal}")
     names = {point.name for point in points}
-    every = {**base, **{f: on[f] for f, (short, _) in _FILTERS.items() if f"{short}-on" in names}}
+    every = {**base, **{f: on[f] for f in on if f"{_FILTERS[f][0]}-on" in names}}
     none = {**base, **{field: False for field in _FILTERS if base.get(field)}}
     for point in (
         Point("all-off", "every filter off", None, none),
@@ -323,6 +326,8 @@ def _limit_text(field: str, value: Any) -> str:
         return f"in at most {100 * value:g} % of documents"
     if field == "max_density_multiple":
         return f"density at most {value:g} times the mean"
+    if field == "max_density":
+        return f"on at most {100 * value:g} % of tokens"
     if field == "min_label_score":
         return f"label score at least {value:g}"
     return f"no labels of {', '.join(value)}"

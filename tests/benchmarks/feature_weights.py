@@ -4,7 +4,7 @@
 
 For each corpus (at most 2,000 documents, 1,500 of yelp) and each way to weigh firings: the mean
 over seeds; differences from counts are paired by seed, with 95 % t-intervals over seeds. "start"
-are the clusters from which mLDA starts. Features are chosen on ``wiki`` (DBpedia), ``yelp`` and
+are the clusters from which mLDA starts. Features are chosen on ``dbpedia``, ``yelp`` and
 held-out ``lm_text``; the other corpora are looked at once, when all is settled. Beside them LDA,
 k-means of words and of features, and BERTopic, whose outliers are in the topic of their largest
 membership.
@@ -26,7 +26,7 @@ from mtmbench.core.types import Corpus, Views
 from mtmbench.embedded.training.lm_text import held_out, read_documents
 from mtmbench.models.clusters import cluster_documents
 
-CORPORA = {"wiki": 20, "yelp": 20, "lm_text": 26, "20ng": 20, "bills": 21, "agnews": 20}
+CORPORA = {"dbpedia": 20, "yelp": 20, "lm_text": 26, "20ng": 20, "bills": 21, "agnews": 20}
 """K by corpus."""
 WEIGHTS = {
     "counts": {},

@@ -29,7 +29,7 @@ from mtmbench.metrics.projected import projected_words
 from mtmbench.stats.correlation import Estimate, bootstrap, kendall_tau
 from mtmbench.validation.proxann import read_proxann
 
-CORPORA = ("20ng", "bills", "agnews", "goemotions", "wiki")
+CORPORA = ("20ng", "bills", "agnews", "goemotions", "dbpedia")
 JUDGED = 300
 
 

@@ -59,10 +59,12 @@ def suite_of(corpus_file: Path, **changes: Any) -> Suite:
         "k": [5],
         "seeds": [0, 1],
         "metrics": ["diversity", "nmi", "stability", "coverage"],
-        "params": {"drawn-sharp": {"sharpness": 5.0}},
         "judging": {"judges": ["scripted"], "documents": 40},
     }
-    return parse_card({**data, **changes}, Suite, "test suite")
+    told = {**data, **changes}
+    if "drawn-sharp" in told["models"]:
+        told.setdefault("params", {"drawn-sharp": {"sharpness": 5.0}})
+    return parse_card(told, Suite, "test suite")
 
 
 def board_bytes(folder: Path) -> dict[str, bytes]:

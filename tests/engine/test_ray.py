@@ -116,7 +116,11 @@ def suite_of(folder: Path, **changes: Any) -> Suite:
         "params": {"witnessed": {"folder": str(folder)}, "drawn": {"sharpness": 5.0}},
         "judging": {"judges": ["scripted"], "documents": 40},
     }
-    return parse_card({**data, **changes}, Suite, "test suite")
+    told = {**data, **changes}
+    told["params"] = {
+        name: told["params"][name] for name in told["params"] if name in told["models"]
+    }
+    return parse_card(told, Suite, "test suite")
 
 
 def run(suite: Suite, out: Path, cluster: Any = None, **settings: Any) -> Any:

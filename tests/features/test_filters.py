@@ -11,6 +11,8 @@ from scipy.sparse import csr_matrix
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Counts, EncoderParams
 from mtmbench.features.filters import FeatureSetting, apply_filters
+from mtmbench.features.sae.reference import paper_setting
+from mtmbench.features.sae.sae_folder import setting_from
 
 OFF = FeatureSetting(0.0, None, None, ())
 DENSITY = np.array([0.01, 0.01, 0.01, 0.09, 0.01, 0.01], np.float32)
@@ -40,6 +42,10 @@ def toy_counts() -> Counts:
         (replace(OFF, max_doc_share=0.5), "0235"),
         (replace(OFF, max_doc_share=0.49), "2"),
         (replace(OFF, max_density_multiple=2.7), "0125"),
+        (replace(OFF, max_density=0.01), "0125"),
+        (replace(OFF, max_density=0.09), "01235"),
+        # The mean density is 7/300, so that the multiple alone would keep all.
+        (replace(OFF, max_density_multiple=4, max_density=0.05), "0125"),
         (replace(OFF, drop_label_classes=("stop words", "mathematics")), "035"),
         (FeatureSetting(0.8, 0.9, 2.7, ("stop words", "mathematics")), "05"),
     ],
@@ -74,6 +80,41 @@ def test_the_effect_is_recorded() -> None:
         "kept": 2,
         "firings_kept": 0.3,
     }  # fmt: skip
+
+
+def test_the_absolute_limit_on_density_is_recorded_and_needs_densities() -> None:
+    setting = replace(OFF, max_density=0.05)
+    filters = apply_filters(toy_counts(), DENSITY, setting).source["filters"]
+    assert filters["max_density"] == {"limit": 0.05, "dropped": 1, "firings": 0.08}
+    with pytest.raises(InputError, match=r"max_density is 0\.05, but no reference text"):
+        apply_filters(toy_counts(), None, setting)
+
+
+def test_a_setting_without_an_absolute_limit_is_on_record_as_before() -> None:
+    assert "max_density" not in FeatureSetting().as_dict()
+    setting = setting_from({"max_density": 0.01, "max_density_multiple": False}, OFF, "here")
+    assert setting.as_dict() == {**OFF.as_dict(), "max_density": 0.01}
+    assert setting_from(setting.as_dict(), FeatureSetting(), "here") == setting
+    for wrong, message in (
+        (1.5, r"max_density is 1\.5; it is a share of tokens, at most 1 \(max_density_multiple"),
+        (0, r"max_density is 0\.0; it must be above 0, or false for off"),
+    ):
+        with pytest.raises(InputError, match=message):
+            setting_from({"max_density": wrong}, OFF, "here")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "limits"),
+    [
+        ("topk", {"max_density_multiple": 2.7}),
+        ("jumprelu", {"max_density": 0.01}),
+        ("standard", {"max_density": 0.01}),
+    ],
+)
+def test_the_papers_limit_is_absolute_but_for_topk(architecture: str, limits: dict) -> None:
+    setting = paper_setting(architecture)
+    assert setting.density_limits == limits
+    assert (setting.threshold_quantile, setting.max_doc_share) == (0.8, 0.9)
 
 
 def test_nothing_left_names_the_filters() -> None:

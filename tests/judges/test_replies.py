@@ -419,6 +419,11 @@ def test_odd(text: str, expected: tuple[int, ...] | None) -> None:
     assert parse_odd(text, 10) == expected
 
 
+def test_as_many_odd_items_as_a_suite_allows() -> None:
+    assert parse_odd("ODD: 5, 1, 3", 12, 3) == (0, 2, 4)
+    assert parse_odd("ODD: 5, 1", 12, 1) is None
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from support import SUPPORT
 from support.stored import misfits
 
@@ -249,6 +250,67 @@ def test_a_summariser_that_fails_costs_its_board_alone(tmp_path: Path, corpus_fi
     assert statuses["items"].status == "ok"
     assert statuses["summary"].payload["reason"] == "a refinement or summary that it needs failed"
     assert "1 topic set" in (tmp_path / "run" / "board.md").read_text()
+
+
+def test_a_refined_topic_is_filled_up_from_what_the_refiner_saw(
+    tmp_path: Path, corpus_file: Path
+) -> None:
+    reader: Any = _judge("topic-reader")
+    reader.seen.clear()
+    limits = {"show": 6, "drop": 2}
+    suite = suite_of(corpus_file, refiner="writer", refine=limits, top_items=4)
+    plan = make_plan(suite, plugins=PLUGINS)
+    assert play(suite, tmp_path / "run", plan=plan).errors == ()
+    shown = records(tmp_path / "run", "shown")
+    assert [record.payload["limits"] for record in shown] == [limits] * 2
+    assert {m for r in shown for m in misfits(r.payload, RewritePayload, "shown")} == set()
+    expected = set()
+    for record in records(tmp_path / "run", "fit"):
+        for topic in record.payload["topics"]:
+            # The writer finds the second odd, so that of six the first, third, fourth and fifth.
+            items = topic["items"]
+            expected.add(", ".join([items[0], *items[2:5]]))
+    assert reader.seen
+    assert reader.seen <= expected
+    (match,) = records(tmp_path / "run", "match")
+    assert match.payload["refine"]["limits"] == limits
+    assert "refine" not in match.payload["protocol"]
+    page = (tmp_path / "run" / "board.md").read_text()
+    assert "Up to 2 odd ones of every topic's 6 top items were dropped by judge card writer" in page
+    assert "Shown are the 4 strongest of those left." in page
+    (board,) = json.loads((tmp_path / "run" / "board.json").read_text())["shown"]
+    assert (board["limits"], board["prompt"]["name"]) == (limits, "refine_up_to")
+
+
+def test_limits_of_a_refiner_are_in_the_keys_of_what_it_refines_alone(corpus_file: Path) -> None:
+    def keys(**judging: Any) -> dict[str, set[str]]:
+        plan = make_plan(suite_of(corpus_file, refiner="writer", **judging), plugins=PLUGINS)
+        return {
+            "fits": {cell.key for cell in plan.fits},
+            "rewrites": {cell.key for cell in plan.rewrites},
+            "matches": {cell.key for cell in plan.matches},
+        }
+
+    every = [keys(), *(keys(refine={"show": s, "drop": d}) for s, d in ((12, 2), (12, 3), (10, 2)))]
+    assert len({frozenset(each["fits"]) for each in every}) == 1
+    assert len({frozenset(each["rewrites"]) for each in every}) == 4
+    assert len({frozenset(each["matches"]) for each in every}) == 4
+
+
+@pytest.mark.parametrize(
+    ("judging", "said"),
+    [
+        ({"refine": {"show": 12}}, "refine says how a refiner refines; name one: refiner ="),
+        ({"refine": {"show": 9}, "refiner": "writer"}, "refine.show is 9 and top_items 10"),
+        ({"refine": {"show": 12, "drop": 12}, "refiner": "writer"}, "drop is at most 11"),
+        ({"refine": {"show": 12, "drop": 0}, "refiner": "writer"}, "greater than or equal to 1"),
+    ],
+)
+def test_limits_that_cannot_be_kept_are_refused(
+    corpus_file: Path, judging: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValidationError, match=said):
+        suite_of(corpus_file, **judging)
 
 
 def test_without_the_options_nothing_changes(corpus_file: Path) -> None:

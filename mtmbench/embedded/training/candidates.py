@@ -141,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def prepare_corpora(data: Path, cache: Path) -> None:
     """Stores the activations of the selection corpora that are not part of the training text."""
     corpora = {
-        "dbpedia": load_corpus("wiki", data_dir=data),
+        "dbpedia": load_corpus("dbpedia", data_dir=data),
         "yelp": load_corpus("yelp", data_dir=data, max_documents=1500),
     }
     backbone = minilm_backbone()

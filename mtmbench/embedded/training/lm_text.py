@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 RUN_WORDS = 13
 EVALUATED = (
-    "20ng", "bills", "wiki", "yelp", "agnews", "goemotions", "poemsum", "writingprompts", "lee",
+    "20ng", "bills", "dbpedia", "yelp", "agnews", "goemotions", "poemsum", "writingprompts", "lee",
     "gensim-wiki",
 )  # fmt: skip
 BOS, EOS = "<s>", "</s>"

@@ -8,7 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypedDict
 
-from mtmbench.core.errors import InputError, did_you_mean
+from mtmbench.core.errors import InputError, UnknownNameError, did_you_mean
+from mtmbench.core.types import BoolArray
+from mtmbench.features.base import FeatureSource
 from mtmbench.features.sae.backbone import BATCH_TOKENS
 from mtmbench.features.sae.hooks import long_name
 from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
@@ -42,6 +44,7 @@ class ModelFeatures(StoredFeatures):
     Each SAE is a table of ``saes`` by a name of the user's: ``folder`` (sae-lens's format or Gemma
     Scope's, and better one that ``mtmbench features`` has built: it has thresholds, densities and
     labels, and with them the setting "paper"), or ``release`` and ``id`` as sae-lens knows them.
+    With all three it is the folder that counts, and the others say what it is to be built from.
     ``hook_point``, ``context_size`` (tokens of a chunk, BOS included), ``centred`` and ``window``
     are what the SAE's own config says unless they are given.
 
@@ -98,6 +101,28 @@ class ModelFeatures(StoredFeatures):
             self._source, prepend_bos=prepend_bos, dtype=self._dtype, device=self.device
         )
 
+    def outline(self) -> FeatureSource:
+        """Returns a source that describes settings as they were given; see the base class."""
+        return _Outline(
+            self._source, self._given, self._prepend_bos, self._dtype, self.device,
+            self._further, self._batch_tokens, self._keep,
+        )  # fmt: skip
+
+    @property
+    def model_name(self) -> str:
+        """The backbone as it was named: a hub name, or a folder."""
+        return self._source
+
+    @property
+    def dtype(self) -> str:
+        """Precision of weights and forward pass."""
+        return self._dtype
+
+    @property
+    def given(self) -> Mapping[str, SAEEntry]:
+        """The table ``saes`` as it was given."""
+        return self._given
+
     def sae_names(self) -> list[str]:
         """Returns the names of the SAEs, in the order given."""
         return list(self._given)
@@ -132,7 +157,21 @@ class ModelFeatures(StoredFeatures):
 
     @cached_property
     def _saes(self) -> dict[str, SAE]:
-        return {name: _load(given) for name, given in self._given.items()}
+        return {name: self._load(given) for name, given in self._given.items()}
+
+    def _load(self, given: SAEEntry) -> SAE:
+        if "folder" in given:
+            folder = Path(given["folder"])
+            if "release" in given and not folder.is_dir():
+                raise InputError(
+                    f"there is no folder {folder} yet; build it: mtmbench features --backbone "
+                    f"{self._source} --release {given['release']} --sae {given['id']} --dtype "
+                    f"{self._dtype} --device {self.device} --reference TEXTS --out {folder}"
+                )
+            return load_sae(folder)
+        from mtmbench.features.sae.sae_lens import load_release
+
+        return load_release(str(given["release"]), str(given["id"]))
 
     def _chunk_tokens(self, given: SAEEntry, sae: SAE) -> int:
         limit = self.backbone.max_chunk_tokens
@@ -150,6 +189,31 @@ class ModelFeatures(StoredFeatures):
         )
 
 
+class _Outline(ModelFeatures):
+    """What was given of a source, for plans; nothing is read, here or elsewhere."""
+
+    def settings(self) -> list[str]:
+        """Returns the settings that there may be; "paper" is there if the SAE's folder has it."""
+        return list(dict.fromkeys(["default", "paper", *self._further]))
+
+    def describe(self, setting: str = "default") -> dict[str, object]:
+        """Returns what was given of a setting.
+
+        Raises:
+            UnknownNameError: there can be no such setting.
+        """
+        if setting not in self.settings():
+            raise UnknownNameError("feature setting", setting, self.settings())
+        return {
+            "backbone": self._source, "saes": dict(self._given), "setting": setting,
+            "values": dict(self._further.get(setting, {})),
+        }  # fmt: skip
+
+    def scored_labels(self, setting: str = "default") -> BoolArray | None:  # noqa: ARG002
+        """Returns None: whether labels were scored stands in a folder that is not read."""
+        return None
+
+
 def _check(name: str, given: SAEEntry) -> None:
     for key in given:
         if key not in _KEYS:
@@ -161,16 +225,11 @@ def _check(name: str, given: SAEEntry) -> None:
     for key in ("folder", "release", "id", "hook_point"):
         if not isinstance(given.get(key, ""), str):
             raise InputError(f"SAE {name!r}: {key} is {given[key]!r}; it must be a text")  # type: ignore[literal-required]
-    if ("folder" in given) == ("release" in given) or ("release" in given) != ("id" in given):
-        raise InputError(f"SAE {name!r}: give either folder, or release and id")
-
-
-def _load(given: SAEEntry) -> SAE:
-    if "folder" in given:
-        return load_sae(Path(given["folder"]))
-    from mtmbench.features.sae.sae_lens import load_release
-
-    return load_release(str(given["release"]), str(given["id"]))
+    if not ("folder" in given or "release" in given) or ("release" in given) != ("id" in given):
+        raise InputError(
+            f"SAE {name!r}: give folder, or release and id, or all three where the folder is to be "
+            "built from the release"
+        )
 
 
 def _built_folder(given: SAEEntry) -> Path | None:

@@ -207,9 +207,26 @@ def build_folder(
         **(more or {}),
     }  # fmt: skip
     if folder.window == 1:
-        settings["paper"] = FeatureSetting(0.8, 0.9, 2.7, PAPER_CLASSES).as_dict()
+        settings["paper"] = paper_setting(folder.sae.architecture).as_dict()
     write_atomically(out / "settings.json", json.dumps(settings, indent=2) + "\n")
     return load_sae_folder(out)
+
+
+def paper_setting(architecture: str) -> FeatureSetting:
+    """Returns the paper's setting for an SAE of this architecture.
+
+    The paper drops features that fire on more than 1 % of the SAE's training tokens. The mean
+    density of a TopK SAE is k/F whatever it was trained on, which may lie above that; for it the
+    limit is 2.7 times the mean.
+    """
+    topk = architecture == "topk"
+    return FeatureSetting(
+        threshold_quantile=0.8,
+        max_doc_share=0.9,
+        max_density_multiple=2.7 if topk else None,
+        max_density=None if topk else 0.01,
+        drop_label_classes=PAPER_CLASSES,
+    )
 
 
 @dataclass(frozen=True)

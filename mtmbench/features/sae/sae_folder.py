@@ -160,16 +160,22 @@ def setting_from(values: Mapping[str, object], base: FeatureSetting, where: str)
         max_density_multiple=_limit(
             merged["max_density_multiple"], f"{where}: max_density_multiple"
         ),
+        max_density=_limit(merged["max_density"], f"{where}: max_density"),
         drop_label_classes=_classes(merged["drop_label_classes"], where),
         label_classes_by=merged["label_classes_by"],
         min_label_score=_limit(merged["min_label_score"], f"{where}: min_label_score"),
         values=merged["values"],
         idf=merged["idf"],
     )
-    for name in ("max_doc_share", "max_density_multiple", "min_label_score"):
+    for name in ("max_doc_share", "max_density_multiple", "max_density", "min_label_score"):
         limit = getattr(setting, name)
         if limit is not None and limit <= 0:
             raise InputError(f"{where}: {name} is {limit}; it must be above 0, or false for off")
+    if setting.max_density is not None and setting.max_density > 1:
+        raise InputError(
+            f"{where}: max_density is {setting.max_density}; it is a share of tokens, at most 1 "
+            "(max_density_multiple is in multiples of the mean density)"
+        )
     if setting.min_label_score is not None and setting.min_label_score > 1:
         raise InputError(f"{where}: min_label_score is {setting.min_label_score}; scores end at 1")
     return setting

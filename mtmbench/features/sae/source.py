@@ -46,7 +46,7 @@ class StoredFeatures(FiringSource):
 
     Args:
         settings: further settings by name: any of ``sae`` (else the one of "default"),
-            ``threshold_quantile``, ``max_doc_share``, ``max_density_multiple``,
+            ``threshold_quantile``, ``max_doc_share``, ``max_density_multiple``, ``max_density``,
             ``drop_label_classes``, ``min_label_score``, ``values``, ``idf``, over that SAE's
             default (:class:`FeatureSetting`); a filter given as false is off.
         batch_tokens: padded tokens of one forward pass.
