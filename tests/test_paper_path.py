@@ -2,8 +2,9 @@
 
 A Gemma-2 folder and a Gemma Scope folder of random weights lie here, a Neuronpedia export, texts,
 and a chat endpoint. Thresholds and densities come from a reference text, labels from the export,
-their classes from a language model; a suite of the paper's structure is planned, played, killed,
-played on, steered, rebuilt and compared, and what came out is held against its parts.
+their classes from the judge; the committed suite ``paper-2b`` is planned, played, killed, played
+on, steered, rebuilt and compared, all but its sizes as it stands, and what came out is held against
+its parts.
 """
 
 from __future__ import annotations
@@ -26,27 +27,27 @@ from typing import Any
 import numpy as np
 import pytest
 from support.chat_server import ChatServer
+from support.commands import cells
 from support.killing import kept, settle
 from support.paper_path import (
+    BACKBONE,
     FEATURES,
     HIDDEN,
     HOOK,
-    JUDGE,
     LAYER,
     NEURONPEDIA,
     SCOPE,
-    WRITER,
-    judges,
+    answers,
     scope_arrays,
-    write_cards,
+    write_card,
     write_export,
     write_gemma,
     write_texts,
-    writes,
 )
 from typer.testing import CliRunner
 
 from mtmbench.cli.app import app
+from mtmbench.core.card_files import load_suite
 from mtmbench.core.store import read_records
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, FloatArray
@@ -55,64 +56,34 @@ from mtmbench.engine.results import result_path
 from mtmbench.features.sae.hub import ModelFeatures
 from mtmbench.features.sae.sae import load_sae, save_sae
 from mtmbench.features.sae.sae_folder import load_sae_folder
+from mtmbench.judges.registry import load_judge_card
+from mtmbench.models.registry import MODELS as MODELS_KNOWN
 
 pytestmark = pytest.mark.slow
 
-N_DOCUMENTS, N_JUDGED, K = 48, 12, 4
-MODELS = {"lda": None, "mlda": "judged", "metm": "judged", "mbertopic": "judged"}
-LAMBDAS = 2
+N_DOCUMENTS, N_JUDGED, K = 48, 6, 4
+CARD, FOLDER = "gpt-4.1", "saes/gemma-2-2b-layer6-16k"
+COMMITTED = load_suite("paper-2b")
+MODELS = [name for name in COMMITTED.models if name in MODELS_KNOWN]
+OVER_FEATURES = {"mlda", "metm", "mbertopic"}
+OVERRIDES = {
+    "models": json.dumps(MODELS), "corpora": '["texts.jsonl"]', "k": K, "seeds": "[0]",
+    "words.min_df": 1, "words.max_df": 1.0,
+    "features.params.device": '"cpu"',
+    # A word is a sixtieth of these texts, and so is a feature that fires on it.
+    "features.params.settings.paper.max_density": 0.5,
+    "params.etm.epochs": 20, "params.metm.epochs": 30, "params.bertopic.min_cluster_size": 3,
+    "params.mbertopic.min_cluster_size": 3, "judging.documents": N_JUDGED,
+    "judging.bootstrap": 100, "steering.corpora": '["texts"]', "steering.topics": 1,
+    "steering.n_prompts": 4, "steering.pilot_prompts": 2, "steering.max_tokens": 6,
+    "steering.documents": 5, "steering.document_tokens": 32,
+}  # fmt: skip
+SUITE = [
+    "paper-2b",
+    *(part for key, value in OVERRIDES.items() for part in ("--set", f"{key}={value}")),
+]
+LAMBDAS = len(COMMITTED.steering.lambdas) if COMMITTED.steering else 0
 KILLED_AFTER = 60
-SUITE = f"""
-name = "toy"
-corpora = ["texts.jsonl"]
-models = {list(MODELS)}
-k = [{K}]
-metrics = ["npmi", "nmi", "diversity", "coverage"]
-words = {{ min_df = 1, max_df = 1.0 }}
-
-[features]
-source = "sae"
-settings = ["judged"]
-labels = "shipped"
-
-[features.params]
-backbone = "gemma-2-2b"
-dtype = "bfloat16"
-device = "cpu"
-saes.scope = {{ folder = "saes/scope" }}
-
-[features.params.settings.judged]
-threshold_quantile = 0.8
-max_doc_share = 0.9
-max_density_multiple = 2.7
-drop_label_classes = ["programming", "mathematics", "grammar", "formatting", "stop words"]
-label_classes_by = "judge"
-
-[params]
-metm = {{ epochs = 30 }}
-mbertopic = {{ min_cluster_size = 3, n_neighbors = 5 }}
-
-[judging]
-judges = ["paper-judge"]
-documents = {N_JUDGED}
-representations = ["items", "summary"]
-summariser = "writer"
-refiner = "writer"
-bootstrap = 100
-nulls = true
-null_documents = 10
-
-[steering]
-topics = 1
-lambdas = [0.5, 1.0]
-n_prompts = 4
-pilot_prompts = 2
-drawn = 2
-max_tokens = 6
-documents = 5
-document_tokens = 32
-judges = ["paper-judge", "regression"]
-"""
 
 
 @dataclass
@@ -128,7 +99,7 @@ class Walk:
 
     @property
     def run(self) -> Path:
-        return self.place / "runs" / "toy"
+        return self.place / "runs" / "paper-2b"
 
     @property
     def board(self) -> dict[str, Any]:
@@ -153,10 +124,10 @@ class Walk:
 @pytest.fixture(scope="module")
 def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
     place = tmp_path_factory.mktemp("paper")
-    with pytest.MonkeyPatch.context() as patch, ChatServer(
-        models={WRITER: writes, JUDGE: judges}
-    ) as server:  # fmt: skip
+    model = str(load_judge_card(CARD).model)
+    with pytest.MonkeyPatch.context() as patch, ChatServer(models={model: answers}) as server:
         patch.chdir(place)
+        patch.setenv("OPENAI_API_KEY", "a key")
         patch.setenv("MTMBENCH_CACHE", str(place / "cache"))
         patch.setenv("NO_PROXY", "127.0.0.1")
         lay_out(place, server.url)
@@ -166,37 +137,36 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
 
 
 def lay_out(place: Path, url: str) -> None:
-    write_gemma(place / "gemma-2-2b")
+    write_gemma(place / BACKBONE)
     (place / SCOPE).mkdir(parents=True)
     np.savez(place / SCOPE / "params.npz", **scope_arrays(HIDDEN, FEATURES))
     save_sae(load_sae(place / SCOPE), place / "lens")
     write_texts(place / "texts.jsonl", N_DOCUMENTS, seed=0)
     write_texts(place / "reference.jsonl", 80, seed=1)
-    write_cards(place / "judges", url)
-    (place / "suite.toml").write_text(SUITE)
+    write_card(place / "judges", CARD, url)
 
 
 def go(walk: Walk) -> None:
     """Does all that the paper's user does, one command after the other."""
-    walk.call("doctor", "doctor", "--backbone", "gemma-2-2b")
-    for name, sae in (("scope", str(SCOPE)), ("lens", "lens")):
+    walk.call("doctor", "doctor", "--backbone", str(BACKBONE))
+    for out, sae in ((FOLDER, str(SCOPE)), ("saes/lens", "lens")):
         walk.call(
-            f"features {name}", "features", "--backbone", "gemma-2-2b", "--sae", sae,
-            "--dtype", "bfloat16", "--reference", "reference.jsonl", "--out", f"saes/{name}",
+            out, "features", "--backbone", str(BACKBONE), "--sae", sae, "--dtype", "bfloat16",
+            "--reference", "reference.jsonl", "--out", out,
         )  # fmt: skip
-    write_export(walk.place / "export", json.loads(Path("saes/scope/labels.json").read_text()))
+    write_export(walk.place / "export", json.loads(Path(FOLDER, "labels.json").read_text()))
     walk.call(
-        "label", "label", "saes/scope", "--neuronpedia", "export", "--classes", "--no-score",
-        "--judge", "writer", "--out", "saes/scope",
+        "label", "label", FOLDER, "--neuronpedia", "export", "--classes", "--no-score",
+        "--judge", CARD, "--out", FOLDER,
     )  # fmt: skip
-    walk.call("plan", "plan", "suite.toml")
+    walk.call("plan", "plan", *SUITE)
     kill_halfway(walk)
-    walk.call("run", "run", "suite.toml", "--workers", "0", "--budget", "2")
-    walk.call("steer", "steer", "suite.toml", "--budget", "1")
+    walk.call("run", "run", *SUITE, "--workers", "0", "--budget", "2")
+    walk.call("steer", "steer", *SUITE, "--budget", "1")
     before = board_files(walk.run)
-    walk.call("board", "board", "runs/toy")
+    walk.call("board", "board", str(walk.run))
     assert board_files(walk.run) == before
-    walk.call("compare", "compare", "runs/toy", "runs/toy")
+    walk.call("compare", "compare", str(walk.run), str(walk.run))
 
 
 def kill_halfway(walk: Walk) -> None:
@@ -204,7 +174,7 @@ def kill_halfway(walk: Walk) -> None:
     server = walk.server
     before = server.paid.total()
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "mtmbench", "run", "suite.toml", "--workers", "0"],
+        [sys.executable, "-P", "-m", "mtmbench", "run", *SUITE, "--workers", "0"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     while server.paid.total() < before + KILLED_AFTER and process.poll() is None:
@@ -234,8 +204,8 @@ def by_hand(corpus: Corpus, place: Path) -> list[FloatArray]:
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    model = AutoModel.from_pretrained(place / "gemma-2-2b", dtype=torch.bfloat16).eval()
-    tokenizer = AutoTokenizer.from_pretrained(place / "gemma-2-2b")
+    model = AutoModel.from_pretrained(place / BACKBONE, dtype=torch.bfloat16).eval()
+    tokenizer = AutoTokenizer.from_pretrained(place / BACKBONE)
     parts = np.load(place / SCOPE / "params.npz")
     found = []
     for text in corpus.texts:
@@ -249,16 +219,16 @@ def by_hand(corpus: Corpus, place: Path) -> list[FloatArray]:
 
 
 def test_both_layouts_of_the_sae_give_the_same_folder(walk: Walk) -> None:
-    scope, lens = (walk.place / "saes" / name for name in ("scope", "lens"))
+    scope, lens = walk.place / FOLDER, walk.place / "saes" / "lens"
     for name in ("features.safetensors", "sae_weights.safetensors", "contexts.parquet"):
         assert (scope / name).read_bytes() == (lens / name).read_bytes()
-    assert f"of {FEATURES} features fire" in walk.said["features scope"]
+    assert f"of {FEATURES} features fire" in walk.said[FOLDER]
     assert load_sae_folder(scope).hook_point == HOOK
     assert "complete; nothing is fetched" in walk.said["doctor"]
 
 
 def test_thresholds_densities_and_counts_are_those_of_arithmetic(walk: Walk) -> None:
-    folder = load_sae_folder(walk.place / "saes" / "scope")
+    folder = load_sae_folder(walk.place / FOLDER)
     tokens = np.concatenate(by_hand(load_corpus(str(walk.place / "reference.jsonl")), walk.place))
     assert folder.density is not None
     np.testing.assert_allclose(folder.density, (tokens > 0).mean(axis=0), atol=1e-3)
@@ -269,7 +239,7 @@ def test_thresholds_densities_and_counts_are_those_of_arithmetic(walk: Walk) -> 
         assert (fired <= limits[feature] * 1.001).mean() >= 0.79
     corpus = load_corpus(str(walk.place / "texts.jsonl"))
     counted = ModelFeatures(
-        str(walk.place / "gemma-2-2b"), {"scope": {"folder": str(walk.place / "saes/scope")}},
+        str(walk.place / BACKBONE), {"scope": {"folder": str(walk.place / FOLDER)}},
         dtype="bfloat16", settings={"all": {"threshold_quantile": 0.8, "max_doc_share": False}},
     ).counts(corpus, setting="all")  # fmt: skip
     columns = [int(item) for item in counted.item_ids]
@@ -280,14 +250,14 @@ def test_thresholds_densities_and_counts_are_those_of_arithmetic(walk: Walk) -> 
 
 
 def test_labels_are_neuronpedias_and_their_classes_a_models(walk: Walk) -> None:
-    folder = load_sae_folder(walk.place / "saes" / "scope")
+    folder = load_sae_folder(walk.place / FOLDER)
     assert folder.label_classes is not None
     assert folder.labels is not None
     named = np.array([label.startswith("the word") for label in folder.labels])
     np.testing.assert_array_equal(folder.label_classes["stop words"], named)
     assert folder.labels[-1] == "(unlabelled)"
     assert f"{FEATURES - 3} of {FEATURES} features of {NEURONPEDIA} labelled" in walk.said["label"]
-    assert walk.paid["label"] == len(ledger(walk.place / "saes" / "scope"))
+    assert walk.paid["label"] == len(ledger(walk.place / FOLDER))
     fit = next(record for record in walk.records("fit") if record.payload["model"] == "mlda")
     source = fit.payload["items"]["source"]
     filtered = source["filters"]["label_classes"]
@@ -304,7 +274,7 @@ def test_labels_are_neuronpedias_and_their_classes_a_models(walk: Walk) -> None:
 def test_nothing_is_paid_for_twice(walk: Walk) -> None:
     answers = ledger(walk.run)
     assert KILLED_AFTER <= walk.paid["killed"] < len(answers)
-    assert 0 <= walk.in_flight <= 8
+    assert 0 <= walk.in_flight <= load_judge_card(CARD).limits.concurrency
     assert walk.paid["killed"] + walk.paid["run"] == len(answers) + walk.in_flight
     assert walk.paid["steer"] == len(ledger(walk.run / "steering"))
     assert [walk.paid[name] for name in ("plan", "board", "compare")] == [0, 0, 0]
@@ -312,7 +282,8 @@ def test_nothing_is_paid_for_twice(walk: Walk) -> None:
         (request.body["model"], "response_format" in request.body)
         for request in walk.server.completions
     )
-    assert set(asked) == {(WRITER, False), (JUDGE, True)}
+    assert {structured for _, structured in asked} == {True, False}
+    assert asked.total() == walk.server.paid.total()
 
 
 def test_calls_tokens_and_cost_are_the_ledgers(walk: Walk) -> None:
@@ -320,35 +291,39 @@ def test_calls_tokens_and_cost_are_the_ledgers(walk: Walk) -> None:
     played = walk.records("match", "null")
     rewritten = walk.records("shown")
     questions = sum(record.payload["answers_by"]["questions"] for record in rewritten)
-    calls = sum(record.payload["calls"] for record in played) + questions
-    # A pair that shows the same under both names of its sets is asked once.
-    assert len(answers) + board["spent"]["shared"] == calls
-    assert board["spent"]["answers"] == len(answers)
+    # Where pairs show the same of a document, and topics the same items, they are asked once.
+    marks = [record.payload["paid"] for record in played]
+    marks += [record.payload["answers_by"]["paid"] for record in rewritten]
+    places = Counter(mark for paid in marks for mark in paid)
+    assert places.total() == sum(record.payload["calls"] for record in played) + questions
+    assert board["spent"]["answers"] == len(places) == len(answers)
+    assert board["spent"]["shared"] == sum(n > 1 for n in places.values())
     assert board["spent"]["cost"] == pytest.approx(sum(cost for _, _, cost in answers), abs=1e-5)
     (judge,) = board["judges"]
     matches = [record.payload for record in played if record.kind == "match"]
     assert judge["calls"] == sum(match["calls"] for match in matches)
     for kind in ("input", "output"):
         assert judge["usage"][kind] == sum(match["usage"][kind] for match in matches)
-    cost = (2 * judge["usage"]["input"] + 8 * judge["usage"]["output"]) / 1e6
+    prices = load_judge_card(CARD).prices
+    assert prices is not None
+    cost = sum(judge["usage"][kind] * getattr(prices, kind) for kind in ("input", "output")) / 1e6
     assert judge["cost"] == pytest.approx(cost, abs=1e-5)
 
 
 def test_the_plan_had_said_as_much(walk: Walk) -> None:
-    rows = [
-        [cell.strip() for cell in line.strip("│").split("│")]
-        for line in walk.said["plan"].splitlines()
-        if line.startswith("│")
-    ]
-    (whole,) = (row for row in rows if row[0] == "all")
-    assert float(whole[-1]) >= walk.board["spent"]["cost"]
-    assert walk.board["spent"]["cost"] > 0.2 * float(whole[-1])
+    said = {row[1]: float(row[-1]) for row in cells(walk.said["plan"]) if len(row) == 8}
+    matches = sum(said[name] for name in ("refine", "summary", "matches"))
+    assert 0.3 * matches < walk.board["spent"]["cost"] <= matches
+    steered = sum(cost for _, _, cost in ledger(walk.run / "steering"))
+    assert 0.3 * said["steeredtexts"] < steered <= said["steeredtexts"]  # folded at 80 columns
 
 
 def test_the_board_is_what_its_records_say(walk: Walk) -> None:
     board = walk.board
     assert board["errors"] == []
-    assert {(fit["model"], fit["setting"]) for fit in board["fits"]} == set(MODELS.items())
+    assert {(fit["model"], fit["setting"]) for fit in board["fits"]} == {
+        (model, "paper" if model in OVER_FEATURES else None) for model in MODELS
+    }
     matches = [record.payload for record in walk.records("match")]
     for shown in ("items", "summary"):
         told: dict[str, Counter[str]] = {model: Counter() for model in MODELS}
@@ -392,15 +367,13 @@ def test_gold_labels_are_met_as_scikit_learn_says(walk: Walk) -> None:
 
 def test_every_topic_is_steered_by_every_method(walk: Walk) -> None:
     rows = json.loads((walk.run / "steering.json").read_text())["rows"]
-    over_features = [model for model, setting in MODELS.items() if setting]
     methods = {
         "topic_raw": LAMBDAS, "topic": 1, "none": 1, "prompt": 1, "diff_means": 1,
         "best_feature": 1, "random": 1, "permuted": 1, "other_topic": 1,
     }  # fmt: skip
     assert Counter((row["model"], row["judge"], row["method"]) for row in rows) == {
-        (f"{model}:judged", judge, method): n
-        for model in over_features
-        for judge in ("paper-judge", "regression")
+        (f"{model}:paper", CARD, method): n
+        for model in OVER_FEATURES
         for method, n in methods.items()
     }
     for row in rows:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from mtmbench.core.card_files import card_path
 from mtmbench.core.types import FloatArray
 
 SUBJECTS = {
@@ -26,48 +27,27 @@ SUBJECTS = {
 PLAIN = ["the", "of", "and", "with", "for", "from", "that", "this", "was", "not", "but", "they"]
 CODE = ["import", "def", "print", "return", "lambda"]
 WORDS = [word for words in SUBJECTS.values() for word in words.split()]
-HIDDEN, FEATURES, LAYER = 32, 96, 1
+HIDDEN, FEATURES, LAYER = 32, 96, 6
 HOOK = f"blocks.{LAYER}.hook_resid_post"
-SCOPE = Path("gemma-scope-2b-pt-res") / f"layer_{LAYER}" / "width_16k" / "average_l0_9"
+BACKBONE = Path("google/gemma-2-2b")
+"""The hub's name, which is that of a folder too where one lies."""
+SCOPE = Path(f"gemma-scope-2b-pt-res/layer_{LAYER}/width_16k/average_l0_70")
 NEURONPEDIA = f"gemma-2-2b/{LAYER}-gemmascope-res-16k"
-
-WRITER, JUDGE = "writer-1", "judge-1"
-"""Names under which the endpoint has the model that writes and the one that judges."""
-_CARD = """
-client = "openai"
-model = "{model}"
-
-[endpoint]
-base_url = "{url}"
-structured = {structured}
-
-[decoding]
-temperature = 0
-max_tokens = 200
-
-[prices]
-input = {price}
-output = 8.0
-
-[limits]
-concurrency = 8
-timeout = 20
-"""
 _FENCED = re.compile(r"\[([0-9a-f]{16}) ([\w ]+) begins\]\n(.*?)\n\[\1 \2 ends\]", re.S)
 
 
-def write_gemma(folder: Path, *, hidden: int = HIDDEN, layers: int = 3, seed: int = 0) -> None:
+def write_gemma(folder: Path, *, hidden: int = HIDDEN) -> None:
     """Writes a Gemma-2 of random weights in shards of the hub's names, and its tokeniser."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import Gemma2Config, Gemma2ForCausalLM, PreTrainedTokenizerFast
 
     words = ["<pad>", "<eos>", "<bos>", "<unk>", *PLAIN, *CODE, *WORDS]
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     model = Gemma2ForCausalLM(
         Gemma2Config(
             vocab_size=len(words), hidden_size=hidden, intermediate_size=2 * hidden,
-            num_hidden_layers=layers, num_attention_heads=2, num_key_value_heads=1,
+            num_hidden_layers=LAYER + 2, num_attention_heads=2, num_key_value_heads=1,
             head_dim=hidden // 2, query_pre_attn_scalar=hidden // 2, max_position_embeddings=128,
             sliding_window=16, pad_token_id=0, eos_token_id=1, bos_token_id=2,
         )
@@ -136,17 +116,21 @@ def write_export(folder: Path, labels: Sequence[str]) -> None:
         (folder / f"batch-{number}.jsonl").write_text(lines, encoding="utf-8")
 
 
-def write_cards(folder: Path, url: str) -> None:
-    """Writes the cards of the model that writes, and of the judge, which replies by a schema."""
+def write_card(folder: Path, name: str, url: str) -> None:
+    """Writes a judge card as it is committed, but for where its model is asked."""
+    committed = card_path("judges", name).read_text(encoding="utf-8")
+    card, n = re.subn(r'base_url = ".*"', f'base_url = "{url}"', committed)
+    assert n == 1
     folder.mkdir(parents=True)
-    for name, model, structured, price in (
-        ("writer", WRITER, "false", 1.0), ("paper-judge", JUDGE, "true", 2.0)
-    ):  # fmt: skip
-        card = _CARD.format(model=model, url=url, structured=structured, price=price)
-        (folder / f"{name}.toml").write_text(card, encoding="utf-8")
+    (folder / f"{name}.toml").write_text(card, encoding="utf-8")
 
 
-def writes(messages: Sequence[Any]) -> str:
+def answers(messages: Sequence[Any]) -> str:
+    """Answers as one model that judges, refines, summarises and sorts labels."""
+    return _verdict(messages) if "VERDICT" in messages[-1]["content"] else _written(messages)
+
+
+def _written(messages: Sequence[Any]) -> str:
     """Answers as a model that sorts labels, refines and summarises, each in its prompt's form."""
     parts = _parts(messages)
     if "descriptions" in parts:
@@ -164,7 +148,7 @@ def writes(messages: Sequence[Any]) -> str:
     return f"SUMMARY: Texts about {', '.join(_known(parts['items'], best)[:4]) or 'nothing much'}."
 
 
-def judges(messages: Sequence[Any]) -> str:
+def _verdict(messages: Sequence[Any]) -> str:
     """Answers by the schema for verdicts: the set, or text, with more words of the subject asked.
 
     Where a document is shown the subject is the document's, else the topic's. Every fifth answer,
