@@ -15,7 +15,7 @@ HEAVY = (
 OF_MODELS_AND_METRICS = (
     "mtmbench.models.", "mtmbench.metrics.", "mtmbench.testing", "mtmbench.engine.estimate",
     "mtmbench.steering.suite", "mtmbench.steering.weights", "mtmbench.studies.steering",
-    "mtmbench.embedded.training.muon",
+    "mtmbench.embedded.training.muon", "mtmbench.steering.extent", "mtmbench.labelling.extent",
 )  # fmt: skip
 """Modules that define models and metrics, or use them by name: numba, scikit-learn, torch."""
 

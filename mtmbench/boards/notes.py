@@ -431,6 +431,13 @@ def _by_place(named: Mapping[str, Sequence[str]]) -> str:
     return "; ".join(f"{where}: {', '.join(named[where])}" for where in named)
 
 
+CORRELATION_NOTE = (
+    "Pearson correlation of matched topics' shares over the documents, summed and divided by the "
+    "larger number of topics: 1 where two models sort the documents alike, 0 where they have "
+    "nothing in common. Mean over the seeds that both models have, with half its interval."
+)
+
+
 def metric_notes(view: BoardView) -> list[str]:
     """Returns how to read the metrics of this board."""
     if not view.board["metrics"]:

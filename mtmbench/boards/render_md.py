@@ -5,7 +5,7 @@ from __future__ import annotations
 from mtmbench.boards import notes
 from mtmbench.boards.markdown import MarkdownPage, markdown_text
 from mtmbench.boards.numbers import DASH, fixed, interval, shown, signed
-from mtmbench.boards.rows import BoardTables
+from mtmbench.boards.rows import BoardTables, CorrelationRow
 from mtmbench.boards.spending import spending_table
 from mtmbench.boards.view import (
     BoardView,
@@ -37,6 +37,7 @@ def render_md(board: BoardTables) -> str:
         page.bullets(notes.metric_notes(view))
         for table in view.metric_tables():
             _metrics(page, table)
+    _correlations(page, view)
     if board["fits"]:
         _fits(page, view)
     if board["errors"]:
@@ -151,6 +152,27 @@ def _value(cell: MetricEntry | None) -> str:
     half = "" if cell.half is None else f" ± {cell.half:.4f}"
     note = "" if cell.note is None else f" \\[{cell.note}]"
     return f"{f'**{value}**' if cell.best else value}{half}{note}"
+
+
+def _correlations(page: MarkdownPage, view: BoardView) -> None:
+    for i, table in enumerate(view.correlations()):
+        if not i:
+            page.heading("Correlation of document shares")
+            page.text(notes.CORRELATION_NOTE)
+        page.heading(table.title, level=3)
+        rows = [
+            [name, *map(_correlation, row)]
+            for name, row in zip(table.names, table.matrix, strict=True)
+        ]
+        page.table(["model", *table.names], rows)
+
+
+def _correlation(cell: CorrelationRow | None) -> str:
+    if cell is None or cell["value"] is None:
+        return DASH
+    lo, hi = cell["lo"], cell["hi"]
+    half = "" if lo is None or hi is None else f" ± {(hi - lo) / 2:.2f}"
+    return f"{signed(cell['value'], 2)}{half}"
 
 
 def _fits(page: MarkdownPage, view: BoardView) -> None:

@@ -406,6 +406,19 @@ class MetricRow(CompetitorFields, LeftOutNumbers):
     reason: str | None
 
 
+class CorrelationRow(CompetitorFields):
+    """How alike two competitors sort the documents: the mean over the seeds that both have."""
+
+    other: CompetitorFields
+    corpus: str
+    k: int
+    k_spec: int | str
+    value: float | None
+    lo: float | None
+    hi: float | None
+    n_seeds: int
+
+
 class MetricFacts(TypedDict):
     """Version and direction of a metric."""
 
@@ -502,7 +515,8 @@ class SteeringLink(TypedDict, total=False):
 class BoardExtras(TypedDict, total=False):
     """What only some boards have.
 
-    Where labels are from, who rewrote topics, what was spent, replies about metrics.
+    Where labels are from, who rewrote topics, what was spent, replies about metrics, correlation of
+    models' shares in documents.
     """
 
     labels: Sequence[LabelsRow]
@@ -510,6 +524,7 @@ class BoardExtras(TypedDict, total=False):
     spending: Sequence[SpendingRow]
     spent: SpentTotal
     metric_replies: Sequence[MetricReplies]
+    doc_topic_correlation: Sequence[CorrelationRow]
 
 
 class BoardTables(SteeringLink, BoardExtras):

@@ -8,6 +8,7 @@ from typing import cast
 from mtmbench.boards.agreement import agreement_rows
 from mtmbench.boards.cells import BoardRecords, display_names
 from mtmbench.boards.controls import control_rows, reliability
+from mtmbench.boards.correlations import correlation_rows
 from mtmbench.boards.labels import label_rows, labels_by_fit, source_of
 from mtmbench.boards.leagues import rate_leagues
 from mtmbench.boards.metric_rows import metric_rows, metric_versions
@@ -84,6 +85,8 @@ def build_board(suite: Suite, records: Sequence[StoredRecord]) -> BoardTables:
         extras["spent"] = spent
     if lacking := metric_replies(board):
         extras["metric_replies"] = lacking
+    if correlated := correlation_rows(board, confidence):
+        extras["doc_topic_correlation"] = correlated
     return {
         "schema": SCHEMA_VERSION,
         "suite": suite.name,

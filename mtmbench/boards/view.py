@@ -10,6 +10,7 @@ from mtmbench.boards.rows import (
     AdaptiveSummary,
     BoardTables,
     ControlRow,
+    CorrelationRow,
     FitRow,
     JudgeRow,
     LeaguePlace,
@@ -167,6 +168,15 @@ class ErrorGroup:
     reason: str
 
 
+@dataclass(frozen=True)
+class CorrelationTable:
+    """Models against models; a cell is empty on the diagonal and where nothing is known."""
+
+    title: str
+    names: Sequence[str]
+    matrix: Sequence[Sequence[CorrelationRow | None]]
+
+
 class BoardView:
     """The tables of a board in the order in which pages show them."""
 
@@ -197,6 +207,24 @@ class BoardView:
         for row in self.board["metrics"]:
             groups.setdefault((row["corpus"], row["k_spec"]), []).append(row)
         return [self._metric_table(groups[key]) for key in sorted(groups, key=_corpus_and_k)]
+
+    def correlations(self) -> list[CorrelationTable]:
+        """Returns one matrix of models per corpus and K; none without the metric."""
+        groups: dict[tuple[str, int | str], list[CorrelationRow]] = {}
+        for row in self.board.get("doc_topic_correlation", ()):
+            groups.setdefault((row["corpus"], row["k_spec"]), []).append(row)
+        return [self._correlations(groups[key]) for key in sorted(groups, key=_corpus_and_k)]
+
+    def _correlations(self, rows: Sequence[CorrelationRow]) -> CorrelationTable:
+        cells: dict[frozenset[Competitor], CorrelationRow] = {
+            frozenset((Competitor.of(row), Competitor.of(row["other"]))): row for row in rows
+        }
+        competitors = sorted(set().union(*cells))
+        return CorrelationTable(
+            f"{rows[0]['corpus']} · {k_text(rows[0]['k'], rows[0]['k_spec'])}",
+            [self._name[who] for who in competitors],
+            [[cells.get(frozenset((a, b))) for b in competitors] for a in competitors],
+        )
 
     def fits(self) -> list[FitRow]:
         """Returns the rows of fits by corpus and K."""

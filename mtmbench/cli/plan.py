@@ -78,7 +78,11 @@ def plan(
         plugins=plugin or [],
         offline=True,
     )
-    extent = extent_of(made.suite, made)
+    extent, unknown = None, ""
+    try:
+        extent = extent_of(made.suite, made)
+    except InputError as error:
+        unknown = f"What steering takes cannot be reckoned: {error}."
     taken = resources_of(made, gpu, tokens_per_second, generated_per_second)
     asked = [*estimates(made), *label_questions(made, taken)]
     if extent is not None:
@@ -88,6 +92,8 @@ def plan(
     print_asked([*asked_by_run(made.suite), *asked_by_steering(made.suite)])
     print_estimates(asked)
     print_resources(taken, extent)
+    if unknown:
+        print_line(unknown, highlight=False)
     print_adaptive(made)
     if power:
         print_power(made, tie_rate)

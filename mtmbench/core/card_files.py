@@ -73,5 +73,23 @@ def card_names(kind: CardKind) -> dict[str, Path]:
 
 
 def load_suite(name: str, overrides: Mapping[str, object] | None = None) -> Suite:
-    """Loads a suite by name or path, with ``--set`` overrides."""
-    return read_card(card_path("suites", name), Suite, overrides)
+    """Loads a suite by name or path, with ``--set`` overrides.
+
+    What is set for all corpora holds for all, and what the file says of models and corpora that an
+    override takes out goes with them.
+    """
+    path, given = card_path("suites", name), dict(overrides or {})
+    for whole, by_corpus in _FOR_ALL.items():
+        if whole in given:
+            given.setdefault(by_corpus, {})
+    suite = read_card(path, Suite, given)
+    taken_out = {"models", "corpora"} & given.keys()
+    return suite.of_what_is_left(read_card(path, Suite)) if taken_out else suite
+
+
+_FOR_ALL = {
+    "models": "models_per_corpus",
+    "k": "k_per_corpus",
+    "features.settings": "features.settings_per_corpus",
+}
+"""Fields of a suite, and what says the same by corpus."""

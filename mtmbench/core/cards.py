@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -20,6 +20,8 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_word_list
 from mtmbench.core.languages import language_named
 from mtmbench.core.names import check_name
+
+_T = TypeVar("_T")
 
 Representation = Literal["items", "projected", "summary"]
 """How topics are shown: by their top items, by the words of their documents, by a summary."""
@@ -282,6 +284,11 @@ def _as_corpus(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
 
+def shown_name(model: str) -> str:
+    """Returns the name under which a model of a suite plays: its own, or that of its card."""
+    return Path(model).stem if model.endswith(".toml") else model
+
+
 class Suite(Card):
     """A suite file: what is played. One cell per corpus, K, model, feature setting and seed.
 
@@ -367,6 +374,28 @@ class Suite(Card):
         more = [name for names in self.models_per_corpus.values() for name in names]
         return tuple(dict.fromkeys([*self.models, *more]))
 
+    def of_what_is_left(self, whole: Suite) -> Suite:
+        """Returns the suite without what it says of models and corpora that only ``whole`` has."""
+        models = _names_gone(whole.all_models, self.all_models)
+        corpora = _names_gone(*([spec.name for spec in suite.corpora] for suite in (whole, self)))
+        params = {
+            corpus: _without(told, models)
+            for corpus, told in _without(self.params_per_corpus, corpora).items()
+        }
+        features = self.features.model_copy(
+            update={"settings_per_corpus": _without(self.features.settings_per_corpus, corpora)}
+        )
+        return self.model_copy(
+            update={
+                "models_per_corpus": _without(self.models_per_corpus, corpora),
+                "k_per_corpus": _without(self.k_per_corpus, corpora),
+                "seeds_per_model": _without(self.seeds_per_model, models),
+                "params": _without(self.params, models),
+                "params_per_corpus": params,
+                "features": features,
+            }
+        )
+
     def seeds_of(self, model: str) -> tuple[int, ...]:
         """Returns the seeds under which ``model`` is fitted."""
         return self.seeds_per_model.get(model, self.seeds)
@@ -375,6 +404,16 @@ class Suite(Card):
         """Returns the parameters that the suite sets of ``model`` on ``corpus``."""
         here = self.params_per_corpus.get(corpus, {})
         return {**self.params.get(model, {}), **here.get(model, {})}
+
+
+def _names_gone(before: Sequence[str], after: Sequence[str]) -> set[str]:
+    """Returns names of ``before`` that are none of ``after``; a path goes by its last part."""
+    named = [{*names, *(Path(name).stem for name in names)} for names in (before, after)]
+    return named[0] - named[1]
+
+
+def _without(table: Mapping[str, _T], names: set[str]) -> dict[str, _T]:
+    return {name: value for name, value in table.items() if name not in names}
 
 
 class ModelCard(Card):

@@ -196,7 +196,8 @@ class LabelCell:
 class MetricCell:
     """One metric value of one fit, or of one model over its seeds (with ``siblings``).
 
-    ``labels`` are there where the value depends on what items are called.
+    ``others`` are fits of other models that the value compares with; one that failed is left out of
+    it. ``labels`` are there where the value depends on what items are called.
     """
 
     key: str
@@ -208,6 +209,7 @@ class MetricCell:
     fit: FitCell
     siblings: tuple[FitCell, ...] = ()
     labels: LabelCell | None = None
+    others: tuple[FitCell, ...] = ()
     kind: ClassVar[RecordKind] = "metric"
 
     @property
@@ -233,7 +235,7 @@ class MetricCell:
             **self.fit.place(),
             **told,
             "seed": None if self.siblings else self.fit.seed,
-            "fits": list(self._fits),
+            "fits": [*self._fits, *(other.key for other in self.others)],
             "metric": self.metric,
             "version": self.version,
             "higher_is_better": self.higher_is_better,

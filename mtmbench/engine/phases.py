@@ -178,13 +178,13 @@ def _label_tasks(plan: Plan, cells: Sequence[LabelCell]) -> list[Task]:
 
 
 def _metric_tasks(cells: Sequence[MetricCell]) -> list[Task]:
-    # Values over seeds come last: they read results that the others have loaded.
+    # Values over several fits come last: they read results that the others have loaded.
     by_fit: dict[tuple[str, bool], list[Cell]] = {}
     # Judges are asked from one process, so that limits and budget hold.
     asked = tuple(cell for cell in cells if judges_of_metrics([cell]))
     for cell in cells:
         if cell not in asked:
-            by_fit.setdefault((cell.fit.key, bool(cell.siblings)), []).append(cell)
+            by_fit.setdefault((cell.fit.key, bool(cell.siblings or cell.others)), []).append(cell)
     tasks = [Task(asked, affinity=ASKING)] if asked else []
     tasks += [Task(tuple(group), affinity=group[0].corpus) for group in by_fit.values()]
     return tasks

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtmbench.core.arrays import memory
-from mtmbench.core.cards import CorpusSpec, Suite, capped
+from mtmbench.core.cards import CorpusSpec, Suite, capped, shown_name
 from mtmbench.core.cells import (
     Cell,
     Competitor,
@@ -234,11 +234,6 @@ def _told_apart(cells: Iterable[FitCell]) -> list[FitCell]:
     return list(found.values())
 
 
-def shown_name(model: str) -> str:
-    """Returns the name under which a model of a suite plays: its own, or that of its card."""
-    return Path(model).stem if model.endswith(".toml") else model
-
-
 def _fit_cells(suite: Suite, corpus: Corpus, offline: bool) -> Iterator[FitCell]:
     for k, k_spec in numbers_of_topics(suite, corpus.name, len(corpus), corpus.n_labels):
         for name in suite.models_of(corpus.name):
@@ -289,17 +284,29 @@ def _metric_cells(
             over_seeds = "siblings" in metric.needs
             for fit in group[:1] if over_seeds else group:
                 siblings = tuple(group[1:]) if over_seeds else ()
+                others = _others(fit, fits) if "others" in metric.needs else ()
                 reads_labels = metric.reads_labels and view == "own"
                 called = labels_of(labels, fit) if reads_labels else None
                 key = content_hash(
                     "metric", name, metric.version, view, params,
                     fit.key, [other.key for other in siblings], suite.words.model_dump(),
                     *([inputs] if inputs else []), *([called.key] if called else []),
+                    *([[other.key for other in others]] if others else []),
                 )  # fmt: skip
                 yield MetricCell(
                     key, name, metric.version, metric.higher_is_better, view, params, fit,
-                    siblings, called,
+                    siblings, called, others,
                 )  # fmt: skip
+
+
+def _others(fit: FitCell, fits: Sequence[FitCell]) -> tuple[FitCell, ...]:
+    """Returns the fits of other competitors on the same corpus with the same K and seed."""
+    place = fit.corpus, fit.k_spec, fit.seed
+    return tuple(
+        other
+        for other in fits
+        if (other.corpus, other.k_spec, other.seed) == place and other.competitor != fit.competitor
+    )
 
 
 def _match_cells(

@@ -310,6 +310,12 @@ class Workspace:
             tokens=partial(self._corpus_tokens, fit.corpus),
             counts=counts,
             siblings=[self.result(other.key) for other in cell.siblings],
+            others={
+                other.competitor.name: self.result(other.key)
+                if result_path(self.folder, other.key).exists()
+                else None
+                for other in cell.others
+            },
             # A model that needs no view was fitted elsewhere and cannot be fitted anew here.
             refit=refit if model.needs else None,
             views=views,

@@ -59,7 +59,7 @@ def _published(card: JudgeCard) -> Quote | str:
 
     def per_million(**usage: int) -> float:
         told = genai_prices.calc_price(genai_prices.Usage(**usage), model, provider_api_url=url)
-        return float(told.total_price) / _ASKED_TOKENS * 1_000_000
+        return round(float(told.total_price) / _ASKED_TOKENS * 1_000_000, 9)
 
     try:
         prices = PriceSpec(

@@ -54,7 +54,8 @@ def draw_documents(
         raise InputError(f"documents to judge must be at least 1, not {n!r}")
     generator = np.random.default_rng(seed_from("judged documents", corpus.revision, seed))
     kept = range(len(corpus)) if among is None else set(among)
-    return [int(row) for row in generator.permutation(len(corpus)) if row in kept][:n]
+    # As Python's integers: of numpy's a range is searched from its beginning.
+    return [row for row in generator.permutation(len(corpus)).tolist() if row in kept][:n]
 
 
 def summary_halves(corpus: Corpus) -> tuple[list[int], list[int]]:

@@ -96,6 +96,8 @@ class MetricContext:
         counts: its counts by view, or functions that make them; "words" carries projected words,
             "features" the items of models over features.
         siblings: results of the same model on the same corpus under other seeds.
+        others: results of other models on the same corpus with the same K and seed, by the name
+            under which each plays; None for one whose fit failed.
         refit: fits the model on other documents; None where it cannot be.
         views: the views that ``refit`` selects documents from.
         embed: texts to (N, E) unit rows; None where there is no encoder.
@@ -112,6 +114,7 @@ class MetricContext:
         tokens: Tokens | Callable[[], Tokens],
         counts: Mapping[ItemKind, Counts | Callable[[], Counts]],
         siblings: Sequence[TopicResult] = (),
+        others: Mapping[str, TopicResult | None] | None = None,
         refit: Refit | None = None,
         views: Views | None = None,
         embed: Callable[[Sequence[str]], FloatArray] | None = None,
@@ -123,6 +126,7 @@ class MetricContext:
         self._tokens = tokens
         self.counts: Mapping[ItemKind, Counts] = _Made(counts)
         self.siblings = tuple(siblings)
+        self.others = dict(others or {})
         self.refit = refit
         self.views = views
         self.embed = embed

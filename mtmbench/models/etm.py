@@ -13,9 +13,24 @@ from torch.nn import functional
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import check_archive
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Counts, Float64Array, FloatArray, ItemKind, ViewName, Views
+from mtmbench.core.types import (
+    Counts,
+    Float64Array,
+    FloatArray,
+    IntArray,
+    ItemKind,
+    ViewName,
+    Views,
+)
 from mtmbench.models.clusters import cluster_documents, cluster_totals
-from mtmbench.models.neural import CountBatch, Decoder, NeuralTopicModel, Start, reproducible
+from mtmbench.models.neural import (
+    CountBatch,
+    Decoder,
+    NeuralTopicModel,
+    Start,
+    hold_out,
+    reproducible,
+)
 
 
 class ETM(NeuralTopicModel):
@@ -36,9 +51,10 @@ class ETM(NeuralTopicModel):
         embedding_size: L, dimensions of ρ where it is learned.
         hidden: units of each of the encoder's two hidden layers.
         dropout: of the encoder's second hidden layer.
-        epochs: passes over the corpus; None: 20, and more where these make fewer than 200 steps.
+        epochs: the most passes over the corpus; None: from clusters as many as make 42 steps (at
+            random 200), and 20 where a tenth of at least 1,000 documents says when to stop.
         batch_size: documents per step, at most a tenth of the corpus (and at least 100).
-        learning_rate: of Adam.
+        learning_rate: of Adam at the first step; it falls to zero in a straight line.
         weight_decay: of Adam.
         start: "clusters" or "random".
 
@@ -46,7 +62,7 @@ class ETM(NeuralTopicModel):
     """
 
     name: ClassVar[str] = "etm"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     needs: ClassVar[tuple[ViewName, ...]] = ("words",)
     item_view: ClassVar[ItemKind] = "words"
     has_perplexity: ClassVar[bool] = True
@@ -100,11 +116,12 @@ class ETM(NeuralTopicModel):
                 self.embedding_size,
                 trained=rho is None or self.train_embeddings,
             )
+            split = hold_out(counts, seed)
             if self.start == "clusters":
-                decoder.start_at(_cluster_logits(counts, self.n_topics, seed))
-            theta, training = self._fit_decoder(counts, decoder)
+                decoder.start_at(_cluster_logits(counts, split.train, self.n_topics, seed))
+            theta, training = self._fit_decoder(counts, split, decoder)
             with torch.no_grad():
-                beta = decoder.topics().T.double().numpy()
+                beta = decoder.topics().numpy()
         self.word_embeddings_: FloatArray = decoder.rho.detach().float().numpy()
         self.topic_embeddings_: FloatArray = decoder.alpha.detach().float().numpy()
         return self._result(
@@ -143,21 +160,26 @@ class _EmbeddedTopics(Decoder):
                 self.alpha.copy_(torch.linalg.solve(gram, self.rho.T @ target).T)
 
     def topics(self) -> Tensor:
-        """Returns βᵀ (V, K)."""
-        return functional.softmax(self.rho @ self.alpha.T, dim=0)
+        """Returns β (K, V)."""
+        return functional.softmax(self.alpha @ self.rho.T, dim=1)
 
-    def log_likelihood(self, theta: Tensor, batch: CountBatch) -> Tensor:
-        mixture = (theta[batch.rows] * self.topics()[batch.columns]).sum(dim=1)
+    def log_likelihood(self, theta: Tensor, batch: CountBatch, topics: Tensor) -> Tensor:
+        by_item = topics.T.contiguous().index_select(0, batch.columns)
+        mixture = (theta.index_select(0, batch.rows) * by_item).sum(dim=1)
         # The authors' code adds the same constant against log 0.
         return batch.sum_entries(batch.counts * (mixture + 1e-6).log())
 
 
-def _cluster_logits(counts: Counts, n_topics: int, seed: int) -> Float64Array:
-    """Centred log shares of words in clusters of documents (V, K), smoothed by the corpus."""
-    clusters = cluster_documents(counts.matrix, n_topics, seed=seed)
-    totals = cluster_totals(counts.matrix, clusters, n_topics)
-    corpus = totals.sum(axis=0) / totals.sum()
-    smoothed = totals + (0.1 * totals.sum(axis=1, keepdims=True) + 1.0) * (corpus + 1e-6)
+def _cluster_logits(counts: Counts, rows: IntArray, n_topics: int, seed: int) -> Float64Array:
+    """Centred log shares of words in clusters of the documents ``rows`` (V, K).
+
+    They are smoothed by the shares in all documents, so that no word of one held out is ruled out.
+    """
+    matrix = counts.matrix.tocsr()[rows]
+    totals = cluster_totals(matrix, cluster_documents(matrix, n_topics, seed=seed), n_topics)
+    corpus = np.asarray(counts.matrix.sum(axis=0), dtype=np.float64).ravel() + 0.5
+    corpus /= corpus.sum()
+    smoothed = totals + (0.1 * totals.sum(axis=1, keepdims=True) + 1.0) * corpus
     logits = np.log(smoothed / smoothed.sum(axis=1, keepdims=True))
     return np.ascontiguousarray((logits - logits.mean(axis=1, keepdims=True)).T)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,18 +15,25 @@ from mtmbench.core.types import (
     EncoderParams,
     Float64Array,
     FloatArray,
+    IntArray,
     ItemKind,
     ViewName,
     Views,
 )
 from mtmbench.models.clusters import cluster_documents, cluster_totals
-from mtmbench.models.neural import CountBatch, Decoder, NeuralTopicModel, Start, reproducible
+from mtmbench.models.neural import (
+    CountBatch,
+    Decoder,
+    NeuralTopicModel,
+    Start,
+    hold_out,
+    reproducible,
+)
 
 SMALLEST_PROBABILITY = 1e-6
 """Firing probabilities of mixtures are kept this far from 0 and 1, where logarithms end."""
 
-_START_STEPS = 300
-_START_LEARNING_RATE = 0.02
+_START_STEPS = 100
 
 
 class METM(NeuralTopicModel):
@@ -41,9 +48,10 @@ class METM(NeuralTopicModel):
         n_topics: K.
         hidden: units of each of the encoder's two hidden layers.
         dropout: of the encoder's second hidden layer.
-        epochs: passes over the corpus; None: 20, and more where these make fewer than 200 steps.
+        epochs: the most passes over the corpus; None: from clusters as many as make 42 steps (at
+            random 200), and 20 where a tenth of at least 1,000 documents says when to stop.
         batch_size: documents per step, at most a tenth of the corpus (and at least 100).
-        learning_rate: of Adam.
+        learning_rate: of Adam at the first step; it falls to zero in a straight line.
         weight_decay: of Adam.
         start: where topic vectors start: "clusters", at the likeliest ones for the firing rates in
             clusters of the documents, or "random".
@@ -56,7 +64,7 @@ class METM(NeuralTopicModel):
     item_view: ClassVar[ItemKind] = "features"
     # A binomial for each feature is no distribution over a document's item occurrences.
     has_perplexity: ClassVar[bool] = False
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     def __init__(
         self,
@@ -100,13 +108,14 @@ class METM(NeuralTopicModel):
         _check_binomial(counts)
         with reproducible(seed):
             decoder = _FiringTopics(self.n_topics, counts.encoder)
-            rates, overall, shares = _rates(counts, self.n_topics, seed)
+            split = hold_out(counts, seed)
+            rates, overall, shares = _rates(counts, split.train, self.n_topics, seed)
             decoder.switch_off(overall)
             if self.start == "clusters":
                 decoder.start_at(rates, shares)
-            theta, info = self._fit_decoder(counts, decoder)
+            theta, info = self._fit_decoder(counts, split, decoder)
             with torch.no_grad():
-                firing = decoder.firing().double().numpy()
+                firing = decoder.topics().numpy()
         self.topic_vectors_: FloatArray = decoder.vectors.detach().float().numpy()
         self.offset_ = float(decoder.offset.detach())
         self.temperature_ = float(decoder.log_temperature.detach().exp())
@@ -127,20 +136,51 @@ class METM(NeuralTopicModel):
         )
 
 
-def binomial_log_likelihood(probability: Tensor, batch: CountBatch) -> Tensor:
-    """Returns Σ_i log Binomial(c_di | N_tok(d), p_di) for each document (B,), from p (B, V).
+class _Binomial(torch.autograd.Function):
+    """Keeps one (B, V) array from the forward to the backward pass, where torch's own keeps six."""
+
+    @staticmethod
+    def forward(ctx: Any, theta: Tensor, firing: Tensor, batch: CountBatch) -> Tensor:
+        kept = (theta @ firing).clamp_(SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+        ctx.batch = batch
+        ctx.save_for_backward(theta, firing, kept)
+        fired = kept[batch.rows, batch.columns]
+        tokens = batch.n_tokens[batch.rows]
+        log_factorial = torch.lgamma(torch.arange(1.0, float(batch.n_tokens.max()) + 2))
+        ways = (
+            log_factorial[tokens.long()]
+            - log_factorial[batch.counts.long()]
+            - log_factorial[(tokens - batch.counts).long()]
+        )
+        entries = ways + batch.counts * (fired.log() - torch.log1p(-fired))
+        return batch.n_tokens * torch.log1p(-kept).sum(dim=1) + batch.sum_entries(entries)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+        (by_document,) = gradients
+        theta, firing, kept = ctx.saved_tensors
+        batch = ctx.batch
+        fired = kept[batch.rows, batch.columns]
+        # d/dp of c log p + (N − c) log(1 − p), zero where p was kept from 0 or 1.
+        slope = (kept - 1).reciprocal_().mul_(batch.n_tokens[:, None])
+        slope[batch.rows, batch.columns] += batch.counts / (fired * (1 - fired))
+        slope[(kept <= SMALLEST_PROBABILITY) | (kept >= 1 - SMALLEST_PROBABILITY)] = 0.0
+        slope.mul_(by_document[:, None])
+        return slope @ firing.T, theta.T @ slope, None
+
+
+def binomial_log_likelihood(theta: Tensor, firing: Tensor, batch: CountBatch) -> Tensor:
+    """Returns Σ_i log Binomial(c_di | N_tok(d), Σ_k θ_dk π_ki) for each document (B,).
 
     Only the non-zero counts are visited beside one dense sum of log(1 − p).
+
+    Args:
+        theta: (B, K) shares of topics.
+        firing: (K, V) π.
+        batch: the documents.
     """
-    kept = probability.clamp(SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
-    fired, tokens = kept[batch.rows, batch.columns], batch.n_tokens[batch.rows]
-    ways = (
-        torch.lgamma(tokens + 1)
-        - torch.lgamma(batch.counts + 1)
-        - torch.lgamma(tokens - batch.counts + 1)
-    )
-    entries = ways + batch.counts * (fired.log() - torch.log1p(-fired))
-    return batch.n_tokens * torch.log1p(-kept).sum(dim=1) + batch.sum_entries(entries)
+    result: Tensor = _Binomial.apply(theta, firing, batch)  # type: ignore[no-untyped-call]
+    return result
 
 
 class _FiringTopics(Decoder):
@@ -148,6 +188,8 @@ class _FiringTopics(Decoder):
 
     weight: Tensor
     constant: Tensor
+    # A topic vector moves all its items; at the encoder's rate it would need five times the steps.
+    pace: ClassVar[float] = 12.0
 
     def __init__(self, n_topics: int, encoder: EncoderParams) -> None:
         super().__init__()
@@ -155,8 +197,9 @@ class _FiringTopics(Decoder):
         constant = torch.from_numpy(np.asarray(encoder.bias, dtype=np.float64)) - (
             torch.from_numpy(np.asarray(encoder.subtract, dtype=np.float64)) @ weight
         )
-        self.register_buffer("weight", weight * encoder.input_scale)
-        self.register_buffer("constant", constant)
+        # Frozen, so no part of a state that training may return to.
+        self.register_buffer("weight", weight * encoder.input_scale, persistent=False)
+        self.register_buffer("constant", constant, persistent=False)
         self.vectors = nn.Parameter(torch.randn(n_topics, len(weight)) / len(weight) ** 0.5)
         self.offset = nn.Parameter(torch.zeros(()))
         self.log_temperature = nn.Parameter(torch.zeros(()))
@@ -169,7 +212,7 @@ class _FiringTopics(Decoder):
     def start_at(self, rates: Float64Array, shares: Float64Array) -> None:
         """Moves t, o and T towards the likeliest ones for given firing rates.
 
-        Ridge regression of the logits on the encoder, then Adam on the binomial log-likelihood.
+        Ridge regression of the logits on the encoder, then L-BFGS on the binomial log-likelihood.
         Without the latter the topics of an encoder with few inputs start worse than one set of
         rates for all documents, and training puts everything into the topic that mends first.
 
@@ -184,30 +227,37 @@ class _FiringTopics(Decoder):
             gram += 1e-3 * gram.diagonal().mean() * torch.eye(len(gram))
             self.vectors.copy_(torch.linalg.solve(gram, self.weight @ target.T).T)
         weights = torch.from_numpy(shares)[:, None]
-        optimiser = torch.optim.Adam(self.parameters(), lr=_START_LEARNING_RATE)
-        for _ in range(_START_STEPS):
-            kept = self.firing().clamp(SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
-            fit = aim * kept.log() + (1 - aim) * torch.log1p(-kept)
-            optimiser.zero_grad(set_to_none=True)
-            (-(weights * fit).sum()).backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
+        optimiser = torch.optim.LBFGS(
+            self.parameters(), max_iter=_START_STEPS, line_search_fn="strong_wolfe"
+        )
 
-    def firing(self) -> Tensor:
+        def cost() -> Tensor:
+            kept = self.topics().clamp(SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+            fit = aim * kept.log() + (1 - aim) * torch.log1p(-kept)
+            value = -(weights * fit).sum()
+            optimiser.zero_grad()
+            value.backward()  # type: ignore[no-untyped-call]
+            return value
+
+        optimiser.step(cost)  # type: ignore[no-untyped-call]
+
+    def topics(self) -> Tensor:
         """Returns π (K, V)."""
         pre = self.vectors @ self.weight + self.constant
         return torch.sigmoid((pre - self.offset) / self.log_temperature.exp())
 
-    def log_likelihood(self, theta: Tensor, batch: CountBatch) -> Tensor:
-        return binomial_log_likelihood(theta @ self.firing(), batch)
+    def log_likelihood(self, theta: Tensor, batch: CountBatch, topics: Tensor) -> Tensor:
+        return binomial_log_likelihood(theta, topics, batch)
 
 
 def _rates(
-    counts: Counts, n_topics: int, seed: int
+    counts: Counts, rows: IntArray, n_topics: int, seed: int
 ) -> tuple[Float64Array, Float64Array, Float64Array]:
     """Firing rates (K, V) of document clusters, shrunk to the corpus's (V,); token shares (K,)."""
-    clusters = cluster_documents(counts.matrix, n_topics, seed=seed)
-    fired = cluster_totals(counts.matrix, clusters, n_topics)
-    tokens = np.bincount(clusters, weights=counts.n_tokens, minlength=n_topics)[:, None]
+    matrix = counts.matrix.tocsr()[rows]
+    clusters = cluster_documents(matrix, n_topics, seed=seed)
+    fired = cluster_totals(matrix, clusters, n_topics)
+    tokens = np.bincount(clusters, weights=counts.n_tokens[rows], minlength=n_topics)[:, None]
     overall = (fired.sum(axis=0) + 0.5) / (tokens.sum() + 1.0)
     rates = (fired + (0.05 * tokens + 10.0) * overall) / (1.05 * tokens + 10.0)
     shares = tokens[:, 0] / tokens.sum()
@@ -220,13 +270,12 @@ def _inside(rates: Float64Array) -> Float64Array:
 
 def _check_binomial(counts: Counts) -> None:
     matrix = counts.matrix.tocsr()
-    allowed = np.repeat(counts.n_tokens, np.diff(matrix.indptr))
-    wrong = np.flatnonzero(matrix.data > allowed)
-    if len(wrong):
-        entry = int(wrong[0])
-        row = int(np.searchsorted(matrix.indptr, entry, side="right")) - 1
-        raise InputError(
-            f"model 'metm' counts tokens on which a feature fires: feature "
-            f"{counts.item_ids[int(matrix.indices[entry])]!r} occurs {int(matrix.data[entry])} "
-            f"times in document {row}, which has {int(allowed[entry])} tokens"
-        )
+    for row in np.flatnonzero(np.diff(matrix.indptr)):
+        entries = slice(matrix.indptr[row], matrix.indptr[row + 1])
+        entry = matrix.indptr[row] + int(matrix.data[entries].argmax())
+        if matrix.data[entry] > counts.n_tokens[row]:
+            raise InputError(
+                f"model 'metm' counts tokens on which a feature fires: feature "
+                f"{counts.item_ids[int(matrix.indices[entry])]!r} occurs {int(matrix.data[entry])} "
+                f"times in document {row}, which has {int(counts.n_tokens[row])} tokens"
+            )

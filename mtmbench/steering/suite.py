@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mtmbench.core.cards import SteeringSpec, Suite
+from mtmbench.core.cards import SteeringSpec, Suite, shown_name
 from mtmbench.core.cells import Competitor, FitCell
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.names import check_name
@@ -17,7 +17,7 @@ from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Progress, Views
 from mtmbench.engine.labels import plan_of
-from mtmbench.engine.plan import Plan, make_plan, shown_name
+from mtmbench.engine.plan import Plan, make_plan
 from mtmbench.engine.results import recorded_result, result_path
 from mtmbench.engine.workspace import Workspace, WorkspaceSpec
 from mtmbench.features.registry import feature_source

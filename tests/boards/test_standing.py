@@ -34,6 +34,8 @@ from mtmbench.validation.board import judges_board_files, read_judges_board
 BOARDS = Path(__file__).parents[2] / "leaderboards"
 SUITES = ("quick", "steering", "tinylm", "studies/steering")
 PLAYED = ("labelled", "quick", "steering", "tinylm")
+UNPLAYED = ("paper", "paper-2b")
+"""Suites that need a GPU and a key; their folders hold no records and no board."""
 STUDIES = ("layer", "threshold")
 
 LABELLED_PLAN = "79eae1f78f2407a2c1a0be27364a4178"
@@ -91,6 +93,14 @@ def place(kind: str, payload: dict) -> str:
 
 def came_later(told: str) -> bool:
     return any(f'"{name}"' in told for name in ("bertopic", "mbertopic", "etm", "metm", "lexical"))
+
+
+def test_every_suite_has_its_records_or_is_said_to_have_none():
+    there = {path.parent.name for path in BOARDS.glob("*/suite.toml")}
+    held = {path.parent.name for path in BOARDS.glob("*/records.jsonl")}
+    assert there - held == set(UNPLAYED)
+    for suite in UNPLAYED:
+        assert [path.name for path in (BOARDS / suite).iterdir()] == ["suite.toml"]
 
 
 @pytest.mark.slow

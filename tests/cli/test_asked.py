@@ -92,7 +92,8 @@ def test_a_shadowing_card_is_told(call: Call, place: Path, monkeypatch: pytest.M
 def test_plan_and_run_name_whom_they_ask(call: Call, place: Path) -> None:
     asked = [line(place, name) for name in ("openai", "writer", "rater")]
     code, out, err = call("plan", "suite.toml")
-    assert (code, told(out)) == (0, asked), err
+    # A plan reckons what steering asks too.
+    assert (code, told(out)) == (0, [*asked, line(place, "steersman")]), err
     code, out, err = call("run", "suite.toml", "--out", "out", "--workers", "0")
     assert code == 2
     assert out.splitlines()[:3] == asked
@@ -128,7 +129,7 @@ def test_what_a_card_holds_by_mistake_is_not_shown(call: Call, place: Path) -> N
     _, out, _ = call("plan", "suite.toml")
     assert SECRET not in out
     assert "\x1b" not in out
-    first, _, third = told(out)
+    first, _, third, _ = told(out)
     assert first.endswith("asked at an address that is refused with the key in (no variable)")
     assert "http://judge\N{REPLACEMENT CHARACTER}31m.example/v1" in third
 

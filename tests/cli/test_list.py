@@ -22,6 +22,8 @@ from support.commands import AS_TYPED, Call, cells
                 "mbertopic",
                 "k_means",
                 "mk_means",
+                "dvae",
+                "fastopic",
                 "external",
             ],
         ),

@@ -122,7 +122,8 @@ def test_corpora_are_shown_as_typed(
     plan = make_plan(parse_card(data, Suite, "test suite"))
     print_cells(plan)
     shown = cells(capsys.readouterr().out)
-    assert [row[:4] for row in shown] == [[name, "50", "0", "3"] for name in names]
+    assert [row[:4] for row in shown[:-1]] == [[name, "50", "0", "3"] for name in names]
+    assert shown[-1][:4] == ["all", f"{50 * len(names)}", "", f"{3 * len(names)}"]
     print_power(plan, tie_rate=0.0)
     assert [row[0] for row in cells(capsys.readouterr().out)] == names
     print_adaptive(plan)

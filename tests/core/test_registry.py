@@ -54,6 +54,8 @@ def test_the_built_in_names() -> None:
         "mbertopic",
         "k_means",
         "mk_means",
+        "dvae",
+        "fastopic",
         "external",
     } <= set(MODELS)
     assert {"embedding", "lexical", "scripted"} <= set(JUDGES)

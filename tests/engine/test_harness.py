@@ -11,16 +11,20 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy.optimize import linear_sum_assignment
 from support import SUPPORT
 
 from mtmbench.core.card_reading import parse_card
 from mtmbench.core.cards import JudgeCard, Suite
 from mtmbench.core.errors import InputError, StoreInUseError
 from mtmbench.core.store import RunStore, read_records
+from mtmbench.core.topic_result import TopicResult
 from mtmbench.engine.harness import run_suite
 from mtmbench.engine.plan import make_plan
 from mtmbench.engine.results import recorded_result, result_path
@@ -124,6 +128,52 @@ def test_workers_do_not_change_a_byte(tmp_path: Path, corpus_file: Path) -> None
     for workers in (0, 2):
         run_suite(suite, tmp_path / str(workers), plugins=[PLUGIN], workers=workers)
     assert board_bytes(tmp_path / "0") == board_bytes(tmp_path / "2")
+
+
+def test_correlation_of_shares_is_played_against_every_other_model(
+    tmp_path: Path, corpus_file: Path
+) -> None:
+    models = ["drawn", "drawn-sharp", "failing"]
+    suite = suite_of(corpus_file, models=models, metrics=["doc_topic_correlation"])
+    run_suite(suite, tmp_path / "out", plugins=[PLUGIN], workers=0)
+    records = read_records(tmp_path / "out" / "records.jsonl")
+    results = {
+        (record.payload["model"], record.payload["seed"]): TopicResult.load(
+            tmp_path / "out" / "results" / f"{record.key}.safetensors"
+        )
+        for record in records
+        if record.kind == "fit" and record.status == "ok"
+    }
+
+    def matched(first: str, second: str, seed: int) -> float:
+        thetas = (results[model, seed].doc_topic for model in (first, second))
+        correlation = np.corrcoef(*(theta.T for theta in thetas))[:5, 5:]
+        return float(correlation[linear_sum_assignment(-correlation)].mean())
+
+    values = {
+        (record.payload["model"], record.payload["seed"]): record.payload["details"]
+        for record in records
+        if record.kind == "metric" and record.status == "ok"
+    }
+    assert values.keys() == results.keys() == {*product(models, [0])} | {*product(models[:2], [1])}
+    for (model, seed), details in values.items():
+        others = {name: matched(model, name, seed) for name, of in results if of == seed}
+        assert details["others"] == pytest.approx(
+            {name: value for name, value in others.items() if name != model}, abs=1e-6
+        )
+        # The fit of "failing" that failed is named.
+        assert details.get("missing") == ({"failing": "its fit failed"} if seed == 1 else None)
+    board = json.loads((tmp_path / "out" / "board.json").read_text())
+    rows = {(row["model"], row["other"]["model"]): row for row in board["doc_topic_correlation"]}
+    assert {pair: row["n_seeds"] for pair, row in rows.items()} == {
+        ("drawn", "drawn-sharp"): 2, ("drawn", "failing"): 1, ("drawn-sharp", "failing"): 1,
+    }  # fmt: skip
+    value = rows["drawn", "drawn-sharp"]["value"]
+    both = [matched(*models[:2], seed) for seed in (0, 1)]
+    assert value == pytest.approx(np.mean(both), abs=1e-4)
+    page = (tmp_path / "out" / "board.md").read_text()
+    assert f"| drawn | – | {value:.2f} ± ".replace("-", "−") in page
+    assert f">{value:.2f}</td>" in (tmp_path / "out" / "index.html").read_text()
 
 
 def test_adding_a_model_plays_only_what_is_new(tmp_path: Path, corpus_file: Path) -> None:

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from support import SUPPORT
 
 from mtmbench.boards.write import write_board
+from mtmbench.core.card_files import load_suite
 from mtmbench.core.card_reading import parse_card, read_card
-from mtmbench.core.cards import Suite
+from mtmbench.core.cards import Suite, WordSpec
 from mtmbench.core.cells import k_order
 from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.store import read_records
+from mtmbench.corpora.load import load_corpus
 from mtmbench.engine.harness import run_suite
 from mtmbench.engine.plan import Plan, make_plan, numbers_of_topics
+from mtmbench.engine.results import recorded_result
+from mtmbench.features.views import make_views
+from mtmbench.models.mbertopic import MBERTopic, document_vectors
 
 PLUGINS = [str(SUPPORT / "fast_plugin.py"), str(SUPPORT / "planted_source.py")]
 WORDS = ("bread", "soup", "oven", "butter", "orbit", "rocket", "moon", "goal", "team", "ball")
@@ -129,6 +138,16 @@ def test_a_cap_leaves_two_topics_and_each_number_once() -> None:
     assert sorted(mixed, key=k_order) == ["labels", 10, "min(50, documents / 10)", 100]
 
 
+def test_capped_and_uncapped_corpora_are_pooled_by_what_was_asked() -> None:
+    rule = "min(5, documents / 10)"
+    several = suite_of({"c": "c"}, k=[5, 10], documents_per_topic=10)
+    assert (several.pooled_k(5), several.pooled_k(rule)) == (rule, rule)
+    assert suite_of({"c": "c"}, k=[5, 10]).pooled_k(5) == 5
+    assert suite_of({"c": "c"}, k="labels").pooled_k("labels") == "labels"
+    assert suite_of({"c": "c"}, k=5, documents_per_topic=10).pooled_k(rule) == "by corpus"
+    assert suite_of({"c": "c"}, k={"c": [5, 6]}).pooled_k(6) == 6
+
+
 def test_models_parameters_and_seeds_by_corpus_and_model(files: dict[str, str]) -> None:
     plan = planned(
         files,
@@ -174,6 +193,54 @@ def test_settings_by_corpus(files: dict[str, str]) -> None:
     assert plan.suite.features.all_settings == ("first", "second")
 
 
+def test_counting_outliers_is_in_the_key_only_where_it_is_asked_for(files: dict[str, str]) -> None:
+    def keys(**params: object) -> set[str]:
+        return planned(files, models=["bertopic"], params={"bertopic": params}).keys()
+
+    assert keys() == keys(count_outliers=False)
+    assert not keys() & keys(count_outliers=True)
+
+
+@pytest.mark.slow
+def test_a_suite_file_has_mbertopic_embed_documents_by_activations(tmp_path: Path) -> None:
+    """From the file to the record: the fit is that of the model on the source's own views."""
+    about = {"food": "bread soup oven butter kitchen", "space": "orbit rocket moon planet star"}
+    rng = random.Random(1)
+    texts = [
+        " ".join(rng.choices(words.split(), k=8)) for words in about.values() for _ in range(15)
+    ]
+    corpus = tmp_path / "two.jsonl"
+    corpus.write_text(
+        "".join(json.dumps({"id": str(i), "text": t}) + "\n" for i, t in enumerate(texts))
+    )
+    params = "n_neighbors = 5\nmin_cluster_size = 3\n"
+    card = tmp_path / "by-activations.toml"
+    card.write_text(f'model = "mbertopic"\n[params]\nembedding = "activations"\n{params}')
+    suite_file = tmp_path / "suite.toml"
+    suite_file.write_text(
+        f'name = "two"\ncorpora = ["{corpus}"]\nmodels = ["mbertopic", "{card}"]\nk = 4\n'
+        f'[features]\nsource = "minilm"\nlabels = "shipped"\n[params.mbertopic]\n{params}'
+    )
+    run = tmp_path / "run"
+    plan = make_plan(load_suite(str(suite_file)))
+    assert run_suite(plan.suite, run, workers=0, plan=plan).errors == ()
+    views = make_views(load_corpus(corpus), words=WordSpec(), source="minilm", labels="shipped")
+    theta = {}
+    for fit in plan.fits:
+        model = MBERTopic(4, fit.params.get("embedding", "counts"), 3, n_neighbors=5)
+        theta[fit.model] = recorded_result(run, fit.key).doc_topic
+        np.testing.assert_array_equal(theta[fit.model], model.fit(views, seed=0).doc_topic)
+    assert theta.keys() == {"mbertopic", "by-activations"}
+    of_counts, of_activations = (
+        document_vectors(views.features, by) for by in ("counts", "activations")
+    )
+    assert np.abs(of_counts - of_activations).max() > 0.1
+    held = [r.payload for r in read_records(run / "records.jsonl") if r.kind == "fit"]
+    assert {p["model"]: p["params_given"].get("embedding") for p in held} == {
+        "mbertopic": None, "by-activations": "activations",
+    }  # fmt: skip
+
+
 def test_corpora_with_a_k_each_are_pooled_and_the_board_says_so(
     tmp_path: Path, files: dict[str, str]
 ) -> None:
@@ -197,10 +264,49 @@ def test_corpora_with_a_k_each_are_pooled_and_the_board_says_so(
         ("all", "by corpus"), ("large", 5), ("small", "min(4, documents / 10)"),
     }  # fmt: skip
     pooled = [row for row in board["agreement"] if row["corpus"] == "all"]
-    assert pooled[0]["n"] == sum(r["n"] for r in board["agreement"] if r["corpus"] != "all")
+    apart = [row for row in board["agreement"] if row["corpus"] != "all"]
+    assert pooled[0]["n_items"] == sum(row["n_items"] for row in apart)
     page = (run / "board.md").read_text()
     assert "All corpora, pooled · K by corpus" in page
     assert "small · K = 3 = min(4, documents / 10)" in page
     before = (run / "board.json").read_bytes()
     write_board(run)
     assert (run / "board.json").read_bytes() == before
+
+
+def test_what_the_readme_says_is_a_suite(files: dict[str, str]) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (block,) = (
+        part for part in re.findall(r"```toml\n(.*?)```", readme, re.DOTALL) if "_topic" in part
+    )
+    told = {**tomllib.loads(block), "corpora": ["agnews", "wiki"], "models": ["etm", "mbertopic"]}
+    suite = suite_of({}, **told)
+    assert (suite.k_of("agnews"), suite.k_of("wiki")) == ((50,), (100,))
+    assert numbers_of_topics(suite, "wiki", 349, 0) == [(34, "min(100, documents / 10)")]
+    assert suite.models_of("wiki") == ("lda", "mlda")
+    assert suite.judging is not None
+    assert suite.judging.refine is not None
+    assert (suite.judging.refine.show, suite.judging.refine.drop) == (12, 2)
+
+
+def test_what_is_taken_out_on_the_command_line_takes_its_tables_along(
+    tmp_path: Path, files: dict[str, str]
+) -> None:
+    path = tmp_path / "suite.toml"
+    path.write_text(
+        f'name = "tiny"\ncorpora = {json.dumps(list(files.values()))}\n'
+        'models = ["drawn", "drawn-sharp"]\nk = { small = 3, default = 5 }\n'
+        '[models_per_corpus]\nlarge = ["drawn"]\n[seeds_per_model]\ndrawn-sharp = [0, 1]\n'
+        "[params.drawn-sharp]\nsharpness = 2.0\n[params_per_corpus.small.drawn]\nsharpness = 3.0\n"
+        "[words]\nmax_df = 1.0\n"
+    )
+
+    def played(**overrides: object) -> set[tuple[str, str, int, int]]:
+        plan = make_plan(load_suite(str(path), overrides), plugins=PLUGINS)
+        return {(fit.corpus, fit.model, fit.k, fit.seed) for fit in plan.fits}
+
+    assert played(models=["drawn"]) == {("small", "drawn", 3, 0), ("large", "drawn", 5, 0)}
+    assert played(corpora=[files["large"]]) == {("large", "drawn", 5, 0)}
+    assert {k for _, _, k, _ in played(k=4)} == {4}
+    with pytest.raises(UnknownNameError, match="model in params 'drawn-shap'"):
+        played(**{"models": ["drawn"], "params.drawn-shap.sharpness": 1.0})

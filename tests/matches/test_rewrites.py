@@ -25,9 +25,11 @@ from mtmbench.core.records import (
     RewritePayload,
 )
 from mtmbench.core.store import read_records
+from mtmbench.engine.estimate import estimates
 from mtmbench.engine.harness import RunOutcome, run_suite
 from mtmbench.engine.plan import make_plan
 from mtmbench.judges.registry import JUDGES
+from mtmbench.judges.topic_questions import topic_template
 from mtmbench.matches.rewrites import read_rewrites, rewrites_path
 
 PLUGINS = [
@@ -295,6 +297,16 @@ def test_limits_of_a_refiner_are_in_the_keys_of_what_it_refines_alone(corpus_fil
     assert len({frozenset(each["fits"]) for each in every}) == 1
     assert len({frozenset(each["rewrites"]) for each in every}) == 4
     assert len({frozenset(each["matches"]) for each in every}) == 4
+
+
+def test_the_estimate_counts_the_items_that_the_refiner_is_shown(corpus_file: Path) -> None:
+    suite = suite_of(corpus_file, refiner="writer", refine={"show": 50, "drop": 3}, top_items=10)
+    plan = make_plan(suite, plugins=PLUGINS)
+    (row,) = (row for row in estimates(plan) if row.asked == "refine")
+    prompt = topic_template("refine_up_to")
+    # Two fits of four topics, twelve characters an item, four a token.
+    characters = 8 * (len(prompt.system) + len(prompt.user) + 50 * 12)
+    assert (row.n_cells, row.n_calls, row.input_tokens) == (2, 8, characters // 4)
 
 
 @pytest.mark.parametrize(

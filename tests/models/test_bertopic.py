@@ -18,6 +18,7 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Corpus, Counts, Views
+from mtmbench.engine.results import cautions
 from mtmbench.models.bertopic import BERTopic
 from mtmbench.models.clustering import (
     LAYOUT_GRID,
@@ -75,8 +76,14 @@ def fitted(views: Views) -> tuple[BERTopic, Any]:
     return model, model.fit(views, seed=3)
 
 
-def test_is_the_library_on_the_same_texts(views: Views, fitted: tuple[BERTopic, Any]) -> None:
-    """The library, given the words as texts, clusters, merges and weighs alike."""
+@pytest.mark.parametrize("count_outliers", [False, True])
+def test_is_the_library_on_the_same_texts(
+    views: Views, fitted: tuple[BERTopic, Any], count_outliers: bool
+) -> None:
+    """The library, given the words as texts, clusters, merges and weighs alike.
+
+    Its ``nr_topics`` counts the outlier cluster, so that it is K where ours does too.
+    """
     from bertopic import BERTopic as Library
     from hdbscan import HDBSCAN
     from sklearn.feature_extraction.text import CountVectorizer
@@ -96,21 +103,25 @@ def test_is_the_library_on_the_same_texts(views: Views, fitted: tuple[BERTopic, 
         hdbscan_model=HDBSCAN(min_cluster_size=5, prediction_data=True),
         vectorizer_model=CountVectorizer(vocabulary=words, analyzer=str.split),
         calculate_probabilities=True,
-        nr_topics=6,
+        nr_topics=5 if count_outliers else 6,
     )
     # Nor does the order of equal distances differ.
     stable = SimpleNamespace(**{**vars(np), "argsort": partial(np.argsort, kind="stable")})
     with patch("hdbscan.hdbscan_.np", stable):
         topics, membership = library.fit_transform(texts, embeddings=views.embeddings)
     _, result = fitted
+    if count_outliers:
+        result = BERTopic(5, min_cluster_size=5, count_outliers=True).fit(views, seed=3)
     assert min(topics) == -1, "the data were made to have outliers"
     assert result.info["clusters_before_merging"] > 5
-    assert result.n_topics == max(topics) + 1 == 5
+    assert result.info.get("outlier_counted", False) is count_outliers
+    assert result.n_topics == max(topics) + 1 == 5 - count_outliers
+    assert "found" not in cautions(result, 5)
     np.testing.assert_array_equal(result.outlier, np.array(topics) < 0)
     expected = membership / membership.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(result.doc_topic, expected, atol=1e-6)
     # The library's c-TF-IDF has the outliers as a class and cuts A to a whole number.
-    with_outliers = cluster_tfidf(views.words.matrix, np.array(topics) + 1, 6)
+    with_outliers = cluster_tfidf(views.words.matrix, np.array(topics) + 1, 6 - count_outliers)
     np.testing.assert_allclose(with_outliers, library.c_tf_idf_.toarray(), rtol=1e-3)
 
 
@@ -120,6 +131,9 @@ def test_k_counts_real_topics_where_no_document_is_an_outlier() -> None:
     assert result.info["clusters_before_merging"] == 12
     assert not result.outlier.any()
     assert result.n_topics == 5
+    counting = BERTopic(5, min_cluster_size=5, count_outliers=True).fit(blobs(240, 12), seed=3)
+    assert "outlier_counted" not in counting.info
+    np.testing.assert_array_equal(counting.doc_topic, result.doc_topic)
 
 
 def one_large_and_two_small() -> tuple[Views, Any]:
@@ -278,6 +292,8 @@ def test_parameters_are_stated_as_resolved(views: Views) -> None:
         (without_structure(50), {"n_neighbors": 1}, "n_neighbors must be"),
         (without_structure(50), {"min_dist": 2}, "min_dist must be"),
         (without_structure(50), {"leaf_above": 80}, "leaf_above must be between 0 and 1, not 80"),
+        (without_structure(50), {"count_outliers": "yes"}, "must be true or false, not 'yes'"),
+        (without_structure(50), {"n_topics": 1, "count_outliers": True}, "at least 2, .* not 1"),
     ],
 )
 def test_what_cannot_be_clustered_is_a_clear_error(

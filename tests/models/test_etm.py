@@ -11,13 +11,6 @@ from support.planted import counts_to_views, matched_cosine, plant_lda
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Views
 from mtmbench.models.etm import ETM
-from mtmbench.models.neural import (
-    CountBatch,
-    Encoder,
-    Training,
-    logistic_normal_kl,
-    reproducible,
-)
 
 pytestmark = pytest.mark.slow
 
@@ -191,34 +184,3 @@ def test_training_that_diverges_is_an_error():
     planted = plant_lda(0, n_docs=40, n_items=30, n_topics=3)
     with pytest.raises(InputError, match=r"diverged in epoch .* lower learning_rate"):
         small(learning_rate=1e20, start="random").fit(planted.views, seed=0)
-
-
-def test_kl_is_that_of_normal_distributions():
-    mean = torch.tensor([[0.3, -1.2, 0.0], [2.0, 0.1, -0.4]])
-    log_variance = torch.tensor([[0.2, -0.7, 0.0], [1.1, 0.0, -2.0]])
-    given = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
-    unit = torch.distributions.Normal(torch.zeros(2, 3), torch.ones(2, 3))
-    expected = torch.distributions.kl_divergence(given, unit).sum(dim=1)
-    torch.testing.assert_close(logistic_normal_kl(mean, log_variance), expected)
-
-
-def test_the_encoder_is_a_dense_network_on_normalised_counts():
-    with reproducible(0):
-        encoder = Encoder(5, 3, hidden=4, dropout=0.0).eval()
-    counts = np.array([[2, 0, 1, 0, 1], [0, 3, 0, 0, 0]])
-    given = views(counts).words
-    mean, log_variance = encoder(CountBatch.of(given.matrix.tocsr(), given.n_tokens))
-    shares = torch.from_numpy(counts / counts.sum(axis=1, keepdims=True))
-    hidden = torch.relu(encoder.hidden(torch.relu(shares @ encoder.items + encoder.bias)))
-    torch.testing.assert_close(mean, encoder.mean(hidden))
-    torch.testing.assert_close(log_variance, encoder.log_variance(hidden))
-
-
-@pytest.mark.parametrize(
-    ("n_docs", "expected"),
-    [(1, (200, 1)), (300, (67, 100)), (1000, (20, 100)), (50000, (20, 1000))],
-)
-def test_the_schedule_makes_at_least_200_steps(n_docs, expected):
-    epochs, size = Training().schedule(n_docs)
-    assert (epochs, size) == expected
-    assert epochs * -(-n_docs // size) >= 200

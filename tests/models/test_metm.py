@@ -105,14 +105,41 @@ def test_training_starts_at_the_likeliest_topics_for_the_rates():
 def test_the_likelihood_is_the_binomial_one():
     rng = np.random.default_rng(0)
     counts = rng.binomial(20, 0.2, size=(4, 7))
-    probability = rng.uniform(0.01, 0.9, size=(4, 7))
+    theta, firing = rng.dirichlet(np.ones(3), 4), rng.uniform(0.01, 0.9, size=(3, 7))
     given = views(counts, [20, 25, 30, 20]).features
     with reproducible(0):
         found = binomial_log_likelihood(
-            torch.from_numpy(probability), CountBatch.of(given.matrix.tocsr(), given.n_tokens)
+            torch.from_numpy(theta),
+            torch.from_numpy(firing),
+            CountBatch.of(given.matrix.tocsr(), given.n_tokens),
         )
-    expected = binom.logpmf(counts, given.n_tokens[:, None], probability).sum(axis=1)
+    expected = binom.logpmf(counts, given.n_tokens[:, None], theta @ firing).sum(axis=1)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12)
+
+
+def test_the_gradients_are_those_of_the_dense_likelihood():
+    rng = np.random.default_rng(1)
+    counts = rng.binomial(20, 0.2, size=(4, 7))
+    given = views(counts, [20, 25, 30, 20]).features
+    firing = rng.uniform(0.01, 0.9, size=(3, 7))
+    # Mixtures that are kept from 0 and 1, where the likelihood is flat.
+    firing[:, 0], firing[:, 1] = 1e-9, 1 - 1e-9
+    with reproducible(0):
+        inputs = [
+            torch.from_numpy(array).requires_grad_()
+            for array in (rng.dirichlet(np.ones(3), 4), firing)
+        ]
+        weights = torch.arange(1.0, 5.0)
+        found = binomial_log_likelihood(*inputs, CountBatch.of(given.matrix, given.n_tokens))
+        kept = (inputs[0] @ inputs[1]).clamp(1e-6, 1 - 1e-6)
+        c, n = torch.from_numpy(counts), torch.from_numpy(given.n_tokens)[:, None]
+        dense = (c * kept.log() + (n - c) * torch.log1p(-kept)).sum(dim=1)
+        for one, other in zip(
+            torch.autograd.grad((weights * found).sum(), inputs),
+            torch.autograd.grad((weights * dense).sum(), inputs),
+            strict=True,
+        ):
+            torch.testing.assert_close(one, other)
 
 
 def test_the_same_seed_gives_the_same_bits():

@@ -73,8 +73,12 @@ def test_good_models_pass(model: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["lda", "etm", "bertopic", "k_means", "mlda", "metm", "mbertopic", "mk_means"]
-)
+    "name",
+    [
+        "lda", "etm", "bertopic", "dvae", "fastopic", "k_means", "mlda", "metm", "mbertopic",
+        "mk_means",
+    ],
+)  # fmt: skip
 def test_every_built_in_model_keeps_the_contract(name: str) -> None:
     check_topic_model(MODELS.get(name)(n_topics=4))
 

@@ -229,8 +229,8 @@ def test_ctrl_c_at_any_time_says_how_to_go_on(
     [
         ({}, "needs params: backbone"),
         ({"a": {"foldr": "x"}}, "unknown key 'foldr'; did you mean 'folder'"),
-        ({"a": {"release": "gpt2-small-res-jb"}}, "give either folder, or release and id"),
-        ({"a": {"folder": "x", "release": "y", "id": "z"}}, "give either folder, or release and"),
+        ({"a": {"release": "gpt2-small-res-jb"}}, "give folder, or release and id, or all three"),
+        ({"a": {"folder": "x", "release": "y"}}, "give folder, or release and id"),
         ({"a": {"folder": "x", "context_size": "64"}}, "context_size is '64'; it must be a whole"),
         ({"a": {"folder": "x", "window": 0}}, "window is 0; it must be a whole number above 0"),
         ({"a": {"folder": "x", "hook_point": 3}}, "hook_point is 3; it must be a text"),
