@@ -15,9 +15,17 @@ def features(
     reference: Annotated[str, typer.Option(help="The text to read: a corpus, file or folder.")],
     out: Annotated[Path, typer.Option("--out", help="The folder to build.")],
     sae: Annotated[
-        str, typer.Option(help="A folder in sae-lens's format, or an id of the release.")
+        str,
+        typer.Option(help="A folder in sae-lens's or Gemma Scope's format, or the release's id."),
     ],
     release: Annotated[str | None, typer.Option(help="A release that sae-lens knows.")] = None,
+    hook_point: Annotated[
+        str | None,
+        typer.Option(help="Where the SAE reads, such as blocks.10.hook_resid_post, if not said."),
+    ] = None,
+    context_size: Annotated[
+        int | None, typer.Option(help="Tokens of a chunk, BOS included, if not the SAE's own.")
+    ] = None,
     tokens: Annotated[int, typer.Option(help="Tokens of the reference to read.")] = 1_000_000,
     seed: Annotated[int, typer.Option(help="Of the documents drawn.")] = 0,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
@@ -37,6 +45,10 @@ def features(
         from mtmbench.features.sae.reference import build_folder
 
         given: SAEEntry = {"folder": sae} if release is None else {"release": release, "id": sae}
+        if hook_point is not None:
+            given["hook_point"] = hook_point
+        if context_size is not None:
+            given["context_size"] = context_size
         source = ModelFeatures(backbone, {out.name: given}, dtype=dtype, device=device)
         corpus = read_corpus(reference, data_dir, text, label, id_column)
         with ConsoleProgress() as progress:

@@ -23,6 +23,8 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.text_files import decode_text
 
 if TYPE_CHECKING:
+    from numpy.lib.npyio import NpzFile
+
     from mtmbench.core.types import AnyArray
 
 MAX_UNPACKED = "MTMBENCH_MAX_UNPACKED"
@@ -274,3 +276,50 @@ def read_tensors(path: Path) -> dict[str, AnyArray]:
             }
     except (OSError, SafetensorError, TypeError, ValueError, KeyError, MemoryError) as error:
         raise InputError(f"cannot read {path}: {error}") from error
+
+
+def read_npz(path: Path, trust: bool = False) -> dict[str, AnyArray]:
+    """Reads every array of an npz file.
+
+    Raises:
+        InputError: the file is damaged, or holds pickled objects and is not trusted.
+    """
+    import numpy as np
+
+    check_archive(path)
+    try:
+        with np.load(path, allow_pickle=trust) as file:
+            return {name: _array(file, name, path) for name in file.files}
+    except InputError:
+        raise
+    except Exception as error:  # numpy, zipfile and pickle raise whatever a damaged file leads to
+        raise InputError(f"cannot read {path} as npz: {error}") from error
+
+
+def npz_names(path: Path) -> tuple[str, ...]:
+    """Returns the names of the arrays in an npz file, reading none.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    import numpy as np
+
+    check_archive(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return tuple(file.files)
+    except Exception as error:  # as in read_npz
+        raise InputError(f"cannot read {path} as npz: {error}") from error
+
+
+def _array(file: NpzFile, name: str, path: Path) -> AnyArray:
+    try:
+        array: AnyArray = file[name]
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise InputError(
+            f"{name!r} in {path} is a pickled Python object, which could run any code when read; "
+            "save it as a plain array, or, if the file is yours, pass trust=True (--trust)"
+        ) from error
+    return array

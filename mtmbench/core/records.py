@@ -406,6 +406,7 @@ class BackboneFacts(TypedDict):
     backbone_revision: str
     precision: NotRequired[str]
     specials: NotRequired[Sequence[Sequence[int]]]
+    device: NotRequired[str]
 
 
 PushFacts = TypedDict("PushFacts", {"vector": str, "lambda": float})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import mmap
 import os
 import tempfile
 from collections.abc import Mapping
@@ -67,7 +68,8 @@ def canonical_json(value: object) -> str:
 def content_hash(*parts: object) -> str:
     """Returns 32 hex digits that identify ``parts`` (JSON values, bytes, arrays, sparse matrices).
 
-    Arrays are hashed with dtype and shape; scipy sparse matrices by their sorted CSR parts.
+    Arrays are hashed with dtype and shape; scipy sparse matrices by their sorted CSR parts; a file
+    that is mapped into memory as its bytes, of which few are there at a time.
     """
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
@@ -105,8 +107,8 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         raise
 
 
-def _chunks(part: object) -> list[bytes]:
-    if isinstance(part, bytes):
+def _chunks(part: object) -> list[bytes | mmap.mmap]:
+    if isinstance(part, bytes | mmap.mmap):
         return [b"bytes", part]
     if isinstance(part, np.ndarray):
         array = np.ascontiguousarray(part)
@@ -120,7 +122,7 @@ def _chunks(part: object) -> list[bytes]:
             np.asarray(csr.indices, dtype=np.int64),
             csr.data,
         )
-        chunks = [f"csr {csr.shape}".encode()]
+        chunks: list[bytes | mmap.mmap] = [f"csr {csr.shape}".encode()]
         for array in parts:
             chunks.extend(_chunks(np.asarray(array)))
         return chunks

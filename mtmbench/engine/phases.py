@@ -23,9 +23,9 @@ from mtmbench.core.cells import (
 from mtmbench.core.records import of_kind
 from mtmbench.core.store import RunInfo, RunStore
 from mtmbench.engine.plan import Plan, judges_of_metrics
-from mtmbench.engine.workers import ASKING, Task
+from mtmbench.engine.workers import ASKING, ON_DEVICE, Task
 from mtmbench.engine.workspace import Produced
-from mtmbench.features.registry import FEATURES
+from mtmbench.features.registry import FEATURES, source_of
 from mtmbench.matches.adaptive import cells_to_play
 from mtmbench.matches.schedule import in_rounds
 from mtmbench.models.registry import MODELS
@@ -57,7 +57,7 @@ def phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
         done = store.finished()
     labels = [cell for cell in plan.labels if cell.key not in done]
     if playable := _playable(plan, store, labels, done):
-        yield "labels", _label_tasks(playable)
+        yield "labels", _label_tasks(plan, playable)
     yield from _rewrite_phases(plan, store)
     done = store.finished()
     shown = {cell.key for cell in plan.labels} | {cell.key for cell in plan.rewrites}
@@ -146,13 +146,14 @@ def _view_tasks(plan: Plan, fits: Sequence[FitCell]) -> list[Task]:
         for view in MODELS.get(cell.registry).needs:
             setting = cell.setting if view == "features" else None
             prepare = (cell.corpus, setting, str(view))
-            tasks.setdefault(prepare, [Task((), affinity=cell.corpus, prepare=prepare)])
+            affinity = _features_affinity(plan, cell.corpus) if setting else cell.corpus
+            tasks.setdefault(prepare, [Task((), affinity=affinity, prepare=prepare)])
     for (corpus, setting, made), (task, *_) in list(tasks.items()):
         if made == "features":
             # Workers that find a shard missing help with it; the others are done at once.
             helpers = min(int(view_characters(plan, task) / _SHARD_CHARACTERS), _MOST_HELPERS)
             shared = (corpus, setting, "activations")
-            tasks[shared] = [Task((), affinity=corpus, prepare=shared)] * helpers
+            tasks[shared] = [Task((), affinity=task.affinity, prepare=shared)] * helpers
     return [task for its in tasks.values() for task in its]
 
 
@@ -180,12 +181,21 @@ def _fit_tasks(cells: Sequence[FitCell]) -> list[Task]:
     ]
 
 
-def _label_tasks(cells: Sequence[LabelCell]) -> list[Task]:
+def _features_affinity(plan: Plan, corpus: str) -> str:
+    """Returns the affinity of what may read a corpus through the language model."""
+    device = source_of(plan.suite.features).device
+    return corpus if device == "cpu" else ON_DEVICE
+
+
+def _label_tasks(plan: Plan, cells: Sequence[LabelCell]) -> list[Task]:
     # Fits that share their labels are named by one worker: the labels are made once.
     shared: dict[str, list[LabelCell]] = {}
     for cell in cells:
         shared.setdefault(cell.made, []).append(cell)
-    return [Task(tuple(group), affinity=group[0].corpus) for group in shared.values()]
+    return [
+        Task(tuple(group), affinity=_features_affinity(plan, group[0].corpus))
+        for group in shared.values()
+    ]
 
 
 def _metric_tasks(cells: Sequence[MetricCell]) -> list[Task]:

@@ -32,6 +32,13 @@ ASKING = "judges"
 of an endpoint hold for the run."""
 
 
+ON_DEVICE = "device"
+"""Affinity of tasks that run a language model on a GPU: one process of a machine plays them all,
+since every other one would load the model again."""
+
+_ALONE = frozenset({ASKING, ON_DEVICE})
+
+
 @dataclass(frozen=True)
 class Task:
     """Cells that one worker plays in a row.
@@ -131,7 +138,7 @@ class WorkerPool:
         while waiting or any(worker.task for worker in self._workers):
             for worker in self._workers:
                 if worker.task is None and waiting:
-                    task = take(waiting, worker.warm, self._warm())
+                    task = take(waiting, worker.warm, self._warm(), alone=_ALONE)
                     if task is not None:
                         worker.give(task)
             busy = {worker.connection: worker for worker in self._workers if worker.task}
@@ -211,15 +218,22 @@ class _Worker:
             self.connection.send(task)
 
 
-def take(waiting: list[Task], warm: Set[str], taken: Set[str]) -> Task | None:
+def take(
+    waiting: list[Task],
+    warm: Set[str],
+    taken: Set[str],
+    *,
+    alone: Set[str] = frozenset({ASKING}),
+) -> Task | None:
     """Removes and returns the task that a free worker plays next.
 
-    None if all that waits is for the worker that asks language models, which is another.
+    None if all that waits is for a worker that plays it alone, which is another.
 
     Args:
         waiting: tasks in order; not empty.
         warm: affinities that the worker has warm.
         taken: affinities that any worker has warm: others are opened before these are shared.
+        alone: affinities that are never shared.
     """
     for i, task in enumerate(waiting):
         if task.affinity in warm:
@@ -228,7 +242,7 @@ def take(waiting: list[Task], warm: Set[str], taken: Set[str]) -> Task | None:
         if task.affinity not in taken:
             return waiting.pop(i)
     for i, task in enumerate(waiting):
-        if task.affinity != ASKING:
+        if task.affinity not in alone:
             return waiting.pop(i)
     return None
 

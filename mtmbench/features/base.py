@@ -68,10 +68,13 @@ class FeatureSource(ABC):
         name: the registry name.
         leaves_embeddings: whether the pass that makes the features leaves the documents' embeddings
             in the cache, so that those are better asked for after it.
+        device: the torch device that it computes on; of several processes of a machine only one
+            is asked to use another than the CPU.
     """
 
     name: ClassVar[str]
     leaves_embeddings: ClassVar[bool] = False
+    device: str = "cpu"
 
     @abstractmethod
     def settings(self) -> list[str]:

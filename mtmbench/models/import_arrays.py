@@ -9,6 +9,7 @@ from typing import TypeVar, cast
 import numpy as np
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.files import read_npz
 from mtmbench.core.types import AnyArray
 from mtmbench.models.import_draft import Draft
 from mtmbench.models.import_tables import (
@@ -18,7 +19,6 @@ from mtmbench.models.import_tables import (
     name_of,
     names_of,
     read_names,
-    read_npz,
     read_table,
 )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from mtmbench.core.errors import InputError, did_you_mean
+from mtmbench.core.files import npz_names
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
 from mtmbench.models.import_arrays import has_theta, read_named_arrays
@@ -21,7 +22,6 @@ from mtmbench.models.import_draft import Draft, Words
 from mtmbench.models.import_gensim import read_gensim
 from mtmbench.models.import_mallet import find_mallet, read_mallet
 from mtmbench.models.import_octis import OCTIS_BETA, read_octis
-from mtmbench.models.import_tables import npz_names
 from mtmbench.models.import_tomotopy import is_tomotopy_model, read_tomotopy, refuse_tomotopy_file
 
 Format = Literal[

@@ -10,11 +10,11 @@ import numpy as np
 
 from mtmbench.core.arrays import check_real, dense
 from mtmbench.core.errors import InputError
+from mtmbench.core.files import read_npz
 from mtmbench.core.types import AnyArray, Corpus
 from mtmbench.corpora.octis import OCTIS_SPLITS, octis_order
 from mtmbench.models.import_arrays import item_names_in
 from mtmbench.models.import_draft import Draft
-from mtmbench.models.import_tables import read_npz
 
 OCTIS_BETA, OCTIS_THETA = "topic-word-matrix", "topic-document-matrix"
 OCTIS_HELD_OUT = "test-topic-document-matrix"

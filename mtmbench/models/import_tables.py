@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import check_archive, lines_of, parse_json, read_text
+from mtmbench.core.files import lines_of, parse_json, read_text
 from mtmbench.core.text_files import is_number, long_cells, other_separator, separated
 from mtmbench.core.types import AnyArray
 
@@ -37,36 +37,6 @@ class Table:
     def ids_of(self, n_documents: int) -> tuple[str, ...] | None:
         """Returns the rows' names as ids; None where rows are numbered, one for each document."""
         return None if self.numbered and len(self.values) == n_documents else self.rows
-
-
-def read_npz(path: Path, trust: bool = False) -> dict[str, AnyArray]:
-    """Reads every array of an npz file.
-
-    Raises:
-        InputError: the file is damaged, or holds pickled objects and is not trusted.
-    """
-    check_archive(path)
-    try:
-        with np.load(path, allow_pickle=trust) as file:
-            return {name: _array(file, name, path) for name in file.files}
-    except InputError:
-        raise
-    except Exception as error:  # numpy, zipfile and pickle raise whatever a damaged file leads to
-        raise InputError(f"cannot read {path} as npz: {error}") from error
-
-
-def npz_names(path: Path) -> tuple[str, ...]:
-    """Returns the names of the arrays in an npz file, reading none.
-
-    Raises:
-        InputError: the file is damaged.
-    """
-    check_archive(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return tuple(file.files)
-    except Exception as error:  # as in read_npz
-        raise InputError(f"cannot read {path} as npz: {error}") from error
 
 
 def read_table(path: Path) -> Table:
@@ -157,19 +127,6 @@ def name_of(value: object) -> str:
 
 def _inverted(data: Mapping[object, str | int]) -> dict[int, str]:
     return {int(index): str(name) for name, index in data.items()}
-
-
-def _array(file: np.lib.npyio.NpzFile, name: str, path: Path) -> AnyArray:
-    try:
-        array: AnyArray = file[name]
-    except ValueError as error:
-        if "allow_pickle" not in str(error):
-            raise
-        raise InputError(
-            f"{name!r} in {path} is a pickled Python object, which could run any code when read; "
-            "save it as a plain array, or, if the file is yours, pass trust=True (--trust)"
-        ) from error
-    return array
 
 
 def _csv_lines(path: Path) -> list[tuple[int, list[str]]]:

@@ -12,6 +12,7 @@ import numpy as np
 from mtmbench.core.errors import InputError
 from mtmbench.features.base import FeatureSource
 from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
+from mtmbench.features.sae.pretrained import straight_onto
 from mtmbench.features.sae.source import StoredFeatures
 from mtmbench.features.sae.token_batches import TokenIds, left_padded
 
@@ -54,7 +55,7 @@ class CausalLM:
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         backbone = self.backbone
         model: Any = AutoModelForCausalLM.from_pretrained(
-            backbone.folder, dtype=getattr(torch, backbone.dtype)
+            backbone.folder, dtype=getattr(torch, backbone.dtype), **straight_onto(backbone.device)
         )
         loaded: PreTrainedModel = model.to(backbone.device).eval()
         return loaded

@@ -8,15 +8,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from support.chat_server import ChatServer
 from support.killing import PLUGIN, lay_out
+from support.paper_path import FEATURES, HIDDEN, HOOK, scope_arrays, write_gemma, write_texts
 
 from mtmbench.core.card_files import load_suite
+from mtmbench.core.card_reading import parse_card
+from mtmbench.core.cards import Suite
+from mtmbench.core.store import RunStore
 from mtmbench.engine.estimate import batch_notice, estimates, total
 from mtmbench.engine.harness import run_suite
+from mtmbench.engine.phases import phases
 from mtmbench.engine.plan import Plan, make_plan
-from mtmbench.engine.workers import ASKING, Task, take
+from mtmbench.engine.workers import ASKING, ON_DEVICE, Task, take
 from mtmbench.judges.ledger import LEDGER, Ledger
 
 
@@ -128,3 +134,39 @@ def test_what_asks_language_models_is_played_by_one_worker() -> None:
     assert take(waiting, set(), {ASKING}) is None
     assert waiting == [asks]
     assert take(waiting, {ASKING}, {ASKING}) is asks
+
+
+def test_a_gpu_is_used_by_one_worker_whatever_it_reads(tmp_path: Path) -> None:
+    model, scope = tmp_path / "gemma", tmp_path / "scope"
+    write_gemma(model)
+    scope.mkdir()
+    np.savez(scope / "params.npz", **scope_arrays(HIDDEN, FEATURES))
+    for name in ("one", "two"):
+        write_texts(tmp_path / f"{name}.jsonl", 12, seed=0)
+    suite = parse_card(
+        {
+            "name": "gpu", "models": ["lda", "mlda"], "k": [2],
+            "corpora": [str(tmp_path / f"{name}.jsonl") for name in ("one", "two")],
+            "features": {
+                "source": "sae",
+                "params": {
+                    "backbone": str(model), "device": "cuda", "dtype": "bfloat16",
+                    "saes": {"scope": {"folder": str(scope), "hook_point": HOOK}},
+                },
+            },
+        },
+        Suite, "gpu",
+    )  # fmt: skip
+    with RunStore(tmp_path / "out") as store:
+        _, waiting = next(phases(make_plan(suite), store))
+    read = {task.prepare[:1] + task.prepare[2:]: task.affinity for task in waiting if task.prepare}
+    assert read == {
+        ("one", "features"): ON_DEVICE, ("two", "features"): ON_DEVICE,
+        ("one", "words"): "one", ("two", "words"): "two",
+    }  # fmt: skip
+    alone = {ON_DEVICE}
+    first = take(waiting, {ON_DEVICE}, {ON_DEVICE}, alone=alone)
+    assert first is not None
+    assert first.affinity == ON_DEVICE
+    others = [take(waiting, set(), {ON_DEVICE}, alone=alone) for _ in range(3)]
+    assert [task and task.affinity for task in others] == ["one", "two", None]

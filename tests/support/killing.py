@@ -152,7 +152,7 @@ def kill_and_resume(folder: Path, out: str, server: object, n_kills: int, seed: 
         assert process.poll() is None, "the run ended before it was killed"
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        _settle(server)
+        settle(server)
         in_flight.append(paid.total() - before - sum(in_flight) - kept(folder / out))
     ended = play(folder, out)
     assert ended.returncode == 0, ended.stderr
@@ -160,7 +160,7 @@ def kill_and_resume(folder: Path, out: str, server: object, n_kills: int, seed: 
     return Kills(n_kills, tuple(in_flight), paid.total() - before - n_questions, n_questions)
 
 
-def _settle(server: object) -> None:
+def settle(server: object) -> None:
     """Waits until the server has seen all that a killed run had sent."""
     last, since = -1, time.monotonic()
     while time.monotonic() - since < 0.4 or server.at_once:  # type: ignore[attr-defined]

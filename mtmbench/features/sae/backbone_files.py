@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.files import read_json_object
 from mtmbench.features.sae.hooks import hook_names
 from mtmbench.features.sae.pretrained import FETCHED
 
@@ -77,6 +78,7 @@ def _local(folder: Path, where: str) -> BackboneDescription:
     lacking = [name for name in ("config.json",) if name not in names]
     if not any(name.endswith(".safetensors") for name in names):
         lacking.append("model*.safetensors")
+    lacking += sorted(_indexed(folder) - names)
     if not names & {"tokenizer.json", "vocab.txt", "vocab.json"}:
         lacking.append("tokenizer.json")
     verdict = (
@@ -85,6 +87,13 @@ def _local(folder: Path, where: str) -> BackboneDescription:
         else "complete; nothing is fetched"
     )
     return BackboneDescription(where, files, verdict, _hook_points(folder))
+
+
+def _indexed(folder: Path) -> set[str]:
+    """Returns the files that a model's weights are parted into, as their index names them."""
+    index = folder / "model.safetensors.index.json"
+    named = read_json_object(index).get("weight_map") if index.is_file() else None
+    return {str(name) for name in named.values()} if isinstance(named, dict) else set()
 
 
 def _hook_points(folder: Path) -> tuple[str, ...]:

@@ -41,10 +41,10 @@ _KEYS = tuple(SAEEntry.__annotations__)
 class ModelFeatures(StoredFeatures):
     """SAE features of a model of the hub, or of a local folder, under named settings.
 
-    Each SAE is a table of ``saes`` by a name of the user's: ``folder`` (sae-lens's format, and
-    better one that ``mtmbench features`` has built: it has thresholds, densities and labels, and
-    with them the setting "paper"), or ``release`` and ``id`` as sae-lens knows them. With all three
-    it is the folder that counts, and the others say what it is to be built from.
+    Each SAE is a table of ``saes`` by a name of the user's: ``folder`` (sae-lens's format or Gemma
+    Scope's, and better one that ``mtmbench features`` has built: it has thresholds, densities and
+    labels, and with them the setting "paper"), or ``release`` and ``id`` as sae-lens knows them.
+    With all three it is the folder that counts, and the others say what it is to be built from.
     ``hook_point``, ``context_size`` (tokens of a chunk, BOS included), ``centred`` and ``window``
     are what the SAE's own config says unless they are given.
 
@@ -52,8 +52,8 @@ class ModelFeatures(StoredFeatures):
         backbone: a hub name, or a folder in the hub's format.
         saes: the SAEs; the first is that of the setting "default".
         prepend_bos: whether each chunk begins with BOS; what the SAEs say if not given.
-        dtype: of weights and forward pass: "float32", "bfloat16", "float16".
-        device: a torch device.
+        dtype: of weights and forward pass: "float32", "bfloat16", "float16"; SAEs have f32.
+        device: a torch device, of model and SAEs: "cpu", "cuda", "cuda:1".
         settings, batch_tokens, keep: see :class:`StoredFeatures`.
     """
 
@@ -80,7 +80,7 @@ class ModelFeatures(StoredFeatures):
             _check(name, given)
         self._given = dict(saes)
         self._prepend_bos = prepend_bos
-        self._source, self._dtype, self._device = backbone, dtype, device
+        self._source, self._dtype, self.device = backbone, dtype, device
 
     @cached_property
     def backbone(self) -> HuggingFaceBackbone:
@@ -98,13 +98,13 @@ class ModelFeatures(StoredFeatures):
                 )
             prepend_bos = next(iter(wanted.values()))
         return HuggingFaceBackbone(
-            self._source, prepend_bos=prepend_bos, dtype=self._dtype, device=self._device
+            self._source, prepend_bos=prepend_bos, dtype=self._dtype, device=self.device
         )
 
     def outline(self) -> FeatureSource:
         """Returns a source that describes settings as they were given; see the base class."""
         return _Outline(
-            self._source, self._given, self._prepend_bos, self._dtype, self._device,
+            self._source, self._given, self._prepend_bos, self._dtype, self.device,
             self._further, self._batch_tokens, self._keep,
         )  # fmt: skip
 
@@ -132,7 +132,10 @@ class ModelFeatures(StoredFeatures):
         given, sae = self._given[name], self._saes[name]
         hook_point = given.get("hook_point") or sae.metadata.get("hook_name")
         if not hook_point:
-            raise InputError(f"the config of SAE {name!r} does not say its hook point; give one")
+            raise InputError(
+                f"SAE {name!r} does not say its hook point; give one, such as hook_point = "
+                '"blocks.10.hook_resid_post"'
+            )
         built = _built_folder(given)
         if built is not None:
             folder = replace(load_sae_folder(built), name=name)
@@ -154,7 +157,21 @@ class ModelFeatures(StoredFeatures):
 
     @cached_property
     def _saes(self) -> dict[str, SAE]:
-        return {name: _load(self._source, given) for name, given in self._given.items()}
+        return {name: self._load(given) for name, given in self._given.items()}
+
+    def _load(self, given: SAEEntry) -> SAE:
+        if "folder" in given:
+            folder = Path(given["folder"])
+            if "release" in given and not folder.is_dir():
+                raise InputError(
+                    f"there is no folder {folder} yet; build it: mtmbench features --backbone "
+                    f"{self._source} --release {given['release']} --sae {given['id']} --dtype "
+                    f"{self._dtype} --device {self.device} --reference TEXTS --out {folder}"
+                )
+            return load_sae(folder)
+        from mtmbench.features.sae.sae_lens import load_release
+
+        return load_release(str(given["release"]), str(given["id"]))
 
     def _chunk_tokens(self, given: SAEEntry, sae: SAE) -> int:
         limit = self.backbone.max_chunk_tokens
@@ -213,27 +230,6 @@ def _check(name: str, given: SAEEntry) -> None:
             f"SAE {name!r}: give folder, or release and id, or all three where the folder is to be "
             "built from the release"
         )
-
-
-def _load(backbone: str, given: SAEEntry) -> SAE:
-    if "folder" in given:
-        folder = Path(given["folder"])
-        if "release" in given and not folder.is_dir():
-            raise InputError(
-                f"there is no folder {folder} yet; build it: {build_command(backbone, given)}"
-            )
-        return load_sae(folder)
-    from mtmbench.features.sae.sae_lens import load_release
-
-    return load_release(str(given["release"]), str(given["id"]))
-
-
-def build_command(backbone: str, given: SAEEntry) -> str:
-    """Returns the command that builds the folder of an SAE from its release."""
-    return (
-        f"mtmbench features --backbone {backbone} --release {given.get('release')} "
-        f"--sae {given.get('id')} --reference TEXTS --out {given.get('folder')}"
-    )
 
 
 def _built_folder(given: SAEEntry) -> Path | None:

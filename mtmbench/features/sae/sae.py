@@ -1,11 +1,13 @@
 """Sparse autoencoders in sae-lens's own folder format, read without importing sae-lens.
 
 A folder holds ``cfg.json`` and ``sae_weights.safetensors``; ``SAE.load_from_disk`` reads it too.
+One with ``params.npz`` in their place is read as :mod:`.gemma_scope` says.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +18,8 @@ import numpy as np
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_tensors
 from mtmbench.core.serialise import content_hash, write_atomically
-from mtmbench.core.types import EncoderParams, FloatArray, Int32Array, IntArray
+from mtmbench.core.types import AnyArray, EncoderParams, FloatArray, Int32Array, IntArray
+from mtmbench.features.sae.gemma_scope import PARAMS, read_gemma_scope
 from mtmbench.features.sae.sae_config import SAEConfig, SAEMetadata, is_old, read_sae_config
 
 if TYPE_CHECKING:
@@ -175,7 +178,7 @@ class SAE:
 
 
 def load_sae(folder: Path) -> SAE:
-    """Reads ``cfg.json`` and ``sae_weights.safetensors``; weights come out as f32.
+    """Reads a folder of sae-lens's, or of Gemma Scope's; weights come out as f32.
 
     Folders of before sae-lens 6 are read as it reads them; see :mod:`.sae_config`.
 
@@ -183,8 +186,18 @@ def load_sae(folder: Path) -> SAE:
         InputError: a file is missing or damaged, the architecture or an option is not known here,
             a tensor is not, or shapes do not agree; the message names the folder.
     """
-    cfg = read_sae_config(folder / "cfg.json")
-    tensors = _weights(folder / "sae_weights.safetensors", cfg)
+    config, params = folder / "cfg.json", folder / PARAMS
+    if config.exists():
+        cfg, weights = read_sae_config(config), folder / "sae_weights.safetensors"
+        tensors = _checked(read_tensors(weights), weights, cfg)
+    elif params.exists():
+        cfg, arrays = read_gemma_scope(params)
+        tensors = _checked(arrays, params, cfg)
+    else:
+        raise InputError(
+            f"{folder} holds no SAE: neither sae-lens's cfg.json nor Gemma Scope's {PARAMS}"
+            + ("" if folder.is_dir() else "; there is no such folder")
+        )
     gated = cfg.architecture == "gated"
     w_enc, b_enc = tensors["W_enc"], tensors["b_gate" if gated else "b_enc"]
     if cfg.rescaled:
@@ -245,13 +258,13 @@ def save_sae(sae: SAE, folder: Path, *, half: bool = False) -> None:
     write_atomically(folder / "cfg.json", json.dumps(cfg, indent=2, sort_keys=True) + "\n")
 
 
-def _weights(path: Path, cfg: SAEConfig) -> dict[str, FloatArray]:
-    """Reads the tensors that an architecture has, and no others, in f32.
+def _checked(stored: Mapping[str, AnyArray], path: Path, cfg: SAEConfig) -> dict[str, FloatArray]:
+    """Returns the tensors that an architecture has, and no others, in f32.
 
     Raises:
         InputError: one is missing, of another shape, or not known.
     """
-    tensors = _in_f32(path)
+    tensors = {name: np.ascontiguousarray(value, np.float32) for name, value in stored.items()}
     # sae-lens drops a scaling that scales nothing, and refuses any other.
     if "scaling_factor" in tensors and np.allclose(tensors["scaling_factor"], 1):
         del tensors["scaling_factor"]
@@ -267,11 +280,6 @@ def _weights(path: Path, cfg: SAEConfig) -> dict[str, FloatArray]:
             found = tensors[name].shape if name in tensors else "nothing"
             raise InputError(f"{path.parent}: {name} should be of shape {shape}; found {found}")
     return tensors
-
-
-def _in_f32(path: Path) -> dict[str, FloatArray]:
-    stored = read_tensors(path)
-    return {name: np.ascontiguousarray(value, np.float32) for name, value in stored.items()}
 
 
 def _shapes(cfg: SAEConfig) -> dict[str, tuple[int, ...]]:

@@ -14,8 +14,10 @@ import torch
 from support.tiny_models import write_model
 
 from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.serialise import content_hash
 from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
 from mtmbench.features.sae.minilm import minilm_backbone
+from mtmbench.features.sae.pretrained import load_model, model_folder, straight_onto
 from mtmbench.features.sae.token_batches import cut, left_padded, length_batches
 
 TinyModel = Callable[[str], tuple[Path, Any]]
@@ -263,3 +265,54 @@ def test_damaged_files_of_a_model_are_an_error_of_one_line(
         _ = backbone.hidden_size, backbone.tokenise(["w1"]), backbone.model
     assert "\n" not in str(raised.value)
     assert str(folder) in str(raised.value)
+
+
+def test_the_files_of_a_model_are_hashed_as_their_bytes_and_read_once(
+    tiny_model: TinyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = tiny_model("gpt2")
+    shutil.copytree(folder, tmp_path / "model")
+    names = ("config.json", "model.safetensors", "tokenizer.json")
+    parts = [part for name in names for part in (name, (folder / name).read_bytes())]
+    revision = HuggingFaceBackbone(tmp_path / "model").revision
+    assert revision == content_hash(*parts)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a file was read again")
+
+    monkeypatch.setattr("mtmbench.features.sae.hugging_face._mapped", refuse)
+    assert HuggingFaceBackbone(tmp_path / "model").revision == revision
+    monkeypatch.undo()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    assert HuggingFaceBackbone(tmp_path / "model").revision != revision
+
+
+def test_a_gpu_is_on_record_and_a_cpu_as_it_was(tiny_model: TinyModel) -> None:
+    folder, _ = tiny_model("gpt2")
+    described = HuggingFaceBackbone(folder).describe()
+    assert "device" not in described
+    for device in ("cuda", "cuda:1"):
+        found = HuggingFaceBackbone(folder, device=device, dtype="bfloat16").describe()
+        assert found == {**described, "precision": "bfloat16", "device": "cuda"}
+
+
+def test_weights_go_straight_onto_another_device(tiny_model: TinyModel) -> None:
+    # "meta" is a device that every machine has.
+    model = load_model(tiny_model("gemma2")[0], "tiny", dtype="bfloat16", device="meta")
+    assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
+    assert straight_onto("cpu") == {}
+    assert straight_onto("cuda:1") == {"device_map": {"": "cuda:1"}}
+
+
+def test_what_a_gated_model_asks_for_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    class GatedRepoError(Exception):
+        pass
+
+    def gated(*_: object, **__: object) -> None:
+        raise GatedRepoError("401 Client Error.\n\nAccess is restricted.")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", gated)
+    accepted = r"https://huggingface\.co/google/gemma-2-2b, and a token"
+    with pytest.raises(InputError, match=accepted) as told:
+        model_folder("google/gemma-2-2b")
+    assert "\n" not in str(told.value)
