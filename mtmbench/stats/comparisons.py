@@ -9,6 +9,8 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -115,28 +117,29 @@ class Batch:
         return scores, list(map(weight.__getitem__, self.cells[by]))
 
     def _to_check(self, right: set[tuple[str, ...]]) -> Sequence[int]:
-        """Returns rows such that, if they are right, all are: of equal ones the first."""
+        """Returns rows such that, if they are right, all are: those that hold something new."""
         clusters = self.cells.get(CLUSTER, ())
         if "" in clusters or _HALF.search("".join(clusters)):
             return range(len(self))
         columns = (*self.form.columns, *filter(None, [self.weighed_by]))
-        rows = zip(*(reversed(self.cells[name]) for name in columns), strict=True)
-        first = dict(zip(rows, range(len(self) - 1, -1, -1), strict=True))
-        new = sorted(first[row] for row in first.keys() - right)
+        rows = list(zip(*(self.cells[name] for name in columns), strict=True))
+        new = set(rows).difference(right)
         if len(right) > _REMEMBERED:
             right.clear()
-        right.update(first)
-        return new
+        right.update(new)
+        return [i for i, row in enumerate(rows) if row in new] if new else ()
 
     def _check(self, i: int) -> None:
         form, where = self.form, self.where(i)
         cells = {name: column[i] for name, column in self.cells.items()}
-        for name in (form.a, form.b, *_OPTIONAL):
-            text = cells.get(name, "-")
+        for column in (form.a, form.b, *_OPTIONAL):
+            text = cells.get(column, "-")
             if not text:
-                raise InputError(f"{where}: column {name!r} is empty")
+                raise InputError(f"{where}: column {column!r} is empty")
             if _HALF.search(text):
-                raise InputError(f"{where}: {name} {text!r} has half a character, as cut texts do")
+                raise InputError(
+                    f"{where}: {column} {text!r} has half a character, as cut texts do"
+                )
         outcome = cells[form.outcome]
         if outcome not in form.scores:
             told = ", ".join(map(repr, form.scores))
@@ -146,11 +149,10 @@ class Batch:
         name = self.weighed_by
         if name is None:
             return
-        weight = float(cells[name]) if _NUMBER.fullmatch(cells[name]) else math.nan
+        text = cells[name]
+        weight = float(text) if _NUMBER.fullmatch(text) else math.nan
         if not 0 <= weight <= _MOST_WEIGHT:
-            raise InputError(
-                f"{where}: {name} {cells[name]!r} is no number from 0 to {_MOST_WEIGHT:,.0f}"
-            )
+            raise InputError(f"{where}: {name} {text!r} is no number from 0 to {_MOST_WEIGHT:,.0f}")
 
 
 @dataclass
@@ -229,12 +231,11 @@ def _csv_rows(path: Path) -> Comparisons:
                 if len(columns) == 1 and parted is not None:
                     raise InputError(f"{where}: cells are parted by commas, not by {parted!r}")
                 layout = _Layout(rows.form(where, columns), columns, f"{path}, line ")
+                width = len(columns)
                 for texts in filter(None, reader):
-                    if len(texts) != len(columns):
-                        raise InputError(
-                            f"{path}, line {reader.line_num}: {len(texts)} cells for "
-                            f"{len(columns)} columns"
-                        )
+                    if len(texts) != width:
+                        where = f"{path}, line {reader.line_num}"
+                        raise InputError(f"{where}: {len(texts)} cells for {width} columns")
                     yield layout, reader.line_num, texts
             except csv.Error as error:
                 raise InputError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
@@ -288,17 +289,18 @@ def _batches(rows: Iterator[_Row]) -> Iterator[Batch]:
     """Yields rows in batches; those before one that cannot be read come before its error."""
     held: list[_Row] = []
     try:
-        for row in rows:
-            if held and (len(held) == _BATCH or row[0] is not held[0][0]):
+        for _, alike in groupby(rows, key=itemgetter(0)):
+            # Where a row raises, those before it are held.
+            while True:
+                held.extend(islice(alike, _BATCH))
+                if not held:
+                    break
                 yield _batch(held)
                 held = []
-            held.append(row)
     except InputError:
         if held:
             yield _batch(held)
         raise
-    if held:
-        yield _batch(held)
 
 
 def _batch(rows: Sequence[_Row]) -> Batch:

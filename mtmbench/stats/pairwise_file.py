@@ -228,6 +228,9 @@ def _read(rows: Comparisons) -> _Columns:
 
 def _numbered(texts: Sequence[str], known: dict[str, int]) -> IntArray:
     """Returns the number of each text; those that are not known yet get the next ones, in order."""
-    for text in dict.fromkeys(texts):
-        known.setdefault(text, len(known))
-    return np.fromiter(map(known.__getitem__, texts), np.int64, len(texts))
+    try:
+        return np.fromiter(map(known.__getitem__, texts), np.int64, len(texts))
+    except KeyError:
+        for text in texts:
+            known.setdefault(text, len(known))
+        return _numbered(texts, known)
