@@ -292,7 +292,7 @@ def _batches(rows: Iterator[_Row]) -> Iterator[Batch]:
         for _, alike in groupby(rows, key=itemgetter(0)):
             # Where a row raises, those before it are held.
             while True:
-                held.extend(islice(alike, _BATCH))
+                held.extend(islice(alike, _BATCH))  # noqa: B031 - goes on where it ended
                 if not held:
                     break
                 yield _batch(held)
