@@ -300,7 +300,7 @@ def page(rows: Sequence[Row]) -> str:
     lines = [
         "# How fast it is", "",
         "CPU seconds, medians, one thread each, ours and a peer's in one run; a ratio above 1",
-        "means that mtmbench is faster. Written by `tests/benchmarks/speed.py`, which says how.", "",
+        "means that mtmbench is faster. `tests/benchmarks/speed.py` writes this and says how.", "",
         "| task | size | by | CPU s | ratio | runs | |", "|---|---|---|--:|--:|--:|---|",
     ]  # fmt: skip
     for row in rows:
