@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar
+from itertools import pairwise
+from operator import itemgetter
+from typing import Any, TypeVar, cast
 
 from mtmbench.boards.columns import MatchColumns
+from mtmbench.boards.packed import PackedPayload, Packer
 from mtmbench.core.cards import Suite
 from mtmbench.core.cells import Competitor
 from mtmbench.core.errors import InputError
@@ -20,13 +24,13 @@ from mtmbench.core.records import (
     LabelsRecord,
     MatchPayload,
     MatchRecord,
+    MatchSide,
     MetricPayload,
     MetricRecord,
     Record,
     RewritePayload,
     RewriteRecord,
     StoredRecord,
-    of_kind,
 )
 
 ALL = "all"
@@ -40,6 +44,7 @@ class BoardRecords:
     """The records of a board by kind, in the order of their cells, checked for contradictions.
 
     ``matches`` are those of fits of first seeds, which ratings rest on; ``later`` are the others.
+    ``versions`` are those that records state of packages, by name.
     """
 
     fits: Sequence[FitRecord] = field(default_factory=list)
@@ -49,6 +54,7 @@ class BoardRecords:
     shown: Sequence[RewriteRecord] = field(default_factory=list)
     labels: Sequence[LabelsRecord] = field(default_factory=list)
     later: Sequence[MatchRecord] = field(default_factory=list)
+    versions: Mapping[str, set[str]] = field(default_factory=dict)
 
     @cached_property
     def columns(self) -> MatchColumns:
@@ -68,17 +74,29 @@ class BoardRecords:
             InputError: a corpus, metric or judge stands in two versions, or two records are about
                 one cell, so that a board would mix what is not comparable; the message names it.
         """
-        every = list(records)
+        found: dict[str, list[Any]] = defaultdict(list)
+        packages: dict[str, set[str]] = defaultdict(set)
+        packer, told = Packer(), None
+        for record in records:
+            kept = record
+            if record.kind in ("match", "null"):
+                kept = packer.packed(cast(MatchRecord, record))
+            found[record.kind].append(kept)
+            if kept.versions is not told:
+                told = kept.versions
+                for name, version in told.items():
+                    packages[name].add(version)
         versions: dict[tuple[str, str], str] = {}
-        matches = _in_order(of_kind(every, "match"), _match, versions)
+        matches = _matches_in_order(found.pop("match", ()), versions)
         return cls(
-            fits=_in_order(of_kind(every, "fit"), _fit, versions),
+            fits=_in_order(found["fit"], _fit, versions),
             matches=[match for match in matches if not match.payload.get("nth_seed")],
             later=[match for match in matches if match.payload.get("nth_seed")],
-            metrics=_in_order(of_kind(every, "metric"), _metric, versions),
-            nulls=_in_order(of_kind(every, "null"), _match, versions),
-            shown=_in_order(of_kind(every, "shown"), _rewrite, versions),
-            labels=_in_order(of_kind(every, "labels"), _label, versions),
+            metrics=_in_order(found["metric"], _metric, versions),
+            nulls=_matches_in_order(found["null"], versions),
+            shown=_in_order(found["shown"], _rewrite, versions),
+            labels=_in_order(found["labels"], _label, versions),
+            versions=packages,
         )
 
 
@@ -117,14 +135,57 @@ def _in_order(
         if place in found:
             raise InputError(f"two {record.kind} records are about one cell: {place}")
         found[place] = record
-        corpus = {("corpus", payload["corpus"]): payload["corpus_revision"]}
-        for what, version in {**corpus, **stated.versions}.items():
-            if versions.setdefault(what, version) != version:
-                raise InputError(
-                    f"{what[0]} {what[1]!r} stands in two versions on one board: "
-                    f"{versions[what]} and {version}"
-                )
+        _check_versions(payload, stated, versions)
     return [found[place] for place in sorted(found)]
+
+
+def _matches_in_order(
+    records: Iterable[MatchRecord], versions: dict[tuple[str, str], str]
+) -> list[MatchRecord]:
+    """Returns packed matches by their cells, as :func:`_in_order` does, with less said anew."""
+    groups: dict[str, list[tuple[str, str, MatchRecord]]] = defaultdict(list)
+    ends: dict[int, tuple[str, str]] = {}
+    middles: dict[tuple[int, int, int], str] = {}
+    for record in records:
+        payload = record.payload
+        assert isinstance(payload, PackedPayload)
+        alike, seed, a, b = payload.alike, payload["seed"], payload["a"], payload["b"]
+        if id(alike) not in ends:
+            stated = _match(cast(MatchPayload, payload))
+            _check_versions(payload, stated, versions)
+            ends[id(alike)] = _ends(stated.place)
+        before, after = ends[id(alike)]
+        # Equal seeds and sides are one object, and are looked up as such.
+        if (middle := (id(seed), id(a), id(b))) not in middles:
+            middles[middle] = f'"seed":{_json(seed)},"sides":{_json(_sides(a, b))}'
+        groups[before].append((middles[middle], after, record))
+    for before, group in groups.items():
+        group.sort(key=itemgetter(0, 1))
+        for one, other in pairwise(group):
+            if one[:2] == other[:2]:
+                raise InputError(
+                    f"two {one[2].kind} records are about one cell: {before}{one[0]}{one[1]}"
+                )
+    return [record for before in sorted(groups) for _, _, record in groups[before]]
+
+
+def _ends(place: Mapping[str, object]) -> tuple[str, str]:
+    """Returns what stands before seed and sides in the JSON of a match's place, and after them."""
+    before = {name: value for name, value in place.items() if name < "seed"}
+    after = {name: value for name, value in place.items() if name > "sides"}
+    return f"{_json(before)[:-1]},", f",{_json(after)[1:]}" if after else "}"
+
+
+def _check_versions(
+    payload: Mapping[str, Any], stated: _Stated, versions: dict[tuple[str, str], str]
+) -> None:
+    corpus = {("corpus", payload["corpus"]): payload["corpus_revision"]}
+    for what, version in {**corpus, **stated.versions}.items():
+        if versions.setdefault(what, version) != version:
+            raise InputError(
+                f"{what[0]} {what[1]!r} stands in two versions on one board: "
+                f"{versions[what]} and {version}"
+            )
 
 
 def _fit(payload: FitPayload) -> _Stated:
@@ -143,7 +204,7 @@ def _match(payload: MatchPayload) -> _Stated:
     place = {
         **_fields(payload, "corpus", "k_spec", "seed"),
         **_fields(payload, *(name for name in named if name in payload)),
-        "sides": sorted([side["model"], side["setting"]] for side in (payload["a"], payload["b"])),
+        "sides": _sides(payload["a"], payload["b"]),
     }
     version = _json(_fields(payload, "judge_version", "prompt", "protocol"))
     words = f"{payload['judge']} by {payload['representation']}"
@@ -154,6 +215,10 @@ def _match(payload: MatchPayload) -> _Stated:
             ("projected words of", words): payload.get("projected", "all documents"),
         },
     )
+
+
+def _sides(a: MatchSide, b: MatchSide) -> list[list[str | None]]:
+    return sorted([side["model"], side["setting"]] for side in (a, b))
 
 
 def _rewrite(payload: RewritePayload) -> _Stated:

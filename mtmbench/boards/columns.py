@@ -17,7 +17,6 @@ from mtmbench.core.cells import Competitor
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import MatchRecord
 from mtmbench.core.types import BoolArray, Float64Array, IntArray
-from mtmbench.matches.adaptive import sides_of
 from mtmbench.matches.match import OUTCOMES, fold
 
 Characters = NDArray[np.uint8]
@@ -62,49 +61,64 @@ class MatchColumns:
         Raises:
             InputError: a record holds other than an outcome for each document and order.
         """
-        sides = [sides_of(match.payload) for match in matches]
-        players = sorted({side for both in sides for side in both})
-        corpora = sorted({match.payload["corpus"] for match in matches})
-        player, name = _numbered(players), _numbered(corpora)
-        seen: dict[str, dict[str, int]] = {corpus: {} for corpus in corpora}
-        met: list[tuple[str, str]] = []
-        sizes, places, forward, backward = [], [], [], []
+        found: dict[Competitor, int] = {}
+        # What packed matches say alike is one object, and is looked up as such.
+        players_of: dict[int, int] = {}
+        places_of: dict[tuple[int, str], IntArray] = {}
+        seen: dict[tuple[str, str], int] = {}
+        sides: list[int] = []
+        corpora_of, sizes, forward, backward = [], [], [], []
+        places: list[IntArray] = [np.zeros(0, dtype=np.int64)]
         for match in matches:
             payload = match.payload
+            for side in (payload["a"], payload["b"]):
+                if id(side) not in players_of:
+                    players_of[id(side)] = found.setdefault(Competitor.of(side), len(found))
+                sides.append(players_of[id(side)])
+            corpus = payload["corpus"]
+            corpora_of.append(corpus)
             if match.status != "ok":
                 sizes.append(0)
                 continue
-            documents, known = payload["documents"], seen[payload["corpus"]]
+            documents = payload["documents"]
             outcomes = payload["forward"], payload["backward"]
-            if {len(one) for one in outcomes} != {len(documents)}:
+            size = len(documents)
+            if len(outcomes[0]) != size or len(outcomes[1]) != size:
                 raise InputError(
-                    f"record {match.key}: {len(documents)} documents, but "
+                    f"record {match.key}: {size} documents, but "
                     f"{len(outcomes[0])} outcomes forward and {len(outcomes[1])} backward"
                 )
-            for document in documents:
-                if document not in known:
-                    known[document] = len(met)
-                    met.append((payload["corpus"], document))
-            sizes.append(len(documents))
-            places += [known[document] for document in documents]
+            if (known := (id(documents), corpus)) not in places_of:
+                places_of[known] = np.array(
+                    [seen.setdefault((corpus, document), len(seen)) for document in documents],
+                    dtype=np.int64,
+                )
+            sizes.append(size)
+            places.append(places_of[known])
             forward.append(outcomes[0])
             backward.append(outcomes[1])
+        players = sorted(found)
+        corpora = sorted(set(corpora_of))
+        met, name = list(seen), _numbered(corpora)
+        player = np.empty(len(found), dtype=np.int64)
+        player[[found[who] for who in players]] = np.arange(len(found))
+        by_side = player[np.array(sides, dtype=np.int64).reshape(-1, 2)]
         order = sorted(range(len(met)), key=met.__getitem__)
         number = np.empty(len(met), dtype=np.int64)
         number[order] = np.arange(len(met))
-        size = np.array(sizes, dtype=np.int64)
-        first = np.cumsum(size) - size
+        lengths = np.array(sizes, dtype=np.int64)
+        first = np.cumsum(lengths) - lengths
         return cls(
             matches=matches,
             players=players,
             corpora=corpora,
             places=[met[i] for i in order],
-            a=np.array([player[a] for a, _ in sides], dtype=np.int64),
-            b=np.array([player[b] for _, b in sides], dtype=np.int64),
-            corpus=np.array([name[match.payload["corpus"]] for match in matches], dtype=np.int64),
-            match=np.repeat(np.arange(len(matches)), size),
-            place=number[np.array(places, dtype=np.int64)],
-            position=np.arange(int(size.sum())) - np.repeat(first, size),
+            a=by_side[:, 0].copy(),
+            b=by_side[:, 1].copy(),
+            corpus=np.array([name[corpus] for corpus in corpora_of], dtype=np.int64),
+            match=np.repeat(np.arange(len(matches)), lengths),
+            place=number[np.concatenate(places)],
+            position=np.arange(int(lengths.sum())) - np.repeat(first, lengths),
             forward=_characters(forward),
             backward=_characters(backward),
         )
@@ -152,9 +166,15 @@ class MatchColumns:
 
     def rows_of(self, matches: IntArray) -> IntArray:
         """Returns the documents of some matches, as positions in the columns."""
-        chosen = np.zeros(len(self.matches), dtype=bool)
-        chosen[matches] = True
-        return np.flatnonzero(chosen[self.match])
+        own = np.unique(matches)
+        begin, length = self._bounds[own], self._bounds[own + 1] - self._bounds[own]
+        before = np.cumsum(length) - length
+        return np.repeat(begin - before, length) + np.arange(int(length.sum()))
+
+    @cached_property
+    def _bounds(self) -> IntArray:
+        """(matches + 1,) where the documents of each match begin, and where all end."""
+        return np.searchsorted(self.match, np.arange(len(self.matches) + 1))
 
 
 def _numbered(names: Sequence[object]) -> dict[object, int]:

@@ -102,7 +102,7 @@ def _elos(league: RatedLeague) -> dict[Competitor, float]:
 def _quickly(suite: Suite) -> Suite:
     """Returns the suite for ratings whose intervals nobody reads."""
     assert suite.judging is not None
-    return suite.model_copy(update={"judging": suite.judging.model_copy(update={"bootstrap": 2})})
+    return suite.model_copy(update={"judging": suite.judging.model_copy(update={"bootstrap": 0})})
 
 
 def _rate_all(

@@ -58,7 +58,7 @@ _VIEW_ENCODER = "all-MiniLM-L6-v2"
 _SHOWN_TOPICS = 5
 
 
-def build_board(suite: Suite, records: Sequence[StoredRecord]) -> BoardTables:
+def build_board(suite: Suite, records: Iterable[StoredRecord]) -> BoardTables:
     """Returns the content of ``board.json``; equal records give an equal board.
 
     Ratings are Bradley-Terry with intervals over documents, metrics means over seeds; Elo is
@@ -113,7 +113,7 @@ def build_board(suite: Suite, records: Sequence[StoredRecord]) -> BoardTables:
         "fits": _fits(board),
         "topics": _topics(board),
         "errors": _errors(board),
-        "versions": _package_versions(records),
+        "versions": {name: sorted(found) for name, found in sorted(board.versions.items())},
     }
 
 
@@ -373,14 +373,6 @@ def _error(record: CellRecord) -> ErrorRow:
     row = {name: value for name, value in stated.items() if value is not None}
     reason = record.payload.get("reason")
     return cast(ErrorRow, {"kind": record.kind, **row, "reason": reason})
-
-
-def _package_versions(records: Iterable[StoredRecord]) -> dict[str, list[str]]:
-    found: dict[str, set[str]] = {}
-    for record in records:
-        for name, version in record.versions.items():
-            found.setdefault(name, set()).add(version)
-    return {name: sorted(found[name]) for name in sorted(found)}
 
 
 def _first_items(fits: Sequence[FitRecord]) -> FittedItems | None:

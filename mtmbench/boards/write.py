@@ -11,7 +11,7 @@ from mtmbench.boards.rows import BoardTables
 from mtmbench.boards.tables import build_board
 from mtmbench.core.card_reading import read_card
 from mtmbench.core.cards import Suite
-from mtmbench.core.store import read_records
+from mtmbench.core.store import stream_records
 from mtmbench.core.tables import table_json, write_files
 
 
@@ -28,7 +28,7 @@ def write_board(folder: Path) -> list[Path]:
         InputError: a file is missing or wrong, or records contradict each other.
     """
     suite = read_card(folder / "suite.toml", Suite)
-    board = build_board(suite, read_records(folder / "records.jsonl"))
+    board = build_board(suite, stream_records(folder / "records.jsonl"))
     return write_files(folder, board_files(board))
 
 

@@ -145,7 +145,10 @@ def parse_json(text: str | bytes, where: str, wrong: str = " is not JSON") -> ob
         raise InputError(f"{where}{wrong}: {error}") from error
     except ValueError:
         raise InputError(_too_many_digits(where)) from None
-    check_depth(content, where)
+    # A text of so few brackets need not be walked.
+    opening = ("[", "{") if isinstance(text, str) else (b"[", b"{")
+    if sum(map(text.count, opening)) > _MOST_LEVELS:  # type: ignore[arg-type]
+        check_depth(content, where)
     return content
 
 

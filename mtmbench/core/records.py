@@ -522,7 +522,7 @@ CellPayload = FitPayload | LabelsPayload | MetricPayload | RewritePayload | Matc
 Payload = CellPayload | GenerationPayload | SteerPayload
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record(Generic[_Payload_co]):
     """One append-only fact of a run.
 
@@ -610,8 +610,11 @@ def of_kind(records: Iterable[StoredRecord], kind: RecordKind) -> list[Record[An
     return [record for record in records if record.kind == kind]
 
 
+_KINDS = frozenset(get_args(RecordKind))
+
+
 def _check(kind: object, payload: object) -> None:
-    if kind not in get_args(RecordKind):
+    if kind not in _KINDS:
         raise ValueError(f"there is no kind {kind!r}")
     if not isinstance(payload, dict):
         raise ValueError("its payload is no object")

@@ -54,6 +54,10 @@ def plain(value: object) -> object:
     if isinstance(value, np.ndarray):
         return [plain(item) for item in value.tolist()]
     if isinstance(value, list | tuple):
+        # A million texts or numbers are plain already.
+        kinds = set(map(type, value))
+        if kinds <= {str, int} or (kinds == {float} and all(map(math.isfinite, value))):
+            return list(value)
         return [plain(item) for item in value]
     raise TypeError(f"{type(value).__name__} has no JSON form: {value!r}")
 

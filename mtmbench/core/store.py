@@ -19,7 +19,6 @@ from types import TracebackType
 from typing import TypeVar, cast
 
 from mtmbench.core.errors import InputError, StoreInUseError
-from mtmbench.core.files import lines_of
 from mtmbench.core.records import Payload, Record, RecordKind, StoredRecord
 from mtmbench.core.row_hash import DAMAGE, add_hashes, drop_damaged, find_row, row_hash
 from mtmbench.core.serialise import content_hash, write_atomically
@@ -240,18 +239,25 @@ def read_records(path: Path) -> list[StoredRecord]:
     Raises:
         InputError: the file cannot be read or a line is no record; the message names the line.
     """
+    return list(stream_records(path))
+
+
+def stream_records(path: Path) -> Iterator[StoredRecord]:
+    """Yields the records of ``records.jsonl``, which may be larger than the memory.
+
+    Raises:
+        InputError: as :func:`read_records` does, when it comes to the line.
+    """
     try:
-        lines = lines_of(path.read_text(encoding="utf-8"))
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if text := line.decode("utf-8").strip():
+                    try:
+                        yield Record.from_json(text)
+                    except InputError as error:
+                        raise InputError(f"{path}, line {number}: {error}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path}: {error}") from error
-    records = []
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            try:
-                records.append(Record.from_json(line))
-            except InputError as error:
-                raise InputError(f"{path}, line {number}: {error}") from error
-    return records
 
 
 def recorded(folder: Path, key: str) -> StoredRecord | None:

@@ -139,6 +139,7 @@ def to_elo(abilities: Abilities) -> Abilities:
 def _newton(pairs: Pairs, start: Abilities) -> tuple[Abilities, BoolArray]:
     n_sets, n = len(pairs.won), pairs.n
     incidence, played = pairs.incidence(), pairs.played
+    either = abs(incidence)
     cells = pairs.low * n + pairs.high, pairs.high * n + pairs.low
     diagonal = np.arange(n) * (n + 1)
     converged = np.zeros(n_sets, dtype=bool)
@@ -156,7 +157,7 @@ def _newton(pairs: Pairs, start: Abilities) -> tuple[Abilities, BoolArray]:
         gradient = (incidence @ residual.T).T
         # A constant shift changes nothing; adding 1/n everywhere pins it to zero.
         hessian = np.full((len(active), n * n), 1 / n)
-        hessian[:, diagonal] += (abs(incidence) @ curvature.T).T
+        hessian[:, diagonal] += (either @ curvature.T).T
         np.subtract(1 / n, curvature, out=curvature)
         for cell in cells:
             hessian[:, cell] = curvature

@@ -7,10 +7,12 @@ import difflib
 import io
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import lines_of, parse_json, read_text
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 CLUSTER = "cluster"
 WEIGHTS = ("weight", "count")
 _OPTIONAL = (CLUSTER, *WEIGHTS)
+_BATCH = 2048
+"""Rows that are looked at together: few enough to lie in a processor's cache."""
+_REMEMBERED = 100_000
 _MOST_WEIGHT = 1e12
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 """Python would also read 1_0 as ten."""
@@ -69,12 +74,85 @@ a judge who was asked in both orders named two winners."""
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A comparison: where it stands, for messages, how it is written, and its texts by column."""
+class Batch:
+    """Comparisons that follow each other and are written alike.
 
-    where: str
+    Attributes:
+        form: how they are written.
+        cells: the texts of all rows by column.
+        where: says where a row stands, for messages.
+    """
+
     form: _Form
-    cells: Mapping[str, str]
+    cells: Mapping[str, Sequence[str]]
+    where: Callable[[int], str]
+
+    def __len__(self) -> int:
+        return len(self.cells[self.form.a])
+
+    @property
+    def weighed_by(self) -> str | None:
+        """The column that weighs the rows, if any."""
+        return next((name for name in WEIGHTS if name in self.cells), None)
+
+    def scores_and_weights(
+        self, right: set[tuple[str, ...]]
+    ) -> tuple[Sequence[float], Sequence[float]]:
+        """Returns each row's score of the first competitor, and its weight.
+
+        Args:
+            right: what rows of earlier batches hold, which need not be checked again; it takes on
+                what these hold.
+
+        Raises:
+            InputError: a cell is empty, or its value is wrong; the message names the first such.
+        """
+        form, by = self.form, self.weighed_by
+        for i in self._to_check(right):
+            self._check(i)
+        scores = list(map(form.scores.__getitem__, self.cells[form.outcome]))
+        if by is None:
+            return scores, [1.0] * len(scores)
+        weight = {text: float(text) for text in set(self.cells[by])}
+        return scores, list(map(weight.__getitem__, self.cells[by]))
+
+    def _to_check(self, right: set[tuple[str, ...]]) -> Sequence[int]:
+        """Returns rows such that, if they are right, all are: those that hold something new."""
+        clusters = self.cells.get(CLUSTER, ())
+        if "" in clusters or _HALF.search("".join(clusters)):
+            return range(len(self))
+        columns = (*self.form.columns, *filter(None, [self.weighed_by]))
+        rows = list(zip(*(self.cells[name] for name in columns), strict=True))
+        new = set(rows).difference(right)
+        if len(right) > _REMEMBERED:
+            right.clear()
+        right.update(new)
+        return [i for i, row in enumerate(rows) if row in new] if new else ()
+
+    def _check(self, i: int) -> None:
+        form, where = self.form, self.where(i)
+        cells = {name: column[i] for name, column in self.cells.items()}
+        for column in (form.a, form.b, *_OPTIONAL):
+            text = cells.get(column, "-")
+            if not text:
+                raise InputError(f"{where}: column {column!r} is empty")
+            if _HALF.search(text):
+                raise InputError(
+                    f"{where}: {column} {text!r} has half a character, as cut texts do"
+                )
+        outcome = cells[form.outcome]
+        if outcome not in form.scores:
+            told = ", ".join(map(repr, form.scores))
+            raise InputError(f"{where}: {form.outcome} {outcome!r} is not one of {told}")
+        if cells[form.a] == cells[form.b]:
+            raise InputError(f"{where}: {cells[form.a]!r} is compared with itself")
+        name = self.weighed_by
+        if name is None:
+            return
+        text = cells[name]
+        weight = float(text) if _NUMBER.fullmatch(text) else math.nan
+        if not 0 <= weight <= _MOST_WEIGHT:
+            raise InputError(f"{where}: {name} {text!r} is no number from 0 to {_MOST_WEIGHT:,.0f}")
 
 
 @dataclass
@@ -82,12 +160,12 @@ class Comparisons:
     """Comparisons as they are read.
 
     Attributes:
-        read: the comparisons, once.
+        read: the comparisons, once, many at a time.
         empty: what to say if there are none.
         unread: columns that are not read, in order; all of them once ``read`` is at its end.
     """
 
-    read: Iterator[Comparison]
+    read: Iterator[Batch]
     empty: str
     unread: dict[str, None] = field(default_factory=dict)
 
@@ -121,47 +199,28 @@ def frame_comparisons(frame: pd.DataFrame) -> Comparisons:
     form = rows.form("the data frame", columns)
     kept = [i for i, name in enumerate(columns) if name in (*form.columns, *_OPTIONAL)]
 
-    def read() -> Iterator[Comparison]:
+    def read() -> Iterator[Batch]:
         part = frame.iloc[:, kept]
-        told = zip(part.itertuples(name=None), part.isna().to_numpy(), strict=True)
-        for (label, *values), missing in told:
-            texts = [
+        missing = part.isna().to_numpy()
+        cells = {
+            columns[number]: [
                 "" if gone else str(value).strip()
-                for value, gone in zip(values, missing, strict=True)
+                for value, gone in zip(part.iloc[:, i], missing[:, i], strict=True)
             ]
-            cells = dict(zip([columns[i] for i in kept], texts, strict=True))
-            yield Comparison(f"row {label!r} of the data frame", form, cells)
+            for i, number in enumerate(kept)
+        }
+        labels = list(part.index)
+        if labels:
+            yield Batch(form, cells, lambda i: f"row {labels[i]!r} of the data frame")
 
     rows.read = read()
     return rows
 
 
-def score_and_weight(row: Comparison) -> tuple[float, float]:
-    """Returns a row's score of the first competitor, and its weight.
-
-    Raises:
-        InputError: a cell is empty, or its value is wrong.
-    """
-    form, cells = row.form, row.cells
-    for name in (form.a, form.b, *_OPTIONAL):
-        text = cells.get(name, "-")
-        if not text:
-            raise InputError(f"{row.where}: column {name!r} is empty")
-        if _HALF.search(text):
-            raise InputError(f"{row.where}: {name} {text!r} has half a character, as cut texts do")
-    outcome = cells[form.outcome]
-    if outcome not in form.scores:
-        told = ", ".join(map(repr, form.scores))
-        raise InputError(f"{row.where}: {form.outcome} {outcome!r} is not one of {told}")
-    if cells[form.a] == cells[form.b]:
-        raise InputError(f"{row.where}: {cells[form.a]!r} is compared with itself")
-    return form.scores[outcome], _weight(row)
-
-
 def _csv_rows(path: Path) -> Comparisons:
     rows = Comparisons(iter(()), f"{path} has no comparisons below its header")
 
-    def read() -> Iterator[Comparison]:
+    def read() -> Iterator[_Row]:
         # Columns that are not read may hold whole conversations.
         with long_cells():
             reader = csv.reader(io.StringIO(_content(path), newline=""), strict=True)
@@ -171,17 +230,17 @@ def _csv_rows(path: Path) -> Comparisons:
                 parted = next((mark for mark in ";\t|" if mark in "".join(columns[:1])), None)
                 if len(columns) == 1 and parted is not None:
                     raise InputError(f"{where}: cells are parted by commas, not by {parted!r}")
-                form = rows.form(where, columns)
+                layout = _Layout(rows.form(where, columns), columns, f"{path}, line ")
+                width = len(columns)
                 for texts in filter(None, reader):
-                    where = f"{path}, line {reader.line_num}"
-                    if len(texts) != len(columns):
-                        raise InputError(f"{where}: {len(texts)} cells for {len(columns)} columns")
-                    stripped = (text.strip() for text in texts)
-                    yield Comparison(where, form, dict(zip(columns, stripped, strict=True)))
+                    if len(texts) != width:
+                        where = f"{path}, line {reader.line_num}"
+                        raise InputError(f"{where}: {len(texts)} cells for {width} columns")
+                    yield layout, reader.line_num, texts
             except csv.Error as error:
                 raise InputError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
 
-    rows.read = read()
+    rows.read = _batches(read())
     return rows
 
 
@@ -189,8 +248,8 @@ def _json_rows(path: Path) -> Comparisons:
     """Reads JSON lines, or one JSON list of objects; what it begins with says which."""
     rows = Comparisons(iter(()), f"{path} has no comparisons")
 
-    def read() -> Iterator[Comparison]:
-        forms: dict[tuple[str, ...], _Form] = {}
+    def read() -> Iterator[_Row]:
+        layouts: dict[tuple[str, ...], _Layout] = {}
         optional: list[str] | None = None
         for where, item in _json_items(path, _content(path)):
             if not isinstance(item, dict):
@@ -198,31 +257,62 @@ def _json_rows(path: Path) -> Comparisons:
                     f"{where} is no JSON object; comparisons are objects, a line each or in a list"
                 )
             columns = tuple(name.strip() for name in item)
-            if columns not in forms:
-                forms[columns] = rows.form(where, columns)
-            form, own = forms[columns], [name for name in _OPTIONAL if name in columns]
+            own = [name for name in _OPTIONAL if name in columns]
+            if columns not in layouts:
+                form = rows.form(where, columns)
+                layouts[columns] = _Layout(form, (*form.columns, *own), "")
             optional = own if optional is None else optional
             if own != optional:
                 name = next(iter({*own} ^ {*optional}))
                 raise InputError(f"{where}: either every comparison has {name!r}, or none")
             found = dict(zip(columns, item.values(), strict=True))
-            used = (*form.columns, *own)
-            yield Comparison(where, form, {name: _text(where, name, found[name]) for name in used})
+            layout = layouts[columns]
+            yield layout, where, [_text(where, name, found[name]) for name in layout.columns]
 
-    rows.read = read()
+    rows.read = _batches(read())
     return rows
 
 
-def _weight(row: Comparison) -> float:
-    name = next((name for name in WEIGHTS if name in row.cells), None)
-    if name is None:
-        return 1.0
-    weight = float(row.cells[name]) if _NUMBER.fullmatch(row.cells[name]) else math.nan
-    if not 0 <= weight <= _MOST_WEIGHT:
-        raise InputError(
-            f"{row.where}: {name} {row.cells[name]!r} is no number from 0 to {_MOST_WEIGHT:,.0f}"
-        )
-    return weight
+class _Layout(NamedTuple):
+    """How rows are laid out: their form, their columns, and what stands before a row's place."""
+
+    form: _Form
+    columns: Sequence[str]
+    before: str
+
+
+_Row = tuple[_Layout, int | str, Sequence[str]]
+"""A row as read: how it is laid out, where it stands, and its texts."""
+
+
+def _batches(rows: Iterator[_Row]) -> Iterator[Batch]:
+    """Yields rows in batches; those before one that cannot be read come before its error."""
+    held: list[_Row] = []
+    try:
+        for _, alike in groupby(rows, key=itemgetter(0)):
+            # Where a row raises, those before it are held.
+            while True:
+                held.extend(islice(alike, _BATCH))  # noqa: B031 - goes on where it ended
+                if not held:
+                    break
+                yield _batch(held)
+                held = []
+    except InputError:
+        if held:
+            yield _batch(held)
+        raise
+
+
+def _batch(rows: Sequence[_Row]) -> Batch:
+    layout = rows[0][0]
+    read = (*layout.form.columns, *_OPTIONAL)
+    texts = zip(layout.columns, zip(*(row[2] for row in rows), strict=True), strict=True)
+    places = [row[1] for row in rows]
+    return Batch(
+        layout.form,
+        {name: tuple(map(str.strip, column)) for name, column in texts if name in read},
+        lambda i: f"{layout.before}{places[i]}",
+    )
 
 
 def _json_items(path: Path, text: str) -> Iterator[tuple[str, object]]:

@@ -23,6 +23,8 @@ N_BOOTSTRAP = 2000
 LEAST_SPREAD = 1e-9
 """An interval narrower than this, in Elo, is rounding's."""
 _NO_SPREAD = 1e-12
+_DENSE_SPAN = 1_000_000
+"""A range of whole numbers for which there is room to look each of them up."""
 
 
 @dataclass(frozen=True)
@@ -209,10 +211,28 @@ def cluster_ids(cluster: ArrayLike, stratum: ArrayLike) -> tuple[IntArray, IntAr
     Returns:
         (M,) the number of each one's cluster, and (C,) the number of each cluster's stratum.
     """
-    _, outer = np.unique(np.asarray(stratum), return_inverse=True)
-    names, inner = np.unique(np.asarray(cluster), return_inverse=True)
-    both, number = np.unique(outer.ravel() * len(names) + inner.ravel(), return_inverse=True)
-    return np.asarray(number, np.int64).ravel(), np.asarray(both // len(names), np.int64)
+    _, outer = numbered(np.asarray(stratum))
+    names, inner = numbered(np.asarray(cluster))
+    both, number = numbered(outer * len(names) + inner)
+    return number, both // max(1, len(names))
+
+
+def numbered(values: IntArray) -> tuple[IntArray, IntArray]:
+    """Returns the distinct ones of M whole numbers, sorted, and (M,) each one's place among them.
+
+    It is ``np.unique``, without sorting where they lie close together.
+    """
+    if not len(values):
+        return values.astype(np.int64), values.astype(np.int64)
+    least, span = int(values.min()), int(values.max()) - int(values.min()) + 1
+    if span > max(_DENSE_SPAN, len(values)):
+        found, place = np.unique(values, return_inverse=True)
+        return found.astype(np.int64), place.ravel().astype(np.int64)
+    offset = values - least
+    met = np.zeros(span, dtype=bool)
+    met[offset] = True
+    place = np.cumsum(met)[offset] - 1
+    return np.flatnonzero(met) + least, place
 
 
 def _coded(values: Sequence[Hashable] | IntArray) -> IntArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Float64Array, IntArray
 from mtmbench.stats.bradley_terry import Abilities, Wins
-from mtmbench.stats.intervals import cluster_ids, resampled_counts
+from mtmbench.stats.intervals import cluster_ids, numbered, resampled_counts
 from mtmbench.stats.pairs import Pairs
 
 _CHUNK_DRAWS = 4_000_000
@@ -68,8 +69,8 @@ class Outcomes:
 
     def pairs(self) -> Pairs:
         """Returns the comparisons counted by pair."""
-        pair, low, high = self._by_pair()
-        counts = np.bincount(self._kind() * len(low) + pair, self.weight, 3 * len(low))
+        column, low, high = self._columns
+        counts = np.bincount(column, self.weight, 3 * len(low))
         return Pairs(len(self.names), low, high, *counts.reshape(3, len(low)))
 
     def resampled(self, seed: int, n_bootstrap: int) -> Iterator[Pairs]:
@@ -81,8 +82,7 @@ class Outcomes:
         from scipy.sparse import csr_matrix
 
         n, n_clusters = len(self.names), len(self.strata)
-        pair, low, high = self._by_pair()
-        column = self._kind() * len(low) + pair
+        column, low, high = self._columns
         shape = n_clusters, 3 * len(low)
         counts = csr_matrix((self.weight, (self.groups, column)), shape=shape)
         # Where most clusters hold most pairs, a dense product is many times as fast.
@@ -103,18 +103,20 @@ class Outcomes:
                 found = (per_cluster @ drawn[start : start + part].T).T
                 yield Pairs(n, low, high, *np.split(found, 3, axis=1))
 
-    def _by_pair(self) -> tuple[IntArray, IntArray, IntArray]:
-        """Returns which pair each comparison is of, and both competitors of each pair."""
-        n = len(self.names)
-        key = np.minimum(self.first, self.second) * n + np.maximum(self.first, self.second)
-        met, pair = np.unique(key, return_inverse=True)
-        return np.asarray(pair, np.int64).ravel(), met // n, met % n
+    @cached_property
+    def _columns(self) -> tuple[IntArray, IntArray, IntArray]:
+        """What each comparison counts for, and both competitors of each of P pairs.
 
-    def _kind(self) -> IntArray:
-        """Returns 0 where the pair's ``low`` won, 1 where it lost, 2 where they tied."""
-        of_low = np.where(self.first < self.second, self.points, 1 - self.points)
-        kind: IntArray = np.where(of_low == 0.5, 2, np.where(of_low == 1, 0, 1))
-        return kind
+        It is the pair's number where its ``low`` won, P more where it lost, 2 P where they tied.
+        """
+        n = len(self.names)
+        met, pair = numbered(
+            np.minimum(self.first, self.second) * n + np.maximum(self.first, self.second)
+        )
+        low_first = self.first < self.second
+        lost = np.where(low_first, self.points == 0, self.points == 1)
+        kind = np.where(self.points == 0.5, 2, lost)
+        return kind * len(met) + pair, met // n, met % n
 
     def _per_name(self, of_first: Float64Array, of_second: Float64Array) -> Float64Array:
         n = len(self.names)

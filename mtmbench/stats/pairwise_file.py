@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import rounded, seed_from
+from mtmbench.core.types import Float64Array, IntArray
 from mtmbench.stats.comparisons import (
     CLUSTER,
-    WEIGHTS,
     Comparisons,
     frame_comparisons,
     read_comparisons,
-    score_and_weight,
 )
 from mtmbench.stats.rate import RatingTable, TieModel, rate
 
@@ -126,44 +130,30 @@ def _rated(rows: Comparisons, n_bootstrap: int, confidence: float, ties: TieMode
         raise InputError(f"confidence must lie between 0 and 1, not {confidence!r}")
     if n_bootstrap < 2:
         raise InputError(f"there must be at least 2 resamples, not {n_bootstrap!r}")
-    left: list[str] = []
-    right: list[str] = []
-    score: list[float] = []
-    group: list[str] = []
-    weights: list[float] = []
-    weighted = False
-    nothing: set[str] = set()
-    for n, row in enumerate(rows.read, start=2):
-        points, weight = score_and_weight(row)
-        weighted = weighted or any(name in row.cells for name in WEIGHTS)
-        if weight == 0:
-            nothing.update((row.cells[row.form.a], row.cells[row.form.b]))
-            continue
-        left.append(row.cells[row.form.a])
-        right.append(row.cells[row.form.b])
-        score.append(points)
-        # A file without blank lines has its first comparison in line 2.
-        group.append(row.cells.get(CLUSTER, str(n)))
-        weights.append(weight)
-    if not left:
-        raise InputError("every comparison has weight 0" if nothing else rows.empty)
-    names = sorted({*left, *right})
-    index = {name: i for i, name in enumerate(names)}
+    read = _read(rows)
+    if not len(read.score):
+        raise InputError("every comparison has weight 0" if read.names else rows.empty)
+    met = np.bincount(read.first, minlength=len(read.names))
+    met += np.bincount(read.second, minlength=len(read.names))
+    order = sorted(np.flatnonzero(met).tolist(), key=read.names.__getitem__)
+    names = [read.names[i] for i in order]
+    known = set(names)
     for name in names:
-        if name.isdecimal() and (twin := f"{name}.0") in index:
+        if name.isdecimal() and (twin := f"{name}.0") in known:
             raise InputError(
-                f"{name!r} and {twin!r} are one number written in two ways: whole numbers become "
-                "fractions in a column with gaps; write every name in one way"
+                f"{name!r} and {twin!r} are one number written in two ways: whole numbers "
+                "become fractions in a column with gaps; write every name in one way"
             )
-    clusters = {name: i for i, name in enumerate(dict.fromkeys(group))}
+    index = np.zeros(len(read.names), dtype=np.int64)
+    index[order] = np.arange(len(order))
     table = rate(
         names,
-        [index[name] for name in left],
-        [index[name] for name in right],
-        score,
-        [clusters[name] for name in group],
-        weight=weights,
-        seed=seed_from("rate", left, right, score, group, *([weights] if weighted else [])),
+        index[read.first],
+        index[read.second],
+        read.score,
+        read.group,
+        weight=read.weight,
+        seed=read.seed(),
         n_bootstrap=n_bootstrap,
         confidence=confidence,
         ties=ties,
@@ -171,5 +161,76 @@ def _rated(rows: Comparisons, n_bootstrap: int, confidence: float, ties: TieMode
     return replace(
         table.require_rateable(),
         unread=tuple(rows.unread),
-        weightless=tuple(sorted(nothing.difference(names))),
+        weightless=tuple(sorted(set(read.names) - known)),
     )
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Comparisons as columns of numbers, those of weight 0 left out.
+
+    Attributes:
+        names: every name, in the order of their first rows.
+        first: (M,) the name of one competitor, by number.
+    second: (M,) that of the other.
+    score: (M,) the score of the first.
+    group: (M,) the cluster, by number; in the order of their first rows.
+    weight: (M,) its weight.
+    clusters: every cluster; None where each row is its own, which the number says.
+    weighted: whether a column weighs the rows.
+    """
+
+    names: Sequence[str]
+    first: IntArray
+    second: IntArray
+    score: Float64Array
+    group: IntArray
+    weight: Float64Array
+    clusters: Sequence[str] | None
+    weighted: bool
+
+    def seed(self) -> int:
+        """Returns the seed that derives from the content."""
+        sides = [[self.names[i] for i in side.tolist()] for side in (self.first, self.second)]
+        group: list[int] = self.group.tolist()
+        told = map(str, group) if self.clusters is None else map(self.clusters.__getitem__, group)
+        weights = [self.weight.tolist()] if self.weighted else []
+        return seed_from("rate", *sides, self.score.tolist(), list(told), *weights)
+
+
+def _read(rows: Comparisons) -> _Columns:
+    """Reads all comparisons.
+
+    Raises:
+        InputError: one cannot be read or holds a wrong value.
+    """
+    names: dict[str, int] = {}
+    clusters: dict[str, int] = {}
+    clustered = weighted = False
+    right: set[tuple[str, ...]] = set()
+    parts: list[Sequence[NDArray[Any]]] = [[np.zeros(0, np.int64)] * 3 + [np.zeros(0)] * 2]
+    # A file without blank lines has its first comparison in line 2.
+    line = 2
+    for batch in rows.read:
+        score, weight = map(np.array, batch.scores_and_weights(right))
+        clustered, weighted = CLUSTER in batch.cells, weighted or batch.weighed_by is not None
+        counted = weight > 0
+        groups = np.arange(line, line + len(batch))[counted]
+        if clustered:
+            groups = _numbered(list(compress(batch.cells[CLUSTER], counted)), clusters)
+        sides = (_numbered(batch.cells[side], names)[counted] for side in batch.form.columns[:2])
+        parts.append([*sides, groups, score[counted], weight[counted]])
+        line += len(batch)
+    first, second, group, score, weight = map(np.concatenate, zip(*parts, strict=True))
+    told = list(clusters) if clustered else None
+    return _Columns(list(names), first, second, score, group, weight, told, weighted)
+
+
+def _numbered(texts: Sequence[str], known: dict[str, int]) -> IntArray:
+    """Returns the number of each text; those that are not known yet get the next ones, in order."""
+    try:
+        return np.fromiter(map(known.__getitem__, texts), np.int64, len(texts))
+    except KeyError:
+        for text in texts:
+            known.setdefault(text, len(known))
+        return _numbered(texts, known)

@@ -184,7 +184,7 @@ def rate(
         weight: (M,) positive: a comparison of weight w is w identical ones of one cluster. None
             for 1 each.
         seed: seed of the bootstrap.
-        n_bootstrap: number of resamples.
+        n_bootstrap: number of resamples; 0 for ratings without intervals.
         confidence: level of the intervals.
         ties: as half a win each, or by Davidson's model; then differences of Elo are the odds of
             the comparisons that have a winner.
@@ -218,14 +218,16 @@ def rate(
             reason=str(error),
             sandwich=np.full(len(names), np.nan),
         )
-    if many:
+    if n_bootstrap == 0:
+        spread = _Spread.missing(len(names), "no interval: none was asked for")
+    elif many:
         spread = _sandwich_spread(outcomes, abilities, confidence, nu)
     else:
         spread = _bootstrap_spread(outcomes, abilities, seed, n_bootstrap, confidence, ties)
     sandwich = np.full(len(names), np.nan)
     if many:
         sandwich = spread.own
-    elif ties == "half":
+    elif ties == "half" and n_bootstrap:
         sandwich, _ = sandwich_half_widths(outcomes, abilities, confidence)
     elo = to_elo(abilities)
     rows = [
