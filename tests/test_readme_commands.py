@@ -129,6 +129,7 @@ TABLE = {
         leaves="runs/lexical/board.json", more=f"{SMALL} --workers 0"
     ),
     "mtmbench plan my.toml --power": Play(says="Elo", more="--plugin my_model.py"),
+    "mtmbench plan paper": Play(says="GPU hours"),
     "mtmbench run my.toml --budget 5.00": Play(
         leaves="runs/my/board.md",
         more="--plugin my_model.py --workers 0 --set 'judging.judges=[\"local\"]' "
@@ -158,7 +159,7 @@ OF_THE_STEERING_SUITE = {
     "mtmbench run my.toml --workers 0",
     "mtmbench steer my.toml",
 }
-NAMES_IN_SENTENCES = {"mtmbench steer"}
+NAMES_IN_SENTENCES = {"mtmbench features", "mtmbench steer"}
 LINES = sorted({*commands("README.md"), *commands("docs/steering.md")} - NAMES_IN_SENTENCES)
 
 
