@@ -57,22 +57,22 @@ from mtmbench.features.sae.hub import ModelFeatures
 from mtmbench.features.sae.sae import load_sae, save_sae
 from mtmbench.features.sae.sae_folder import load_sae_folder
 from mtmbench.judges.registry import load_judge_card
-from mtmbench.models.registry import MODELS as MODELS_KNOWN
 
 pytestmark = pytest.mark.slow
 
 N_DOCUMENTS, N_JUDGED, K = 48, 6, 4
 CARD, FOLDER = "gpt-4.1", "saes/gemma-2-2b-layer6-16k"
 COMMITTED = load_suite("paper-2b")
-MODELS = [name for name in COMMITTED.models if name in MODELS_KNOWN]
+MODELS = COMMITTED.models
 OVER_FEATURES = {"mlda", "metm", "mbertopic"}
 OVERRIDES = {
-    "models": json.dumps(MODELS), "corpora": '["texts.jsonl"]', "k": K, "seeds": "[0]",
+    "corpora": '["texts.jsonl"]', "k": K, "seeds": "[0]",
     "words.min_df": 1, "words.max_df": 1.0,
     "features.params.device": '"cpu"',
     # A word is a sixtieth of these texts, and so is a feature that fires on it.
     "features.params.settings.paper.max_density": 0.5,
-    "params.etm.epochs": 20, "params.metm.epochs": 30, "params.bertopic.min_cluster_size": 3,
+    **{f"params.{name}.epochs": 20 for name in ("etm", "dvae", "fastopic", "metm")},
+    "params.bertopic.min_cluster_size": 3,
     "params.mbertopic.min_cluster_size": 3, "judging.documents": N_JUDGED,
     "judging.bootstrap": 100, "steering.corpora": '["texts"]', "steering.topics": 1,
     "steering.n_prompts": 4, "steering.pilot_prompts": 2, "steering.max_tokens": 6,

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from mtmbench.cli.app import app
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import FloatArray
 from mtmbench.features.sae.hub import ModelFeatures
 from mtmbench.features.sae.sae import load_sae, save_sae
+from mtmbench.features.sae.sae_folder import load_sae_folder
 
 H, F = 16, 64
 PLACE = Path("google/gemma-scope-2b-pt-res/layer_12/width_16k/average_l0_82")
@@ -118,6 +121,26 @@ def test_without_a_path_that_tells_the_hook_point_is_asked_for(tmp_path: Path, t
     described = ModelFeatures(model, {"mine": given}).describe()
     assert described["hook_point"] == "blocks.1.hook_resid_post"
     assert described["specials"] == [[50], []]
+
+
+def test_a_folder_is_built_for_the_hook_point_that_the_command_gives(
+    tmp_path: Path, tiny_model, own_cache: Path
+) -> None:
+    del own_cache
+    (tmp_path / "texts.jsonl").write_text('{"text": "w1 w2 w3 w4 w5 w6"}\n{"text": "w7 w8"}\n')
+    told = CliRunner().invoke(
+        app,
+        [
+            "features", "--backbone", str(tiny_model("gemma2")[0]), "--reference",
+            str(tmp_path / "texts.jsonl"), "--sae", str(written(tmp_path / "sae")),
+            "--hook-point", "blocks.1.hook_resid_post", "--context-size", "5",
+            "--out", str(tmp_path / "built"),
+        ],
+    )  # fmt: skip
+    assert told.exit_code == 0, told.output
+    built = load_sae_folder(tmp_path / "built")
+    assert (built.hook_point, built.chunk_tokens) == ("blocks.1.hook_resid_post", 4)
+    assert built.sae.revision == load_sae(tmp_path / "sae").revision
 
 
 @pytest.mark.parametrize(

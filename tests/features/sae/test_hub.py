@@ -268,6 +268,19 @@ def test_doctor_says_what_a_backbone_lacks(model: Path, tmp_path: Path) -> None:
         describe_backbone("not/a/name")
 
 
+def test_doctor_names_the_parts_of_the_weights_that_are_missing(
+    model: Path, tmp_path: Path
+) -> None:
+    for name in ("config.json", "tokenizer.json"):
+        (tmp_path / name).write_bytes((model / name).read_bytes())
+    parts = [f"model-0000{i}-of-00003.safetensors" for i in (1, 2, 3)]
+    index = {"weight_map": {"a": parts[0], "b": parts[1], "c": parts[2], "d": parts[2]}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    (tmp_path / parts[0]).write_bytes(b"")
+    verdict = describe_backbone(str(tmp_path)).verdict
+    assert verdict == f"it lacks {parts[1]}, {parts[2]}; a run could not read it"
+
+
 def test_doctor_says_the_hook_points_of_any_model(tiny_model, tmp_path: Path) -> None:
     found = describe_backbone(str(tiny_model("gemma3")[0]))
     assert "blocks.0 to 2.hook_mlp_out" in found.hook_points
