@@ -36,10 +36,10 @@ from mtmbench.models.neural import (
 class ETM(NeuralTopicModel):
     """β_k = softmax(ρ α_k) over words, θ logistic-normal, w_d ~ Multinomial(θ_d β).
 
-    Sizes, learning rate, weight decay, batch size and the least number of epochs are those of the
-    authors' code, with ``train_embeddings``. The one departure is where training starts: at
-    topics that fit clusters of the documents (``start="clusters"``); ``start="random"`` is the
-    published one, which needs many more epochs and more often merges topics.
+    Sizes, first learning rate, weight decay and batch size are those of the authors' code, with
+    ``train_embeddings``. Training departs from it in where it starts, at topics that fit clusters
+    of the documents and an encoder that reads them (``start="clusters"``; ``start="random"`` is the
+    published one, which needs many more steps and more often merges topics), and in when it ends.
 
     Args:
         n_topics: K.
@@ -52,7 +52,7 @@ class ETM(NeuralTopicModel):
         hidden: units of each of the encoder's two hidden layers.
         dropout: of the encoder's second hidden layer.
         epochs: the most passes over the corpus; None: from clusters as many as make 42 steps (at
-            random 200), and 20 where a tenth of at least 1,000 documents says when to stop.
+            random 200), and 20 where a tenth of at least 5,000 documents says when to stop.
         batch_size: documents per step, at most a tenth of the corpus (and at least 100).
         learning_rate: of Adam at the first step; it falls to zero in a straight line.
         weight_decay: of Adam.

@@ -49,7 +49,7 @@ class METM(NeuralTopicModel):
         hidden: units of each of the encoder's two hidden layers.
         dropout: of the encoder's second hidden layer.
         epochs: the most passes over the corpus; None: from clusters as many as make 42 steps (at
-            random 200), and 20 where a tenth of at least 1,000 documents says when to stop.
+            random 200), and 20 where a tenth of at least 5,000 documents says when to stop.
         batch_size: documents per step, at most a tenth of the corpus (and at least 100).
         learning_rate: of Adam at the first step; it falls to zero in a straight line.
         weight_decay: of Adam.

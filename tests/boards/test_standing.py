@@ -49,7 +49,14 @@ labels, and that the plan stands, is asserted.
 
 
 BEFORE_CORPUS_LABELS = {
-    "quick": {},
+    "quick": {
+        "fit": 12,
+        "metric": 216,
+        "match": 480,
+        "null": 48,
+        "labels": 8,
+        "shown": 12,
+    },
     "steering": {},
     "tinylm": {"labels": 21, "match": 9, "fit": 6, "metric": 120},
     "studies/steering": {"labels": 3, "fit": 2},
@@ -61,7 +68,9 @@ that is by the words of the corpus (``[features] labels``), which the keys of ma
 know, and of metrics that read labels; labels have cells of their own. Fits and all else stand, but
 for the fit of ``mbertopic`` in ``studies/steering``, which had no leaves to fall back to
 (``leaf_above``) and which UMAP started elsewhere, for those of ``metm``, which was trained in f32,
-and their values, and for matches by ``lexical``, which read words of all documents.
+and their values, and for matches by ``lexical``, which read words of all documents. Of ``quick``
+what is new is what stands on fits of ``etm`` and ``metm``, which were trained from a random
+encoder then, for 200 steps.
 """
 
 
@@ -104,9 +113,13 @@ def test_a_plan_has_the_keys_of_the_committed_records(suite, shared_data):
     # In place of each there is a record of the same cell under the labels that the SAE came with.
     lost = [held[key] for key in held.keys() - cells.keys()]
     assert Counter(place(r.kind, dict(r.payload)) for r in lost) == Counter(
-        place(cell.kind, cell.identity()) for cell in new if cell.kind != "labels"
+        place(cell.kind, cell.identity())
+        for cell in new
+        if cell.kind != "labels" or suite == "quick"
     )
-    if new:
+    if suite == "quick":
+        assert all('etm"' in place(cell.kind, cell.identity()) for cell in new)
+    elif new:
         shipped = load_suite(str(BOARDS / suite / "suite.toml"), {"features.labels": "shipped"})
         assert {
             cell.key

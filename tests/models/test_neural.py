@@ -145,7 +145,8 @@ def test_the_best_held_out_state_is_kept(stops, rate, monkeypatch):
     assert info["held_out_elbo"] == pytest.approx(max(seen) / 12, abs=1e-4)
 
 
-def test_a_tenth_of_many_documents_is_held_out_and_none_of_few():
+def test_a_tenth_of_many_documents_is_held_out_and_none_of_few(monkeypatch):
+    monkeypatch.setattr(neural, "LEAST_DOCUMENTS", 1000)
     matrix = np.ones((1100, 2), dtype=int)
     matrix[::11] = 0
     counts = counts_to_views(matrix, matrix.sum(axis=1)).words
@@ -159,15 +160,16 @@ def test_a_tenth_of_many_documents_is_held_out_and_none_of_few():
     assert len(hold_out(few, seed=3).held) == 0
 
 
-def test_documents_held_out_get_topics_and_those_without_items_none():
-    views = plant_lda(0, n_docs=1010, n_items=60, n_topics=3, doc_length=20).views
+def test_documents_held_out_get_topics_and_those_without_items_none(monkeypatch):
+    monkeypatch.setattr(neural, "LEAST_DOCUMENTS", 100)
+    views = plant_lda(0, n_docs=101, n_items=60, n_topics=3, doc_length=20).views
     matrix = views.words.matrix.toarray()
     matrix[7] = 0
     result = ETM(n_topics=3, hidden=16, embedding_size=8, epochs=2).fit(
         counts_to_views(matrix, matrix.sum(axis=1)), seed=0
     )
-    assert result.info["held_out"] == 101
-    np.testing.assert_allclose(result.doc_topic.sum(axis=1), np.arange(1010) != 7, atol=1e-5)
+    assert result.info["held_out"] == 10
+    np.testing.assert_allclose(result.doc_topic.sum(axis=1), np.arange(101) != 7, atol=1e-5)
 
 
 def test_the_encoder_starts_at_the_topics():
