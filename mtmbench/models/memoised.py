@@ -9,6 +9,11 @@ under Dirichlet priors α + 1 and β + 1, as in CVB0 but for the token's own cou
 The steps are free of a rate: with a fixed α no visit lowers the bound ``Σ_n c_n Σ_k γ_nk
 log(θ_dk φ_kv / γ_nk) + Σ α log θ + Σ β log φ``.
 
+It is for features, which fire often in a document: on SAE counts of 1,800 documents its held-out
+perplexity was 609.7 after CVB0's 609.3 at K = 20, and 508.3 after 509.8 at K = 100 (one seed each).
+On words, of which most occur once, it was 2,244 after 2,225 (20 Newsgroups, K = 50), at twice
+CVB0's time.
+
 Batches, and blocks of a batch's documents, each of which adds up by itself, follow from the counts
 alone, so that the same counts and seed give the same bits on any number of threads.
 """
