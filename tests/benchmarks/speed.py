@@ -100,14 +100,16 @@ def main() -> None:
 def lda(settings: Settings) -> Iterator[Row]:
     """Yields LDA's engines on words and on SAE counts, as ``lda_engines.py`` prints them."""
     small = settings.small
-    for corpus, view, k, engines in (
-        ("20ng", "words", 50, ("cvb0:100", "memoised:100", "tomotopy:1000", "topica:50",
-                               "gensim:10")),
-        ("20ng", "features", 100, ("cvb0:100", "memoised:100", "tomotopy:1000")),
-    ):  # fmt: skip
+    own = ("cvb0:100", "memoised:100", "tomotopy:1000")
+    for corpus, view, full, engines in (
+        ("20ng", "words", 50, (*own, "topica:50", "gensim:10")),
+        ("20ng", "features", 20, own),
+        ("20ng", "features", 100, own),
+    ):
+        k = 5 if small else full
         command = [
             sys.executable, "-P", str(Path(__file__).with_name("lda_engines.py")),
-            "--corpus", corpus, "--view", view, "--topics", str(5 if small else k),
+            "--corpus", corpus, "--view", view, "--topics", str(k),
             "--max-documents", "300" if small else "2250" if view == "features" else "100000",
             "--data-dir", str(settings.data_dir), "--engines",
             *(each for each in engines if each.partition(":")[0] != "topica" or known("topica")),

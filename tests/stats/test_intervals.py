@@ -10,7 +10,7 @@ from scipy.stats import norm, sem
 from scipy.stats import t as student
 
 from mtmbench.core.errors import InputError
-from mtmbench.stats.intervals import Rate, above_drawn, clustered, logit_share, wilson
+from mtmbench.stats.intervals import Rate, above_drawn, clustered, logit_share, numbered, wilson
 
 
 @pytest.mark.parametrize(("part", "whole"), [(0, 10), (3, 10), (10, 10), (1, 1), (250, 500)])
@@ -166,3 +166,11 @@ def test_above_drawn_needs_several_directions() -> None:
         above_drawn([0.9], [[0.5]])
     with pytest.raises(InputError, match="2 values need as many groups"):
         above_drawn([0.9, 0.1], [[0.5, 0.4]])
+
+
+@pytest.mark.parametrize("values", [[], [7], [3, -2, 3, 9], [0, 10**15, 5, 0]])
+def test_numbers_are_those_of_a_sort(values: list[int]) -> None:
+    found, place = numbered(np.array(values, dtype=np.int64))
+    expected, inverse = np.unique(np.array(values, dtype=np.int64), return_inverse=True)
+    assert found.tolist() == expected.tolist()
+    assert place.tolist() == inverse.tolist()

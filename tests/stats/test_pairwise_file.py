@@ -422,3 +422,27 @@ def test_an_unknown_model_of_ties_is_no_model(tmp_path: Path) -> None:
     ties: Any = "davison"
     with pytest.raises(UnknownNameError, match="model of ties 'davison'; did you mean 'davidson'"):
         rate_file(write(tmp_path / "f.csv", SMALL), ties=ties)
+
+
+@pytest.mark.parametrize(
+    ("rows", "wrong"),
+    [
+        ("x,y,a,d\nx,x,a,d\nx,y,won,d\n", "line 3: 'x' is compared with itself"),
+        ("x,y,won,d\nx,y,a,\n", "line 2: outcome 'won' is not one of"),
+        ("x,y,a,\nx,y,won,d\n", "line 2: column 'cluster' is empty"),
+        ("x,y,won,d\nx,y\n", "line 2: outcome 'won' is not one of"),
+    ],
+)
+def test_of_several_wrong_rows_the_first_is_named(tmp_path: Path, rows: str, wrong: str) -> None:
+    file = write(tmp_path / "wrong.csv", f"a,b,outcome,cluster\n{rows}")
+    with pytest.raises(InputError, match=wrong):
+        rate_file(file)
+
+
+def test_rows_beyond_the_first_batch_count_and_are_named(tmp_path: Path) -> None:
+    """Rows are looked at some thousands at a time; those like earlier ones are not checked anew."""
+    many = "x,y,a\ny,x,a\n\nx,y,tie\n" * 2000
+    table = rate_file(write(tmp_path / "many.csv", f"a,b,outcome\n{many}"), n_bootstrap=2)
+    assert [(row.wins, row.losses, row.ties) for row in table.rows] == [(2000, 2000, 2000)] * 2
+    with pytest.raises(InputError, match="line 8002: outcome 'x' is not one of"):
+        rate_file(write(tmp_path / "wrong.csv", f"a,b,outcome\n{many}x,y,x\n"))

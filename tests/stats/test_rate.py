@@ -266,3 +266,10 @@ def test_wrong_arrays_are_input_errors(arrays: tuple[list[float], ...], message:
 def test_names_must_be_distinct() -> None:
     with pytest.raises(InputError, match="distinct"):
         rate(["x", "x"], [0], [1], [1], [0], seed=0)
+
+
+def test_no_resamples_give_the_same_ratings_without_intervals() -> None:
+    args = league(4, 20, seed=3)
+    bare, full = rate(*args, seed=0, n_bootstrap=0), rate(*args, seed=0, n_bootstrap=50)
+    assert [row.elo for row in bare.rows] == [row.elo for row in full.rows]
+    assert {(row.lo, row.hi, row.rank) for row in bare.rows} == {(None, None, None)}
