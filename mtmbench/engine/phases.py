@@ -25,7 +25,7 @@ from mtmbench.core.store import RunInfo, RunStore
 from mtmbench.engine.plan import Plan, judges_of_metrics
 from mtmbench.engine.workers import ASKING, ON_DEVICE, Task
 from mtmbench.engine.workspace import Produced
-from mtmbench.features.registry import FEATURES, source_of
+from mtmbench.features.registry import source_of
 from mtmbench.matches.adaptive import cells_to_play
 from mtmbench.matches.schedule import in_rounds
 from mtmbench.models.registry import MODELS
@@ -160,8 +160,7 @@ def _view_tasks(plan: Plan, fits: Sequence[FitCell]) -> list[Task]:
 def _left_by_features(plan: Plan, views: Sequence[Task]) -> list[Task]:
     """Returns the tasks for embeddings that tasks for features leave behind, which come first."""
     featured = {task.prepare[0] for task in views if task.prepare and task.prepare[2] == "features"}
-    source = FEATURES.get(plan.suite.features.source) if featured else None
-    if not getattr(source, "leaves_embeddings", False):
+    if not featured or not source_of(plan.suite.features).leaves_embeddings:
         return []
     return [
         task

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mtmbench.core.cards import FeatureSpec
 from mtmbench.engine.phases import phases
 from mtmbench.engine.workers import ASKING
 from mtmbench.models.registry import MODELS
@@ -24,7 +25,7 @@ def planned(source: str, models: list[str], rewrites: Any = ()) -> Any:
     corpora = {
         name: SimpleNamespace(texts=["word " * n]) for name, n in (("long", 9), ("short", 2))
     }
-    features = SimpleNamespace(source=source, max_tokens=512)
+    features = FeatureSpec(source=source, max_tokens=512)
     return SimpleNamespace(
         fits=fits, labels=[], rewrites=list(rewrites), metrics=[], matches=[], corpora=corpora,
         suite=SimpleNamespace(features=features, judging=None),
