@@ -292,7 +292,7 @@ def test_calls_tokens_and_cost_are_the_ledgers(walk: Walk) -> None:
     rewritten = walk.records("shown")
     questions = sum(record.payload["answers_by"]["questions"] for record in rewritten)
     # Where pairs show the same of a document, and topics the same items, they are asked once.
-    marks = [record.payload["paid"] for record in played]
+    marks = [record.payload.get("paid", {}) for record in played]
     marks += [record.payload["answers_by"]["paid"] for record in rewritten]
     places = Counter(mark for paid in marks for mark in paid)
     assert places.total() == sum(record.payload["calls"] for record in played) + questions
@@ -303,7 +303,7 @@ def test_calls_tokens_and_cost_are_the_ledgers(walk: Walk) -> None:
     matches = [record.payload for record in played if record.kind == "match"]
     assert judge["calls"] == sum(match["calls"] for match in matches)
     for kind in ("input", "output"):
-        assert judge["usage"][kind] == sum(match["usage"][kind] for match in matches)
+        assert judge["usage"][kind] == sum(match["usage"].get(kind, 0) for match in matches)
     prices = load_judge_card(CARD).prices
     assert prices is not None
     cost = sum(judge["usage"][kind] * getattr(prices, kind) for kind in ("input", "output")) / 1e6
