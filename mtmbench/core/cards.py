@@ -171,8 +171,8 @@ class JudgingSpec(Card):
     difference to within ``resolution`` Elo.
 
     ``seeds`` says which fits meet: those of each model's "first" seed, or "all", the fits of the
-    first seeds among themselves, those of the second ones, and so on. Ratings are those of the
-    first; how far they move with the seed stands beside them.
+    first seeds among themselves, those of the second ones, and so on, or a number: as many of
+    these. Ratings are those of the first; how far they move with the seed stands beside them.
 
     ``representations`` are the ways in which topics are shown, each with leagues of its own:
     "items", a topic's ``top_items`` strongest; "projected", as many of the words that its documents
@@ -203,7 +203,7 @@ class JudgingSpec(Card):
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     nulls: bool = False
     null_documents: int = Field(default=50, ge=10)
-    seeds: Literal["first", "all"] = "first"
+    seeds: Literal["first", "all"] | Annotated[int, Field(ge=1)] = "first"
     ties: Literal["half", "davidson"] = "half"
     lengths: bool = False
     schedule: Literal["uniform", "adaptive"] = "uniform"
@@ -229,7 +229,7 @@ class JudgingSpec(Card):
                 "schedule = 'adaptive' rates mean scores of pairs: it goes with ties = 'half' and "
                 "without lengths"
             )
-        if self.schedule == "adaptive" and self.seeds == "all":
+        if self.schedule == "adaptive" and self.seeds not in ("first", 1):
             raise ValueError("schedule = 'adaptive' plays the first seeds alone: seeds = 'first'")
         return self
 

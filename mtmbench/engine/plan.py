@@ -358,8 +358,9 @@ def _by_seed(
     for fit in fits:
         if fit.corpus == corpus and fit.k_spec == k_spec:
             found.setdefault(fit.competitor, []).append(fit)
-    every = suite.judging is not None and suite.judging.seeds == "all"
-    n = max(map(len, found.values()), default=1) if every else 1
+    asked = "first" if suite.judging is None else suite.judging.seeds
+    most = max(map(len, found.values()), default=1)
+    n = 1 if asked == "first" else most if asked == "all" else min(asked, most)
     return [[own[nth] for own in found.values() if nth < len(own)] for nth in range(n)]
 
 

@@ -80,6 +80,9 @@ def test_each_seeds_fits_are_rated_as_if_they_had_played_alone(
         if both:
             assert fmean(e[2] for e in both) == pytest.approx(fmean(e[0] for e in both), abs=0.1)
     assert len({row["elo_by_seed"][1] for row in of_all.values()}) > 1
+    two = played(corpus_file, tmp_path / "two", [0, 1, 2], seeds=2)
+    for place, row in ratings(two).items():
+        assert row["elo_by_seed"] == of_all[place]["elo_by_seed"][:2]
     held = {record.key for record in read_records(every / "records.jsonl")}
     assert {record.key for record in read_records(first / "records.jsonl")} <= held
     page = (every / "board.md").read_text(encoding="utf-8")
@@ -92,3 +95,5 @@ def test_each_seeds_fits_are_rated_as_if_they_had_played_alone(
 def test_adaptive_schedules_play_first_seeds() -> None:
     with pytest.raises(ValidationError, match="plays the first seeds alone"):
         JudgingSpec.model_validate({"schedule": "adaptive", "seeds": "all"})
+    with pytest.raises(ValidationError, match="plays the first seeds alone"):
+        JudgingSpec.model_validate({"schedule": "adaptive", "seeds": 2})
