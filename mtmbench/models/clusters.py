@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mtmbench.core.types import Float64Array, Int32Array, IntArray
-from mtmbench.models.compiled import compiled_in_order
+from mtmbench.core.types import Float64Array, IntArray
 from mtmbench.stats.tfidf import class_rarity
 
 if TYPE_CHECKING:
@@ -44,6 +43,8 @@ def cluster_documents(matrix: csr_matrix, n_clusters: int, *, seed: int) -> IntA
     Returns:
         The cluster of each document (D,); 0 for documents without items.
     """
+    from mtmbench.models.row_products import row_products
+
     rng = np.random.default_rng(seed)
     used, frequency = _used_documents(matrix)
     weights = np.log((1 + len(used)) / np.maximum(frequency, 1))
@@ -51,7 +52,7 @@ def cluster_documents(matrix: csr_matrix, n_clusters: int, *, seed: int) -> IntA
     if len(used) > LARGEST_SAMPLE:
         chosen = used[np.sort(rng.choice(len(used), LARGEST_SAMPLE, replace=False))]
     sample = _unit_rows(matrix[chosen], weights)
-    cosines = _cosines(sample)
+    cosines = row_products(sample)
     runs = [_seek_centres(cosines, n_clusters, rng) for _ in range(RUNS)]
     centres = _spherical_k_means(sample, max(runs, key=lambda run: run[0])[1])
     clusters = np.zeros(matrix.shape[0], dtype=np.int64)
@@ -119,37 +120,6 @@ def _unit_rows(counts: csr_matrix, weights: Float64Array) -> csr_matrix:
     norms = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1))).ravel()
     rows.data /= np.repeat(norms, np.diff(rows.indptr))
     return rows
-
-
-def _cosines(rows: csr_matrix) -> Float64Array:
-    columns = rows.tocsc()
-    cosines = np.zeros((rows.shape[0], rows.shape[0]))
-    _add_products(
-        rows.indptr, rows.indices, rows.data, columns.indptr, columns.indices, columns.data, cosines
-    )
-    return cosines
-
-
-@compiled_in_order
-def _add_products(
-    indptr: IntArray,
-    indices: Int32Array,
-    data: Float64Array,
-    column_ptr: IntArray,
-    column_rows: Int32Array,
-    column_data: Float64Array,
-    products: Float64Array,
-) -> None:
-    for i in range(len(indptr) - 1):
-        of_row = products[i]
-        for n in range(indptr[i], indptr[i + 1]):
-            for m in range(column_ptr[indices[n]], column_ptr[indices[n] + 1]):
-                j = column_rows[m]
-                if j > i:
-                    break
-                of_row[j] += data[n] * column_data[m]
-        for j in range(i):
-            products[j, i] = of_row[j]
 
 
 def _seek_centres(
