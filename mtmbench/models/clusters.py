@@ -43,7 +43,7 @@ def cluster_documents(matrix: csr_matrix, n_clusters: int, *, seed: int) -> IntA
     Returns:
         The cluster of each document (D,); 0 for documents without items.
     """
-    from mtmbench.models.cosines import all_cosines
+    from mtmbench.models.row_products import row_products
 
     rng = np.random.default_rng(seed)
     used, frequency = _used_documents(matrix)
@@ -52,7 +52,7 @@ def cluster_documents(matrix: csr_matrix, n_clusters: int, *, seed: int) -> IntA
     if len(used) > LARGEST_SAMPLE:
         chosen = used[np.sort(rng.choice(len(used), LARGEST_SAMPLE, replace=False))]
     sample = _unit_rows(matrix[chosen], weights)
-    cosines = all_cosines(sample)
+    cosines = row_products(sample)
     runs = [_seek_centres(cosines, n_clusters, rng) for _ in range(RUNS)]
     centres = _spherical_k_means(sample, max(runs, key=lambda run: run[0])[1])
     clusters = np.zeros(matrix.shape[0], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Cosines of all pairs of sparse rows, compiled by numba."""
+"""Inner products of sparse rows, compiled by numba."""
 
 from __future__ import annotations
 
@@ -13,14 +13,20 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 
-def all_cosines(rows: csr_matrix) -> Float64Array:
-    """Returns the products (n, n) of all pairs of rows, csr (n, V)."""
+def row_products(rows: csr_matrix) -> Float64Array:
+    """Returns the inner products of all pairs of rows (n, n), each added up in a row's order."""
     columns = rows.tocsc()
-    cosines = np.zeros((rows.shape[0], rows.shape[0]))
+    products = np.zeros((rows.shape[0], rows.shape[0]))
     _add_products(
-        rows.indptr, rows.indices, rows.data, columns.indptr, columns.indices, columns.data, cosines
+        rows.indptr,
+        rows.indices,
+        rows.data,
+        columns.indptr,
+        columns.indices,
+        columns.data,
+        products,
     )
-    return cosines
+    return products
 
 
 @compiled_in_order
