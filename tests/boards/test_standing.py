@@ -36,7 +36,7 @@ SUITES = ("quick", "steering", "tinylm", "studies/steering")
 PLAYED = ("labelled", "quick", "steering", "tinylm")
 STUDIES = ("layer", "threshold")
 
-LABELLED_PLAN = "79eae1f78f2407a2c1a0be27364a4178"
+LABELLED_PLAN = "49985c41da32a6179bf76dbc913d2721"
 """Hash of all keys of the plan of ``labelled`` under the labels that its SAE came with.
 
 Its cells over features were played before extraction and mETM came to their present versions, and
