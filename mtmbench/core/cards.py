@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -28,6 +29,10 @@ Representation = Literal["items", "projected", "summary"]
 Seed = Annotated[int, Field(ge=0)]
 KSpec = Annotated[int, Field(ge=1, le=1_000_000)] | Literal["labels"]
 """A number of topics, or ``"labels"``: the number of gold labels, at least 20."""
+
+
+def _each_once(names: tuple[_T, ...]) -> tuple[_T, ...]:
+    return tuple(dict.fromkeys(names))
 
 
 def _as_list(value: object) -> object:
@@ -190,7 +195,7 @@ class JudgingSpec(Card):
 
     judges: tuple[str, ...] = ("embedding",)
     documents: int = Field(default=100, ge=2)
-    representations: tuple[Representation, ...] = ("items",)
+    representations: Annotated[tuple[Representation, ...], AfterValidator(_each_once)] = ("items",)
     summariser: str | None = None
     same_summariser: bool = False
     refiner: str | None = None
@@ -316,7 +321,7 @@ class Suite(Card):
     documents_per_topic: int | None = Field(default=None, ge=1)
     seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1)
     seeds_per_model: Mapping[str, tuple[Seed, ...]] = Field(default_factory=dict)
-    metrics: tuple[str, ...] = ()
+    metrics: Annotated[tuple[str, ...], AfterValidator(_each_once)] = ()
     metric_params: Mapping[str, Mapping[str, object]] = Field(default_factory=dict)
     params: Mapping[str, Mapping[str, object]] = Field(default_factory=dict)
     params_per_corpus: Mapping[str, Mapping[str, Mapping[str, object]]] = Field(

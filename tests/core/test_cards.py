@@ -44,6 +44,19 @@ def test_a_suite_is_read_with_its_defaults(suite_file: Path) -> None:
     assert suite.words.min_df == 2
 
 
+def test_what_is_named_twice_is_played_once() -> None:
+    suite = Suite.model_validate(
+        {
+            "name": "twice", "corpora": ["lee"], "models": ["lda"],
+            "metrics": ["npmi", "diversity", "npmi"],
+            "judging": {"representations": ["items", "projected", "items"]},
+        }
+    )  # fmt: skip
+    assert suite.metrics == ("npmi", "diversity")
+    assert suite.judging is not None
+    assert suite.judging.representations == ("items", "projected")
+
+
 def test_seeds_may_differ_by_model() -> None:
     suite = parse_card(
         {"name": "s", "corpora": ["lee"], "models": ["lda", "etm"],
