@@ -38,8 +38,13 @@ class ETM(NeuralTopicModel):
 
     Sizes, first learning rate, weight decay and batch size are those of the authors' code, with
     ``train_embeddings``. Training departs from it in where it starts, at topics that fit clusters
-    of the documents and an encoder that reads them (``start="clusters"``; ``start="random"`` is the
-    published one, which needs many more steps and more often merges topics), and in when it ends.
+    of the documents (``start="clusters"``; ``start="random"`` is the published one, which needs
+    many more steps and more often merges topics), and in when it ends.
+
+    An encoder that starts at these topics as well, as mETM's does, would need a quarter of the
+    steps, with a higher bound and topics that differ more; but its θ tells gold labels apart less
+    well: NMI .280 against .368 on 2,000 posts of 20 Newsgroups, .177 against .225 on 2,000 AG News
+    stories (K = 20, 5 seeds; differences −.088 ± .020 and −.048 ± .010).
 
     Args:
         n_topics: K.
@@ -51,10 +56,10 @@ class ETM(NeuralTopicModel):
         embedding_size: L, dimensions of ρ where it is learned.
         hidden: units of each of the encoder's two hidden layers.
         dropout: of the encoder's second hidden layer.
-        epochs: the most passes over the corpus; None: from clusters as many as make 42 steps (at
-            random 200), and 20 where a tenth of at least 5,000 documents says when to stop.
+        epochs: the most passes over the corpus; None: as many as make 200 steps, and 20 where a
+            tenth of at least 5,000 documents says when to stop.
         batch_size: documents per step, at most a tenth of the corpus (and at least 100).
-        learning_rate: of Adam at the first step; it falls to zero in a straight line.
+        learning_rate: of Adam.
         weight_decay: of Adam.
         start: "clusters" or "random".
 

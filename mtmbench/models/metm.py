@@ -51,7 +51,7 @@ class METM(NeuralTopicModel):
         epochs: the most passes over the corpus; None: from clusters as many as make 42 steps (at
             random 200), and 20 where a tenth of at least 5,000 documents says when to stop.
         batch_size: documents per step, at most a tenth of the corpus (and at least 100).
-        learning_rate: of Adam at the first step; it falls to zero in a straight line.
+        learning_rate: of Adam at the first step; from clusters it falls to zero in a straight line.
         weight_decay: of Adam.
         start: where topic vectors start: "clusters", at the likeliest ones for the firing rates in
             clusters of the documents, or "random".
@@ -64,6 +64,7 @@ class METM(NeuralTopicModel):
     item_view: ClassVar[ItemKind] = "features"
     # A binomial for each feature is no distribution over a document's item occurrences.
     has_perplexity: ClassVar[bool] = False
+    encoder_at_topics: ClassVar[bool] = True
     version: ClassVar[int] = 4
 
     def __init__(

@@ -30,8 +30,10 @@ Start = Literal["clusters", "random"]
 """Where training starts: at topics that fit clusters of the documents, or at random ones."""
 
 AUTHORS_EPOCHS = 20
-LEAST_STEPS = {"clusters": 42, "random": 200}
-"""Steps that a fit makes at least, by its start."""
+LEAST_STEPS = 200
+"""Steps that a fit makes at least."""
+STEPS_FROM_TOPICS = 42
+"""The same where the encoder starts at the topics, too."""
 HELD_OUT = 0.1
 """Share of the documents whose bound says when to stop."""
 LEAST_DOCUMENTS = 5000
@@ -240,16 +242,18 @@ class Training:
         epochs: the most passes over the documents; None: as many as make ``least_steps`` steps,
             and 20 where documents are held out, which stop training earlier.
         batch_size: documents per step, but at most a tenth of the corpus (and at least 100).
-        learning_rate: of Adam at the first step; it falls to zero in a straight line.
+        learning_rate: of Adam.
         weight_decay: of Adam.
         least_steps: steps that ``epochs`` = None allows at least.
+        falling: whether the learning rate falls to zero in a straight line.
     """
 
     epochs: int | None = None
     batch_size: int = 1000
     learning_rate: float = 0.005
     weight_decay: float = 1.2e-6
-    least_steps: int = LEAST_STEPS["random"]
+    least_steps: int = LEAST_STEPS
+    falling: bool = False
 
     def schedule(self, n_docs: int, *, stops: bool = False) -> tuple[int, int]:
         """Returns epochs and documents per step for ``n_docs`` documents to train on.
@@ -286,7 +290,14 @@ def hold_out(counts: Counts, seed: int) -> Split:
 
 
 class NeuralTopicModel(TopicModel):
-    """Base of the models with an :class:`Encoder`; learned state: ``encoder_``, ``item_ids_``."""
+    """Base of the models with an :class:`Encoder`; learned state: ``encoder_``, ``item_ids_``.
+
+    Attributes:
+        encoder_at_topics: whether the encoder starts at the topics, too, where these start at
+            clusters; then a few steps of a falling rate do.
+    """
+
+    encoder_at_topics: ClassVar[bool] = False
 
     hidden: int
     dropout: float
@@ -311,7 +322,8 @@ class NeuralTopicModel(TopicModel):
     ) -> tuple[FloatArray, dict[str, object]]:
         """Trains ``decoder`` with a new encoder; returns θ (D, K) and what to record."""
         encoder = Encoder(counts.matrix.shape[1], self.n_topics, self.hidden, self.dropout)
-        if self.start == "clusters":
+        at_topics = self.encoder_at_topics and self.start == "clusters"
+        if at_topics:
             rows = next(_parts(split.train, counts))
             encoder.start_at(decoder, _batch(counts, rows[:MOST_HELD_OUT]))
         training = Training(
@@ -319,7 +331,8 @@ class NeuralTopicModel(TopicModel):
             self.batch_size,
             self.learning_rate,
             self.weight_decay,
-            LEAST_STEPS[self.start],
+            STEPS_FROM_TOPICS if at_topics else LEAST_STEPS,
+            falling=at_topics,
         )
         info = maximise_bound(encoder, decoder, counts, training, split)
         self.encoder_, self.item_ids_ = encoder, counts.item_ids
@@ -371,7 +384,8 @@ def maximise_bound(
         fused=True,
     )
     decay = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: max(0.0, 1.0 - step / (epochs * n_steps))
+        optimiser,
+        lambda step: max(0.0, 1.0 - step / (epochs * n_steps)) if training.falling else 1.0,
     )
     best: _Best | None = None
     epoch = 0
