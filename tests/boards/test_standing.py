@@ -52,14 +52,7 @@ is asserted.
 
 
 BEFORE_CORPUS_LABELS = {
-    "quick": {
-        "fit": 12,
-        "metric": 216,
-        "match": 480,
-        "null": 48,
-        "labels": 8,
-        "shown": 12,
-    },
+    "quick": {},
     "steering": {},
     "tinylm": {"labels": 21, "match": 9, "fit": 6, "metric": 120},
     "studies/steering": {"labels": 3, "fit": 2},
@@ -71,9 +64,7 @@ that is by the words of the corpus (``[features] labels``), which the keys of ma
 know, and of metrics that read labels; labels have cells of their own. Fits and all else stand, but
 for the fit of ``mbertopic`` in ``studies/steering``, which had no leaves to fall back to
 (``leaf_above``) and which UMAP started elsewhere, for those of ``metm``, which was trained in f32,
-and their values, and for matches by ``lexical``, which read words of all documents. Of ``quick``
-what is new is what stands on fits of ``etm`` and ``metm``, which were trained from a random
-encoder then, for 200 steps.
+and their values, and for matches by ``lexical``, which read words of all documents.
 """
 
 
