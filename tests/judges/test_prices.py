@@ -67,9 +67,8 @@ def test_without_either_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize(
     "name",
-    ["gpt-4.1", "gpt-6.1-terra", "claude-sonnet-5-5", "gemini-3.8-flash", "openai", "anthropic",
-     "gemini"],
-)  # fmt: skip
+    ["gpt-4.1", "gpt-6.1-terra", "claude-sonnet-5-5", "gemini-3.8-flash", "openai", "gemini"],
+)
 def test_shipped_cards_have_dated_prices_and_bounded_answers(name: str) -> None:
     card = load_judge_card(name)
     assert card.prices is not None
