@@ -81,9 +81,10 @@ def newton_pairs(pairs: Pairs, *, start: Abilities | None = None) -> tuple[Abili
 
     Resamples of one league lie near each other, so all of them step by their mean curvature, whose
     one factorisation serves every step, until what is left of the way is below 1e-10. Those that
-    this does not bring there are fitted by Newton's method with steps of length ``log(1 + r) / r``, r being the widest change of a
-    difference: since |d³| ≤ r·d² along the step, every step raises the likelihood and no line
-    search is needed (generalised self-concordance, Sun and Tran-Dinh 2019).
+    this does not bring there are fitted by Newton's method with steps of length ``log(1 + r) / r``,
+    r being the widest change of a difference: since |d³| ≤ r·d² along the step, every step raises
+    the likelihood and no line search is needed (generalised self-concordance, Sun and Tran-Dinh
+    2019).
 
     Args:
         pairs: B data sets.
