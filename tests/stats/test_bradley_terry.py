@@ -150,6 +150,39 @@ def test_batch_equals_an_optimiser_on_each_data_set() -> None:
         assert found == pytest.approx(best - best.mean(), abs=1e-5)
 
 
+def test_resamples_have_the_points_that_their_fits_expect() -> None:
+    # Of a regular exponential family: the optimum is where expected sufficient statistics are those
+    # observed. By loops over matrices, with nothing of the fit in them.
+    random = np.random.default_rng(5)
+    truth = random.normal(0, 1, 9)
+    chance = 1 / (1 + np.exp(truth[None, :] - truth[:, None]))
+    games = np.triu(random.integers(0, 5, size=(300, 9, 9)), k=1)
+    won = random.binomial(games, chance)
+    wins = (won + (games - won).transpose(0, 2, 1)).astype(float)
+    start = fit_wins(wins.sum(axis=0))
+    abilities, ok = batch_newton(wins, start=start)
+    reach = np.linalg.matrix_power((wins > 0) + np.eye(9), 9) > 0
+    assert ok.tolist() == reach.all(axis=(1, 2)).tolist()
+    assert ok.sum() > 150
+    for data, theta in zip(wins[ok], abilities[ok], strict=True):
+        expected = (data + data.T) / (1 + np.exp(theta[None, :] - theta[:, None]))
+        assert expected.sum(axis=1) == pytest.approx(data.sum(axis=1), abs=1e-8)
+        assert theta.sum() == pytest.approx(0, abs=1e-10)
+
+
+def test_a_data_set_far_from_the_others_is_fitted_as_well() -> None:
+    # A hundred rings of equals and one of 10,000 to 1: the mean curvature is nothing like its own.
+    even = np.ones((4, 4)) - np.eye(4)
+    chain = np.zeros((4, 4))
+    for i in range(3):
+        chain[i, i + 1], chain[i + 1, i] = 10_000, 1
+    wins = np.concatenate([np.repeat(even[None], 100, axis=0), chain[None]])
+    abilities, ok = batch_newton(wins)
+    assert ok.all()
+    assert abilities[:100] == pytest.approx(np.zeros((100, 4)), abs=1e-12)
+    assert -np.diff(abilities[100]) == pytest.approx(np.full(3, np.log(10_000)), abs=1e-8)
+
+
 def test_batch_flags_what_cannot_be_rated_and_leaves_it_zero() -> None:
     cycle = np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]], dtype=float)
     undefeated = np.array([[0, 2, 1], [0, 0, 1], [0, 1, 0]], dtype=float)
