@@ -7,7 +7,7 @@ summarised, a control's opponent, no document whose summary is missing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mtmbench.core.cards import JudgingSpec
@@ -22,6 +22,8 @@ from mtmbench.matches.match import MatchOutcome, Pair, Player
 from mtmbench.matches.options import Projected, option_lengths, words_to_project
 from mtmbench.matches.rewrites import read_rewrites, show
 from mtmbench.matches.summaries import unshown_rows, with_unshown
+
+_MOST_PLAYERS = 32
 
 
 class NothingToShowError(InputError):
@@ -96,6 +98,9 @@ class Exhibits:
     corpus: Callable[[str], Corpus]
     result: Callable[[str], TopicResult]
     projected: Callable[[FitCell, int], Projected | None]
+    _players: dict[tuple[str, ...], Player] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def of(self, cell: MatchCell) -> Exhibit:
         """Returns a match as a judge sees it.
@@ -105,9 +110,11 @@ class Exhibits:
             InputError: labels, a refinement or a summary that it needs are missing; the message
                 names them.
         """
-        a, b = (self._shown(cell, fit) for fit in (cell.a, cell.b))
+        name_a, name_b = cell.sides
+        left, right = self._player(cell, cell.a, name_a), self._player(cell, cell.b, name_b)
+        a = left.result
         try:
-            b = opponent(cell, b)
+            b = opponent(cell, right.result)
         except InputError as error:
             raise NothingToShowError(str(error)) from error
         if cell.representation == "summary" and None in (a.summaries, b.summaries):
@@ -118,12 +125,11 @@ class Exhibits:
                 if rewrite.task == "summary":
                     statuses = read_rewrites(self.folder, rewrite.key).statuses
                     unshown |= unshown_rows(result, cell.rows, statuses, self.spec)
-        name_a, name_b = cell.sides
         pair = Pair(
             self.corpus(cell.corpus),
             [row for row in cell.rows if row not in unshown],
-            Player(name_a, a, self.projected(cell.a, words_to_project(self.spec))),
-            Player(name_b, b, self.projected(cell.b, words_to_project(self.spec))),
+            left,
+            right if b is right.result else replace(right, result=b),
             self.spec,
             cell.representation,
             cell.replicate,
@@ -131,6 +137,15 @@ class Exhibits:
         )
         return Exhibit(cell, pair, unshown)
 
-    def _shown(self, cell: MatchCell, fit: FitCell) -> TopicResult:
-        called = labelled(self.result(fit.key), labels_of(cell.labels, fit), self.folder)
-        return show(called, behind(cell.rewrites, fit), self.folder)
+    def _player(self, cell: MatchCell, fit: FitCell, name: str) -> Player:
+        """Returns who plays for a fit; of the last ones each is kept, with the options it made."""
+        called, rewrites = labels_of(cell.labels, fit), behind(cell.rewrites, fit)
+        key = (name, fit.key, "" if called is None else called.key, *(own.key for own in rewrites))
+        if key not in self._players:
+            result = labelled(self.result(fit.key), called, self.folder)
+            shown = show(result, rewrites, self.folder)
+            words = self.projected(fit, words_to_project(self.spec))
+            self._players[key] = Player(name, shown, words)
+            if len(self._players) > _MOST_PLAYERS:
+                del self._players[next(iter(self._players))]
+        return self._players[key]

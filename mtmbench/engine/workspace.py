@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from importlib.metadata import version as package_version
 from math import ceil
 from pathlib import Path
@@ -388,7 +388,7 @@ class Workspace:
         asker.check_complete()
         return cell.record("ok", exhibit.values(outcome), self._versions)
 
-    @property
+    @cached_property
     def exhibits(self) -> Exhibits:
         """What judges are shown of the suite's matches."""
         spec = self.suite.judging or JudgingSpec()

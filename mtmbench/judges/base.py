@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypedDict
 
 from mtmbench.core.errors import MtmbenchError
@@ -55,7 +55,7 @@ class ShownTopic:
     word_weights: tuple[float, ...] = ()
     summary: str | None = None
 
-    @property
+    @cached_property
     def description(self) -> str:
         """The text that stands for the topic: its summary where there is one, else its items."""
         text = ", ".join(self.items) if self.summary is None else self.summary

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Literal, TypeVar
 
 from mtmbench.features.labels import CLASSES, NO_CLASS, NO_LABEL
@@ -70,6 +71,7 @@ _VERDICT_SCHEMA = {
 }
 
 
+@lru_cache(maxsize=256)  # proxies say the same three things over and over
 def parse_verdict(text: str) -> Verdict:
     """Returns the verdict that a reply states, or "unparsed".
 

@@ -38,6 +38,8 @@ OUTCOMES = _JUDGED + _RULED + _REMOVED
 """Every character that an order of a document may have."""
 _IN_FORWARD = {"A": "a", "B": "b", "tie": "t", "unparsed": "u", "refused": "r"}
 _IN_BACKWARD = {**_IN_FORWARD, "A": "b", "B": "a"}
+_MOST_ROWS_KEPT = 2000
+"""Options of a player on more documents are made anew for each match, some 2 MB otherwise."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,28 @@ class Player:
     name: str
     result: TopicResult
     projected: Projected | None = None
+    _last: dict[tuple[object, ...], list[Option]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def options(
+        self, rows: Sequence[int], spec: JudgingSpec, representation: Representation
+    ) -> list[Option]:
+        """Returns what it shows for each document; see :func:`document_options`.
+
+        What was asked for last is not made again: all matches of a league ask for the same.
+        """
+        asked = (tuple(rows), spec.max_topics, spec.share, spec.top_items, representation)
+        if asked not in self._last:
+            made = document_options(
+                self.result, rows, self.name, spec=spec, representation=representation,
+                projected=self.projected,
+            )  # fmt: skip
+            self._last.clear()
+            if len(rows) > _MOST_ROWS_KEPT:
+                return made
+            self._last[asked] = made
+        return self._last[asked]
 
 
 @dataclass(frozen=True)
@@ -185,12 +209,8 @@ class Pair:
                     f"{self.corpus.revision!r}"
                 )
         left, right = (
-            document_options(
-                player.result, self.rows, player.name, spec=self.spec,
-                representation=self.representation, projected=player.projected,
-            )
-            for player in (self.a, self.b)
-        )  # fmt: skip
+            player.options(self.rows, self.spec, self.representation) for player in (self.a, self.b)
+        )
         return left, right
 
     def question(

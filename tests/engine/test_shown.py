@@ -247,12 +247,16 @@ def test_what_is_judged_beside_a_summary_is_no_source_either(
 ) -> None:
     suite = suite_of(corpus_file, documents=20, null_documents=10, schedule=schedule)
     plan = make_plan(suite, plugins=PLUGINS)
-    workspace = Workspace(WorkspaceSpec(suite, plan.specs, run, None, tuple(PLUGINS)))
+    workspace_spec = WorkspaceSpec(suite, plan.specs, run, None, tuple(PLUGINS))
+    workspace = Workspace(workspace_spec)
     (corpus,) = plan.corpora.values()
     _, half = summary_halves(corpus)
     shown = set()
     for cell in plan.matches:
         pair = workspace.exhibits.of(cell).pair
+        # What is kept from match to match is what would be made for this one alone.
+        alone = Workspace(workspace_spec).exhibits.of(cell).pair
+        assert pair.options() == alone.options()
         among = half if cell.representation == "summary" else None
         assert list(pair.league) == sample_documents(corpus, 20, 0, among)
         assert set(pair.rows) <= set(pair.league)

@@ -6,10 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from mtmbench.core.errors import UnknownNameError
 from mtmbench.features.embeddings import embed_texts
-from mtmbench.features.sae.minilm import EMBEDDING_GRID, MiniLM, minilm_backbone, minilm_source
+from mtmbench.features.sae.minilm import (
+    EMBEDDING_GRID,
+    MiniLM,
+    _pooled,
+    minilm_backbone,
+    minilm_source,
+)
 from mtmbench.features.sae.token_batches import cut
 
 TEXTS = [
@@ -100,3 +107,19 @@ def test_progress_counts_distinct_texts() -> None:
     seen: list[tuple[int, int]] = []
     embed_texts(TEXTS, cache=False, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (5, 5)
+
+
+def test_texts_end_to_end_have_the_states_of_the_model_itself() -> None:
+    """Against transformers' own pass over padded rows; lengths from none to the most, and twice."""
+    backbone = minilm_backbone("float64")
+    tokens = backbone.tokenise([*TEXTS[:5], *(f"{'Rain fell again. ' * n}" for n in (3, 9, 9, 80))])
+    chunks = [ids[:254] for ids in tokens]
+    ids, mask = backbone.padded(chunks)
+    with torch.inference_mode():
+        expected = backbone.model(input_ids=ids, attention_mask=mask).last_hidden_state
+    states, own_mask = backbone._states(chunks)
+    assert torch.equal(mask, own_mask)
+    real = mask.bool()
+    torch.testing.assert_close(states[real], expected[real], atol=1e-12, rtol=0)
+    assert not states[~real].any()
+    np.testing.assert_array_equal(_pooled(states, mask), _pooled(expected, mask))

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from support.judged import judged
 
-from mtmbench.core.cards import JudgeCard
+from mtmbench.core.cards import JudgeCard, JudgingSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.base import Completion, JudgeClient, JudgeError, Option, Question
 from mtmbench.matches.match import MatchOutcome, Pair, Player, fold, judge_pair
+from mtmbench.matches.options import document_options
 
 MakeResult = Callable[..., TopicResult]
 
@@ -292,3 +293,21 @@ def test_wrong_input_is_named(corpus: Corpus, models: tuple[TopicResult, TopicRe
         _play(Told(REPLIES), corpus, (elsewhere, b))
     with pytest.raises(InputError, match="'x' cannot play against itself"):
         judged(Told(REPLIES), pair_of(corpus, models, [0], ("x", "x")), CARD)
+
+
+def test_options_are_made_once_for_what_is_asked_in_a_row(
+    models: tuple[TopicResult, TopicResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, made = JudgingSpec(), list[list[int]]()
+    player = Player("first", models[0])
+
+    def counted(result: TopicResult, rows: Sequence[int], name: str, **how: Any) -> list[Option]:
+        made.append(list(rows))
+        return document_options(result, rows, name, **how)
+
+    monkeypatch.setattr("mtmbench.matches.match.document_options", counted)
+    fewer = spec.model_copy(update={"top_items": 1})
+    for rows, how in (([0, 1], spec), ([0, 1], spec), ([1], spec), ([1], fewer), ([0, 1], spec)):
+        expected = document_options(models[0], rows, "first", spec=how, representation="items")
+        assert player.options(rows, how, "items") == expected
+    assert made == [[0, 1], [1], [1], [0, 1]]

@@ -18,6 +18,7 @@ from mtmbench.features.embedding_rows import EmbeddingRows
 from mtmbench.features.sae.backbone import BATCH_TOKENS, ActivationBatch
 from mtmbench.features.sae.hooks import HookPoint, find_hook_point
 from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
+from mtmbench.features.sae.packed_bert import PackedBert
 from mtmbench.features.sae.token_batches import TokenIds, length_batches
 
 if TYPE_CHECKING:
@@ -97,23 +98,32 @@ class MiniLM(HuggingFaceBackbone):
     def _forward(
         self, chunks: Sequence[TokenIds], points: Mapping[str, HookPoint]
     ) -> dict[str, torch.Tensor]:
-        seen = super()._forward(chunks, points)
-        for name, point in points.items():
-            if self.dtype == "float64" and point == self._last:
-                self._rows.add(_by_key(chunks, _pooled(seen[name], self.padded(chunks)[1])))
-        return seen
+        if self.dtype != "float64" or set(points.values()) != {self._last}:
+            return super()._forward(chunks, points)
+        states, mask = self._states(chunks)
+        self._rows.add(_by_key(chunks, _pooled(states, mask)))
+        return dict.fromkeys(points, states)
 
     def _make(self, chunks: Sequence[TokenIds]) -> Iterator[dict[str, FloatArray]]:
         """Yields the embeddings of chunks by their keys, batch by batch."""
-        import torch
-
         lengths = [len(chunk) for chunk in chunks]
         for batch in length_batches(lengths, _BATCH_TOKENS, self.n_specials):
             some = [chunks[i] for i in batch]
-            ids, mask = self.padded(some)
-            with torch.inference_mode():
-                states = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
-            yield _by_key(some, _pooled(states, mask))
+            yield _by_key(some, _pooled(*self._states(some)))
+
+    def _states(self, chunks: Sequence[TokenIds]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns the last layer's states (B, longest + 2, H), zero at padding, and their mask."""
+        ids, mask = self.padded(chunks)
+        real = mask.bool()
+        texts = [row[kept].numpy() for row, kept in zip(ids, real, strict=True)]
+        packed = self._packed.states(texts)
+        states = packed.new_zeros(*ids.shape, packed.shape[1])
+        states[real] = packed
+        return states, mask
+
+    @cached_property
+    def _packed(self) -> PackedBert:
+        return PackedBert(self.model)
 
     @cached_property
     def _last(self) -> HookPoint:
