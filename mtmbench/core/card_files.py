@@ -78,10 +78,9 @@ def load_suite(name: str, overrides: Mapping[str, object] | None = None) -> Suit
     What is set for all corpora holds for all, and what the file says of models and corpora that an
     override takes out goes with them.
     """
-    path, given = card_path("suites", name), dict(overrides or {})
-    for whole, by_corpus in _FOR_ALL.items():
-        if whole in given:
-            given.setdefault(by_corpus, {})
+    path, asked = card_path("suites", name), dict(overrides or {})
+    # First, so that what an override says by corpus stands.
+    given = {by_corpus: {} for whole, by_corpus in _FOR_ALL.items() if whole in asked} | asked
     suite = read_card(path, Suite, given)
     taken_out = {"models", "corpora"} & given.keys()
     return suite.of_what_is_left(read_card(path, Suite)) if taken_out else suite

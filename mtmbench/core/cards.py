@@ -398,8 +398,21 @@ class Suite(Card):
                 "params": _without(self.params, models),
                 "params_per_corpus": params,
                 "features": features,
+                "steering": self._steering_left(models, corpora),
             }
         )
+
+    def _steering_left(self, models: set[str], corpora: set[str]) -> SteeringSpec | None:
+        """Returns the steering by models and of corpora that are left; None if all are gone."""
+        spec = self.steering
+        if spec is None:
+            return None
+        # With features of their own, models that steer need not be played.
+        steer = spec.models if spec.features else tuple(m for m in spec.models if m not in models)
+        on = tuple(name for name in spec.corpora if name not in corpora)
+        if (spec.models and not steer) or (spec.corpora and not on):
+            return None
+        return spec.model_copy(update={"models": steer, "corpora": on})
 
     def seeds_of(self, model: str) -> tuple[int, ...]:
         """Returns the seeds under which ``model`` is fitted."""

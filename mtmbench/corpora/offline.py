@@ -40,7 +40,13 @@ def is_cached(dataset: str) -> bool:
     from huggingface_hub import constants
 
     kept = os.environ.get("HF_DATASETS_CACHE") or Path(constants.HF_HOME) / "datasets"
-    return (Path(kept).expanduser() / dataset.replace("/", "___")).is_dir()
+    owner, _, name = dataset.rpartition("/")
+    # The library writes CamelCase as snake_case; nothing else sets names apart here.
+    plain = name.replace("_", "").lower()
+    return any(
+        folder.is_dir() and folder.name.rpartition("___")[2].replace("_", "").lower() == plain
+        for folder in Path(kept).expanduser().glob(f"{owner}___*" if owner else "*")
+    )
 
 
 def _flag(value: bool) -> None:

@@ -18,6 +18,7 @@ from mtmbench.core.types import Corpus
 from mtmbench.corpora.files import load_file, table_suffix
 from mtmbench.corpora.hub import load_hub
 from mtmbench.corpora.newsgroups import load_newsgroups
+from mtmbench.corpora.offline import is_cached
 from mtmbench.corpora.rows import Columns, count_duplicates
 
 
@@ -248,6 +249,15 @@ def hub_copy(card: CorpusCard, data_dir: Path | None) -> Path | None:
     """Returns the data folder's copy of the hub's data set, or None where it has none."""
     copied = None if data_dir is None or card.hub is None else data_dir / card.hub
     return copied if copied is not None and copied.is_dir() else None
+
+
+def is_here(card: CorpusCard, data_dir: Path | None) -> bool:
+    """Whether anything of a corpus is on this machine, damaged or whole."""
+    return (
+        hub_copy(card, data_dir) is not None
+        or (data_dir is not None and (data_dir / card.folder).is_dir())
+        or (card.hub is not None and is_cached(card.hub))
+    )
 
 
 def local_file(card: CorpusCard, data_dir: Path | None, subset: str | None = None) -> Path | None:

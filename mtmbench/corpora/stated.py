@@ -10,9 +10,9 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Corpus
 from mtmbench.corpora.hub import is_hub_id
-from mtmbench.corpora.load import load_spec
+from mtmbench.corpora.load import load_spec, resolve_data_dir
 from mtmbench.corpora.offline import offline
-from mtmbench.corpora.paper import CARDS, StatedSize
+from mtmbench.corpora.paper import CARDS, StatedSize, is_here
 
 CHARACTERS_PER_WORD = 6
 """With the space behind it: 5.5 to 6.6 on bills, AG News, 20 Newsgroups and WritingPrompts."""
@@ -46,14 +46,25 @@ def load_here(spec: CorpusSpec, data_dir: Path | None = None) -> Corpus:
             return load_spec(spec, data_dir)
     except InputError as error:
         card = CARDS.get(spec.name)
-        if card is not None and spec.subset is None:
+        if (
+            card is not None
+            and not is_here(card, resolve_data_dir(data_dir))
+            and not _columns(spec)
+        ):
             return stand_in(spec.name, card.stated, spec.max_documents)
+        if card is not None:
+            raise
         if not is_hub_id(spec.name) or Path(spec.name).exists():
             raise
         raise InputError(
             f"the texts of {spec.name!r} are not on this machine, and no card states how many "
             "there are; a plan fetches nothing: load the corpus once, or name a file or folder"
         ) from error
+
+
+def _columns(spec: CorpusSpec) -> bool:
+    """Whether a spec says which part or columns to read, which a corpus of a card does not take."""
+    return any((spec.subset, spec.text, spec.label, spec.id, spec.split))
 
 
 def stand_in(name: str, stated: StatedSize, max_documents: int | None = None) -> StandIn:

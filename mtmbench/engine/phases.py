@@ -59,6 +59,7 @@ def phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
     if playable := _playable(plan, store, labels, done):
         yield "labels", _label_tasks(plan, playable)
     yield from _rewrite_phases(plan, store)
+    _forget_incomplete(plan, store)
     done = store.finished()
     shown = {cell.key for cell in plan.labels} | {cell.key for cell in plan.rewrites}
     fitted = ({cell.key for cell in plan.fits} | shown) & done
@@ -73,6 +74,17 @@ def phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
     if at_once:
         yield "matches", _match_tasks(at_once)
     yield from _looks(plan, store, fitted)
+
+
+def _forget_incomplete(plan: Plan, store: RunStore) -> None:
+    """Forgets values over other models of which one's fit had failed and is there by now."""
+    done = store.finished()
+    of = {cell.key: cell for cell in plan.metrics if cell.others and cell.key in done}
+    for record in list(of_kind(store.records(of), "metric")) if of else ():
+        details = record.payload["details"]
+        without = details.get("missing", {}).keys() - details.get("documents", {}).keys()
+        if any(o.competitor.name in without and o.key in done for o in of[record.key].others):
+            store.forget(record.key)
 
 
 def view_characters(plan: Plan, task: Task) -> float:

@@ -207,6 +207,8 @@ def _check_names(suite: Suite, corpora: Collection[str]) -> None:
         # With features of their own, models that steer need not be played.
         "steering.models": () if steering is None or steering.features else steering.models,
     }
+    if steering is not None and steering.features:
+        named |= {shown_name(model): model for model in steering.models}
     for what, valid, fields in (("corpus", corpora, of_corpora), ("model", named, of_models)):
         for place, names in fields.items():
             for name in names:
@@ -399,6 +401,7 @@ def numbers_of_topics(
             fit into memory.
     """
     found: list[tuple[int, int | str]] = []
+    plain = set(suite.k_of(corpus))
     for asked in suite.k_of(corpus):
         if asked == "labels" and labels == 0:
             raise InputError(
@@ -410,7 +413,7 @@ def numbers_of_topics(
             most = max(_LEAST_TOPICS, documents // suite.documents_per_topic)
             if k > most:
                 k, k_spec = most, capped(asked, suite.documents_per_topic)
-                if any(k == other for other, _ in found):
+                if k in plain or any(k == other for other, _ in found):
                     continue
         if asked != "labels" and k * documents * _THETA_BYTES > memory():
             raise InputError(

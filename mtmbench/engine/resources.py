@@ -238,6 +238,8 @@ def resources(
         step = weights / (chosen.bandwidth * 1e9 * GENERATING_SHARE)
         generating = generating or rows / step
     share = _share_read(model, sae)
+    if share is None and tokens_per_second is not None:
+        share = 1.0  # all layers of a model whose depth is not known, at most
     return Resources(
         features.source, source.model_name, model, sae, chosen, reading, generating, weight_bytes,
         rows,

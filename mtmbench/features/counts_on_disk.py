@@ -23,8 +23,11 @@ def write_counts(folder: Path, blocks: Iterable[csr_matrix]) -> csr_matrix:
         blocks: csr (n, V) of whole counts, all of the same V; one in memory at a time.
 
     Raises:
-        InputError: there are no blocks, or they differ in V.
+        InputError: the folder holds counts, there are no blocks, they differ in V, or a count is
+            no whole number below 2³¹.
     """
+    if (folder / "index.npz").exists():
+        raise InputError(f"{folder} holds counts; give another folder")
     folder.mkdir(parents=True, exist_ok=True)
     ends, n_items = [np.zeros(1, dtype=np.int64)], -1
     with (folder / "data.bin").open("wb") as data, (folder / "indices.bin").open("wb") as indices:
@@ -33,7 +36,13 @@ def write_counts(folder: Path, blocks: Iterable[csr_matrix]) -> csr_matrix:
                 raise InputError(f"blocks of counts have {n_items} and {block.shape[1]} items")
             n_items = block.shape[1]
             ends.append(ends[-1][-1] + block.indptr[1:].astype(np.int64))
-            block.data.astype(np.int32).tofile(data)
+            whole = block.data.astype(np.int32)
+            if not np.array_equal(whole, block.data):
+                wrong = block.data[whole != block.data][0]
+                raise InputError(
+                    f"counts are whole numbers below 2^31; {wrong} cannot be written into {folder}"
+                )
+            whole.tofile(data)
             block.indices.astype(np.int32).tofile(indices)
     if n_items < 0:
         raise InputError(f"no counts to write into {folder}")

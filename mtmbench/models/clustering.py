@@ -27,7 +27,7 @@ from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Counts, Float64Array, FloatArray, IntArray, Views
 from mtmbench.models.base import TopicModel, normalise_rows
 from mtmbench.models.clusters import class_tfidf, cluster_totals
-from mtmbench.models.reduction import FEWEST_APPROXIMATE, MOST_EXACT, Reduction
+from mtmbench.models.reduction import FEWEST_APPROXIMATE, Reduction
 
 if TYPE_CHECKING:
     from bertopic import BERTopic as Library
@@ -98,9 +98,9 @@ class ClusteringModel(TopicModel):
 
     @classmethod
     def version_of(cls, params: Mapping[str, object], n_docs: int = 0) -> int:
-        """Version 3 where neighbours are exact that UMAP approximated under 2."""
+        """Version 3 where UMAP approximated neighbours under 2, most of which are exact now."""
         del params
-        return cls.version + (FEWEST_APPROXIMATE <= n_docs <= MOST_EXACT)
+        return cls.version + (n_docs >= FEWEST_APPROXIMATE)
 
     @abstractmethod
     def _vectors(self, views: Views, counts: Counts) -> FloatArray:

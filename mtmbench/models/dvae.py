@@ -6,6 +6,7 @@ a mixture of them. The encoder is one hidden layer; q(θ_d) = Dirichlet(softplus
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
@@ -116,8 +117,8 @@ class DVAE(TopicModel):
             info = self._train(encoder, decoder, counts)
             theta = infer(encoder, counts)
             with torch.no_grad():
-                used = torch.from_numpy(theta[theta.any(axis=1)].astype(np.float64))
-                beta = decoder.topics(used).numpy()
+                used = np.flatnonzero(theta.any(axis=1))
+                beta = decoder.topics(*moments(encoder.concentrations(counts, used))).numpy()
         self.encoder_, self.item_ids_ = encoder, counts.item_ids
         self.topic_weights_: FloatArray = decoder.weight.detach().T.float().numpy()
         return self._result(views, counts, seed=seed, doc_topic=theta, topic_item=beta, info=info)
@@ -251,14 +252,14 @@ class DirichletEncoder(Posterior):
         concentration: Tensor = self(batch)
         return concentration / concentration.sum(dim=1, keepdim=True)
 
+    def concentrations(self, counts: Counts, rows: IntArray) -> Tensor:
+        """Returns the concentrations of q(θ) of the documents ``rows``, one row each."""
+        return torch.cat([self(batch) for batch in _batches(counts, rows)])
+
     @torch.no_grad()
     def settle(self, counts: Counts, rows: IntArray) -> None:
         """Normalises from now on by the statistics of the documents ``rows``."""
-        matrix = counts.matrix.tocsr()
-        parts = np.array_split(rows, -(-len(rows) // 1000))
-        scores = torch.cat(
-            [self.scores(CountBatch.of(matrix[part], counts.n_tokens[part])) for part in parts]
-        )
+        scores = torch.cat([self.scores(batch) for batch in _batches(counts, rows)])
         self.centre.copy_(scores.mean(dim=0))
         self.variance.copy_(scores.var(dim=0, unbiased=False))
 
@@ -277,31 +278,51 @@ class ProductDecoder(nn.Module):
         self.weight = nn.Parameter(weight.clone())
         self.shift = nn.Parameter(torch.from_numpy(log_shares).clone())
 
-    def normalised(self, theta: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns A (V, K) and b (V,) with A θ_d + b = BN(W θ_d) + shift over the documents given.
+    def normalised(self, centre: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns A (V, K) and b (V,) with A θ_d + b = BN(W θ_d) + shift.
 
-        Mean and variance of a linear map follow from those of θ (B, K), so that no (B, V) array is
-        needed for them.
+        Mean and variance of a linear map follow from those of θ, ``centre`` (K,) and ``covariance``
+        (K, K), so that no array of documents by words is needed for them.
         """
-        centre = theta.mean(dim=0)
-        covariance = (theta - centre).T @ (theta - centre) / len(theta)
         variance = ((self.weight @ covariance) * self.weight).sum(dim=1)
         scaled = self.weight / (variance + NORMALISATION_EPSILON).sqrt()[:, None]
         return scaled, self.shift - scaled @ centre
 
     def log_likelihood(self, theta: Tensor, batch: CountBatch) -> Tensor:
         """Returns log p(document | θ) (B,), less the multinomial coefficient, from θ (B, K)."""
-        scaled, offset = self.normalised(theta)
+        centre = theta.mean(dim=0)
+        scaled, offset = self.normalised(centre, (theta - centre).T @ (theta - centre) / len(theta))
         table = torch.cat([scaled, offset[:, None]], dim=1)
         given = torch.cat([theta, torch.ones(len(theta), 1)], dim=1)
         observed = (given * product(batch.matrix, table)).sum(dim=1)
         total = batch.sum_entries(batch.counts)
         return observed - total * (given @ table.T).logsumexp(dim=1)
 
-    def topics(self, theta: Tensor) -> Tensor:
-        """Returns softmax(BN(W e_k) + shift) (K, V), normalised over the documents of ``theta``."""
-        scaled, offset = self.normalised(theta)
+    def topics(self, centre: Tensor, covariance: Tensor) -> Tensor:
+        """Returns softmax(BN(W e_k) + shift) (K, V), normalised as for θ of these moments."""
+        scaled, offset = self.normalised(centre, covariance)
         return functional.softmax(scaled.T + offset, dim=1)
+
+
+def moments(concentration: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns mean (K,) and covariance (K, K) of draws of θ, one from each Dirichlet (B, K).
+
+    They are what the decoder was trained under. The covariance is that of the means and the mean of
+    the covariances, (diag m − m mᵀ) / (Σ_k α_k + 1) with m the mean.
+    """
+    total = concentration.sum(dim=1, keepdim=True)
+    means = concentration / total
+    centre = means.mean(dim=0)
+    shares = 1 / (total + 1)
+    within = torch.diag((shares * means).sum(dim=0)) - (shares * means).T @ means
+    between = (means - centre).T @ (means - centre)
+    return centre, (within + between) / len(concentration)
+
+
+def _batches(counts: Counts, rows: IntArray) -> Iterator[CountBatch]:
+    matrix = counts.matrix.tocsr()
+    for part in np.array_split(rows, -(-len(rows) // 1000)):
+        yield CountBatch.of(matrix[part], counts.n_tokens[part])
 
 
 def _log_shares(counts: Counts) -> Float64Array:

@@ -85,9 +85,10 @@ class LDA(TopicModel):
 
     @classmethod
     def params_in_key(cls, params: Mapping[str, object]) -> dict[str, object]:
-        """Knows "auto" as "cvb0": where that can fit, results are the same."""
+        """Knows "auto" as "cvb0", once the default; "cvb0" itself, which may refuse, is another."""
+        known = {"auto": "cvb0", "cvb0": "cvb0 alone"}
         hashed = super().params_in_key(params)
-        return {**hashed, "engine": "cvb0"} if hashed.get("engine") == "auto" else hashed
+        return {**hashed, "engine": known.get(str(hashed["engine"]), hashed["engine"])}
 
     def fit(self, views: Views, *, seed: int) -> TopicResult:
         """Fits the topics; documents without items get a θ row of zeros.

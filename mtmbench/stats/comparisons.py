@@ -96,19 +96,20 @@ class Batch:
         return next((name for name in WEIGHTS if name in self.cells), None)
 
     def scores_and_weights(
-        self, right: set[tuple[str, ...]]
+        self, right: dict[tuple[str, ...], set[tuple[str, ...]]]
     ) -> tuple[Sequence[float], Sequence[float]]:
         """Returns each row's score of the first competitor, and its weight.
 
         Args:
-            right: what rows of earlier batches hold, which need not be checked again; it takes on
-                what these hold.
+            right: what rows of earlier batches hold, by the columns that they stand in, which need
+                not be checked again; it takes on what these hold.
 
         Raises:
             InputError: a cell is empty, or its value is wrong; the message names the first such.
         """
         form, by = self.form, self.weighed_by
-        for i in self._to_check(right):
+        columns = (*form.columns, *filter(None, [by]))
+        for i in self._to_check(columns, right.setdefault(columns, set())):
             self._check(i)
         scores = list(map(form.scores.__getitem__, self.cells[form.outcome]))
         if by is None:
@@ -116,12 +117,11 @@ class Batch:
         weight = {text: float(text) for text in set(self.cells[by])}
         return scores, list(map(weight.__getitem__, self.cells[by]))
 
-    def _to_check(self, right: set[tuple[str, ...]]) -> Sequence[int]:
+    def _to_check(self, columns: Sequence[str], right: set[tuple[str, ...]]) -> Sequence[int]:
         """Returns rows such that, if they are right, all are: those that hold something new."""
         clusters = self.cells.get(CLUSTER, ())
         if "" in clusters or _HALF.search("".join(clusters)):
             return range(len(self))
-        columns = (*self.form.columns, *filter(None, [self.weighed_by]))
         rows = list(zip(*(self.cells[name] for name in columns), strict=True))
         new = set(rows).difference(right)
         if len(right) > _REMEMBERED:

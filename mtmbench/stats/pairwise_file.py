@@ -207,7 +207,7 @@ def _read(rows: Comparisons) -> _Columns:
     names: dict[str, int] = {}
     clusters: dict[str, int] = {}
     clustered = weighted = False
-    right: set[tuple[str, ...]] = set()
+    right: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
     parts: list[Sequence[NDArray[Any]]] = [[np.zeros(0, np.int64)] * 3 + [np.zeros(0)] * 2]
     # A file without blank lines has its first comparison in line 2.
     line = 2

@@ -11,7 +11,7 @@ import pytest
 
 from mtmbench.core.cards import CorpusSpec
 from mtmbench.core.errors import InputError
-from mtmbench.corpora.offline import is_offline, offline
+from mtmbench.corpora.offline import is_cached, is_offline, offline
 from mtmbench.corpora.paper import CARDS
 from mtmbench.corpora.stated import StandIn, load_here, missing_note, stand_in
 
@@ -49,6 +49,26 @@ def test_what_is_here_is_loaded(tmp_path: Path) -> None:
     corpus = load_here(CorpusSpec(name=str(tmp_path / "a.jsonl")))
     assert corpus.texts == ("one two",)
     assert missing_note(corpus) is None
+
+
+def test_what_is_here_but_cannot_be_read_is_an_error_as_in_a_run(
+    nowhere: None, tmp_path: Path
+) -> None:
+    (tmp_path / "ag_news").mkdir()
+    (tmp_path / "ag_news" / "ag_news_test.jsonl.gz").write_bytes(b"no archive")
+    with pytest.raises(InputError, match=r"ag_news_test\.jsonl\.gz"):
+        load_here(CorpusSpec(name="agnews"), tmp_path)
+    with pytest.raises(InputError, match="agnews"):
+        load_here(CorpusSpec(name="agnews", split="test"))
+
+
+def test_the_librarys_cache_is_found_under_its_own_spelling(nowhere: None, tmp_path: Path) -> None:
+    assert not is_cached("zli12321/Bills")
+    (tmp_path / "datasets" / "zli12321___bills").mkdir(parents=True)
+    (tmp_path / "datasets" / "some___my_data_set").mkdir()
+    assert is_cached("zli12321/Bills")
+    assert is_cached("some/MyDataSet")
+    assert not is_cached("other/MyDataSet")
 
 
 def test_a_corpus_that_nobody_states_is_an_error(nowhere: None) -> None:

@@ -131,7 +131,7 @@ def test_workers_do_not_change_a_byte(tmp_path: Path, corpus_file: Path) -> None
 
 
 def test_correlation_of_shares_is_played_against_every_other_model(
-    tmp_path: Path, corpus_file: Path
+    tmp_path: Path, corpus_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = ["drawn", "drawn-sharp", "failing"]
     suite = suite_of(corpus_file, models=models, metrics=["doc_topic_correlation"])
@@ -173,6 +173,16 @@ def test_correlation_of_shares_is_played_against_every_other_model(
     assert value == pytest.approx(np.mean(both), abs=1e-4)
     page = (tmp_path / "out" / "board.md").read_text()
     assert f"| drawn | – | {value:.2f} ± ".replace("-", "−") in page
+    # Once the fit is there, what was reckoned without it is reckoned anew.
+    monkeypatch.setattr(MODELS.get("failing"), "fit", MODELS.get("drawn").fit)
+    run_suite(suite, tmp_path / "out", plugins=[PLUGIN], workers=0)
+    details = [
+        record.payload["details"]
+        for record in read_records(tmp_path / "out" / "records.jsonl")
+        if record.kind == "metric"
+    ]
+    assert len(details) == 6
+    assert all(len(told["others"]) == 2 and "missing" not in told for told in details)
     assert f">{value:.2f}</td>" in (tmp_path / "out" / "index.html").read_text()
 
 

@@ -132,6 +132,7 @@ def test_a_cap_leaves_two_topics_and_each_number_once() -> None:
 
     assert asked(50, 19) == [(2, "min(50, documents / 10)")]
     assert asked([10, 50, 100], 349) == [(10, 10), (34, "min(50, documents / 10)")]
+    assert asked([50, 20], 200) == [(20, 20)]
     assert asked("labels", 240, 30) == [(24, "min(labels, documents / 10)")]
     assert asked("labels", 400, 30) == [(30, "labels")]
     mixed: list[int | str] = [100, "min(50, documents / 10)", "labels", 10]
@@ -310,3 +311,28 @@ def test_what_is_taken_out_on_the_command_line_takes_its_tables_along(
     assert {k for _, _, k, _ in played(k=4)} == {4}
     with pytest.raises(UnknownNameError, match="model in params 'drawn-shap'"):
         played(**{"models": ["drawn"], "params.drawn-shap.sharpness": 1.0})
+
+
+def test_what_an_override_says_by_corpus_stands_beside_what_it_says_for_all() -> None:
+    by_corpus = {"models_per_corpus.20ng": ["mlda"], "k": 7, "k_per_corpus.20ng": [9]}
+    suite = load_suite("paper", {"models": ["lda"], **by_corpus})
+    assert suite.models_of("20ng") == ("mlda",)
+    assert suite.models_of("bills") == ("lda",)
+    assert (suite.k_of("20ng"), suite.k_of("agnews")) == ((9,), (7,))
+
+
+def test_steering_goes_with_the_models_and_corpora_that_are_taken_out() -> None:
+    of_poems = load_suite("paper", {"corpora": ["poemsum"]}).steering
+    assert of_poems is not None
+    assert of_poems.corpora == ("poemsum",)
+    of_mlda = load_suite("paper", {"models": ["lda", "mlda"]}).steering
+    assert of_mlda is not None
+    assert of_mlda.models == ("mlda",)
+    assert load_suite("paper", {"models": ["lda", "etm"]}).steering is None
+    assert load_suite("paper", {"corpora": ["agnews"]}).steering is None
+
+
+def test_models_that_only_steer_may_have_parameters(files: dict[str, str]) -> None:
+    steering = {"models": ["mlda"], "features": {"source": "tinylm"}}
+    plan = planned(files, params={"mlda": {"alpha": 2.0}}, steering=steering)
+    assert {fit.model for fit in plan.fits}.isdisjoint({"mlda"})

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Views
-from mtmbench.models.dvae import DVAE, DirichletEncoder, ProductDecoder
+from mtmbench.models.dvae import DVAE, DirichletEncoder, ProductDecoder, moments
 from mtmbench.models.neural import CountBatch, reproducible
 
 pytestmark = pytest.mark.slow
@@ -160,10 +160,20 @@ def test_the_likelihood_is_that_of_torchs_batch_normalisation():
     torch.testing.assert_close(found, expected)
     # A topic is what the same map says of a document of one topic.
     with reproducible(0):
-        scaled, offset = decoder.normalised(theta)
+        of_theta = theta.mean(dim=0), torch.cov(theta.T, correction=0)
+        scaled, offset = decoder.normalised(*of_theta)
         torch.testing.assert_close(
-            decoder.topics(theta)[1], functional.softmax(scaled[:, 1] + offset, dim=0)
+            decoder.topics(*of_theta)[1], functional.softmax(scaled[:, 1] + offset, dim=0)
         )
+
+
+def test_topics_are_normalised_by_the_moments_of_draws():
+    with reproducible(0):
+        concentration = torch.rand(50, 3) * torch.tensor([0.3, 1.0, 4.0])
+        draws = torch.distributions.Dirichlet(concentration.repeat(4000, 1)).sample()
+        centre, covariance = moments(concentration)
+    torch.testing.assert_close(centre, draws.mean(dim=0), rtol=0, atol=5e-3)
+    torch.testing.assert_close(covariance, torch.cov(draws.T), rtol=0, atol=5e-3)
 
 
 def test_the_encoder_is_a_dense_network_on_counts():

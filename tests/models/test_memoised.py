@@ -148,6 +148,11 @@ def test_a_folder_without_counts_is_named(tmp_path):
         write_counts(tmp_path, [])
     with pytest.raises(InputError, match="15 and 9 items"):
         write_counts(tmp_path, [small_counts(), small_counts(n_items=9)])
+    with pytest.raises(InputError, match=r"[0-9.]+ cannot be written"):
+        write_counts(tmp_path / "shares", [small_counts() * 1.5])
+    write_counts(tmp_path / "whole", [small_counts()])
+    with pytest.raises(InputError, match="holds counts; give another folder"):
+        write_counts(tmp_path / "whole", [small_counts()])
 
 
 def test_it_stops_by_itself_and_says_how_much_ten_passes_still_gained():

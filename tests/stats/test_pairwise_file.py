@@ -446,3 +446,13 @@ def test_rows_beyond_the_first_batch_count_and_are_named(tmp_path: Path) -> None
     assert [(row.wins, row.losses, row.ties) for row in table.rows] == [(2000, 2000, 2000)] * 2
     with pytest.raises(InputError, match="line 8002: outcome 'x' is not one of"):
         rate_file(write(tmp_path / "wrong.csv", f"a,b,outcome\n{many}x,y,x\n"))
+
+
+def test_rows_of_another_form_are_checked_though_they_say_the_same(tmp_path: Path) -> None:
+    rows = [
+        {"a": "x", "b": "y", "outcome": "a"}, {"a": "y", "b": "x", "outcome": "a"},
+        {"model_a": "x", "model_b": "y", "winner": "a"},
+    ]  # fmt: skip
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    with pytest.raises(InputError, match="line 3"):
+        rate_file(write(tmp_path / "mixed.jsonl", lines))

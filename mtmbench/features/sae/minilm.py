@@ -82,7 +82,7 @@ class MiniLM(HuggingFaceBackbone):
         known = self._rows.find(keys) if keep else {}
         missing = {key: chunk for key, chunk in zip(keys, chunks, strict=True) if key not in known}
         # Of processes that want the same texts one embeds them, and the others wait for it.
-        lock = self._rows.path.with_name(f"{content_hash(keys)}.lock")
+        lock = self._rows.path.with_name(f"{content_hash(keys)[:1]}.lock")
         with locked(lock) if keep and len(missing) > 1 else nullcontext():
             if keep and missing:
                 known |= self._rows.find(list(missing))
