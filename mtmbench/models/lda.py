@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -180,42 +181,29 @@ def _mass(counts: Counts) -> tuple[csr_matrix, csr_matrix | None]:
 def _fit_cvb0(model: LDA, counts: Counts, seed: int) -> Fitted:
     from mtmbench.models.cvb0 import fit_cvb0
 
-    matrix, tokens = _mass(counts)
-    fit = fit_cvb0(
-        matrix,
-        model.n_topics,
-        alpha=model._prior(),
-        beta=model.beta,
-        sweeps=model.iterations,
-        tolerance=model.tolerance,
-        optimise_alpha_every=model.optimise_alpha_every,
-        seed=seed,
-        max_memory_gb=model.max_memory_gb,
-        tokens=tokens,
-    )
-    return _started_at_clusters(fit)
+    return _from_clusters(model, counts, seed, partial(fit_cvb0, sweeps=model.iterations))
 
 
 def _fit_memoised(model: LDA, counts: Counts, seed: int) -> Fitted:
     from mtmbench.models.memoised import fit_memoised
 
+    return _from_clusters(model, counts, seed, partial(fit_memoised, passes=model.iterations))
+
+
+def _from_clusters(model: LDA, counts: Counts, seed: int, engine: Callable[..., LDAFit]) -> Fitted:
+    """Fits by one of this project's own engines, which start at clusters of the documents."""
     matrix, tokens = _mass(counts)
-    fit = fit_memoised(
+    fit = engine(
         matrix,
         model.n_topics,
         alpha=model._prior(),
         beta=model.beta,
-        passes=model.iterations,
         tolerance=model.tolerance,
         optimise_alpha_every=model.optimise_alpha_every,
         seed=seed,
         max_memory_gb=model.max_memory_gb,
         tokens=tokens,
     )
-    return _started_at_clusters(fit)
-
-
-def _started_at_clusters(fit: LDAFit) -> Fitted:
     info = {
         "start": "clusters",
         "iterations": fit.sweeps,
