@@ -89,7 +89,7 @@ types: setup  ## mypy --strict
 	@$(BIN)/python -m mypy
 
 board: setup  ## rebuild the committed boards from their records; git shows what changed
-	@for suite in leaderboards/*/records.jsonl; do \
+	@for suite in leaderboards/*/records.jsonl*; do \
 	  echo "==> $$(dirname $$suite)"; $(BIN)/mtmbench board "$$(dirname $$suite)" || exit 1; \
 	done
 	@git diff --stat --exit-code -- leaderboards && echo "==> the boards are what their records say"

@@ -506,10 +506,11 @@ class ErrorRow(TypedDict):
     reason: str | None
 
 
-class SteeringLink(TypedDict, total=False):
-    """The page of the steering table, where text was steered too."""
+class BoardLinks(TypedDict, total=False):
+    """The page of the steering table, where text was steered too; the records, where packed."""
 
     steering: str
+    records: str
 
 
 class BoardExtras(TypedDict, total=False):
@@ -527,7 +528,7 @@ class BoardExtras(TypedDict, total=False):
     doc_topic_correlation: Sequence[CorrelationRow]
 
 
-class BoardTables(SteeringLink, BoardExtras):
+class BoardTables(BoardLinks, BoardExtras):
     """The content of ``board.json``; package versions are by package."""
 
     schema: int

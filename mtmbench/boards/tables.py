@@ -23,7 +23,7 @@ from mtmbench.boards.rows import (
     ProjectedWords,
     RulingJudge,
     ShareRow,
-    SteeringLink,
+    BoardLinks,
     ToldFits,
     TopicsRow,
 )
@@ -73,7 +73,7 @@ def build_board(suite: Suite, records: Iterable[StoredRecord]) -> BoardTables:
     confidence = suite.judging.confidence if suite.judging else 0.95
     names = display_names(suite, _competitors(board))
     controls = control_rows(board, confidence)
-    steering: SteeringLink = {} if suite.steering is None else {"steering": "steering.md"}
+    steering: BoardLinks = {} if suite.steering is None else {"steering": "steering.md"}
     extras: BoardExtras = {}
     if named := label_rows(board):
         extras["labels"] = named

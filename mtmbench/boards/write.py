@@ -1,4 +1,4 @@
-"""The files of a board, rebuilt from ``suite.toml`` and ``records.jsonl`` byte for byte."""
+"""The files of a board, rebuilt from ``suite.toml`` and its records byte for byte."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from mtmbench.boards.rows import BoardTables
 from mtmbench.boards.tables import build_board
 from mtmbench.core.card_reading import read_card
 from mtmbench.core.cards import Suite
-from mtmbench.core.store import stream_records
+from mtmbench.core.store import records_file, stream_records
 from mtmbench.core.tables import table_json, write_files
 
 
 def write_board(folder: Path) -> list[Path]:
     """Writes ``board.json``, ``board.csv``, ``board.md`` and ``index.html`` into ``folder``.
 
-    They depend on the folder's ``suite.toml`` and ``records.jsonl`` alone; each file is written
-    whole or not at all.
+    They depend on the folder's ``suite.toml`` and ``records.jsonl`` (or ``records.jsonl.gz``)
+    alone; each file is written whole or not at all.
 
     Returns:
         The files written.
@@ -28,7 +28,10 @@ def write_board(folder: Path) -> list[Path]:
         InputError: a file is missing or wrong, or records contradict each other.
     """
     suite = read_card(folder / "suite.toml", Suite)
-    board = build_board(suite, stream_records(folder / "records.jsonl"))
+    records = records_file(folder)
+    board = build_board(suite, stream_records(records))
+    if records.name != "records.jsonl":
+        board["records"] = records.name
     return write_files(folder, board_files(board))
 
 

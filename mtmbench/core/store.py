@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gzip
 import json
 import os
 import platform
@@ -11,6 +12,7 @@ import sqlite3
 import time
 import urllib.parse
 import warnings
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -233,8 +235,15 @@ class RunStore:
             self._db.execute("DELETE FROM workers")
 
 
+def records_file(folder: Path) -> Path:
+    """Returns a folder's ``records.jsonl``, or ``records.jsonl.gz`` where that alone lies there."""
+    plain = folder / "records.jsonl"
+    packed = folder / "records.jsonl.gz"
+    return packed if packed.is_file() and not plain.exists() else plain
+
+
 def read_records(path: Path) -> list[StoredRecord]:
-    """Reads ``records.jsonl``.
+    """Reads ``records.jsonl``, or the same packed by gzip under a name that ends in ``.gz``.
 
     Raises:
         InputError: the file cannot be read or a line is no record; the message names the line.
@@ -243,20 +252,20 @@ def read_records(path: Path) -> list[StoredRecord]:
 
 
 def stream_records(path: Path) -> Iterator[StoredRecord]:
-    """Yields the records of ``records.jsonl``, which may be larger than the memory.
+    """Yields the records of ``records.jsonl``, packed or not, which may be larger than the memory.
 
     Raises:
         InputError: as :func:`read_records` does, when it comes to the line.
     """
     try:
-        with path.open("rb") as lines:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 if text := line.decode("utf-8").strip():
                     try:
                         yield Record.from_json(text)
                     except InputError as error:
                         raise InputError(f"{path}, line {number}: {error}") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise InputError(f"cannot read {path}: {error}") from error
 
 

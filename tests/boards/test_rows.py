@@ -20,10 +20,11 @@ from mtmbench.validation.rows import JudgesBoard
 
 BOARDS = Path(__file__).parents[2] / "leaderboards"
 SHOWN: dict[str, Any] = {
-    "labelled/board.json": BoardTables,
+    "paper-embedded/board.json": BoardTables,
     "quick/board.json": BoardTables,
     "steering/board.json": BoardTables,
     "tinylm/board.json": BoardTables,
+    "paper-embedded/steering.json": SteeringTable,
     "steering/steering.json": SteeringTable,
     "studies/layer/study.json": SettingStudy,
     "studies/threshold/study.json": SettingStudy,

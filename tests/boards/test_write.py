@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 from collections.abc import Callable
@@ -45,6 +46,25 @@ def test_a_rebuilt_board_has_the_same_bytes(tmp_path: Path, make_records: Make) 
     assert {name: (other / name).read_bytes() for name in FILES} == first
     left = {path.name for path in folder.iterdir()}
     assert left == {*FILES, "suite.toml", "records.jsonl"}
+
+
+def test_a_board_follows_from_packed_records_and_links_them(
+    tmp_path: Path, make_records: Make
+) -> None:
+    folder = lay_out(tmp_path, *make_records(models=("lda", "bertopic", "mlda")))
+    write_board(folder)
+    plain = {name: (folder / name).read_text(encoding="utf-8") for name in FILES}
+    records = folder / "records.jsonl"
+    (folder / "records.jsonl.gz").write_bytes(gzip.compress(records.read_bytes()))
+    records.unlink()
+    write_board(folder)
+    packed = {name: (folder / name).read_text(encoding="utf-8") for name in FILES}
+    assert json.loads(packed["board.json"]) == {
+        **json.loads(plain["board.json"]),
+        "records": "records.jsonl.gz",
+    }
+    assert packed["index.html"] == plain["index.html"].replace("records.jsonl", "records.jsonl.gz")
+    assert all(packed[name] == plain[name] for name in ("board.csv", "board.md"))
 
 
 def test_the_json_is_the_board_with_a_row_a_line(make_records: Make) -> None:

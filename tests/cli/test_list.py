@@ -30,7 +30,7 @@ from support.commands import AS_TYPED, Call, cells
         ("judges", ["embedding", "lexical"]),
         ("metrics", ["npmi", "c_v", "nmi", "stability"]),
         ("corpora", ["lee", "gensim-wiki", "20ng", "bills"]),
-        ("suites", ["quick", "labelled"]),
+        ("suites", ["quick", "paper-embedded"]),
         ("features", ["minilm"]),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
 import random
 import signal
@@ -20,7 +21,7 @@ from support.spoilt_files import spoil_schema
 
 from mtmbench.core.errors import InputError, StoreInUseError
 from mtmbench.core.records import Record
-from mtmbench.core.store import RunInfo, RunStore, read_records, recorded
+from mtmbench.core.store import RunInfo, RunStore, read_records, recorded, records_file
 
 
 def record(key: str, status: str = "ok", value: float = 1.0) -> Record:
@@ -155,6 +156,21 @@ def test_records_that_are_no_text_or_not_there_are_an_input_error(tmp_path: Path
     for missing in (path, tmp_path / "none.jsonl"):
         with pytest.raises(InputError, match=f"cannot read .*{missing.name}"):
             read_records(missing)
+
+
+def test_packed_records_are_read_as_plain_ones_where_these_are_not_there(tmp_path: Path) -> None:
+    made = [Record("metric", key, "ok", {"topic": [ODD_TEXT]}, {"mtmbench": "0"}) for key in "ab"]
+    lines = "".join(one.to_json() + "\n" for one in made).encode()
+    packed = tmp_path / "records.jsonl.gz"
+    packed.write_bytes(gzip.compress(lines))
+    assert records_file(tmp_path) == packed
+    assert read_records(packed) == made
+    for broken in (gzip.compress(lines)[:-9], lines, gzip.compress(lines)[:-8] + bytes(8)):
+        packed.write_bytes(broken)
+        with pytest.raises(InputError, match=r"cannot read .*records\.jsonl\.gz"):
+            read_records(packed)
+    (tmp_path / "records.jsonl").write_bytes(lines)
+    assert read_records(records_file(tmp_path)) == made
 
 
 def damage(path: Path, sql: str) -> None:
