@@ -39,7 +39,7 @@ from mtmbench.models.clusters import cluster_documents
 from mtmbench.models.cvb0 import fold_in
 
 ENGINES = ("cvb0:100", "memoised:100", "tomotopy:1000", "topica:50", "gensim:10",
-           "sklearn-online:10", "sklearn-batch:10")  # fmt: skip
+           "sklearn-online:5", "sklearn-batch:10")  # fmt: skip
 OWN = ("cvb0", "memoised")
 STEPS = {"cvb0": 10, "memoised": 10, "topica": 25, "tomotopy": 100}
 ALPHA, BETA = 5.0, 0.01

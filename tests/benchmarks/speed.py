@@ -226,7 +226,7 @@ def rating(settings: Settings) -> Iterator[Row]:
             yield missing(task, size, name)
             continue
         apart = np.abs(run(case) - elo).max()
-        note = "" if name == OURS else f"largest difference {apart:.1e} Elo"
+        note = "with intervals" if name == OURS else f"without; at most {apart:.1e} Elo apart"
         yield Row(task, size, name, repeated(lambda run=run: run(case), settings), note)
     size += ", 1,000 documents"
     runs = repeated(lambda: rating_speed.bootstrapped(case), settings)
