@@ -6,13 +6,13 @@
 
 A tenth of the documents is held out; every engine's topics are folded in alike (document
 completion, :mod:`mtmbench.metrics.perplexity`); occurrences to which an engine gives no probability
-are counted. After an engine stands how many sweeps, passes or Gibbs iterations it may do. "topica"
-is that package's CVB0, "sklearn-online" and "sklearn-batch" are scikit-learn's variational Bayes;
-the α of these stays as it is given. Times are CPU seconds of the fit, and multiples of the first engine's;
-"start" are the clusters at which our own two begin. ``--until`` asks instead how many sweeps an
-engine needs to come to that perplexity and that NPMI in documents, in steps of :data:`STEPS`, each
-a fit of its own.
-``--view features`` reads counts of the shipped SAE. ``speed.py`` takes its rows from here.
+are counted. NPMI is of ten words in windows of ten and, second, in whole documents. After an engine
+stands how many sweeps, passes or Gibbs iterations it may do. "topica" is that package's CVB0,
+"sklearn-online" and "sklearn-batch" are scikit-learn's variational Bayes; the α of these stays as
+it is given. Times are CPU seconds of the fit, and multiples of the first engine's; "start" are the
+clusters at which our own two begin. ``--until`` asks instead how many sweeps an engine needs to
+come to that perplexity and that NPMI in documents, in steps of :data:`STEPS`, each a fit of its
+own. ``--view features`` reads counts of the shipped SAE. ``speed.py`` takes its rows from here.
 """
 
 from __future__ import annotations
