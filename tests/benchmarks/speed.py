@@ -22,7 +22,6 @@ import argparse
 import datetime
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -286,7 +285,7 @@ def quick(settings: Settings) -> Iterator[Row]:
             command = ["run", "quick", "--out", f"{place}/out"]
             found.append(in_own_process(command, cache=Path(place) / "cache"))
     clock = median_and_range([each.clock for each in found], fixed(0))
-    note = f"by the clock {clock} s, on all processors"
+    note = f"by the clock {clock} s on all processors; peak {max(e.peak_mb for e in found):,.0f} MB"
     yield Row("mtmbench run quick, cold", "the suite", OURS, [e.seconds for e in found], note)
 
 
@@ -313,6 +312,15 @@ def repeated(run: Callable[[], object], settings: Settings) -> list[float]:
     return found
 
 
+BETWEEN = """\
+import resource, subprocess, sys, time
+began = time.perf_counter()
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+clock, told = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+print(told.ru_utime + told.ru_stime, clock, told.ru_maxrss / 1024)
+"""
+
+
 @dataclass(frozen=True)
 class Ran:
     """A process and its children: CPU seconds, seconds by the clock, the largest peak in MB."""
@@ -323,21 +331,16 @@ class Ran:
 
 
 def in_own_process(command: Sequence[str], cache: Path | None = None) -> Ran:
-    """Runs ``mtmbench`` as a user does, with as many threads as it takes.
-
-    The peak is that of the largest process of all that were waited for so far.
-    """
+    """Runs ``mtmbench`` as a user does, with as many threads as it takes."""
     environment = {name: value for name, value in os.environ.items() if name not in THREADS}
     if cache is not None:
         environment["MTMBENCH_CACHE"] = str(cache)
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", OURS, *command],
-        check=True, stdout=subprocess.DEVNULL, env=environment,
+    # A small process between them, or the peak would be this one's, from which it was forked.
+    done = subprocess.run(
+        [sys.executable, "-c", BETWEEN, sys.executable, "-m", OURS, *command],
+        check=True, stdout=subprocess.PIPE, text=True, env=environment,
     )  # fmt: skip
-    after, clock = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - began
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Ran(seconds, clock, after.ru_maxrss / 1024)
+    return Ran(*map(float, done.stdout.split()))
 
 
 def median_and_range(values: Sequence[float], form: Form) -> str:
