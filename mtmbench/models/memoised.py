@@ -124,7 +124,7 @@ def fit_memoised(
                 item_counts -= kept[batch]
                 kept[batch] = fresh
             if optimise_alpha_every and done % optimise_alpha_every == 0:
-                old, prior = prior, minka_alpha(doc_counts.astype(np.float64), prior, steps=5)
+                old, prior = prior, minka_alpha(doc_counts, prior, steps=5)
                 settled = bool(np.abs(prior - old).sum() < ALPHA_TOLERANCE * old.sum())
             if look:
                 mean = log_likelihood / max(n_tokens, 1.0)
@@ -132,7 +132,7 @@ def fit_memoised(
                 if rise < tolerance and settled:
                     break
     return LDAFit(
-        doc_counts.astype(np.float64),
+        doc_counts,
         # Rounding may leave a share that has gone to nothing below zero.
         np.maximum(item_counts, 0.0),
         prior,
