@@ -398,9 +398,7 @@ class Suite(Card):
     def of_what_is_left(self, whole: Suite) -> Suite:
         """Returns the suite without what it says of models and corpora that only ``whole`` has."""
         models = _names_gone(whole.all_models, self.all_models)
-        corpora = _names_gone(
-            *([spec.called for spec in suite.corpora] for suite in (whole, self))
-        )
+        corpora = _names_gone(*([spec.called for spec in suite.corpora] for suite in (whole, self)))
         params = {
             corpus: _without(told, models)
             for corpus, told in _without(self.params_per_corpus, corpora).items()

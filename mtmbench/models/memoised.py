@@ -86,7 +86,8 @@ def fit_memoised(
         tokens: csr (D, V) of whole counts, where ``matrix`` holds their weights: what the start's
             clusters are of. None where ``matrix`` holds counts.
         n_threads: threads; None is as many as numba may use (``NUMBA_NUM_THREADS``, or the
-            processors).
+            processors). In a run's workers that is one: a run uses its processors by fits that are
+            played side by side.
 
     Returns:
         The fit, whose ``change`` is that rise of the likelihood (None before there is one).

@@ -1,4 +1,4 @@
-"""What a plan's features take, against arithmetic by hand: several SAEs, corpora, steering's own."""
+"""What a plan's features take, against arithmetic: several SAEs, corpora, steering's own."""
 
 from __future__ import annotations
 
