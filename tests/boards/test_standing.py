@@ -38,7 +38,7 @@ UNPLAYED = ("paper", "paper-2b")
 """Suites that need a GPU and a key; their folders hold no records and no board."""
 STUDIES = ("layer", "threshold")
 
-LABELLED_PLAN = "76223c094f8d08aec50a0b5d6e297719"
+LABELLED_PLAN = "4bf2e48c6d911562483cc70f22817fcf"
 """Hash of all keys of the plan of ``labelled`` under the labels that its SAE came with.
 
 Its cells over features were played before extraction and mETM came to their present versions, and
@@ -52,12 +52,15 @@ is asserted.
 
 
 BEFORE_CORPUS_LABELS = {
-    "quick": {},
+    "quick": {"fit": 8, "labels": 8, "metric": 144, "shown": 8, "match": 336, "null": 32},
     "steering": {},
     "tinylm": {"labels": 21, "match": 9, "fit": 6, "metric": 120},
     "studies/steering": {"labels": 3, "fit": 2},
 }
 """Cells of plans that no committed record has, by kind.
+
+What ``quick`` lacks are mETM's cells, whose version rose for corpora larger than its own, which
+give the same topics as before.
 
 But for ``quick`` and ``steering`` they were played when features were called as their SAE came. Now
 that is by the words of the corpus (``[features] labels``), which the keys of matches of features
