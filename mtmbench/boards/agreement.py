@@ -226,10 +226,11 @@ def _documents_apart(columns: MatchColumns, items: _Items, opposed: BoolArray) -
 def _by_league(suite: Suite, board: BoardRecords) -> dict[tuple[str, _Where], list[int]]:
     """Returns which matches a judge ruled on, by league, pooled ones among them."""
     found: dict[tuple[str, _Where], list[int]] = defaultdict(list)
+    pooled_ks = suite.pooled_ks({match.payload["k_spec"] for match in board.matches})
     for i, match in enumerate(board.matches):
         payload = match.payload
         k_spec = payload["k_spec"]
-        for corpus, asked in ((payload["corpus"], k_spec), (ALL, suite.pooled_k(k_spec))):
+        for corpus, asked in ((payload["corpus"], k_spec), (ALL, pooled_ks[k_spec])):
             found[payload["judge"], (corpus, asked, payload["representation"])].append(i)
     return found
 

@@ -116,8 +116,9 @@ def _rate_all(
             raise InputError(f"a corpus cannot be called {ALL!r}, the name of the pooled rating")
         groups.setdefault(League.of(match.payload), []).append(i)
     pooled: dict[League, list[League]] = {}
+    pooled_ks = suite.pooled_ks(key.k_spec for key in groups)
     for key in groups:
-        together = League(key.judge, ALL, suite.pooled_k(key.k_spec), key.representation)
+        together = League(key.judge, ALL, pooled_ks[key.k_spec], key.representation)
         pooled.setdefault(together, []).append(key)
     if not adaptive:
         groups.update(

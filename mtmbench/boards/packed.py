@@ -88,8 +88,9 @@ class Packer:
 
     def __init__(self) -> None:
         self._shapes: dict[tuple[str, ...], _Shape] = {}
-        self._alike: dict[tuple[object, ...], list[tuple[tuple[Any, ...], dict[str, Any]]]] = {}
-        self._equal: dict[object, Any] = {}
+        self._alike: dict[tuple[object, ...], list[tuple[tuple[Any, ...], str, dict[str, Any]]]]
+        self._alike = {}
+        self._equal: dict[str, Any] = {}
 
     def packed(self, record: MatchRecord) -> MatchRecord:
         """Returns the record with a payload of the same fields; the given one stays as it is."""
@@ -114,17 +115,16 @@ class Packer:
             shape.alike, payload["judge"], payload["corpus"], payload["k_spec"],
             payload["representation"], payload.get("nth_seed"), payload.get("start"),
         )  # fmt: skip
+        # 1, 1.0 and true are equal, but not the same JSON. Lists are of documents' ids.
+        written = repr([value for value in values if not isinstance(value, list)])
         known = self._alike.setdefault(place, [])
-        for told, found in known[-_MOST_ALIKE:]:
-            if told == values:
+        for told, as_written, found in known[-_MOST_ALIKE:]:
+            if as_written == written and told == values:
                 return found
         new = dict(zip(shape.alike, values, strict=True))
-        known.append((values, new))
+        known.append((values, written, new))
         return new
 
     def _shared(self, value: Mapping[str, Any]) -> Any:
-        """Returns one object for all equal ones, where values can be looked up."""
-        try:
-            return self._equal.setdefault(tuple(value.items()), value)
-        except TypeError:
-            return value
+        """Returns one object for all that are written alike."""
+        return self._equal.setdefault(repr(value), value)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mtmbench.cli.console import print_line, print_table
+from mtmbench.core.errors import InputError
 
 if TYPE_CHECKING:
     from mtmbench.engine.estimate import JudgeEstimate
@@ -17,33 +20,55 @@ if TYPE_CHECKING:
 _UNKNOWN = "not known"
 
 
+@dataclass(frozen=True)
+class FeatureResources:
+    """What is read from models of the hub, or of folders; None where nothing is.
+
+    Attributes:
+        played: of the suite's features.
+        own: of those that its steering has of its own.
+    """
+
+    played: Resources | None
+    own: Resources | None
+
+    @property
+    def steering(self) -> Resources | None:
+        """Of the model that is steered."""
+        return self.own or self.played
+
+    def hours(self, extent: SteeringExtent) -> tuple[float | None, float | None]:
+        """Returns the GPU hours of generating and of reading texts."""
+        lm = self.steering
+        if lm is None:
+            return None, None
+        return lm.hours_of_generating(extent.generated), lm.hours_of_reading(extent.read)
+
+
 def resources_of(
     plan: Plan,
     gpu: str | None,
     tokens_per_second: float | None,
     generated_per_second: float | None,
-) -> Resources | None:
-    """Returns what a plan's features take, or those of its steering where only these are read.
-
-    None where neither are of a model of the hub or of a folder.
-    """
+) -> FeatureResources:
+    """Returns what a plan's features take, and those of its steering."""
     from mtmbench.engine.resources import resources
+    from mtmbench.steering.suite import steering_plan
 
-    steering = plan.suite.steering
-    for features in (plan.suite.features, None if steering is None else steering.features):
-        taken = None
-        if features is not None:
-            taken = resources(
-                plan, features, gpu=gpu, tokens_per_second=tokens_per_second,
-                generated_per_second=generated_per_second,
-            )  # fmt: skip
-        if taken is not None:
-            return taken
-    return None
+    reckoned = partial(
+        resources, gpu=gpu, tokens_per_second=tokens_per_second,
+        generated_per_second=generated_per_second,
+    )  # fmt: skip
+    steering, own = plan.suite.steering, None
+    if steering is not None and steering.features is not None:
+        # Why it cannot be planned is said of its extent.
+        with suppress(InputError):
+            own = reckoned(steering_plan(plan.suite, plan))
+    return FeatureResources(reckoned(plan), own)
 
 
-def label_questions(plan: Plan, taken: Resources | None) -> list[JudgeEstimate]:
-    """Returns what sorting the SAE's labels asks, where a setting drops classes by a judge's word.
+def label_questions(plan: Plan, taken: FeatureResources) -> list[JudgeEstimate]:
+    """Returns what sorting SAEs' labels asks, where settings drop classes by a judge's word.
 
     The suite does not say which judge; the first language model of its judging is assumed.
     """
@@ -51,22 +76,44 @@ def label_questions(plan: Plan, taken: Resources | None) -> list[JudgeEstimate]:
     from mtmbench.labelling.extent import class_estimate
 
     spec, named = plan.suite.judging, plan.suite.features.params.get("settings", {})
-    by_judge = any(
-        isinstance(named.get(name), Mapping) and named[name].get("label_classes_by") == "judge"
-        for name in plan.suite.features.all_settings
-    )
-    if not by_judge or spec is None or taken is None or taken.sae is None:
+    if spec is None or taken.played is None:
         return []
+    saes = taken.played.saes
+    by_judge = {
+        str(named[name].get("sae", next(iter(saes))))
+        for name in plan.suite.features.all_settings
+        if isinstance(named.get(name), Mapping) and named[name].get("label_classes_by") == "judge"
+    }
     models = [name for name in spec.judges if traits_of(load_judge_card(name))["is_llm"]]
-    return [class_estimate(models[0], taken.sae.features)] if models else []
+    return [
+        class_estimate(models[0], sae.features)
+        for name, sae in saes.items()
+        if models and name in by_judge and sae is not None
+    ]
 
 
-def print_resources(taken: Resources | None, extent: SteeringExtent | None) -> None:
+def print_resources(taken: FeatureResources, extent: SteeringExtent | None) -> None:
     """Prints GPU hours by what they are for, disk and memory, and what all rests on."""
-    if taken is None:
-        if extent is not None:
-            print_line(f"Steering, at most: {extent.told()}.", highlight=False)
-        return
+    for features, whose in ((taken.played, "Features"), (taken.own, "Features of steering")):
+        if features is not None:
+            _print_features(features, whose)
+    if extent is not None:
+        print_line(f"Steering, at most: {extent.told()}.", highlight=False)
+        if taken.steering is not None:
+            generating, reading = taken.hours(extent)
+            print_line(
+                f"GPU hours of steering: {_hours(generating)} of generation, {_hours(reading)} of "
+                "reading.",
+                highlight=False,
+            )
+    for features in (taken.played, taken.own):
+        if features is not None:
+            _print_memory(features)
+            for sentence in features.assumptions():
+                print_line(sentence, highlight=False)
+
+
+def _print_features(taken: Resources, whose: str) -> None:
     rows = [
         (each.corpus, f"{each.documents:,}", f"{each.tokens:,}", _hours(each.hours),
          _bytes(each.disk))
@@ -74,17 +121,12 @@ def print_resources(taken: Resources | None, extent: SteeringExtent | None) -> N
     ]  # fmt: skip
     rows.append(("all", "", f"{taken.tokens:,}", _hours(taken.hours), _bytes(taken.disk)))
     print_table(
-        ("features of", "documents", "tokens, at most", "GPU hours", "disk"), rows,
-        title=f"Features of {taken.backbone}",
+        ("features of", "documents", "tokens, about", "GPU hours", "disk"), rows,
+        title=f"{whose} of {taken.backbone}",
     )  # fmt: skip
-    if extent is not None:
-        generating, reading = steering_hours(taken, extent)
-        print_line(f"Steering, at most: {extent.told()}.", highlight=False)
-        print_line(
-            f"GPU hours of steering: {_hours(generating)} of generation, {_hours(reading)} of "
-            "reading.",
-            highlight=False,
-        )
+
+
+def _print_memory(taken: Resources) -> None:
     memory = taken.memory
     if memory is not None:
         fits = "fits" if memory <= taken.gpu.memory * 1e9 else "does NOT fit"
@@ -93,19 +135,12 @@ def print_resources(taken: Resources | None, extent: SteeringExtent | None) -> N
             f"{taken.gpu.memory:g} GB of {taken.gpu.name}.",
             highlight=False,
         )
-    for sentence in taken.assumptions():
-        print_line(sentence, highlight=False)
-
-
-def steering_hours(taken: Resources, extent: SteeringExtent) -> tuple[float | None, float | None]:
-    """Returns the GPU hours of generating and of reading texts."""
-    return taken.hours_of_generating(extent.generated), taken.hours_of_reading(extent.read)
 
 
 def plan_json(
     plan: Plan,
     asked: Sequence[JudgeEstimate],
-    taken: Resources | None,
+    taken: FeatureResources,
     extent: SteeringExtent | None,
 ) -> dict[str, object]:
     """Returns a plan's numbers as JSON values; hours are GPU hours, sizes bytes."""
@@ -123,22 +158,23 @@ def plan_json(
     }
     if extent is not None:
         told["steering"] = asdict(extent)
-    if taken is not None:
-        told["features"] = {
-            "backbone": taken.backbone,
-            "gpu": taken.gpu.name,
-            "tokens_per_second": taken.reading,
-            "generated_per_second": taken.generating,
-            "corpora": [asdict(each) for each in taken.corpora],
-            "tokens": taken.tokens,
-            "hours": taken.hours,
-            "disk": taken.disk,
-            "memory": taken.memory,
-            "assumed": list(taken.assumptions()),
-        }
-        if extent is not None:
-            generating, reading = steering_hours(taken, extent)
-            told["steering_hours"] = {"generating": generating, "reading": reading}
+    for name, features in (("features", taken.played), ("steering_features", taken.own)):
+        if features is not None:
+            told[name] = {
+                "backbone": features.backbone,
+                "gpu": features.gpu.name,
+                "tokens_per_second": features.reading,
+                "generated_per_second": features.generating,
+                "corpora": [asdict(each) for each in features.corpora],
+                "tokens": features.tokens,
+                "hours": features.hours,
+                "disk": features.disk,
+                "memory": features.memory,
+                "assumed": list(features.assumptions()),
+            }
+    if extent is not None and taken.steering is not None:
+        generating, reading = taken.hours(extent)
+        told["steering_hours"] = {"generating": generating, "reading": reading}
     return told
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -97,6 +98,12 @@ class CorpusSpec(Card):
     subset: str | None = None
     max_documents: int | None = Field(default=None, ge=1)
     sample_seed: Seed = 0
+
+    @property
+    def called(self) -> str:
+        """What a registered corpus is called on the board; of others the path or hub id."""
+        registered = "/" not in self.name
+        return f"{self.name}-{self.subset}" if registered and self.subset else self.name
 
 
 class WordSpec(Card):
@@ -357,11 +364,20 @@ class Suite(Card):
         """Returns the numbers of topics asked for on ``corpus``, before any is capped."""
         return self.k_per_corpus.get(corpus, self.k)
 
-    def pooled_k(self, k_spec: int | str) -> int | str:
-        """Returns what ratings over several corpora call K, where on one of them it is ``k_spec``.
+    def pooled_ks(self, k_specs: Iterable[int | str]) -> dict[int | str, int | str]:
+        """Returns what ratings over several corpora call K, by what it is on one of them.
 
-        That is :data:`BY_CORPUS` where each corpus has one K of its own.
+        Where each corpus has one K of its own, that is :data:`BY_CORPUS`; where a cap holds for
+        some, what it is capped from. What no corpus has otherwise stays as it is.
+
+        Args:
+            k_specs: all that were played, on any corpus.
         """
+        pooled = {k_spec: self._pooled_k(k_spec) for k_spec in k_specs}
+        alike = Counter(pooled.values())
+        return {own: name if alike[name] > 1 else own for own, name in pooled.items()}
+
+    def _pooled_k(self, k_spec: int | str) -> int | str:
         asked = [*self.k_per_corpus.values(), *([self.k] if self.k else [])]
         if (self.k_per_corpus or self.documents_per_topic) and all(len(ks) == 1 for ks in asked):
             return BY_CORPUS
@@ -382,7 +398,7 @@ class Suite(Card):
     def of_what_is_left(self, whole: Suite) -> Suite:
         """Returns the suite without what it says of models and corpora that only ``whole`` has."""
         models = _names_gone(whole.all_models, self.all_models)
-        corpora = _names_gone(*([spec.name for spec in suite.corpora] for suite in (whole, self)))
+        corpora = _names_gone(*([spec.called for spec in suite.corpora] for suite in (whole, self)))
         params = {
             corpus: _without(told, models)
             for corpus, told in _without(self.params_per_corpus, corpora).items()

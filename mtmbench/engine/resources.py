@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mtmbench.core.cards import FeatureSpec
 from mtmbench.core.errors import UnknownNameError
 from mtmbench.core.types import Corpus
 from mtmbench.corpora.stated import missing_note
@@ -72,14 +71,14 @@ GPUS = {
 
 @dataclass(frozen=True)
 class CorpusExtent:
-    """What one corpus takes under one SAE.
+    """What one corpus takes under the SAEs that are read on it.
 
     Attributes:
         corpus: its name.
         documents: D.
-        tokens: read through the model, at most.
-        hours: GPU hours of that and of the SAE; None where the model's size is not known.
-        disk: bytes of the activation store; None where the SAE's size is not known.
+        tokens: read through the model, about: by words, which some texts cut into more tokens.
+        hours: GPU hours of that and of the SAEs; None where the model's size is not known.
+        disk: bytes of the activation stores; None where an SAE's size is not known.
     """
 
     corpus: str
@@ -97,7 +96,7 @@ class Resources:
         source: the feature source.
         backbone: the model as the suite names it.
         model: its size; None where it is not known.
-        sae: the SAE's; None where it is not known.
+        saes: the SAEs' by name; None where one is not known.
         gpu: whose figures are assumed.
         reading: tokens a second that the whole model reads; None where nothing says.
         generating: tokens a second that it generates, all rows of a batch together.
@@ -110,7 +109,7 @@ class Resources:
     source: str
     backbone: str
     model: ModelShape | None
-    sae: SAEShape | None
+    saes: Mapping[str, SAEShape | None]
     gpu: GPU
     reading: float | None
     generating: float | None
@@ -138,15 +137,16 @@ class Resources:
     def memory(self) -> float | None:
         """Bytes on the GPU; None where a size is not known.
 
-        Weights, the SAE's encoder and pre-activations in f32, and the keys and values of a batch of
-        128 tokens a row.
+        Weights, the SAEs' encoders and pre-activations in f32, and the keys and values of a batch
+        of 128 tokens a row.
         """
-        if self.model is None or self.sae is None:
+        known = _known(self.saes.values())
+        if self.model is None or known is None:
             return None
         weights = self.model.parameters * self.weight_bytes
-        sae = _SINGLE * (self.model.hidden * self.sae.features + ENCODED_CELLS)
+        encoders = self.model.hidden * sum(sae.features for sae in known)
         held = 128 * self.batch_rows * 2 * self.model.layers * self.model.key * self.weight_bytes
-        return float(weights + sae + held)
+        return float(weights + _SINGLE * (encoders + ENCODED_CELLS) + held)
 
     def hours_of_reading(self, tokens: int) -> float | None:
         """GPU hours in which the whole model reads so many tokens."""
@@ -161,18 +161,21 @@ class Resources:
         if self.model is None:
             yield f"The size of {self.backbone} is not known here: give --tokens-per-second."
         else:
-            layers = "" if self.sae is None else _layers(self.model, self.sae)
+            known = _known(self.saes.values())
+            layers = "" if known is None else _layers(self.model, known)
             yield (
                 f"{self.backbone} has {self.model.parameters / 1e9:.2f} · 10⁹ weights in "
                 f"{self.model.layers} blocks{layers}."
             )
-        if self.sae is None:
-            yield "The SAE's size is not known here, so neither is the disk that firings take."
-        else:
-            yield (
-                f"The SAE has {self.sae.features:,} features, {self.sae.firings:g} of which fire "
-                f"on a token ({self.sae.said_by}); a firing takes {BYTES_PER_FIRING} bytes on disk."
-            )
+        for name, sae in self.saes.items():
+            called = f"SAE {name!r}" if len(self.saes) > 1 else "The SAE"
+            if sae is None:
+                yield f"{called} is of a size not known here, so the disk that firings take is not."
+            else:
+                yield (
+                    f"{called} has {sae.features:,} features, {sae.firings:g} of which fire "
+                    f"on a token ({sae.said_by}); a firing takes {BYTES_PER_FIRING} bytes on disk."
+                )
         yield (
             f"A word is {TOKENS_PER_WORD} tokens. GPU hours are those of one {self.gpu.told}, by "
             "arithmetic and not measured: " + "; ".join(self._speeds()) + "."
@@ -194,7 +197,6 @@ class Resources:
 
 def resources(
     plan: Plan,
-    features: FeatureSpec | None = None,
     *,
     gpu: str | None = None,
     tokens_per_second: float | None = None,
@@ -202,9 +204,11 @@ def resources(
 ) -> Resources | None:
     """Reckons what the features of a planned suite take.
 
+    On a corpus whose fits read features one forward pass serves all SAEs that may go together, as
+    a run has it; an SAE for which texts are cut otherwise takes a pass of its own.
+
     Args:
         plan: the plan.
-        features: other features than the suite's, such as those of its steering.
         gpu: one of :data:`GPUS`; by default the smallest that holds one and a half times the
             weights.
         tokens_per_second: what the whole model reads; by default 2 FLOP for each weight, at
@@ -221,12 +225,14 @@ def resources(
     """
     if gpu is not None and gpu not in GPUS:
         raise UnknownNameError("GPU", gpu, GPUS)
-    features = features or plan.suite.features
+    features = plan.suite.features
     source = source_of(features, offline=True)
-    if not isinstance(source, ModelFeatures) or not any(fit.setting for fit in plan.fits):
+    read = _passes_by_corpus(plan, source) if isinstance(source, ModelFeatures) else {}
+    if not isinstance(source, ModelFeatures) or not read:
         return None
-    model, saes = model_shape(source.model_name), [*source.given.values()]
-    sae = sae_shape(saes[0])
+    model = model_shape(source.model_name)
+    used = {name for passes in read.values() for names in passes for name in names}
+    saes = {name: sae_shape(given) for name, given in source.given.items() if name in used}
     weight_bytes = _HALF if source.dtype in ("bfloat16", "float16") else _SINGLE
     weights = 0 if model is None else model.parameters * weight_bytes
     chosen = GPUS[gpu] if gpu else _holding(1.5 * weights)
@@ -237,15 +243,15 @@ def resources(
         reading = reading or peak / (2 * model.parameters)
         step = weights / (chosen.bandwidth * 1e9 * GENERATING_SHARE)
         generating = generating or rows / step
-    share = _share_read(model, sae)
-    if share is None and tokens_per_second is not None:
-        share = 1.0  # all layers of a model whose depth is not known, at most
     return Resources(
-        features.source, source.model_name, model, sae, chosen, reading, generating, weight_bytes,
+        features.source, source.model_name, model, saes, chosen, reading, generating, weight_bytes,
         rows,
         tuple(
-            _extent(corpus, features.max_tokens, share, reading, sae)
-            for corpus in plan.corpora.values()
+            _extent(
+                plan.corpora[name], features.max_tokens, model, reading,
+                [[saes[sae] for sae in names] for names in passes],
+            )
+            for name, passes in read.items()
         ),
         (tokens_per_second is not None, generated_per_second is not None),
     )  # fmt: skip
@@ -264,33 +270,61 @@ def _cut(words: int, max_tokens: int | None) -> int:
     return tokens if max_tokens is None else min(tokens, max_tokens)
 
 
+def _passes_by_corpus(plan: Plan, source: ModelFeatures) -> dict[str, list[list[str]]]:
+    """Returns the SAEs of each forward pass over the corpora whose fits read features."""
+    found = {}
+    for name in plan.corpora:
+        settings = {fit.setting for fit in plan.fits if fit.corpus == name and fit.setting}
+        asked = set(map(source.sae_of, settings))
+        passes = [names for names in source.passes() if asked & set(names)]
+        if passes:
+            found[name] = passes
+    return found
+
+
 def _extent(
     corpus: Corpus,
     max_tokens: int | None,
-    share: float | None,
+    model: ModelShape | None,
     reading: float | None,
-    sae: SAEShape | None,
+    passes: Sequence[Sequence[SAEShape | None]],
 ) -> CorpusExtent:
-    tokens = tokens_of(corpus, max_tokens)
-    hours = None if reading is None or share is None else tokens * share / reading / _HOUR
-    disk = None if sae is None else tokens * sae.firings * BYTES_PER_FIRING
-    return CorpusExtent(corpus.name, len(corpus), tokens, hours, disk)
+    once = tokens_of(corpus, max_tokens)
+    # Of a model whose depth is not known, or the SAE's, all layers are read at most.
+    read = once * sum(
+        1.0 if model is None or (known := _known(saes)) is None else _share_read(model, known)
+        for saes in passes
+    )
+    hours = None if reading is None else read / reading / _HOUR
+    known = _known([sae for saes in passes for sae in saes])
+    disk = None
+    if known is not None:
+        disk = once * sum(sae.firings for sae in known) * BYTES_PER_FIRING
+    return CorpusExtent(corpus.name, len(corpus), once * len(passes), hours, disk)
 
 
-def _share_read(model: ModelShape | None, sae: SAEShape | None) -> float | None:
-    """The arithmetic of a token up to the SAE, with the SAE's, as a share of the whole model's."""
-    if model is None or sae is None:
-        return None if model is None else 1.0
-    used = (sae.layer + 1) * model.block + model.hidden * sae.features
+def _share_read(model: ModelShape, saes: Sequence[SAEShape]) -> float:
+    """The arithmetic of a token up to the SAEs, with theirs, as a share of the whole model's."""
+    used = _depth(saes) * model.block + model.hidden * sum(sae.features for sae in saes)
     return used / model.parameters
 
 
-def _layers(model: ModelShape, sae: SAEShape) -> str:
-    share = _share_read(model, sae)
+def _depth(saes: Sequence[SAEShape]) -> int:
+    return max(sae.layer for sae in saes) + 1
+
+
+def _layers(model: ModelShape, saes: Sequence[SAEShape]) -> str:
     return (
-        f", of which features need the first {sae.layer + 1}: with the SAE {share:.0%} of the "
-        "arithmetic of a token"
+        f", of which features need the first {_depth(saes)}: with the "
+        f"SAE{'s' * (len(saes) > 1)} {_share_read(model, saes):.0%} of the arithmetic of a token"
     )
+
+
+def _known(saes: Iterable[SAEShape | None]) -> list[SAEShape] | None:
+    """Returns all of them, or None where one is not known."""
+    held = list(saes)
+    known = [sae for sae in held if sae is not None]
+    return known if len(known) == len(held) else None
 
 
 def _holding(size: float) -> GPU:

@@ -6,7 +6,7 @@ import fcntl
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,27 +44,26 @@ def cached_group(
     """Returns the arrays stored under ``key``; if there are none, makes the whole group's.
 
     Only one process at a time makes what belongs to a group; the others wait and read it. A
-    damaged file is reported by a warning and made anew.
+    damaged file is reported by a warning and made anew; so is a folder that cannot be written to,
+    where nothing is kept and each process makes what it needs.
 
     Args:
         kind: folder inside the cache, such as "extractions".
         group: name shared by all keys that ``make`` makes together.
         key: content hash of everything that the wanted arrays depend on.
         make: makes the arrays of the group by key, that of ``key`` among them.
-
-    Raises:
-        InputError: the cache folder cannot be written to.
     """
     folder = cache_dir() / kind
     found = read_arrays(folder / f"{key}.safetensors")
     if found is not None:
         return found
-    with locked(folder / f"{group}.lock"):
+    with one_at_a_time(folder / f"{group}.lock"):
         found = read_arrays(folder / f"{key}.safetensors")
         if found is None:
             made = make()
-            for other, arrays in made.items():
-                write_arrays(folder / f"{other}.safetensors", arrays)
+            with kept_if_writable():
+                for other, arrays in made.items():
+                    write_arrays(folder / f"{other}.safetensors", arrays)
             found = made[key]
     return found
 
@@ -93,7 +92,7 @@ def write_arrays(path: Path, arrays: Mapping[str, AnyArray]) -> None:
     """Writes arrays with their checksum, whole or not at all.
 
     Raises:
-        InputError: the folder cannot be written to.
+        NotWritableError: the folder cannot be written to.
     """
     from safetensors.numpy import save
 
@@ -112,7 +111,7 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
     The lock goes with the process that holds it, so nothing is left to clean up after a kill.
 
     Raises:
-        InputError: the folder cannot be written to.
+        NotWritableError: the folder cannot be written to.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -126,6 +125,24 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
             yield False
             return
         yield True
+
+
+@contextmanager
+def kept_if_writable() -> Iterator[None]:
+    """Warns where a cache folder cannot be written to, and goes on without what was to be kept."""
+    try:
+        yield
+    except NotWritableError as error:
+        warnings.warn(f"{error}; until then what is made is not kept", stacklevel=3)
+
+
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Holds a lock file; where the folder cannot be written to, warns and holds none."""
+    with ExitStack() as held:
+        with kept_if_writable():
+            held.enter_context(locked(path))
+        yield
 
 
 def pack_matrix(name: str, matrix: csr_matrix) -> Arrays:
@@ -147,9 +164,13 @@ def unpack_matrix(arrays: Mapping[str, AnyArray], name: str, shape: tuple[int, i
     return checked_csr(*parts, shape, f"the cached {name}")
 
 
-def not_writable(folder: Path, reason: str | None) -> InputError:
+class NotWritableError(InputError):
+    """A cache folder cannot be written to."""
+
+
+def not_writable(folder: Path, reason: str | None) -> NotWritableError:
     """Returns the error of a cache folder that cannot be written to."""
-    return InputError(
+    return NotWritableError(
         f"the cache folder {folder} cannot be written to ({reason}); set MTMBENCH_CACHE to a "
         "folder that can"
     )

@@ -162,5 +162,6 @@ def normalise_rows(array: ArrayLike) -> FloatArray:
     """Returns ``array`` as f32 with rows that sum to one; all-zero rows stay zero."""
     dense = np.asarray(array, dtype=np.float64)
     sums = dense.sum(axis=1, keepdims=True)
-    normalised = np.divide(dense, sums, out=np.zeros_like(dense), where=sums > 0)
-    return np.asarray(normalised, dtype=np.float32)
+    normalised = np.zeros(dense.shape, np.float32)
+    np.divide(dense, sums, out=normalised, where=sums > 0)
+    return normalised

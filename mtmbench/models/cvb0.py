@@ -11,6 +11,7 @@ allocation", NAACL 2010), one that leaves takes its own weight out of the counts
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,9 @@ SMALLEST_ALPHA = 1e-4
 ALPHA_TOLERANCE = 0.01
 """α has settled when a re-estimation moves it by less than this share of its sum (L1)."""
 
+BLOCK_CELLS = 2**20
+"""Numbers of a block of documents that is worked on at once: 8 MiB in f64."""
+
 SMALLEST_WEIGHT = 1e-280
 """Floor of an unnormalised responsibility, which rounding could otherwise turn negative."""
 
@@ -40,7 +44,7 @@ class LDAFit:
     """Statistics of a fitted LDA.
 
     Attributes:
-        doc_counts: (D, K) expected tokens of each document in each topic, N_dk.
+        doc_counts: (D, K) expected tokens of each document in each topic, N_dk; f32 or f64.
         item_counts: (V, K) expected tokens of each item in each topic, N_vk.
         alpha: (K,) document prior after the last re-estimation.
         beta: topic prior of every item.
@@ -50,7 +54,7 @@ class LDAFit:
         converged: the stopping rule was met before the sweeps ran out.
     """
 
-    doc_counts: Float64Array
+    doc_counts: FloatArray | Float64Array
     item_counts: Float64Array
     alpha: Float64Array
     beta: float
@@ -160,7 +164,8 @@ def fold_in(
     """Returns θ (D, K) of documents under fixed topics; all zero without tokens.
 
     CVB0 with φ fixed, from responsibilities proportional to α_k φ_kv; every document stops by
-    itself when its mean ‖γ_new − γ_old‖₁ falls below ``tolerance``, or after ``sweeps``.
+    itself when its mean ‖γ_new − γ_old‖₁ falls below ``tolerance``, or after ``sweeps``. Documents
+    are read block by block, so that the counts may lie on disk.
 
     Args:
         matrix: csr (D, V) of counts, or of what they weigh.
@@ -170,19 +175,23 @@ def fold_in(
         tolerance: see above.
         tokens: as for :func:`fit_cvb0`.
     """
-    indptr, indices, counts = _parts(matrix)
-    each = _weight_of_one(matrix, tokens)
     n_topics = len(alpha)
     item_topic = np.ascontiguousarray(topic_item.T, dtype=np.float64)
     prior = np.asarray(alpha, dtype=np.float64)
-    doc_counts = np.zeros((matrix.shape[0], n_topics))
-    longest = int(np.diff(indptr).max(initial=0))
+    theta = np.zeros((matrix.shape[0], n_topics))
+    longest = int(np.diff(matrix.indptr).max(initial=0))
     scratch = np.zeros((longest, n_topics), dtype=np.float32)
-    _fold(indptr, indices, counts, each, scratch, doc_counts, item_topic, prior, sweeps, tolerance)
-    return posterior_mean(doc_counts, prior)
+    for rows in _blocks(matrix.indptr + n_topics * np.arange(len(matrix.indptr))):
+        block = matrix[rows]
+        each = _weight_of_one(block, None if tokens is None else tokens[rows])
+        _fold(*_parts(block), each, scratch, theta[rows], item_topic, prior, sweeps, tolerance)
+        theta[rows] = posterior_mean(theta[rows], prior)
+    return theta
 
 
-def minka_alpha(doc_counts: Float64Array, alpha: Float64Array, *, steps: int) -> Float64Array:
+def minka_alpha(
+    doc_counts: FloatArray | Float64Array, alpha: Float64Array, *, steps: int
+) -> Float64Array:
     """Re-estimates an asymmetric α from expected counts (Minka 2000, eq. 55).
 
     ``α_k ← α_k Σ_d [ψ(N_dk + α_k) − ψ(α_k)] / Σ_d [ψ(N_d + α₀) − ψ(α₀)]``, over documents with
@@ -193,23 +202,51 @@ def minka_alpha(doc_counts: Float64Array, alpha: Float64Array, *, steps: int) ->
         alpha: (K,) value to start from.
         steps: fixed-point steps.
     """
-    lengths = doc_counts.sum(axis=1)
+    n_topics = doc_counts.shape[1]
+    blocks = list(_blocks(n_topics * np.arange(len(doc_counts) + 1)))
+    lengths = np.zeros(len(doc_counts))
+    for rows in blocks:
+        lengths[rows] = doc_counts[rows].astype(np.float64).sum(axis=1)
     used = lengths > 0
-    counts, lengths = doc_counts[used], lengths[used]
+    lengths = lengths[used]
     if not len(lengths):
         return alpha
     for _ in range(steps):
         total = alpha.sum()
-        upper = (digamma(counts + alpha) - digamma(alpha)).sum(axis=0)
+        upper = np.zeros(n_topics)
+        for rows in blocks:
+            counts = doc_counts[rows][used[rows]].astype(np.float64)
+            terms = digamma(counts + alpha) - digamma(alpha)
+            # Onto the first row, so that all is added up in the order of one sum.
+            terms[:1] += upper
+            if len(terms):
+                upper = terms.sum(axis=0)
         lower = (digamma(lengths + total) - digamma(total)).sum()
         alpha = np.maximum(alpha * upper / lower, SMALLEST_ALPHA)
     return alpha
 
 
-def posterior_mean(doc_counts: Float64Array, alpha: Float64Array) -> Float64Array:
+def posterior_mean(doc_counts: FloatArray | Float64Array, alpha: Float64Array) -> Float64Array:
     """Returns (N_dk + α_k) / (N_d + α₀); the row of a document without tokens is all zero."""
-    lengths = doc_counts.sum(axis=1, keepdims=True)
-    return np.where(lengths > 0, (doc_counts + alpha) / (lengths + alpha.sum()), 0.0)
+    theta = np.zeros(doc_counts.shape)
+    for rows in _blocks(len(alpha) * np.arange(len(theta) + 1)):
+        counts = doc_counts[rows].astype(np.float64)
+        lengths = counts.sum(axis=1, keepdims=True)
+        np.divide(counts + alpha, lengths + alpha.sum(), out=theta[rows], where=lengths > 0)
+    return theta
+
+
+def _blocks(ends: IntArray) -> Iterator[slice]:
+    """Cuts documents into runs of :data:`BLOCK_CELLS` numbers, or one document.
+
+    Args:
+        ends: (D + 1,) numbers of all documents before each, and of all.
+    """
+    first = 0
+    while first < len(ends) - 1:
+        last = int(np.searchsorted(ends, ends[first] + BLOCK_CELLS, side="right")) - 1
+        yield slice(first, max(last, first + 1))
+        first = max(last, first + 1)
 
 
 def _parts(matrix: csr_matrix) -> tuple[IntArray, Int32Array, Float64Array]:

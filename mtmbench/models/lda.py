@@ -49,7 +49,8 @@ class LDA(TopicModel):
     20,000 documents of 2,500 among 16,384 features and K = 100 are 18.6 GiB of responsibilities for
     CVB0. "memoised" keeps 0.13 GiB (0.34 at its peak, ``tests/benchmarks/lda_scale.py``), and reads
     a twentieth of the counts at a time, so that they may lie on disk
-    (:mod:`mtmbench.features.counts_on_disk`).
+    (:mod:`mtmbench.features.counts_on_disk`). It works on as many threads as numba may use, with
+    the same bits; each of a run's workers has one, and with ``workers=0`` a run has all.
 
     After ``fit``: ``topic_item_`` (K, V) φ and ``alpha_`` (K,).
     """

@@ -86,7 +86,8 @@ def fit_memoised(
         tokens: csr (D, V) of whole counts, where ``matrix`` holds their weights: what the start's
             clusters are of. None where ``matrix`` holds counts.
         n_threads: threads; None is as many as numba may use (``NUMBA_NUM_THREADS``, or the
-            processors).
+            processors). In a run's workers that is one: a run uses its processors by fits that are
+            played side by side.
 
     Returns:
         The fit, whose ``change`` is that rise of the likelihood (None before there is one).
@@ -124,7 +125,7 @@ def fit_memoised(
                 item_counts -= kept[batch]
                 kept[batch] = fresh
             if optimise_alpha_every and done % optimise_alpha_every == 0:
-                old, prior = prior, minka_alpha(doc_counts.astype(np.float64), prior, steps=5)
+                old, prior = prior, minka_alpha(doc_counts, prior, steps=5)
                 settled = bool(np.abs(prior - old).sum() < ALPHA_TOLERANCE * old.sum())
             if look:
                 mean = log_likelihood / max(n_tokens, 1.0)
@@ -132,7 +133,7 @@ def fit_memoised(
                 if rise < tolerance and settled:
                     break
     return LDAFit(
-        doc_counts.astype(np.float64),
+        doc_counts,
         # Rounding may leave a share that has gone to nothing below zero.
         np.maximum(item_counts, 0.0),
         prior,

@@ -324,8 +324,7 @@ class NeuralTopicModel(TopicModel):
         encoder = Encoder(counts.matrix.shape[1], self.n_topics, self.hidden, self.dropout)
         at_topics = self.encoder_at_topics and self.start == "clusters"
         if at_topics:
-            rows = next(_parts(split.train, counts))
-            encoder.start_at(decoder, _batch(counts, rows[:MOST_HELD_OUT]))
+            encoder.start_at(decoder, _batch(counts, _drawn(split.train, counts)))
         training = Training(
             self.epochs,
             self.batch_size,
@@ -502,6 +501,12 @@ def _parts(rows: IntArray, counts: Counts) -> Iterator[IntArray]:
     size = max(1, PART_CELLS // counts.matrix.shape[1] // 16) * 16
     for first in range(0, len(rows), size):
         yield rows[first : first + size]
+
+
+def _drawn(rows: IntArray, counts: Counts) -> IntArray:
+    """Draws as many of ``rows`` as make one part, at most 1,000, for corpora may be sorted."""
+    size = min(MOST_HELD_OUT, len(next(_parts(rows, counts))))
+    return rows if size == len(rows) else rows[torch.randperm(len(rows)).numpy()[:size]]
 
 
 def _batch(counts: Counts, rows: IntArray) -> CountBatch:

@@ -18,7 +18,7 @@ from mtmbench.judges.registry import load_judge_card, traits_of
 from mtmbench.steering.calibrate import ROUNDS
 from mtmbench.steering.prompts import load_prompts
 from mtmbench.steering.relevance import relevance_prompt
-from mtmbench.steering.suite import steering_cells
+from mtmbench.steering.suite import steering_plan
 
 _SINGLE = 3
 """Controls of one direction: the other formula, the difference of means, the best feature."""
@@ -100,7 +100,7 @@ def extent_of(suite: Suite, plan: Plan) -> SteeringExtent | None:
     """Returns what the steering of a planned suite takes; None without a table ``[steering]``."""
     if suite.steering is None:
         return None
-    return steering_extent(suite.steering, [cell.k for cell in steering_cells(suite, plan)])
+    return steering_extent(suite.steering, [cell.k for cell in steering_plan(suite, plan).fits])
 
 
 def steering_estimates(suite: Suite, extent: SteeringExtent) -> Iterator[JudgeEstimate]:

@@ -90,8 +90,10 @@ def steer_suite(
     return [*table, *written]
 
 
-def steering_cells(suite: Suite, plan: Plan) -> list[FitCell]:
-    """Returns the fits whose topics would steer, for estimates: reads no weights and no network.
+def steering_plan(suite: Suite, plan: Plan) -> Plan:
+    """Returns the plan of the fits whose topics would steer: reads no weights and no network.
+
+    With features of its own that is another plan than the suite's.
 
     Raises:
         InputError: the suite has no such table, or no model over features.
@@ -101,7 +103,7 @@ def steering_cells(suite: Suite, plan: Plan) -> list[FitCell]:
     if suite.steering.features is not None:
         steered = _steered(suite, suite.steering)
         plan = make_plan(steered, data_dir=plan.data_dir, plugins=plan.plugins, offline=True)
-    return _cells(plan, suite.steering)
+    return replace(plan, fits=tuple(_cells(plan, suite.steering)))
 
 
 def table_notes(spec: SteeringSpec) -> list[str]:

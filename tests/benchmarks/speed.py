@@ -3,44 +3,65 @@
     python -P tests/benchmarks/speed.py [--only rating coherence ...] [--repeats 3] [--small]
         [--data-dir DIR] [--out leaderboards/speed]
 
-Every figure is CPU seconds, the median of the repetitions; a peer is run beside ours in the same
-process, on the same input and one thread. Peers are optional: a row says which are not installed.
-For all of them, make an environment that holds them beside mtmbench's own::
+Every figure is the median of the CPU seconds of several runs; a peer is run beside ours on the same
+input, one thread each. The table is written after every task; tasks that are not run keep the rows
+that they have, if these were measured on this machine with these versions. Peers are optional: a
+row says which are not installed. For all of them, make an environment that holds them beside
+mtmbench's own::
 
-    python -m venv peers && peers/bin/pip install -e . && peers/bin/pip install evalica topica
-    OMP_NUM_THREADS=1 peers/bin/python -P tests/benchmarks/speed.py
+    python -m venv peers && peers/bin/pip install -e '.[dev]' evalica topica
+    OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 peers/bin/python -P tests/benchmarks/speed.py
 
-``--small`` runs everything at a small size, to see that it works; its numbers are no results, and
-it writes nothing unless ``--out`` says where.
+``--small`` runs everything once at a small size, to see that it works; its numbers are no results,
+and it writes nothing unless ``--out`` says where.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
+from importlib.metadata import distributions
+from importlib.util import find_spec
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from mtmbench.core.tables import csv_text, write_files
+from mtmbench.boards.markdown import MarkdownPage
+from mtmbench.boards.numbers import Form, fixed, interval, shown
+from mtmbench.core.errors import InputError
+from mtmbench.core.files import read_json_object
+from mtmbench.core.tables import csv_text, table_json, write_files
 
 ROOT = Path(__file__).parents[2]
+SCHEMA = 1
+OURS = "mtmbench"
+THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
 PACKAGES = (
-    "mtmbench", "numpy", "scipy", "numba", "torch", "scikit-learn", "gensim", "tomotopy", "topica",
+    OURS, "numpy", "scipy", "numba", "torch", "scikit-learn", "gensim", "tomotopy", "topica",
     "choix", "evalica",
 )  # fmt: skip
+BAR = (2340, 0.31)
+"""Held-out perplexity, and NPMI in documents, of 20 Newsgroups' words at K = 50 that do."""
+
+UNTIL = ("cvb0:100", "topica:200", "tomotopy:1000")
+"""What is fitted until that is met, with the most iterations it may do."""
+
+BESIDE_BAR = ("tomotopy, 1,000 iterations", "topica, 50 iterations")
+"""What ours, fitted until the bar is met, is to be held against."""
 
 
 @dataclass(frozen=True)
@@ -50,20 +71,29 @@ class Row:
     Attributes:
         task: what was done.
         size: to how much of it.
-        by: whose code did it; "mtmbench" is ours.
-        seconds: CPU seconds, the median; None where it was not run.
-        ratio: ours is 1.
-        repeats: how often it was run.
+        by: whose code did it; "mtmbench", or what begins so, is ours.
+        runs: CPU seconds of each run; empty where there was none.
         note: quality, memory, or why it was not run.
+        group: the name in :data:`TASKS` of what measured it.
+        date: when that was.
     """
 
     task: str
     size: str
     by: str
-    seconds: float | None
-    ratio: float | None
-    repeats: int
+    runs: Sequence[float]
     note: str = ""
+    group: str = ""
+    date: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows, and what they were measured on and with."""
+
+    machine: Mapping[str, object]
+    versions: Mapping[str, str]
+    rows: Sequence[Row]
 
 
 @dataclass(frozen=True)
@@ -75,7 +105,8 @@ class Settings:
     data_dir: Path
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs what is asked for, and writes the table after each task."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -85,51 +116,86 @@ def main() -> None:
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--data-dir", type=Path, default=os.environ.get("MTMBENCH_DATA", default))
     parser.add_argument("--out", type=Path)
-    chosen = parser.parse_args()
-    settings = Settings(chosen.repeats, chosen.small, Path(chosen.data_dir))
-    rows: list[Row] = []
-    for name in chosen.only:
-        for row in TASKS[name](settings):
-            print(row, flush=True)
-            rows.append(row)
+    chosen = parser.parse_args(arguments)
+    if not chosen.small and {os.environ.get(name) for name in THREADS} != {"1"}:
+        # Libraries read them when they are imported, which is before this.
+        parser.error(f"set {' and '.join(f'{name}=1' for name in THREADS)}: one thread each")
+    repeats = 1 if chosen.small else chosen.repeats
+    settings = Settings(repeats, chosen.small, Path(chosen.data_dir))
     out = chosen.out or (None if chosen.small else ROOT / "leaderboards" / "speed")
-    if out is not None:
-        write_files(out, {"speed.csv": rows_csv(rows), "README.md": page(rows)})
+    table = Table(machine(), versions(), [])
+    if out is not None and (out / "speed.json").exists():
+        table = with_rows_of(read_table(out / "speed.json"), table, chosen.only)
+    for name in chosen.only:
+        began, today = time.perf_counter(), datetime.date.today().isoformat()
+        found = []
+        for row in TASKS[name](settings):
+            runs = [round(seconds, 4) for seconds in row.runs]
+            found.append(replace(row, runs=runs, group=name, date=today))
+            print(found[-1], flush=True)
+        print(f"{name}: {time.perf_counter() - began:.0f} s by the clock", flush=True)
+        rows = [row for row in table.rows if row.group != name] + found
+        rows.sort(key=lambda row: list(TASKS).index(row.group))
+        table = replace(table, rows=rows)
+        if out is not None:
+            write_files(out, table_files(table))
 
 
 def lda(settings: Settings) -> Iterator[Row]:
-    """Yields LDA's engines on words and on SAE counts, as ``lda_engines.py`` prints them."""
-    small = settings.small
-    own = ("cvb0:100", "memoised:100", "tomotopy:1000")
-    for corpus, view, full, engines in (
-        ("20ng", "words", 50, (*own, "topica:50", "gensim:10")),
-        ("20ng", "features", 20, own),
-        ("20ng", "features", 100, own),
-    ):
-        k = 5 if small else full
-        command = [
-            sys.executable, "-P", str(Path(__file__).with_name("lda_engines.py")),
-            "--corpus", corpus, "--view", view, "--topics", str(k),
-            "--max-documents", "300" if small else "2250" if view == "features" else "100000",
-            "--data-dir", str(settings.data_dir), "--engines",
-            *(each for each in engines if each.partition(":")[0] != "topica" or known("topica")),
-        ]  # fmt: skip
-        told = subprocess.run(command, capture_output=True, text=True)
-        task, size = f"LDA, {view}", f"{corpus}, K = {k}"
-        if told.returncode:
-            yield Row(task, size, "mtmbench", None, None, 0, told.stderr.splitlines()[-1])
-            continue
-        names = [each.partition(":")[0] for each in engines]
-        cells = [line.split() for line in told.stdout.splitlines()]
-        for engine, done, perplexity, _, npmi, seconds, times in (
-            row for row in cells if row and row[0] in names
-        ):
-            ours = engine in ("cvb0", "memoised")
-            note = f"{done} iterations, held-out perplexity {perplexity}, NPMI {npmi}"
-            by = f"mtmbench ({engine})" if ours else engine
-            yield Row(task, size, by, float(seconds), float(times), 1, note)
-        if "topica" in names and not known("topica"):
-            yield missing(task, size, "topica")
+    """Yields LDA's engines on words and on SAE counts; each run has a seed of its own."""
+    import lda_engines
+
+    most, k = (300, 5) if settings.small else (None, 50)
+    case = lda_engines.read_case("20ng", "words", most, settings.data_dir)
+    task, size = "LDA on words", f"20 Newsgroups, {case.size}, K = {k}"
+    fits = [fitted(task, size, each, case, k, settings) for each in lda_engines.ENGINES]
+    yield from fits
+    bar = lda_engines.Bar(*((np.inf, -1) if settings.small else BAR))
+    task = "LDA on words to held-out perplexity {:,} and NPMI in documents {}".format(*BAR)
+    for each in UNTIL:
+        yield fitted(task, size, each, case, k, settings, bar)
+    for row in fits:
+        if row.by in BESIDE_BAR:
+            yield replace(row, task=task)
+    case = lda_engines.read_case("20ng", "features", most or 2500, settings.data_dir)
+    for k in (5,) if settings.small else (20, 100):
+        size = f"20 Newsgroups, {case.size}, K = {k}"
+        for each in ("cvb0:100", "memoised:100"):
+            yield fitted("LDA on SAE counts", size, each, case, k, settings)
+
+
+def fitted(
+    task: str,
+    size: str,
+    engine: str,
+    case: Any,
+    k: int,
+    settings: Settings,
+    bar: Any = None,
+) -> Row:
+    """Fits an engine for as many iterations as its name says, or until the bar is met."""
+    import lda_engines
+
+    name, _, iterations = engine.partition(":")
+    by = (f"{OURS}, {name}" if name in lda_engines.OWN else name) + (
+        f", {int(iterations):,} iterations" if bar is None else ", as long as that takes"
+    )
+    if name not in lda_engines.OWN and not known(name.partition("-")[0]):
+        return missing(task, size, by)
+    fit = lda_engines.measure if bar is None else partial(lda_engines.until, bar)
+    found = [fit(case, name, k, int(iterations), seed) for seed in range(settings.repeats)]
+    values = {
+        "iterations": (fixed(0), [each.iterations for each in found]),
+        "held-out perplexity": (fixed(0), [each.perplexity for each in found]),
+        "NPMI in windows": (fixed(3), [each.npmi[0] for each in found if each.npmi]),
+        "in documents": (fixed(3), [each.npmi[1] for each in found if each.npmi]),
+    }
+    note = ", ".join(
+        f"{what} {median_and_range(those, form)}" for what, (form, those) in values.items() if those
+    )
+    if bar is not None and not all(map(bar.met, found)):
+        note += "; not reached"
+    return Row(task, size, by, [each.seconds for each in found], note)
 
 
 def coherence(settings: Settings) -> Iterator[Row]:
@@ -144,11 +210,8 @@ def coherence(settings: Settings) -> Iterator[Row]:
     for measured in zip(*runs, strict=True):
         task, size = f"coherence, {measured[0].measure}", f"{corpus.name}, 60 topics"
         note = f"largest difference {max(each.difference for each in measured):.0e}"
-        times = {
-            "mtmbench": [each.ours for each in measured],
-            "gensim": [each.theirs for each in measured],
-        }
-        yield from beside(task, size, times, {"gensim": note})
+        yield Row(task, size, OURS, [each.ours for each in measured])
+        yield Row(task, size, "gensim", [each.theirs for each in measured], note)
 
 
 def rating(settings: Settings) -> Iterator[Row]:
@@ -156,30 +219,24 @@ def rating(settings: Settings) -> Iterator[Row]:
     import rating_speed
 
     case = rating_speed.drawn(50, 20_000 if settings.small else 1_000_000, 1000)
-    size = f"{len(case.names)} models, {len(case.score):,} comparisons"
-    fits = {
-        name: run for name, run in rating_speed.FITS.items() if name == "mtmbench" or known(name)
-    }
-    elo = {name: run(case) for name, run in fits.items()}
-    times = {name: repeated(lambda run=run: run(case), settings) for name, run in fits.items()}
-    notes = {
-        name: f"largest difference {np.abs(found - elo['mtmbench']).max():.1e} Elo"
-        for name, found in elo.items()
-        if name != "mtmbench"
-    }
-    yield from beside("rating, one fit", size, times, notes)
-    for name in rating_speed.FITS:
-        if name not in fits:
-            yield missing("rating, one fit", size, name)
-    whole = repeated(lambda: rating_speed.bootstrapped(case), settings)
+    task, size = "rating, one fit", f"{len(case.names)} models, {len(case.score):,} comparisons"
+    elo = rating_speed.ours(case)
+    for name, run in rating_speed.FITS.items():
+        if name != OURS and not known(name):
+            yield missing(task, size, name)
+            continue
+        apart = np.abs(run(case) - elo).max()
+        note = "with intervals" if name == OURS else f"without; at most {apart:.1e} Elo apart"
+        yield Row(task, size, name, repeated(lambda run=run: run(case), settings), note)
     size += ", 1,000 documents"
-    yield from beside("rating, 1,000 bootstraps", size, {"mtmbench": whole})
+    runs = repeated(lambda: rating_speed.bootstrapped(case), settings)
+    yield Row("rating, 1,000 bootstraps", size, OURS, runs)
     with tempfile.TemporaryDirectory() as place:
         path = rating_speed.write_csv(case, Path(place) / "comparisons.csv")
-        runs = [in_own_process(["rate", str(path)]) for _ in range(settings.repeats)]
-    note = f"start-up included; peak {max(peak for _, _, peak in runs):,.0f} MB"
-    times = {"mtmbench": [seconds for seconds, _, _ in runs]}
-    yield from beside("rating a CSV file, 1,000 bootstraps", size, times, {"mtmbench": note})
+        whole = [in_own_process(["rate", str(path)]) for _ in range(settings.repeats)]
+    note = f"start-up included; peak {max(each.peak_mb for each in whole):,.0f} MB"
+    seconds = [each.seconds for each in whole]
+    yield Row("rating a CSV file, 1,000 bootstraps", size, OURS, seconds, note)
 
 
 def extraction(settings: Settings) -> Iterator[Row]:
@@ -192,15 +249,13 @@ def extraction(settings: Settings) -> Iterator[Row]:
     cache = os.environ.get("MTMBENCH_CACHE")
     for case in extraction_speed.CASES[: 1 if settings.small else None]:
         with tempfile.TemporaryDirectory() as scratch:
-            share, (forward, product, whole) = extraction_speed.measure(
+            forward, product, whole = extraction_speed.measure(
                 case, n_tokens, settings.repeats, "cpu", Path(scratch)
             )
         task, size = f"SAE extraction: {case.name}", f"{n_tokens:,} tokens"
-        yield Row(task, size, "mtmbench", n_tokens * whole, 1.0, settings.repeats)
-        yield Row(
-            task, size, "forward pass and product", n_tokens * (forward + product), share,
-            settings.repeats, "the limit",
-        )  # fmt: skip
+        yield Row(task, size, OURS, [n_tokens * each for each in whole])
+        limit = [n_tokens * sum(each) for each in zip(forward, product, strict=True)]
+        yield Row(task, size, "forward pass and product", limit, "the limit")
     if cache is None:
         os.environ.pop("MTMBENCH_CACHE", None)
     else:
@@ -214,21 +269,24 @@ def board(settings: Settings) -> Iterator[Row]:
     size = board_size.Size()
     if settings.small:
         size = board_size.Size(2, models=8, judges=1, ks=1, representations=1, seeds=2)
-    found = board_size.measure(size)
-    note = f"peak {found.peak_mb:,.0f} MB"
-    told = f"{found.records:,} records"
-    yield Row("a board from its records", told, "mtmbench", found.seconds, 1.0, 1, note)
+    found = [board_size.measure(size) for _ in range(settings.repeats)]
+    note = f"peak {max(each.peak_mb for each in found):,.0f} MB"
+    seconds = [each.seconds for each in found]
+    yield Row("a board from its records", f"{size.records:,} records", OURS, seconds, note)
 
 
 def quick(settings: Settings) -> Iterator[Row]:
     """Yields ``mtmbench run quick`` with nothing cached."""
     if settings.small:
         return
-    with tempfile.TemporaryDirectory() as place:
-        command = ["run", "quick", "--out", f"{place}/out"]
-        seconds, wall, peak = in_own_process(command, cache=Path(place) / "cache")
-    note = f"{wall:.0f} s by the clock; peak of a process {peak:,.0f} MB"
-    yield Row("mtmbench run quick, cold", "the suite", "mtmbench", seconds, 1.0, 1, note)
+    found = []
+    for _ in range(settings.repeats):
+        with tempfile.TemporaryDirectory() as place:
+            command = ["run", "quick", "--out", f"{place}/out"]
+            found.append(in_own_process(command, cache=Path(place) / "cache"))
+    clock = median_and_range([each.clock for each in found], fixed(0))
+    note = f"by the clock {clock} s on all processors; peak {max(e.peak_mb for e in found):,.0f} MB"
+    yield Row("mtmbench run quick, cold", "the suite", OURS, [e.seconds for e in found], note)
 
 
 TASKS: dict[str, Callable[[Settings], Iterator[Row]]] = {
@@ -237,27 +295,12 @@ TASKS: dict[str, Callable[[Settings], Iterator[Row]]] = {
 }  # fmt: skip
 
 
-def beside(
-    task: str, size: str, times: dict[str, list[float]], notes: dict[str, str] | None = None
-) -> Iterator[Row]:
-    """Yields a row for each of those that were timed on one input."""
-    unit = statistics.median(times["mtmbench"])
-    for by, found in times.items():
-        seconds = statistics.median(found)
-        note = (notes or {}).get(by, "")
-        yield Row(task, size, by, seconds, seconds / unit, len(found), note)
-
-
 def missing(task: str, size: str, by: str) -> Row:
-    return Row(task, size, by, None, None, 0, "not installed")
+    return Row(task, size, by, [], "not installed")
 
 
-def known(package: str) -> bool:
-    try:
-        version(package)
-    except PackageNotFoundError:
-        return False
-    return True
+def known(module: str) -> bool:
+    return find_spec(module) is not None
 
 
 def repeated(run: Callable[[], object], settings: Settings) -> list[float]:
@@ -269,64 +312,188 @@ def repeated(run: Callable[[], object], settings: Settings) -> list[float]:
     return found
 
 
-def in_own_process(command: Sequence[str], cache: Path | None = None) -> tuple[float, float, float]:
-    """Runs ``mtmbench``; returns CPU seconds, seconds by the clock and the largest peak in MB.
+BETWEEN = """\
+import resource, subprocess, sys, time
+began = time.perf_counter()
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+clock, told = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+print(told.ru_utime + told.ru_stime, clock, told.ru_maxrss / 1024)
+"""
 
-    The peak is that of the largest process of all that were waited for so far.
-    """
-    environment = {**os.environ, **({"MTMBENCH_CACHE": str(cache)} if cache else {})}
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", "mtmbench", *command],
-        check=True, stdout=subprocess.DEVNULL, env=environment,
+
+@dataclass(frozen=True)
+class Ran:
+    """A process and its children: CPU seconds, seconds by the clock, the largest peak in MB."""
+
+    seconds: float
+    clock: float
+    peak_mb: float
+
+
+def in_own_process(command: Sequence[str], cache: Path | None = None) -> Ran:
+    """Runs ``mtmbench`` as a user does, with as many threads as it takes."""
+    environment = {name: value for name, value in os.environ.items() if name not in THREADS}
+    if cache is not None:
+        environment["MTMBENCH_CACHE"] = str(cache)
+    # A small process between them, or the peak would be this one's, from which it was forked.
+    done = subprocess.run(
+        [sys.executable, "-c", BETWEEN, sys.executable, "-m", OURS, *command],
+        check=True, stdout=subprocess.PIPE, text=True, env=environment,
     )  # fmt: skip
-    after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - began
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return seconds, wall, after.ru_maxrss / 1024
+    return Ran(*map(float, done.stdout.split()))
 
 
-def rows_csv(rows: Sequence[Row]) -> str:
+def median_and_range(values: Sequence[float], form: Form) -> str:
+    """Returns "median (least to most)", without the range where it is no range."""
+    middle, least, most = (form(pick(values)) for pick in (statistics.median, min, max))
+    return middle if least == most else f"{middle} ({least} to {most})"
+
+
+def read_table(path: Path) -> Table:
+    """Reads ``speed.json``.
+
+    Raises:
+        InputError: it is no such file, or of another schema.
+    """
+    content = read_json_object(path)
+    if content.get("schema") != SCHEMA:
+        raise InputError(f"{path} has schema {content.get('schema')!r}; this reads {SCHEMA}")
     names = [field.name for field in fields(Row)]
-    return csv_text(names, [{**asdict(row), **rounded(row)} for row in rows])
+    rows = [Row(**{name: row[name] for name in names}) for row in content["rows"]]
+    return Table(content["machine"], content["versions"], rows)
 
 
-def rounded(row: Row) -> dict[str, float | None]:
+def with_rows_of(before: Table, now: Table, played: Collection[str]) -> Table:
+    """Returns what is measured now, with the rows of those tasks that are not run again.
+
+    Raises:
+        InputError: they were measured on another machine or with other versions.
+    """
+    kept = [row for row in before.rows if row.group not in played]
+    if kept and (before.machine, before.versions) != (now.machine, now.versions):
+        raise InputError(
+            "the table's other rows were measured on another machine or with other versions; "
+            "run all tasks, or write to another folder with --out"
+        )
+    return replace(now, rows=kept)
+
+
+def table_files(table: Table) -> dict[str, str]:
+    """Returns the table's files by name."""
+    rows = told_rows(table.rows)
+    content = {
+        "schema": SCHEMA, "machine": table.machine, "versions": table.versions, "rows": rows,
+    }  # fmt: skip
     return {
-        "seconds": None if row.seconds is None else round(row.seconds, 3),
-        "ratio": None if row.ratio is None else round(row.ratio, 2),
+        "speed.csv": csv_text([name for name in rows[0] if name != "runs"] if rows else [], rows),
+        "speed.json": table_json(content),
+        "speed.md": page(table),
     }
 
 
-def page(rows: Sequence[Row]) -> str:
-    """Returns the table as Markdown, with the machine and the versions under it."""
-    lines = [
-        "# How fast it is", "",
-        "CPU seconds, medians, one thread each, ours and a peer's in one run; a ratio above 1",
-        "means that mtmbench is faster. `tests/benchmarks/speed.py` writes this and says how.", "",
-        "| task | size | by | CPU s | ratio | runs | |", "|---|---|---|--:|--:|--:|---|",
-    ]  # fmt: skip
+def told_rows(rows: Sequence[Row]) -> list[dict[str, object]]:
+    """Returns rows with their medians, and these as multiples of ours."""
+    told = []
     for row in rows:
-        seconds = "–" if row.seconds is None else f"{row.seconds:.3g}"
-        ratio = "–" if row.ratio is None else f"{row.ratio:.2f}"
-        cells = (row.task, row.size, row.by, seconds, ratio, str(row.repeats), row.note)
-        lines.append(f"| {' | '.join(cells)} |")
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES if known(name))
-    lines += ["", f"Machine: {machine()}.", "", f"Versions: {versions}.", ""]
-    return "\n".join(lines)
+        least, most = ends(row)
+        told.append(
+            {
+                **asdict(row),
+                "seconds": median_of(row),
+                "least": least,
+                "most": most,
+                "ratio": ratio(row, rows),
+            }
+        )
+    return told
 
 
-def machine() -> str:
+def ends(row: Row) -> tuple[float | None, float | None]:
+    """Returns the least and the most seconds."""
+    return min(row.runs, default=None), max(row.runs, default=None)
+
+
+def median_of(row: Row) -> float | None:
+    return round(statistics.median(row.runs), 4) if row.runs else None
+
+
+def ratio(row: Row, rows: Sequence[Row]) -> float | None:
+    """Returns a row's seconds as a multiple of those of our first row on the same work."""
+    work = (row.task, row.size)
+    ours = next((each for each in rows if (each.task, each.size) == work and is_ours(each)), None)
+    seconds, unit = median_of(row), None if ours is None else median_of(ours)
+    return None if seconds is None or not unit else round(seconds / unit, 3)
+
+
+def is_ours(row: Row) -> bool:
+    return row.by.partition(",")[0] == OURS
+
+
+def page(table: Table) -> str:
+    """Returns the table as Markdown, a part for each piece of work."""
+    written = MarkdownPage("How fast it is beside its peers")
+    written.bullets(
+        [
+            "CPU seconds, the median of the runs and their range; ours and its peers' on the same "
+            "input, one thread each. “times ours” above 1 says that it takes longer than ours.",
+            "Runs of LDA have a seed each. A tenth of the documents is held out, and topics of all "
+            "are folded in alike; NPMI is of ten words, in windows of ten and in whole documents.",
+            "tests/benchmarks/speed.py measures and writes this.",
+        ]
+    )
+    for (task, size), rows in groupby(table.rows, key=lambda row: (row.task, row.size)):
+        written.heading(task)
+        written.text(f"{size}.")
+        written.table(
+            ["by", "CPU s", "range", "times ours", "runs", ""],
+            [
+                [
+                    row.by, shown(median_of(row), seconds),
+                    interval(*ends(row), seconds) or None,
+                    shown(ratio(row, table.rows), fixed(2)), len(row.runs), row.note,
+                ]
+                for row in rows
+            ],
+        )  # fmt: skip
+    days = sorted({row.date for row in table.rows})
+    written.heading("Machine")
+    written.bullets(
+        [
+            ", ".join(f"{name} {value}" for name, value in table.machine.items()),
+            ", ".join(f"{name} {value}" for name, value in table.versions.items()),
+            f"measured {' to '.join(dict.fromkeys((days[0], days[-1])))}" if days else "",
+        ]
+    )
+    return str(written)
+
+
+def seconds(value: float) -> str:
+    """Returns seconds with three digits that tell."""
+    return f"{value:.3g}" if value < 100 else f"{value:,.0f}"
+
+
+def versions() -> dict[str, str]:
+    """Returns the version of each package that is installed."""
+    installed = {each.metadata["Name"]: each.version for each in distributions()}
+    return {name: installed[name] for name in PACKAGES if name in installed}
+
+
+def machine() -> dict[str, object]:
+    """Returns what the figures depend on: processor, its number, memory, system, Python."""
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
         told = info.read_text(encoding="utf-8", errors="replace").splitlines()
         names = [line.partition(":")[2].strip() for line in told if line.startswith("model name")]
         cpu = names[0] if names else cpu
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return (
-        f"{cpu}, {os.cpu_count()} processors, {memory:.0f} GiB, {platform.system()}, "
-        f"Python {platform.python_version()}"
-    )
+    return {
+        "processor": cpu,
+        "processors": os.cpu_count(),
+        "memory GiB": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "system": platform.system(),
+        "Python": platform.python_version(),
+        "threads": 1,
+    }
 
 
 if __name__ == "__main__":

@@ -35,6 +35,19 @@ def test_a_packed_record_says_the_same(make_records: Make) -> None:
         assert "nothing" not in packed.payload
 
 
+def test_equal_numbers_of_other_types_stay_as_they_are(make_records: Make) -> None:
+    first = matches(make_records)[0]
+    packer = Packer()
+    for number in (1, True, 1.0, 0.0, -0.0, 1):
+        payload: dict[str, Any] = {
+            **first.payload, "judge_version": number, "protocol": {"of": [number], "by": number},
+            "usage": {"input": number}, "cost": number,
+        }  # fmt: skip
+        record = Record("match", first.key, first.status, payload, {"a": str(number)})
+        packed: Any = packer.packed(record)
+        assert canonical_json(packed.to_json()) == canonical_json(record.to_json())
+
+
 def test_what_a_league_says_alike_is_held_once(make_records: Make) -> None:
     records = matches(make_records)
     packer = Packer()

@@ -142,11 +142,22 @@ def test_a_cap_leaves_two_topics_and_each_number_once() -> None:
 def test_capped_and_uncapped_corpora_are_pooled_by_what_was_asked() -> None:
     rule = "min(5, documents / 10)"
     several = suite_of({"c": "c"}, k=[5, 10], documents_per_topic=10)
-    assert (several.pooled_k(5), several.pooled_k(rule)) == (rule, rule)
-    assert suite_of({"c": "c"}, k=[5, 10]).pooled_k(5) == 5
-    assert suite_of({"c": "c"}, k="labels").pooled_k("labels") == "labels"
-    assert suite_of({"c": "c"}, k=5, documents_per_topic=10).pooled_k(rule) == "by corpus"
-    assert suite_of({"c": "c"}, k={"c": [5, 6]}).pooled_k(6) == 6
+    assert several.pooled_ks([5, rule, 10]) == {5: rule, rule: rule, 10: 10}
+    assert suite_of({"c": "c"}, k=[5, 10]).pooled_ks([5, 10]) == {5: 5, 10: 10}
+    assert suite_of({"c": "c"}, k="labels").pooled_ks(["labels"]) == {"labels": "labels"}
+    one = suite_of({"c": "c"}, k=5, documents_per_topic=10)
+    assert one.pooled_ks([5, rule]) == {5: "by corpus", rule: "by corpus"}
+    assert suite_of({"c": "c"}, k={"c": [5, 6]}).pooled_ks([5, 6]) == {5: 5, 6: 6}
+
+
+def test_k_is_not_by_corpus_where_all_have_the_same() -> None:
+    """No corpus is capped, all are, or the table by corpus names none that is played otherwise."""
+    rule = "min(5, documents / 10)"
+    for k_spec in (5, rule):
+        assert suite_of({"c": "c"}, k=5, documents_per_topic=10).pooled_ks([k_spec]) == {
+            k_spec: k_spec
+        }
+    assert suite_of({"c": "c"}, k={"c": 5, "default": 5}).pooled_ks([5, 5]) == {5: 5}
 
 
 def test_models_parameters_and_seeds_by_corpus_and_model(files: dict[str, str]) -> None:
@@ -311,6 +322,20 @@ def test_what_is_taken_out_on_the_command_line_takes_its_tables_along(
     assert {k for _, _, k, _ in played(k=4)} == {4}
     with pytest.raises(UnknownNameError, match="model in params 'drawn-shap'"):
         played(**{"models": ["drawn"], "params.drawn-shap.sharpness": 1.0})
+
+
+def test_a_corpus_that_is_a_subset_is_taken_out_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "suite.toml"
+    path.write_text(
+        'name = "tiny"\ncorpora = ["lee", {name = "bills", subset = "few"}, '
+        '{name = "some/hub", subset = "en"}]\nmodels = ["lda"]\n'
+        "k = { bills-few = 3, hub = 4, default = 5 }\n"
+    )
+    for taken, left in (
+        ("lee", {}), ({"name": "bills", "subset": "few"}, {"bills-few": (3,)}),
+        ("bills", {}), ({"name": "some/hub", "subset": "en"}, {"hub": (4,)}),
+    ):  # fmt: skip
+        assert load_suite(str(path), {"corpora": [taken]}).k_per_corpus == left
 
 
 def test_what_an_override_says_by_corpus_stands_beside_what_it_says_for_all() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mtmbench.core.errors import InputError
-from mtmbench.features.cache import Arrays, cache_dir, cached
+from mtmbench.features.cache import Arrays, cache_dir, cached, locked
 
 
 class Maker:
@@ -65,11 +65,34 @@ def test_a_failed_making_leaves_nothing_behind(own_cache: Path) -> None:
     assert cached("toy", "k", Maker())["b"].tolist() == [1.5]
 
 
-def test_an_unwritable_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_an_unwritable_folder_nothing_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("MTMBENCH_CACHE", str(tmp_path / "file"))
-    with pytest.raises(InputError, match="set MTMBENCH_CACHE"):
-        cached("toy", "k", Maker())
+    make = Maker()
+    for calls in (1, 2):
+        with pytest.warns(UserWarning, match="set MTMBENCH_CACHE"):
+            assert cached("toy", "k", make)["b"].tolist() == [1.5]
+        assert make.calls == calls
+
+
+def test_what_cannot_be_made_is_an_error_in_an_unwritable_folder_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as shards of activations, which are nowhere but on disk."""
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("MTMBENCH_CACHE", str(tmp_path / "file"))
+
+    def fail() -> Arrays:
+        with locked(cache_dir() / "shard.lock"):
+            return {}
+
+    with (
+        pytest.warns(UserWarning, match="not kept"),
+        pytest.raises(InputError, match="set MTMBENCH_CACHE"),
+    ):
+        cached("toy", "k", fail)
 
 
 def _slow_make(log: str) -> None:

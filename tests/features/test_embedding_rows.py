@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from mtmbench.core.errors import InputError
 from mtmbench.features.embedding_rows import EmbeddingRows
 
 
@@ -49,14 +53,93 @@ def test_damage_is_told_and_mended(tmp_path: Path, damage: str) -> None:
     np.testing.assert_array_equal(rows.find(["k7"])["k7"], [7, 8, 9, 10])
 
 
-def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+def test_in_a_folder_that_cannot_be_written_to_nothing_is_kept(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     rows = EmbeddingRows(tmp_path / "file" / "rows.sqlite", 4)
-    with pytest.raises(InputError, match="set MTMBENCH_CACHE"):
-        rows.find(["k0"])
+    with pytest.warns(UserWarning, match="set MTMBENCH_CACHE"):
+        assert rows.find(["k0"]) == {}
     (tmp_path / "folder.sqlite").mkdir()
-    with pytest.raises(InputError, match="set MTMBENCH_CACHE"):
+    with pytest.warns(UserWarning, match="set MTMBENCH_CACHE"):
         EmbeddingRows(tmp_path / "folder.sqlite", 4).add(vectors(0, 1))
+
+
+class Meanwhile:
+    """Has another process do something once this one has opened the file, the first time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> None:
+        self._connect, self._do = sqlite3.connect, do
+        self.opened = 0
+        monkeypatch.setattr(sqlite3, "connect", self)
+
+    def __call__(self, *args: Any, **options: Any) -> sqlite3.Connection:
+        db = self._connect(*args, **options)
+        self.opened += 1
+        if self.opened == 1:
+            with suppress(sqlite3.DatabaseError):
+                db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            self._do()
+        return db
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_rows_go_into_the_file_that_another_process_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaced: bool
+) -> None:
+    rows, other = (EmbeddingRows(tmp_path / name, 4) for name in ("rows.sqlite", "new.sqlite"))
+    rows.add(vectors(0, 3))
+    other.add(vectors(8, 9))
+
+    def begin_anew() -> None:
+        if replaced:
+            other.path.replace(rows.path)
+        else:
+            rows.path.unlink()
+
+    seen = Meanwhile(monkeypatch, begin_anew)
+    rows.add(vectors(5, 7))
+    assert seen.opened == 2
+    assert sorted(rows.find(["k0", "k5", "k6", "k8"])) == ["k5", "k6", *(["k8"] * replaced)]
+
+
+def test_a_file_that_is_whole_again_is_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two processes that find it damaged one begins it anew and writes; the other finds that."""
+    rows, other = (EmbeddingRows(tmp_path / name, 4) for name in ("rows.sqlite", "new.sqlite"))
+    other.add(vectors(0, 3))
+    rows.path.write_bytes(b"no base\n" * 900)
+    Meanwhile(monkeypatch, lambda: other.path.replace(rows.path))
+    assert sorted(rows.find(["k1", "k2", "k7"])) == ["k1", "k2"]
+
+
+def _damage(path: Path, stop: Any) -> None:
+    while not stop.is_set():
+        path.with_name("bad").write_bytes(b"no base\n" * 900)
+        path.with_name("bad").replace(path)
+        time.sleep(0.02)
+
+
+def _read_and_write(path: Path, first: int) -> None:
+    warnings.simplefilter("ignore")
+    rows = EmbeddingRows(path, 4)
+    for i in range(first, first + 40):
+        rows.add(vectors(i, i + 3))
+        for key, row in rows.find([f"k{i}", f"k{i + 1}"]).items():
+            np.testing.assert_array_equal(row, vectors(int(key[1:]), int(key[1:]) + 1)[key])
+
+
+def test_processes_go_on_while_the_file_is_damaged_again_and_again(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    path, stop = tmp_path / "rows.sqlite", context.Event()
+    damaging = context.Process(target=_damage, args=(path, stop))
+    workers = [context.Process(target=_read_and_write, args=(path, 20 * n)) for n in range(2)]
+    for process in (damaging, *workers):
+        process.start()
+    for worker in workers:
+        worker.join()
+    stop.set()
+    damaging.join()
+    assert [worker.exitcode for worker in workers] == [0, 0]
 
 
 def _write(path: Path, first: int) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
-from scipy.special import gammaln
+from scipy.special import digamma, gammaln
 from support.planted import plant_lda
 
 from mtmbench.core.errors import InputError
@@ -127,6 +129,63 @@ def test_minka_alpha_is_the_maximum_of_the_dirichlet_multinomial_likelihood():
     with_empty = np.vstack([counts, np.zeros((5, 3))])
     found = cvb0.minka_alpha(with_empty, np.ones(3), steps=500)
     np.testing.assert_allclose(found, best, rtol=1e-3)
+
+
+@pytest.mark.parametrize("n_topics", [2, 7])
+def test_blocks_of_documents_give_the_bits_of_the_whole(monkeypatch, n_topics):
+    rng = np.random.default_rng(4)
+    drawn = rng.poisson(0.4, (300, 40)).astype(np.int32)
+    drawn[17:29] = 0
+    matrix = csr_matrix(drawn)
+    weighted = matrix.astype(np.float64).multiply(rng.uniform(0.5, 2, 40)).tocsr()
+    phi = rng.dirichlet(np.full(40, 0.3), n_topics)
+    counts = (rng.gamma(0.3, 5, (300, n_topics)) * (rng.random((300, 1)) > 0.1)).astype(np.float32)
+    alpha = rng.uniform(0.1, 1, n_topics)
+
+    def all_of():
+        return (
+            cvb0.minka_alpha(counts, alpha, steps=5),
+            cvb0.posterior_mean(counts, alpha),
+            cvb0.fold_in(matrix, phi, alpha),
+            cvb0.fold_in(weighted, phi, alpha, tokens=matrix),
+        )
+
+    whole = all_of()
+    # As they were defined before there were blocks.
+    used = counts.sum(axis=1) > 0
+    kept = counts[used].astype(np.float64)
+    by_hand = alpha
+    for _ in range(5):
+        upper = (digamma(kept + by_hand) - digamma(by_hand)).sum(axis=0)
+        total = by_hand.sum()
+        lower = (digamma(kept.sum(axis=1) + total) - digamma(total)).sum()
+        by_hand = np.maximum(by_hand * upper / lower, cvb0.SMALLEST_ALPHA)
+    np.testing.assert_array_equal(whole[0], by_hand)
+    for cells in (1, 50, 1000):
+        monkeypatch.setattr(cvb0, "BLOCK_CELLS", cells)
+        for one, other in zip(whole, all_of(), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_large_fits_are_re_estimated_and_folded_in_little_memory():
+    """Beyond what is given and returned, less than half of θ in f64."""
+    n_docs, n_topics = 200_000, 100
+    counts = np.full((n_docs, n_topics), 0.5, dtype=np.float32)
+    matrix = csr_matrix(
+        (np.ones(n_docs, np.int32), np.arange(n_docs) % 30, np.arange(n_docs + 1)), (n_docs, 30)
+    )
+    phi, alpha = np.full((n_topics, 30), 1 / 30), np.full(n_topics, 0.05)
+    theta = 8 * n_docs * n_topics
+    for work, returned in (
+        (lambda: cvb0.minka_alpha(counts, alpha, steps=1), 0),
+        (lambda: cvb0.posterior_mean(counts, alpha), theta),
+        (lambda: cvb0.fold_in(matrix, phi, alpha, sweeps=1), theta),
+    ):
+        tracemalloc.start()
+        work()
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most < returned + 0.5 * theta
 
 
 def test_fold_in_of_one_token_is_exact():

@@ -192,6 +192,32 @@ def test_the_encoder_starts_at_the_topics():
     assert (found == truth).mean() >= 0.98
 
 
+def test_an_encoders_scale_is_chosen_on_documents_of_every_label(monkeypatch):
+    """Documents sorted by label, of which no part holds two and each label has its own items."""
+    monkeypatch.setattr(neural, "MOST_HELD_OUT", 40)
+    monkeypatch.setattr(neural, "PART_CELLS", 64 * 48)
+    matrix = np.kron(np.eye(4, dtype=int), np.ones((100, 12), dtype=int))
+    given = counts_to_views(
+        matrix, np.full(400, 20), kind="features", encoder=random_encoder(0, 8, 48)
+    )
+    start_at, batches = Encoder.start_at, []
+
+    def kept(encoder, decoder, batch):
+        batches.append(batch)
+        start_at(encoder, decoder, batch)
+
+    monkeypatch.setattr(Encoder, "start_at", kept)
+    for seed in (0, 0, 1):
+        METM(n_topics=4, hidden=16, epochs=1).fit(given, seed=seed)
+    drawn = [batch.matrix.toarray() for batch in batches]
+    assert {len(rows) for rows in drawn} == {40}
+    for rows in drawn:
+        # A label without any of 40 draws would be one in 80,000.
+        assert (rows.sum(axis=0) > 0).all()
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert (drawn[0] != drawn[2]).any()
+
+
 @pytest.mark.parametrize(
     ("n_docs", "training", "stops", "expected"),
     [

@@ -102,6 +102,19 @@ def test_many_documents_have_exact_neighbours(monkeypatch: pytest.MonkeyPatch) -
     assert np.median(gaps) < 0.3 * np.median(np.linalg.norm(placed[:, None] - layout, axis=2))
 
 
+def test_without_a_cache_that_can_be_written_to_neighbours_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors = drawn(60)
+    kept = neighbours(vectors, 10)
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("MTMBENCH_CACHE", str(tmp_path / "file"))
+    with pytest.warns(UserWarning, match="set MTMBENCH_CACHE"):
+        found = neighbours(vectors, 10)
+    for one, other in zip(kept, found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.slow
 def test_what_numba_compiled_is_there_for_the_next_process(own_cache: Path) -> None:
     code = (

@@ -123,6 +123,20 @@ class ModelFeatures(StoredFeatures):
         """The table ``saes`` as it was given."""
         return self._given
 
+    def sae_of(self, setting: str) -> str:
+        """Returns the name of the SAE that a setting is of."""
+        return str(self._further.get(setting, {}).get("sae", self.sae_names()[0]))
+
+    def passes(self) -> list[list[str]]:
+        """Returns the SAEs of all settings by the forward pass that serves them.
+
+        Those whose chunks are given another size read texts by themselves.
+        """
+        found: dict[int | None, dict[str, None]] = {}
+        for name in map(self.sae_of, ("default", *self._further)):
+            found.setdefault(self._given[name].get("context_size"), {})[name] = None
+        return [list(names) for names in found.values()]
+
     def sae_names(self) -> list[str]:
         """Returns the names of the SAEs, in the order given."""
         return list(self._given)

@@ -13,7 +13,7 @@ import numpy as np
 
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import FloatArray, Progress
-from mtmbench.features.cache import cache_dir, locked
+from mtmbench.features.cache import cache_dir, one_at_a_time
 from mtmbench.features.embedding_rows import EmbeddingRows
 from mtmbench.features.sae.backbone import BATCH_TOKENS, ActivationBatch
 from mtmbench.features.sae.hooks import HookPoint, find_hook_point
@@ -73,9 +73,6 @@ class MiniLM(HuggingFaceBackbone):
             texts: distinct texts.
             keep: whether to look in the cache first, and to leave there what was not.
             progress: told how many texts are done.
-
-        Raises:
-            InputError: the cache folder cannot be written to.
         """
         chunks = [ids[:_LIMIT] for ids in self.tokenise(texts)]
         keys = [_key(chunk) for chunk in chunks]
@@ -83,7 +80,7 @@ class MiniLM(HuggingFaceBackbone):
         missing = {key: chunk for key, chunk in zip(keys, chunks, strict=True) if key not in known}
         # Of processes that want the same texts one embeds them, and the others wait for it.
         lock = self._rows.path.with_name(f"{content_hash(keys)[:1]}.lock")
-        with locked(lock) if keep and len(missing) > 1 else nullcontext():
+        with one_at_a_time(lock) if keep and len(missing) > 1 else nullcontext():
             if keep and missing:
                 known |= self._rows.find(list(missing))
             left = [chunk for key, chunk in missing.items() if key not in known]
