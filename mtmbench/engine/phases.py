@@ -53,11 +53,18 @@ def phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
         yield "views", [task for task in views if task not in left]
         if left:
             yield "embeddings", left
-        yield "fits", _fit_tasks(fits)
+        yield "fits", _fit_tasks(plan, fits)
         done = store.finished()
     labels = [cell for cell in plan.labels if cell.key not in done]
     if playable := _playable(plan, store, labels, done):
-        yield "labels", _label_tasks(plan, playable)
+        # Beside them goes what needs none and asks nobody, so that no worker waits.
+        taken = [
+            cell
+            for cell in plan.rewrites
+            if cell.extraction is not None and cell.key not in done and set(cell.needs) <= done
+        ]
+        name = "labels and summaries" if taken else "labels"
+        yield name, _rewrite_tasks(taken) + _label_tasks(plan, playable)
     yield from _rewrite_phases(plan, store)
     _forget_incomplete(plan, store)
     done = store.finished()
@@ -134,12 +141,16 @@ def _rewrite_phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Tas
         done = store.finished()
         missing = [cell for cell in plan.rewrites if cell.task == task and cell.key not in done]
         if playable := _playable(plan, store, missing, done):
-            # What is taken from documents asks nobody; one worker encodes a corpus's.
-            by_corpus: dict[str, list[RewriteCell]] = {}
-            for cell in playable:
-                affinity = ASKING if cell.extraction is None else cell.corpus
-                by_corpus.setdefault(affinity, []).append(cell)
-            yield name, [Task(tuple(its), affinity=where) for where, its in by_corpus.items()]
+            yield name, _rewrite_tasks(playable)
+
+
+def _rewrite_tasks(cells: Sequence[RewriteCell]) -> list[Task]:
+    # What is taken from documents asks nobody; one worker encodes a corpus's.
+    by_corpus: dict[str, list[RewriteCell]] = {}
+    for cell in cells:
+        affinity = ASKING if cell.extraction is None else cell.corpus
+        by_corpus.setdefault(affinity, []).append(cell)
+    return [Task(tuple(its), affinity=where) for where, its in by_corpus.items()]
 
 
 def _playable(plan: Plan, store: RunStore, cells: Sequence[_C], done: Collection[str]) -> list[_C]:
@@ -181,10 +192,12 @@ def _left_by_features(plan: Plan, views: Sequence[Task]) -> list[Task]:
     ]
 
 
-def _fit_tasks(cells: Sequence[FitCell]) -> list[Task]:
+def _fit_tasks(plan: Plan, cells: Sequence[FitCell]) -> list[Task]:
+    size = {name: sum(map(len, corpus.texts)) for name, corpus in plan.corpora.items()}
     # A fit and what it is under other names are played in a row: fitted by one, read by the others.
     same: dict[str, list[FitCell]] = {}
-    for cell in cells:
+    # The largest corpus first, so that no worker is left alone with it.
+    for cell in sorted(cells, key=lambda cell: -size[cell.corpus]):
         same.setdefault(cell.twin or cell.key, []).append(cell)
     return [
         Task(tuple(group), affinity=MODELS.get(group[0].registry).warms or group[0].registry)

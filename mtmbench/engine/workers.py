@@ -118,6 +118,9 @@ class WorkerPool:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # All are told before any is waited for.
+        for worker in self._workers:
+            worker.close()
         for worker in self._workers:
             self._end(worker)
 
@@ -190,8 +193,7 @@ class WorkerPool:
         return _Worker(process, ours)
 
     def _end(self, worker: _Worker) -> None:
-        with contextlib.suppress(OSError):
-            worker.connection.close()
+        worker.close()
         if worker.task is not None:
             worker.process.kill()
         worker.process.join(2)
@@ -216,6 +218,10 @@ class _Worker:
         self.warm.add(task.affinity)
         with contextlib.suppress(OSError):  # a dead worker is noticed when its answer is read
             self.connection.send(task)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.connection.close()
 
 
 def take(

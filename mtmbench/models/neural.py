@@ -103,18 +103,20 @@ class CountBatch:
 class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, matrix: csr_matrix, weight: Tensor) -> Tensor:
-        ctx.matrix = matrix
         if matrix.nnz >= DENSE_FROM * matrix.shape[0] * matrix.shape[1]:
-            ctx.matrix = dense = torch.from_numpy(matrix.toarray())
+            ctx.by_item = dense = torch.from_numpy(matrix.toarray())
             return dense @ weight
-        return torch.from_numpy(matrix @ weight.numpy())
+        # Item by item, so that each row of the large weight, and of its gradient, is passed once;
+        # a sum's terms keep the order that they have document by document.
+        ctx.by_item = by_item = matrix.tocsc()
+        return torch.from_numpy(by_item @ weight.numpy())
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor]:
         (gradient,) = gradients
-        if isinstance(ctx.matrix, Tensor):
-            return None, ctx.matrix.T @ gradient
-        return None, torch.from_numpy(ctx.matrix.T @ gradient.numpy())
+        if isinstance(ctx.by_item, Tensor):
+            return None, ctx.by_item.T @ gradient
+        return None, torch.from_numpy(ctx.by_item.T @ gradient.numpy())
 
 
 def product(matrix: csr_matrix, weight: Tensor) -> Tensor:

@@ -69,3 +69,30 @@ def test_one_worker_asks_for_all_summaries_and_one_a_corpus_takes_them_from_docu
     assert [(task.affinity, len(task.cells)) for task in tasks] == [
         (ASKING, 4), ("long", 2), ("short", 2),
     ]  # fmt: skip
+
+
+def test_summaries_that_need_no_labels_are_taken_beside_them() -> None:
+    plan = planned("minilm", ["mlda"])
+    fitted = {fit.key for fit in plan.fits}
+    fit = plan.fits[0].key
+    plan.labels = [SimpleNamespace(corpus="long", key="named", made="made", needs=(fit,))]
+    plan.rewrites = [
+        SimpleNamespace(task="summary", corpus="long", key=key, needs=needs, extraction={})
+        for key, needs in (("at once", (fit,)), ("later", (fit, "named")))
+    ]
+    store = SimpleNamespace(finished=lambda: fitted)
+    name, tasks = next(phases(plan, store))  # type: ignore[arg-type]
+    assert name == "labels and summaries"
+    assert [[cell.key for cell in task.cells] for task in tasks] == [["at once"], ["named"]]
+
+
+def test_the_largest_corpus_is_fitted_first() -> None:
+    plan = planned("minilm", ["lda"])
+    plan.fits = plan.fits[::-1]
+    store = SimpleNamespace(finished=set)
+    (tasks,) = [
+        tasks
+        for name, tasks in phases(plan, store)  # type: ignore[arg-type]
+        if name == "fits"
+    ]
+    assert [task.cells[0].corpus for task in tasks] == ["long", "short"]
