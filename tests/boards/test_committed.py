@@ -54,15 +54,36 @@ def gold_extract(board: dict) -> str:
     corpora = ("20ng", "agnews", "bills", "goemotions")
     found: dict[tuple[str, str | None], dict[str, str]] = {}
     for row in board["metrics"]:
-        if row["metric"] == "nmi" and row["params"]["documents"] == "all":
+        told = row["metric"] == "nmi" and row["corpus"] in corpora
+        if told and row["params"]["documents"] == "all":
             half = (row["hi"] - row["lo"]) / 2
             cell = f"{row['value']:.3f} ± {half:.3f} ({row['n_seeds']})"
             found.setdefault((row["model"], row["setting"]), {})[row["corpus"]] = cell
-    lines = [f"| model | {' | '.join(corpora)} |", "|---|---|---|---|"]
+    lines = [f"| model | {' | '.join(corpora)} |", "|---" * (1 + len(corpora)) + "|"]
     for model, setting in sorted(found, key=lambda key: (key[0], key[1] or "")):
         name = f"`{model}`" + (f", {setting}" if setting else "")
         lines.append(f"| {name} | {' | '.join(found[model, setting][c] for c in corpora)} |")
     return "\n".join(lines)
+
+
+FEATURE_MODELS = {"mlda": "lda", "metm": "etm", "mbertopic": "bertopic"}
+"""Models over features, and the one over words that each stands against."""
+
+
+def paper_counts(board: dict, judge: str, shown: tuple[str, ...]) -> tuple[int, int, int, int]:
+    """The paper's own two counts: conditions, those that a model over features leads; pairs, won.
+
+    A condition is a corpus and a way to show topics; a pair is a model over features and its
+    counterpart over words in a condition, by Elo.
+    """
+    leagues: dict[tuple[str, str], dict[str, float]] = {}
+    for row in board["ratings"]:
+        if row["judge"] == judge and row["corpus"] != "all" and row["representation"] in shown:
+            league = leagues.setdefault((row["corpus"], row["representation"]), {})
+            league[row["model"]] = row["elo"]
+    led = sum(max(elo, key=elo.__getitem__) in FEATURE_MODELS for elo in leagues.values())
+    won = sum(elo[a] > elo[b] for elo in leagues.values() for a, b in FEATURE_MODELS.items())
+    return len(leagues), led, 3 * len(leagues), won
 
 
 METHODS = {
@@ -137,6 +158,22 @@ def test_committed_pages_link_the_steering_table():
     page = (BOARDS / "steering" / "index.html").read_text(encoding="utf-8")
     assert '<a href="steering.md">' in page
     assert "(steering.md)" in (BOARDS / "steering" / "board.md").read_text(encoding="utf-8")
+
+
+def test_readme_and_the_papers_page_count_as_the_paper_did():
+    board = json.loads((EMBEDDED / "board.json").read_text(encoding="utf-8"))
+    conditions, led, pairs, won = paper_counts(board, "embedding", ("items", "summary"))
+    assert (conditions, pairs) == (16, 48)
+    counts = f"{led} of 16 conditions and {won} of 48 pairs"
+    alike = [paper_counts(board, judge, ("projected",)) for judge in ("embedding", "lexical")]
+    told = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert counts in told
+    assert counts in (ROOT / "docs" / "paper.md").read_text(encoding="utf-8")
+    (by_vectors, by_words) = (
+        f"{led} of 8 and {won} of 24 by `{judge}`"
+        for judge, (_, led, _, won) in zip(("embedding", "lexical"), alike, strict=True)
+    )
+    assert f"by projected words {by_vectors}, {by_words}" in told
 
 
 def test_readme_quotes_agreement_with_gold_labels():
