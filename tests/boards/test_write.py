@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 from collections.abc import Callable
@@ -45,6 +46,24 @@ def test_a_rebuilt_board_has_the_same_bytes(tmp_path: Path, make_records: Make) 
     assert {name: (other / name).read_bytes() for name in FILES} == first
     left = {path.name for path in folder.iterdir()}
     assert left == {*FILES, "suite.toml", "records.jsonl"}
+
+
+@pytest.mark.parametrize("was", [True, False])
+def test_the_search_for_garbage_is_as_before_once_a_board_is_written(
+    tmp_path: Path, make_records: Make, was: bool
+) -> None:
+    folder = lay_out(tmp_path, *make_records(models=("lda", "etm"), corpora={"lee": 6}))
+    before = gc.isenabled()
+    (gc.enable if was else gc.disable)()
+    try:
+        write_board(folder)
+        assert gc.isenabled() is was
+        (folder / "records.jsonl").write_text("no record\n", encoding="utf-8")
+        with pytest.raises(InputError):
+            write_board(folder)
+        assert gc.isenabled() is was
+    finally:
+        (gc.enable if before else gc.disable)()
 
 
 def test_the_json_is_the_board_with_a_row_a_line(make_records: Make) -> None:
