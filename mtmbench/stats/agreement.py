@@ -99,7 +99,8 @@ def krippendorff_alpha(
     pairs[:, np.arange(k), np.arange(k)] -= given
     cell = table.groups[usable][:, None] * (k * k) + np.arange(k * k)
     weight, size = pairs / (m - 1)[:, None, None], len(table.strata) * k * k
-    counts = np.bincount(cell.ravel(), weight.ravel(), size).reshape(-1, k, k)
+    counts = np.bincount(cell.ravel(), weight.ravel(), size).astype(np.float64, copy=False)
+    counts = counts.reshape(-1, k, k)
     return _with_interval(_alphas, counts, len(m), table, seed, n_bootstrap, confidence)
 
 

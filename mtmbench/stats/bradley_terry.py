@@ -216,10 +216,10 @@ def _mean_inverse(pairs: Pairs, start: Abilities) -> Float64Array | None:
     )
     # A constant shift changes nothing; adding 1/n everywhere pins it to zero.
     try:
-        inverse: Float64Array = np.linalg.inv(pairs.dense_laplacian(curvature) + 1 / pairs.n)
+        inverse = np.linalg.inv(pairs.dense_laplacian(curvature) + 1 / pairs.n)
     except np.linalg.LinAlgError:
         return None
-    return inverse
+    return np.asarray(inverse, dtype=np.float64)
 
 
 def _newton(pairs: Pairs, start: Abilities, incidence: Any) -> tuple[Abilities, BoolArray]:
