@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
-from mtmbench.boards.cells import ALL, BoardRecords
+from mtmbench.boards.cells import BoardRecords
 from mtmbench.boards.columns import MatchColumns
 from mtmbench.boards.leagues import RatedLeague
 from mtmbench.boards.rows import (
@@ -19,11 +18,11 @@ from mtmbench.boards.rows import (
     DocumentGap,
     PairGap,
 )
-from mtmbench.core.cards import Suite
 from mtmbench.core.cells import Competitor, k_order
 from mtmbench.core.serialise import rounded, seed_from
 from mtmbench.core.types import BoolArray, Float64Array, IntArray
 from mtmbench.stats.agreement import MISSING, cohen_kappa, krippendorff_alpha
+from mtmbench.stats.intervals import numbered
 
 _SHOWN = 5
 """Pairs of models, and documents, on which judges differ most that a board names."""
@@ -51,10 +50,10 @@ class _Items:
     score: Float64Array
 
     @classmethod
-    def of(cls, columns: MatchColumns, matches: Sequence[int]) -> _Items:
+    def of(cls, columns: MatchColumns, matches: IntArray) -> _Items:
         """Returns what some of the matches say; the later of two that speak of one item counts."""
         n = len(columns.players)
-        rows = columns.rows_of(np.array(matches, dtype=np.int64))
+        rows = columns.rows_of(matches)
         rows = rows[~np.isnan(columns.score[rows])]
         match = columns.match[rows]
         a, b = columns.a[match], columns.b[match]
@@ -71,8 +70,40 @@ class _Items:
         return _Items(self.place[at], self.low[at], self.high[at], key, self.score[at])
 
 
+@dataclass(frozen=True)
+class _Coded:
+    """The items of several judges together.
+
+    Attributes:
+        key: (N,) every item that one of them spoke of, sorted.
+        codes: (N, judges) the category that each gave it.
+        place: (N,) its document.
+        corpus: (N,) its corpus.
+    """
+
+    key: IntArray
+    codes: IntArray
+    place: IntArray
+    corpus: IntArray
+
+    @classmethod
+    def of(
+        cls, columns: MatchColumns, judges: Sequence[str], items: Mapping[str, _Items]
+    ) -> _Coded:
+        """Codes the outcomes of some judges."""
+        said = [items[judge] for judge in judges]
+        key, row = numbered(np.concatenate([each.key for each in said]))
+        codes = np.full((len(key), len(said)), MISSING, dtype=np.int64)
+        begin = 0
+        for column, each in enumerate(said):
+            codes[row[begin : begin + len(each.key)], column] = 2 * each.score
+            begin += len(each.key)
+        place = key // len(columns.players) ** 2
+        return cls(key, codes, place, columns.corpus_of_place[place])
+
+
 def agreement_rows(
-    suite: Suite, board: BoardRecords, leagues: Sequence[RatedLeague], confidence: float
+    board: BoardRecords, leagues: Sequence[RatedLeague], confidence: float
 ) -> list[AgreementRow]:
     """Returns a row per league and pair of judges, and one of all judges where there are more.
 
@@ -80,7 +111,13 @@ def agreement_rows(
     is the share of items on which two judges name opposite winners; ``pairs`` and ``documents``
     are those where they differ most. Kendall's tau-b and Spearman's rho are of their Elo.
     """
-    columns, matches = board.columns, _by_league(suite, board)
+    columns = board.columns
+    matches = {
+        (league.key.judge, league.key.corpus, league.key.k_spec, league.key.representation): (
+            league.matches
+        )
+        for league in leagues
+    }
     elo = {
         (league.key.judge, league.key.corpus, league.key.k_spec, league.key.representation): {
             Competitor.of(row): row["elo"] for row in league.rows if row["elo"] is not None
@@ -100,14 +137,18 @@ def agreement_rows(
         }  # fmt: skip
         if len(judges) < 2:
             continue
-        items = {judge: _Items.of(columns, matches[judge, where]) for judge in judges}
+        items = {judge: _Items.of(columns, matches[judge, *where]) for judge in judges}
         for pair in combinations(judges, 2):
             boards = [elo[judge, corpus, k_spec, representation] for judge in pair]
             found = _pair(columns, pair, items, boards, confidence)
             rows.append({"judges": list(pair), **place, **found})
         if len(judges) > 2:
             rows.append(
-                {"judges": judges, **place, **_together(columns, judges, items, confidence)}
+                {
+                    "judges": judges,
+                    **place,
+                    **_together(_Coded.of(columns, judges, items), judges, items, confidence),
+                }
             )
     return rows
 
@@ -119,12 +160,13 @@ def _pair(
     boards: Sequence[Mapping[Competitor, float]],
     confidence: float,
 ) -> AgreementNumbers:
-    together = _together(columns, pair, items, confidence)
-    both = [items[judge] for judge in pair]
-    common = np.intersect1d(both[0].key, both[1].key, assume_unique=True)
-    first, second = (said.over(common) for said in both)
-    codes, documents, corpora = _coded(columns, pair, items)
-    kappa = cohen_kappa(codes, documents, corpora, seed=_seed(pair, items), confidence=confidence)
+    coded = _Coded.of(columns, pair, items)
+    together = _together(coded, pair, items, confidence)
+    common = coded.key[(coded.codes != MISSING).all(axis=1)]
+    first, second = (items[judge].over(common) for judge in pair)
+    kappa = cohen_kappa(
+        coded.codes, coded.place, coded.corpus, seed=_seed(pair, items), confidence=confidence
+    )
     opposed = np.abs(first.score - second.score) == 1
     n_models, tau, rho = _rank_correlation(boards)
     return {
@@ -143,36 +185,22 @@ def _pair(
 
 
 def _together(
-    columns: MatchColumns,
+    coded: _Coded,
     judges: Sequence[str],
     items: Mapping[str, _Items],
     confidence: float,
 ) -> AgreementNumbers:
-    codes, documents, corpora = _coded(columns, judges, items)
     alpha = krippendorff_alpha(
-        codes, documents, corpora, seed=_seed(judges, items), confidence=confidence
+        coded.codes, coded.place, coded.corpus, seed=_seed(judges, items), confidence=confidence
     )
     return {
         "n_items": alpha.n,
-        "n_documents": len(np.unique(documents)),
+        "n_documents": len(numbered(coded.place)[0]),
         "alpha": rounded(alpha.value, 4),
         "alpha_lo": rounded(alpha.lo, 4),
         "alpha_hi": rounded(alpha.hi, 4),
         "alpha_reason": alpha.reason,
     }
-
-
-def _coded(
-    columns: MatchColumns, judges: Sequence[str], items: Mapping[str, _Items]
-) -> tuple[IntArray, IntArray, IntArray]:
-    """Returns the judges' categories of every item, a column a judge, its document and corpus."""
-    listed = np.unique(np.concatenate([items[judge].key for judge in judges]))
-    codes = np.full((len(listed), len(judges)), MISSING, dtype=np.int64)
-    for column, judge in enumerate(judges):
-        rows = np.searchsorted(listed, items[judge].key)
-        codes[rows, column] = (2 * items[judge].score).astype(np.int64)
-    place = listed // len(columns.players) ** 2
-    return codes, place, columns.corpus_of_place[place]
 
 
 def _rank_correlation(
@@ -192,8 +220,8 @@ def _rank_correlation(
 def _pairs_apart(columns: MatchColumns, first: _Items, second: _Items) -> list[PairGap]:
     """Returns the pairs of models whose mean scores differ most between two judges."""
     n = len(columns.players)
-    pairs, of = np.unique(first.low * n + first.high, return_inverse=True)
-    means = np.bincount(of.ravel(), first.score - second.score) / np.bincount(of.ravel())
+    pairs, of = numbered(first.low * n + first.high)
+    means = np.bincount(of, first.score - second.score) / np.bincount(of)
     widest = np.lexsort((pairs, -np.abs(means)))[:_SHOWN]
     return [
         {
@@ -208,8 +236,8 @@ def _pairs_apart(columns: MatchColumns, first: _Items, second: _Items) -> list[P
 
 def _documents_apart(columns: MatchColumns, items: _Items, opposed: BoolArray) -> list[DocumentGap]:
     """Returns the documents on which two judges name opposite winners most often."""
-    places, of = np.unique(items.place, return_inverse=True)
-    together, apart = np.bincount(of.ravel()), np.bincount(of.ravel(), opposed)
+    places, of = numbered(items.place)
+    together, apart = np.bincount(of), np.bincount(of, opposed)
     most = np.lexsort((places, -apart))[:_SHOWN]
     return [
         {
@@ -221,18 +249,6 @@ def _documents_apart(columns: MatchColumns, items: _Items, opposed: BoolArray) -
         for i in most
         if apart[i]
     ]
-
-
-def _by_league(suite: Suite, board: BoardRecords) -> dict[tuple[str, _Where], list[int]]:
-    """Returns which matches a judge ruled on, by league, pooled ones among them."""
-    found: dict[tuple[str, _Where], list[int]] = defaultdict(list)
-    pooled_ks = suite.pooled_ks({match.payload["k_spec"] for match in board.matches})
-    for i, match in enumerate(board.matches):
-        payload = match.payload
-        k_spec = payload["k_spec"]
-        for corpus, asked in ((payload["corpus"], k_spec), (ALL, pooled_ks[k_spec])):
-            found[payload["judge"], (corpus, asked, payload["representation"])].append(i)
-    return found
 
 
 def _seed(judges: Sequence[str], items: Mapping[str, _Items]) -> int:

@@ -87,11 +87,14 @@ class BoardRecords:
                 for name, version in told.items():
                     packages[name].add(version)
         versions: dict[tuple[str, str], str] = {}
-        matches = _matches_in_order(found.pop("match", ()), versions)
+        first: list[MatchRecord] = []
+        later: list[MatchRecord] = []
+        for match in _matches_in_order(found.pop("match", ()), versions):
+            (later if match.payload.get("nth_seed") else first).append(match)
         return cls(
             fits=_in_order(found["fit"], _fit, versions),
-            matches=[match for match in matches if not match.payload.get("nth_seed")],
-            later=[match for match in matches if match.payload.get("nth_seed")],
+            matches=first,
+            later=later,
             metrics=_in_order(found["metric"], _metric, versions),
             nulls=_matches_in_order(found["null"], versions),
             shown=_in_order(found["shown"], _rewrite, versions),

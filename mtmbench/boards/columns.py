@@ -13,7 +13,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.core.cells import Competitor
+from mtmbench.boards.packed import alike_part
+from mtmbench.core.cells import Competitor, League
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import MatchRecord
 from mtmbench.core.types import BoolArray, Float64Array, IntArray
@@ -30,10 +31,12 @@ class MatchColumns:
         matches: the records.
         players: every competitor, sorted; competitors are numbered by their place here.
         corpora: every corpus, sorted; likewise.
+        leagues: every league, as the matches name them.
         places: every (corpus, document) that was judged, sorted; likewise.
         a: (matches,) one side of each match.
         b: (matches,) the other.
         corpus: (matches,) the corpus of each match.
+        league: (matches,) the league of each match.
         match: (N,) which match a document is of.
         place: (N,) which document of which corpus it is.
         position: (N,) its place in its match.
@@ -44,10 +47,12 @@ class MatchColumns:
     matches: Sequence[MatchRecord]
     players: Sequence[Competitor]
     corpora: Sequence[str]
+    leagues: Sequence[League]
     places: Sequence[tuple[str, str]]
     a: IntArray
     b: IntArray
     corpus: IntArray
+    league: IntArray
     match: IntArray
     place: IntArray
     position: IntArray
@@ -62,12 +67,14 @@ class MatchColumns:
             InputError: a record holds other than an outcome for each document and order.
         """
         found: dict[Competitor, int] = {}
+        leagues: dict[League, int] = {}
+        seen: dict[tuple[str, str], int] = {}
         # What packed matches say alike is one object, and is looked up as such.
         players_of: dict[int, int] = {}
-        places_of: dict[tuple[int, str], IntArray] = {}
-        seen: dict[tuple[str, str], int] = {}
+        league_of: dict[int, int] = {}
+        places_of: dict[int, IntArray] = {}
         sides: list[int] = []
-        corpora_of, sizes, forward, backward = [], [], [], []
+        league, sizes, forward, backward = [], [], [], []
         places: list[IntArray] = [np.zeros(0, dtype=np.int64)]
         for match in matches:
             payload = match.payload
@@ -75,31 +82,35 @@ class MatchColumns:
                 if id(side) not in players_of:
                     players_of[id(side)] = found.setdefault(Competitor.of(side), len(found))
                 sides.append(players_of[id(side)])
-            corpus = payload["corpus"]
-            corpora_of.append(corpus)
+            alike = id(alike_part(payload))
+            if alike not in league_of:
+                league_of[alike] = leagues.setdefault(League.of(payload), len(leagues))
+            league.append(league_of[alike])
             if match.status != "ok":
                 sizes.append(0)
                 continue
-            documents = payload["documents"]
+            if alike not in places_of:
+                corpus = payload["corpus"]
+                places_of[alike] = np.array(
+                    [seen.setdefault((corpus, name), len(seen)) for name in payload["documents"]],
+                    dtype=np.int64,
+                )
+            size = len(places_of[alike])
             outcomes = payload["forward"], payload["backward"]
-            size = len(documents)
             if len(outcomes[0]) != size or len(outcomes[1]) != size:
                 raise InputError(
                     f"record {match.key}: {size} documents, but "
                     f"{len(outcomes[0])} outcomes forward and {len(outcomes[1])} backward"
                 )
-            if (known := (id(documents), corpus)) not in places_of:
-                places_of[known] = np.array(
-                    [seen.setdefault((corpus, document), len(seen)) for document in documents],
-                    dtype=np.int64,
-                )
             sizes.append(size)
-            places.append(places_of[known])
+            places.append(places_of[alike])
             forward.append(outcomes[0])
             backward.append(outcomes[1])
         players = sorted(found)
-        corpora = sorted(set(corpora_of))
+        corpora = sorted({each.corpus for each in leagues})
         met, name = list(seen), _numbered(corpora)
+        of_league = np.array([name[each.corpus] for each in leagues], dtype=np.int64)
+        league_number = np.array(league, dtype=np.int64)
         player = np.empty(len(found), dtype=np.int64)
         player[[found[who] for who in players]] = np.arange(len(found))
         by_side = player[np.array(sides, dtype=np.int64).reshape(-1, 2)]
@@ -112,10 +123,12 @@ class MatchColumns:
             matches=matches,
             players=players,
             corpora=corpora,
+            leagues=list(leagues),
             places=[met[i] for i in order],
             a=by_side[:, 0].copy(),
             b=by_side[:, 1].copy(),
-            corpus=np.array([name[corpus] for corpus in corpora_of], dtype=np.int64),
+            corpus=of_league[league_number],
+            league=league_number,
             match=np.repeat(np.arange(len(matches)), lengths),
             place=number[np.concatenate(places)],
             position=np.arange(int(lengths.sum())) - np.repeat(first, lengths),

@@ -211,8 +211,10 @@ def _pair(record: MatchRecord) -> tuple[str, int | str, Competitor, Competitor]:
 
 def _by_place(columns: MatchColumns) -> dict[tuple[str, Representation], list[int]]:
     """Returns which matches each judge ruled on in each representation."""
-    found: dict[tuple[str, Representation], list[int]] = {}
-    for i, record in enumerate(columns.matches):
-        place = record.payload["judge"], record.payload["representation"]
-        found.setdefault(place, []).append(i)
-    return found
+    numbers: dict[tuple[str, Representation], list[int]] = {}
+    for number, league in enumerate(columns.leagues):
+        numbers.setdefault((league.judge, league.representation), []).append(number)
+    return {
+        place: np.flatnonzero(np.isin(columns.league, some)).tolist()
+        for place, some in numbers.items()
+    }

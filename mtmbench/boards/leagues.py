@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import stdev
 
 import numpy as np
@@ -40,6 +41,7 @@ class RatedLeague:
 
     Attributes:
         key: which league.
+        matches: the matches that it is of, by their number on the board.
         k: the number of topics asked for; None where pooled corpora differ in it.
         rows: rating rows as they stand in ``board.json``.
         win_rates: the win-rate matrix and what the ratings rest on, as in ``board.json``.
@@ -47,6 +49,7 @@ class RatedLeague:
     """
 
     key: League
+    matches: IntArray
     k: int | None
     rows: list[LeagueRow]
     win_rates: WinRateTable
@@ -64,19 +67,16 @@ def rate_leagues(suite: Suite, records: BoardRecords) -> list[RatedLeague]:
         InputError: a corpus bears the name of the pooled rating.
     """
     failures = _fit_failures(records)
-    rated = _rate_all(suite, records.columns, failures)
+    rated = [
+        _rate_league(suite, key, records.columns, own, failures)
+        for key, own in _matches_by_league(suite, records.columns)
+    ]
     by_seed: dict[int, list[MatchRecord]] = {}
     for match in records.later:
         by_seed.setdefault(match.payload["nth_seed"], []).append(match)
-    later = [
-        {
-            league.key: _elos(league)
-            for league in _rate_all(_quickly(suite), MatchColumns.of(by_seed[nth]), failures)
-        }
-        for nth in sorted(by_seed)
-    ]
+    later = [_elo_by_league(_quickly(suite), by_seed[nth]) for nth in sorted(by_seed)]
     for league in rated if later else ():
-        first = _elos(league)
+        first = {Competitor.of(row): row["elo"] for row in league.rows if row["elo"] is not None}
         of_seeds = [
             (elos, level_shift(first, elos))
             for elos in (leagues.get(league.key, {}) for leagues in later)
@@ -95,8 +95,19 @@ def rate_leagues(suite: Suite, records: BoardRecords) -> list[RatedLeague]:
     return rated
 
 
-def _elos(league: RatedLeague) -> dict[Competitor, float]:
-    return {Competitor.of(row): row["elo"] for row in league.rows if row["elo"] is not None}
+def _elo_by_league(
+    suite: Suite, matches: Sequence[MatchRecord]
+) -> dict[League, dict[Competitor, float]]:
+    """Returns the Elos of all leagues of matches between fits of one seed, and nothing else."""
+    columns = MatchColumns.of(matches)
+    return {
+        key: {
+            who: elo
+            for who, row in _Table.of(suite, key, columns, own).rated.items()
+            if (elo := rounded(row.elo, 1)) is not None
+        }
+        for key, own in _matches_by_league(suite, columns)
+    }
 
 
 def _quickly(suite: Suite) -> Suite:
@@ -105,16 +116,17 @@ def _quickly(suite: Suite) -> Suite:
     return suite.model_copy(update={"judging": suite.judging.model_copy(update={"bootstrap": 0})})
 
 
-def _rate_all(
-    suite: Suite, columns: MatchColumns, failures: Mapping[tuple[str, int | str, Competitor], str]
-) -> list[RatedLeague]:
-    """Rates the leagues of matches between fits of one seed each, and the pooled ones."""
+def _matches_by_league(suite: Suite, columns: MatchColumns) -> list[tuple[League, IntArray]]:
+    """Returns the leagues of matches between fits of one seed each, and the pooled ones, sorted.
+
+    With each come its matches, by number.
+    """
+    if ALL in columns.corpora:
+        raise InputError(f"a corpus cannot be called {ALL!r}, the name of the pooled rating")
     adaptive = suite.judging is not None and suite.judging.schedule == "adaptive"
-    groups: dict[League, list[int]] = {}
-    for i, match in enumerate(columns.matches):
-        if match.payload["corpus"] == ALL:
-            raise InputError(f"a corpus cannot be called {ALL!r}, the name of the pooled rating")
-        groups.setdefault(League.of(match.payload), []).append(i)
+    order = np.argsort(columns.league, kind="stable")
+    ends = np.cumsum(np.bincount(columns.league, minlength=len(columns.leagues)))
+    groups = dict(zip(columns.leagues, np.split(order, ends), strict=False))
     pooled: dict[League, list[League]] = {}
     pooled_ks = suite.pooled_ks(key.k_spec for key in groups)
     for key in groups:
@@ -122,14 +134,73 @@ def _rate_all(
         pooled.setdefault(together, []).append(key)
     if not adaptive:
         groups.update(
-            (key, sorted(i for part in parts for i in groups[part]))
+            (key, np.sort(np.concatenate([groups[part] for part in parts])))
             for key, parts in pooled.items()
             if len(parts) > 1
         )
-    return [
-        _rate_league(suite, key, columns, np.array(groups[key]), failures)
-        for key in sorted(groups, key=League.order)
-    ]
+    return [(key, groups[key]) for key in sorted(groups, key=League.order)]
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The comparisons of a league, and how they rate.
+
+    Attributes:
+        matches: the records.
+        everyone: the numbers of all competitors of the board that the league names.
+        names: their display ids.
+        players: those of them with a comparison that counts.
+        rows: all documents of the matches, as positions in the board's columns.
+        kept: those that count, of as many comparisons.
+        comparisons: the comparisons.
+        adaptive: how far an adaptive league has come.
+        table: the ratings, None where nothing was compared.
+    """
+
+    matches: Sequence[MatchRecord]
+    everyone: Mapping[Competitor, int]
+    names: Mapping[Competitor, str]
+    players: Sequence[Competitor]
+    rows: IntArray
+    kept: IntArray
+    comparisons: ComparisonColumns
+    adaptive: AdaptiveLeague | None
+    table: RatingTable | None
+
+    @classmethod
+    def of(cls, suite: Suite, key: League, columns: MatchColumns, own: IntArray) -> _Table:
+        """Rates the league that some of the matches are of."""
+        spec = suite.judging or JudgingSpec()
+        matches = [columns.matches[i] for i in own.tolist()]
+        everyone = {columns.players[i]: i for i in _either(columns.a[own], columns.b[own])}
+        names = display_names(suite, everyone)
+        rows = columns.rows_of(own)
+        kept = rows[~np.isnan(columns.score[rows])]
+        match = columns.match[kept]
+        a, b = columns.a[match], columns.b[match]
+        playing = _either(a, b)
+        players = [columns.players[i] for i in playing]
+        comparisons = ComparisonColumns(
+            [names[who] for who in players],
+            np.searchsorted(playing, a),
+            np.searchsorted(playing, b),
+            columns.score[kept],
+            columns.place[kept],
+            columns.corpus[match],
+        )
+        adaptive = None
+        if spec.schedule == "adaptive":
+            adaptive = AdaptiveLeague.of(matches, names, spec)
+            table = None if adaptive is None else adaptive.table
+        else:
+            table = _rate(key, comparisons, spec) if players else None
+        return cls(matches, everyone, names, players, rows, kept, comparisons, adaptive, table)
+
+    @cached_property
+    def rated(self) -> Mapping[Competitor, RatingRow]:
+        """The rows of those that the table holds."""
+        shown = {row.name: row for row in self.table.rows} if self.table else {}
+        return {who: shown[name] for who, name in self.names.items() if name in shown}
 
 
 def _rate_league(
@@ -141,45 +212,21 @@ def _rate_league(
 ) -> RatedLeague:
     """Rates the league that some of the matches are of."""
     spec = suite.judging or JudgingSpec()
-    matches = [columns.matches[i] for i in own]
-    everyone = _either(columns.a[own], columns.b[own])
-    competitors = [columns.players[i] for i in everyone]
-    names = display_names(suite, competitors)
-    rows = columns.rows_of(own)
-    kept = rows[~np.isnan(columns.score[rows])]
-    a, b = columns.a[columns.match[kept]], columns.b[columns.match[kept]]
-    playing = _either(a, b)
-    players = [columns.players[i] for i in playing]
-    index = {who: i for i, who in enumerate(players)}
-    first, second = np.searchsorted(playing, a), np.searchsorted(playing, b)
-    comparisons = ComparisonColumns(
-        [names[who] for who in players],
-        first,
-        second,
-        columns.score[kept],
-        columns.place[kept],
-        columns.corpus[columns.match[kept]],
-    )
-    adaptive = None
-    if spec.schedule == "adaptive":
-        adaptive = AdaptiveLeague.of(matches, names, spec)
-        table = None if adaptive is None else adaptive.table
-    else:
-        table = _rate(key, comparisons, spec) if players else None
-    shown = {row.name: row for row in table.rows} if table else {}
-    rated = {who: shown[names[who]] for who in competitors if names[who] in shown}
+    league = _Table.of(suite, key, columns, own)
+    table, rows, kept, comparisons = league.table, league.rows, league.kept, league.comparisons
+    index = {who: i for i, who in enumerate(league.players)}
     adjusted = None
     extras: LeagueExtras = {}
     if spec.lengths:
-        told = [ratio for i in own for ratio in _ratios(columns.matches[i])]
+        told = [ratio for match in league.matches for ratio in _ratios(match)]
         ratios = [told[i] for i in np.searchsorted(rows, kept)]
         adjusted = adjusted_ratings(comparisons, ratios, table, spec.confidence)
         extras["length"] = adjusted.summary()
-    if adaptive is not None:
-        extras["adaptive"] = adaptive.summary()
+    if league.adaptive is not None:
+        extras["adaptive"] = league.adaptive.summary()
     unadjusted: AdjustedNumbers = {}
     of_one_seed: SeedNumbers = {}
-    ks = {match.payload["k"] for match in matches}
+    ks = {match.payload["k"] for match in league.matches}
     k = ks.pop() if len(ks) == 1 else None
     where: LeaguePlace = {
         "judge": key.judge,
@@ -194,24 +241,26 @@ def _rate_league(
         {
             **where,
             **who.identity(),
-            **_numbers(rated.get(who), absent.get(who, {})),
+            **_numbers(league.rated.get(who), absent.get(who, {})),
             "unparsed": int(removed["unparsed"][i]),
             "refused": int(removed["refused"][i]),
             **(unadjusted if adjusted is None else adjusted.row(index.get(who))),
             **of_one_seed,
         }
-        for i, who in zip(everyone, competitors, strict=True)
+        for who, i in league.everyone.items()
     ]
     order = _order(columns, kept)
-    played = (side[order].tolist() for side in (first, second, columns.score[kept]))
-    points = sequential_elo(len(players), zip(*played, strict=True))
+    sides = comparisons.a, comparisons.b, comparisons.score
+    played = (side[order].tolist() for side in sides)
+    points = sequential_elo(len(league.players), zip(*played, strict=True))
     return RatedLeague(
         key=key,
+        matches=own,
         k=k,
         rows=league_rows,
         win_rates={**where, **_win_rates(table), **extras},
         sequential=[
-            {**where, **who.identity(), "elo": rounded(points[index[who]], 1)} for who in players
+            {**where, **who.identity(), "elo": rounded(points[i], 1)} for who, i in index.items()
         ],
     )
 

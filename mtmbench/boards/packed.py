@@ -22,6 +22,9 @@ _OWN = frozenset(
 _MOST_ALIKE = 8
 """Of records that differ in more than that, as many of the last ones are looked through."""
 
+_MOST_SHARED = 3
+"""Entries of a mapping that is looked for among equal ones."""
+
 
 class PackedPayload(Mapping[str, Any]):
     """A payload in two parts.
@@ -57,6 +60,11 @@ class PackedPayload(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self.alike) + len(self.places)
+
+
+def alike_part(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns what a payload says that others say as well; all of one that is not packed."""
+    return payload.alike if isinstance(payload, PackedPayload) else payload
 
 
 class _Shape(NamedTuple):
@@ -100,8 +108,7 @@ class Packer:
         if shape is None:
             shape = self._shapes[names] = _Shape.of(names)
         own = [
-            self._shared(value) if isinstance(value, dict) and len(value) < 4 else value
-            for value in shape.own_of(payload)
+            self._shared(value) if type(value) is dict else value for value in shape.own_of(payload)
         ]
         packed = PackedPayload(self._alike_part(payload, shape), shape.places, tuple(own))
         return Record(
@@ -126,5 +133,5 @@ class Packer:
         return new
 
     def _shared(self, value: Mapping[str, Any]) -> Any:
-        """Returns one object for all that are written alike."""
-        return self._equal.setdefault(repr(value), value)
+        """Returns one object for all that are written alike, where they are small."""
+        return value if len(value) > _MOST_SHARED else self._equal.setdefault(repr(value), value)

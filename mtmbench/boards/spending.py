@@ -18,7 +18,6 @@ from mtmbench.core.cells import Competitor
 from mtmbench.core.records import AnswersBy, MatchPayload, OutcomeValues
 from mtmbench.core.tables import ShownTable
 from mtmbench.judges.budget import limit_setting, total_cost
-from mtmbench.matches.adaptive import sides_of
 
 _KINDS = ("input", "cached", "output")
 _NOT_KNOWN = "not known"
@@ -49,10 +48,12 @@ def spending_rows(board: BoardRecords, names: Mapping[Competitor, str]) -> list[
     An answer that served two pairs, since both show the same, is counted with each.
     """
     groups: dict[tuple[str, str, str], list[MatchPayload]] = {}
-    for match in board.matches:
+    columns = board.columns
+    shown = [names[who] for who in columns.players]
+    for match, *sides in zip(board.matches, columns.a.tolist(), columns.b.tolist(), strict=True):
         payload = match.payload
         if match.status == "ok" and payload.get("usage"):
-            a, b = sorted(names[side] for side in sides_of(payload))
+            a, b = sorted(shown[side] for side in sides)
             groups.setdefault((payload["judge"], a, b), []).append(payload)
     return [
         {
@@ -60,7 +61,7 @@ def spending_rows(board: BoardRecords, names: Mapping[Competitor, str]) -> list[
             "a": a,
             "b": b,
             "calls": sum(match["calls"] for match in matches),
-            "usage": _usage(matches),
+            "usage": dict(sorted(total_usage(matches).items())),
             "cost": total_cost(match.get("cost") for match in matches),
         }
         for (judge, a, b), matches in sorted(groups.items())
@@ -126,8 +127,9 @@ def total_spending(board: BoardRecords) -> SpentTotal | None:
     asked = [by for by in _asked(board) if by["usage"]]
     if not asked:
         return None
-    places = Counter(mark for by in asked for mark in by.get("paid", ()))
-    paid = {mark: cost for by in asked for mark, cost in by.get("paid", {}).items()}
+    told = [marks for by in asked if (marks := by.get("paid"))]
+    places = Counter(mark for marks in told for mark in marks)
+    paid = {mark: cost for marks in told for mark, cost in marks.items()}
     known = all(by.get("cost") is not None and by.get("paid") for by in asked)
     return {
         "answers": len(paid) if known else None,
@@ -188,8 +190,10 @@ def _asked(board: BoardRecords) -> Iterator[AnswersBy | MatchPayload]:
             yield by
 
 
-def _usage(matches: Sequence[MatchPayload]) -> dict[str, int]:
-    usage: Counter[str] = Counter()
+def total_usage(matches: Iterable[MatchPayload]) -> dict[str, int]:
+    """Returns how many tokens of each kind the answers of matches took together."""
+    usage: dict[str, int] = {}
     for match in matches:
-        usage.update(match["usage"])
-    return dict(sorted(usage.items()))
+        for kind, tokens in match.get("usage", {}).items():
+            usage[kind] = usage.get(kind, 0) + tokens
+    return usage

@@ -14,6 +14,7 @@ from mtmbench.boards.leagues import rate_leagues
 from mtmbench.boards.metric_rows import metric_rows, metric_versions
 from mtmbench.boards.rows import (
     BoardExtras,
+    BoardLinks,
     BoardTables,
     CorpusRow,
     ErrorRow,
@@ -23,7 +24,6 @@ from mtmbench.boards.rows import (
     ProjectedWords,
     RulingJudge,
     ShareRow,
-    BoardLinks,
     ToldFits,
     TopicsRow,
 )
@@ -34,6 +34,7 @@ from mtmbench.boards.spending import (
     metric_replies,
     spending_rows,
     total_spending,
+    total_usage,
 )
 from mtmbench.core.cards import Suite
 from mtmbench.core.cells import Competitor, k_order
@@ -107,7 +108,7 @@ def build_board(suite: Suite, records: Iterable[StoredRecord]) -> BoardTables:
         "ratings": [row for league in leagues for row in league.rows],
         "win_rates": [league.win_rates for league in leagues],
         "sequential_elo": [row for league in leagues for row in league.sequential],
-        "agreement": agreement_rows(suite, board, leagues, confidence),
+        "agreement": agreement_rows(board, leagues, confidence),
         "metrics": metric_rows(board, confidence),
         "metric_versions": metric_versions(board),
         "fits": _fits(board),
@@ -170,10 +171,6 @@ def _judge(
         order_free=payload["order_free"],
         confidence=confidence,
     )
-    usage: dict[str, int] = {}
-    for match in played:
-        for kind, tokens in match.get("usage", {}).items():
-            usage[kind] = usage.get(kind, 0) + tokens
     return {
         "id": id_,
         "is_llm": payload["judge_is_llm"],
@@ -186,7 +183,7 @@ def _judge(
         "revisions": sorted({r for match in played for r in match.get("judge_revisions", ())}),
         "protocol": payload.get("protocol", {}),
         "calls": sum(match.get("calls", 0) for match in played),
-        "usage": usage,
+        "usage": total_usage(played),
         **judge_spending(played),
         **lacking_replies(played),
         **_projected_words(matches),
@@ -283,13 +280,16 @@ def _told(fits: Sequence[FitRecord], plays: int | None) -> ToldFits:
 
 def _seeds_of_players(board: BoardRecords) -> dict[tuple[str, int | str, Competitor], int]:
     """Returns the seed of the fit with which each competitor plays, by corpus and K."""
-    found: dict[tuple[str, int | str, Competitor], int] = {}
-    for match in board.matches:
-        payload = match.payload
-        (a, b), seeds = sides_of(payload), payload["seed"]
-        place = payload["corpus"], payload["k_spec"]
-        found[*place, a], found[*place, b] = seeds["a"], seeds["b"]
-    return found
+    columns = board.columns
+    numbers = columns.league.tolist(), columns.a.tolist(), columns.b.tolist()
+    found: dict[tuple[int, int], int] = {}
+    for match, league, a, b in zip(board.matches, *numbers, strict=True):
+        seeds = match.payload["seed"]
+        found[league, a], found[league, b] = seeds["a"], seeds["b"]
+    return {
+        (columns.leagues[league].corpus, columns.leagues[league].k_spec, columns.players[who]): seed
+        for (league, who), seed in found.items()
+    }
 
 
 def _items(fits: Sequence[FitRecord]) -> FitItems | None:

@@ -42,6 +42,10 @@ def lead(judge: JudgeRow) -> tuple[Representation, ...]:
     return "projected", "items", "summary"
 
 
+_Place = tuple[str, str, int | str, str]
+"""Judge, corpus, K and representation of a league."""
+
+
 @dataclass(frozen=True)
 class Wording:
     """A league of a proxy beside the same one by projected words.
@@ -184,6 +188,10 @@ class BoardView:
         self.board = board
         self._name = {Competitor.of(row): row["name"] for row in board["competitors"]}
         self._kind = {Competitor.of(row): row["items"] for row in board["competitors"]}
+        self._win_rates = {_league(table): table for table in board["win_rates"]}
+        self._sequential: dict[_Place, dict[Competitor, float | None]] = {}
+        for row in board["sequential_elo"]:
+            self._sequential.setdefault(_league(row), {})[Competitor.of(row)] = row["elo"]
 
     def name(self, row: CompetitorFields) -> str:
         """Returns the display id of a row's competitor."""
@@ -305,12 +313,8 @@ class BoardView:
         )
         names = [self.name(row) for row in ranked]
         place = (judge, *key)
-        rates = next(table for table in self.board["win_rates"] if _league(table) == place)
-        elo = {
-            self.name(row): row["elo"]
-            for row in self.board["sequential_elo"]
-            if _league(row) == place
-        }
+        rates = self._win_rates[place]
+        elo = self._sequential.get(place, {})
         column = {name: i for i, name in enumerate(rates["names"])}
         matrix = [
             [
@@ -327,7 +331,7 @@ class BoardView:
             rows=ranked,
             names=names,
             kinds=[self._kind[Competitor.of(row)] for row in ranked],
-            sequential=[elo.get(name) for name in names],
+            sequential=[elo.get(Competitor.of(row)) for row in ranked],
             matrix=matrix,
             n_documents=rates["n_documents"],
             n_unrateable=rates["n_unrateable"],
@@ -353,10 +357,9 @@ class BoardView:
         Where summaries are taken from documents, it is, though samples may be of one size.
         """
         extracted = any("extraction" in row for row in self.board.get("shown", ()))
-        return (place[3] == "summary" and extracted) or any(
-            _league(table) == (*place[:3], "projected") and table["n_documents"] != n_documents
-            for table in self.board["win_rates"]
-        )
+        table = self._win_rates.get((*place[:3], "projected"))
+        apart = table is not None and table["n_documents"] != n_documents
+        return (place[3] == "summary" and extracted) or apart
 
     def _short(self, corpus: str, k_spec: int | str, names: set[str]) -> dict[str, str]:
         """Returns where and how far fits that play found fewer topics than K, by name."""
@@ -497,5 +500,5 @@ def _corpus_and_k(key: tuple[str, int | str]) -> tuple[str, bool, int]:
     return key[0], *k_order(key[1])
 
 
-def _league(row: LeaguePlace) -> tuple[str, str, int | str, str]:
+def _league(row: LeaguePlace) -> _Place:
     return row["judge"], row["corpus"], row["k_spec"], row["representation"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mtmbench.boards.render_csv import render_csv
@@ -29,10 +32,26 @@ def write_board(folder: Path) -> list[Path]:
     """
     suite = read_card(folder / "suite.toml", Suite)
     records = records_file(folder)
-    board = build_board(suite, stream_records(records))
-    if records.name != "records.jsonl":
-        board["records"] = records.name
-    return write_files(folder, board_files(board))
+    with uncollected():
+        board = build_board(suite, stream_records(records))
+        if records.name != "records.jsonl":
+            board["records"] = records.name
+        return write_files(folder, board_files(board))
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Pauses the search for cycles of garbage.
+
+    Records are trees, of which a million make it look through all of them again and again.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def board_files(board: BoardTables) -> dict[str, str]:

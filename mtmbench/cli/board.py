@@ -9,7 +9,10 @@ from mtmbench.cli.console import echo
 
 
 def board(
-    folder: Annotated[Path, typer.Argument(help="A folder with suite.toml and records.jsonl, or records.jsonl.gz.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(help="A folder with suite.toml and records.jsonl (or records.jsonl.gz)."),
+    ],
 ) -> None:
     """Rebuilds a board's files from its records, byte for byte."""
     from mtmbench.boards.write import write_board

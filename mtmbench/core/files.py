@@ -146,8 +146,12 @@ def parse_json(text: str | bytes, where: str, wrong: str = " is not JSON") -> ob
     except ValueError:
         raise InputError(_too_many_digits(where)) from None
     # A text of so few brackets need not be walked.
-    opening = ("[", "{") if isinstance(text, str) else (b"[", b"{")
-    if sum(map(text.count, opening)) > _MOST_LEVELS:  # type: ignore[arg-type]
+    brackets = (
+        text.count("[") + text.count("{")
+        if isinstance(text, str)
+        else text.count(b"[") + text.count(b"{")
+    )
+    if brackets > _MOST_LEVELS:
         check_depth(content, where)
     return content
 

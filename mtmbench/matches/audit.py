@@ -62,9 +62,9 @@ def audit(
         raise InputError(f"{len(forward)} outcomes forward but {len(backward)} backward")
     documents = Counter(zip(forward, backward, strict=True))
     folded = {both: fold(*both) for both in documents}
-    answers = Counter(
-        char for char in forward + ("" if order_free else backward) if char in "abtur"
-    )
+    answers: Counter[str] = Counter()
+    for both, n in documents.items():
+        answers.update({char: both[: 1 if order_free else 2].count(char) * n for char in "abtur"})
     parsed = answers["a"] + answers["b"] + answers["t"]
     asked = answers.total()
     in_both = {both: n for both, n in documents.items() if set(both) <= set("abt")}

@@ -68,9 +68,10 @@ def cohen_kappa(
         raise InputError(f"kappa is of two judges, not of {table.verdicts.shape[1]}")
     both = (table.verdicts != MISSING).all(axis=1)
     k = table.n_categories
-    counts = np.zeros((len(table.strata), k, k))
     first, second = table.verdicts[both].T
-    np.add.at(counts, (table.groups[both], first, second), 1.0)
+    cell = (table.groups[both] * k + first) * k + second
+    size = len(table.strata) * k * k
+    counts = np.bincount(cell, minlength=size).reshape(-1, k, k).astype(np.float64)
     return _with_interval(_kappas, counts, int(both.sum()), table, seed, n_bootstrap, confidence)
 
 
@@ -96,8 +97,10 @@ def krippendorff_alpha(
     given, m = given[usable], m[usable]
     pairs = given[:, :, None] * given[:, None, :]
     pairs[:, np.arange(k), np.arange(k)] -= given
-    counts = np.zeros((len(table.strata), k, k))
-    np.add.at(counts, table.groups[usable], pairs / (m - 1)[:, None, None])
+    cell = table.groups[usable][:, None] * (k * k) + np.arange(k * k)
+    weight, size = pairs / (m - 1)[:, None, None], len(table.strata) * k * k
+    counts = np.bincount(cell.ravel(), weight.ravel(), size).astype(np.float64, copy=False)
+    counts = counts.reshape(-1, k, k)
     return _with_interval(_alphas, counts, len(m), table, seed, n_bootstrap, confidence)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -94,19 +95,20 @@ def newton_pairs(pairs: Pairs, *, start: Abilities | None = None) -> tuple[Abili
         (B, n) abilities in natural log, mean zero, zeros where not ok; and (B,) whether the data
         set is strongly connected and its fit converged.
     """
-    pairs = pairs.halved()
     ok = np.zeros(len(pairs.won), dtype=bool)
     abilities = np.zeros((len(ok), pairs.n))
+    incidence = pairs.incidence()
     origin = np.zeros(pairs.n) if start is None else np.asarray(start, dtype=np.float64)
     step = max(1, CHUNK_CELLS // (pairs.n * pairs.n))
     for begin in range(0, len(ok), step):
-        chunk = pairs.over(slice(begin, begin + step))
+        chunk = pairs.over(slice(begin, begin + step)).halved()
         sound = _connected_sets(chunk)
         rows = np.flatnonzero(sound)
         chunk = chunk if sound.all() else chunk.over(rows)
-        fitted, converged = _shared_newton(chunk, origin)
-        left = np.flatnonzero(~converged)
-        fitted[left], converged[left] = _newton(chunk.over(left), origin)
+        fitted, converged = _shared_newton(chunk, origin, incidence)
+        if not converged.all():
+            left = np.flatnonzero(~converged)
+            fitted[left], converged[left] = _newton(chunk.over(left), origin, incidence)
         abilities[begin + rows] = np.where(converged[:, None], fitted, 0.0)
         ok[begin + rows] = converged
     return abilities, ok
@@ -158,10 +160,15 @@ def _connected_sets(pairs: Pairs) -> BoolArray:
     return connected(pairs.beaten())
 
 
-def _shared_newton(pairs: Pairs, start: Abilities) -> tuple[Abilities, BoolArray]:
+def _shared_newton(pairs: Pairs, start: Abilities, incidence: Any) -> tuple[Abilities, BoolArray]:
     """Fits data sets by steps that share one curvature; see :func:`newton_pairs`.
 
     Steps then shrink by a factor r each, and r / (1 − r) of the last one is left.
+
+    Args:
+        pairs: B data sets.
+        start: (n,) abilities to start from.
+        incidence: that of the pairs, which are the same in every data set.
 
     Returns:
         (B, n) abilities, and (B,) whether they are the data set's optimum.
@@ -173,7 +180,7 @@ def _shared_newton(pairs: Pairs, start: Abilities) -> tuple[Abilities, BoolArray
     inverse = _mean_inverse(pairs, start) if n_sets else None
     if inverse is None:
         return abilities.T, converged
-    played, incidence = np.ascontiguousarray(pairs.played.T), pairs.incidence()
+    played = np.ascontiguousarray(pairs.played.T)
     surplus = incidence @ np.ascontiguousarray(pairs.won.T)
     active, now, before = np.arange(n_sets), abilities, np.zeros(n_sets)
     # What grows beyond all bounds is NaN in the end, and so has not converged.
@@ -209,15 +216,14 @@ def _mean_inverse(pairs: Pairs, start: Abilities) -> Float64Array | None:
     )
     # A constant shift changes nothing; adding 1/n everywhere pins it to zero.
     try:
-        inverse: Float64Array = np.linalg.inv(pairs.laplacian(curvature).toarray() + 1 / pairs.n)
+        inverse = np.linalg.inv(pairs.dense_laplacian(curvature) + 1 / pairs.n)
     except np.linalg.LinAlgError:
         return None
-    return inverse
+    return np.asarray(inverse, dtype=np.float64)
 
 
-def _newton(pairs: Pairs, start: Abilities) -> tuple[Abilities, BoolArray]:
-    n_sets, n = len(pairs.won), pairs.n
-    incidence, played = pairs.incidence(), pairs.played
+def _newton(pairs: Pairs, start: Abilities, incidence: Any) -> tuple[Abilities, BoolArray]:
+    n_sets, n, played = len(pairs.won), pairs.n, pairs.played
     either = abs(incidence)
     cells = pairs.low * n + pairs.high, pairs.high * n + pairs.low
     diagonal = np.arange(n) * (n + 1)
@@ -225,7 +231,7 @@ def _newton(pairs: Pairs, start: Abilities) -> tuple[Abilities, BoolArray]:
     active = np.arange(n_sets)
     if n_sets == 0:
         return np.zeros((0, n)), converged
-    abilities = start + _first_step(pairs, start)
+    abilities = start + _first_step(pairs, start, incidence)
     for _ in range(MAX_NEWTON_STEPS):
         if len(active) == 0:
             break
@@ -252,14 +258,14 @@ def _newton(pairs: Pairs, start: Abilities) -> tuple[Abilities, BoolArray]:
     return abilities - abilities.mean(axis=1, keepdims=True), converged
 
 
-def _first_step(pairs: Pairs, start: Abilities) -> Abilities:
+def _first_step(pairs: Pairs, start: Abilities, incidence: Any) -> Abilities:
     """Returns steps from one start by the data sets' mean curvature: a solve for all of them."""
     played = pairs.played
     residual, _ = win_terms(pairs.won, played, start[pairs.low] - start[pairs.high])
     inverse = _mean_inverse(pairs, start)
     if inverse is None:
         return np.zeros((len(residual), pairs.n))
-    delta = (inverse @ (pairs.incidence() @ residual.T)).T
+    delta = (inverse @ (incidence @ residual.T)).T
     step: Abilities = damped(_widest(delta, pairs))[:, None] * delta
     return step
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import random
@@ -65,6 +66,24 @@ def test_a_board_follows_from_packed_records_and_links_them(
     }
     assert packed["index.html"] == plain["index.html"].replace("records.jsonl", "records.jsonl.gz")
     assert all(packed[name] == plain[name] for name in ("board.csv", "board.md"))
+
+
+@pytest.mark.parametrize("was", [True, False])
+def test_the_search_for_garbage_is_as_before_once_a_board_is_written(
+    tmp_path: Path, make_records: Make, was: bool
+) -> None:
+    folder = lay_out(tmp_path, *make_records(models=("lda", "etm"), corpora={"lee": 6}))
+    before = gc.isenabled()
+    (gc.enable if was else gc.disable)()
+    try:
+        write_board(folder)
+        assert gc.isenabled() is was
+        (folder / "records.jsonl").write_text("no record\n", encoding="utf-8")
+        with pytest.raises(InputError):
+            write_board(folder)
+        assert gc.isenabled() is was
+    finally:
+        (gc.enable if before else gc.disable)()
 
 
 def test_the_json_is_the_board_with_a_row_a_line(make_records: Make) -> None:

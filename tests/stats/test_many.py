@@ -73,6 +73,18 @@ def test_a_chain_of_three_thousand_names_has_its_closed_form() -> None:
     assert -np.diff(found) == pytest.approx(np.log(1.5), abs=1e-9)
 
 
+def test_a_laplacian_is_the_same_dense_and_sparse() -> None:
+    pairs = outcomes(30, 200).pairs()
+    curvature = np.random.default_rng(1).random(len(pairs.low))
+    dense = np.zeros((30, 30))
+    for low, high, value in zip(pairs.low, pairs.high, curvature, strict=True):
+        apart = np.zeros(30)
+        apart[low], apart[high] = 1, -1
+        dense += value * np.outer(apart, apart)
+    np.testing.assert_allclose(pairs.dense_laplacian(curvature), dense, atol=1e-12)
+    np.testing.assert_allclose(pairs.laplacian(curvature).toarray(), dense, atol=1e-12)
+
+
 def test_equations_in_a_laplacian_are_solved_up_to_a_shift() -> None:
     pairs = outcomes(50, 400, seed=2).pairs()
     matrix = pairs.laplacian(pairs.played)
