@@ -9,7 +9,6 @@ from __future__ import annotations
 import html
 import posixpath
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facts import ROOT, fill_in

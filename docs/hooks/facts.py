@@ -12,12 +12,24 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+
+from pydantic.fields import FieldInfo
 
 import mtmbench
-from mtmbench.core.card_files import card_names
 from mtmbench.core.card_reading import read_card
-from mtmbench.core.cards import JudgeCard, ModelCard
+from mtmbench.core.cards import (
+    Card,
+    CorpusSpec,
+    FeatureSpec,
+    JudgeCard,
+    JudgingSpec,
+    RefineSpec,
+    SteeringSpec,
+    Suite,
+    WordSpec,
+)
+from mtmbench.corpora.paper import CARDS
 from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.metrics.registry import METRICS
 from mtmbench.models.registry import MODELS, load_model_card
@@ -40,6 +52,16 @@ _STATISTICS = {
     "agreement": "agreement, fits or not",
     "found": "share of intruders found",
 }
+_SUITE_TABLES: dict[type[Card], str] = {
+    Suite: "The suite",
+    CorpusSpec: "A corpus",
+    WordSpec: "`[words]`",
+    FeatureSpec: "`[features]`",
+    JudgingSpec: "`[judging]`",
+    RefineSpec: "`judging.refine`",
+    SteeringSpec: "`[steering]`",
+}
+_ARGUMENT = re.compile(r"^ {4}(\w[\w, ]*): ((?:.*)(?:\n {8}.*)*)", re.M)
 _ROLE = re.compile(r":\w+:`~?(?:[^`<]*\.)?([^`<>]+?)`")
 
 
@@ -177,8 +199,35 @@ def people_facts(dataset: str, task: str) -> str:
         {judge for judge, stat in found if stat == first},
         key=lambda judge: -found[judge, first]["value"],
     )
-    rows = [[_code(judge), *(_estimate(found.get((judge, s))) for s in statistics)] for judge in judges]
+    rows = [
+        [_code(judge), *(_estimate(found.get((judge, s))) for s in statistics)] for judge in judges
+    ]
     return _table(["judge", *(_STATISTICS[name] for name in statistics)], rows)
+
+
+def corpus_facts() -> str:
+    """Returns the corpora that have a card: their size where they come from, and the licence."""
+    rows = []
+    for card in sorted(CARDS.values(), key=lambda card: card.name):
+        size = card.stated
+        words = "" if size.mean_words is None else f"{size.mean_words:g}"
+        labels = f"{size.labels:,}" if size.labels else "none"
+        rows.append((_code(card.name), f"{size.documents:,}", words, labels, card.licence))
+    header = ("corpus", "documents at the source", "words, mean", "gold labels", "licence")
+    return _table(header, rows)
+
+
+def suite_facts() -> str:
+    """Returns every key of a suite file with its default, a table of the file each."""
+    parts = []
+    for spec, title in _SUITE_TABLES.items():
+        told = _docstring(inspect.getdoc(spec) or "")
+        rows = [
+            (_code(name), _code(_annotation(field.annotation)), _default(field))
+            for name, field in spec.model_fields.items()
+        ]
+        parts.append(f"## {title}\n\n{told}\n{_table(('key', 'takes', 'default'), rows)}\n")
+    return "\n".join(parts)
 
 
 def api_facts() -> str:
@@ -219,6 +268,8 @@ FACTS: dict[str, Callable[..., str]] = {
     "metrics": metric_list,
     "judges": judge_list,
     "people": people_facts,
+    "corpora": corpus_facts,
+    "suite": suite_facts,
     "api": api_facts,
 }
 
@@ -246,7 +297,9 @@ def _arguments(plugin: type) -> dict[str, str]:
     for cls in reversed(plugin.__mro__):
         text = inspect.cleandoc(cls.__dict__.get("__doc__") or "")
         section = re.search(r"^Args:\n((?:(?:    .*)?\n?)+)", text, re.M)
-        for entry in re.finditer(r"^ {4}(\w[\w, ]*): ((?:.*)(?:\n {8}.*)*)", section[1] if section else "", re.M):
+        for entry in re.finditer(
+            r"^ {4}(\w[\w, ]*): ((?:.*)(?:\n {8}.*)*)", section[1] if section else "", re.M
+        ):
             for name in entry[1].split(", "):
                 found[name] = _plain(entry[2])
     return found
@@ -278,6 +331,37 @@ def _markdown(text: str) -> str:
 
 def _plain(text: str) -> str:
     return " ".join(_markdown(text).split())
+
+
+def _annotation(annotation: object) -> str:
+    """Returns a type in words that a writer of TOML knows."""
+    names = {int: "number", float: "number", str: "text", bool: "true or false", Path: "a file"}
+    if annotation in names:
+        return names[annotation]  # type: ignore[index]
+    if isinstance(annotation, str | int | float):
+        return f'"{annotation}"' if isinstance(annotation, str) else str(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, Card):
+        return "a table"
+    inner = [part for part in get_args(annotation) if part not in (type(None), ...)]
+    origin = str(getattr(annotation, "__origin__", annotation))
+    if "Mapping" in origin:
+        return "a table"
+    if "tuple" in origin:
+        return f"a list of: {_annotation(inner[0])}"
+    if "Annotated" in str(type(annotation)):
+        return _annotation(inner[0])
+    return " or ".join(dict.fromkeys(_annotation(part) for part in inner)) or "anything"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "must be given"
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, Card):
+        return "as below"
+    if value is None or value in ((), {}, ""):
+        return "none"
+    return _code(json.dumps(list(value) if isinstance(value, tuple) else value))
 
 
 def _prices(card: JudgeCard) -> str:
