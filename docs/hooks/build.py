@@ -11,8 +11,10 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
+from diagram import FENCE, draw
 from facts import ROOT, fill_in
 from latex2mathml.converter import convert
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, InclusionLevel
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ COPIED = "repository/"
 """Where in the site the repository's own files lie."""
 
 LINK = re.compile(r"(?<=\]\()(?!https?:|mailto:|#)([^)\s#]+)(#[^)\s]*)?(?=\))")
+EXTERNAL = re.compile(r'<(?:script|img|iframe|link)[^>]+(?:src|href)="?(https?://[^">\s]+)')
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.S)
 
 
@@ -62,6 +65,17 @@ def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files
     return FORMULA.sub(_mathml, content)
 
 
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:  # noqa: ARG001
+    """Refuses a page that would load anything from elsewhere.
+
+    Raises:
+        PluginError: it does; the message names what.
+    """
+    if found := EXTERNAL.search(output):
+        raise PluginError(f"{page.file.src_uri} would load {found[1]}; pages ask no network")
+    return output
+
+
 def _mathml(found: re.Match[str]) -> str:
     display = "block" if found[1] == "div" else "inline"
     return convert(html.unescape(found[2]).strip(), display=display)
@@ -69,7 +83,9 @@ def _mathml(found: re.Match[str]) -> str:
 
 def _source(uri: str) -> str:
     text = (ROOT / _path(uri)).read_text(encoding="utf-8")
-    return text if uri.startswith(COPIED) else fill_in(text)
+    if uri.startswith(COPIED):
+        return text
+    return FENCE.sub(lambda found: draw(found[1].strip()), fill_in(text))
 
 
 def _linked(uri: str, text: str) -> set[str]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+from docstrings import arguments, as_markdown, signature_text
 from pydantic.fields import FieldInfo
 
 import mtmbench
@@ -47,7 +48,7 @@ _NEEDS = {
     "judge": "a judge card",
 }
 _STATISTICS = {
-    "kendall_tau": "Kendall's τ within topics",
+    "kendall_tau": "Kendall's τ",
     "spearman": "Spearman's ρ",
     "agreement": "agreement, fits or not",
     "found": "share of intruders found",
@@ -61,8 +62,6 @@ _SUITE_TABLES: dict[type[Card], str] = {
     RefineSpec: "`judging.refine`",
     SteeringSpec: "`[steering]`",
 }
-_ARGUMENT = re.compile(r"^ {4}(\w[\w, ]*): ((?:.*)(?:\n {8}.*)*)", re.M)
-_ROLE = re.compile(r":\w+:`~?(?:[^`<]*\.)?([^`<>]+?)`")
 
 
 def fill_in(page: str) -> str:
@@ -75,7 +74,7 @@ def fill_in(page: str) -> str:
 
 
 def model_facts(name: str) -> str:
-    """Returns what is known of a model: identity, parameters, and what may be searched."""
+    """Returns what is known of a model, but for its parameters."""
     model, card = MODELS.get(name), load_model_card(name)
     rows = [
         ("name in suites", _code(name)),
@@ -88,12 +87,18 @@ def model_facts(name: str) -> str:
         ("version", str(model.version)),
         ("card", _file_link(f"baselines/{name}.toml")),
     ]
-    text = _facts(rows) + _parameters(model, card.params)
-    if card.search:
-        searched = [(_code(key), _values(values)) for key, values in card.search.items()]
-        text += "\n\nValues worth a search, as the card has them:\n\n"
-        text += _table(("parameter", "values"), searched)
-    return text
+    return _facts(rows)
+
+
+def model_parameters(name: str) -> str:
+    """Returns what a model takes, with defaults, and what is worth a search."""
+    card = load_model_card(name)
+    text = _parameters(MODELS.get(name), card.params)
+    if not card.search:
+        return text
+    searched = [(_code(key), _values(values)) for key, values in card.search.items()]
+    table = _table(("parameter", "values"), searched)
+    return f"{text}\n\nValues worth a search, as the card has them:\n\n{table}"
 
 
 def metric_facts(name: str) -> str:
@@ -140,7 +145,8 @@ def judge_facts(name: str) -> str:
         ("prices", _prices(card)),
         ("asked at once", str(card.limits.concurrency) if endpoint else ""),
     ]
-    return _facts(rows) + ("" if endpoint else _parameters(client, card.params))
+    parameters = "" if endpoint else _parameters(client, card.params)
+    return f"{_facts(rows)}\n\n{parameters}"
 
 
 def model_list() -> str:
@@ -221,9 +227,9 @@ def suite_facts() -> str:
     """Returns every key of a suite file with its default, a table of the file each."""
     parts = []
     for spec, title in _SUITE_TABLES.items():
-        told = _docstring(inspect.getdoc(spec) or "")
+        told = as_markdown(inspect.getdoc(spec) or "")
         rows = [
-            (_code(name), _code(_annotation(field.annotation)), _default(field))
+            (_code(name), _annotation(field.annotation), _default(field))
             for name, field in spec.model_fields.items()
         ]
         parts.append(f"## {title}\n\n{told}\n{_table(('key', 'takes', 'default'), rows)}\n")
@@ -239,29 +245,13 @@ def api_facts() -> str:
             continue
         kind = "class " if inspect.isclass(value) else ""
         parts.append(f"### {name}\n\n```text\n{kind}{name}{signature_text(value)}\n```\n")
-        parts.append(_docstring(inspect.getdoc(value) or ""))
+        parts.append(as_markdown(inspect.getdoc(value) or ""))
     return "\n".join(parts)
-
-
-def signature_text(value: Callable[..., Any]) -> str:
-    """Returns a callable's parameters, a line each where they are many."""
-    if value is mtmbench.load_corpus:
-        value = inspect.unwrap(value)
-    try:
-        signature = inspect.signature(value)
-    except ValueError:
-        return ""
-    text = re.sub(r"'([^']*)'", r"\1", str(signature)) if not inspect.isclass(value) else ""
-    if inspect.isclass(value):
-        text = f"({', '.join(p for p in signature.parameters if p not in ('args', 'kwargs'))})"
-    if len(text) > 80:
-        inner, _, returned = text[1:].rpartition(")")
-        text = "(\n    " + re.sub(r", (?=\w+:|\*|/)", ",\n    ", inner) + ",\n)" + returned
-    return text
 
 
 FACTS: dict[str, Callable[..., str]] = {
     "model": model_facts,
+    "parameters": model_parameters,
     "metric": metric_facts,
     "judge": judge_facts,
     "models": model_list,
@@ -276,7 +266,7 @@ FACTS: dict[str, Callable[..., str]] = {
 
 def _parameters(plugin: type, given: Mapping[str, object]) -> str:
     """Returns a table of what ``__init__`` takes; a card's values stand before the defaults."""
-    told = _arguments(plugin)
+    told = arguments(plugin)
     rows = []
     for name, parameter in inspect.signature(plugin).parameters.items():
         if parameter.default is parameter.empty and parameter.kind is parameter.VAR_KEYWORD:
@@ -288,49 +278,7 @@ def _parameters(plugin: type, given: Mapping[str, object]) -> str:
             rows.append((_code(name), default, told.get(name, "")))
     if not rows:
         return ""
-    return "\n\n" + _table(("parameter", "default", "what it is"), rows)
-
-
-def _arguments(plugin: type) -> dict[str, str]:
-    """Returns what docstrings of a class and its bases say under "Args:", by name."""
-    found: dict[str, str] = {}
-    for cls in reversed(plugin.__mro__):
-        text = inspect.cleandoc(cls.__dict__.get("__doc__") or "")
-        section = re.search(r"^Args:\n((?:(?:    .*)?\n?)+)", text, re.M)
-        for entry in re.finditer(
-            r"^ {4}(\w[\w, ]*): ((?:.*)(?:\n {8}.*)*)", section[1] if section else "", re.M
-        ):
-            for name in entry[1].split(", "):
-                found[name] = _plain(entry[2])
-    return found
-
-
-def _docstring(text: str) -> str:
-    """Returns a Google-style docstring as Markdown."""
-    lines: list[str] = []
-    for block in re.split(r"\n(?=(?:Args|Returns|Raises|Attributes|Yields):\n)", text):
-        heading = re.match(r"(Args|Returns|Raises|Attributes|Yields):\n", block)
-        if heading is None:
-            lines.append(_markdown(block) + "\n")
-            continue
-        body = inspect.cleandoc(block[heading.end() :])
-        lines.append(f"**{heading[1]}**\n")
-        if heading[1] in ("Returns", "Yields"):
-            lines.append(_markdown(body) + "\n")
-            continue
-        for entry in re.split(r"\n(?=\S)", body):
-            name, _, told = entry.partition(": ")
-            lines.append(f"- `{name}`: {_plain(told)}")
-        lines.append("")
-    return "\n".join(lines)
-
-
-def _markdown(text: str) -> str:
-    return _ROLE.sub(r"`\1`", text).replace("``", "`").replace("|", r"\|")
-
-
-def _plain(text: str) -> str:
-    return " ".join(_markdown(text).split())
+    return _table(("parameter", "default", "what it is"), rows)
 
 
 def _annotation(annotation: object) -> str:
