@@ -175,6 +175,22 @@ def test_sentences_about_judges_and_people_hold() -> None:
     assert fits["Meta-Llama-3.1-8B-Instruct"] < fits["embedding"] < fits["Qwen3-8B"]
 
 
+def test_the_page_of_suite_files_has_every_key_and_what_it_takes() -> None:
+    shown = facts.suite_facts()
+    for spec in facts.SUITE_TABLES:
+        for key in spec.model_fields:
+            assert f"| `{key}` | " in shown
+    for row in (
+        "| `name` | text | must be given |",
+        "| `stop_words` | true or false or a list of text or text | `true` |",
+        '| `k` | a list of number or "labels" | `[20]` |',
+        "| `judging` | a table | none |",
+        "| `prompts` | a file | none |",
+        '| `schedule` | "uniform" or "adaptive" | `"uniform"` |',
+    ):
+        assert row in shown.splitlines(), row
+
+
 def test_the_api_page_has_every_public_name() -> None:
     shown = facts.api_facts()
     names = set(re.findall(r"^### (\w+)$", shown, re.M))

@@ -36,7 +36,7 @@ def draw(flowchart: str) -> str:
     }
     height = len(rows) * _ROW
     parts = [f'<svg class="flowchart" viewBox="0 0 {_WIDTH} {height}" role="img">']
-    parts.append("<title>Which room is used by which, from the top down</title>")
+    parts.append("<title>A flowchart, from the top down</title>")
     for first, second in sorted(arrows):
         (x1, y1), (x2, y2) = place[first], place[second]
         parts.append(

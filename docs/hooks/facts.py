@@ -12,7 +12,8 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from docstrings import arguments, as_markdown, signature_text
 from pydantic.fields import FieldInfo
@@ -53,7 +54,16 @@ _STATISTICS = {
     "agreement": "agreement, fits or not",
     "found": "share of intruders found",
 }
-_SUITE_TABLES: dict[type[Card], str] = {
+_TYPES = {
+    int: "number",
+    float: "number",
+    str: "text",
+    bool: "true or false",
+    object: "a value",
+    Path: "a file",
+    type(None): "",
+}
+SUITE_TABLES: dict[type[Card], str] = {
     Suite: "The suite",
     CorpusSpec: "A corpus",
     WordSpec: "`[words]`",
@@ -226,7 +236,7 @@ def corpus_facts() -> str:
 def suite_facts() -> str:
     """Returns every key of a suite file with its default, a table of the file each."""
     parts = []
-    for spec, title in _SUITE_TABLES.items():
+    for spec, title in SUITE_TABLES.items():
         told = as_markdown(inspect.getdoc(spec) or "")
         rows = [
             (_code(name), _annotation(field.annotation), _default(field))
@@ -283,22 +293,18 @@ def _parameters(plugin: type, given: Mapping[str, object]) -> str:
 
 def _annotation(annotation: object) -> str:
     """Returns a type in words that a writer of TOML knows."""
-    names = {int: "number", float: "number", str: "text", bool: "true or false", Path: "a file"}
-    if annotation in names:
-        return names[annotation]  # type: ignore[index]
-    if isinstance(annotation, str | int | float):
-        return f'"{annotation}"' if isinstance(annotation, str) else str(annotation)
-    if isinstance(annotation, type) and issubclass(annotation, Card):
-        return "a table"
-    inner = [part for part in get_args(annotation) if part not in (type(None), ...)]
-    origin = str(getattr(annotation, "__origin__", annotation))
-    if "Mapping" in origin:
-        return "a table"
-    if "tuple" in origin:
-        return f"a list of: {_annotation(inner[0])}"
-    if "Annotated" in str(type(annotation)):
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if annotation in _TYPES:
+        return _TYPES[annotation]  # type: ignore[index]
+    if origin is Annotated:
         return _annotation(inner[0])
-    return " or ".join(dict.fromkeys(_annotation(part) for part in inner)) or "anything"
+    if origin is Literal:
+        return " or ".join(json.dumps(value) for value in inner)
+    if origin is tuple:
+        return f"a list of {_annotation(inner[0])}"
+    if origin in (Union, UnionType):
+        return " or ".join(dict.fromkeys(told for part in inner if (told := _annotation(part))))
+    return "a table"
 
 
 def _default(field: FieldInfo) -> str:
