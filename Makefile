@@ -36,7 +36,7 @@ endif
 PYTEST = $(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help quick test check setup lint format types board wheel-env wheel-check bench hooks clean
+.PHONY: help quick test check setup lint format types docs board wheel-env wheel-check bench hooks clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -69,7 +69,7 @@ endif
 ifneq ($(TORCH_INDEX),)
 	@$(INSTALL) --index-url "$(TORCH_INDEX)" "$(TORCH)"
 endif
-	@$(INSTALL) $(SOURCES) --constraint constraints.txt --editable '.[dev]'
+	@$(INSTALL) $(SOURCES) --constraint constraints.txt --editable '.[dev,docs]'
 	@touch $@
 	@echo "==> installed; the command is $(BIN)/mtmbench"
 
@@ -87,6 +87,10 @@ format: setup  ## let ruff mend what it can
 types: setup  ## mypy --strict
 	@echo "==> mypy"
 	@$(BIN)/python -m mypy
+
+docs: setup  ## build the pages of docs into site/; dead links and what they would fetch are errors
+	@echo "==> building the documentation"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 board: setup  ## rebuild the committed boards from their records; git shows what changed
 	@for suite in leaderboards/*/records.jsonl*; do \
@@ -109,4 +113,4 @@ hooks: setup  ## run lint and types before every commit
 	@$(BIN)/pre-commit install
 
 clean:  ## remove what the other commands made, but no runs
-	@rm -rf $(VENV) .wheel-venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf $(VENV) .wheel-venv build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -13,17 +13,19 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.pages import ROOT, sections
+from support.pages import PAGES, ROOT, sections
 
 pytestmark = pytest.mark.slow
 
 # Commands of the environment itself; CI runs each of them.
-ENVIRONMENT_COMMANDS = ("make ", "git clone", "cd ", "pip install", "python -m pip", "source ")
+ENVIRONMENT_COMMANDS = (
+    "make ", "git clone", "cd ", "pip install", "python -m pip", "source ", "export ",
+)  # fmt: skip
 
 
 SECTIONS = {
     f"{page}: {title}": blocks
-    for page in ("CONTRIBUTING.md", "README.md", "docs/steering.md")
+    for page in PAGES
     for title, blocks in sections(page).items()
     if any(block.file or block.language in ("python", "console") for block in blocks)
 }
@@ -85,7 +87,7 @@ def test_the_readme_opens_with_the_two_commands() -> None:
 def test_shell_blocks_hold_only_commands_that_exist() -> None:
     """Unexecuted blocks name commands of the Makefile or of the command line, nothing invented."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.M))
-    for page in ("CONTRIBUTING.md", "README.md"):
+    for page in PAGES:
         for blocks in sections(page).values():
             for block in (block for block in blocks if block.language == "sh"):
                 for line in block.code.splitlines():

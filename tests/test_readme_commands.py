@@ -1,4 +1,4 @@
-"""Every command of README.md and docs/steering.md, played on the project's own suites.
+"""Every command of README.md and of the pages of docs, played on the project's own suites.
 
 They name what is not here, models and SAEs of the hub, a server, a folder of data, and take up to
 hours at full size. The table says what stands in for what is missing, and which options make a line
@@ -22,10 +22,12 @@ from pathlib import Path
 import pytest
 from support import SUPPORT
 from support.chat_server import ChatServer
-from support.pages import ROOT, commands, named_files, sections
+from support.pages import DOCS, ROOT, commands, named_files, sections
 from support.serving import call, served
+from typer.main import get_command
 
 import mtmbench as mb
+from mtmbench.cli.app import app
 
 pytestmark = pytest.mark.slow
 
@@ -159,8 +161,24 @@ OF_THE_STEERING_SUITE = {
     "mtmbench run my.toml --workers 0",
     "mtmbench steer my.toml",
 }
-NAMES_IN_SENTENCES = {"mtmbench features", "mtmbench steer"}
-LINES = sorted({*commands("README.md"), *commands("docs/steering.md")} - NAMES_IN_SENTENCES)
+PLAYED_ELSEWHERE = {"docs/paper.md": "tests/test_paper_path.py plays its commands at toy size"}
+NAMES_IN_SENTENCES = {f"mtmbench {command}" for command in get_command(app).commands} - {
+    "mtmbench doctor"
+}
+# Lines of ``console`` blocks in docs are run as they are printed (tests/test_contributing.py).
+LINES = sorted(
+    {
+        *commands("README.md"),
+        *commands("docs/steering.md"),
+        *(
+            line
+            for page in DOCS
+            if page not in PLAYED_ELSEWHERE
+            for line in commands(page, ("sh",))
+        ),
+    }
+    - NAMES_IN_SENTENCES
+)
 
 
 def test_every_line_has_a_row_and_every_row_a_line() -> None:

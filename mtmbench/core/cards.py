@@ -174,7 +174,7 @@ class RefineSpec(Card):
 
 
 class JudgingSpec(Card):
-    """The matches of a suite (DESIGN: the topic judge).
+    """The matches of a suite.
 
     ``nulls`` plays null controls beside them, on ``null_documents`` of the sampled documents.
     ``ties`` says how they are rated. ``lengths`` records how long the descriptions shown were, and

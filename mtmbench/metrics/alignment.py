@@ -29,6 +29,7 @@ LABEL_EACH = 0.9
 class _Alignment(Metric):
     """A comparison of clusters with gold labels. Parameter: ``documents``, "all" or "assigned"."""
 
+    bounds = (0.0, 1.0)
     needs = ("labels",)
     variants: ClassVar[tuple[Mapping[str, object], ...]] = (
         {"documents": "all"},
@@ -102,6 +103,7 @@ class ARI(_Alignment):
     """Adjusted Rand index (Hubert and Arabie 1985)."""
 
     name = "ari"
+    bounds = (-0.5, 1.0)
 
     def _score(self, labels: IntArray, clusters: IntArray) -> float:
         from sklearn.metrics import adjusted_rand_score
@@ -130,6 +132,7 @@ class ProbeF1(Metric):
     """
 
     name = "probe_f1"
+    bounds = (0.0, 1.0)
     needs = ("labels",)
     variants: ClassVar[tuple[Mapping[str, object], ...]] = (
         {"documents": "all", "folds": 5, "seed": 0},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -50,6 +51,7 @@ class Metric(ABC):
         name: the registry name.
         version: raised whenever the same input may give another number.
         higher_is_better: the direction in which ``compare`` calls a change a regression.
+        bounds: the least and the largest value that there can be; infinite where there is none.
         needs: what the context must offer beside the corpus: any of "labels", "words" (reference
             token sequences), "embeddings" (a text encoder), "siblings" (the same model under other
             seeds), "others" (other models with the same K and seed), "refit" (a function that fits
@@ -63,6 +65,7 @@ class Metric(ABC):
     name: ClassVar[str]
     version: ClassVar[int] = 1
     higher_is_better: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     needs: ClassVar[tuple[str, ...]] = ()
     item_views: ClassVar[tuple[ItemView | None, ...]] = (None,)
     reads_labels: ClassVar[bool] = False

@@ -7,6 +7,7 @@ text, only the document-Boolean measures exist.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from itertools import pairwise
@@ -81,6 +82,7 @@ class NPMI(_Coherence):
     """Mean normalised pointwise mutual information of pairs (Bouma 2009; gensim's ``c_npmi``)."""
 
     name = "npmi"
+    bounds = (-1.0, 1.0)
     variants: ClassVar[tuple[Mapping[str, object], ...]] = (
         {"window": 10, "version": "exact", "top_n": TOP_N},
         {"window": "document", "version": "exact", "top_n": TOP_N},
@@ -92,6 +94,7 @@ class CV(_Coherence):
     """C_V of Röder et al. 2015 (gensim's ``c_v``): cosine of NPMI vectors, windows of 110."""
 
     name = "c_v"
+    bounds = (-1.0, 1.0)
     variants: ClassVar[tuple[Mapping[str, object], ...]] = (
         {"window": 110, "version": "exact", "top_n": TOP_N},
     )
@@ -112,6 +115,7 @@ class UMass(_Coherence):
     """Mean log conditional probability over documents (Mimno et al. 2011; gensim's ``u_mass``)."""
 
     name = "u_mass"
+    bounds = (-math.inf, 0.0)
     variants: ClassVar[tuple[Mapping[str, object], ...]] = (
         {"window": "document", "version": "exact", "top_n": TOP_N},
     )
@@ -126,6 +130,7 @@ class EmbeddingCoherence(Metric):
     """
 
     name = "embedding_coherence"
+    bounds = (-1.0, 1.0)
     reads_labels = True
     needs = ("embeddings",)
     item_views = ("own", "projected")

@@ -17,6 +17,7 @@ class Coverage(Metric):
     """Share of documents that are no outliers and have mass on a topic."""
 
     name = "coverage"
+    bounds = (0.0, 1.0)
 
     def compute(
         self,

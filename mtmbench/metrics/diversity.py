@@ -23,6 +23,7 @@ class Diversity(Metric):
     """
 
     name = "diversity"
+    bounds = (0.0, 1.0)
     item_views = ("own", "projected")
     variants: ClassVar[tuple[Mapping[str, object], ...]] = ({"top_n": 10},)
 
@@ -52,6 +53,7 @@ class InvertedRBO(Metric):
     """
 
     name = "inverted_rbo"
+    bounds = (0.0, 1.0)
     item_views = ("own", "projected")
     variants: ClassVar[tuple[Mapping[str, object], ...]] = ({"top_n": 10, "p": 0.9},)
 

@@ -34,6 +34,7 @@ class DocTopicCorrelation(Metric):
     """
 
     name = "doc_topic_correlation"
+    bounds = (-1.0, 1.0)
     needs = ("others",)
     variants: ClassVar[tuple[Mapping[str, object], ...]] = ({},)
 

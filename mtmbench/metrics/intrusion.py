@@ -47,6 +47,7 @@ class Intrusion(JudgedMetric):
     """
 
     name = "intrusion"
+    bounds = (0.0, 1.0)
     kind = "intrusion"
     variants: ClassVar[tuple[Mapping[str, object], ...]] = ({"judge": None, "seed": 0},)
 

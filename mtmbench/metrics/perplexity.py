@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -37,6 +38,7 @@ class Perplexity(Metric):
 
     name = "perplexity"
     higher_is_better = False
+    bounds = (1.0, math.inf)
     needs = ("refit",)
     item_views = ("own",)
     variants: ClassVar[tuple[Mapping[str, object], ...]] = ({"held_out": 0.1, "seed": 0},)

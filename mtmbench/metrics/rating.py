@@ -24,6 +24,7 @@ class Rating(JudgedMetric):
     """
 
     name = "rating"
+    bounds = (1.0, 3.0)
     kind = "rating"
     variants: ClassVar[tuple[Mapping[str, object], ...]] = ({"judge": None, "top_n": 10},)
 

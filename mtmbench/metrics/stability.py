@@ -24,6 +24,7 @@ class Stability(Metric):
     """
 
     name = "stability"
+    bounds = (0.0, 1.0)
     needs = ("siblings",)
     item_views = ("own", "projected")
     variants: ClassVar[tuple[Mapping[str, object], ...]] = ({"top_n": 10},)

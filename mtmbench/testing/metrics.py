@@ -22,6 +22,9 @@ _OTHER_ORDER = (2, 0, 3, 1)
 # Optimisers inside metrics see columns in another order; values still agree to three digits.
 _TOLERANCE = 1e-3
 
+_ROUNDING = 1e-9
+"""How far a value may lie outside its bounds: sums of floats, and epsilons in logarithms."""
+
 
 def check_metric(metric: type[Metric] | Metric) -> None:
     """Checks a metric: what it returns, repeatability, needs, independence of the topics' order.
@@ -106,6 +109,11 @@ def _compute(
     require(
         value.value is None or (isinstance(value.value, float) and bool(np.isfinite(value.value))),
         f"{where}: the value is {value.value!r}; it must be a finite float, or missing",
+    )
+    low, high = metric.bounds
+    require(
+        value.value is None or low - _ROUNDING <= value.value <= high + _ROUNDING,
+        f"{where}: the value {value.value} lies outside bounds, {low} to {high}",
     )
     require(
         value.per_topic is None or len(value.per_topic) == result.n_topics,

@@ -9,6 +9,8 @@ from pathlib import Path
 import mtmbench
 
 ROOT = Path(mtmbench.__file__).parents[1]
+DOCS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))
+PAGES = ["CONTRIBUTING.md", "README.md", *DOCS]
 BLOCK = re.compile(
     r"(?:^`(?P<file>[^`\n]+)`:\n\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.M | re.S
 )
@@ -41,15 +43,15 @@ def named_files(page: str) -> dict[str, str]:
     return {block.file: block.code for block in found if block.file is not None}
 
 
-def commands(page: str) -> list[str]:
+def commands(page: str, languages: tuple[str, ...] = ("sh", "console")) -> list[str]:
     """Returns the lines of a page that call mtmbench, in order, without their comments.
 
-    Lines of ``sh`` and ``console`` blocks, and code within a sentence that has arguments.
+    Lines of blocks in these languages, and code within a sentence.
     """
     text = (ROOT / page).read_text(encoding="utf-8")
     found: list[tuple[int, str]] = []
     for block in BLOCK.finditer(text):
-        if block["language"] in ("sh", "console"):
+        if block["language"] in languages:
             lines = [line.removeprefix("$ ") for line in block["code"].splitlines()]
             called = [line for line in lines if line.startswith("mtmbench ")]
             found += [(block.start(), COMMENT.sub("", line)) for line in called]

@@ -378,6 +378,10 @@ class NotANumber(LargestShare):
         return MetricValue(float("nan"))
 
 
+class OutsideItsBounds(LargestShare):
+    bounds = (0.0, 0.1)
+
+
 class TooFewTopics(LargestShare):
     def compute(self, *args: Any, **kwargs: Any) -> MetricValue:
         return MetricValue(0.5, (0.5,))
@@ -424,6 +428,7 @@ class NoVariants(LargestShare):
         (PeeksAtLabels, r"0\.0 turns to 4\.0 when the context offers more"),
         (Bare, "compute returns float"),
         (NotANumber, "must be a finite float"),
+        (OutsideItsBounds, r"lies outside bounds, 0\.0 to 0\.1"),
         (TooFewTopics, "per_topic has 1 values for 4 topics"),
         (OddDetails, "OddDetails has no JSON form"),
         (Raises, "compute raises ZeroDivisionError: no topics"),
