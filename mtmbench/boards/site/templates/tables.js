@@ -1,6 +1,6 @@
 /* Tables that sort and filter, and the profiles of models. */
 const NONE = /^[–\s]*$/;
-const LEADING_NUMBER = /^[+-]?\d[\d,]*(\.\d+)?(?=\s|%|±|\(|–|†|‡|$)/;
+const LEADING_NUMBER = /^[+-]?\d[\d,]*(\.\d+)?(?=[\s%±(–\u2020\u2021]|$)/;
 
 function cellValue(cell) {
   const found = one("a.v", cell) ?? cell;
