@@ -6,7 +6,6 @@ be passed on, and how long things took.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -16,9 +15,10 @@ import numpy as np
 
 from mtmbench.boards.cells import display_names
 from mtmbench.boards.site.parts import Part, write_run_parts
-from mtmbench.core.cells import FitCell, MatchCell
+from mtmbench.core.cells import FitCell, MatchCell, labels_of
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import content_hash
+from mtmbench.core.store import run_infos
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.corpora.licences import why_not_shown
 from mtmbench.engine.labels import labelled
@@ -77,36 +77,32 @@ def _document_parts(
         if result_path(folder, fit.key).is_file():
             groups.setdefault((fit.corpus, fit.k_spec, fit.seed), []).append(fit)
     names = display_names(plan.suite, {fit.competitor for fit in plan.fits})
-    first = {(corpus, spec): seed for corpus, spec, seed in sorted(groups, key=str, reverse=True)}
+    first: dict[tuple[str, int | str], int] = {}
+    for corpus, spec, seed in groups:
+        first[corpus, spec] = min(seed, first.get((corpus, spec), seed))
     for (corpus, spec, seed), fits in groups.items():
+        # Texts of first seeds' documents are shown; those of all seeds would be most of the corpus.
+        rows = wanted[corpus] if first[corpus, spec] == seed else set()
         models = {}
         for fit in fits:
             result = workspace.result(fit.key)
-            called = next((cell for cell in plan.labels if cell.fit.key == fit.key), None)
             with suppress(InputError):  # where labels failed, those that the fit came with stand
-                result = labelled(result, called, folder)
+                result = labelled(result, labels_of(plan.labels, fit), folder)
             models[names[fit.competitor]] = list(
-                _topics(result, plan.corpora[corpus].doc_ids, wanted[corpus], first, seed, corpus,
-                        spec)
-            )  # fmt: skip
+                _topics(result, plan.corpora[corpus].doc_ids, rows)
+            )
         yield Part("documents", {"corpus": corpus, "spec": spec, "seed": seed}, {"models": models})
 
 
 def _topics(
-    result: TopicResult,
-    doc_ids: Sequence[str],
-    wanted: set[int],
-    first: Mapping[tuple[str, int | str], int],
-    seed: int,
-    corpus: str,
-    spec: int | str,
+    result: TopicResult, doc_ids: Sequence[str], wanted: set[int]
 ) -> Iterator[dict[str, object]]:
+    """Yields each topic's strongest documents, whose rows ``wanted`` takes on, and features."""
     features = result.top_items(_FEATURES) if result.items.kind == "features" else None
     for k in range(result.n_topics):
         shares = result.doc_topic[:, k]
         rows = [int(row) for row in np.argsort(-shares, kind="stable")[:_DOCUMENTS] if shares[row]]
-        if first[corpus, spec] == seed:
-            wanted.update(rows)
+        wanted.update(rows)
         told: dict[str, object] = {
             "documents": [[doc_ids[row], round(float(shares[row]), 3)] for row in rows]
         }
@@ -202,24 +198,15 @@ def _times(plan: Plan, folder: Path) -> list[list[object]]:
     for match in plan.matches:
         told[match.key] = match.kind, match.corpus, match.judge
     groups: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
-    for key, seconds, peak in _run_infos(folder):
-        if key in told:
-            groups.setdefault(told[key], []).append((seconds, peak))
+    for key, info in run_infos(folder):
+        if key in told and info.seconds is not None:
+            took = info.seconds, info.peak_rss_mb or 0.0
+            groups.setdefault(told[key], []).append(took)
     return [
         [
-            *what, len(took), round(median(s for s, _ in took), 3), round(max(took)[0], 3),
-            round(sum(s for s, _ in took), 2), round(max(peak for _, peak in took)),
+            *what, len(all_took), round(median(s for s, _ in all_took), 3),
+            round(max(all_took)[0], 3), round(sum(s for s, _ in all_took), 2),
+            round(max(peak for _, peak in all_took)),
         ]
-        for what, took in sorted(groups.items())
+        for what, all_took in sorted(groups.items())
     ]  # fmt: skip
-
-
-def _run_infos(folder: Path) -> list[tuple[str, float, float]]:
-    path = folder / "store.sqlite"
-    if not path.is_file():
-        return []
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
-        rows = db.execute(
-            "SELECT key, seconds, peak_rss_mb FROM run_info WHERE seconds IS NOT NULL ORDER BY id"
-        ).fetchall()
-    return [(str(key), float(s), float(peak or 0)) for key, s, peak in rows]
