@@ -1,4 +1,4 @@
-"""The board's site in a browser, from a file: it sorts, filters, explores, and runs nothing else."""
+"""The site in a browser, opened from a file: it sorts, filters, explores, and runs nothing else."""
 
 from __future__ import annotations
 

@@ -191,6 +191,25 @@ def headline(chart: RatingChart) -> str:
     )
 
 
+def otherwise(charts: Sequence[RatingChart]) -> str:
+    """Returns who leads where topics are shown in another way than in the first chart.
+
+    Empty where they are shown in one way alone.
+    """
+    first = charts[0]
+    heard = {(column.judge.judge["id"], column.representation) for column in first.columns}
+    told = []
+    for chart in charts[1:]:
+        if (chart.corpus, chart.k_spec) != (first.corpus, first.k_spec):
+            continue
+        for column in chart.columns:
+            place = column.judge.judge["id"], column.representation
+            if place not in heard and column.league.rows[0]["elo"] is not None:
+                heard.add(place)
+                told.append(f"{place[0]} puts {column.league.names[0]} first by {column.shown}")
+    return f"Shown otherwise: {'; '.join(told)}." if told else ""
+
+
 def _lead(judge: JudgeView, league: LeagueView) -> _Lead | None:
     rated = [
         (name, row, i)

@@ -13,7 +13,7 @@ from mtmbench.boards.cells import ALL, BoardRecords
 from mtmbench.boards.html import render_template
 from mtmbench.boards.numbers import percent, signed
 from mtmbench.boards.rows import BoardTables, FitItems
-from mtmbench.boards.site.overview import LEADING, basis, headline, rating_charts
+from mtmbench.boards.site.overview import LEADING, basis, headline, otherwise, rating_charts
 from mtmbench.boards.site.parts import part_files, run_parts, script_json
 from mtmbench.boards.site.steering import steering_curves
 from mtmbench.boards.site.tables import line_name, model_metrics, rating_lines
@@ -86,6 +86,7 @@ def site_files(
         leading=LEADING,
         headline=headline(charts[0]) if charts else "",
         basis=basis(charts[0], confidence) if charts else "",
+        otherwise=otherwise(charts) if charts else "",
         metrics=model_metrics(view, charts),
         ratings=rating_lines(charts, board),
         curves=steering_curves(folder if "steering" in board else None),
