@@ -173,12 +173,3 @@ class ChartPanel:
     columns: tuple[str, str]
     tables: Sequence[tuple[str, ShownTable]]
     reference: str | None = None
-
-
-def heat(rate: float | None) -> str:
-    """Returns a cell's background for a win rate: one hue above a half, another below."""
-    if rate is None:
-        return "transparent"
-    strength = min(1.0, abs(rate - 0.5) * 2) * 0.75
-    hue = "37,99,235" if rate >= 0.5 else "217,119,6"
-    return f"rgba({hue},{strength:.2f})"

@@ -69,7 +69,11 @@ def build_board(suite: Suite, records: Iterable[StoredRecord]) -> BoardTables:
     Raises:
         InputError: the records contradict each other (see :meth:`BoardRecords.of`).
     """
-    board = BoardRecords.of(records)
+    return board_tables(suite, BoardRecords.of(records))
+
+
+def board_tables(suite: Suite, board: BoardRecords) -> BoardTables:
+    """Returns the content of ``board.json`` of records that are sorted already."""
     leagues = rate_leagues(suite, board)
     confidence = suite.judging.confidence if suite.judging else 0.95
     names = display_names(suite, _competitors(board))

@@ -140,19 +140,23 @@ class MetricEntry:
 
 @dataclass(frozen=True)
 class MetricLine:
-    """One metric over all competitors of a table."""
+    """One metric over all competitors of a table; ``rows`` are what its cells are made of."""
 
     metric: str
     higher_is_better: bool
     view: str | None
     params: str
     cells: Sequence[MetricEntry | None]
+    rows: Sequence[MetricRow | None] = ()
 
 
 @dataclass
 class MetricTable:
     """Metrics of one corpus and K, competitors as columns; ``notes`` are reasons, from 1."""
 
+    corpus: str
+    k: int
+    k_spec: int | str
     title: str
     names: Sequence[str]
     kinds: Sequence[str | None]
@@ -233,6 +237,11 @@ class BoardView:
             [self._name[who] for who in competitors],
             [[cells.get(frozenset((a, b))) for b in competitors] for a in competitors],
         )
+
+    @staticmethod
+    def shown_as(representation: Representation) -> str:
+        """Returns what topics are shown by, in words."""
+        return SHOWN[representation]
 
     def fits(self) -> list[FitRow]:
         """Returns the rows of fits by corpus and K."""
@@ -409,6 +418,9 @@ class BoardView:
         corpus = rows[0]["corpus"]
         size = f" · {documents[corpus]:,} documents" if documents[corpus] else ""
         table = MetricTable(
+            corpus=corpus,
+            k=rows[0]["k"],
+            k_spec=rows[0]["k_spec"],
             title=f"{corpus} · {k_text(rows[0]['k'], rows[0]['k_spec'])}{size}",
             names=[self._name[who] for who in competitors],
             kinds=[self._kind[who] for who in competitors],
@@ -425,6 +437,7 @@ class BoardView:
             line = MetricLine(
                 metric, higher, view or None, params,
                 [_metric_entry(cell, i == best, table.notes) for i, cell in enumerate(cells)],
+                cells,
             )  # fmt: skip
             (table.comparable if comparable else table.own).append(line)
         return table

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mtmbench.boards.cells import BoardRecords
 from mtmbench.boards.render_csv import render_csv
-from mtmbench.boards.render_html import render_html
 from mtmbench.boards.render_md import render_md
 from mtmbench.boards.rows import BoardTables
-from mtmbench.boards.tables import build_board
+from mtmbench.boards.site.page import site_files
+from mtmbench.boards.site.parts import drop_old_parts
+from mtmbench.boards.tables import board_tables
 from mtmbench.core.card_reading import read_card
 from mtmbench.core.cards import Suite
 from mtmbench.core.store import records_file, stream_records
@@ -19,10 +21,11 @@ from mtmbench.core.tables import table_json, write_files
 
 
 def write_board(folder: Path) -> list[Path]:
-    """Writes ``board.json``, ``board.csv``, ``board.md`` and ``index.html`` into ``folder``.
+    """Writes ``board.json``, ``board.csv``, ``board.md``, ``index.html`` and its parts.
 
     They depend on the folder's ``suite.toml`` and ``records.jsonl`` (or ``records.jsonl.gz``)
-    alone; each file is written whole or not at all.
+    alone, the page also on a steering table and on parts that a run left there
+    (:func:`mtmbench.engine.site_parts.write_site_parts`); each file is written whole or not at all.
 
     Returns:
         The files written.
@@ -31,12 +34,15 @@ def write_board(folder: Path) -> list[Path]:
         InputError: a file is missing or wrong, or records contradict each other.
     """
     suite = read_card(folder / "suite.toml", Suite)
-    records = records_file(folder)
+    path = records_file(folder)
     with uncollected():
-        board = build_board(suite, stream_records(records))
-        if records.name != "records.jsonl":
-            board["records"] = records.name
-        return write_files(folder, board_files(board))
+        records = BoardRecords.of(stream_records(path))
+        board = board_tables(suite, records)
+        if path.name != "records.jsonl":
+            board["records"] = path.name
+        files = {**board_files(board), **site_files(board, records, folder)}
+    drop_old_parts(folder, files)
+    return write_files(folder, files)
 
 
 @contextmanager
@@ -55,10 +61,9 @@ def uncollected() -> Iterator[None]:
 
 
 def board_files(board: BoardTables) -> dict[str, str]:
-    """Returns the contents of a board's files by name."""
+    """Returns the contents of a board's files by name, but for the page's."""
     return {
         "board.json": table_json(board),
         "board.csv": render_csv(board),
         "board.md": render_md(board),
-        "index.html": render_html(board),
     }

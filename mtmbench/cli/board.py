@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mtmbench.cli.console import echo
+from mtmbench.cli.options import DataOption, PluginOption
 
 
 def board(
@@ -13,9 +14,31 @@ def board(
         Path,
         typer.Argument(help="A folder with suite.toml and records.jsonl (or records.jsonl.gz)."),
     ],
+    texts: Annotated[
+        bool, typer.Option("--texts", help="Show all texts of a run, whatever their licence.")
+    ] = False,
+    data_dir: DataOption = None,
+    plugin: PluginOption = None,
 ) -> None:
-    """Rebuilds a board's files from its records, byte for byte."""
-    from mtmbench.boards.write import write_board
+    """Rebuilds a board's files from its records, byte for byte.
 
+    In a run's folder the page also shows texts, what judges were shown, and times.
+    """
+    from mtmbench.boards.write import write_board
+    from mtmbench.core.errors import InputError
+
+    if (folder / "store.sqlite").is_file():
+        from mtmbench.core.card_reading import read_card
+        from mtmbench.core.cards import Suite
+        from mtmbench.engine.plan import make_plan
+        from mtmbench.engine.site_parts import write_site_parts
+
+        try:
+            suite = read_card(folder / "suite.toml", Suite)
+            plan = make_plan(suite, data_dir=data_dir, plugins=plugin or [])
+        except InputError as error:
+            echo(f"the run's own parts of the page stay as they are: {error}")
+        else:
+            write_site_parts(plan, folder, texts=texts)
     for path in write_board(folder):
         echo(str(path))

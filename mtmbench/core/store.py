@@ -278,9 +278,8 @@ def recorded(folder: Path, key: str) -> StoredRecord | None:
     path = folder / "store.sqlite"
     if not path.is_file():
         return None
-    address = f"file:{urllib.parse.quote(str(path.resolve()))}?mode=ro"
     try:
-        with contextlib.closing(sqlite3.connect(address, uri=True)) as db:
+        with contextlib.closing(_read_only(path)) as db:
             row = find_row(db, "records", _COLUMNS, key)
     except (*DAMAGE, ValueError) as error:
         if _is_out_of_reach(error):
@@ -289,6 +288,26 @@ def recorded(folder: Path, key: str) -> StoredRecord | None:
             f"record {key} in {path} is damaged; play the suite again: mtmbench run"
         ) from error
     return None if row is None else Record.from_json(row[_COLUMNS.index("line")].decode("utf-8"))
+
+
+def run_infos(folder: Path) -> list[tuple[str, RunInfo]]:
+    """Returns by key how a run's records came about, oldest first; what cannot be read is not told.
+
+    Tracebacks are left out.
+    """
+    path = folder / "store.sqlite"
+    if not path.is_file():
+        return []
+    try:
+        with contextlib.closing(_read_only(path)) as db:
+            rows = db.execute("SELECT key, seconds, peak_rss_mb FROM run_info ORDER BY id")
+            return [(str(key), RunInfo(seconds, peak)) for key, seconds, peak in rows]
+    except DAMAGE:
+        return []
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{urllib.parse.quote(str(path.resolve()))}?mode=ro", uri=True)
 
 
 def process_start(pid: int) -> str | None:

@@ -127,6 +127,7 @@ def run_suite(
         ExecutorError: the Ray cluster has no actor left; what was played is kept.
     """
     from mtmbench.boards.write import write_board
+    from mtmbench.engine.site_parts import write_site_parts
 
     progress = progress or _NoProgress()
     plan = plan or make_plan(suite, data_dir=data_dir, plugins=plugins)
@@ -144,6 +145,7 @@ def run_suite(
             failures = _play(plan, store, pool, progress)
         finally:
             store.export(plan.keys())
+        write_site_parts(plan, folder)
         write_board(folder)
         finished = store.finished() & plan.keys()
         cells = {cell.key: cell for cell in plan.cells()}

@@ -8,7 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.chromium import browser
 
+from mtmbench.boards.cells import BoardRecords
+from mtmbench.boards.rows import BoardTables
+from mtmbench.boards.site.page import site_files
 from mtmbench.core.cards import Suite
 from mtmbench.core.records import Record
 from mtmbench.core.serialise import content_hash
@@ -25,6 +29,14 @@ METRICS: Sequence[tuple[str, str | None, Mapping[str, Any], bool]] = (
 )
 
 Make = Callable[..., tuple[Suite, list[Record]]]
+
+__all__ = ["browser", "make_records", "page_of"]
+
+
+@pytest.fixture(scope="session")
+def page_of() -> Callable[[BoardTables], str]:
+    """A board's page, without what only records hold."""
+    return lambda board: site_files(board, BoardRecords())["index.html"]
 
 
 @pytest.fixture(scope="session")

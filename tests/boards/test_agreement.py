@@ -11,7 +11,6 @@ import pytest
 from scipy.stats import kendalltau, spearmanr
 from sklearn.metrics import cohen_kappa_score
 
-from mtmbench.boards.render_html import render_html
 from mtmbench.boards.render_md import render_md
 from mtmbench.boards.tables import build_board
 from mtmbench.core.cards import Suite
@@ -60,7 +59,7 @@ def test_items_are_matched_whichever_side_a_model_stood_on() -> None:
 
 
 @pytest.mark.slow
-def test_boards_of_judges_are_correlated_by_rank(make_records: Make) -> None:
+def test_boards_of_judges_are_correlated_by_rank(make_records: Make, page_of: Any) -> None:
     board = build_board(*make_records(judges=("embedding", "lexical", "chat"), unparsed=0.02))
     rows = [row for row in board["agreement"] if row["corpus"] == "all"]
     assert [row["judges"] for row in rows] == [
@@ -77,7 +76,7 @@ def test_boards_of_judges_are_correlated_by_rank(make_records: Make) -> None:
     assert rows[2]["kappa_lo"] < rows[2]["kappa"] < rows[2]["kappa_hi"]
     assert "kappa" not in rows[3]
     assert rows[3]["n_documents"] == 100
-    for page in (render_md(board), render_html(board)):
+    for page in (render_md(board), page_of(board)):
         assert "Agreement of the judges" in page
     assert {row["corpus"] for row in board["agreement"]} == {"all", "lee", "wiki"}
 
@@ -88,7 +87,7 @@ def test_one_judge_has_nobody_to_agree_with() -> None:
     assert "Agreement" not in render_md(board)
 
 
-def test_ratings_at_equal_lengths_stand_beside_the_raw_ones() -> None:
+def test_ratings_at_equal_lengths_stand_beside_the_raw_ones(page_of: Any) -> None:
     random = np.random.default_rng(0)
     lengths = {side: random.integers(20, 200, 400).tolist() for side in "ab"}
     ratio = np.log(np.array(lengths["a"]) / np.array(lengths["b"]))
@@ -100,7 +99,7 @@ def test_ratings_at_equal_lengths_stand_beside_the_raw_ones() -> None:
     assert table["length"]["lo"] < 400 * np.log10(2) < table["length"]["hi"]
     assert x["lo_adjusted"] < 1500 < x["hi_adjusted"]
     assert x["elo"] != x["elo_adjusted"]
-    for page in (render_md(board), render_html(board)):
+    for page in (render_md(board), page_of(board)):
         assert "Twice the length" in page
     without = build_board(suite(), [record])
     assert "elo_adjusted" not in without["ratings"][0]

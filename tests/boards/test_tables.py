@@ -15,7 +15,6 @@ import pytest
 from scipy import stats
 
 from mtmbench.boards.render_csv import render_csv
-from mtmbench.boards.render_html import render_html
 from mtmbench.boards.render_md import render_md
 from mtmbench.boards.tables import build_board
 from mtmbench.core.cards import Suite
@@ -209,7 +208,7 @@ def test_what_a_metric_lacks_is_null_with_a_reason() -> None:
     assert (stable["n_seeds"], stable["reason"]) == (3, "no interval: one value over all seeds")
 
 
-def test_what_values_leave_out_stands_beside_them_as_far_as_records_say() -> None:
+def test_what_values_leave_out_stands_beside_them_as_far_as_records_say(page_of: Any) -> None:
     details = {
         "n_out_of_vocabulary": 3, "n_items_listed": 50, "out_of_vocabulary": ["the", "a|b"],
         "n_topics_without_value": 1, "n_topics": 5,
@@ -237,7 +236,7 @@ def test_what_values_leave_out_stands_beside_them_as_far_as_records_say() -> Non
     lines = list(csv.DictReader(io.StringIO(render_csv(board))))
     assert [line["n_out_of_vocabulary"] for line in lines] == ["6", "0", "", "3"]
     assert lines[0]["note"] == note
-    md, html = render_md(board), render_html(board)
+    md, html = render_md(board), page_of(board)
     assert "0.1500 ± 0.6353 \\[1]" in md
     assert "\\[1] 6 of 100 words unknown (the, a\\|b); 2 of 10 topics without value" in md
     assert "two words are known; 3 of 50 words unknown" in md
@@ -332,7 +331,7 @@ def test_a_suite_without_matches_has_metrics_only() -> None:
 
 
 def test_a_league_too_large_for_a_bootstrap_says_where_its_intervals_come_from(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, page_of: Any
 ) -> None:
     record = match("aababtuaAT", "aabbatarAT")
     plain = build_board(suite(), [record])
@@ -344,7 +343,7 @@ def test_a_league_too_large_for_a_bootstrap_says_where_its_intervals_come_from(
     for row, other, half in zip(board["ratings"], plain["ratings"], rates["sandwich"], strict=True):
         assert row["elo"] == other["elo"]
         assert row["hi"] - row["elo"] == pytest.approx(half, abs=0.11)
-    for page in (render_md(board), render_html(board)):
+    for page in (render_md(board), page_of(board)):
         assert "the sandwich estimator" in page
         assert "2 models are too many for a bootstrap" in page
         assert "times as wide as these by the bootstrap" not in page

@@ -19,7 +19,11 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.records import Record
 
 Make = Callable[..., tuple[Suite, list[Record]]]
-FILES = ("board.json", "board.csv", "board.md", "index.html")
+FILES = (
+    "board.json", "board.csv", "board.md", "index.html",
+    *(f"site/{kind}-{i}.js" for kind in ("topics",) for i in range(4)),
+    *(f"site/{kind}-{i}.js" for kind in ("verdicts", "values") for i in range(2)),
+)  # fmt: skip
 
 
 def lay_out(folder: Path, suite: Suite, records: list[Record]) -> Path:
@@ -35,7 +39,7 @@ def test_a_rebuilt_board_has_the_same_bytes(tmp_path: Path, make_records: Make) 
     suite, records = make_records(models=("lda", "bertopic", "mlda"))
     folder = lay_out(tmp_path / "one", suite, records)
     written = write_board(folder)
-    assert [path.name for path in written] == list(FILES)
+    assert [path.relative_to(folder).as_posix() for path in written] == list(FILES)
     first = {name: (folder / name).read_bytes() for name in FILES}
     for name in FILES:
         (folder / name).unlink()
@@ -45,7 +49,9 @@ def test_a_rebuilt_board_has_the_same_bytes(tmp_path: Path, make_records: Make) 
     other = lay_out(tmp_path / "two", suite, records)
     write_board(other)
     assert {name: (other / name).read_bytes() for name in FILES} == first
-    left = {path.name for path in folder.iterdir()}
+    (folder / "site" / "topics-9.js").write_text("of a board with more corpora")
+    write_board(folder)
+    left = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
     assert left == {*FILES, "suite.toml", "records.jsonl"}
 
 

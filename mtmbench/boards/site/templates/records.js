@@ -1,0 +1,43 @@
+/* From a number to its records. */
+async function showRecord(told) {
+  const dialog = one("#record");
+  const body = one(".body", dialog);
+  body.replaceChildren();
+  const close = () => {
+    if (!location.hash.startsWith("#record")) return;
+    returning = true;
+    if (history.length > 1) history.back();
+    else location.hash = "";
+  };
+  const line = (key) => el("li", {}, el("code", {}, key), " ",
+    copyButton("Copy the command", () => `${board.grep} ${key} ${board.records} | python3 -m json.tool`, "The command"));
+  if (told.has("key")) {
+    body.append(el("p", {}, told.get("about") ?? "The record under this key, in ",
+      el("a", { href: board.records }, board.records), ":"), el("ul", { class: "keys" }, line(told.get("key"))));
+  } else {
+    const number = told.get("m");
+    let found = null;
+    for (const part of partsOf("values")) {
+      const content = await loadIf(part);
+      if (content && content[number]) { found = content[number]; break; }
+    }
+    if (found === null) {
+      body.append(el("p", {}, "The records behind this number are not beside this page; ",
+        "they stand in ", el("a", { href: board.records }, board.records), ", and ",
+        el("code", {}, "mtmbench board RUN"), " writes them beside the page of a run."));
+    } else {
+      const rows = found.map(([key, seed, value, status, reason]) => el("tr", {},
+        el("td", {}, seed === null ? "all" : String(seed)),
+        el("td", { class: "n" }, value === null ? "–" : String(value)),
+        el("td", {}, reason || (status === "ok" ? "" : status)), el("td", {}, el("code", {}, key))));
+      body.append(el("p", {}, "The value is the mean of these records, in ",
+        el("a", { href: board.records }, board.records), "; find one by its key."),
+      el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Records" }, el("table", {},
+        el("thead", {}, el("tr", {}, ["seed", "value", "why not", "key"].map((name) => el("th", { scope: "col" }, name)))),
+        el("tbody", {}, rows))));
+    }
+  }
+  dialog.addEventListener("close", close, { once: true });
+  if (!dialog.open) dialog.showModal();
+}
+const recordLink = (key, text) => el("a", { class: "v", href: `#record?key=${encodeURIComponent(key)}` }, text ?? key.slice(0, 8));

@@ -1,0 +1,194 @@
+/* The topic explorer: one model's topics, those of others matched to them, a map of all. */
+function partName(part) {
+  const k = part.spec === "labels" ? `K = number of labels (${part.k})` : `K = ${part.k}`;
+  return [part.corpus, k].join(", ");
+}
+
+openers.topics = async (told) => {
+  const parts = partsOf("topics");
+  const app = one("#topics .app");
+  if (!parts.length || app.dataset.made) return;
+  app.dataset.made = "1";
+  app.hidden = false;
+  one("#topics .plain").hidden = true;
+  const state = { part: parts.find((part) => part.corpus === told.get("c")) ?? parts[0], others: [], words: "" };
+  const bar = el("div", { class: "filters" });
+  const box = el("div");
+  app.append(el("p", { class: "soft" },
+    "Each row is a topic of the first model, with the topics of the others that share most words with it, matched one to one ",
+    "(Hungarian algorithm on the Jaccard index of projected words). Press a topic to see all that is known of it."), bar, box);
+
+  const places = [...new Set(parts.map((part) => JSON.stringify([part.corpus, part.spec])))];
+  const open = async () => {
+    bar.replaceChildren();
+    box.replaceChildren(el("p", { class: "soft" }, "Loading …"));
+    const content = await loadIf(state.part);
+    if (!content) {
+      box.replaceChildren(el("p", { class: "warning" }, `${state.part.file} is not beside this page; mtmbench board writes it.`));
+      return;
+    }
+    state.content = content;
+    state.extra = await loadIf(partOf("documents", { corpus: state.part.corpus, spec: state.part.spec, seed: state.part.seed }));
+    const names = content.models.map((model) => model.n);
+    const at = (name) => names.indexOf(name);
+    const strongest = all("#overview .pick.on .rating tbody th").map((cell) => cell.textContent.trim()).filter((name) => at(name) >= 0);
+    const order = [...new Set([...strongest, ...names])];
+    if (at(state.ref) < 0) [state.ref] = order;
+    state.others = state.others.filter((name) => at(name) >= 0 && name !== state.ref);
+    const rest = order.filter((name) => name !== state.ref && !state.others.includes(name));
+    while (state.others.length < 2 && rest.length) state.others.push(rest.shift());
+
+    const here = JSON.stringify([state.part.corpus, state.part.spec]);
+    bar.append(select("corpus and K", places.map((place) => {
+      const [corpus, spec] = JSON.parse(place);
+      return [place, partName(partOf("topics", { corpus, spec }))];
+    }), here, (value) => {
+      const [corpus, spec] = JSON.parse(value);
+      state.part = partOf("topics", { corpus, spec });
+      open();
+    }));
+    const seeds = partsOf("topics", { corpus: state.part.corpus, spec: state.part.spec });
+    if (seeds.length > 1) {
+      bar.append(select("seed", seeds.map((part) => [String(part.seed), String(part.seed)]), String(state.part.seed), (value) => {
+        state.part = seeds.find((part) => String(part.seed) === value);
+        open();
+      }));
+    }
+    bar.append(select("model", names.map((name) => [name, name]), state.ref, (value) => { state.ref = value; open(); }));
+    state.others.forEach((other, i) => bar.append(select(i ? "and" : "beside", names.filter((name) => name !== state.ref).map((name) => [name, name]), other,
+      (value) => { state.others[i] = value; open(); })));
+    const id = `s${(unique += 1)}`;
+    const search = el("input", { type: "search", id, size: 14, value: state.words, on: { input: () => { state.words = search.value; filter(); } } });
+    bar.append(el("span", { class: "field" }, el("label", { for: id }, "word"), search));
+    draw();
+  };
+
+  const matched = (i, j) => {
+    const pairs = state.content.pairs[i < j ? `${i},${j}` : `${j},${i}`] ?? [];
+    return new Map(pairs.map(([a, b, overlap]) => (i < j ? [a, [b, overlap]] : [b, [a, overlap]])));
+  };
+
+  const words = (model, topic, shared = new Set()) => el("span", { class: "words" }, topic.i.slice(0, 8).flatMap((item, i) => [
+    i ? " · " : null, shared.has(item) ? el("mark", {}, item) : item]),
+  model.kind === "features" && topic.w.length ? el("small", {}, " words: ", topic.w.slice(0, 6).flatMap((word, i) => [
+    i ? ", " : null, shared.has(word) ? el("mark", {}, word) : word])) : null);
+
+  const filter = () => {
+    const asked = state.words.trim().toLowerCase();
+    let shown = 0;
+    for (const row of all("tbody tr.topic", box)) {
+      row.hidden = asked !== "" && !row.textContent.toLowerCase().includes(asked);
+      shown += !row.hidden;
+    }
+    for (const row of all("tbody tr.detail", box)) row.hidden = row.previousElementSibling.hidden;
+    say(`${shown} topics`);
+  };
+
+  const draw = () => {
+    const { models } = state.content;
+    const at = (name) => models.findIndex((model) => model.n === name);
+    const [i, ...others] = [state.ref, ...state.others].map(at);
+    const main = models[i];
+    const pairs = others.map((j) => matched(i, j));
+    const most = Math.max(...models.flatMap((model) => model.t.map((topic) => topic.s ?? 0)), 1e-9);
+    const bar_ = (share) => el("svg", { class: "share", "aria-hidden": "true", viewBox: "0 0 100 6", preserveAspectRatio: "none" },
+      el("line", { x1: 0, x2: Math.max(1, 100 * (share ?? 0) / most), y1: 3, y2: 3 }));
+    const order = main.t.map((_, k) => k).sort((a, b) => (main.t[b].s ?? 0) - (main.t[a].s ?? 0) || a - b);
+    const body = el("tbody");
+    for (const k of order) {
+      const topic = main.t[k];
+      const row = el("tr", { class: "topic", "data-topic": k });
+      const button = el("button", { type: "button", class: "open", "aria-expanded": "false", on: { click: () => toggle(row, button, i, k) } },
+        el("b", {}, `Topic ${k}`), ` ${topic.s === null ? "" : percent(topic.s)}`);
+      row.append(el("th", { scope: "row" }, button, bar_(topic.s), words(main, topic)));
+      others.forEach((j, n) => {
+        const found = pairs[n].get(k);
+        if (!found) { row.append(el("td", { class: "soft", "data-label": models[j].n }, "no topic with a word in common")); return; }
+        const [other, overlap] = [models[j].t[found[0]], found[1]];
+        row.append(el("td", { "data-label": models[j].n }, el("b", {}, `Topic ${found[0]}`), ` ${other.s === null ? "" : percent(other.s)} `,
+          el("span", { class: "soft" }, `overlap ${overlap.toFixed(2)}`), bar_(other.s), words(models[j], other, new Set([...topic.w, ...topic.i]))));
+      });
+      body.append(row);
+    }
+    const heads = [main, ...others.map((j) => models[j])].map((model) => el("th", { scope: "col" },
+      el("span", { class: `who ${model.kind ?? "unknown"}` }, model.n), " ", el("small", {}, [model.about, model.labels ? `labels: ${model.labels}` : null].filter(Boolean).join(" · "), " "),
+      recordLink(model.key)));
+    box.replaceChildren(drawMap(i, others), el("table", { class: "explore" },
+      el("caption", {}, `Topics of ${main.n} on ${partName(state.part)}, seed ${state.part.seed}, largest first`),
+      el("thead", {}, el("tr", {}, heads)), body));
+    filter();
+  };
+
+  const drawMap = (i, others) => {
+    const { models, map } = state.content;
+    if (!map.length) return "";
+    const svg = el("svg", { class: "map", viewBox: "-1.08 -1.08 2.16 2.16", role: "img", "aria-label": `A map of ${map.length} topics of ${models.length} models; the table below says the same in words` });
+    const groups = models.map(() => el("g"));
+    let n = 0;
+    models.forEach((model, j) => {
+      const place = [i, ...others].indexOf(j);
+      model.t.forEach((topic, k) => {
+        const [x, y] = map[n];
+        n += 1;
+        groups[j].append(el("circle", {
+          cx: x, cy: -y, r: (0.012 + 0.05 * Math.sqrt(topic.s ?? 0)).toFixed(4), class: place < 0 ? "" : `p${place}`,
+          on: { click: () => {
+            if (place === 0) { one(`tr[data-topic="${k}"] button`, box).click(); return; }
+            state.ref = model.n;
+            open();
+          } },
+        }, el("title", {}, `${model.n}, topic ${k}: ${topic.w.slice(0, 5).join(", ")}`)));
+      });
+    });
+    const front = [...groups.filter((_, j) => j !== i && !others.includes(j)), ...others.map((j) => groups[j]).reverse(), groups[i]];
+    svg.append(...front);
+    const about = el("p", { class: "near", "aria-hidden": "true" });
+    svg.addEventListener("pointerover", (event) => { about.textContent = one("title", event.target)?.textContent ?? about.textContent; });
+    const key = el("p", { class: "soft key" }, "Topics that share words lie near each other; the size is the share. Press one to go to it. ",
+      [i, ...others].map((j, place) => el("span", { class: "entry" }, el("svg", { class: "map dot", viewBox: "0 0 10 10", "aria-hidden": "true" }, el("circle", { cx: 5, cy: 5, r: 4.2, class: `p${place}` })), ` ${models[j].n} `)));
+    return el("figure", { class: "card mapped" }, svg, el("figcaption", {}, key, about));
+  };
+
+  const toggle = async (row, button, i, k) => {
+    if (row.nextElementSibling?.classList.contains("detail")) {
+      row.nextElementSibling.remove();
+      button.setAttribute("aria-expanded", "false");
+      return;
+    }
+    button.setAttribute("aria-expanded", "true");
+    const cell = el("td", { colspan: row.cells.length });
+    row.after(el("tr", { class: "detail" }, cell));
+    cell.append(await detail(i, k));
+  };
+
+  const detail = async (i, k) => {
+    const { models } = state.content;
+    const model = models[i];
+    const topic = model.t[k];
+    const node = el("div", { class: "about-topic" });
+    const line = (name, value) => node.append(el("p", {}, el("b", {}, `${name}: `), value));
+    line(model.kind === "features" ? "Features" : "Top words", topic.i.join(" · "));
+    if (topic.w.length && topic.w.join() !== topic.i.join()) line("Projected words", topic.w.join(" · "));
+    if (topic.y) line("Summary", topic.y);
+    const extra = state.extra?.models?.[model.n]?.[k];
+    if (extra?.features) {
+      node.append(el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Features" }, el("table", {}, el("caption", {}, "Features of the topic"),
+        el("thead", {}, el("tr", {}, ["feature", "label", "weight"].map((name, n) => el("th", { scope: "col", class: n === 2 ? "n" : null }, name)))),
+        el("tbody", {}, extra.features.map(([id, label, weight]) => el("tr", {}, el("td", {}, id), el("td", {}, label), el("td", { class: "n" }, weight.toFixed(4))))))));
+    }
+    const near = models.map((other, j) => (j === i ? null : [other.n, matched(i, j).get(k), j])).filter((each) => each && each[1]);
+    near.sort((a, b) => b[1][1] - a[1][1]);
+    if (near.length) line("The same topic elsewhere", near.map(([name, [other, overlap]]) => `${name} ${other} (${overlap.toFixed(2)})`).join(", "));
+    const texts = (await loadIf(partOf("texts", { corpus: state.part.corpus }))) ?? {};
+    const documents = extra?.documents ?? (topic.d ?? []).map((id) => [id, null]);
+    if (documents.length) {
+      node.append(el("p", {}, el("b", {}, extra ? "Documents that load on it most" : "Documents that its summary is from")),
+        el("ul", { class: "documents" }, documents.map(([id, share]) => el("li", {}, el("code", {}, id), share === null ? "" : ` ${percent(share, 0)}`,
+          texts[id] ? el("blockquote", {}, texts[id].slice(0, 400) + (texts[id].length > 400 ? " …" : "")) : null))));
+    }
+    if (!extra) node.append(el("p", { class: "soft" }, "The documents of every topic are on the page of the run's own folder."));
+    return node;
+  };
+
+  await open();
+};
