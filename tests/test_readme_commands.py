@@ -1,4 +1,4 @@
-"""Every command of README.md and docs/steering.md, played on the project's own suites.
+"""Every command of README.md and some pages of docs, played on the project's own suites.
 
 They name what is not here, models and SAEs of the hub, a server, a folder of data, and take up to
 hours at full size. The table says what stands in for what is missing, and which options make a line
@@ -66,6 +66,8 @@ class Play:
     data: bool = False
 
 
+BOARD = f"mtmbench run quick {SMALL} --workers 0 --out boards/main"
+SUBMITTED = "mtmbench run boards/main/suite.toml --models lda,mlda,mk_means --out runs/mine"
 QUICK = f"mtmbench run quick {SMALL} --workers 0"
 FEATURES = (
     f"mtmbench features --backbone {TINYLM} --sae {TINYLM}/saes/block1 --reference texts.jsonl "
@@ -153,6 +155,10 @@ TABLE = {
         "--set 'corpora=[{name=\"lee\", max_documents=40}]'",
     ),
     "mtmbench compare leaderboards/quick runs/quick": Play(says="nothing moved"),
+    SUBMITTED: Play(leaves="runs/mine/records.jsonl", more="--workers 0", before=(BOARD,)),
+    "mtmbench submit runs/mine boards/main": Play(
+        says="nothing is wrong", before=(BOARD, f"{SUBMITTED} --workers 0")
+    ),
 }
 OF_THE_STEERING_SUITE = {
     "mtmbench run my.toml",
@@ -160,7 +166,8 @@ OF_THE_STEERING_SUITE = {
     "mtmbench steer my.toml",
 }
 NAMES_IN_SENTENCES = {"mtmbench features", "mtmbench steer"}
-LINES = sorted({*commands("README.md"), *commands("docs/steering.md")} - NAMES_IN_SENTENCES)
+PAGES = ("README.md", "docs/steering.md", "docs/submitting.md")
+LINES = sorted({line for page in PAGES for line in commands(page)} - NAMES_IN_SENTENCES)
 
 
 def test_every_line_has_a_row_and_every_row_a_line() -> None:

@@ -25,6 +25,7 @@ from mtmbench.cli.score import score
 from mtmbench.cli.serve import serve
 from mtmbench.cli.steer import steer
 from mtmbench.cli.study import study_app
+from mtmbench.cli.submit import submit
 from mtmbench.cli.topics import topics
 from mtmbench.cli.validate import validate
 from mtmbench.core.errors import MtmbenchError, StoreInUseError
@@ -43,6 +44,7 @@ app.command()(run)
 app.command()(judge)
 app.command()(board)
 app.command()(compare)
+app.command()(submit)
 app.command()(rate)
 app.command()(score)
 app.command("import")(import_topics)
