@@ -165,7 +165,7 @@ OF_THE_STEERING_SUITE = {
     "mtmbench run my.toml --workers 0",
     "mtmbench steer my.toml",
 }
-NAMES_IN_SENTENCES = {"mtmbench features", "mtmbench steer"}
+NAMES_IN_SENTENCES = {"mtmbench features", "mtmbench steer", "mtmbench compare"}
 PAGES = ("README.md", "docs/steering.md", "docs/submitting.md")
 LINES = sorted({line for page in PAGES for line in commands(page)} - NAMES_IN_SENTENCES)
 
