@@ -159,14 +159,15 @@ TABLE = {
     "mtmbench submit runs/mine boards/main": Play(
         says="nothing is wrong", before=(BOARD, f"{SUBMITTED} --workers 0")
     ),
+    "mtmbench publish leaderboards/quick --to site": Play(leaves="site/index.html"),
 }
 OF_THE_STEERING_SUITE = {
     "mtmbench run my.toml",
     "mtmbench run my.toml --workers 0",
     "mtmbench steer my.toml",
 }
-NAMES_IN_SENTENCES = {"mtmbench features", "mtmbench steer", "mtmbench compare"}
-PAGES = ("README.md", "docs/steering.md", "docs/submitting.md")
+NAMES_IN_SENTENCES = {f"mtmbench {name}" for name in ("features", "steer", "compare")}
+PAGES = ("README.md", "docs/steering.md", "docs/submitting.md", "docs/publishing.md")
 LINES = sorted({line for page in PAGES for line in commands(page)} - NAMES_IN_SENTENCES)
 
 

@@ -27,9 +27,17 @@ def write_board(folder: Path) -> list[Path]:
     Raises:
         InputError: a file is missing or wrong, or records contradict each other.
     """
+    return write_files(folder, files_of(folder))
+
+
+def files_of(folder: Path) -> dict[str, str]:
+    """Returns all that :func:`write_board` writes of a folder's records, by name.
+
+    Raises:
+        InputError: as :func:`write_board` does.
+    """
     suite = read_card(folder / "suite.toml", Suite)
-    board = build_board(suite, stream_records(folder / "records.jsonl"))
-    return write_files(folder, board_files(board))
+    return board_files(build_board(suite, stream_records(folder / "records.jsonl")))
 
 
 def board_files(board: BoardTables) -> dict[str, str]:

@@ -19,6 +19,7 @@ from mtmbench.cli.label import label
 from mtmbench.cli.list import list_names
 from mtmbench.cli.options import EXIT_STORE_IN_USE, EXIT_USAGE
 from mtmbench.cli.plan import plan
+from mtmbench.cli.publish import publish
 from mtmbench.cli.rate import rate
 from mtmbench.cli.run import run
 from mtmbench.cli.score import score
@@ -45,6 +46,7 @@ app.command()(judge)
 app.command()(board)
 app.command()(compare)
 app.command()(submit)
+app.command()(publish)
 app.command()(rate)
 app.command()(score)
 app.command("import")(import_topics)

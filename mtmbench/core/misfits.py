@@ -22,6 +22,20 @@ CELL_PAYLOADS: Mapping[str, Any] = {
 }
 """The type of the payload of every kind of record that a board is made of."""
 
+_VALUES: Mapping[str, Any] = {
+    "fit": stored.FitValues,
+    "labels": stored.LabelsValues,
+    "metric": stored.MetricValues,
+    "shown": stored.RewriteValues,
+    "match": stored.OutcomeValues,
+    "null": stored.OutcomeValues,
+}
+
+CELL_VALUES: Mapping[str, frozenset[str]] = {
+    kind: hint.__required_keys__ | hint.__optional_keys__ for kind, hint in _VALUES.items()
+}
+"""The fields that these hold beside the identity of their cell: what came of playing it."""
+
 _NAMES = {**vars(values), **vars(cards), **vars(stored)}
 """What a module may import for its annotations alone."""
 

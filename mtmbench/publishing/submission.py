@@ -12,22 +12,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, get_type_hints
 
 from mtmbench.boards.cells import BoardRecords, place_of
 from mtmbench.core.card_reading import read_card
 from mtmbench.core.cards import CorpusSpec, Suite
 from mtmbench.core.cells import Cell, FitCell
 from mtmbench.core.errors import InputError, MtmbenchError
+from mtmbench.core.misfits import CELL_VALUES
 from mtmbench.core.plugins import load_plugins
-from mtmbench.core.records import (
-    CellRecord,
-    FitValues,
-    LabelsValues,
-    MetricValues,
-    OutcomeValues,
-    RewriteValues,
-)
+from mtmbench.core.records import CellRecord
 from mtmbench.core.serialise import canonical_json, plain
 from mtmbench.core.store import read_records
 from mtmbench.corpora.licences import may_be_shown
@@ -42,16 +35,6 @@ from mtmbench.publishing.traces import LONGEST_QUOTATION, Passages, leaves
 
 FINE, FAULTS, UNCHECKED = 0, 1, 5
 """Exit codes; 2 is wrong usage, or a file that cannot be read."""
-
-_VALUES: Mapping[str, Any] = {
-    "fit": FitValues,
-    "labels": LabelsValues,
-    "metric": MetricValues,
-    "shown": RewriteValues,
-    "match": OutcomeValues,
-    "null": OutcomeValues,
-}
-"""What records hold beside their cell's identity, by kind."""
 
 
 @dataclass(frozen=True)
@@ -426,7 +409,7 @@ def _other_cell(cell: Cell, record: CellRecord) -> list[str]:
         if payload.get(name) != value:
             told = f"{payload.get(name)!r:.60}, and its cell's is {value!r:.60}"
             found.append(f"is of {_name(cell)}, but its {name} is {told}")
-    more = payload.keys() - wanted.keys() - get_type_hints(_VALUES[record.kind]).keys()
+    more = payload.keys() - wanted.keys() - CELL_VALUES[record.kind]
     found += [f"is of {_name(cell)}, which has no {name}" for name in sorted(more)]
     if "documents" in payload and record.status == "ok":
         for order in ("forward", "backward"):
