@@ -166,7 +166,9 @@ OF_THE_STEERING_SUITE = {
     "mtmbench run my.toml --workers 0",
     "mtmbench steer my.toml",
 }
-NAMES_IN_SENTENCES = {f"mtmbench {name}" for name in ("features", "steer", "compare")}
+NAMES_IN_SENTENCES = {
+    f"mtmbench {name}" for name in ("features", "steer", "compare", "view", "serve")
+}
 PAGES = ("README.md", "docs/steering.md", "docs/submitting.md", "docs/publishing.md")
 LINES = sorted({line for page in PAGES for line in commands(page)} - NAMES_IN_SENTENCES)
 

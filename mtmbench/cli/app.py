@@ -29,6 +29,7 @@ from mtmbench.cli.study import study_app
 from mtmbench.cli.submit import submit
 from mtmbench.cli.topics import topics
 from mtmbench.cli.validate import validate
+from mtmbench.cli.view import view
 from mtmbench.core.errors import MtmbenchError, StoreInUseError
 from mtmbench.core.files import MAX_UNPACKED
 
@@ -55,6 +56,7 @@ app.command()(label)
 app.command()(topics)
 app.command()(steer)
 app.command()(validate)
+app.command()(view)
 app.command()(serve)
 app.command()(doctor)
 app.add_typer(study_app, name="study")
