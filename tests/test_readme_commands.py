@@ -68,6 +68,8 @@ class Play:
     data: bool = False
 
 
+BOARD = f"mtmbench run quick {SMALL} --workers 0 --out boards/main"
+SUBMITTED = "mtmbench run boards/main/suite.toml --models lda,mlda,mk_means --out runs/mine"
 QUICK = f"mtmbench run quick {SMALL} --workers 0"
 FEATURES = (
     f"mtmbench features --backbone {TINYLM} --sae {TINYLM}/saes/block1 --reference texts.jsonl "
@@ -155,6 +157,11 @@ TABLE = {
         "--set 'corpora=[{name=\"lee\", max_documents=40}]'",
     ),
     "mtmbench compare leaderboards/quick runs/quick": Play(says="nothing moved"),
+    SUBMITTED: Play(leaves="runs/mine/records.jsonl", more="--workers 0", before=(BOARD,)),
+    "mtmbench submit runs/mine boards/main": Play(
+        says="nothing is wrong", before=(BOARD, f"{SUBMITTED} --workers 0")
+    ),
+    "mtmbench publish leaderboards/quick --to site": Play(leaves="site/index.html"),
 }
 OF_THE_STEERING_SUITE = {
     "mtmbench run my.toml",

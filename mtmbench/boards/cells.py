@@ -18,6 +18,7 @@ from mtmbench.core.cells import Competitor
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import (
     CellPayload,
+    CellRecord,
     FitPayload,
     FitRecord,
     LabelsPayload,
@@ -238,6 +239,21 @@ def _label(payload: LabelsPayload) -> _Stated:
         _fields(payload, "corpus", "k_spec", "seed", "model", "setting"),
         {("labels under setting", str(payload["setting"])): _json(payload["labels"])},
     )
+
+
+def place_of(record: CellRecord) -> str:
+    """Returns what says which cell of a board a record is about: no key, and no version."""
+    return f"{record.kind} {_json(_READERS[record.kind](record.payload).place)}"
+
+
+_READERS: Mapping[str, Callable[[Any], _Stated]] = {
+    "fit": _fit,
+    "labels": _label,
+    "metric": _metric,
+    "shown": _rewrite,
+    "match": _match,
+    "null": _match,
+}
 
 
 _json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode

@@ -33,6 +33,17 @@ def write_board(folder: Path) -> list[Path]:
     Raises:
         InputError: a file is missing or wrong, or records contradict each other.
     """
+    files = files_of(folder)
+    drop_old_parts(folder, files)
+    return write_files(folder, files)
+
+
+def files_of(folder: Path) -> dict[str, str]:
+    """Returns all that :func:`write_board` writes of a folder's records, by name.
+
+    Raises:
+        InputError: as :func:`write_board` does.
+    """
     suite = read_card(folder / "suite.toml", Suite)
     path = records_file(folder)
     with uncollected():
@@ -40,9 +51,7 @@ def write_board(folder: Path) -> list[Path]:
         board = board_tables(suite, records)
         if path.name != "records.jsonl":
             board["records"] = path.name
-        files = {**board_files(board), **site_files(board, records, folder)}
-    drop_old_parts(folder, files)
-    return write_files(folder, files)
+        return {**board_files(board), **site_files(board, records, folder)}
 
 
 @contextmanager

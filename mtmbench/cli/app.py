@@ -19,14 +19,17 @@ from mtmbench.cli.label import label
 from mtmbench.cli.list import list_names
 from mtmbench.cli.options import EXIT_STORE_IN_USE, EXIT_USAGE
 from mtmbench.cli.plan import plan
+from mtmbench.cli.publish import publish
 from mtmbench.cli.rate import rate
 from mtmbench.cli.run import run
 from mtmbench.cli.score import score
 from mtmbench.cli.serve import serve
 from mtmbench.cli.steer import steer
 from mtmbench.cli.study import study_app
+from mtmbench.cli.submit import submit
 from mtmbench.cli.topics import topics
 from mtmbench.cli.validate import validate
+from mtmbench.cli.view import view
 from mtmbench.core.errors import MtmbenchError, StoreInUseError
 from mtmbench.core.files import MAX_UNPACKED
 
@@ -43,6 +46,8 @@ app.command()(run)
 app.command()(judge)
 app.command()(board)
 app.command()(compare)
+app.command()(submit)
+app.command()(publish)
 app.command()(rate)
 app.command()(score)
 app.command("import")(import_topics)
@@ -51,6 +56,7 @@ app.command()(label)
 app.command()(topics)
 app.command()(steer)
 app.command()(validate)
+app.command()(view)
 app.command()(serve)
 app.command()(doctor)
 app.add_typer(study_app, name="study")

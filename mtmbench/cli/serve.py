@@ -45,24 +45,18 @@ def serve(
     for; voters go on under their name where they stopped. Ctrl-C ends it. The board is then made
     by `mtmbench run SUITE --set 'judging.judges=["human"]'`, from documents that have their votes.
     """
-    from mtmbench.core.errors import InputError
     from mtmbench.core.serialise import write_atomically
-    from mtmbench.judges.clients.human import HumanJudge
     from mtmbench.judges.clients.human_votes import VoteFile, votes_csv, votes_from_csv
-    from mtmbench.judges.registry import JUDGES, load_judge_card
-    from mtmbench.voting.ballot import suite_ballot
+    from mtmbench.voting.ballot import card_of_people, suite_ballot
     from mtmbench.voting.server import VotingServer
 
-    card = load_judge_card(judge)
-    client = JUDGES.get(card.client).from_card(card)
-    if not isinstance(client, HumanJudge):
-        raise InputError(f"judge {judge!r} is {card.client!r}, not people; name a card of `human`")
+    card, kept = card_of_people(judge)
     resolved = resolve_suite(suite, overrides, models)
-    with VoteFile(client.path) as votes:
+    with VoteFile(kept) as votes:
         if import_csv is not None:
             added = votes_from_csv(import_csv)
             votes.add(added)
-            echo(f"added {len(added)} votes to {client.path}")
+            echo(f"added {len(added)} votes to {kept}")
         if export_csv is not None:
             write_atomically(export_csv, votes_csv(votes.votes.values()))
             echo(f"wrote {len(votes.votes)} votes to {export_csv}")
@@ -73,9 +67,9 @@ def serve(
             plugins=plugin or [],
         )  # fmt: skip
         with VotingServer(ballot, votes, host=host, port=port, title=resolved.name) as server:
-            echo(f"{len(ballot)} questions; votes go to {client.path}")
+            echo(f"{len(ballot)} questions; votes go to {kept}")
             echo(f"vote on {server.url}  (Ctrl-C ends)")
             try:
                 server.serve_forever()
             except KeyboardInterrupt:
-                echo(f"\n{len(votes.votes)} votes in {client.path}")
+                echo(f"\n{len(votes.votes)} votes in {kept}")

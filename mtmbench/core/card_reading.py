@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
-from mtmbench.core.cards import Card
+from mtmbench.core.cards import Card, Suite
 from mtmbench.core.errors import InputError, did_you_mean
 from mtmbench.core.files import parse_toml
 
@@ -48,6 +48,16 @@ def parse_card(data: Mapping[str, object], card_type: type[_C], where: str) -> _
     except ValidationError as error:
         lines = [_explain(problem, card_type) for problem in error.errors()]
         raise InputError(f"{where}: " + "; ".join(lines)) from error
+
+
+def suite_text(suite: Suite) -> str:
+    """Returns a suite as the text of a file, as runs write it; checked by being read again."""
+    import tomli_w
+
+    data = suite.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    data["name"] = suite.name
+    parse_card(data, Suite, "the resolved suite")
+    return tomli_w.dumps(data)
 
 
 def check_values(data: Mapping[str, object], where: str) -> None:

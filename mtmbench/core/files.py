@@ -126,19 +126,25 @@ def check_archive(path: Path) -> None:
         raise InputError(f"cannot read {path} as npz: {error}") from error
 
 
-def parse_json(text: str | bytes, where: str, wrong: str = " is not JSON") -> object:
+def parse_json(
+    text: str | bytes, where: str, wrong: str = " is not JSON", *, unique: bool = False
+) -> object:
     """Returns what a JSON text holds.
 
     Args:
         text: the text.
         where: the file, and the line of it, for messages.
         wrong: what messages say of a text that is not JSON.
+        unique: refuse an object in which a name stands twice, of which readers see one or the
+            other.
 
     Raises:
         InputError: it is not JSON, nested too deeply, or holds a number of too many digits.
     """
     try:
-        content: object = json.loads(text)
+        content: object = json.loads(text, object_pairs_hook=_each_once if unique else None)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
     except RecursionError:
         raise InputError(_too_deep(where)) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -184,6 +190,15 @@ def check_depth(content: object, where: str) -> None:
             return
         level = inner
     raise InputError(_too_deep(where))
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"the name {twice!r:.60} stands twice in one object")
+    return found
 
 
 def _too_deep(where: str) -> str:

@@ -269,6 +269,29 @@ def stream_records(path: Path) -> Iterator[StoredRecord]:
         raise InputError(f"cannot read {path}: {error}") from error
 
 
+def stream_run(folder: Path) -> Iterator[StoredRecord]:
+    """Yields the records of a run that may be under way, sorted as exports are.
+
+    They come from its store, as it stands when the first is asked for; from ``records.jsonl`` where
+    there is no store, or one that cannot be read beside its writer.
+
+    Raises:
+        InputError: there is neither, or a record is damaged.
+    """
+    path = folder / "store.sqlite"
+    address = f"file:{urllib.parse.quote(str(path.resolve()))}?mode=ro"
+    try:
+        with contextlib.closing(sqlite3.connect(address, uri=True)) as db:
+            lines = db.execute("SELECT line FROM records ORDER BY kind, key").fetchall()
+    except DAMAGE as error:
+        if (folder / "records.jsonl").is_file():
+            yield from stream_records(folder / "records.jsonl")
+            return
+        raise InputError(f"cannot read {path}, and there is no records.jsonl: {error}") from error
+    for (line,) in lines:
+        yield Record.from_json(line)
+
+
 def recorded(folder: Path, key: str) -> StoredRecord | None:
     """Returns a record of a run that need not be held; None if there is none, or no store.
 

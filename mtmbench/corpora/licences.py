@@ -6,16 +6,24 @@ import re
 
 from mtmbench.core.types import Corpus
 
-_OPEN = re.compile(r"CC0|CC[ -]BY|public domain|US government|Apache|MIT\b|BSD", re.IGNORECASE)
-_CLOSED = re.compile(r"\bNC\b|non-?commercial|\bND\b", re.IGNORECASE)
+_OPEN = re.compile(
+    r"cc0|cc[ -]by(?![ -]n[cd])|public domain|us government|odc-by|apache|mit\b|bsd",
+    re.IGNORECASE,
+)
+"""Licences under which anybody may pass texts on; what forbids selling or changing is none."""
 
 
 def why_not_shown(corpus: Corpus) -> str | None:
     """Returns why a corpus's texts are not to be passed on; None where its licence allows it.
 
-    A licence that is not stated allows nothing.
+    No licence, one of the source's own terms, one for research alone: all of these are a no.
     """
-    licence = str(corpus.source.get("licence") or "none stated")
-    if _OPEN.search(licence) and not _CLOSED.search(licence):
+    stated = corpus.source.get("licence")
+    if isinstance(stated, str) and _OPEN.match(stated):
         return None
-    return f"texts of {corpus.name} are not shown: its licence is {licence!r}"
+    return f"texts of {corpus.name} are not shown: its licence is {stated or 'none stated'!r}"
+
+
+def may_be_shown(corpus: Corpus) -> bool:
+    """Whether anybody may show the texts: the corpus states a licence that says so."""
+    return why_not_shown(corpus) is None

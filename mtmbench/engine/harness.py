@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import tomli_w
-
-from mtmbench.core.card_reading import parse_card, read_card
+from mtmbench.core.card_reading import read_card, suite_text
 from mtmbench.core.cards import Suite
 from mtmbench.core.cells import MatchCell, RewriteCell
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import of_kind
+from mtmbench.core.serialise import write_atomically
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.engine.labels import labels_path, read_labels
@@ -293,12 +292,7 @@ def _write_suite(folder: Path, suite: Suite) -> None:
         raise InputError(
             f"{path} is another suite than the one asked for; choose another --out, or edit it"
         )
-    from mtmbench.core.serialise import write_atomically
-
-    data = suite.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-    data["name"] = suite.name
-    parse_card(data, Suite, "the resolved suite")
-    write_atomically(path, tomli_w.dumps(data))
+    write_atomically(path, suite_text(suite))
 
 
 def _registering_modules(plan: Plan) -> set[str]:

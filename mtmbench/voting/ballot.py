@@ -20,6 +20,7 @@ from mtmbench.judges.base import Question
 from mtmbench.judges.clients.human import HumanJudge
 from mtmbench.judges.clients.human_votes import Vote, option_key, vote_key
 from mtmbench.judges.prompt import cut_at_sentence, load_prompt
+from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.judges.replies import Decision
 from mtmbench.matches.match import questions
 from mtmbench.matches.rewrites import rewrites_path
@@ -112,6 +113,20 @@ class Ballot:
 
     def _cut(self, question: Question) -> str:
         return cut_at_sentence(str(question.context["text"]), self._characters)
+
+
+def card_of_people(judge: str) -> tuple[JudgeCard, Path]:
+    """Returns a judge card of people, and the file of their votes.
+
+    Raises:
+        UnknownNameError: there is no such card.
+        InputError: the card is of no people.
+    """
+    card = load_judge_card(judge)
+    client = JUDGES.get(card.client).from_card(card)
+    if not isinstance(client, HumanJudge):
+        raise InputError(f"judge {judge!r} is {card.client!r}, not people; name a card of `human`")
+    return card, client.path
 
 
 def suite_ballot(

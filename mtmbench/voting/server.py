@@ -67,6 +67,7 @@ class VotingServer(ThreadingHTTPServer):
         host: the address to listen on.
         port: the port; 0 takes a free one.
         title: what the page says that is voted on.
+        handler: what answers requests, if it is another.
     """
 
     daemon_threads = True
@@ -79,6 +80,7 @@ class VotingServer(ThreadingHTTPServer):
         host: str = "127.0.0.1",
         port: int = 0,
         title: str = "",
+        handler: type[VotingHandler] | None = None,
     ) -> None:
         self.token = secrets.token_urlsafe(16)
         self.ballot = ballot
@@ -87,7 +89,7 @@ class VotingServer(ThreadingHTTPServer):
         self._lock = threading.Lock()
         self._items: dict[str, dict[str, BallotQuestion]] = {}
         try:
-            super().__init__((host, port), _Handler)
+            super().__init__((host, port), handler or VotingHandler)
         except OSError as error:
             raise InputError(f"cannot listen on {host}:{port}: {error.strerror}") from error
 
@@ -169,7 +171,9 @@ class VotingServer(ThreadingHTTPServer):
         return state
 
 
-class _Handler(BaseHTTPRequestHandler):
+class VotingHandler(BaseHTTPRequestHandler):
+    """Answers the requests of a :class:`VotingServer`."""
+
     server: VotingServer
     protocol_version = "HTTP/1.1"
     timeout = _TIMEOUT_SECONDS

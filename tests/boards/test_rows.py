@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.stored import misfits
 
 from mtmbench.boards.rows import BoardTables, MetricRow
 from mtmbench.boards.tables import build_board
+from mtmbench.core.misfits import misfits
 from mtmbench.core.records import Record
 from mtmbench.core.serialise import plain
 from mtmbench.steering.table_rows import SteeringTable

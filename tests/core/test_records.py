@@ -6,26 +6,18 @@ import json
 from pathlib import Path
 
 import pytest
-from support.stored import misfits
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.misfits import CELL_PAYLOADS, misfits
 from mtmbench.core.records import (
-    FitPayload,
-    LabelsPayload,
     MatchPayload,
-    MetricPayload,
     Record,
-    RewritePayload,
     of_kind,
 )
 from mtmbench.core.store import read_records
 
 BOARDS = Path(__file__).parents[2] / "leaderboards"
 COMMITTED = sorted(path.relative_to(BOARDS) for path in BOARDS.rglob("records.jsonl"))
-PAYLOADS = {
-    "fit": FitPayload, "labels": LabelsPayload, "metric": MetricPayload, "shown": RewritePayload,
-    "match": MatchPayload, "null": MatchPayload,
-}  # fmt: skip
 
 
 def line(**changes: object) -> str:
@@ -72,7 +64,7 @@ def test_committed_payloads_are_what_their_types_say(path: Path) -> None:
     wrong = {
         misfit
         for record in records
-        for misfit in misfits(record.payload, PAYLOADS[record.kind], record.kind)
+        for misfit in misfits(record.payload, CELL_PAYLOADS[record.kind], record.kind)
     }
     assert wrong == set()
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from support import SUPPORT
-from support.stored import misfits
 
 from mtmbench.boards.rows import BoardTables
 from mtmbench.core.cards import JudgeCard, JudgingSpec, Suite
+from mtmbench.core.misfits import misfits
 from mtmbench.core.plugins import load_plugins
 from mtmbench.core.records import MatchPayload, Record, RewritePayload
 from mtmbench.core.store import read_records

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from support import SUPPORT
-from support.stored import misfits
 
 from mtmbench.boards.rows import BoardTables
 from mtmbench.boards.write import write_board
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
+from mtmbench.core.misfits import misfits
 from mtmbench.core.plugins import load_plugins
 from mtmbench.core.records import (
     FitPayload,

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.stored import misfits
 
 from mtmbench.core.cards import JudgeCard, LimitSpec, PriceSpec, SteeringSpec
 from mtmbench.core.errors import InputError
+from mtmbench.core.misfits import misfits
 from mtmbench.core.records import GenerationPayload, SteerPayload
 from mtmbench.core.serialise import plain
 from mtmbench.core.store import RunStore

@@ -59,6 +59,8 @@ def site_files(
     charts = rating_charts(judges)
     rates = board["win_rates"]
     confidence = (rates[0]["confidence"] if rates else None) or 0.95
+    records_name = board.get("records", "records.jsonl")
+    grep = "zgrep" if records_name.endswith(".gz") else "grep"
     data = {
         "parts": [*parts.listed, *(more or ())],
         "left": parts.left_out,
@@ -71,8 +73,8 @@ def site_files(
         "judges": {judge.judge["id"]: judge.judge["is_llm"] for judge in judges},
         "shown": SHOWN,
         "citation": _citation(board, records),
-        "records": (records_name := board.get("records", "records.jsonl")),
-        "grep": (grep := "zgrep" if records_name.endswith(".gz") else "grep"),
+        "records": records_name,
+        "grep": grep,
     }  # fmt: skip
     style, early = (
         (_TEMPLATES / name).read_text(encoding="utf-8") for name in ("style.css", "early.js")

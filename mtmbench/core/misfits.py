@@ -5,18 +5,49 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from mtmbench.core import cards
 from mtmbench.core import records as stored
 from mtmbench.core import types as values
 
-NAMES = {**vars(values), **vars(cards), **vars(stored)}
+CELL_PAYLOADS: Mapping[str, Any] = {
+    "fit": stored.FitPayload,
+    "labels": stored.LabelsPayload,
+    "metric": stored.MetricPayload,
+    "shown": stored.RewritePayload,
+    "match": stored.MatchPayload,
+    "null": stored.MatchPayload,
+}
+"""The type of the payload of every kind of record that a board is made of."""
+
+_VALUES: Mapping[str, Any] = {
+    "fit": stored.FitValues,
+    "labels": stored.LabelsValues,
+    "metric": stored.MetricValues,
+    "shown": stored.RewriteValues,
+    "match": stored.OutcomeValues,
+    "null": stored.OutcomeValues,
+}
+
+CELL_VALUES: Mapping[str, frozenset[str]] = {
+    kind: hint.__required_keys__ | hint.__optional_keys__ for kind, hint in _VALUES.items()
+}
+"""The fields that these hold beside the identity of their cell: what came of playing it."""
+
+_NAMES = {**vars(values), **vars(cards), **vars(stored)}
 """What a module may import for its annotations alone."""
 
 
 def misfits(value: object, hint: Any, where: str = "it") -> Iterator[str]:
-    """Says where a value read from JSON is not of a type; yields nothing where it is."""
+    """Says where a value read from JSON is not of a type; yields nothing where it is.
+
+    Args:
+        value: the value.
+        hint: the type: a TypedDict, a mapping, a sequence, a union, a literal or a plain one.
+        where: what the value is called in what is said.
+    """
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any or hint is object:
         return
@@ -27,14 +58,15 @@ def misfits(value: object, hint: Any, where: str = "it") -> Iterator[str]:
         if all(found):
             yield min(found, key=len)[0]
     elif origin is typing.Literal:
-        if value not in parts:
-            yield f"{where} is {value!r}, none of {parts}"
+        # JSON's lists and objects are equal to no literal, but 1 is equal to True.
+        if not any(type(value) is type(part) and value == part for part in parts):
+            yield f"{where} is {value!r:.40}, none of {parts}"
     elif origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, dict):
             yield f"{where} is no object but {value!r:.40}"
             return
         for key, item in value.items():
-            yield from misfits(item, parts[1], f"{where}.{key}")
+            yield from misfits(item, parts[1], f"{where}.{key:.40}")
     elif origin is not None and issubclass(origin, Sequence):
         if not isinstance(value, list):
             yield f"{where} is no list but {value!r:.40}"
@@ -52,7 +84,7 @@ def _fields(value: object, hint: Any, where: str) -> Iterator[str]:
     if not isinstance(value, dict):
         yield f"{where} is no object but {value!r:.40}"
         return
-    fields = typing.get_type_hints(hint, localns=NAMES, include_extras=True)
+    fields = _hints(hint)
     for name, field in fields.items():
         optional = typing.get_origin(field) is typing.NotRequired
         inner = typing.get_args(field)[0] if optional else field
@@ -60,4 +92,9 @@ def _fields(value: object, hint: Any, where: str) -> Iterator[str]:
             yield from misfits(value[name], inner, f"{where}.{name}")
         elif not optional and name in hint.__required_keys__:
             yield f"{where} lacks {name}"
-    yield from (f"{where} has {name}, which no type names" for name in value.keys() - fields)
+    yield from (f"{where} has {name:.40}, which no type names" for name in value.keys() - fields)
+
+
+@cache
+def _hints(hint: Any) -> dict[str, Any]:
+    return typing.get_type_hints(hint, localns=_NAMES, include_extras=True)

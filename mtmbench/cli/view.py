@@ -1,0 +1,46 @@
+"""``mtmbench view``; the server is in :mod:`mtmbench.voting.viewer`."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mtmbench.cli.console import echo
+from mtmbench.cli.options import DataOption, PluginOption
+
+
+def view(
+    run: Annotated[Path, typer.Argument(help="A run's folder; the run may be under way.")],
+    judge: Annotated[
+        str | None,
+        typer.Option("--judge", help="A judge card of people: serve its voting page too."),
+    ] = None,
+    data_dir: DataOption = None,
+    plugin: PluginOption = None,
+    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.", min=0)] = 0,
+) -> None:
+    """Serves a run's board on this machine alone, made anew when records came. Ctrl-C ends it."""
+    from mtmbench.core.card_reading import read_card
+    from mtmbench.core.cards import Suite
+    from mtmbench.judges.clients.human_votes import VoteFile
+    from mtmbench.voting.ballot import card_of_people, suite_ballot
+    from mtmbench.voting.viewer import ViewServer
+
+    suite = read_card(run / "suite.toml", Suite)
+    ballot = votes = None
+    with ExitStack() as undo:
+        if judge is not None:
+            card, kept = card_of_people(judge)
+            votes = undo.enter_context(VoteFile(kept))
+            ballot = suite_ballot(
+                suite, run, judge, card, data_dir=data_dir, plugins=plugin or []
+            )  # fmt: skip
+        server = undo.enter_context(ViewServer(run, ballot, votes, port=port, title=suite.name))
+        echo(f"see {server.url}  (Ctrl-C ends)")
+        if ballot is not None:
+            echo(f"vote on {server.url}voting/: {len(ballot)} questions")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            echo("")
