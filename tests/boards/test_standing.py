@@ -160,8 +160,9 @@ def test_the_steering_studys_pages_follow_from_its_numbers():
         assert content.encode() == (folder / file).read_bytes(), file
 
 
-def test_the_steering_table_follows_from_its_numbers():
-    folder = BOARDS / "steering"
+@pytest.mark.parametrize("suite", ["paper-embedded", "steering"])
+def test_a_steering_table_follows_from_its_numbers(suite):
+    folder = BOARDS / suite
     card = load_suite(str(folder / "suite.toml"))
     table = json.loads((folder / "steering.json").read_text(encoding="utf-8"))
     files = steering_files(table, title=f"Steering: {card.title}", notes=table_notes(card.steering))
