@@ -128,11 +128,13 @@ def run_parts(folder: Path) -> list[dict[str, object]] | None:
     if not path.is_file():
         return None
     listed = read_json(path, " is not a list of parts")
-    for part in listed if isinstance(listed, list) else [listed]:
+    if not isinstance(listed, list):
+        raise InputError(f"{path} is not a list of parts; mtmbench board writes it")
+    for part in listed:
         file = part.get("file") if isinstance(part, dict) else None
         if not isinstance(file, str) or not _NAME.fullmatch(file.removeprefix(f"{FOLDER}/")):
             raise InputError(f"{path} names {file!r}, which is no part; mtmbench board writes it")
-    return list(listed)
+    return listed
 
 
 def drop_old_parts(

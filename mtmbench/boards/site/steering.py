@@ -9,7 +9,7 @@ from typing import Any
 
 from mtmbench.boards.numbers import fixed, percent
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import read_json
+from mtmbench.core.files import read_json_object
 
 _WIDTH, _HEIGHT = 240, 110
 
@@ -46,7 +46,7 @@ def steering_curves(folder: Path | None) -> list[Curve]:
     if folder is None or not (folder / "steering.json").is_file():
         return []
     path = folder / "steering.json"
-    table = read_json(path, " is not a steering table")
+    table = read_json_object(path)
     try:
         return _curves(table["rows"])
     except (KeyError, TypeError, AttributeError) as error:

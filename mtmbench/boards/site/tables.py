@@ -70,8 +70,11 @@ def model_metrics(view: BoardView, charts: Sequence[RatingChart]) -> list[ModelM
         columns = chart.columns if chart else ()
         elo: list[list[LeagueRow | None]] = []
         for name in table.names:
-            rated = chart.cells[chart.names.index(name)] if chart and name in chart.names else ()
-            elo.append([each.row if each else None for each in rated] or [None] * len(columns))
+            if chart and name in chart.names:
+                rated = chart.cells[chart.names.index(name)]
+                elo.append([None if each is None else each.row for each in rated])
+            else:
+                elo.append([None for _ in columns])
         found.append(
             ModelMetrics(
                 table.corpus,

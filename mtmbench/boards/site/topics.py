@@ -12,7 +12,7 @@ from mtmbench.boards.cells import BoardRecords
 from mtmbench.boards.labels import labels_by_fit, source_of
 from mtmbench.boards.site.parts import Part
 from mtmbench.core.cells import Competitor, k_order
-from mtmbench.core.records import FitRecord, RewrittenTopic
+from mtmbench.core.records import FitRecord, FittedItems, RewrittenTopic
 from mtmbench.core.serialise import rounded
 from mtmbench.core.types import Float64Array
 
@@ -186,12 +186,11 @@ def _summary(topics: Sequence[RewrittenTopic] | None, k: int) -> ExploredTopic:
     return told
 
 
-def _about(items: Mapping[str, object] | None) -> str:
+def _about(items: FittedItems | None) -> str:
     """Returns how many items a fit is over, and for features whose they are."""
     if items is None:
         return ""
     source = items["source"]
     told = [f"{items['n']:,} {items['kind']}"]
-    if isinstance(source, Mapping):
-        told += [str(source[name]) for name in ("backbone", "hook_point") if name in source]
+    told += [str(source[name]) for name in ("backbone", "hook_point") if name in source]
     return " · ".join(told)
