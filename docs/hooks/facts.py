@@ -48,6 +48,8 @@ _NEEDS = {
     "refit": "to fit the model anew",
     "judge": "a judge card",
 }
+_NOT_IN_CARDS = ("embed", "tokenise")
+"""Functions that Python alone can give."""
 _STATISTICS = {
     "kendall_tau": "Kendall's τ",
     "spearman": "Spearman's ρ",
@@ -279,13 +281,15 @@ def _parameters(plugin: type, given: Mapping[str, object]) -> str:
     told = arguments(plugin)
     rows = []
     for name, parameter in inspect.signature(plugin).parameters.items():
-        if parameter.default is parameter.empty and parameter.kind is parameter.VAR_KEYWORD:
+        if name in _NOT_IN_CARDS:
             continue
-        default = "" if parameter.default is parameter.empty else _value(parameter.default)
         if name in given:
             default = f"{_value(given[name])}, by the card"
-        if not callable(parameter.default) and name not in ("embed", "tokenise"):
-            rows.append((_code(name), default, told.get(name, "")))
+        elif parameter.default is parameter.empty:
+            default = "must be given"
+        else:
+            default = _value(parameter.default)
+        rows.append((_code(name), default, told.get(name, "")))
     if not rows:
         return ""
     return _table(("parameter", "default", "what it is"), rows)

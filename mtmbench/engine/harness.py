@@ -144,7 +144,10 @@ def run_suite(
             failures = _play(plan, store, pool, progress)
         finally:
             store.export(plan.keys())
-        write_site_parts(plan, folder)
+        try:
+            write_site_parts(plan, folder)
+        except Exception as error:  # what a page shows beside the board must not lose the board
+            warnings.warn(f"the page lacks the run's own parts: {error!r}", stacklevel=2)
         write_board(folder)
         finished = store.finished() & plan.keys()
         cells = {cell.key: cell for cell in plan.cells()}

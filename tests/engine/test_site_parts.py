@@ -47,7 +47,7 @@ def test_a_run_tells_what_its_records_do_not_hold(tmp_path: Path) -> None:
             "name": "tiny", "corpora": [str(corpus)], "models": ["drawn", "drawn-sharp"],
             "k": [4], "seeds": [0, 1], "words": {"max_df": 1.0},
             "params": {"drawn-sharp": {"sharpness": 5.0}},
-            "judging": {"judges": ["lexical"], "documents": 12, "bootstrap": 20,
+            "judging": {"judges": ["lexical"], "documents": 12, "bootstrap": 100,
                         "representations": ["items"]},
         }
     )  # fmt: skip
