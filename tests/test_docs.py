@@ -26,8 +26,8 @@ from mtmbench.metrics.registry import METRICS
 from mtmbench.models.registry import MODELS
 
 KINDS = {
-    "models": [name for name in MODELS.names() if MODELS.origin(name).startswith("mtmbench.")],
-    "metrics": [name for name in METRICS.names() if METRICS.origin(name).startswith("mtmbench.")],
+    "models": facts.own_names(MODELS),
+    "metrics": facts.own_names(METRICS),
     "judges": sorted(path.stem for path in (ROOT / "judges").glob("*.toml")),
 }
 LINK = re.compile(r"\]\((?!https?:|#)([^)\s#]+)")

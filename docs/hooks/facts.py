@@ -31,6 +31,7 @@ from mtmbench.core.cards import (
     Suite,
     WordSpec,
 )
+from mtmbench.core.registry import Registry
 from mtmbench.corpora.paper import CARDS
 from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.metrics.registry import METRICS
@@ -161,10 +162,15 @@ def judge_facts(name: str) -> str:
     return f"{_facts(rows)}\n\n{parameters}"
 
 
+def own_names(registry: Registry[Any]) -> list[str]:
+    """Returns what mtmbench itself registers; plugins have pages of their own."""
+    return [name for name in registry.names() if registry.origin(name).startswith("mtmbench.")]
+
+
 def model_list() -> str:
     """Returns all models, a row each."""
     rows = []
-    for name in MODELS.names():
+    for name in own_names(MODELS):
         card = load_model_card(name)
         told = card.description or "a model fitted elsewhere, read from a file"
         rows.append((f"[`{name}`]({name}.md)", _words(MODELS.get(name).needs), told))
@@ -174,7 +180,7 @@ def model_list() -> str:
 def metric_list() -> str:
     """Returns all metrics, a row each."""
     rows = []
-    for name in METRICS.names():
+    for name in own_names(METRICS):
         metric = METRICS.get(name)
         better = "higher" if metric.higher_is_better else "lower"
         needs = _words(_NEEDS[need] for need in metric.needs)

@@ -16,6 +16,7 @@ import threading
 from http import HTTPStatus
 from pathlib import Path
 
+from mtmbench.boards.site.parts import FOLDER, RUN_LIST, run_parts
 from mtmbench.boards.write import files_of
 from mtmbench.core.errors import InputError
 from mtmbench.core.misfits import CELL_PAYLOADS
@@ -25,7 +26,10 @@ from mtmbench.voting.ballot import Ballot
 from mtmbench.voting.server import VotingHandler, VotingServer
 
 _VOTING = "voting/"
-_INPUTS = ("suite.toml", "records.jsonl", "store.sqlite", "store.sqlite-wal", "steering.json")
+_INPUTS = (
+    "suite.toml", "records.jsonl", "store.sqlite", "store.sqlite-wal", "steering.json",
+    f"{FOLDER}/{RUN_LIST}",
+)  # fmt: skip
 
 
 class LiveBoard:
@@ -69,7 +73,15 @@ class LiveBoard:
                         n += 1
             if not n:
                 raise InputError(f"{self._folder} holds no records yet")
-            return files_of(folder)
+            own = run_parts(self._folder) or ()
+            if own:
+                (folder / FOLDER).mkdir()
+                shutil.copy(self._folder / FOLDER / RUN_LIST, folder / FOLDER)
+            files = files_of(folder)
+        for part in own:
+            name = str(part["file"])
+            files[name] = (self._folder / name).read_text(encoding="utf-8")
+        return files
 
     def _state(self, name: str) -> object:
         try:

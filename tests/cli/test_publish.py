@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from support.boards import board_of_records
 from support.commands import Call
 from support.hub_server import TOKEN, Hub
 
@@ -48,7 +49,7 @@ def test_a_board_goes_to_a_folder_as_it_is(call: Call) -> None:
     code, out, err = call("publish", "out", "--to", "site/tiny")
     assert (code, err) == (0, "")
     site = Path("site/tiny")
-    board = files_of(Path("out"))
+    board = board_of_records(Path("out"))
     assert names(site) == {*board, ".nojekyll", "publication.json"}
     assert out.split() == [
         f"site/tiny/{name}" for name in [".nojekyll", *board, "publication.json"]

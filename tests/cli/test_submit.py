@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.boards import board_of_records
 from support.commands import Call
 
 from mtmbench.boards.write import write_board
@@ -87,7 +88,9 @@ def test_a_run_in_order_is_told_and_nothing_is_written(submit: Submit, board: Pa
 def test_a_merged_board_is_that_of_a_run_of_all_models(submit: Submit, board: Path) -> None:
     code, out, err = submit("--write")
     assert code == 0, out + err
-    for name in FILES:
+    for name, text in board_of_records(Path("out")).items():
+        assert (board / name).read_text(encoding="utf-8") == text, name
+    for name in ("suite.toml", "records.jsonl"):
         assert (board / name).read_bytes() == (Path("out") / name).read_bytes(), name
     assert f"wrote {board / 'index.html'}" in out
     # Once more there is nothing new.

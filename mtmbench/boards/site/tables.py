@@ -66,12 +66,12 @@ def model_metrics(view: BoardView, charts: Sequence[RatingChart]) -> list[ModelM
         beside.setdefault((chart.corpus, chart.k_spec), chart)
     found = []
     for table in view.metric_tables():
-        chart = beside.get((table.corpus, table.k_spec))
-        columns = chart.columns if chart else ()
+        rated_by = beside.get((table.corpus, table.k_spec))
+        columns = rated_by.columns if rated_by else ()
         elo: list[list[LeagueRow | None]] = []
         for name in table.names:
-            if chart and name in chart.names:
-                rated = chart.cells[chart.names.index(name)]
+            if rated_by and name in rated_by.names:
+                rated = rated_by.cells[rated_by.names.index(name)]
                 elo.append([None if each is None else each.row for each in rated])
             else:
                 elo.append([None for _ in columns])

@@ -122,7 +122,7 @@ def overlaps(first: Sequence[Sequence[str]], second: Sequence[Sequence[str]]) ->
     left, right = (_incidence(topics, known) for topics in (first, second))
     common = left @ right.T
     union = left.sum(1)[:, None] + right.sum(1)[None, :] - common
-    return common / np.maximum(union, 1)
+    return np.asarray(common / np.maximum(union, 1), np.float64)
 
 
 def topic_map(topics: Sequence[Sequence[str]]) -> list[tuple[float, float]]:
