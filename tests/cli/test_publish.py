@@ -15,7 +15,6 @@ from support.boards import board_of_records
 from support.commands import Call
 from support.hub_server import TOKEN, Hub
 
-from mtmbench.boards.write import files_of
 from mtmbench.core.card_reading import read_card, suite_text
 from mtmbench.core.cards import Suite
 from mtmbench.publishing import publication, traces
@@ -164,7 +163,7 @@ def test_a_board_goes_to_a_static_space_in_one_commit() -> None:
         assert done.returncode == 0, done.stderr
         assert done.stdout == f"{hub.url}/spaces/ann/board\n"
         assert (hub.made["ann/board"]["type"], hub.made["ann/board"]["sdk"]) == ("space", "static")
-        board = files_of(Path("out"))
+        board = board_of_records(Path("out"))
         files = hub.spaces["ann/board"]
         ours = {"README.md", "records.jsonl", "publication.json"}
         assert {*files} == {*board, *ours, ".gitattributes"}
