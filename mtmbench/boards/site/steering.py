@@ -24,6 +24,7 @@ class Curve:
         points: "x,y x,y" of the curve in a box of 240 by 110.
         area: the same of its interval.
         dots: x, y, whether chosen, and in words, of every λ.
+        ticks: x and λ of each point.
         controls: y and name of every control's win rate.
         rows: λ, win rate, interval, perplexity, for the table.
     """
@@ -33,6 +34,7 @@ class Curve:
     points: str
     area: str
     dots: Sequence[tuple[str, str, bool, str]]
+    ticks: Sequence[tuple[str, str]]
     controls: Sequence[tuple[str, str, str]]
     rows: Sequence[tuple[str, str, str, str]]
 
@@ -85,6 +87,7 @@ def _curves(rows: Sequence[Mapping[str, Any]]) -> list[Curve]:
                     )
                     for row in grid
                 ],
+                [(x[id(row)], f"{row['lambda']:g}") for row in grid],
                 [
                     (_y(row["win_rate"]), str(row["method"]), percent(row["win_rate"], 0))
                     for row in group
