@@ -171,7 +171,7 @@ def diary(folder: Path, what: str) -> list[dict[str, Any]]:
     return [line for line in map(json.loads, lines) if line["what"] == what]
 
 
-def wait_for(condition: Callable[[], bool], timeout: float = 60.0) -> None:
+def wait_for(condition: Callable[[], bool], timeout: float = 180.0) -> None:
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
