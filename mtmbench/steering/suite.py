@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from mtmbench.boards.write import write_board
 from mtmbench.core.cards import SteeringSpec, Suite, shown_name
 from mtmbench.core.cells import Competitor, FitCell
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.names import check_name
-from mtmbench.core.store import RunStore
+from mtmbench.core.store import RunStore, records_file
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Progress, Views
 from mtmbench.engine.labels import plan_of
@@ -66,7 +67,8 @@ def steer_suite(
             of the table's unit long (:mod:`mtmbench.steering.gguf_file`); None writes none.
 
     Returns:
-        The files written.
+        The files of the table, and the control vectors. A board that lies there is written anew:
+        its page draws the table's curves.
 
     Raises:
         InputError: the suite has no such table or no model over features, a fit is not in the
@@ -87,6 +89,8 @@ def steer_suite(
         folder, rows, title=f"Steering: {suite.title or suite.name}",
         notes=table_notes(suite.steering),
     )  # fmt: skip
+    if records_file(folder).is_file():
+        write_board(folder)
     return [*table, *written]
 
 
