@@ -96,7 +96,9 @@ def rating_charts(judges: Sequence[JudgeView]) -> list[RatingChart]:
         if len({column.representation for column in leading}) > 1:
             charts.append(_chart(corpus, k_spec, LEADING, leading))
         first = leading[0].representation
-        for shown in sorted(by_shown, key=lambda name: (name != first, [*map(str, SHOWN)].index(name))):
+        for shown in sorted(
+            by_shown, key=lambda name: (name != first, [*map(str, SHOWN)].index(name))
+        ):
             charts.append(_chart(corpus, k_spec, shown, by_shown[shown]))
     return charts
 
