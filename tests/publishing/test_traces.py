@@ -19,7 +19,7 @@ BOARDS = Path(__file__).parents[2] / "leaderboards"
     "text",
     [
         "/home/ann/x.npz", "cannot read /Users/ann/x y", "at /tmp/a: no", "(/var/lib/x)", "~/x/y",
-        "C:\\Users\\ann", "d:/work/x", "file:///x", "\\\\server\\share", "path=/data/x",
+        "C:\\Users\\ann", "d:/texts/x", "file:///x", "\\\\server\\share", "path=/data/x",
         "/anything/at/the/start",
     ],
 )  # fmt: skip
