@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 from support import SUPPORT
 from support.chat_server import ChatServer
-from support.pages import DOCS, ROOT, commands, named_files, sections
+from support.pages import DOCS, ROOT, commands, named_files
 from support.serving import call, served
 from typer.main import get_command
 
@@ -83,19 +83,15 @@ TABLE = {
         more=f"{FEW} --workers 0",
     ),
     "mtmbench score topics.json --corpus lee": Play(says="npmi"),
-    "mtmbench import my_topics.npz --corpus lee --name mine": Play(
-        leaves="imported/mine.toml", before=("python make_topics.py",)
-    ),
     "mtmbench run quick --models lda,imported/mine.toml --set 'corpora=[\"lee\"]'": Play(
         leaves="runs/quick/index.html",
         says="mine",
         more="--workers 0 --set 'seeds=[0]' --set 'metrics=[\"npmi\"]' --set judging.documents=4",
         before=(
             "python make_topics.py",
-            "mtmbench import my_topics.npz --corpus lee --name mine",
+            "mtmbench import topics.npz --corpus lee --name mine",
         ),
     ),
-    "mtmbench rate battles.csv --json ratings.json": Play(leaves="ratings.json", says="ann"),
     "mtmbench doctor": Play(says="lee"),
     "mtmbench doctor --backbone NAME": Play(
         says=r"blocks.*\.hook_resid_post", instead={"NAME": str(TINYLM)}
@@ -144,7 +140,6 @@ TABLE = {
     ),
     "mtmbench serve quick": Play(more=SMALL, before=(QUICK,)),
     "mtmbench validate local --data-dir DATA": Play(leaves="runs/judges/board.md", data=True),
-    "mtmbench run my.toml": Play(leaves="runs/my/board.md"),
     "mtmbench run my.toml --workers 0": Play(leaves="runs/my/board.md"),
     "mtmbench steer my.toml": Play(
         leaves="runs/my/steering.md",
@@ -163,11 +158,8 @@ TABLE = {
     ),
     "mtmbench publish leaderboards/quick --to site": Play(leaves="site/index.html"),
 }
-OF_THE_STEERING_SUITE = {
-    "mtmbench run my.toml",
-    "mtmbench run my.toml --workers 0",
-    "mtmbench steer my.toml",
-}
+SHOWN = ("README.md", "docs/importing.md", "docs/models/external.md")
+"""Pages whose files a reader has; of one name, that of the first page."""
 PLAYED_ELSEWHERE = {"docs/paper.md": "tests/test_paper_path.py plays its commands at toy size"}
 NAMES_IN_SENTENCES = {f"mtmbench {command}" for command in get_command(app).commands} - {
     "mtmbench doctor"
@@ -200,9 +192,10 @@ def server() -> Iterator[ChatServer]:
 
 @pytest.fixture
 def folder(tmp_path: Path, server: ChatServer) -> Path:
-    """A reader's folder: the files that README shows, and what it says that the reader has."""
-    for name, text in named_files("README.md").items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
+    """A reader's folder: the files that pages show, and what they say that the reader has."""
+    for page in reversed(SHOWN):
+        for name, text in named_files(page).items():
+            (tmp_path / name).write_text(text, encoding="utf-8")
     texts = mb.load_corpus("lee", max_documents=40).texts
     lines = [json.dumps({"text": text}) + "\n" for text in texts]
     (tmp_path / "texts.jsonl").write_text("".join(lines), encoding="utf-8")
@@ -231,24 +224,14 @@ def play(line: str, folder: Path) -> str:
     return done.stdout
 
 
-def steering_suite() -> str:
-    """The suite of README's chapter on steering: its tables on the suite shown before."""
-    (tables,) = (b.code for b in sections("README.md")["Steering"] if b.language == "toml")
-    suite = named_files("README.md")["my.toml"]
-    return suite.replace('"nmf"', '"mlda"') + "\n" + tables
-
-
 @pytest.mark.parametrize("line", [line for line in LINES if line != "mtmbench serve quick"])
 def test_a_line_of_the_readme_plays(
     line: str, folder: Path, request: pytest.FixtureRequest
 ) -> None:
     row = TABLE[line]
-    if line in (
-        "mtmbench run my.toml",
-        "mtmbench run my.toml --workers 0",
-        "mtmbench steer my.toml",
-    ):
-        (folder / "my.toml").write_text(steering_suite(), encoding="utf-8")
+    if line in ("mtmbench run my.toml --workers 0", "mtmbench steer my.toml"):
+        suite = named_files("docs/steering.md")["my.toml"]
+        (folder / "my.toml").write_text(suite, encoding="utf-8")
     if line.startswith("mtmbench compare"):
         shutil.copytree(folder / "leaderboards" / "quick", folder / "runs" / "quick")
     shown = line

@@ -286,13 +286,12 @@ def test_corpora_with_a_k_each_are_pooled_and_the_board_says_so(
     assert (run / "board.json").read_bytes() == before
 
 
-def test_what_the_readme_says_is_a_suite(files: dict[str, str]) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+def test_what_the_page_of_suites_says_is_a_suite(files: dict[str, str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "suites.md").read_text(encoding="utf-8")
     (block,) = (
-        part for part in re.findall(r"```toml\n(.*?)```", readme, re.DOTALL) if "_topic" in part
+        part for part in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if "_topic" in part
     )
-    told = {**tomllib.loads(block), "corpora": ["agnews", "wiki"], "models": ["etm", "mbertopic"]}
-    suite = suite_of({}, **told)
+    suite = suite_of({}, **tomllib.loads(block))
     assert (suite.k_of("agnews"), suite.k_of("wiki")) == ((50,), (100,))
     assert numbers_of_topics(suite, "wiki", 349, 0) == [(34, "min(100, documents / 10)")]
     assert suite.models_of("wiki") == ("lda", "mlda")
