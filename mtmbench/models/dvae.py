@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from sklearn.preprocessing import normalize
 from torch import Tensor, nn
 from torch.distributions import Dirichlet, kl_divergence
 from torch.nn import functional
@@ -45,6 +46,9 @@ class DVAE(TopicModel):
     as D-VAE. Sizes, prior, dropout, batches and the KL part's warm-up over half the epochs are
     theirs. What differs, since their settings are for 11,000 documents and more:
 
+    - The encoder reads log(1 + count) scaled to unit length instead of counts, of which a few very
+      long documents would have most of the variance by which its output is normalised, so that
+      all others would look alike.
     - The decoder's shift, which normalisation leaves free, starts at the words' log shares of the
       corpus instead of zero. From zero, a small corpus takes all its steps to learn which words
       are frequent.
@@ -72,6 +76,7 @@ class DVAE(TopicModel):
     """
 
     name: ClassVar[str] = "dvae"
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[ViewName, ...]] = ("words",)
     item_view: ClassVar[ItemKind] = "words"
     # A product of topics: θ β is not the model's distribution over a document's words.
@@ -197,7 +202,9 @@ class DVAE(TopicModel):
 
 
 class DirichletEncoder(Posterior):
-    """q(θ | document) = Dirichlet(softplus(BN(linear(relu(linear(counts)))) + shift)).
+    """q(θ | document) = Dirichlet(softplus(BN(linear(relu(linear(x)))) + shift)).
+
+    x is a document's log(1 + counts), scaled to unit length.
 
     Args:
         n_items: V.
@@ -237,7 +244,8 @@ class DirichletEncoder(Posterior):
 
     def scores(self, batch: CountBatch) -> Tensor:
         """Returns what is to be normalised (B, K)."""
-        hidden = functional.relu(product(batch.matrix, self.items) + self.bias)
+        given = normalize(batch.matrix.log1p(), copy=False)
+        hidden = functional.relu(product(given, self.items) + self.bias)
         scores: Tensor = self.topics(functional.dropout(hidden, self.dropout, self.training))
         return scores
 
