@@ -256,7 +256,7 @@ def test_people_vote_on_the_quick_board(folder: Path) -> None:
     line = "mtmbench serve quick"
     for first in TABLE[line].before:
         play(first, folder)
-    arguments = shlex.split(f"{line} {TABLE[line].more}")[2:]
+    arguments = shlex.split(f"{line} {TABLE[line].more}")[1:]
     with served(arguments, folder, environment()) as (process, url):
         assert b"Which topics describe the document better?" in call(url, "GET", "")
         question = json.loads(call(url, "GET", "question?voter=ann"))["question"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from mtmbench.boards.site.parts import drop_old_parts
 from mtmbench.boards.tables import board_tables
 from mtmbench.core.card_reading import read_card
 from mtmbench.core.cards import Suite
+from mtmbench.core.records import StoredRecord
 from mtmbench.core.store import records_file, stream_records
 from mtmbench.core.tables import table_json, write_files
 
@@ -38,8 +39,12 @@ def write_board(folder: Path) -> list[Path]:
     return write_files(folder, files)
 
 
-def files_of(folder: Path) -> dict[str, str]:
+def files_of(folder: Path, records: Iterable[StoredRecord] | None = None) -> dict[str, str]:
     """Returns all that :func:`write_board` writes of a folder's records, by name.
+
+    Args:
+        folder: the folder.
+        records: the records, if they are others than those of the folder's file.
 
     Raises:
         InputError: as :func:`write_board` does.
@@ -47,11 +52,11 @@ def files_of(folder: Path) -> dict[str, str]:
     suite = read_card(folder / "suite.toml", Suite)
     path = records_file(folder)
     with uncollected():
-        records = BoardRecords.of(stream_records(path))
-        board = board_tables(suite, records)
+        found = BoardRecords.of(stream_records(path) if records is None else records)
+        board = board_tables(suite, found)
         if path.name != "records.jsonl":
             board["records"] = path.name
-        return {**board_files(board), **site_files(board, records, folder)}
+        return {**board_files(board), **site_files(board, found, folder)}
 
 
 @contextmanager

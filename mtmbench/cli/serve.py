@@ -1,4 +1,4 @@
-"""``mtmbench serve``; the page's server is in :mod:`mtmbench.voting.server`."""
+"""``mtmbench serve``; the page is in :mod:`mtmbench.voting.server`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -31,7 +31,7 @@ def serve(
     host: Annotated[
         str, typer.Option(help="The address to listen on; others than this machine's can vote too.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.", min=0)] = 0,
+    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.", min=0, max=65535)] = 0,
     export_csv: Annotated[
         Path | None, typer.Option("--export", help="Write the votes to this CSV, and end.")
     ] = None,
@@ -48,7 +48,8 @@ def serve(
     from mtmbench.core.serialise import write_atomically
     from mtmbench.judges.clients.human_votes import VoteFile, votes_csv, votes_from_csv
     from mtmbench.voting.ballot import card_of_people, suite_ballot
-    from mtmbench.voting.server import VotingServer
+    from mtmbench.voting.local import LocalServer
+    from mtmbench.voting.server import Voting, voting_pages
 
     card, kept = card_of_people(judge)
     resolved = resolve_suite(suite, overrides, models)
@@ -66,10 +67,9 @@ def serve(
             resolved, out or Path("runs") / resolved.name, judge, card, data_dir=data_dir,
             plugins=plugin or [],
         )  # fmt: skip
-        with VotingServer(ballot, votes, host=host, port=port, title=resolved.name) as server:
-            echo(f"{len(ballot)} questions; votes go to {kept}")
-            echo(f"vote on {server.url}  (Ctrl-C ends)")
-            try:
-                server.serve_forever()
-            except KeyboardInterrupt:
-                echo(f"\n{len(votes.votes)} votes in {kept}")
+        pages = voting_pages(Voting(ballot, votes, title=resolved.name))
+        server = LocalServer(pages, host=host, port=port)
+        echo(f"{len(ballot)} questions; votes go to {kept}")
+        echo(f"vote on {server.url}  (Ctrl-C ends)")
+        server.run()
+        echo(f"\n{len(votes.votes)} votes in {kept}")

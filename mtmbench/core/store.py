@@ -272,8 +272,8 @@ def stream_records(path: Path) -> Iterator[StoredRecord]:
 def stream_run(folder: Path) -> Iterator[StoredRecord]:
     """Yields the records of a run that may be under way, sorted as exports are.
 
-    They come from its store, as it stands when the first is asked for; from ``records.jsonl`` where
-    there is no store, or one that cannot be read beside its writer.
+    They come from its store, as it stands when the first is asked for; from ``records.jsonl``,
+    packed or not, where there is no store, or one that cannot be read beside its writer.
 
     Raises:
         InputError: there is neither, or a record is damaged.
@@ -284,8 +284,9 @@ def stream_run(folder: Path) -> Iterator[StoredRecord]:
         with contextlib.closing(sqlite3.connect(address, uri=True)) as db:
             lines = db.execute("SELECT line FROM records ORDER BY kind, key").fetchall()
     except DAMAGE as error:
-        if (folder / "records.jsonl").is_file():
-            yield from stream_records(folder / "records.jsonl")
+        exported = records_file(folder)
+        if exported.is_file():
+            yield from stream_records(exported)
             return
         raise InputError(f"cannot read {path}, and there is no records.jsonl: {error}") from error
     for (line,) in lines:
@@ -327,6 +328,24 @@ def run_infos(folder: Path) -> list[tuple[str, RunInfo]]:
             return [(str(key), RunInfo(seconds, peak)) for key, seconds, peak in rows]
     except DAMAGE:
         return []
+
+
+def run_progress(folder: Path) -> tuple[int, int] | None:
+    """Returns how many records a run's store holds, and how often one was added to it.
+
+    One of the two changes with whatever becomes of the records. None where there is no store, or
+    one that cannot be read beside its writer.
+    """
+    path = folder / "store.sqlite"
+    if not path.is_file():
+        return None
+    query = "SELECT (SELECT count(*) FROM records), (SELECT coalesce(max(id), 0) FROM run_info)"
+    try:
+        with contextlib.closing(_read_only(path)) as db:
+            held, added = db.execute(query).fetchone()
+            return int(held), int(added)
+    except DAMAGE:
+        return None
 
 
 def _read_only(path: Path) -> sqlite3.Connection:

@@ -1,43 +1,30 @@
-"""The voting page's server: a token, three JSON calls, votes on disk before they are thanked for.
+"""The voting page: votes are on disk before they are thanked for.
 
-========================  =============================================================
-``GET /TOKEN/``           the page
-``GET /TOKEN/question``   the voter's next question, or that there is none (``?voter=``)
-``POST /TOKEN/vote``      ``{"voter", "question", "verdict"}``; answers with the next one
-``POST /TOKEN/undo``      ``{"voter"}``: takes the voter's last vote back; asks it again
-``GET /TOKEN/votes.csv``  every vote so far
-========================  =============================================================
+====================  =============================================================
+``GET /``             the page
+``GET /question``     the voter's next question, or that there is none (``?voter=``)
+``POST /vote``        ``{"voter", "question", "verdict"}``; answers with the next one
+``POST /undo``        ``{"voter"}``: takes the voter's last vote back; asks it again
+``GET /votes.csv``    every vote so far
+====================  =============================================================
 """
 
 from __future__ import annotations
 
-import hmac
-import json
-import re
-import secrets
-import sys
 import threading
-from collections.abc import Callable, Mapping
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from typing import NotRequired, TypedDict
-from urllib.parse import parse_qs, urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
 
 from mtmbench.core.errors import InputError
 from mtmbench.judges.clients.human_votes import Vote, VoteFile, votes_csv
 from mtmbench.judges.replies import DECISIONS
 from mtmbench.voting.ballot import Ballot, BallotQuestion
-
-_MOST_BYTES = 10_000
-_MOST_FIELDS = 10
-_TIMEOUT_SECONDS = 30
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
+from mtmbench.voting.local import as_json, page_with_nonce, texts_in
 
 
 class ShownQuestion(TypedDict):
@@ -58,51 +45,21 @@ class VoterState(TypedDict):
     question: NotRequired[ShownQuestion]
 
 
-class VotingServer(ThreadingHTTPServer):
-    """Serves a ballot and keeps the votes; ``serve_forever`` as any server of its kind.
+class Voting:
+    """A ballot and the votes on it; threads may share it.
 
     Args:
         ballot: what is asked.
         votes: where votes are kept.
-        host: the address to listen on.
-        port: the port; 0 takes a free one.
         title: what the page says that is voted on.
-        handler: what answers requests, if it is another.
     """
 
-    daemon_threads = True
-
-    def __init__(
-        self,
-        ballot: Ballot,
-        votes: VoteFile,
-        *,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        title: str = "",
-        handler: type[VotingHandler] | None = None,
-    ) -> None:
-        self.token = secrets.token_urlsafe(16)
-        self.ballot = ballot
-        self.title = title
+    def __init__(self, ballot: Ballot, votes: VoteFile, *, title: str = "") -> None:
+        self._ballot = ballot
         self._votes = votes
+        self._title = title
         self._lock = threading.Lock()
         self._items: dict[str, dict[str, BallotQuestion]] = {}
-        try:
-            super().__init__((host, port), handler or VotingHandler)
-        except OSError as error:
-            raise InputError(f"cannot listen on {host}:{port}: {error.strerror}") from error
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Says nothing of a client that went away or sent what is no request."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]
-
-    @property
-    def url(self) -> str:
-        """The page's address, with its token."""
-        host, port = self.server_address[:2]
-        return f"http://{host!s}:{port}/{self.token}/"
 
     def question(self, voter: str) -> VoterState:
         """Returns a voter's next question and how far the voter is.
@@ -152,7 +109,7 @@ class VotingServer(ThreadingHTTPServer):
         if voter not in self._items:
             # Made once without a vote, so that a name that is none is refused.
             Vote(voter, "", "", "", "", "tie")
-            self._items[voter] = {item.key: item for item in self.ballot.items(voter)}
+            self._items[voter] = {item.key: item for item in self._ballot.items(voter)}
         return self._items[voter]
 
     def _next(self, voter: str) -> VoterState:
@@ -161,7 +118,7 @@ class VotingServer(ThreadingHTTPServer):
             item for item in items.values() if (voter, item.vote["key"]) not in self._votes.votes
         ]
         state: VoterState = {
-            "title": self.title, "total": len(items), "done": len(items) - len(left),
+            "title": self._title, "total": len(items), "done": len(items) - len(left),
         }  # fmt: skip
         if left:
             item = left[0]
@@ -171,108 +128,31 @@ class VotingServer(ThreadingHTTPServer):
         return state
 
 
-class VotingHandler(BaseHTTPRequestHandler):
-    """Answers the requests of a :class:`VotingServer`."""
+def voting_pages(voting: Voting) -> Router:
+    """Returns the page on which people vote, and its calls."""
 
-    server: VotingServer
-    protocol_version = "HTTP/1.1"
-    timeout = _TIMEOUT_SECONDS
+    def page(_: Request) -> Response:
+        text = files("mtmbench.voting").joinpath("page.html").read_text(encoding="utf-8")
+        return page_with_nonce(lambda nonce: text.replace("{{nonce}}", nonce))
 
-    def do_GET(self) -> None:
-        """Answers with the page, a question or the votes."""
-        path, query = self._within()
-        if path == "":
-            self._page()
-        elif path == "question":
-            self._json(lambda: self.server.question(_only(query, "voter")))
-        elif path == "votes.csv":
-            self._send(HTTPStatus.OK, "text/csv; charset=utf-8", self.server.csv().encode("utf-8"))
-        else:
-            self._refuse(HTTPStatus.NOT_FOUND, "there is nothing here")
+    def question(request: Request) -> Response:
+        voters = request.query_params.getlist("voter")
+        if len(voters) != 1:
+            raise InputError("the query needs one voter")
+        return as_json(voting.question(voters[0]))
 
-    def do_POST(self) -> None:
-        """Keeps a vote, or takes one back."""
-        path, _ = self._within()
-        length = self.headers.get("Content-Length", "")
-        # Counted first: int() refuses thousands of digits in its own way.
-        if not re.fullmatch(r"[0-9]{1,9}", length) or int(length) > _MOST_BYTES:
-            self.close_connection = True
-            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "a vote is shorter than that")
-            return
-        body = self.rfile.read(int(length))
-        if path == "vote":
-            self._json(lambda: self.server.vote(*_texts_in(body, "voter", "question", "verdict")))
-        elif path == "undo":
-            self._json(lambda: self.server.undo(*_texts_in(body, "voter")))
-        else:
-            self._refuse(HTTPStatus.NOT_FOUND, "there is nothing here")
+    async def vote(request: Request) -> Response:
+        told = await texts_in(request, "voter", "question", "verdict")
+        return as_json(await run_in_threadpool(voting.vote, *told))
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Logs nothing: requests name voters and carry the token."""
+    async def undo(request: Request) -> Response:
+        return as_json(await run_in_threadpool(voting.undo, *await texts_in(request, "voter")))
 
-    def _within(self) -> tuple[str | None, Mapping[str, list[str]]]:
-        """Returns the path below the token, None without the right one, and the query."""
-        try:
-            parts = urlsplit(self.path)
-            query = parse_qs(parts.query, max_num_fields=_MOST_FIELDS)
-        except ValueError:
-            return None, {}
-        token, slash, rest = parts.path.removeprefix("/").partition("/")
-        # In constant time, so that a wrong token does not tell how near it was.
-        right = hmac.compare_digest(token.encode("utf-8"), self.server.token.encode("utf-8"))
-        return (rest if right and slash else None), query
+    def csv(_: Request) -> Response:
+        return Response(voting.csv(), media_type="text/csv")
 
-    def _page(self) -> None:
-        nonce = secrets.token_urlsafe(12)
-        page = files("mtmbench.voting").joinpath("page.html").read_text(encoding="utf-8")
-        policy = (
-            f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; "
-            "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        )
-        self._send(
-            HTTPStatus.OK, "text/html; charset=utf-8",
-            page.replace("{{nonce}}", nonce).encode("utf-8"), {"Content-Security-Policy": policy},
-        )  # fmt: skip
-
-    def _json(self, make: Callable[[], VoterState]) -> None:
-        try:
-            content = json.dumps(make()).encode("utf-8")
-        except InputError as error:
-            self._refuse(HTTPStatus.BAD_REQUEST, str(error))
-        else:
-            self._send(HTTPStatus.OK, "application/json", content)
-
-    def _refuse(self, status: HTTPStatus, reason: str) -> None:
-        self._send(status, "application/json", json.dumps({"error": reason}).encode("utf-8"))
-
-    def _send(
-        self,
-        status: HTTPStatus,
-        content_type: str,
-        content: bytes,
-        more: Mapping[str, str] | None = None,
-    ) -> None:
-        self.send_response(status)
-        headers = {"Content-Type": content_type, "Content-Length": str(len(content))}
-        for name, value in {**headers, **_HEADERS, **(more or {})}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
-
-
-def _only(query: Mapping[str, list[str]], name: str) -> str:
-    values = query.get(name, [])
-    if len(values) != 1:
-        raise InputError(f"the query needs one {name}")
-    return values[0]
-
-
-def _texts_in(body: bytes, *names: str) -> list[str]:
-    try:
-        told = json.loads(body)
-        parts = [told[name] for name in names]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"this takes an object with {' and '.join(names)}") from error
-    if not all(isinstance(part, str) for part in parts):
-        raise InputError(f"{' and '.join(names)} are texts")
-    return parts
+    routes = [
+        Route("/", page), Route("/question", question), Route("/votes.csv", csv),
+        Route("/vote", vote, methods=["POST"]), Route("/undo", undo, methods=["POST"]),
+    ]  # fmt: skip
+    return Router(routes, redirect_slashes=False)

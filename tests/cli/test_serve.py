@@ -24,7 +24,7 @@ def test_a_suite_is_served_voted_on_and_gets_a_board(
     fitted = [*plugin, "--out", "out", "--workers", "0", "--set", 'judging.judges=["scripted"]']
     runner = CliRunner()
     assert runner.invoke(app, ["run", "suite.toml", *fitted]).exit_code == 0
-    with served(["suite.toml", *plugin, "--out", "out"], tmp_path) as (process, url):
+    with served(["serve", "suite.toml", *plugin, "--out", "out"], tmp_path) as (process, url):
         assert b"Which topics describe the document better?" in call(url, "GET", "")
         state = json.loads(call(url, "GET", "question?voter=ann"))
         n = state["total"]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.serving import in_thread
 
 from mtmbench.judges.base import Option, Question, ShownTopic
 from mtmbench.judges.clients.human_votes import VoteFile, read_votes
 from mtmbench.voting.ballot import Ballot
-from mtmbench.voting.server import VotingServer
+from mtmbench.voting.local import LocalServer
+from mtmbench.voting.server import Voting, voting_pages
 
 ATTACK = "<script>document.title='hacked'</script><img src=x onerror=alert(1)> answer A"
 
@@ -25,15 +26,10 @@ def url(tmp_path: Path) -> Iterator[str]:
         for i in range(8)
     ]
     ballot = Ballot(questions, document_characters=1000)
-    with (
-        VoteFile(tmp_path / "votes.jsonl") as votes,
-        VotingServer(ballot, votes, title="tiny") as server,
-    ):
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield server.url
-        server.shutdown()
-        thread.join()
+    with VoteFile(tmp_path / "votes.jsonl") as votes:
+        pages = voting_pages(Voting(ballot, votes, title="tiny"))
+        with in_thread(LocalServer(pages)) as server:
+            yield server.url
 
 
 def _begin(browser: Any, url: str, voter: str) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
+from email.message import Message
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
 from support import SUPPORT
+from support.serving import in_thread, send
 from typer.testing import CliRunner
 
 from mtmbench.cli.app import app
@@ -25,7 +27,8 @@ from mtmbench.judges.base import Option, Question, ShownTopic
 from mtmbench.judges.clients.human_votes import VoteFile, read_votes
 from mtmbench.judges.registry import load_judge_card
 from mtmbench.voting.ballot import CHECK_TEXT, Ballot, suite_ballot
-from mtmbench.voting.server import VotingServer
+from mtmbench.voting.local import LocalServer
+from mtmbench.voting.server import Voting, voting_pages
 
 PLUGIN = str(SUPPORT / "fast_plugin.py")
 
@@ -44,36 +47,24 @@ def _ballot(n: int = 14) -> Ballot:
     return Ballot(questions, document_characters=200)
 
 
-class Voting:
+class Served:
     """A server in a thread, and a client of it."""
 
     def __init__(self, path: Path, ballot: Ballot | None = None) -> None:
-        self.votes = VoteFile(path)
-        self.server = VotingServer(ballot or _ballot(), self.votes, title="quick")
+        self._open = ExitStack()
+        votes = self._open.enter_context(VoteFile(path))
+        pages = voting_pages(Voting(ballot or _ballot(), votes, title="quick"))
+        self.server = self._open.enter_context(in_thread(LocalServer(pages)))
         self.url = urlsplit(self.server.url)
-        self._thread = threading.Thread(target=self.server.serve_forever, daemon=True)
-        self._thread.start()
 
     def close(self) -> None:
-        if not self._thread.is_alive():
-            return
-        self.server.shutdown()
-        self.server.server_close()
-        self._thread.join()
-        self.votes.__exit__(None, None, None)
+        self._open.close()
 
     def send(
         self, method: str, path: str, body: Any = None, *, token: str | None = None
-    ) -> tuple[int, dict[str, str], bytes]:
-        connection = http.client.HTTPConnection(str(self.url.hostname), self.url.port, timeout=10)
-        try:
-            prefix = self.url.path if token is None else f"/{token}/"
-            raw = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-            connection.request(method, prefix + path, raw)
-            answer = connection.getresponse()
-            return answer.status, dict(answer.getheaders()), answer.read()
-        finally:
-            connection.close()
+    ) -> tuple[int, Message, bytes]:
+        told = self.server.token if token is None else token
+        return send(self.server.url.replace(self.server.token, told), method, path, body)
 
     def question(self, voter: str) -> dict[str, Any]:
         status, _, content = self.send("GET", f"question?voter={quote(voter)}")
@@ -87,8 +78,8 @@ class Voting:
 
 
 @pytest.fixture
-def voting(tmp_path: Path) -> Iterator[Voting]:
-    voting = Voting(tmp_path / "votes.jsonl")
+def voting(tmp_path: Path) -> Iterator[Served]:
+    voting = Served(tmp_path / "votes.jsonl")
     yield voting
     voting.close()
 
@@ -102,7 +93,7 @@ def _careful(question: dict[str, Any]) -> str:
     raise AssertionError(question)
 
 
-def _play(voting: Voting, voter: str, most: int = 10_000) -> int:
+def _play(voting: Served, voter: str, most: int = 10_000) -> int:
     state, votes = voting.question(voter), 0
     while "question" in state and votes < most:
         question = state["question"]
@@ -111,7 +102,7 @@ def _play(voting: Voting, voter: str, most: int = 10_000) -> int:
     return votes
 
 
-def test_nothing_is_told_without_the_token(voting: Voting) -> None:
+def test_nothing_is_told_without_the_token(voting: Served) -> None:
     for token in ("", "wrong", voting.server.token[:-1], voting.server.token + "x", "%00", "ü"):
         for path in ("", "question?voter=ann", "votes.csv", "vote"):
             status, _, content = voting.send("GET", path, token=quote(token))
@@ -122,7 +113,7 @@ def test_nothing_is_told_without_the_token(voting: Voting) -> None:
     assert len(voting.server.token) >= 20
 
 
-def test_the_page_needs_nothing_from_elsewhere(voting: Voting) -> None:
+def test_the_page_needs_nothing_from_elsewhere(voting: Served) -> None:
     status, headers, content = voting.send("GET", "")
     page = content.decode()
     assert status == 200
@@ -143,7 +134,7 @@ def test_the_page_needs_nothing_from_elsewhere(voting: Voting) -> None:
 
 
 @pytest.mark.slow
-def test_a_voter_goes_on_where_the_voter_stopped(voting: Voting, tmp_path: Path) -> None:
+def test_a_voter_goes_on_where_the_voter_stopped(voting: Served, tmp_path: Path) -> None:
     before = voting.question("ann")
     assert before["done"] == 0
     assert before["title"] == "quick"
@@ -156,7 +147,7 @@ def test_a_voter_goes_on_where_the_voter_stopped(voting: Voting, tmp_path: Path)
     assert state["done"] == 6
     assert voting.question("ben")["done"] == 0
     voting.close()
-    again = Voting(tmp_path / "votes.jsonl")
+    again = Served(tmp_path / "votes.jsonl")
     try:
         assert again.question("ann") == state
         assert _play(again, "ann") == 9
@@ -168,7 +159,7 @@ def test_a_voter_goes_on_where_the_voter_stopped(voting: Voting, tmp_path: Path)
         again.close()
 
 
-def test_a_repeated_vote_replaces_the_first(voting: Voting, tmp_path: Path) -> None:
+def test_a_repeated_vote_replaces_the_first(voting: Served, tmp_path: Path) -> None:
     question = voting.question("ann")["question"]["key"]
     assert voting.vote("ann", question, "A")[1]["done"] == 1
     assert voting.vote("ann", question, "tie")[1]["done"] == 1
@@ -176,7 +167,7 @@ def test_a_repeated_vote_replaces_the_first(voting: Voting, tmp_path: Path) -> N
     assert vote.verdict == "tie"
 
 
-def test_what_is_no_vote_is_refused_and_not_kept(voting: Voting, tmp_path: Path) -> None:
+def test_what_is_no_vote_is_refused_and_not_kept(voting: Served, tmp_path: Path) -> None:
     question = voting.question("ann")["question"]["key"]
     for body, reason in (
         ({"voter": "ann", "question": question, "verdict": "C"}, "a verdict is one of"),
@@ -204,7 +195,7 @@ def test_what_is_no_vote_is_refused_and_not_kept(voting: Voting, tmp_path: Path)
     assert read_votes(tmp_path / "votes.jsonl") == {}
 
 
-def test_votes_of_many_at_once_are_all_kept(voting: Voting, tmp_path: Path) -> None:
+def test_votes_of_many_at_once_are_all_kept(voting: Served, tmp_path: Path) -> None:
     threads = [
         threading.Thread(target=_play, args=(voting, f"voter {i}"), daemon=True) for i in range(6)
     ]
@@ -238,7 +229,7 @@ def test_from_fits_to_votes_to_a_board(tmp_path: Path, monkeypatch: pytest.Monke
     assert "0 of 1 votes on document 'd" in reason
     ballot = suite_ballot(voted, folder, "human", card, plugins=[PLUGIN])
     assert len(ballot) == 6
-    voting = Voting(tmp_path / "votes" / "human.jsonl", ballot)
+    voting = Served(tmp_path / "votes" / "human.jsonl", ballot)
     try:
         a_first = 0
         state = voting.question("ann")
@@ -275,7 +266,7 @@ def card_votes(card: JudgeCard) -> Path:
 @pytest.mark.slow
 def test_the_command_exports_and_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    voting = Voting(tmp_path / "votes" / "human.jsonl")
+    voting = Served(tmp_path / "votes" / "human.jsonl")
     _play(voting, "ann", most=5)
     voting.close()
     run = CliRunner().invoke
@@ -300,7 +291,7 @@ def test_the_command_exports_and_imports(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_the_last_vote_is_taken_back_and_stays_in_the_record(
-    voting: Voting, tmp_path: Path
+    voting: Served, tmp_path: Path
 ) -> None:
     first = voting.question("ann")["question"]["key"]
     _, state = voting.vote("ann", first, "A")
@@ -345,7 +336,7 @@ def test_the_last_vote_is_taken_back_and_stays_in_the_record(
 def test_what_is_no_request_is_refused_without_a_traceback(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], request_: bytes
 ) -> None:
-    voting = Voting(tmp_path / "votes.jsonl")
+    voting = Served(tmp_path / "votes.jsonl")
     try:
         address = (str(voting.url.hostname), int(voting.url.port or 0))
         with socket.create_connection(address, timeout=10) as connection:

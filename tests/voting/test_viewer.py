@@ -3,118 +3,193 @@
 from __future__ import annotations
 
 import http.client
-import threading
+import json
+import re
+import signal
+import subprocess
+import sys
+from base64 import b64encode
 from collections.abc import Iterator
+from email.message import Message
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from support.killing import PLUGIN, lay_out
+from support.serving import in_thread, send
 
 from mtmbench.boards.write import files_of
-from mtmbench.core.card_files import load_suite
 from mtmbench.core.records import Record
-from mtmbench.core.store import RunInfo, RunStore, stream_run
-from mtmbench.engine.harness import run_suite
+from mtmbench.core.store import RunInfo, RunStore, run_progress, stream_run
 from mtmbench.judges.base import Option, Question, ShownTopic
 from mtmbench.judges.clients.human_votes import VoteFile
 from mtmbench.voting.ballot import Ballot
-from mtmbench.voting.viewer import ViewServer
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("viewed")
-    lay_out(folder, "http://127.0.0.1:1/v1", documents=8)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        suite = load_suite("suite.toml", {"judging.judges": ["scripted"]})
-        run_suite(suite, Path("out"), plugins=[str(PLUGIN)], workers=0)
-    return folder / "out"
-
-
-class Viewed:
-    """A server in a thread, and a client of it."""
-
-    def __init__(self, server: ViewServer) -> None:
-        self.server, self.url = server, urlsplit(server.url)
-        self.thread = threading.Thread(target=server.serve_forever, daemon=True)
-        self.thread.start()
-
-    def get(self, path: str, host: str | None = None) -> tuple[int, str, dict[str, str]]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.url.port, timeout=30)
-        headers = {} if host is None else {"Host": host}
-        connection.request("GET", path, headers=headers)
-        reply = connection.getresponse()
-        text = reply.read().decode("utf-8")
-        connection.close()
-        return reply.status, text, dict(reply.getheaders())
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
+from mtmbench.voting.local import LocalServer
+from mtmbench.voting.server import Voting
+from mtmbench.voting.viewer import LiveBoard, board_pages
 
 
 @pytest.fixture
-def viewed(run: Path) -> Iterator[Viewed]:
-    made = Viewed(ViewServer(run))
-    yield made
-    made.close()
+def url(run: Path) -> Iterator[str]:
+    with in_thread(LocalServer(board_pages(LiveBoard(run)))) as server:
+        yield server.url
 
 
-def test_the_page_and_the_tables_are_those_of_the_board(viewed: Viewed, run: Path) -> None:
-    # The parts that a run alone can make come along.
-    own = {f"site/{path.name}": path.read_text(encoding="utf-8") for path in run.glob("site/*.js")}
-    assert any("documents" in name for name in own)
-    for name, text in {**files_of(run), **own}.items():
-        status, body, headers = viewed.get(viewed.url.path + name)
-        assert (status, body) == (200, text), name
-        assert headers["X-Content-Type-Options"] == "nosniff"
-    status, body, headers = viewed.get(viewed.url.path)
-    assert (status, body) == (200, (run / "index.html").read_text(encoding="utf-8"))
-    assert headers["Content-Type"] == "text/html; charset=utf-8"
-
-
-def test_nothing_else_of_the_run_is_served(viewed: Viewed) -> None:
-    for name in ("store.sqlite", "suite.toml", "../suite.toml", "%2e%2e/suite.toml", "voting/"):
-        assert viewed.get(viewed.url.path + name)[0] == 404, name
-    for path in ("/", "/index.html", f"/x{viewed.url.path[2:]}", viewed.url.path[:-1]):
-        assert viewed.get(path)[0] == 404, path
-
-
-def test_another_sites_name_for_this_machine_gets_nothing(viewed: Viewed) -> None:
-    port = viewed.url.port
-    for host in (f"127.0.0.1:{port}", f"localhost:{port}"):
-        assert viewed.get(viewed.url.path, host)[0] == 200
-    for host in (f"evil.example:{port}", "127.0.0.1", "", f"127.0.0.1:{port}.evil.example"):
-        assert viewed.get(viewed.url.path, host)[0] == 404, host
-
-
-def test_records_that_come_while_the_run_goes_on_are_on_the_page(run: Path, tmp_path: Path) -> None:
-    records = list(stream_run(run))
-    assert [r.to_json() for r in records] == (run / "records.jsonl").read_text().splitlines()
+@pytest.fixture
+def under_way(run: Path, tmp_path: Path) -> Path:
+    """A run's folder before the first record."""
     folder = tmp_path / "under-way"
     folder.mkdir()
     (folder / "suite.toml").write_text((run / "suite.toml").read_text())
-    viewed = Viewed(ViewServer(folder))
-    try:
-        assert viewed.get(viewed.url.path)[0] == 503
+    return folder
+
+
+def get(url: str, path: str = "", host: str | None = None) -> tuple[int, str, Message]:
+    status, headers, content = send(
+        url, "GET", path, headers=None if host is None else {"Host": host}
+    )
+    return status, content.decode("utf-8"), headers
+
+
+def test_the_page_and_the_tables_are_those_of_the_board(url: str, run: Path) -> None:
+    # The parts that a run alone can make come along.
+    own = {f"site/{path.name}": path.read_text(encoding="utf-8") for path in run.glob("site/*.js")}
+    assert any("documents" in name for name in own)
+    files = {**files_of(run), **own}
+    page = files.pop("index.html")
+    for name, text in files.items():
+        status, body, headers = get(url, name)
+        assert (status, body) == (200, text), name
+        assert headers["X-Content-Type-Options"] == "nosniff"
+    status, body, headers = get(url)
+    assert (status, body) == (200, get(url, "index.html")[1])
+    assert headers["Content-Type"] == "text/html; charset=utf-8"
+    # One more script at its end, which the policy names and lets ask this server alone.
+    found = re.search(
+        r"<script data-revision=[^>]*>([^<]*)</script>\n(?=</body>\n</html>\n$)", body
+    )
+    assert found is not None
+    digest = b64encode(sha256(found[1].encode()).digest()).decode()
+    allowed = f"'sha256-{digest}' 'strict-dynamic'; connect-src 'self'"
+    assert body.count(allowed) == 1
+    assert body.replace(found[0], "").replace(allowed, "'strict-dynamic'") == page
+    assert "connect-src" not in page
+
+
+def test_nothing_else_of_the_run_is_served(url: str) -> None:
+    for name in ("store.sqlite", "suite.toml", "../suite.toml", "%2e%2e/suite.toml", "voting/"):
+        assert get(url, name)[0] == 404, name
+    base, token = url[:-1].rsplit("/", 1)
+    for path in ("/", "/index.html", "/state", f"/-{token[1:]}x/", f"/{token}", f"//{token}/"):
+        assert get(base, path)[0] == 404, path
+
+
+def test_another_sites_name_for_this_machine_gets_nothing(url: str) -> None:
+    port = url.split(":")[2].split("/")[0]
+    for path in ("", "state", "board.json"):
+        assert get(url, path, f"localhost:{port}")[0] == 200
+        assert get(url, path, f"evil.example:{port}")[0] == 404
+
+
+def test_records_that_come_while_the_run_goes_on_are_on_the_page(
+    run: Path, under_way: Path, tmp_path: Path
+) -> None:
+    records = list(stream_run(run))
+    assert [r.to_json() for r in records] == (run / "records.jsonl").read_text().splitlines()
+    with in_thread(LocalServer(board_pages(LiveBoard(under_way)))) as server:
+        states = [get(server.url, "state")[1]]
+        status, page, headers = get(server.url)
+        assert status == 503
+        assert "holds no records yet" in page
+        assert "data-waiting" in page
+        nonce = headers["Content-Security-Policy"].partition("script-src 'nonce-")[2].split("'")[0]
+        assert page.count(f'nonce="{nonce}"') == 2
+        status, told, _ = get(server.url, "board.json")
+        assert (status, list(json.loads(told))) == (503, ["error"])
         # Held open, as a run does.
-        with RunStore(folder) as store:
-            assert "holds no records yet" in viewed.get(viewed.url.path)[1]
+        with RunStore(under_way) as store:
+            assert "holds no records yet" in get(server.url)[1]
             for n in (len(records) - 1, len(records)):
                 store.add([(record, RunInfo()) for record in records[:n]])
                 store.add([(Record("steer", "s", "ok", {}), RunInfo())])
+                states.append(get(server.url, "state")[1])
                 lines = "".join(record.to_json() + "\n" for record in records[:n])
                 other = tmp_path / str(n)
                 other.mkdir()
                 (other / "suite.toml").write_text((run / "suite.toml").read_text())
                 (other / "records.jsonl").write_text(lines)
-                told = viewed.get(viewed.url.path + "board.json")[1]
-                assert told == files_of(other)["board.json"]
-    finally:
-        viewed.close()
+                assert get(server.url, "board.json")[1] == files_of(other)["board.json"]
+                assert get(server.url, "state")[1] == states[-1]
+    assert len(set(states)) == 3
+    n = len(records)
+    assert [json.loads(state)["added"] for state in states] == [None, n, 2 * n + 1]
+    assert run_progress(under_way) == (n + 1, 2 * n + 1)
+
+
+def test_the_parts_of_a_page_are_those_of_the_page_that_was_made_last(
+    run: Path, under_way: Path
+) -> None:
+    fits = [record for record in stream_run(run) if record.kind == "fit"]
+    board = LiveBoard(under_way)
+    with RunStore(under_way) as store:
+        store.add([(fits[0], RunInfo())])
+        before = board.file("site/topics-0.js")
+        store.add([(record, RunInfo()) for record in fits[1:]])
+        assert board.file("site/topics-0.js") == before
+        board.file("index.html")
+        assert board.file("site/topics-0.js") != before
+
+
+def test_why_no_board_follows_is_a_page(run: Path, under_way: Path) -> None:
+    (under_way / "suite.toml").write_text('name = "<b>"\nnonsense = 1\n')
+    (under_way / "records.jsonl").write_text((run / "records.jsonl").read_text())
+    with in_thread(LocalServer(board_pages(LiveBoard(under_way)))) as server:
+        status, page, _ = get(server.url)
+        assert status == 503
+        assert "nonsense" in page
+        assert "<h1>No board yet</h1>" in page
+        before = get(server.url, "state")[1]
+        (under_way / "suite.toml").write_text((run / "suite.toml").read_text())
+        assert get(server.url, "state")[1] != before
+        assert get(server.url)[0] == 200
+
+
+SLOW = """
+import signal, sys, time
+from pathlib import Path
+from mtmbench.voting import viewer
+from mtmbench.voting.local import LocalServer
+
+def slow(*_):
+    print("begun", flush=True)
+    time.sleep(600)
+
+viewer.files_of = slow
+signal.signal(signal.SIGINT, signal.default_int_handler)
+server = LocalServer(viewer.board_pages(viewer.LiveBoard(Path(sys.argv[1]))))
+print(server.url, flush=True)
+server.run()
+print("ended")
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c_waits_for_no_board_in_the_making(run: Path) -> None:
+    command = [sys.executable, "-P", "-c", SLOW, str(run)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        parts = urlsplit(process.stdout.readline().strip())
+        asked = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=60)
+        asked.request("GET", parts.path)
+        assert process.stdout.readline() == "begun\n"
+        assert get(parts.geturl(), "state")[0] == 200
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.communicate(timeout=60) == ("ended\n", None)
+        finally:
+            process.kill()
+            asked.close()
+    assert process.returncode == 0
 
 
 def test_people_vote_on_the_same_server(run: Path, tmp_path: Path) -> None:
@@ -123,16 +198,14 @@ def test_people_vote_on_the_same_server(run: Path, tmp_path: Path) -> None:
     )
     question = Question("match", {"corpus": "c", "doc_id": "1", "text": "A text."}, options)
     with VoteFile(tmp_path / "votes.jsonl") as votes:
-        ballot = Ballot([question], document_characters=200)
-        viewed = Viewed(ViewServer(run, ballot, votes, title="tiny"))
-        try:
-            status, page, headers = viewed.get(viewed.url.path + "voting/")
+        voting = Voting(Ballot([question], document_characters=200), votes, title="tiny")
+        with in_thread(LocalServer(board_pages(LiveBoard(run), voting))) as server:
+            status, page, headers = get(server.url, "voting/")
             assert status == 200
             assert "nonce-" in headers["Content-Security-Policy"]
             assert "<html" in page
-            assert "A text." in viewed.get(viewed.url.path + "voting/question?voter=ann")[1]
-            assert viewed.get(viewed.url.path + "question?voter=ann")[0] == 404
-            assert viewed.get(viewed.url.path + "voting/", "evil.example")[0] == 404
-            assert viewed.get(viewed.url.path)[0] == 200
-        finally:
-            viewed.close()
+            assert "A text." in get(server.url, "voting/question?voter=ann")[1]
+            assert get(server.url, "question?voter=ann")[0] == 404
+            assert get(server.url, "voting/", "evil.example")[0] == 404
+            assert get(server.url, "voting/nothing")[0] == 404
+            assert get(server.url)[0] == 200

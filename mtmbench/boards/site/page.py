@@ -133,6 +133,20 @@ def policy(style: str, *scripts: str) -> str:
     )
 
 
+def with_script(page: str, script: str, **data: object) -> str:
+    """Returns a page with one more script at its end, which may ask the server that it is from.
+
+    Args:
+        page: ``index.html`` as :func:`site_files` makes it.
+        script: its text, which the page's policy then names too.
+        data: what the script finds as the data of its element; None for nothing.
+    """
+    allowed = f"'{_hash(script)}' 'strict-dynamic'; connect-src 'self'"
+    head, body, end = page.replace("'strict-dynamic'", allowed, 1).rpartition("</body>")
+    told = [f' data-{name}="{value}"' for name, value in data.items() if value is not None]
+    return f"{head}<script{''.join(told)}>{script}</script>\n{body}{end}"
+
+
 def folded(lines: Sequence[str]) -> list[tuple[str, str]]:
     """Returns notes as their first sentence and the rest of them, which may be folded away."""
     parts = [re.split(r"(?<=[.!?]) (?=[A-Z])", line, maxsplit=1) for line in lines]

@@ -18,7 +18,8 @@ from attack_groups.child import Attack, child, command
 from mtmbench.judges.base import Option, Question, ShownTopic
 from mtmbench.judges.clients.human_votes import VoteFile, read_votes
 from mtmbench.voting.ballot import Ballot
-from mtmbench.voting.server import VotingServer
+from mtmbench.voting.local import LocalServer
+from mtmbench.voting.server import Voting, voting_pages
 
 
 def hostile_servers(times: int, draw: random.Random, place: Path) -> Iterator[tuple[str, Attack]]:
@@ -79,10 +80,11 @@ def votes(times: int, draw: random.Random, place: Path) -> Iterator[tuple[str, A
 
     def serve(file: Path, told: int) -> None:
         ballot = Ballot(questions, document_characters=100)
-        with VoteFile(file) as kept, VotingServer(ballot, kept, title="t") as server:
+        with VoteFile(file) as kept:
+            server = LocalServer(voting_pages(Voting(ballot, kept, title="t")))
             os.write(told, server.url.encode())
             os.close(told)
-            server.serve_forever()
+            server.run()
 
     def attack() -> Attack:
         for number in range(times):
@@ -98,15 +100,13 @@ def votes(times: int, draw: random.Random, place: Path) -> Iterator[tuple[str, A
             os.close(told)
             address = urlsplit(os.read(reader, 1000).decode())
             os.close(reader)
+            connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)
+            connection.request("GET", f"{address.path}question?voter=ann")
+            state = json.loads(connection.getresponse().read())
             killer = threading.Timer(draw.uniform(0.0, 0.15), os.kill, (pid, signal.SIGKILL))
             killer.start()
             thanked = 0
             with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
-                connection = http.client.HTTPConnection(
-                    str(address.hostname), address.port, timeout=5
-                )
-                connection.request("GET", f"{address.path}question?voter=ann")
-                state = json.loads(connection.getresponse().read())
                 while "question" in state:
                     vote = {"voter": "ann", "question": state["question"]["key"], "verdict": "tie"}
                     connection.request("POST", f"{address.path}vote", json.dumps(vote).encode())
