@@ -182,6 +182,25 @@ def test_the_page_quotes_agreement_with_gold_labels():
     assert table in PAGE.read_text(encoding="utf-8"), f"the board says:\n{table}"
 
 
+def test_the_small_models_card_quotes_its_board():
+    board = json.loads((BOARDS / "tinylm" / "board.json").read_text(encoding="utf-8"))
+    card = (ROOT / "mtmbench" / "embedded" / "tinylm" / "CARD.md").read_text(encoding="utf-8")
+    rows = [row for row in board["metrics"] if row["metric"] == "nmi"]
+    for name, model in {
+        "word LDA": "lda",
+        "mLDA, `block1`": "mlda",
+        "mETM, `block1`": "metm",
+    }.items():
+        told = {
+            row["corpus"]: f"{row['value']:.3f} ({row['lo']:.3f} to {row['hi']:.3f})"
+            for row in rows
+            if row["model"] == model and row["params"]["documents"] == "all"
+        }
+        cells = [told[corpus].replace("0.", ".") for corpus in ("20ng", "agnews", "bills")]
+        assert f"| {name} | {' | '.join(cells)} |" in card, cells
+        assert {row["n_seeds"] for row in rows} == {5}
+
+
 def test_the_page_quotes_quick():
     table = extract(json.loads((QUICK / "board.json").read_text(encoding="utf-8")))
     assert table in PAGE.read_text(encoding="utf-8"), f"the board says:\n{table}"

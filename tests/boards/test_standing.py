@@ -47,9 +47,8 @@ BEFORE_CORPUS_LABELS = {
 """Cells of plans that no committed record has, by kind.
 
 The study was played when features were called as their SAE came. Now that is by the words of the
-corpus (``[features] labels``), and labels have cells of their own. Its fits of ``mbertopic`` had no
-leaves to fall back to (``leaf_above``), and UMAP started elsewhere; those of ``metm`` were trained in
-f32.
+corpus (``[features] labels``), and labels have cells of their own. Its fit of ``mbertopic`` had no
+leaves to fall back to (``leaf_above``), and UMAP started elsewhere; ``metm`` was trained in f32.
 """
 
 
@@ -100,9 +99,7 @@ def test_a_plan_has_the_keys_of_the_committed_records(suite, shared_data):
     # In place of each there is a record of the same cell under the labels that the SAE came with.
     lost = [held[key] for key in held.keys() - cells.keys()]
     assert Counter(place(r.kind, dict(r.payload)) for r in lost) == Counter(
-        place(cell.kind, cell.identity())
-        for cell in new
-        if cell.kind != "labels"
+        place(cell.kind, cell.identity()) for cell in new if cell.kind != "labels"
     )
     if new:
         shipped = load_suite(str(BOARDS / suite / "suite.toml"), {"features.labels": "shipped"})
