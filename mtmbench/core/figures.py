@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 _GREY, _FAINT = "#666666", "#e6e6e6"
 _MOST_COLUMNS = 4
-_NAME_LENGTH, _TEXT_LENGTH = 32, 72
+_NAME_LENGTH = 32
+_PANEL, _CURVES = 2.5, (2.1, 1.9)
+"""Sizes of panels in inches: width, or width and height."""
 _MOST_NUMBERED = 14
 """A heat map of more names than these has no numbers: there is no room for them."""
 _TEXT_SIZE, _NOTE_SIZE, _TITLE_SIZE = 9.0, 7.5, 11.0
@@ -134,10 +136,10 @@ def interval_figure(
     styles = dict(zip(dict.fromkeys(sorted(kinds)), STYLES, strict=False))
     with _look():
         height = 0.25 * len(names) + 0.8
-        figure, axes = _grid(len(panels), (2.5, height), names, title, notes)
+        figure, axes = _grid(len(panels), (_PANEL, height), names, title, notes)
         for ax, panel in zip(axes, panels, strict=True):
             _name_rows(ax, names)
-            ax.set_title(label_text(panel.title, _TEXT_LENGTH), fontsize=_TEXT_SIZE)
+            _head(ax, panel.title, _PANEL)
             ax.set_xlabel(axis)
             if reference is not None:
                 ax.axvline(reference, color=_GREY, linewidth=0.8, linestyle=":", zorder=1)
@@ -205,7 +207,7 @@ def heat_figure(
             image = ax.imshow(
                 np.ma.masked_invalid(array), cmap=colours, norm=CenteredNorm(centre, reach)
             )
-            ax.set_title(label_text(panel.title, _TEXT_LENGTH), fontsize=_TEXT_SIZE)
+            _head(ax, panel.title, side)
             _name_rows(ax, names)
             ax.set_xticks(range(len(names)), labels=shown, rotation=90)
             ax.grid(visible=False)
@@ -262,7 +264,7 @@ def bar_figure(
         )  # fmt: skip
         for ax, panel in zip(axes, panels, strict=False):
             _name_rows(ax, names)
-            ax.set_title(label_text(panel.title, _TEXT_LENGTH), fontsize=_TEXT_SIZE)
+            _head(ax, panel.title, width)
             ax.set_xlabel(axis)
             ax.barh(
                 range(len(names)), [bar.value or 0.0 for bar in panel.bars], height=0.62,
@@ -318,9 +320,9 @@ def curve_figure(
     levels = dict.fromkeys(label for panel in panels for label in panel.levels)
     level_lines = dict(zip(levels, (":", "--", "-.", (0, (6, 2, 1, 2, 1, 2))), strict=False))
     with _look():
-        figure, axes = _grid(len(panels), (2.1, 1.9), (), title, notes, share_x=True)
+        figure, axes = _grid(len(panels), _CURVES, (), title, notes, share_x=True)
         for ax, panel in zip(axes, panels, strict=True):
-            ax.set_title(label_text(panel.title, _NAME_LENGTH), fontsize=_TEXT_SIZE)
+            _head(ax, panel.title, _CURVES[0])
             ax.set_xlabel(axes_labels[0])
             if ax.get_subplotspec().is_first_col():
                 ax.set_ylabel(axes_labels[1])
@@ -349,20 +351,16 @@ def curve_figure(
 def label_text(text: str, most: int) -> str:
     """Returns a text as a figure shows it: printable, on one line, no mathematics, not too long.
 
-    What is too long loses its middle, for names often differ at an end. Lines of a title that are
-    parted by a line feed stay lines.
+    What is too long loses its middle, for names often differ at an end.
 
     Args:
         text: whatever it is.
-        most: characters of a line.
+        most: its characters.
     """
-    lines = []
-    for line in text.split("\n"):
-        told = " ".join("".join(c if c.isprintable() else " " for c in line).split())
-        if len(told) > most:
-            told = f"{told[: most - most // 3 - 1]}…{told[len(told) - most // 3 :]}"
-        lines.append(told.replace("$", r"\$"))
-    return "\n".join(lines)
+    told = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if len(told) > most:
+        told = f"{told[: most - most // 3 - 1]}…{told[len(told) - most // 3 :]}"
+    return told.replace("$", r"\$")
 
 
 def _ends(estimate: Estimate) -> tuple[float, float] | None:
@@ -458,6 +456,12 @@ def _grid(
     for ax in axes[kept:]:
         figure.delaxes(ax)
     return figure, axes[:kept]
+
+
+def _head(ax: Axes, title: str, width: float) -> None:
+    """Sets a panel's title, each of its lines wrapped to the panel's width in inches."""
+    lines = [_wrapped(line, int(14 * width), most=2) for line in title.split("\n")]
+    ax.set_title("\n".join(lines), fontsize=_TEXT_SIZE)
 
 
 def _name_rows(ax: Axes, names: Sequence[str]) -> None:

@@ -1,0 +1,90 @@
+"""What a figure shows, read back from its artists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+Drawn = tuple[float, float | None, float | None]
+
+
+def names_of(figure: Figure) -> list[str]:
+    """The names before the rows of the first panel, from the top."""
+    return [label.get_text().replace(r"\$", "$") for label in figure.axes[0].get_yticklabels()]
+
+
+def titles_of(figure: Figure) -> list[str]:
+    """The panels' titles."""
+    return [ax.get_title().replace("\xa0", " ") for ax in figure.axes]
+
+
+def notes_of(figure: Figure) -> str:
+    """What stands below the panels, as one text."""
+    return " ".join(figure.get_supxlabel().split())
+
+
+def intervals_of(ax: Axes, names: Sequence[str]) -> dict[str, Drawn]:
+    """Values with the ends of their intervals by name, as far as they are drawn."""
+    ends = {
+        names[round(segment[0][1])]: (segment[0][0], segment[1][0])
+        for lines in ax.collections
+        if isinstance(lines, LineCollection)
+        for segment in lines.get_segments()
+    }
+    return {
+        names[round(float(row))]: (float(value), *ends.get(names[round(float(row))], (None, None)))
+        for line in ax.lines
+        if line.get_linestyle() == "None"
+        for value, row in np.column_stack([line.get_xdata(), line.get_ydata()])
+    }
+
+
+def bars_of(ax: Axes, names: Sequence[str]) -> dict[str, float]:
+    """Lengths of bars by name."""
+    return {
+        names[round(bar.get_y() + bar.get_height() / 2)]: float(bar.get_width())  # type: ignore[attr-defined]
+        for bar in ax.patches
+    }
+
+
+def curves_of(ax: Axes) -> dict[str, tuple[list[float], list[float]]]:
+    """x and y of curves and levels by their label."""
+    return {
+        str(line.get_label()): (
+            [float(x) for x in np.asarray(line.get_xdata())],
+            [float(y) for y in np.asarray(line.get_ydata())],
+        )
+        for line in ax.lines
+        if not str(line.get_label()).startswith("_")
+    }
+
+
+def texts_of(ax: Axes) -> list[str]:
+    """Texts within a panel."""
+    return [text.get_text() for text in ax.texts]
+
+
+def spilt(figure: Figure) -> list[str]:
+    """Texts that leave the figure, and names of rows that overlap, once it is drawn."""
+    figure.savefig(BytesIO(), format="png")
+    whole = figure.bbox.padded(1.0)
+    found: list[str] = []
+    renderer: Any = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    for text in figure.findobj(lambda artist: hasattr(artist, "get_text")):
+        box = text.get_window_extent(renderer)
+        if text.get_visible() and text.get_text() and box.width:  # type: ignore[attr-defined]
+            inside = whole.x0 <= box.x0 and box.x1 <= whole.x1
+            if not (inside and whole.y0 <= box.y0 and box.y1 <= whole.y1):
+                found.append(text.get_text())  # type: ignore[attr-defined]
+    rows = [label.get_window_extent(renderer) for label in figure.axes[0].get_yticklabels()]
+    for above, below in pairwise(rows):
+        if above.y0 < below.y1 - 0.5 and below.y0 < above.y0:
+            found.append("rows overlap")
+    return found
