@@ -142,7 +142,8 @@ def metric_figure(
                 estimates.append(Estimate(None))
                 continue
             estimates.append(Estimate(row["value"], row["lo"], row["hi"]))
-            counts.add(row["n_seeds"])
+            if row["value"] is not None:
+                counts.add(row["n_seeds"])
             if note := row.get("note"):
                 notes[note] = None
         panels.append(IntervalPanel(f"{where}\n{own}".rstrip(), estimates))

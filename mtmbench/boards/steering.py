@@ -12,11 +12,13 @@ from mtmbench.boards.numbers import DASH, fixed, percent, shown
 from mtmbench.boards.steering_rows import SteeringRow, SteeringSummary, SteeringTable
 from mtmbench.core.errors import InputError
 from mtmbench.core.figures import (
+    STYLES,
     Bar,
     BarPanel,
     Curve,
     CurvePanel,
     Estimate,
+    Style,
     bar_figure,
     curve_figure,
 )
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 _CONTROLS = ("none", "random", "permuted", "other_topic")
 """Drawn across the curves: text as it is, and directions that do not mean the topic."""
+_CONTROL = Style("#999999", "", "")
 _WIN_RATE = (
     "Win rate: share of prompts whose steered text the judge finds more about the topic than the "
     "unsteered one, a tie being half; on prompts that no λ was chosen on."
@@ -199,7 +202,7 @@ class Steering:
         return bar_figure(
             names,
             panels,
-            title="Win rate at the chosen λ, and of controls that change activations as much",
+            title="Win rate at the chosen λ, and of controls",
             axis="win rate",
             notes=[
                 f"{_WIN_RATE} Bars: means over topics; dots: topics. No interval: the table has "
@@ -209,6 +212,7 @@ class Steering:
             ],
             reference=0.5,
             shares=True,
+            styles=[STYLES[0], *[_CONTROL for _ in names[1:]]],
         )
 
     def __repr__(self) -> str:

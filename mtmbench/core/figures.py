@@ -12,21 +12,25 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
+from unicodedata import east_asian_width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.ticker import PercentFormatter
 
     from mtmbench.core.notebook_figure import NotebookFigure
 
 _GREY, _FAINT = "#666666", "#e6e6e6"
 _MOST_COLUMNS = 4
 _NAME_LENGTH = 32
-_PANEL, _CURVES = 2.5, (2.1, 1.9)
+_PANEL, _CURVES = 2.7, (2.1, 1.9)
 """Sizes of panels in inches: width, or width and height."""
 _MOST_NUMBERED = 14
 """A heat map of more names than these has no numbers: there is no room for them."""
 _TEXT_SIZE, _NOTE_SIZE, _TITLE_SIZE = 9.0, 7.5, 11.0
 _NARROWEST = 6.0
+_LINE = 0.185
+"""Height of a line of the title, in inches."""
 _FURTHER_FONTS = (
     "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei",
     "Microsoft YaHei", "PingFang SC", "Hiragino Sans", "Yu Gothic", "Malgun Gothic", "Noto Sans",
@@ -136,7 +140,8 @@ def interval_figure(
     styles = dict(zip(dict.fromkeys(sorted(kinds)), STYLES, strict=False))
     with _look():
         height = 0.25 * len(names) + 0.8
-        figure, axes = _grid(len(panels), (_PANEL, height), names, title, notes)
+        key = {kind: _points(style) for kind, style in styles.items()} if len(styles) > 1 else {}
+        figure, axes = _grid(len(panels), (_PANEL, height), names, title, notes, key=key)
         for ax, panel in zip(axes, panels, strict=True):
             _name_rows(ax, names)
             _head(ax, panel.title, _PANEL)
@@ -165,8 +170,6 @@ def interval_figure(
                         va="center", color=_GREY, fontsize=_NOTE_SIZE, style="italic",
                     )  # fmt: skip
             _number_axis(ax, any(each.value is not None for each in panel.estimates))
-        if len(styles) > 1:
-            _legend(figure, {kind: _points(style) for kind, style in styles.items()})
     return figure
 
 
@@ -192,7 +195,6 @@ def heat_figure(
     import numpy as np
     from matplotlib import colormaps
     from matplotlib.colors import CenteredNorm
-    from matplotlib.ticker import PercentFormatter
 
     arrays = [np.array(panel.matrix, dtype=np.float64) for panel in panels]
     gaps = [abs(value - centre) for array in arrays for value in array.flat if value == value]
@@ -220,9 +222,7 @@ def heat_figure(
                             column, row, f"{100 * value:.0f}", ha="center", va="center",
                             color="white" if dark else "black", fontsize=_NOTE_SIZE,
                         )  # fmt: skip
-        bar = figure.colorbar(
-            image, ax=axes, label=scale, format=PercentFormatter(1, decimals=0), shrink=0.8
-        )
+        bar = figure.colorbar(image, ax=axes, label=scale, format=_percents(0), shrink=0.8)
         bar.outline.set_visible(False)  # type: ignore[operator]
     return figure
 
@@ -252,15 +252,13 @@ def bar_figure(
         styles: of each name's bar; all have the first colour by default.
         beside: a text for each name, to the right of the one panel.
     """
-    from matplotlib.ticker import PercentFormatter
-
     own = [STYLES[0] for _ in names] if styles is None else list(styles)
     width = 2.2 if beside is None else 1.9
     with _look():
         height = (0.25 if beside is None else 0.34) * len(names) + 0.8
         figure, axes = _grid(
             len(panels), (width, height), names, title, notes, share_x=True,
-            text_width=0.0 if beside is None else 5.6,
+            text_width=0.0 if beside is None else 4.8,
         )  # fmt: skip
         for ax, panel in zip(axes, panels, strict=False):
             _name_rows(ax, names)
@@ -268,23 +266,25 @@ def bar_figure(
             ax.set_xlabel(axis)
             ax.barh(
                 range(len(names)), [bar.value or 0.0 for bar in panel.bars], height=0.62,
-                color=[style.colour for style in own], alpha=0.85,
+                color=[style.colour for style in own],
             )  # fmt: skip
             for row, bar in enumerate(panel.bars):
                 ax.plot(
                     bar.dots, [row for _ in bar.dots], "o", color="white",
                     markeredgecolor="black", markersize=3, markeredgewidth=0.6,
                 )  # fmt: skip
+                end = max([bar.value or 0.0, *bar.dots])
                 ax.annotate(
-                    label_text(bar.told, _NAME_LENGTH), (bar.value or 0.0, row), (3, 0),
+                    label_text(bar.told, _NAME_LENGTH), (end, row), (4, 0),
                     textcoords="offset points", va="center", fontsize=_NOTE_SIZE,
                 )  # fmt: skip
             if reference is not None:
                 ax.axvline(reference, color="black", linewidth=0.8, linestyle=":")
-            ax.margins(x=0.16)
+            ax.margins(x=0.2)
+            ax.grid(axis="y", visible=False)
             _number_axis(ax, any(bar.value is not None for bar in panel.bars))
             if shares:
-                ax.xaxis.set_major_formatter(PercentFormatter(1))
+                ax.xaxis.set_major_formatter(_percents(None))
         if beside is not None:
             axes[-1].set_axis_off()
             for row, text in enumerate(beside):
@@ -313,21 +313,24 @@ def curve_figure(
         notes: what stands below it.
         reference: where a line is drawn across.
     """
-    from matplotlib.ticker import PercentFormatter
-
     labels = dict.fromkeys(curve.label for panel in panels for curve in panel.curves)
     styles = dict(zip(labels, STYLES, strict=False))
     levels = dict.fromkeys(label for panel in panels for label in panel.levels)
     level_lines = dict(zip(levels, (":", "--", "-.", (0, (6, 2, 1, 2, 1, 2))), strict=False))
+    key = {label: _points(styles[label], line=True) for label in labels}
+    key |= {
+        label: {"color": "black", "linewidth": 0.9, "linestyle": level_lines[label]}
+        for label in levels
+    }
     with _look():
-        figure, axes = _grid(len(panels), _CURVES, (), title, notes, share_x=True)
+        figure, axes = _grid(len(panels), _CURVES, (), title, notes, share_x=True, key=key)
         for ax, panel in zip(axes, panels, strict=True):
             _head(ax, panel.title, _CURVES[0])
             ax.set_xlabel(axes_labels[0])
             if ax.get_subplotspec().is_first_col():
                 ax.set_ylabel(axes_labels[1])
             ax.set_ylim(*limits)
-            ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+            ax.yaxis.set_major_formatter(_percents(0))
             if reference is not None:
                 ax.axhline(reference, color=_GREY, linewidth=0.8, linestyle=":", zorder=1)
             for label, level in panel.levels.items():
@@ -337,14 +340,6 @@ def curve_figure(
             for curve in panel.curves:
                 _draw_curve(ax, curve, styles[curve.label])
             ax.grid(axis="both", color=_FAINT)
-        handles = {label: _points(styles[label], line=True) for label in labels}
-        for label in levels:
-            handles[label] = {
-                "color": "black",
-                "linewidth": 0.9,
-                "linestyle": level_lines[label],
-            }
-        _legend(figure, handles)
     return figure
 
 
@@ -421,11 +416,14 @@ def _grid(
     most_columns: int = _MOST_COLUMNS,
     share_x: bool = False,
     text_width: float = 0.0,
+    key: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> tuple[NotebookFigure, list[Axes]]:
     """Makes a figure of panels of a size in inches, with room for the names at the left.
 
-    ``text_width`` adds an empty panel of that width.
+    ``text_width`` adds an empty panel of that width, ``key`` says below the title what lines are.
     """
+    from matplotlib.lines import Line2D
+
     from mtmbench.core.notebook_figure import NotebookFigure
 
     n_rows = math.ceil(n_panels / most_columns)
@@ -436,9 +434,25 @@ def _grid(
     below = [
         line for note in notes for line in textwrap.wrap(label_text(note, 600), int(16.5 * width))
     ]
-    height = n_rows * panel[1] + 0.19 * len(heading) + 0.14 * len(below) + 0.3
+    labels = [label_text(label, _NAME_LENGTH) for label in key or ()]
+    widest = 0.5 + 0.068 * max(map(len, labels), default=0)
+    key_columns = max(1, min(len(labels), int(width / widest)))
+    key_rows = math.ceil(len(labels) / key_columns)
+    height = n_rows * panel[1] + _LINE * (len(heading) + key_rows) + 0.14 * len(below) + 0.4
     figure = NotebookFigure(figsize=(width, height), layout="constrained")
-    figure.suptitle("\n".join(heading), x=0.01, ha="left", fontsize=_TITLE_SIZE, fontweight="bold")
+    # The layout knows of the title, not of a legend below it: empty lines keep the legend's place.
+    figure.suptitle(
+        "\n".join([*heading, *[" "] * key_rows]),
+        x=0.01, ha="left", fontsize=_TITLE_SIZE, fontweight="bold",
+    )  # fmt: skip
+    if key:
+        figure.legend(
+            [Line2D([], [], **how) for how in key.values()],
+            # Matplotlib leaves out what begins with an underscore.
+            [f" {text}" if text[:1] == "_" else text for text in labels],
+            loc="upper left", bbox_to_anchor=(0.01, 1 - (0.05 + _LINE * len(heading)) / height),
+            ncols=key_columns, fontsize=8, borderaxespad=0, borderpad=0.2, labelspacing=0.4,
+        )  # fmt: skip
     if below:
         figure.supxlabel(
             "\n".join(below), x=0.01, ha="left", fontsize=_NOTE_SIZE, color="#333333",
@@ -480,11 +494,21 @@ def _number_axis(ax: Axes, has_values: bool) -> None:
         ax.set_xticks([])
 
 
+def _percents(decimals: int | None) -> PercentFormatter:
+    """Returns what writes a share as a percentage, as everywhere with a space."""
+    from matplotlib.ticker import PercentFormatter
+
+    return PercentFormatter(1, decimals=decimals, symbol="\N{NO-BREAK SPACE}%")
+
+
 def _wrapped(text: str, width: int, most: int) -> str:
     """Returns a text on so many lines at most; what is left out ends in an ellipsis."""
+    told = label_text(text, 1000)
+    cells = sum(2 if east_asian_width(c) in "WF" else 1 for c in told)
     lines = textwrap.wrap(
-        label_text(text, 1000), width, max_lines=most, placeholder=" …", break_long_words=True
-    )
+        told, max(8, int(width * len(told) / max(cells, 1))), max_lines=most, placeholder=" …",
+        break_on_hyphens=False,
+    )  # fmt: skip
     return "\n".join(lines)
 
 
@@ -492,14 +516,3 @@ def _points(style: Style, *, line: bool = False) -> dict[str, Any]:
     """Returns how a legend shows a style."""
     shown = style.line if line else "none"
     return {"color": style.colour, "marker": style.marker, "linestyle": shown, "markersize": 4.5}
-
-
-def _legend(figure: NotebookFigure, handles: Mapping[str, Mapping[str, Any]]) -> None:
-    from matplotlib.lines import Line2D
-
-    figure.legend(
-        [Line2D([], [], **how) for how in handles.values()],
-        # Matplotlib leaves out what begins with an underscore.
-        [f" {text}" if text[:1] == "_" else text for text in (label_text(x, 40) for x in handles)],
-        loc="outside upper right", ncols=min(len(handles), 4), fontsize=8,
-    )  # fmt: skip
