@@ -289,7 +289,7 @@ def bar_figure(
             axes[-1].set_axis_off()
             for row, text in enumerate(beside):
                 axes[-1].text(
-                    0, row, _wrapped(text, 78, most=2), va="center", fontsize=8, linespacing=1.1
+                    0, row, _wrapped(text, 70, most=2), va="center", fontsize=8, linespacing=1.1
                 )
     return figure
 
@@ -430,9 +430,9 @@ def _grid(
     n_columns = math.ceil(n_panels / n_rows)
     longest = max((min(len(name), _NAME_LENGTH) for name in names), default=0)
     width = max(0.3 + 0.075 * longest + n_columns * panel[0] + text_width, _NARROWEST)
-    heading = textwrap.wrap(label_text(title, 400), int(10.5 * width)) or [""]
+    heading = textwrap.wrap(label_text(title, 400), int(9.6 * width)) or [""]
     below = [
-        line for note in notes for line in textwrap.wrap(label_text(note, 600), int(16.5 * width))
+        line for note in notes for line in textwrap.wrap(label_text(note, 600), int(14.8 * width))
     ]
     labels = [label_text(label, _NAME_LENGTH) for label in key or ()]
     widest = 0.5 + 0.068 * max(map(len, labels), default=0)
@@ -474,7 +474,7 @@ def _grid(
 
 def _head(ax: Axes, title: str, width: float) -> None:
     """Sets a panel's title, each of its lines wrapped to the panel's width in inches."""
-    lines = [_wrapped(line, int(14 * width), most=2) for line in title.split("\n")]
+    lines = [_wrapped(line, int(13 * width), most=2) for line in title.split("\n")]
     ax.set_title("\n".join(lines), fontsize=_TEXT_SIZE)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 Drawn = tuple[float, float | None, float | None]
 
@@ -72,19 +72,25 @@ def texts_of(ax: Axes) -> list[str]:
 
 
 def spilt(figure: Figure) -> list[str]:
-    """Texts that leave the figure, and names of rows that overlap, once it is drawn."""
-    figure.savefig(BytesIO(), format="png")
-    whole = figure.bbox.padded(1.0)
-    found: list[str] = []
-    renderer: Any = figure.canvas.get_renderer()  # type: ignore[attr-defined]
-    for text in figure.findobj(lambda artist: hasattr(artist, "get_text")):
+    """Texts that leave the figure, and names of rows that overlap, once it is drawn.
+
+    Without numbers of axes: matplotlib keeps those of ticks that it does not draw.
+    """
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    texts: list[Text] = [text for legend in figure.legends for text in legend.get_texts()]
+    texts += figure.texts  # title and notes among them
+    for ax in figure.axes:
+        texts += [ax.title, ax.xaxis.label, ax.yaxis.label, *ax.texts]
+    rows = figure.axes[0].get_yticklabels()
+    found = []
+    for text in (*texts, *rows):
         box = text.get_window_extent(renderer)
-        if text.get_visible() and text.get_text() and box.width:  # type: ignore[attr-defined]
-            inside = whole.x0 <= box.x0 and box.x1 <= whole.x1
-            if not (inside and whole.y0 <= box.y0 and box.y1 <= whole.y1):
-                found.append(text.get_text())  # type: ignore[attr-defined]
-    rows = [label.get_window_extent(renderer) for label in figure.axes[0].get_yticklabels()]
-    for above, below in pairwise(rows):
-        if above.y0 < below.y1 - 0.5 and below.y0 < above.y0:
-            found.append("rows overlap")
+        if text.get_text() and not (
+            min(box.x0, box.y0) > -1 and box.x1 < figure.bbox.x1 + 1 and box.y1 < figure.bbox.y1 + 1
+        ):
+            found.append(text.get_text())
+    boxes = sorted((label.get_window_extent(renderer) for label in rows), key=lambda box: box.y0)
+    found += ["rows overlap" for low, high in pairwise(boxes) if high.y0 < low.y1 - 0.5]
     return found
