@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mtmbench.core.notebook_figure import NotebookFigure
 
 _T = TypeVar("_T")
-_MOST_PANELS = 24
+_MOST_PANELS, _NAMED = 24, 2
 _PLACE = ("judge", "corpus", "k_spec", "representation")
 
 
@@ -120,7 +120,7 @@ def metric_figure(
     """Draws a metric of every model, a panel a corpus, K and setting; see `Board.plot_metric`."""
     lines = _metric_lines(board, metric, view, corpus, k, params or {})
     _, first = lines[0]
-    panels, missing, counts, notes = [], [], set(), dict[str, None]()
+    panels, missing, counts = [], [], set()
     names, kinds = _ranked(lines)
     settings = [_params(line) for _, line in lines]
     common = {
@@ -132,12 +132,13 @@ def metric_figure(
         rows = dict(zip(table.names, line.rows, strict=True))
         where = f"{table.corpus}, {k_text(table.k, table.k_spec)}"
         own = _setting_text({k: v for k, v in setting.items() if k not in common})
+        place = f"{where}, {own}" if own else where
         estimates = []
         for name in names:
             row = rows.get(name)
             reason = "not measured" if row is None else row["reason"]
             if reason:
-                missing.append((reason, name, f"{where}, {own}" if own else where))
+                missing.append((reason, name, place))
             if row is None:
                 estimates.append(Estimate(None))
                 continue
@@ -145,7 +146,7 @@ def metric_figure(
             if row["value"] is not None:
                 counts.add(row["n_seeds"])
             if note := row.get("note"):
-                notes[note] = None
+                missing.append((note, name, place))
         panels.append(IntervalPanel(f"{where}\n{own}".rstrip(), estimates))
     better = "higher" if first.higher_is_better else "lower"
     of = {"projected": " of projected words", "own": " of models' own items"}.get(
@@ -158,14 +159,15 @@ def metric_figure(
         axis=f"{metric} ({better} is better)",
         notes=[
             f"Points: means over seeds (n = {_range(counts)}); lines: {_level(board)} intervals of "
-            "the mean, by Student's t.",
+            "the mean, by Student's t."
+            if any(each.lo is not None for panel in panels for each in panel.estimates)
+            else f"Points: values over seeds (n = {_range(counts)}); no intervals.",
             *(
                 ["Own items of models over words and over features do not compare."]
                 if first.view == "own" and len(set(kinds)) > 1
                 else []
             ),
             *grouped(missing, len(panels)),
-            *notes,
         ],
         groups=kinds,
     )
@@ -263,11 +265,18 @@ def grouped(told: Iterable[tuple[str, str, str]], n_panels: int) -> list[str]:
     for reason, names in by_reason.items():
         everywhere = n_panels == 1 or all(len(places) == n_panels for places in names.values())
         who = ", ".join(
-            name if everywhere else f"{name} ({'; '.join(places)})"
+            name if everywhere else f"{name} ({_places(places, n_panels)})"
             for name, places in names.items()
         )
         sentences.append(f"{who}: {reason.rstrip('.')}.")
     return sentences
+
+
+def _places(places: Sequence[str], n_panels: int) -> str:
+    """Returns where something is missing; how often, where that is in many panels."""
+    if len(places) > _NAMED:
+        return f"{len(places)} of {n_panels} panels"
+    return "; ".join(places)
 
 
 def _chart(

@@ -122,12 +122,12 @@ class TestRatings:
 
 class TestWinRates:
     def test_every_cell_is_that_of_the_table(self, paper: Board) -> None:
-        figure = paper.plot_win_rates(corpus="bills", representation="summary")
+        figure = paper.plot_win_rates(corpus="bills", representation="items")
         names = names_of(figure)
         for ax, judge in zip(figure.axes[:2], ("embedding", "lexical"), strict=True):
             (table,) = (
                 t for t in paper.data["win_rates"]
-                if (t["judge"], t["corpus"], t["representation"]) == (judge, "bills", "summary")
+                if (t["judge"], t["corpus"], t["representation"]) == (judge, "bills", "items")
             )  # fmt: skip
             place = [list(table["names"]).index(name) for name in names]
             expected = np.array(table["rates"], dtype=float)[np.ix_(place, place)]
@@ -164,6 +164,7 @@ class TestMetrics:
         assert len(figure.axes) == 16
         assert "agnews, K = 50\nwindow 10" in titles_of(figure)
         assert "words and over features do not compare" in notes_of(figure)
+        assert "mlda (8 of 16 panels)" in notes_of(figure)
         assert spilt(figure) == []
 
     def test_what_has_no_interval_says_why(self, paper: Board) -> None:
@@ -171,6 +172,7 @@ class TestMetrics:
         assert all(
             lo is None for _, lo, _ in intervals_of(figure.axes[0], names_of(figure)).values()
         )
+        assert "Points: values over seeds (n = 3 to 5); no intervals." in notes_of(figure)
         assert "no interval: one value over all seeds." in notes_of(figure)
         for row in paper.data["metrics"]:
             if (row["metric"], row["corpus"]) == ("coverage", "agnews") and row["reason"]:

@@ -101,7 +101,7 @@ def test_curves_bands_and_levels() -> None:
 def test_any_text_is_shown_as_it_is_and_fits() -> None:
     estimates = [Estimate(float(i), i - 1.0, i + 1.0) for i in range(len(HOSTILE))]
     square = [[0.5 for _ in HOSTILE] for _ in HOSTILE]
-    bars = [Bar(0.5, text) for text in HOSTILE]
+    bars = [Bar(0.5, "50 %") for _ in HOSTILE]
     curves = [Curve(text, [0.0, 1.0], [Estimate(0.5), Estimate(0.6)]) for text in HOSTILE[:7]]
     title = " ".join(HOSTILE)
     with warnings.catch_warnings():
