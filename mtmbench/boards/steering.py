@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from mtmbench.boards.figures import check_panels, chosen
 from mtmbench.boards.numbers import DASH, fixed, percent, shown
-from mtmbench.boards.steering_rows import SteeringRow, SteeringSummary, SteeringTable
+from mtmbench.boards.steering_rows import (
+    SteeredTopic,
+    SteeringRow,
+    SteeringSummary,
+    SteeringTable,
+)
 from mtmbench.core.errors import InputError
 from mtmbench.core.figures import (
     STYLES,
@@ -112,7 +117,7 @@ class Steering:
         check_panels(len(topics), "a corpus=, a model= or a topic=")
         fits = list(dict.fromkeys(place[:3] for place in topics))
         panels, lost = [], []
-        for (*fit, number), group in topics.items():
+        for (*_, number), group in topics.items():
             curves = [_curve(judge, group) for judge in judges]
             lost += [
                 f"topic {number} at λ {x:g} by {curve.label}"
@@ -120,7 +125,7 @@ class Steering:
                 for x, each in zip(curve.x, curve.y, strict=True)
                 if each.value is None
             ]
-            where = "" if len(fits) == 1 else f"\n{_where(*fit)}"
+            where = "" if len(fits) == 1 else f"\n{_where(*_fit(group[0]))}"
             levels = {
                 f"{row['method']} (control)": row["win_rate"]
                 for method in _CONTROLS
@@ -294,7 +299,7 @@ def _of(
     return chosen("judge", judge, found, lambda row: row["judge"])
 
 
-def _fit(row: SteeringRow | SteeringSummary) -> tuple[str, str, int | None]:
+def _fit(row: SteeringRow | SteeringSummary | SteeredTopic) -> tuple[str, str, int | None]:
     return row["corpus"], row["model"], row.get("k")
 
 

@@ -150,17 +150,17 @@ def interval_figure(
                 ax.axvline(reference, color=_GREY, linewidth=0.8, linestyle=":", zorder=1)
             for kind, style in styles.items():
                 own = [
-                    (row, each)
+                    (row, each, each.value)
                     for row, (each, its) in enumerate(zip(panel.estimates, kinds, strict=True))
                     if its == kind and each.value is not None
                 ]
-                ends = [(row, *whole) for row, each in own if (whole := _ends(each))]
+                ends = [(row, *whole) for row, each, _ in own if (whole := _ends(each))]
                 ax.hlines(
                     [row for row, _, _ in ends], [lo for _, lo, _ in ends],
                     [hi for _, _, hi in ends], colors=style.colour, linewidth=1.6,
                 )  # fmt: skip
                 ax.plot(
-                    [each.value for _, each in own], [row for row, _ in own], style.marker,
+                    [value for *_, value in own], [row for row, *_ in own], style.marker,
                     color=style.colour, markersize=5, label=kind,
                 )  # fmt: skip
             for row, each in enumerate(panel.estimates):
@@ -223,7 +223,7 @@ def heat_figure(
                             color="white" if dark else "black", fontsize=_NOTE_SIZE,
                         )  # fmt: skip
         bar = figure.colorbar(image, ax=axes, label=scale, format=_percents(0), shrink=0.8)
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
     return figure
 
 
@@ -327,7 +327,7 @@ def curve_figure(
         for ax, panel in zip(axes, panels, strict=True):
             _head(ax, panel.title, _CURVES[0])
             ax.set_xlabel(axes_labels[0])
-            if ax.get_subplotspec().is_first_col():
+            if ax in axes[:: _columns(len(panels))]:
                 ax.set_ylabel(axes_labels[1])
             ax.set_ylim(*limits)
             ax.yaxis.set_major_formatter(_percents(0))
@@ -365,21 +365,19 @@ def _ends(estimate: Estimate) -> tuple[float, float] | None:
 
 
 def _draw_curve(ax: Axes, curve: Curve, style: Style) -> None:
-    known = [
-        (x, each, i in curve.marked)
-        for i, (x, each) in enumerate(zip(curve.x, curve.y, strict=True))
-        if each.value is not None
-    ]
-    ends = [(x, *whole) for x, each, _ in known if (whole := _ends(each))]
+    both = list(zip(curve.x, curve.y, strict=True))
+    known = [(x, each.value) for x, each in both if each.value is not None]
+    ends = [(x, *whole) for x, each in both if (whole := _ends(each))]
     ax.fill_between(
         [x for x, _, _ in ends], [lo for _, lo, _ in ends], [hi for _, _, hi in ends],
         color=style.colour, alpha=0.15, linewidth=0,
     )  # fmt: skip
     ax.plot(
-        [x for x, _, _ in known], [each.value for _, each, _ in known], color=style.colour,
+        [x for x, _ in known], [y for _, y in known], color=style.colour,
         marker=style.marker, linestyle=style.line, markersize=3.5, linewidth=1.4, label=curve.label,
     )  # fmt: skip
-    chosen = [(x, each.value) for x, each, marked in known if marked]
+    at = {curve.x[i] for i in curve.marked}
+    chosen = [(x, y) for x, y in known if x in at]
     ax.plot(
         [x for x, _ in chosen], [y for _, y in chosen], style.marker, markersize=8,
         markerfacecolor="none", markeredgecolor=style.colour, markeredgewidth=1.4,
@@ -426,8 +424,8 @@ def _grid(
 
     from mtmbench.core.notebook_figure import NotebookFigure
 
-    n_rows = math.ceil(n_panels / most_columns)
-    n_columns = math.ceil(n_panels / n_rows)
+    n_columns = _columns(n_panels, most_columns)
+    n_rows = math.ceil(n_panels / n_columns)
     longest = max((min(len(name), _NAME_LENGTH) for name in names), default=0)
     width = max(0.3 + 0.075 * longest + n_columns * panel[0] + text_width, _NARROWEST)
     heading = textwrap.wrap(label_text(title, 400), int(9.6 * width)) or [""]
@@ -470,6 +468,11 @@ def _grid(
     for ax in axes[kept:]:
         figure.delaxes(ax)
     return figure, axes[:kept]
+
+
+def _columns(n_panels: int, most: int = _MOST_COLUMNS) -> int:
+    """Returns in how many columns panels stand, so that rows are filled alike."""
+    return math.ceil(n_panels / math.ceil(n_panels / most))
 
 
 def _head(ax: Axes, title: str, width: float) -> None:
