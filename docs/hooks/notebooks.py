@@ -50,6 +50,8 @@ def executed(path: Path) -> dict[str, Any]:
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.getenv("PYTHONPATH")])),
             "IPYTHONDIR": folder,
+            # A progress bar asks for ipywidgets, which nothing here needs.
+            "PYTHONWARNINGS": "ignore:IProgress not found",
         }
         NotebookClient(
             notebook, timeout=900, kernel_name="python3", record_timing=False,

@@ -99,10 +99,11 @@ def win_rates_figure(
         chart.names,
         panels,
         title=f"Points won, row against column: {chart.where}",
-        scale="points won by the row; a tie is half a point",
+        scale="points won by the row",
         centre=0.5,
         notes=[
-            "Models in the order of their ratings. Empty: the model itself, or two that never met.",
+            "A tie is half a point. Models in the order of their ratings. Empty: the model itself, "
+            "or two that never met.",
             *_judge_notes(chart.columns),
         ],
     )

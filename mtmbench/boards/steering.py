@@ -187,7 +187,7 @@ class Steering:
             bars = [
                 Bar(
                     mean := means.get(name),
-                    percent(mean, 0) if mean is not None else "no chosen λ",
+                    f"mean {percent(mean, 0)}" if mean is not None else "no chosen λ",
                     dots.get("" if name == own else name, ()),
                 )
                 for name in names

@@ -6,7 +6,7 @@ from io import BytesIO
 
 from matplotlib.figure import Figure
 
-_DPI = 144
+_DPI = 120
 _PIXELS_PER_INCH = 96
 """Of a page, which is what a notebook gives widths in."""
 

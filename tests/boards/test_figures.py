@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from support.figures import intervals_of, names_of, notes_of, spilt, texts_of, titles_of
+from support.figures import intervals_of, names_of, notes_of, spilt, texts_of, title_of, titles_of
 
 import mtmbench as mb
 from mtmbench.boards.board import Board
@@ -55,7 +55,7 @@ class TestRatings:
     def test_the_pool_is_drawn_by_every_judge_and_is_that_of_the_board(self, paper: Board) -> None:
         figure = paper.plot_ratings()
         names = bare(names_of(figure))
-        assert figure.get_suptitle() == "Ratings: all corpora pooled, K by corpus"
+        assert title_of(figure) == "Ratings: all corpora pooled, K by corpus"
         for ax, judge in zip(figure.axes, ("embedding", "lexical"), strict=True):
             league = rated(paper, judge=judge, corpus="all", representation="projected")
             assert intervals_of(ax, names) == league
@@ -69,12 +69,14 @@ class TestRatings:
         assert spilt(figure) == []
 
     def test_a_place_is_chosen_by_its_names(self, paper: Board) -> None:
-        figure = paper.plot_ratings(judge="lexical", representation="items", corpus="agnews", k=50)
+        figure = paper.plot_ratings(
+            judge="embedding", representation="items", corpus="agnews", k=50
+        )
         (ax,) = figure.axes
-        assert figure.get_suptitle() == "Ratings: agnews, K = 50"
-        assert ax.get_title().startswith("lexical (a proxy)\ntop items, n =")
+        assert title_of(figure) == "Ratings: agnews, K = 50"
+        assert ax.get_title().startswith("embedding (a proxy)\ntop items, n =")
         names = bare(names_of(figure))
-        league = rated(paper, judge="lexical", corpus="agnews", representation="items")
+        league = rated(paper, judge="embedding", corpus="agnews", representation="items")
         assert intervals_of(ax, names) == league
         assert names == sorted(names, key=lambda name: -league[name][0])
 
@@ -99,8 +101,18 @@ class TestRatings:
             assert texts_of(ax) == ["not rated"]
             assert "etm" not in intervals_of(ax, names)
         assert f"etm: {reason}" in notes_of(figure)
-        assert "‡ found fewer topics than K, by seed: bertopic 8, 8 of 10" in notes_of(figure)
-        assert any(name.endswith("‡") for name in names_of(figure))
+
+    def test_marks_are_those_of_the_board_and_explained(self) -> None:
+        quick = Board.read(LEADERBOARDS / "quick")
+        figure = quick.plot_ratings()
+        (judge,) = (j for j in quick.data["judges"] if j["id"] == "embedding")
+        marked = {bare([name])[0] for name in names_of(figure) if "†" in name}
+        assert marked == set(judge["shares_encoder_with"])
+        short = {bare([name])[0] for name in names_of(figure) if "‡" in name}
+        assert short
+        for name in short:
+            assert f"{name} " in notes_of(figure).split("‡ found fewer topics than K, by seed:")[1]
+        assert "† fitted on the encoder by which embedding compares texts." in notes_of(figure)
 
     def test_nobody_rated_one_model_and_no_board_at_all(self, make_records: Make) -> None:
         alone = made(make_records, corpora={"lee": 20}, models=("lda", "etm"),
@@ -122,12 +134,12 @@ class TestRatings:
 
 class TestWinRates:
     def test_every_cell_is_that_of_the_table(self, paper: Board) -> None:
-        figure = paper.plot_win_rates(corpus="bills", representation="items")
+        figure = paper.plot_win_rates(corpus="bills", representation="projected")
         names = names_of(figure)
         for ax, judge in zip(figure.axes[:2], ("embedding", "lexical"), strict=True):
             (table,) = (
                 t for t in paper.data["win_rates"]
-                if (t["judge"], t["corpus"], t["representation"]) == (judge, "bills", "items")
+                if (t["judge"], t["corpus"], t["representation"]) == (judge, "bills", "projected")
             )  # fmt: skip
             place = [list(table["names"]).index(name) for name in names]
             expected = np.array(table["rates"], dtype=float)[np.ix_(place, place)]
@@ -135,7 +147,7 @@ class TestWinRates:
             drawn = np.ma.filled(np.asanyarray(image.get_array()), np.nan)
             np.testing.assert_array_equal(drawn, expected)
             assert image.norm.vcenter == 0.5  # type: ignore[attr-defined]
-        assert figure.get_suptitle() == "Points won, row against column: bills, K = 100"
+        assert title_of(figure) == "Points won, row against column: bills, K = 100"
         assert spilt(figure) == []
 
 
@@ -153,11 +165,9 @@ class TestMetrics:
         assert intervals_of(ax, names_of(figure)) == expected
         order = [expected[name][0] for name in names_of(figure)]
         assert order == sorted(order, reverse=True)
-        assert figure.get_suptitle() == (
-            "npmi of projected words, top_n 10, version exact, window 10"
-        )
+        assert title_of(figure) == ("npmi of projected words, top_n 10, version exact, window 10")
         assert (ax.get_title(), ax.get_xlabel()) == ("bills, K = 100", "npmi (higher is better)")
-        assert "means over seeds (n = 3); lines: 95 % intervals" in notes_of(figure)
+        assert "means over seeds (n = 3 to 5); lines: 95 % intervals" in notes_of(figure)
 
     def test_a_panel_a_corpus_and_a_setting(self, paper: Board) -> None:
         figure = paper.plot_metric("npmi", view="own")
@@ -226,7 +236,7 @@ class TestAnyRatings:
         drawn = intervals_of(figure.axes[0], names)
         for row in table.to_dict("records"):
             assert drawn[row["name"]] == (row["elo"], row["lo"], row["hi"])
-        assert figure.get_suptitle() == "Three people"
+        assert title_of(figure) == "Three people"
         assert f"lines: 90 % intervals over {len(self.FRAME)} clusters, by bootstrap" in notes_of(
             figure
         )

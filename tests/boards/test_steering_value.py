@@ -8,7 +8,16 @@ from pathlib import Path
 from statistics import fmean
 
 import pytest
-from support.figures import bars_of, curves_of, intervals_of, names_of, notes_of, spilt, titles_of
+from support.figures import (
+    bars_of,
+    curves_of,
+    intervals_of,
+    names_of,
+    notes_of,
+    spilt,
+    title_of,
+    titles_of,
+)
 from support.tables import shown_tables
 
 from mtmbench.boards.board import Board
@@ -53,7 +62,7 @@ def test_curves_are_the_grid_of_each_topic(bills: Steering) -> None:
         ]  # fmt: skip
         (chosen,) = (row["lambda"] for row in bills.data["topics"] if row["topic"] == topic)
         assert {float(ring.get_xydata()[0][0]) for ring in rings} == {chosen}  # type: ignore[index]
-    assert figure.get_suptitle() == "Win rate over λ: mlda:default on bills, K = 21"
+    assert title_of(figure) == "Win rate over λ: mlda:default on bills, K = 21"
     steered = [(r["topic"], r["judge"]) for r in bills.data["rows"] if r["steered"]]
     assert len(steered) == 3
     listed = ", ".join(f"topic {topic} by {judge}" for topic, judge in steered)
@@ -114,9 +123,9 @@ def test_names_that_are_not_there_and_tables_that_are_none(
     bills: Steering, several: Steering, tmp_path: Path
 ) -> None:
     for message, given in (
-        ("unknown topic '99'; valid: 10", {"topic": 99}),
+        ("unknown topic '99'; did you mean '9'", {"topic": 99}),
         ("unknown judge 'chat'; valid: embedding, regression", {"judge": "chat"}),
-        ("unknown model 'lda'; did you mean 'mlda:default'", {"model": "lda"}),
+        ("unknown model 'lda'; valid: mlda:default", {"model": "lda"}),
     ):
         with pytest.raises(UnknownNameError, match=message):
             bills.plot_curves(**given)  # type: ignore[arg-type]

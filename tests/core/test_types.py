@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
-from support.figures import bars_of, names_of, notes_of, spilt
+from support.figures import bars_of, names_of, notes_of, spilt, title_of
 from support.tables import shown_tables
 
 from mtmbench.core.errors import InputError, UnknownNameError
@@ -280,7 +280,7 @@ class TestTopicResult:
         assert names == ["topic 1", "topic 2", "topic 0"]
         assert bars_of(bars, names) == {f"topic {k}": given.shares[k] for k in range(3)}
         assert [text.get_text() for text in beside.texts] == ["c, <b>", "<b>", r"\$a\$"]
-        assert figure.get_suptitle() == "lda · K = 3 · 3 documents of c"
+        assert title_of(figure) == "lda · K = 3 · 3 documents of c"
         assert "33 % of documents have no topic." in notes_of(figure)
         largest = given.plot_topics(most=1)
         assert names_of(largest) == ["topic 1"]

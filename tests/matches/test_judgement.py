@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
-from support.figures import bars_of, names_of, notes_of, spilt
+from support.figures import bars_of, names_of, notes_of, spilt, title_of
 from support.judged import MakeResult, judged
 from support.tables import shown_tables
 
@@ -195,7 +195,7 @@ def test_the_figure_counts_what_the_table_counts(
     names = names_of(figure)
     assert names == ["one in both orders", "two in both orders", "neither", "no verdict"]
     assert list(bars_of(figure.axes[0], names).values()) == [7, 1, 1, 1]
-    assert " ".join(figure.get_suptitle().split()) == repr(found)
+    assert title_of(figure) == repr(found)
     assert "Topics shown by: items. one has 2 topics, two 2." in notes_of(figure)
     assert spilt(figure) == []
 

@@ -20,6 +20,11 @@ def names_of(figure: Figure) -> list[str]:
     return [label.get_text().replace(r"\$", "$") for label in figure.axes[0].get_yticklabels()]
 
 
+def title_of(figure: Figure) -> str:
+    """What stands above the panels, without the lines that it leaves to a legend."""
+    return " ".join(figure.get_suptitle().split())
+
+
 def titles_of(figure: Figure) -> list[str]:
     """The panels' titles."""
     return [ax.get_title().replace("\xa0", " ") for ax in figure.axes]
