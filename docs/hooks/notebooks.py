@@ -25,6 +25,8 @@ _METADATA = {
     "language_info": {"name": "python"},
 }
 _WRITEFILE = re.compile(r"%%writefile (\S+)\n")
+_RUN_FILE = re.compile(r'<a href="runs/[^"]*">([^<]*)</a>')
+"""A link to a file of the run that a notebook played, which is not in the site."""
 _LANGUAGES = {".toml": "toml", ".py": "python", ".csv": "csv"}
 
 
@@ -110,7 +112,8 @@ def _output(output: Mapping[str, Any], source: str) -> str:
         told = html.escape(f"What {source.splitlines()[-1]} draws")
         return f'<p><img alt="{told}" width="{width}" src="data:image/png;base64,{image}"></p>'
     if "text/html" in data:
-        return f'<div class="output">\n{_text(data["text/html"])}\n</div>'
+        shown = _RUN_FILE.sub(r"\1", _text(data["text/html"]))
+        return f'<div class="output">\n{shown}\n</div>'
     return _fence(_text(data["text/plain"]), "text")
 
 
