@@ -36,7 +36,7 @@ endif
 PYTEST = $(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help quick test check setup lint format types docs board wheel-env wheel-check bench hooks clean
+.PHONY: help quick test check setup lint format types docs notebooks board wheel-env wheel-check bench hooks clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -91,6 +91,9 @@ types: setup  ## mypy --strict
 docs: setup  ## build the pages of docs into site/; dead links and what they would fetch are errors
 	@echo "==> building the documentation"
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+notebooks: setup  ## execute the notebooks of docs, and write what they give
+	@$(BIN)/python docs/hooks/notebooks.py
 
 board: setup  ## rebuild the committed boards from their records; git shows what changed
 	@for suite in leaderboards/*/records.jsonl*; do \

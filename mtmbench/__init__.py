@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from mtmbench.api import (
         Board,
         Judgement,
+        Steering,
         compare,
         judge,
         load_corpus,
         model,
+        plot_ratings,
         rate,
         run,
         score,
@@ -42,8 +44,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "mtmbench.api": (
-        "Board", "Judgement", "compare", "judge", "load_corpus", "model", "rate", "run", "score",
-        "steer", "topics", "views",
+        "Board", "Judgement", "Steering", "compare", "judge", "load_corpus", "model",
+        "plot_ratings", "rate", "run", "score", "steer", "topics", "views",
     ),
     "mtmbench.judges.base": ("Completion", "JudgeClient", "Option", "Question"),
     "mtmbench.metrics.base": ("Metric", "MetricValue"),
@@ -76,6 +78,7 @@ __all__ = [
     "Option",
     "Question",
     "Record",
+    "Steering",
     "TopicModel",
     "TopicResult",
     "Views",
@@ -84,6 +87,7 @@ __all__ = [
     "judge",
     "load_corpus",
     "model",
+    "plot_ratings",
     "rate",
     "register_corpus",
     "register_features",

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from mtmbench.boards.board import Board
+from mtmbench.boards.figures import plot_ratings
+from mtmbench.boards.steering import Steering
 from mtmbench.core.card_files import load_suite
 from mtmbench.core.cards import LabelChoice, Suite, WordSpec
 from mtmbench.core.errors import InputError
@@ -30,8 +32,8 @@ if TYPE_CHECKING:
     from mtmbench.stats.rate import TieModel
 
 __all__ = [
-    "Board", "Judgement", "compare", "judge", "load_corpus", "model", "rate", "run", "score",
-    "steer", "topics", "views",
+    "Board", "Judgement", "Steering", "compare", "judge", "load_corpus", "model", "plot_ratings",
+    "rate", "run", "score", "steer", "topics", "views",
 ]  # fmt: skip
 
 _P = ParamSpec("_P")
@@ -184,10 +186,12 @@ def rate(
     Returns:
         The table of ``mtmbench rate``, strongest first: ``name``, ``ability`` (natural log, mean
         zero), ``elo`` with ``lo`` and ``hi``, ``rank``, ``wins``, ``losses``, ``ties``, and
-        ``reason``, why something is missing. ``attrs["tie_parameter"]`` is Davidson's ν, None
-        without his model; ``attrs["intervals"]`` is "sandwich" where there were too many
-        competitors for a bootstrap, ``attrs["unread"]`` lists columns that were not read, and
-        ``attrs["weightless"]`` names that stand only in rows of weight 0.
+        ``reason``, why something is missing. ``attrs["confidence"]`` is the intervals' level,
+        ``attrs["n_clusters"]`` how many clusters they rest on; ``attrs["tie_parameter"]`` is
+        Davidson's ν, None without his model; ``attrs["intervals"]`` is "sandwich" where there were
+        too many competitors for a bootstrap, ``attrs["unread"]`` lists columns that were not read,
+        and ``attrs["weightless"]`` names that stand only in rows of weight 0.
+        :func:`plot_ratings` draws the table.
 
     Raises:
         InputError: a column is missing or holds a wrong value, the message names row and value; or
@@ -208,7 +212,10 @@ def rate(
     rows = [{"reason": None, **row} for row in rating_rows(table)]
     frame = pd.DataFrame(rows, columns=[field.name for field in fields(RatingRow)])
     frame["rank"] = frame["rank"].astype("Int64")  # a rank may be missing, and stays whole
-    frame.attrs["tie_parameter"] = table.tie_parameter
+    frame.attrs.update(
+        confidence=table.confidence, n_clusters=table.n_clusters,
+        tie_parameter=table.tie_parameter,
+    )  # fmt: skip
     if table.intervals != "bootstrap":
         frame.attrs["intervals"] = table.intervals
     if table.unread:
@@ -280,8 +287,6 @@ def run(
         StoreInUseError: another run holds the folder.
         InputError: the suite names what does not exist.
     """
-    import json
-
     from mtmbench.engine.harness import run_suite
 
     resolved = suite if isinstance(suite, Suite) else load_suite(str(suite), overrides)
@@ -292,4 +297,4 @@ def run(
         resolved, folder, workers=workers, plugins=plugins,
         data_dir=None if data_dir is None else Path(data_dir), executor=executor, budget=budget,
     )  # fmt: skip
-    return Board(json.loads((folder / "board.json").read_text(encoding="utf-8")), folder)
+    return Board.read(folder)

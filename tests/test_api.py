@@ -66,7 +66,9 @@ for name in mb.__all__: getattr(mb, name)
         assert python(code) == "[]"
         assert set(mb.__all__) <= set(dir(mb))
 
-    @pytest.mark.parametrize("name", ["compare", "judge", "rate", "steer", "topics", "views"])
+    @pytest.mark.parametrize(
+        "name", ["compare", "judge", "plot_ratings", "rate", "steer", "topics", "views"]
+    )
     def test_a_function_is_had_for_next_to_nothing(self, name: str) -> None:
         heavy = f"[name for name in {HEAVY!r} if name in sys.modules]"
         assert python(f"import sys, mtmbench as mb; mb.{name}; print({heavy})") == "[]"
@@ -179,7 +181,11 @@ class TestRate:
             rows = rating_rows(expected)
             assert found.drop(columns="reason").to_dict("records") == rows
             assert found["reason"].isna().all()
-            assert found.attrs == {"tie_parameter": expected.tie_parameter}
+            assert found.attrs == {
+                "confidence": 0.8,
+                "n_clusters": expected.n_clusters,
+                "tie_parameter": expected.tie_parameter,
+            }
         assert (expected.tie_parameter is None) == (ties == "half")
 
     def test_a_reason_stands_where_something_is_missing(self) -> None:

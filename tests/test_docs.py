@@ -17,6 +17,7 @@ import facts
 import pytest
 import yaml
 from diagram import draw
+from notebooks import notebooks
 from support.pages import DOCS, ROOT, sections
 
 import mtmbench
@@ -62,7 +63,7 @@ def test_the_menu_has_every_page() -> None:
             listed.append(f"docs/{entry}")
         else:
             left += entry if isinstance(entry, list) else list(entry.values())
-    assert sorted(listed) == DOCS
+    assert sorted(listed) == sorted([*DOCS, *(f"docs/notebooks/{p.stem}.md" for p in notebooks())])
 
 
 @pytest.mark.parametrize("page", DOCS)
@@ -200,6 +201,19 @@ def test_the_api_page_has_every_public_name() -> None:
         section = shown.split(f"### {name}\n")[1].split("\n### ")[0]
         for parameter in inspect.signature(getattr(mtmbench, name)).parameters:
             assert parameter in section, (name, parameter)
+
+
+def test_the_api_page_has_what_values_can_do() -> None:
+    shown = facts.api_facts()
+    for name in ("Board", "Judgement", "Steering", "TopicResult"):
+        value = getattr(mtmbench, name)
+        members = {member for member in vars(value) if not member.startswith("_")}
+        listed = set(re.findall(rf"^#### {name}\.(\w+)$", shown, re.M))
+        assert listed == members - set(value.__dataclass_fields__)
+        assert any(member.startswith("plot") for member in listed)
+    metric = shown.split("#### Board.plot_metric\n")[1].split("\n#### ")[0]
+    assert "self" not in metric.split("\n### ")[0]
+    assert "- `view`: " in metric
 
 
 def test_the_flowchart_draws_every_arrow_and_refuses_circles() -> None:

@@ -10,16 +10,18 @@ from collections.abc import Iterable
 import mtmbench
 
 HEAVY = (
-    "torch", "transformers", "sae_lens", "sklearn", "scipy", "numba", "pandas", "gensim", "plotly",
-    "sentence_transformers", "bertopic", "umap", "ray", "openai", "datasets",
+    "torch", "transformers", "sae_lens", "sklearn", "scipy", "numba", "pandas", "gensim",
+    "matplotlib", "sentence_transformers", "bertopic", "umap", "ray", "openai", "datasets",
     "starlette", "uvicorn",
 )  # fmt: skip
 OF_MODELS_AND_METRICS = (
     "mtmbench.models.", "mtmbench.metrics.", "mtmbench.testing", "mtmbench.engine.estimate",
     "mtmbench.steering.suite", "mtmbench.steering.weights", "mtmbench.studies.steering",
     "mtmbench.embedded.training.muon", "mtmbench.steering.extent", "mtmbench.labelling.extent",
+    "mtmbench.core.notebook_figure",
 )  # fmt: skip
-"""Modules that define models and metrics, or use them by name: numba, scikit-learn, torch."""
+"""Modules that define models and metrics, or use them by name: numba, scikit-learn, torch; and the
+one whose class is matplotlib's."""
 
 SERVERS = ("mtmbench.voting.local", "mtmbench.voting.server", "mtmbench.voting.viewer")
 """Modules that serve pages, and import nothing heavy but what serves them."""

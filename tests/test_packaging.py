@@ -167,8 +167,8 @@ print("HEAVY", *sorted({name.partition(".")[0] for name in sys.modules} & set(HE
 """
 HEAVY = (
     "torch", "transformers", "sae_lens", "bertopic", "umap", "hdbscan", "sentence_transformers",
-    "sklearn", "scipy", "gensim", "pandas", "numpy", "numba", "pyarrow", "datasets", "plotly",
-    "openai",
+    "sklearn", "scipy", "gensim", "pandas", "numpy", "numba", "pyarrow", "datasets",
+    "matplotlib", "openai",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What the build of the site adds to the pages: facts, the repository's files, formulas.
+"""What the build of the site adds to the pages: facts, notebooks, files, formulas.
 
 Nothing is fetched, here or by the pages: formulas become MathML now, and what pages link outside
 ``docs/`` is copied into the site.
@@ -16,6 +16,7 @@ from facts import ROOT, fill_in
 from latex2mathml.converter import convert
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, InclusionLevel
+from notebooks import as_page, notebooks
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -31,7 +32,10 @@ FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>',
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds what pages, or added pages, link outside of ``docs/``."""
+    """Adds notebooks as pages, and what pages, or added pages, link outside of ``docs/``."""
+    for path in notebooks():
+        uri = f"notebooks/{path.stem}.md"
+        files.append(File.generated(config, uri, abs_src_path=str(path)))
     left = [file for file in files if file.is_documentation_page()]
     while left:
         file = left.pop()
@@ -82,6 +86,8 @@ def _mathml(found: re.Match[str]) -> str:
 
 
 def _source(uri: str) -> str:
+    if uri.startswith("notebooks/"):
+        return as_page(ROOT / _path(uri))
     text = (ROOT / _path(uri)).read_text(encoding="utf-8")
     if uri.startswith(COPIED):
         return text
@@ -95,9 +101,13 @@ def _linked(uri: str, text: str) -> set[str]:
 def _uri(page: str, link: str) -> str:
     """Returns where in the site that lies which a page links by its place in the repository."""
     path = posixpath.normpath(posixpath.join(posixpath.dirname(_path(page)), link))
+    if path.startswith("docs/notebooks/"):
+        path = path.removesuffix(".ipynb") + ".md"
     return path.removeprefix("docs/") if path.startswith("docs/") else COPIED + path
 
 
 def _path(uri: str) -> str:
     """Returns where in the repository that lies which the site has at ``uri``."""
+    if uri.startswith("notebooks/"):
+        return f"docs/{uri.removesuffix('.md')}.ipynb"
     return uri.removeprefix(COPIED) if uri.startswith(COPIED) else f"docs/{uri}"

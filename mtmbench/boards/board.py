@@ -1,19 +1,25 @@
-"""A board as played: its tables as data frames, and what a notebook shows of it."""
+"""A board as played: its tables as data frames, its figures, and what a notebook shows of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
+from mtmbench.boards.board_file import parse_board
+from mtmbench.boards.figures import metric_figure, ratings_figure, win_rates_figure
 from mtmbench.boards.rows import BoardTables
+from mtmbench.boards.steering import Steering
 from mtmbench.boards.view import BoardView, LeagueView
+from mtmbench.core.files import read_json
 from mtmbench.core.notebook import html_table
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from mtmbench.core.notebook_figure import NotebookFigure
 
 _FILES = ("index.html", "board.md", "board.csv", "board.json", "records.jsonl")
 
@@ -29,6 +35,18 @@ class Board:
 
     data: BoardTables
     folder: Path
+
+    @classmethod
+    def read(cls, folder: str | Path) -> Board:
+        """Reads a board that was played before from its folder.
+
+        Raises:
+            InputError: there is none, or its ``board.json`` is not a board; the message names it.
+        """
+        path = Path(folder) / "board.json"
+        data = read_json(path, " is not a board")
+        parse_board(data, str(path))
+        return cls(cast(BoardTables, data), Path(folder))
 
     @property
     def ratings(self) -> pd.DataFrame:
@@ -48,6 +66,86 @@ class Board:
         import pandas as pd
 
         return pd.DataFrame(self.data["metrics"])
+
+    @property
+    def steering(self) -> Steering:
+        """The steering table beside the board.
+
+        Raises:
+            InputError: there is none, or it is damaged.
+        """
+        return Steering.read(self.folder)
+
+    def plot_ratings(
+        self,
+        *,
+        judge: str | None = None,
+        representation: str | None = None,
+        corpus: str | None = None,
+        k: int | str | None = None,
+    ) -> NotebookFigure:
+        """Draws every model's rating with its interval, judges side by side.
+
+        Args:
+            judge: draws this judge alone.
+            representation: how topics were shown: "items", "projected" or "summary"; None takes
+                for each judge the one with which its tables begin.
+            corpus: the corpus, or "all" for the pool; None takes the pool where there is one, else
+                the first corpus.
+            k: K as the suite asks for it, a number or "labels"; None takes the first.
+
+        Raises:
+            InputError: the board has no ratings.
+            UnknownNameError: there is nothing of this name; the message says what there is.
+        """
+        return ratings_figure(
+            self.data, judge=judge, representation=representation, corpus=corpus, k=k
+        )
+
+    def plot_win_rates(
+        self,
+        *,
+        judge: str | None = None,
+        representation: str | None = None,
+        corpus: str | None = None,
+        k: int | str | None = None,
+    ) -> NotebookFigure:
+        """Draws which share of the points each model won against each other, as a heat map.
+
+        Arguments and errors are those of :meth:`plot_ratings`.
+        """
+        return win_rates_figure(
+            self.data, judge=judge, representation=representation, corpus=corpus, k=k
+        )
+
+    def plot_metric(
+        self,
+        metric: str,
+        *,
+        view: str | None = None,
+        corpus: str | None = None,
+        k: int | str | None = None,
+        **params: object,
+    ) -> NotebookFigure:
+        """Draws a metric of every model, means over seeds with their intervals.
+
+        A panel is a corpus, K and setting of the metric; what is not given is drawn in all of its
+        values.
+
+        Args:
+            metric: its name.
+            view: "projected" for words of the topics' documents, by which all models compare, or
+                "own" for models' own items; None takes the former where there is one.
+            corpus: the corpus.
+            k: K as the suite asks for it, a number or "labels".
+            **params: parameters of the metric, such as ``window=10``.
+
+        Raises:
+            InputError: the board has no metric values, none with these parameters, or too many
+                panels for one figure.
+            UnknownNameError: there is nothing of this name; the message says what there is.
+        """
+        return metric_figure(self.data, metric, view=view, corpus=corpus, k=k, params=params)
 
     def __repr__(self) -> str:
         return f"Board({self.data['title']}: {self._size()}; {self.folder})"

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.figures import Bar, BarPanel, bar_figure
 from mtmbench.core.files import parse_json
 from mtmbench.core.notebook import html_table
 from mtmbench.core.records import SCHEMA_VERSION
@@ -25,6 +26,9 @@ from mtmbench.core.types import (
     ItemKind,
     ItemSpace,
 )
+
+if TYPE_CHECKING:
+    from mtmbench.core.notebook_figure import NotebookFigure
 
 _T = TypeVar("_T")
 _SHOWN_ITEMS = 10
@@ -108,6 +112,40 @@ class TopicResult:
         shown = zip(self.shares, self.top_labels(_SHOWN_ITEMS), strict=True)
         rows = [(k, f"{share:.3f}", ", ".join(labels)) for k, (share, labels) in enumerate(shown)]
         return html_table(("topic", "share", "top items"), rows, " · ".join(self._about()))
+
+    def plot_topics(self, n: int = 8, *, most: int = 20) -> NotebookFigure:
+        """Draws the topics of largest share, largest first, with their top items beside them.
+
+        Args:
+            n: items a topic at most.
+            most: topics at most.
+
+        Raises:
+            InputError: ``n`` or ``most`` is below 1.
+        """
+        for name, number in (("n", n), ("most", most)):
+            if not isinstance(number, int) or number < 1:
+                raise InputError(f"{name} must be a whole number of at least 1, not {number!r}")
+        shares, labels = self.shares, self.top_labels(n)
+        order = [int(k) for k in np.argsort(-shares, kind="stable")[:most]]
+        notes = ["Share: mean θ over all documents. Items: those of most weight, by weight."]
+        if len(order) < self.n_topics:
+            held = 100 * shares[order].sum()
+            notes.append(
+                f"The {len(order)} largest of {self.n_topics} topics, {held:.0f} % of all mass."
+            )
+        if self.outlier is not None:
+            notes.append(f"{100 * self.outlier.mean():.0f} % of documents have no topic.")
+        bars = [Bar(float(shares[k]), f"{100 * shares[k]:.1f} %") for k in order]
+        return bar_figure(
+            [f"topic {k}" for k in order],
+            [BarPanel("", bars)],
+            title=" · ".join(self._about()),
+            axis="share",
+            notes=notes,
+            shares=True,
+            beside=[", ".join(labels[k]) or "no item" for k in order],
+        )
 
     def _about(self) -> tuple[str, ...]:
         """Model, K, documents and corpus, in words."""

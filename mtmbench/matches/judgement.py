@@ -10,6 +10,7 @@ import numpy as np
 
 from mtmbench.core.cards import JudgeCard, Representation
 from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.figures import STYLES, Bar, BarPanel, Style, bar_figure
 from mtmbench.core.notebook import html_table
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
@@ -27,6 +28,9 @@ from mtmbench.stats.intervals import Rate, clustered
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mtmbench.core.notebook_figure import NotebookFigure
+
+_UNDECIDED = Style("#999999", "", "")
 _EVEN = 0.5
 """The mean score of two results that a judge finds equally good."""
 
@@ -39,6 +43,8 @@ class Judgement:
         judge: the judge's name.
         is_llm: whether a language model ruled; every other judge is a proxy.
         names: what the two results, a and b, are called.
+        n_topics: how many topics each of them has.
+        representation: what their topics were shown by.
         corpus: name of the corpus.
         doc_ids: the documents judged.
         outcome: the match: outcomes by document, calls, tokens and costs.
@@ -47,6 +53,8 @@ class Judgement:
     judge: str
     is_llm: bool
     names: tuple[str, str]
+    n_topics: tuple[int, int]
+    representation: Representation
     corpus: str
     doc_ids: tuple[str, ...]
     outcome: MatchOutcome
@@ -107,14 +115,33 @@ class Judgement:
         return f"{told}: {mean} (95 % interval {score.lo:.3f} to {score.hi:.3f}){without}."
 
     def _repr_html_(self) -> str:
+        return html_table(("preferred", "documents"), self._counted(), repr(self))
+
+    def plot(self) -> NotebookFigure:
+        """Draws on how many documents which result was preferred; the title is the sentence."""
+        counted = self._counted()
+        (a, k_a), (b, k_b) = zip(self.names, self.n_topics, strict=True)
+        return bar_figure(
+            [who for who, _ in counted],
+            [BarPanel("", [Bar(n, f"{n:,}") for _, n in counted])],
+            title=repr(self),
+            axis="documents",
+            notes=[
+                f"Topics shown by: {self.representation}. {a} has {k_a} topics, {b} {k_b}. Each "
+                "document was judged in both orders; neither: a tie, or one each."
+            ],
+            styles=[*STYLES[:2], _UNDECIDED, _UNDECIDED],
+        )
+
+    def _counted(self) -> list[tuple[str, int]]:
+        """Returns who was preferred, and on how many documents."""
         scores = self._scores()
-        counted = [
+        return [
             (f"{self.names[0]} in both orders", scores.count(1.0)),
             (f"{self.names[1]} in both orders", scores.count(0.0)),
             ("neither", scores.count(_EVEN)),
             ("no verdict", scores.count(None)),
         ]
-        return html_table(("preferred", "documents"), counted, repr(self))
 
     def _scores(self) -> list[float | None]:
         orders = zip(self.outcome.forward, self.outcome.backward, strict=True)
@@ -206,6 +233,8 @@ def judge(
         judge=name,
         is_llm=asker.client.is_llm,
         names=called,
+        n_topics=(a.n_topics, b.n_topics),
+        representation=representation,
         corpus=corpus.name,
         doc_ids=tuple(corpus.doc_ids[row] for row in pair.rows),
         outcome=outcome,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TypedDict
 
+from mtmbench.boards.steering_rows import AspectMeans
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import AnswersBy, PromptFacts
 from mtmbench.judges.asker import Asker, gather
@@ -19,7 +20,6 @@ from mtmbench.judges.base import Question
 from mtmbench.judges.prompt import Template, cut_at_sentence, load_template
 from mtmbench.judges.replies import parse_axbench_rating
 from mtmbench.judges.topic_questions import prompt_record
-from mtmbench.steering.table_rows import AspectMeans
 
 _ASPECTS = ("concept", "instruction", "fluency")
 _SHOWN = {

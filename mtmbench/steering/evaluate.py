@@ -8,6 +8,7 @@ from statistics import fmean
 
 import numpy as np
 
+from mtmbench.boards.steering_rows import MeasuredRow
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import seed_from
 from mtmbench.matches.match import fold
@@ -15,7 +16,6 @@ from mtmbench.steering.generate import Generation
 from mtmbench.steering.language_model import CausalLM
 from mtmbench.steering.likelihood import log_likelihoods, perplexity
 from mtmbench.steering.relevance import TextPair
-from mtmbench.steering.table_rows import MeasuredRow
 from mtmbench.steering.text_measures import Embed, distinct, repetition, semantic_drift
 from mtmbench.steering.units import Strength
 from mtmbench.steering.win_rate import WinRate, win_rate

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from functools import cache
 from itertools import islice
 
+from mtmbench.boards.steering_rows import AspectMeans
 from mtmbench.core.records import (
     ComparisonIdentity,
     ComparisonPayload,
@@ -28,7 +29,6 @@ from mtmbench.steering.likelihood import (
     topic_documents,
 )
 from mtmbench.steering.relevance import compare_texts, relevance_prompt
-from mtmbench.steering.table_rows import AspectMeans
 from mtmbench.steering.win_rate import WinRate
 
 STEERING_VERSION = 1

@@ -16,6 +16,7 @@ from typing import cast
 
 import numpy as np
 
+from mtmbench.boards.steering_rows import AspectMeans, ExperimentRow, SteeringRow
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import CalibrationIdentity, CalibrationPayload
 from mtmbench.steering.axbench import mean_scores
@@ -34,7 +35,6 @@ from mtmbench.steering.generate import Job, Sampling, generate
 from mtmbench.steering.hook import Push
 from mtmbench.steering.measures import STEERING_VERSION, Measures
 from mtmbench.steering.prompts import load_prompts
-from mtmbench.steering.table_rows import AspectMeans, ExperimentRow, SteeringRow
 from mtmbench.steering.units import (
     ReferenceActivations,
     Strength,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mtmbench.boards.steering_rows import SteeringRow
 from mtmbench.boards.write import write_board
 from mtmbench.core.cards import SteeringSpec, Suite, shown_name
 from mtmbench.core.cells import Competitor, FitCell
@@ -33,7 +34,6 @@ from mtmbench.steering.gguf_file import export_gguf, package
 from mtmbench.steering.language_model import language_model
 from mtmbench.steering.rows import experiment_rows, unit_vectors
 from mtmbench.steering.table import write_table
-from mtmbench.steering.table_rows import SteeringRow
 from mtmbench.steering.weights import with_frequencies
 
 _STORE = "steering"

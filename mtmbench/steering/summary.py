@@ -11,8 +11,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import TypeVar
 
+from mtmbench.boards.steering_rows import LambdaFields, SteeredTopic, SteeringRow, SteeringSummary
 from mtmbench.stats.correlation import spearman
-from mtmbench.steering.table_rows import LambdaFields, SteeredTopic, SteeringRow, SteeringSummary
 from mtmbench.steering.verdicts import BEATEN
 
 _Row = TypeVar("_Row")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mtmbench.boards.markdown import MarkdownPage, markdown_text
 from mtmbench.boards.numbers import estimate, fixed, shown, signed
+from mtmbench.boards.steering_rows import SteeredTopic, SteeringRow, SteeringTable, VerdictRow
 from mtmbench.core.tables import (
     columns_of,
     csv_text,
@@ -16,7 +17,6 @@ from mtmbench.core.tables import (
     write_files,
 )
 from mtmbench.steering.summary import in_words, strength_text, summary_rows, topic_rows
-from mtmbench.steering.table_rows import SteeredTopic, SteeringRow, SteeringTable, VerdictRow
 from mtmbench.steering.verdicts import BEATEN, CONFIDENCE, verdict_rows
 
 _SCHEMA = 2

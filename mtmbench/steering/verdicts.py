@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from mtmbench.boards.steering_rows import SteeringRow, VerdictRow
 from mtmbench.stats.intervals import above_drawn
-from mtmbench.steering.table_rows import SteeringRow, VerdictRow
 
 BEATEN = ("permuted", "other_topic")
 """The controls that a topic has to beat to count as steered."""

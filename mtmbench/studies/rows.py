@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NotRequired, TypedDict
 
+from mtmbench.boards.steering_rows import LambdaFields, SteeringTotals
 from mtmbench.core.records import JudgeFacts, PromptFacts
-from mtmbench.steering.table_rows import LambdaFields, SteeringTotals
 
 Setting = Mapping[str, Any]
 """A feature setting as a source takes it: a value, or a limit of a filter, by name."""

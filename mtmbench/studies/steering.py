@@ -8,6 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtmbench.boards.numbers import estimate, fixed, within
+from mtmbench.boards.steering_rows import (
+    SteeredTopic,
+    SteeringRow,
+    SteeringSummary,
+    SteeringTotals,
+)
 from mtmbench.core.card_reading import parse_card, set_dotted
 from mtmbench.core.cards import KSpec, Suite
 from mtmbench.core.errors import InputError
@@ -20,12 +26,6 @@ from mtmbench.stats.paired import paired_difference
 from mtmbench.steering.rows import experiment_rows
 from mtmbench.steering.suite import experiments
 from mtmbench.steering.summary import strength_text, summary_rows, topic_rows
-from mtmbench.steering.table_rows import (
-    SteeredTopic,
-    SteeringRow,
-    SteeringSummary,
-    SteeringTotals,
-)
 from mtmbench.studies.rows import (
     Measure,
     MeasureMean,

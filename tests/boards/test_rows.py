@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from mtmbench.boards.rows import BoardTables, MetricRow
+from mtmbench.boards.steering_rows import SteeringTable
 from mtmbench.boards.tables import build_board
 from mtmbench.core.misfits import misfits
 from mtmbench.core.records import Record
 from mtmbench.core.serialise import plain
-from mtmbench.steering.table_rows import SteeringTable
 from mtmbench.studies.rows import SettingStudy, SteeringStudyTables
 from mtmbench.validation.rows import JudgesBoard
 

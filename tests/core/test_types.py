@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
+from support.figures import bars_of, names_of, notes_of, spilt, title_of
 from support.tables import shown_tables
 
 from mtmbench.core.errors import InputError, UnknownNameError
@@ -267,6 +268,27 @@ class TestTopicResult:
             ["0", f"{first:.3f}", "C, <script>x()</script>, b & c"],
             ["1", f"{second:.3f}", "<script>x()</script>"],
         ]
+
+    def test_topics_are_drawn_largest_first_with_their_items(self) -> None:
+        theta = np.array([[0.1, 0.6, 0.3], [0.2, 0.5, 0.3], [0.0, 0.0, 0.0]], dtype=np.float32)
+        beta = np.array([[1, 0, 0], [0.2, 0.3, 0.5], [0, 1, 0]], dtype=np.float32)
+        items = ItemSpace("words", ("1", "2", "3"), ("$a$", "<b>", "c"))
+        given = result(doc_topic=theta, topic_item=beta, items=items, summaries=None)
+        figure = given.plot_topics(2)
+        bars, beside = figure.axes
+        names = names_of(figure)
+        assert names == ["topic 1", "topic 2", "topic 0"]
+        assert bars_of(bars, names) == {f"topic {k}": given.shares[k] for k in range(3)}
+        assert [text.get_text() for text in beside.texts] == ["c, <b>", "<b>", r"\$a\$"]
+        assert title_of(figure) == "lda · K = 3 · 3 documents of c"
+        assert "33 % of documents have no topic." in notes_of(figure)
+        largest = given.plot_topics(most=1)
+        assert names_of(largest) == ["topic 1"]
+        assert "The 1 largest of 3 topics, 37 % of all mass." in notes_of(largest)
+        assert spilt(figure) == spilt(largest) == []
+        for name in ("n", "most"):
+            with pytest.raises(InputError, match=f"{name} must be a whole number of .* 1, not 0"):
+                given.plot_topics(**{name: 0})
 
     def test_single_flipped_bits_of_a_saved_result_are_never_read(self, tmp_path: Path) -> None:
         path = tmp_path / "r.safetensors"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
+from support.figures import bars_of, names_of, notes_of, spilt, title_of
 from support.judged import MakeResult, judged
 from support.tables import shown_tables
 
@@ -184,6 +185,19 @@ def test_a_notebook_counts_who_was_preferred_escaped(
     assert "neither <script>a()</script> nor b & c clearly" in table.caption
     (counted,) = shown_tables(played(corpus, models, OUTCOMES)._repr_html_())
     assert [row[1] for row in counted.rows[1:]] == ["7", "1", "1", "1"]
+
+
+def test_the_figure_counts_what_the_table_counts(
+    corpus: Corpus, models: tuple[TopicResult, TopicResult]
+) -> None:
+    found = played(corpus, models, OUTCOMES)
+    figure = found.plot()
+    names = names_of(figure)
+    assert names == ["one in both orders", "two in both orders", "neither", "no verdict"]
+    assert list(bars_of(figure.axes[0], names).values()) == [7, 1, 1, 1]
+    assert title_of(figure) == repr(found)
+    assert "Topics shown by: items. one has 2 topics, two 2." in notes_of(figure)
+    assert spilt(figure) == []
 
 
 def test_results_are_called_by_their_models(

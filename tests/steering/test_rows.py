@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mtmbench.boards.steering_rows import ExperimentRow
 from mtmbench.core.cards import JudgeCard, LimitSpec, PriceSpec, SteeringSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.misfits import misfits
@@ -26,7 +27,6 @@ from mtmbench.steering.evaluate import halves
 from mtmbench.steering.experiment import Experiment, largest_topics
 from mtmbench.steering.language_model import CausalLM
 from mtmbench.steering.rows import experiment_rows
-from mtmbench.steering.table_rows import ExperimentRow
 from mtmbench.steering.vector import topic_vector
 
 HOOK = "blocks.2.hook_resid_post"
