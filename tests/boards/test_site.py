@@ -17,7 +17,7 @@ from support.benchmarks import load_benchmark
 from support.page_checker import parse
 from support.site import unpacked
 
-from mtmbench.boards import notes
+from mtmbench.boards import about_judges, notes
 from mtmbench.boards.cells import BoardRecords
 from mtmbench.boards.site.overview import headline, rating_charts
 from mtmbench.boards.site.page import folded, left_out, site_files
@@ -177,10 +177,10 @@ def test_no_caveat_is_lost(made: Any) -> None:
     view = BoardView(board)
     told = [*notes.rating_notes(view), *notes.metric_notes(view), *notes.fit_notes(view)]
     for entry in view.judges():
-        told += notes.judge_notes(entry.judge)
-        told += notes.judge_warnings(entry.judge, entry.leagues, entry.controls)
+        told += about_judges.judge_notes(entry.judge)
+        told += about_judges.judge_warnings(entry.judge, entry.leagues, entry.controls)
         told += [note for league in entry.leagues for note in notes.league_notes(league)]
-        told.append(notes.audit_line(entry.judge))
+        told.append(about_judges.audit_line(entry.judge))
     assert len(told) > 20
     for note in told:
         assert " ".join(note.split()) in text, note

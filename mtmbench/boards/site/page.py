@@ -10,7 +10,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any, cast
 
-from mtmbench.boards import notes
+from mtmbench.boards import about_judges, notes
 from mtmbench.boards.cells import ALL, BoardRecords
 from mtmbench.boards.html import render_template
 from mtmbench.boards.labels import LABEL_SOURCES
@@ -105,6 +105,7 @@ def site_files(
         metrics=model_metrics(view, charts),
         ratings=rating_lines(charts, board),
         curves=steering_curves(folder if "steering" in board else None),
+        about_judges=about_judges,
         notes=notes,
         folded=folded,
         filters_text=_filters_text,
