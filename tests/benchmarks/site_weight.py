@@ -89,7 +89,7 @@ def large_board(
             ]  # fmt: skip
     judging = suite.judging
     assert judging is not None
-    fewer = judging.model_copy(update={"bootstrap": 50, "representations": ("items", "projected")})
+    fewer = judging.model_copy(update={"bootstrap": 100, "representations": ("items", "projected")})
     return suite.model_copy(update={"judging": fewer}), [*records, *more]
 
 

@@ -156,8 +156,8 @@ def steering_url(tmp_path_factory: pytest.TempPathFactory) -> str:
 def open_feature(browser: Any) -> None:
     """Opens, in the explorer, the first topic of the first model over features, and a feature."""
     browser.evaluate("document.querySelector('#topics button.open').click()")
-    browser.wait("document.querySelector('#topics .features button') !== null")
-    browser.evaluate("document.querySelector('#topics .features button').click()")
+    browser.wait("document.querySelector('#topics .feature-list button') !== null")
+    browser.evaluate("document.querySelector('#topics .feature-list button').click()")
     browser.wait("document.querySelector('#topics .about-feature') !== null")
 
 
@@ -213,8 +213,8 @@ def test_a_feature_opens_by_keyboard_and_says_what_is_known(browser: Any, run_ur
     browser.wait("document.querySelector('#topics thead th').textContent.startsWith('mlda:def')")
     press_to(browser, "#topics tr.topic button.open")
     browser.press("Enter")
-    browser.wait("document.querySelector('#topics .features button') !== null")
-    press_to(browser, "#topics .features button.open")
+    browser.wait("document.querySelector('#topics .feature-list button') !== null")
+    press_to(browser, "#topics .feature-list button.open")
     assert browser.evaluate("document.activeElement.textContent") == "label 0"
     browser.press("Enter")
     browser.wait("document.querySelector('#topics .about-feature') !== null")

@@ -196,7 +196,7 @@ openers.topics = async (told) => {
     const setting = board.models.find((each) => each.name === model.n)?.setting ?? null;
     const of = { corpus: state.part.corpus, setting };
     const [about, contexts] = await Promise.all([loadIf(partOf("features", of)), loadIf(partOf("contexts", of))]);
-    const list = el("ul", { class: "features" });
+    const list = el("ul", { class: "feature-list" });
     for (const [id, label, weight] of features) {
       const known = about?.features[id];
       const brief = [id === null ? null : `feature ${id}`, weight === null ? null : `weight ${weight.toFixed(4)}`,
