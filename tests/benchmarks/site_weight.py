@@ -6,8 +6,9 @@ Each BOARD is a folder with ``suite.toml`` and records; its page is made anew in
 it is ``leaderboards/quick``. A drawn board of 12 models by 8 corpora, with 3 judges, 2 ways to show
 topics, 25 values a fit and 2 seeds, comes last. Time is from the start of navigation to the first
 moment at which a click on a head of the table of ratings sorts it (tried every 5 ms), in a new
-context of a headless Chromium each run; tasks of more than 50 ms are long. Needs playwright and an
-installed Chromium.
+context of a headless Chromium each run; tasks of more than 50 ms are long. Beside it stands the CPU
+time of the page's main thread until half a second later, which other work on the machine does not
+lengthen. Needs playwright and an installed Chromium.
 """
 
 from __future__ import annotations
@@ -112,8 +113,18 @@ def weigh(folder: Path) -> Weight:
     return Weight(len(page), len(gzip.compress(page)), parts, made_in)
 
 
-def measure(url: str, runs: int) -> list[tuple[float, list[float], int]]:
-    """Returns, of each run, ms until the table sorts, ms of long tasks, and elements."""
+@dataclass(frozen=True)
+class Run:
+    """One visit: ms until the table sorts, of long tasks, of the main thread's CPU; elements."""
+
+    sorts: float
+    long: float
+    cpu: float
+    elements: int
+
+
+def measure(url: str, runs: int) -> list[Run]:
+    """Visits a page so many times, in a new context each."""
     from playwright.sync_api import sync_playwright
 
     found = []
@@ -123,12 +134,19 @@ def measure(url: str, runs: int) -> list[tuple[float, list[float], int]]:
         )
         for _ in range(runs):
             page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+            tools = page.context.new_cdp_session(page)
+            tools.send("Performance.enable", {"timeDomain": "threadTicks"})
             page.add_init_script(MEASURE)
             page.goto(f"{url}#ratings")
             page.wait_for_function("globalThis.measured !== null", timeout=120_000)
             page.wait_for_timeout(500)
             told = "[measured, longTasks, document.querySelectorAll('*').length]"
-            found.append(tuple(page.evaluate(told)))
+            sorts, long, elements = page.evaluate(told)
+            spent = {
+                each["name"]: each["value"]
+                for each in tools.send("Performance.getMetrics")["metrics"]
+            }
+            found.append(Run(sorts, sum(long), 1000 * spent["TaskDuration"], elements))
             page.context.close()
         browser.close()
     return found
@@ -143,7 +161,10 @@ def main() -> None:
     from boards.conftest import synthetic
 
     boards = given.boards or [TESTS.parent / "leaderboards" / "quick"]
-    print("board, page kB, gzip kB, parts kB, made in CPU s, elements, ms to sort, long tasks ms")
+    print(
+        "board, page kB, gzip kB, parts kB, made in CPU s, elements, ms to sort, ms of long tasks, "
+        "ms of CPU"
+    )
     with tempfile.TemporaryDirectory() as scratch:
         for source in [*boards, None]:
             folder = Path(scratch) / ("12 x 8" if source is None else source.name)
@@ -153,13 +174,14 @@ def main() -> None:
                 shutil.copytree(source, folder)
             weight = weigh(folder)
             runs = measure((folder / "index.html").as_uri(), given.runs)
-            times = [sorted_at for sorted_at, _, _ in runs]
-            long = [sum(tasks) for _, tasks, _ in runs]
+            spans = [
+                f"{median(each):.0f} ({min(each):.0f} to {max(each):.0f})"
+                for each in zip(*((run.sorts, run.long, run.cpu) for run in runs), strict=True)
+            ]
             print(
                 f"{folder.name}, {weight.page / 1e3:.0f}, {weight.packed / 1e3:.0f}, "
-                f"{weight.parts / 1e3:.0f}, {weight.made_in:.1f}, {runs[0][2]:,}, "
-                f"{median(times):.0f} ({min(times):.0f} to {max(times):.0f}), "
-                f"{median(long):.0f} ({min(long):.0f} to {max(long):.0f})",
+                f"{weight.parts / 1e3:.0f}, {weight.made_in:.1f}, {runs[0].elements:,}, "
+                f"{', '.join(spans)}",
                 flush=True,
             )
 
