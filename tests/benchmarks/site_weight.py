@@ -4,11 +4,11 @@
 
 Each BOARD is a folder with ``suite.toml`` and records of matches; its page is made anew in a copy.
 Without one it is ``leaderboards/quick``. A drawn board of 12 models by 8 corpora, with 3 judges, 2
-ways to show topics, 25 values a fit and 2 seeds, comes last. Time is from the start of navigation to the first
-moment at which a click on a head of the table of ratings sorts it (tried every 5 ms), in a new
-context of a headless Chromium each run; tasks of more than 50 ms are long. Beside it stands the CPU
-time of the page's main thread until half a second later, which other work on the machine does not
-lengthen. Needs playwright and an installed Chromium.
+ways to show topics, 25 values a fit and 2 seeds, comes last. Time is from the start of navigation
+to the first moment at which a click on a head of the table of ratings sorts it (tried every 5 ms),
+in a new context of a headless Chromium each run; tasks of more than 50 ms are long. Beside it
+stands the CPU time of the page's main thread until half a second later, which other work on the
+machine does not lengthen. Needs playwright and an installed Chromium.
 """
 
 from __future__ import annotations
