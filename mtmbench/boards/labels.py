@@ -17,6 +17,16 @@ _SOURCES = {
     "elsewhere": "as where they come from has it",
 }
 
+LABEL_SOURCES = {
+    "corpus": "the words at which it fires in this corpus",
+    "shipped": "the SAE as it came",
+    "given": "the SAE's folder, which does not say who wrote it",
+    "judge": "a judge",
+    "neuronpedia": "Neuronpedia",
+    "elsewhere": "the source of the features",
+}
+"""Where the label of one feature is from, in words."""
+
 
 def labels_by_fit(board: BoardRecords) -> dict[str, LabelsRecord]:
     """Returns the labels that lie over fits, by the fit's key."""

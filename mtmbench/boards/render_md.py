@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mtmbench.boards import notes
+from mtmbench.boards import about_judges, notes
 from mtmbench.boards.markdown import MarkdownPage, markdown_text
 from mtmbench.boards.numbers import DASH, fixed, interval, shown, signed
 from mtmbench.boards.rows import BoardTables, CorrelationRow
@@ -58,12 +58,12 @@ def _corpora(page: MarkdownPage, board: BoardTables) -> None:
 def _judge(page: MarkdownPage, view: BoardView, entry: JudgeView) -> None:
     judge = entry.judge
     page.heading(f"Judge: {judge['id']}", level=3)
-    page.text(notes.audit_line(judge))
-    page.bullets(notes.judge_notes(judge))
-    page.warning(*notes.judge_warnings(judge, entry.leagues, entry.controls))
+    page.text(about_judges.audit_line(judge))
+    page.bullets(about_judges.judge_notes(judge))
+    page.warning(*about_judges.judge_warnings(judge, entry.leagues, entry.controls))
     if entry.controls:
-        page.text(notes.CONTROL_NOTE)
-        page.table(*notes.control_table(view, entry.controls))
+        page.text(about_judges.CONTROL_NOTE)
+        page.table(*about_judges.control_table(view, entry.controls))
     for league in entry.leagues:
         _league(page, league, set(judge["shares_encoder_with"]))
     spending = spending_table(view.board, judge["id"])
@@ -114,9 +114,9 @@ def _elo(elo: float | None, lo: float | None, hi: float | None) -> list[str]:
 
 
 def _agreement(page: MarkdownPage, view: BoardView) -> None:
-    behaviour, agreement, apart = notes.agreement_tables(view)
+    behaviour, agreement, apart = about_judges.agreement_tables(view)
     page.heading("Agreement of the judges")
-    page.text(notes.AGREEMENT_NOTE)
+    page.text(about_judges.AGREEMENT_NOTE)
     page.table(*behaviour)
     page.table(*agreement)
     if apart:

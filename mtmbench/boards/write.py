@@ -11,7 +11,7 @@ from mtmbench.boards.cells import BoardRecords
 from mtmbench.boards.render_csv import render_csv
 from mtmbench.boards.render_md import render_md
 from mtmbench.boards.rows import BoardTables
-from mtmbench.boards.site.page import site_files
+from mtmbench.boards.site.page import MOST_COMMITTED, site_files
 from mtmbench.boards.site.parts import drop_old_parts
 from mtmbench.boards.tables import board_tables
 from mtmbench.core.card_reading import read_card
@@ -21,12 +21,16 @@ from mtmbench.core.store import records_file, stream_records
 from mtmbench.core.tables import table_json, write_files
 
 
-def write_board(folder: Path) -> list[Path]:
+def write_board(folder: Path, *, most: int = MOST_COMMITTED) -> list[Path]:
     """Writes ``board.json``, ``board.csv``, ``board.md``, ``index.html`` and its parts.
 
     They depend on the folder's ``suite.toml`` and ``records.jsonl`` (or ``records.jsonl.gz``)
     alone, the page also on a steering table and on parts that a run left there
     (:func:`mtmbench.engine.site_parts.write_site_parts`); each file is written whole or not at all.
+
+    Args:
+        folder: the board's.
+        most: bytes that the page's parts may take together in a folder that is no run's.
 
     Returns:
         The files written.
@@ -34,17 +38,23 @@ def write_board(folder: Path) -> list[Path]:
     Raises:
         InputError: a file is missing or wrong, or records contradict each other.
     """
-    files = files_of(folder)
+    files = files_of(folder, most=most)
     drop_old_parts(folder, files)
     return write_files(folder, files)
 
 
-def files_of(folder: Path, records: Iterable[StoredRecord] | None = None) -> dict[str, str]:
+def files_of(
+    folder: Path,
+    records: Iterable[StoredRecord] | None = None,
+    *,
+    most: int = MOST_COMMITTED,
+) -> dict[str, str]:
     """Returns all that :func:`write_board` writes of a folder's records, by name.
 
     Args:
         folder: the folder.
         records: the records, if they are others than those of the folder's file.
+        most: bytes that the page's parts may take together in a folder that is no run's.
 
     Raises:
         InputError: as :func:`write_board` does.
@@ -56,7 +66,7 @@ def files_of(folder: Path, records: Iterable[StoredRecord] | None = None) -> dic
         board = board_tables(suite, found)
         if path.name != "records.jsonl":
             board["records"] = path.name
-        return {**board_files(board), **site_files(board, found, folder)}
+        return {**board_files(board), **site_files(board, found, folder, most=most)}
 
 
 @contextmanager

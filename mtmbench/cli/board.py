@@ -17,6 +17,15 @@ def board(
     texts: Annotated[
         bool, typer.Option("--texts", help="Show all texts of a run, whatever their licence.")
     ] = False,
+    parts_mb: Annotated[
+        float | None,
+        typer.Option(
+            "--parts-mb",
+            min=0,
+            help="Megabytes that the page's parts may take where the folder is no run's; 3 if not "
+            "given.",
+        ),
+    ] = None,
     data_dir: DataOption = None,
     plugin: PluginOption = None,
 ) -> None:
@@ -24,6 +33,7 @@ def board(
 
     In a run's folder the page also shows texts, what judges were shown, and times.
     """
+    from mtmbench.boards.site.page import MOST_COMMITTED
     from mtmbench.boards.write import write_board
     from mtmbench.core.errors import InputError
 
@@ -40,5 +50,6 @@ def board(
             echo(f"the run's own parts of the page stay as they are: {error}")
         else:
             write_site_parts(plan, folder, texts=texts)
-    for path in write_board(folder):
+    most = MOST_COMMITTED if parts_mb is None else round(parts_mb * 1_000_000)
+    for path in write_board(folder, most=most):
         echo(str(path))

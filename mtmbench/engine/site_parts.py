@@ -1,7 +1,7 @@
 """What only a run's own folder can add to its board's page.
 
-Which documents load on a topic, what judges were shown and what they answered, texts where they may
-be passed on, and how long things took.
+Which documents load on a topic, what its SAE features are, what judges were shown and what they
+answered, texts where they may be passed on, and how long things took.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from mtmbench.corpora.licences import why_not_shown
 from mtmbench.engine.labels import labelled
 from mtmbench.engine.plan import Plan
 from mtmbench.engine.results import result_path
+from mtmbench.engine.site_features import TOP_FEATURES, feature_parts
 from mtmbench.engine.workspace import Workspace, WorkspaceSpec
 from mtmbench.judges.identity import judge_identity
 from mtmbench.judges.ledger import LEDGER
@@ -32,7 +33,6 @@ from mtmbench.judges.prompt import load_prompt
 from mtmbench.matches.match import Pair
 
 _DOCUMENTS = 8
-_FEATURES = 10
 _CHARACTERS = 3000
 """Of a text at most: a judge reads no more by the prompts that ship."""
 
@@ -54,22 +54,31 @@ def write_site_parts(plan: Plan, folder: Path, *, texts: bool = False) -> None:
     )
     wanted: dict[str, set[int]] = {name: set() for name in plan.corpora}
     parts = [
-        *_document_parts(plan, folder, workspace, wanted),
+        *_document_parts(plan, folder, workspace, wanted, texts),
+        *feature_parts(plan, folder, workspace, texts=texts),
         *_seen_parts(plan, folder, workspace, wanted, texts),
     ]
     for name, corpus in plan.corpora.items():
         if wanted[name] and (texts or why_not_shown(corpus) is None):
-            shown = {
-                corpus.doc_ids[row]: corpus.texts[row][:_CHARACTERS] for row in sorted(wanted[name])
-            }
+            shown = {corpus.doc_ids[row]: _cut(corpus.texts[row]) for row in sorted(wanted[name])}
             parts.append(Part("texts", {"corpus": name}, shown))
     if rows := _times(plan, folder):
         parts.append(Part("times", {}, rows))
     write_run_parts(folder, parts)
 
 
+def _cut(text: str) -> str:
+    if len(text) <= _CHARACTERS:
+        return text
+    return f"{text[:_CHARACTERS]} … [the first {_CHARACTERS:,} of {len(text):,} characters]"
+
+
 def _document_parts(
-    plan: Plan, folder: Path, workspace: Workspace, wanted: Mapping[str, set[int]]
+    plan: Plan,
+    folder: Path,
+    workspace: Workspace,
+    wanted: Mapping[str, set[int]],
+    texts: bool,
 ) -> Iterator[Part]:
     """Yields the documents that load on every topic, by corpus, K and seed."""
     groups: dict[tuple[str, int | str, int], list[FitCell]] = {}
@@ -91,14 +100,18 @@ def _document_parts(
             models[names[fit.competitor]] = list(
                 _topics(result, plan.corpora[corpus].doc_ids, rows)
             )
-        yield Part("documents", {"corpus": corpus, "spec": spec, "seed": seed}, {"models": models})
+        of = {"corpus": corpus, "spec": spec, "seed": seed}
+        why = None if texts else why_not_shown(plan.corpora[corpus])
+        if why is None and first[corpus, spec] != seed:
+            why = f"texts are kept of the documents of seed {first[corpus, spec]}'s topics alone"
+        yield Part("documents", of, {"models": models, "why": why})
 
 
 def _topics(
     result: TopicResult, doc_ids: Sequence[str], wanted: set[int]
 ) -> Iterator[dict[str, object]]:
     """Yields each topic's strongest documents, whose rows ``wanted`` takes on, and features."""
-    features = result.top_items(_FEATURES) if result.items.kind == "features" else None
+    features = result.top_items(TOP_FEATURES) if result.items.kind == "features" else None
     for k in range(result.n_topics):
         shares = result.doc_topic[:, k]
         rows = [int(row) for row in np.argsort(-shares, kind="stable")[:_DOCUMENTS] if shares[row]]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from mtmbench.core.types import BoolArray, Corpus, Counts, IntArray, Progress
+from mtmbench.core.types import BoolArray, Corpus, Counts, FloatArray, IntArray, Progress
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class Firings:
         ends: (n,) where the token ends; one of no characters stands nowhere.
         features: (n,) which feature fires.
         n_features: F, the SAE's.
+        values: (n,) f32, how strongly; None where the source does not tell.
     """
 
     documents: IntArray
@@ -59,6 +60,7 @@ class Firings:
     ends: IntArray
     features: IntArray
     n_features: int
+    values: FloatArray | None = None
 
 
 class FeatureSource(ABC):
@@ -137,6 +139,27 @@ class FeatureSource(ABC):
         None by default: there is no such label.
         """
         return None
+
+    def label_scores(self, setting: str = "default") -> FloatArray | None:  # noqa: ARG002
+        """Returns (F,) a judge's scores of the source's own labels, NaN for one without.
+
+        None by default: no judge has scored any.
+        """
+        return None
+
+    def at_hand(
+        self,
+        what: Literal["counts", "firings"],  # noqa: ARG002
+        corpus: Corpus,  # noqa: ARG002
+        *,
+        setting: str = "default",  # noqa: ARG002
+        max_tokens: int | None = None,  # noqa: ARG002
+    ) -> bool:
+        """Returns whether counts or firings of a corpus are had without work worth avoiding.
+
+        A page tells of features only what is at hand. False by default.
+        """
+        return False
 
     def saes(self) -> Mapping[str, Mapping[str, object]]:
         """Returns the SAEs that a setting may name under "sae", with layer, width and window.

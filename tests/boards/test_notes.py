@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from mtmbench.boards.notes import judge_notes, judge_warnings, representation_notes
+from mtmbench.boards.about_judges import judge_notes, judge_warnings
+from mtmbench.boards.notes import representation_notes
 from mtmbench.boards.rows import BoardTables, ControlRow, JudgeRow
 from mtmbench.boards.tables import build_board
 from mtmbench.boards.view import BoardView

@@ -13,17 +13,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.benchmarks import load_benchmark
 from support.page_checker import parse
+from support.site import unpacked
 
-from mtmbench.boards import notes
+from mtmbench.boards import about_judges, notes
 from mtmbench.boards.cells import BoardRecords
 from mtmbench.boards.site.overview import headline, rating_charts
-from mtmbench.boards.site.page import folded, site_files
+from mtmbench.boards.site.page import folded, left_out, site_files
 from mtmbench.boards.site.parts import Part, part_files, run_parts, script_json, write_run_parts
+from mtmbench.boards.site.tables import short_k
 from mtmbench.boards.site.topics import matched_pairs, overlaps, topic_map
 from mtmbench.boards.tables import build_board
 from mtmbench.boards.view import BoardView
-from mtmbench.core.cards import Suite
+from mtmbench.core.cards import BY_CORPUS, Suite, capped
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import Record
 from mtmbench.core.types import Corpus
@@ -31,13 +34,6 @@ from mtmbench.corpora.licences import why_not_shown
 
 Make = Callable[..., tuple[Suite, list[Record]]]
 HOSTILE = "</script><!--<script>\u2028\u2029'\"\\ \ud800 &amp; ${x} `"
-
-
-def unpacked(text: str) -> Any:
-    """What a part hands over, read as JavaScript reads a string in single quotes."""
-    found = re.fullmatch(r"mtmPart\('[a-z]+-\d+\.js','((?:[^'\\]|\\.)*)'\);\n", text)
-    assert found is not None
-    return json.loads(re.sub(r"\\(.)", r"\1", found[1]))
 
 
 def test_parts_are_data_whatever_they_hold() -> None:
@@ -55,7 +51,8 @@ def test_parts_that_weigh_less_are_kept_where_there_is_room_for_some() -> None:
     files = part_files(parts, room=2 * size)
     assert [part["n"] for part in files.listed] == [1, 2]
     assert list(files.texts) == ["site/topics-1.js", "site/topics-2.js"]
-    assert files.left_out == {"topics": 1}
+    assert files.left_out == [{"kind": "topics", "n": 0}]
+    assert files.size == part_files(parts).size == 3 * size
 
 
 def test_a_runs_parts_are_found_again_and_no_others(tmp_path: Path) -> None:
@@ -180,10 +177,10 @@ def test_no_caveat_is_lost(made: Any) -> None:
     view = BoardView(board)
     told = [*notes.rating_notes(view), *notes.metric_notes(view), *notes.fit_notes(view)]
     for entry in view.judges():
-        told += notes.judge_notes(entry.judge)
-        told += notes.judge_warnings(entry.judge, entry.leagues, entry.controls)
+        told += about_judges.judge_notes(entry.judge)
+        told += about_judges.judge_warnings(entry.judge, entry.leagues, entry.controls)
         told += [note for league in entry.leagues for note in notes.league_notes(league)]
-        told.append(notes.audit_line(entry.judge))
+        told.append(about_judges.audit_line(entry.judge))
     assert len(told) > 20
     for note in told:
         assert " ".join(note.split()) in text, note
@@ -250,6 +247,40 @@ def test_texts_are_shown_where_their_licence_allows_it(licence: str | None, show
     assert shown or "texts of c are not shown" in str(why)
 
 
+def test_a_page_says_what_was_left_out_for_size(made: Any) -> None:
+    board, held, files = made
+    assert "left-out" not in re.sub("<style>.*?</style>", "", files["index.html"], flags=re.S)
+    whole = sum(len(text.encode()) for name, text in files.items() if name != "index.html")
+    some = site_files(board, held, most=whole // 2)
+    kept = sum(len(text.encode()) for name, text in some.items() if name != "index.html")
+    assert kept <= whole // 2
+    missing = set(files) - set(some)
+    told = re.findall(r'<p class="soft left-out">(.*?)</p>', some["index.html"], re.S)
+    for kind, what in (("topics", "topics of"), ("values", "the records behind values on")):
+        names = [name for name in missing if name.startswith(f"site/{kind}")]
+        lines = [line for line in told if f"for size: {what} " in line]
+        assert len(lines) == bool(names)
+        if names:
+            # A semicolon parts the commands, too.
+            assert lines[0].count(";") == len(names)
+    # A board's own size is enough for all of it.
+    megabytes = re.search(r"--parts-mb (\d+)", some["index.html"])
+    assert megabytes is not None
+    again = site_files(board, held, most=int(megabytes[1]) * 1_000_000)
+    assert set(again) == set(files)
+    assert left_out(
+        [{"kind": "topics", "corpus": f"c{i}", "k": 5, "spec": 5, "seed": 1} for i in range(8)]
+    ) == {"topics": "; ".join(f"c{i}, K = 5, seed 1" for i in range(6)) + "; and 2 more"}
+    assert left_out(
+        [{"kind": "verdicts", "corpus": "c", "k": 7, "spec": "labels", "shown": "items"}]
+    ) == {"verdicts": "c, K = number of labels (7), top items"}
+
+
+def test_a_column_of_k_is_narrow() -> None:
+    told = [(10, 10), (21, "labels"), (None, BY_CORPUS), (34, capped(100, 10))]
+    assert [short_k(*each) for each in told] == ["10", "21 (labels)", "by corpus", "34 (capped)"]
+
+
 def test_a_steering_table_becomes_curves(make_records: Make, tmp_path: Path) -> None:
     suite, records = make_records(corpora={"lee": 8}, models=("lda",))
     board = {**build_board(suite, records), "steering": "steering.md"}
@@ -272,3 +303,12 @@ def test_a_steering_table_becomes_curves(make_records: Make, tmp_path: Path) -> 
     with pytest.raises(InputError, match="is not a steering table"):
         site_files(board, BoardRecords.of(records), tmp_path)
     assert "mlda on lee" not in site_files(board, BoardRecords.of(records))["index.html"]
+
+
+def test_a_page_of_12_models_by_8_corpora_is_light(make_records: Make) -> None:
+    suite, records = load_benchmark("site_weight").large_board(make_records, documents=8)
+    board = build_board(suite, records)
+    assert (len(board["competitors"]), len(board["corpora"])) == (12, 8)
+    files = site_files(board, BoardRecords.of(records))
+    assert len(files.pop("index.html").encode()) <= 3_000_000
+    assert sum(len(text.encode()) for text in files.values()) <= 3_000_000

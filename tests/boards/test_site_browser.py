@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,15 @@ def texts(browser: Any, selector: str) -> list[str]:
     return list(json.loads(browser.evaluate(f"JSON.stringify({told})")))
 
 
+def press_to(browser: Any, selector: str) -> None:
+    """Presses Tab until what a selector finds has the focus."""
+    for _ in range(60):
+        browser.press("Tab")
+        if browser.evaluate(f"document.activeElement.matches({json.dumps(selector)})"):
+            return
+    raise AssertionError(f"60 presses of Tab do not reach {selector}")
+
+
 def choose(browser: Any, label: str, value: str) -> None:
     """Chooses, in the view that is seen, from the box of that label the option of that text."""
     browser.evaluate(
@@ -80,6 +90,75 @@ def choose(browser: Any, label: str, value: str) -> None:
           box.dispatchEvent(new Event('change'));
         }})()"""
     )
+
+
+def feature_parts(
+    where: Mapping[str, Any], model: str, labels: Sequence[str], document: str, why: str = ""
+) -> list[Part]:
+    """What a run would tell of the features of one model's topics, ten of each."""
+    corpus, setting = where["corpus"], where["setting"]
+    topics = [
+        {"documents": [[document, 0.5]],
+         "features": [[str(10 * t + i), label, 0.1] for i, label in enumerate(labels)]}
+        for t in range(10)
+    ]  # fmt: skip
+    features = {
+        str(n): {"n": label, "f": "corpus", "o": f"own {label}", "s": 0.875, "d": 0.25, "t": 0.001}
+        for n in range(100)
+        for label in [labels[n % len(labels)]]
+    }
+    contexts = {str(n): [[document, f"before {label}", label, "behind"]] for n, label in
+                enumerate(labels)}  # fmt: skip
+    return [
+        Part("documents", {"corpus": corpus, "spec": 10, "seed": 0}, {"models": {model: topics}}),
+        Part("features", {"corpus": corpus, "setting": setting},
+             {"features": features, "why": {"contexts": why} if why else {}}),
+        Part("contexts", {"corpus": corpus, "setting": setting}, contexts),
+    ]  # fmt: skip
+
+
+LABELS = [f"label {i}" for i in range(10)]
+
+
+@pytest.fixture(scope="module")
+def run_url(tmp_path_factory: pytest.TempPathFactory, make_records: Make) -> str:
+    """A board in a run's folder, where features are told of and texts shown."""
+    suite, records = make_records(
+        judges=("chat", "embedding"), models=("lda", "etm", "mlda"), corpora={"lee": 12},
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("run")
+    lee = {"corpus": "lee", "setting": "default"}
+    texts = {f"lee-{i}": f"The text of document {i}. " * 40 for i in range(12)}
+    documents = list(texts)
+    seen = {
+        "documents": documents, "strings": ["one, two, three"], "why": None,
+        "sides": {name: [[[0, 0.5]]] * 12 for name in ("lda", "etm", "mlda:default")},
+    }  # fmt: skip
+    parts = [
+        *feature_parts(lee, "mlda:default", LABELS, "lee-3"),
+        Part("texts", {"corpus": "lee"}, texts),
+        Part("seen", {"corpus": "lee", "spec": 10, "shown": "items"}, seen),
+        Part("times", {}, [["fit", "lee", "lda", 2, 1.5, 2.5, 3.5, 200]]),
+    ]
+    write_run_parts(folder, parts)
+    return lay_out(folder, suite, records)
+
+
+@pytest.fixture(scope="module")
+def steering_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The committed board with curves of steering, its page made anew."""
+    folder = tmp_path_factory.mktemp("steering") / "board"
+    shutil.copytree(Path(__file__).parents[2] / "leaderboards" / "steering", folder)
+    write_board(folder)
+    return (folder / "index.html").as_uri()
+
+
+def open_feature(browser: Any) -> None:
+    """Opens, in the explorer, the first topic of the first model over features, and a feature."""
+    browser.evaluate("document.querySelector('#topics button.open').click()")
+    browser.wait("document.querySelector('#topics .feature-list button') !== null")
+    browser.evaluate("document.querySelector('#topics .feature-list button').click()")
+    browser.wait("document.querySelector('#topics .about-feature') !== null")
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +207,46 @@ def test_topics_stand_beside_those_that_match_and_open(browser: Any, url: str) -
 
 
 @pytest.mark.slow
+def test_a_feature_opens_by_keyboard_and_says_what_is_known(browser: Any, run_url: str) -> None:
+    open_view(browser, run_url, "topics")
+    choose(browser, "model", "mlda:default")
+    browser.wait("document.querySelector('#topics thead th').textContent.startsWith('mlda:def')")
+    press_to(browser, "#topics tr.topic button.open")
+    browser.press("Enter")
+    browser.wait("document.querySelector('#topics .feature-list button') !== null")
+    press_to(browser, "#topics .feature-list button.open")
+    assert browser.evaluate("document.activeElement.textContent") == "label 0"
+    browser.press("Enter")
+    browser.wait("document.querySelector('#topics .about-feature') !== null")
+    assert browser.evaluate("document.activeElement.getAttribute('aria-expanded')") == "true"
+    (told,) = texts(browser, "#topics .about-feature")
+    for said in (
+        "label 0 from the words at which it fires in this corpus", "own label 0", "0.875",
+        "25.0 % of the documents, 0.100 % of the tokens", "before label 0label 0behind",
+    ):  # fmt: skip
+        assert said in told, said
+    assert texts(browser, "#topics .about-feature mark") == ["label 0"]
+    assert "The text of document 3." in texts(browser, "#topics .documents")[0]
+    browser.press("Enter")
+    browser.wait("document.querySelector('#topics .about-feature') === null")
+    assert browser.errors == []
+
+
+@pytest.mark.slow
+def test_a_committed_board_says_what_it_does_not_know_of_a_feature(browser: Any, url: str) -> None:
+    open_view(browser, url, "topics?c=lee")
+    choose(browser, "model", "mlda:default")
+    browser.wait("document.querySelector('#topics thead th').textContent.startsWith('mlda:def')")
+    open_feature(browser)
+    (told,) = texts(browser, "#topics .about-feature")
+    assert "Records name a topic's features by their labels alone" in told
+    # Both settings' topics of one number have the same labels here, topics of others have not.
+    number = texts(browser, "#topics button.open b")[0].removeprefix("Topic ")
+    assert f"Topics with a feature of that labelmlda:paper {number}" in told
+    assert browser.errors == []
+
+
+@pytest.mark.slow
 def test_matches_show_verdicts_by_judge_and_what_disagrees(browser: Any, url: str) -> None:
     open_view(browser, url, "matches?c=lee&a=lda&j=chat")
     every = len(texts(browser, "#matches tr.match"))
@@ -171,9 +290,37 @@ def test_a_number_leads_to_its_records_by_keyboard(browser: Any, url: str) -> No
     assert browser.errors == []
 
 
+VISITS = (
+    *(("url", view) for view in VIEWS),
+    ("run_url", "topics"), ("run_url", "matches"), ("run_url", "costs"), ("url", "record?m=0"),
+    ("steering_url", "steering"),
+)  # fmt: skip
+"""Which board and which view of it: all that there are, those with more in a run's folder again."""
+
+
+def visit(browser: Any, url: str, view: str) -> None:
+    """Opens a view and in it all that opens: a topic and its feature, a match, a record."""
+    open_view(browser, url, view)
+    if view == "topics":
+        names = texts(browser, "#topics .filters option")
+        choose(browser, "model", "mlda:default")
+        assert "mlda:default" in names
+        browser.wait("document.querySelector('#topics thead th').textContent.startsWith('mlda:d')")
+        open_feature(browser)
+    elif view == "matches":
+        browser.evaluate("document.querySelector('#matches button.open').click()")
+        browser.wait("document.querySelector('#matches .about-match') !== null")
+    elif view.startswith("record"):
+        browser.wait("document.querySelectorAll('dialog[open] tbody tr').length > 0")
+    elif view == "steering":
+        browser.evaluate("document.querySelector('#steering summary').click()")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_serious(browser: Any, url: str, theme: str) -> None:
+def test_axe_finds_nothing_serious(
+    browser: Any, request: pytest.FixtureRequest, theme: str
+) -> None:
     spec = importlib.util.find_spec("axe_playwright_python")
     if spec is None or spec.origin is None:
         pytest.skip("axe-playwright-python, of the dev extra, is not installed: no axe-core")
@@ -181,11 +328,8 @@ def test_axe_finds_nothing_serious(browser: Any, url: str, theme: str) -> None:
     media = [{"name": "prefers-color-scheme", "value": theme}]
     browser.send("Emulation.setEmulatedMedia", features=media)
     found = {}
-    for view in VIEWS:
-        open_view(browser, url, view)
-        if view in ("topics", "matches"):
-            browser.evaluate(f"document.querySelector('#{view} button.open').click()")
-            browser.wait(f"document.querySelector('#{view} .detail td > *') !== null")
+    for board, view in VISITS:
+        visit(browser, request.getfixturevalue(board), view)
         browser.evaluate(axe)
         run = (
             "axe.run().then((found) => JSON.stringify("
@@ -193,19 +337,47 @@ def test_axe_finds_nothing_serious(browser: Any, url: str, theme: str) -> None:
         )
         serious = [v for v in json.loads(browser.evaluate(run)) if v[1] in ("serious", "critical")]
         if serious:
-            found[view] = serious
+            found[board, view] = serious
     assert found == {}
 
 
 @pytest.mark.slow
-def test_no_view_is_wider_than_a_phone(browser: Any, url: str) -> None:
+def test_no_view_is_wider_than_a_phone(browser: Any, request: pytest.FixtureRequest) -> None:
     browser.send(
         "Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1,
         mobile=True,
     )  # fmt: skip
-    for view in VIEWS:
+    for board, view in VISITS:
+        visit(browser, request.getfixturevalue(board), view)
+        assert browser.evaluate("document.documentElement.scrollWidth") <= 390, (board, view)
+    assert browser.errors == []
+
+
+@pytest.mark.slow
+def test_wide_tables_are_stacked_on_a_phone_and_sort(browser: Any, url: str) -> None:
+    browser.send(
+        "Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1,
+        mobile=True,
+    )  # fmt: skip
+    for view in ("ratings", "metrics", "fits"):
         open_view(browser, url, view)
-        assert browser.evaluate("document.documentElement.scrollWidth") <= 390, view
+        wider = (
+            f"[...document.querySelectorAll('#{view} .scroll')].filter((box) => box.offsetParent "
+            "&& box.querySelector('.stack') && box.scrollWidth > box.clientWidth).length"
+        )
+        assert browser.evaluate(wider) == 0, view
+    open_view(browser, url, "ratings")
+    cells = "#ratings table.stack tbody tr:not([hidden]) td:nth-child(8)"
+    label = f"document.querySelector({json.dumps(cells)}).dataset.label"
+    assert browser.evaluate(label) == "Elo"
+    choose(browser, "sort by", "Elo")
+    elos = [float(text) for text in texts(browser, cells) if text != "–"]
+    assert elos == sorted(elos, reverse=True)
+    browser.evaluate(
+        "[...document.querySelectorAll('#ratings button.narrow')]"
+        ".find((x) => x.offsetParent).click()"
+    )
+    assert [float(text) for text in texts(browser, cells) if text != "–"] == sorted(elos)
     assert browser.errors == []
 
 
@@ -253,6 +425,11 @@ def test_nothing_of_records_and_texts_runs(
     corpus = "lee" + attack
     documents = next(r.payload["documents"] for r in spoilt if r.payload.get("documents"))
     where = {"corpus": corpus, "spec": 10}
+    setting = "default" + attack
+    features = feature_parts(
+        {"corpus": corpus, "setting": setting}, f"mlda{attack}:{setting}", [attack] * 10,
+        documents[0], attack,
+    )  # fmt: skip
     write_run_parts(
         tmp_path,
         [
@@ -260,6 +437,7 @@ def test_nothing_of_records_and_texts_runs(
             Part("seen", {**where, "shown": "items"},
                  {"documents": documents, "strings": [attack], "why": attack,
                   "sides": {"lda" + attack: [[[0, 0.5]]] * len(documents)}}),
+            *features,
             Part("times", {}, [[attack, attack, attack, 1, 1.0, 1.0, 1.0, 1]]),
         ],
     )  # fmt: skip
@@ -270,6 +448,12 @@ def test_nothing_of_records_and_texts_runs(
             "document.querySelectorAll('.view.on button, .view.on summary')"
             ".forEach((x) => x.click())"
         )
+        if view == "topics":
+            choose(browser, "model", f"mlda{attack}:{setting}")
+            browser.wait("document.querySelector('#topics thead .features') !== null")
+            open_feature(browser)
+            (told,) = texts(browser, "#topics .about-feature")
+            assert told.count("globalThis.hacked='img'") >= 5  # names, why, contexts
         browser.evaluate("new Promise((done) => setTimeout(done, 200))")
         assert browser.evaluate("typeof globalThis.hacked") == "undefined", view
         assert browser.evaluate("document.querySelectorAll('main img, main iframe').length") == 0

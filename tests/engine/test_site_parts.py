@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import random
-import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from support import SUPPORT
+from support.site import parts_of_run
 
 from mtmbench.core.cards import Suite
 from mtmbench.core.store import read_records
@@ -23,17 +22,6 @@ from mtmbench.matches.options import document_options
 
 PLUGINS = [str(SUPPORT / "fast_plugin.py")]
 WORDS = ("bread", "soup", "oven", "butter", "orbit", "rocket", "moon", "goal", "team", "ball")
-
-
-def parts(folder: Path) -> dict[str, list[tuple[dict[str, Any], Any]]]:
-    found: dict[str, list[tuple[dict[str, Any], Any]]] = {}
-    for part in json.loads((folder / "site" / "run.json").read_text("utf-8")):
-        text = (folder / part["file"]).read_text("utf-8")
-        told = re.fullmatch(r"mtmPart\('[^']+','(.*)'\);\n", text)
-        assert told is not None
-        content = json.loads(re.sub(r"\\(.)", r"\1", told[1]))
-        found.setdefault(part["kind"], []).append((part, content))
-    return found
 
 
 @pytest.mark.slow
@@ -53,7 +41,7 @@ def test_a_run_tells_what_its_records_do_not_hold(tmp_path: Path) -> None:
     )  # fmt: skip
     folder = tmp_path / "run"
     run_suite(suite, folder, plugins=PLUGINS, workers=0)
-    told = parts(folder)
+    told = parts_of_run(folder)
     assert set(told) == {"documents", "seen", "times"}
     fits = {
         (record.payload["model"], record.payload["seed"]): record
@@ -87,6 +75,6 @@ def test_a_run_tells_what_its_records_do_not_hold(tmp_path: Path) -> None:
     page = (folder / "index.html").read_text("utf-8")
     assert '"file":"site/seen-0.js"' in page
     write_site_parts(make_plan(suite, plugins=PLUGINS), folder, texts=True)
-    ((_, texts),) = parts(folder)["texts"]
+    ((_, texts),) = parts_of_run(folder)["texts"]
     assert texts.items() <= {row["id"]: row["text"] for row in rows}.items()
     assert set(seen["documents"]) <= set(texts)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from mtmbench.core.types import BoolArray, Corpus, Counts
+from mtmbench.core.types import BoolArray, Corpus, Counts, FloatArray
 from mtmbench.features.base import Firings, FiringSource
 from mtmbench.features.registry import register_features
 
@@ -39,6 +39,16 @@ class WordedFeatures(FiringSource):
 
     def describe(self, setting: str = "default") -> dict[str, Any]:
         return {"sae": "letters", "sae_hash": "letters", "setting": setting}
+
+    def label_scores(self, setting: str = "default") -> FloatArray | None:
+        if not self._scored:
+            return None
+        scores = np.full(N_FEATURES, np.nan, np.float32)
+        scores[: self._scored] = 0.75
+        return scores
+
+    def at_hand(self, what: str, corpus: Corpus, **more: Any) -> bool:
+        return True
 
     def scored_labels(self, setting: str = "default") -> BoolArray | None:
         return np.arange(N_FEATURES) < self._scored if self._scored else None

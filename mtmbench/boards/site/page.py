@@ -6,11 +6,14 @@ import hashlib
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from math import ceil
 from pathlib import Path
+from typing import Any, cast
 
-from mtmbench.boards import notes
+from mtmbench.boards import about_judges, notes
 from mtmbench.boards.cells import ALL, BoardRecords
 from mtmbench.boards.html import render_template
+from mtmbench.boards.labels import LABEL_SOURCES
 from mtmbench.boards.numbers import percent, signed
 from mtmbench.boards.rows import BoardTables, FitItems
 from mtmbench.boards.site.overview import LEADING, basis, headline, otherwise, rating_charts
@@ -22,10 +25,14 @@ from mtmbench.boards.site.values import value_parts
 from mtmbench.boards.site.verdicts import verdict_parts
 from mtmbench.boards.spending import cost_text, spending_table, total_note
 from mtmbench.boards.view import SHOWN, BoardView, k_text
+from mtmbench.core.cards import Representation
 from mtmbench.core.cells import Competitor
 
 MOST_COMMITTED = 3_000_000
 """Bytes that the parts of a board without its run may take; a run's board takes what it needs."""
+
+_NAMED = 6
+"""So many parts that were left out are named; of more it is said how many they are."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SCRIPTS = ("page", "tables", "records", "topics", "matches")
@@ -36,15 +43,19 @@ _CITATION = (
 
 
 def site_files(
-    board: BoardTables, records: BoardRecords, folder: Path | None = None
+    board: BoardTables,
+    records: BoardRecords,
+    folder: Path | None = None,
+    *,
+    most: int = MOST_COMMITTED,
 ) -> dict[str, str]:
     """Returns the contents of ``index.html`` and of its parts by name.
 
     Args:
         board: the board's tables.
         records: what they were made of.
-        folder: where a steering table may lie, and parts that only a run can make; without these
-            the others are kept to :data:`MOST_COMMITTED` bytes.
+        folder: where a steering table may lie, and parts that only a run can make.
+        most: bytes that the other parts may take together where there are none of a run's.
 
     Raises:
         InputError: the folder's steering table or its list of parts is damaged.
@@ -53,7 +64,7 @@ def site_files(
     made = [*topic_parts(records, names), *verdict_parts(records, names)]
     made += value_parts(board, records)
     more = None if folder is None else run_parts(folder)
-    parts = part_files(made, MOST_COMMITTED if more is None else None)
+    parts = part_files(made, most if more is None else None)
     view = BoardView(board)
     judges = view.judges()
     charts = rating_charts(judges)
@@ -63,7 +74,6 @@ def site_files(
     grep = "zgrep" if records_name.endswith(".gz") else "grep"
     data = {
         "parts": [*parts.listed, *(more or ())],
-        "left": parts.left_out,
         "run": more is not None,
         "models": [
             {"name": row["name"], "kind": row["items"], "model": row["model"],
@@ -72,6 +82,7 @@ def site_files(
         ],
         "judges": {judge.judge["id"]: judge.judge["is_llm"] for judge in judges},
         "shown": SHOWN,
+        "label_sources": LABEL_SOURCES,
         "citation": _citation(board, records),
         "records": records_name,
         "grep": grep,
@@ -94,11 +105,14 @@ def site_files(
         metrics=model_metrics(view, charts),
         ratings=rating_lines(charts, board),
         curves=steering_curves(folder if "steering" in board else None),
+        about_judges=about_judges,
         notes=notes,
         folded=folded,
         filters_text=_filters_text,
         heat_class=heat_class,
         k_text=k_text,
+        left_out=left_out(parts.left_out),
+        all_mb=ceil(parts.size / 1_000_000),
         line_name=line_name,
         percent=percent,
         signed=signed,
@@ -145,6 +159,22 @@ def with_script(page: str, script: str, **data: object) -> str:
     head, body, end = page.replace("'strict-dynamic'", allowed, 1).rpartition("</body>")
     told = [f' data-{name}="{value}"' for name, value in data.items() if value is not None]
     return f"{head}<script{''.join(told)}>{script}</script>\n{body}{end}"
+
+
+def left_out(parts: Sequence[Mapping[str, object]]) -> dict[str, str]:
+    """Returns, by kind, which parts there was no room for, in words; the first few by name."""
+    found: dict[str, list[str]] = {}
+    for part in parts:
+        k, spec = (cast("Any", part.get(name)) for name in ("k", "spec"))
+        told = [str(part["corpus"]), k_text(k, spec) if spec is not None else ""]
+        told += [f"seed {part['seed']}"] if "seed" in part else []
+        told += [SHOWN[cast("Representation", part["shown"])]] if "shown" in part else []
+        found.setdefault(str(part["kind"]), []).append(", ".join(filter(None, told)))
+    return {
+        kind: "; ".join(places[:_NAMED])
+        + (f"; and {len(places) - _NAMED} more" if len(places) > _NAMED else "")
+        for kind, places in found.items()
+    }
 
 
 def folded(lines: Sequence[str]) -> list[tuple[str, str]]:

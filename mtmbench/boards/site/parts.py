@@ -23,7 +23,7 @@ FOLDER = "site"
 RUN_LIST = "run.json"
 """Names, in that folder, the parts that only a run can make."""
 
-_OF_RUN = ("documents", "seen", "replies", "texts", "times")
+_OF_RUN = ("documents", "features", "contexts", "seen", "replies", "texts", "times")
 _NAME = re.compile(rf"(topics|verdicts|values|{'|'.join(_OF_RUN)})-\d+\.js")
 
 
@@ -51,12 +51,14 @@ class PartFiles:
     Attributes:
         texts: the files' contents by name, the folder's name in front.
         listed: kind, file and what it is about, of each, as the page lists them.
-        left_out: how many parts of each kind there was no room for.
+        left_out: kind and what it is about, of each for which there was no room.
+        size: bytes of all, those left out among them.
     """
 
     texts: dict[str, str] = field(default_factory=dict)
     listed: list[dict[str, object]] = field(default_factory=list)
-    left_out: dict[str, int] = field(default_factory=dict)
+    left_out: list[dict[str, object]] = field(default_factory=list)
+    size: int = 0
 
 
 def part_files(parts: Sequence[Part], room: int | None = None) -> PartFiles:
@@ -77,6 +79,7 @@ def part_files(parts: Sequence[Part], room: int | None = None) -> PartFiles:
     kept = set()
     for i in sorted(texts, key=lambda i: (parts[i].weighs, i)):
         size = len(texts[i][1].encode("utf-8"))
+        files.size += size
         if room is None or size <= room:
             kept.add(i)
             room = None if room is None else room - size
@@ -86,7 +89,7 @@ def part_files(parts: Sequence[Part], room: int | None = None) -> PartFiles:
             files.texts[f"{FOLDER}/{name}"] = text
             files.listed.append({"kind": part.kind, "file": f"{FOLDER}/{name}", **part.of})
         else:
-            files.left_out[part.kind] = files.left_out.get(part.kind, 0) + 1
+            files.left_out.append({"kind": part.kind, **part.of})
     return files
 
 

@@ -11,7 +11,7 @@ from mtmbench.boards.numbers import fixed, percent
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json_object
 
-_WIDTH, _HEIGHT = 240, 110
+_WIDTH, _HEIGHT = 240, 126
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Curve:
     Attributes:
         title: which topic.
         where: corpus, model, K and judge in words.
-        points: "x,y x,y" of the curve in a box of 240 by 110.
+        points: "x,y x,y" of the curve in a box of 240 by 126.
         area: the same of its interval.
         dots: x, y, whether chosen, and in words, of every λ.
         ticks: x and λ of each point.
@@ -37,6 +37,11 @@ class Curve:
     ticks: Sequence[tuple[str, str]]
     controls: Sequence[tuple[str, str, str]]
     rows: Sequence[tuple[str, str, str, str]]
+
+    @property
+    def marks(self) -> list[tuple[int, str]]:
+        """Where the axis of win rates is marked, and as what."""
+        return [(6, "100 %"), (_HEIGHT // 2, "50 %"), (_HEIGHT - 6, "0 %")]
 
 
 def steering_curves(folder: Path | None) -> list[Curve]:

@@ -10,6 +10,7 @@ from mtmbench.boards.numbers import signed
 from mtmbench.boards.rows import BoardTables, LeagueRow
 from mtmbench.boards.site.overview import JudgeColumn, RatingChart
 from mtmbench.boards.view import BoardView, MetricLine, MetricTable, k_text
+from mtmbench.core.cards import is_capped
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,14 @@ class RatingLine:
     sequential: float | None
 
 
+def short_k(k: int | None, k_spec: int | str) -> str:
+    """Returns the number of topics for a narrow column; what it came from in brackets."""
+    if isinstance(k_spec, int):
+        return str(k_spec)
+    spec = "capped" if is_capped(k_spec) else k_spec
+    return spec if k is None else f"{k} ({spec})"
+
+
 def rating_lines(charts: Sequence[RatingChart], board: BoardTables) -> list[RatingLine]:
     """Returns every rating of a board, each once, in the order of the charts."""
     lines = {}
@@ -150,7 +159,7 @@ def rating_lines(charts: Sequence[RatingChart], board: BoardTables) -> list[Rati
                 lines[id(row)] = RatingLine(
                     column.judge.judge["id"],
                     "all, pooled" if chart.corpus == ALL else chart.corpus,
-                    chart.k.removeprefix("K = "),
+                    short_k(row["k"], chart.k_spec),
                     column.shown,
                     name,
                     kind,

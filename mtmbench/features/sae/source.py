@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -136,6 +136,27 @@ class StoredFeatures(FiringSource):
             return None
         scored: BoolArray = ~np.isnan(folder.label_scores)
         return scored
+
+    def label_scores(self, setting: str = "default") -> FloatArray | None:
+        """Returns a judge's scores of the labels; see :class:`FeatureSource`."""
+        return self._named(setting).folder.label_scores
+
+    def at_hand(
+        self,
+        what: Literal["counts", "firings"],
+        corpus: Corpus,
+        *,
+        setting: str = "default",
+        max_tokens: int | None = None,
+    ) -> bool:
+        """Returns whether every shard of the corpus is there, so that no text is read again.
+
+        Where only counts are kept, they do not say where features fire.
+        """
+        if what == "firings" and self._keep == "counts":
+            return False
+        tokens = tokenise_texts(corpus.texts, self.backbone, max_tokens)
+        return not self._store(corpus, tokens, self._named(setting).folder, max_tokens).missing()
 
     def describe(self, setting: str = "default") -> dict[str, object]:
         """Returns backbone, hook point, SAE and its hash, window, threshold and filter limits."""
@@ -310,6 +331,7 @@ class StoredFeatures(FiringSource):
             yield Firings(
                 shard.documents[token].astype(np.int64), spans[token, 0], spans[token, 1],
                 shard.features[above].astype(np.int64), store.n_features,
+                shard.values[above].astype(np.float32),
             )  # fmt: skip
 
     def prepare(

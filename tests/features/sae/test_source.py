@@ -276,3 +276,32 @@ def test_a_source_tells_where_its_labels_are_from(folder: Path) -> None:
     toy = Toy(folder)
     assert toy.counts(corpus_of()).source["labels"] == {"source": None}
     assert toy.scored_labels() is None
+
+
+def test_a_source_says_what_is_at_hand_and_how_strongly_features_fire(folder: Path) -> None:
+    corpus = corpus_of()
+    toy = Toy(folder)
+    assert not toy.at_hand("counts", corpus)
+    assert not toy.at_hand("firings", corpus)
+    top = toy.top_activations(corpus, range(len(corpus)), n_features=3, n_contexts=1)
+    assert toy.at_hand("counts", corpus)
+    assert toy.at_hand("firings", corpus)
+    assert not toy.at_hand("counts", corpus, max_tokens=7)
+    strongest: dict[tuple[int, int], float] = {}
+    for part in toy.firings(corpus):
+        assert part.values is not None
+        for row, feature, value in zip(part.documents, part.features, part.values, strict=True):
+            place = int(row), int(feature)
+            strongest[place] = max(float(value), strongest.get(place, 0.0))
+    told = {
+        (row, each.feature): each.contexts[0].value
+        for row, features in enumerate(top)
+        for each in features
+    }
+    assert len(told) > 50
+    assert told == {place: strongest[place] for place in told}
+    counted = Toy(folder, keep="counts")
+    counted.counts(corpus)
+    assert counted.at_hand("counts", corpus)
+    assert not counted.at_hand("firings", corpus)
+    assert toy.label_scores() is None

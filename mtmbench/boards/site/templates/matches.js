@@ -23,7 +23,7 @@ openers.matches = async (told) => {
   const bar = el("div", { class: "filters" });
   const list = el("div");
   app.replaceChildren(el("p", { class: "soft" },
-    "Two models' topics for the same document, put to the judge in both orders. A win is the same winner in both; anything else is a tie. ",
+    "Two models' topics (of each one's first seed) for the same document, put to the judge in both orders. A win is the same winner in both; anything else is a tie. ",
     "Press a document to see what was shown and said."), bar, list);
 
   const fields = { corpus: "corpus", spec: "K", shown: "topics shown by" };
@@ -178,7 +178,7 @@ openers.costs = async () => {
   if (!content) return;
   app.hidden = false;
   one("#costs .plain-speed").hidden = true;
-  const table = el("table", { class: "sort", "data-name": "times" }, el("caption", {}, "Seconds of wall time, as this run took them"),
+  const table = el("table", { class: "sort stack", "data-name": "times" }, el("caption", {}, "Seconds of wall time, as this run took them"),
     el("thead", {}, el("tr", {}, el("th", { scope: "col", "data-filter": true }, "what"), el("th", { scope: "col", "data-filter": true }, "corpus"), el("th", { scope: "col" }, "of"),
       ["cells", "median", "most", "together", "peak MiB"].map((name) => el("th", { scope: "col", class: "n" }, name)))),
     el("tbody", {}, content.map((row) => el("tr", {}, row.map((value, n) => el(n === 2 ? "th" : "td", { class: n > 2 ? "n" : null, scope: n === 2 ? "row" : null }, value === null ? "–" : String(value)))))));
@@ -187,10 +187,6 @@ openers.costs = async () => {
   makeScrollable(one(".scroll", app));
 };
 
-all(".pickers").forEach(makePicker);
-all("table.sort").forEach(makeSortable);
-all(".scroll").forEach(makeScrollable);
-all(".profiler").forEach(makeProfile);
 const cite = one("#cite");
 cite?.after(el("p", {}, copyButton("Copy the citation", () => cite.textContent, "The citation")));
 one("#theme").hidden = false;

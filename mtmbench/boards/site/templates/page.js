@@ -95,7 +95,11 @@ function go() {
   if (returning) { returning = false; return; }
   const [id, query = ""] = location.hash.slice(1).split("?");
   const told = new URLSearchParams(query);
-  if (id === "record") { showRecord(told); return; }
+  if (id === "record") {
+    prepare(one(".view.on"));
+    showRecord(told);
+    return;
+  }
   const target = id ? document.getElementById(id) : views[0];
   const view = target?.closest(".view");
   if (!view) return;
@@ -104,6 +108,7 @@ function go() {
     if (link.hash === `#${view.id}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  prepare(view);
   openers[view.id]?.(told);
   if (!id) return;
   const heading = one("h2", view);

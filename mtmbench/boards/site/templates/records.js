@@ -23,8 +23,8 @@ async function showRecord(told) {
     }
     if (found === null) {
       body.append(el("p", {}, "The records behind this number are not beside this page; ",
-        "they stand in ", el("a", { href: board.records }, board.records), ", and ",
-        el("code", {}, "mtmbench board RUN"), " writes them beside the page of a run."));
+        "they stand in ", el("a", { href: board.records }, board.records), ", and the command at the head of ",
+        el("a", { href: "#metrics" }, "Metrics"), " writes them there."));
     } else {
       const rows = found.map(([key, seed, value, status, reason]) => el("tr", {},
         el("td", {}, seed === null ? "all" : String(seed)),

@@ -23,6 +23,13 @@ function spaced(node) {
     .join(node.matches("td, th") ? " " : "");
 }
 
+/* On a phone rows of wide tables are stacked, each value under its column's name. */
+const phone = matchMedia("(max-width: 48rem)");
+function whenNarrow(make) {
+  if (phone.matches) make();
+  else phone.addEventListener("change", make, { once: true });
+}
+
 function makeSortable(table) {
   const heads = all("thead th", table);
   const body = table.tBodies[0];
@@ -88,6 +95,28 @@ function makeSortable(table) {
       bar.append(el("span", { class: "field" }, el("label", { for: id }, name), box));
     }
   });
+  if (table.classList.contains("stack")) {
+    const names = heads.map((head) => spaced(head).replace(/\s+/g, " ").trim());
+    whenNarrow(() => {
+      for (const row of rows) {
+        [...row.cells].forEach((cell, column) => {
+          if (cell.matches("th")) return;
+          cell.dataset.label = names[column];
+          cell.classList.toggle("none", NONE.test(cell.textContent));
+        });
+      }
+    });
+    if (rows.length > 1) {
+      let chosen = 0;
+      const by = select("sort by", [["", "as it came"], ...names.map((name, column) => [String(column), name])], "", (value) => {
+        chosen = Number(value);
+        if (value) sortBy(chosen, heads[chosen]);
+      });
+      const turn = el("button", { type: "button", class: "quiet narrow", on: { click: () => sortBy(chosen, heads[chosen]) } }, "Reverse");
+      by.classList.add("narrow");
+      bar.append(by, turn);
+    }
+  }
   const csv = () => [all("th", table.tHead), ...[...body.rows].filter((row) => !row.hidden).map((row) => [...row.cells])]
     .map((cells) => cells.map((cell) => csvCell(spaced(cell))).join(",")).join("\n") + "\n";
   bar.append(count, copyButton("Copy as CSV", csv, "The table"));
@@ -116,4 +145,15 @@ function makeProfile(box) {
   };
   box.append(select("model", names.map((name, i) => [String(i), name]), "0", show));
   show("0");
+}
+
+/* What a view's tables can do is made when the view is first seen. */
+const prepared = new Set();
+function prepare(view) {
+  if (prepared.has(view)) return;
+  prepared.add(view);
+  all(".pickers", view).forEach(makePicker);
+  all("table.sort", view).forEach(makeSortable);
+  all(".scroll", view).forEach(makeScrollable);
+  all(".profiler", view).forEach(makeProfile);
 }

@@ -121,7 +121,10 @@ openers.topics = async (told) => {
 
   const drawMap = (i, others) => {
     const { models, map } = state.content;
-    if (!map.length) return "";
+    if (!map.length) {
+      const n = models.reduce((sum, model) => sum + model.t.length, 0);
+      return n > 3 ? el("p", { class: "soft" }, `No map: ${n} topics are too many for one that can be read.`) : "";
+    }
     const svg = el("svg", { class: "map", viewBox: "-1.08 -1.08 2.16 2.16", role: "img", "aria-label": `A map of ${map.length} topics of ${models.length} models; the table below says the same in words` });
     const groups = models.map(() => el("g"));
     let n = 0;
@@ -167,15 +170,11 @@ openers.topics = async (told) => {
     const topic = model.t[k];
     const node = el("div", { class: "about-topic" });
     const line = (name, value) => node.append(el("p", {}, el("b", {}, `${name}: `), value));
-    line(model.kind === "features" ? "Features" : "Top words", topic.i.join(" · "));
+    const extra = state.extra?.models?.[model.n]?.[k];
+    if (model.kind === "features") node.append(await featureList(i, k, extra?.features ?? topic.i.map((label) => [null, label, null])));
+    else line("Top words", topic.i.join(" · "));
     if (topic.w.length && topic.w.join() !== topic.i.join()) line("Projected words", topic.w.join(" · "));
     if (topic.y) line("Summary", topic.y);
-    const extra = state.extra?.models?.[model.n]?.[k];
-    if (extra?.features) {
-      node.append(el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Features" }, el("table", {}, el("caption", {}, "Features of the topic"),
-        el("thead", {}, el("tr", {}, ["feature", "label", "weight"].map((name, n) => el("th", { scope: "col", class: n === 2 ? "n" : null }, name)))),
-        el("tbody", {}, extra.features.map(([id, label, weight]) => el("tr", {}, el("td", {}, id), el("td", {}, label), el("td", { class: "n" }, weight.toFixed(4))))))));
-    }
     const near = models.map((other, j) => (j === i ? null : [other.n, matched(i, j).get(k), j])).filter((each) => each && each[1]);
     near.sort((a, b) => b[1][1] - a[1][1]);
     if (near.length) line("The same topic elsewhere", near.map(([name, [other, overlap]]) => `${name} ${other} (${overlap.toFixed(2)})`).join(", "));
@@ -185,8 +184,57 @@ openers.topics = async (told) => {
       node.append(el("p", {}, el("b", {}, extra ? "Documents that load on it most" : "Documents that its summary is from")),
         el("ul", { class: "documents" }, documents.map(([id, share]) => el("li", {}, el("code", {}, id), share === null ? "" : ` ${percent(share, 0)}`,
           texts[id] ? el("blockquote", {}, texts[id].slice(0, 400) + (texts[id].length > 400 ? " …" : "")) : null))));
+      if (state.extra?.why && documents.some(([id]) => !texts[id])) node.append(el("p", { class: "soft" }, state.extra.why));
     }
     if (!extra) node.append(el("p", { class: "soft" }, "The documents of every topic are on the page of the run's own folder."));
+    return node;
+  };
+
+  /* A topic's features, each of which opens; what is not known of one is said in a line. */
+  const featureList = async (i, k, features) => {
+    const model = state.content.models[i];
+    const setting = board.models.find((each) => each.name === model.n)?.setting ?? null;
+    const of = { corpus: state.part.corpus, setting };
+    const [about, contexts] = await Promise.all([loadIf(partOf("features", of)), loadIf(partOf("contexts", of))]);
+    const list = el("ul", { class: "feature-list" });
+    for (const [id, label, weight] of features) {
+      const known = about?.features[id];
+      const brief = [id === null ? null : `feature ${id}`, weight === null ? null : `weight ${weight.toFixed(4)}`,
+        known?.d === undefined ? null : `in ${percent(known.d)} of documents`].filter(Boolean).join(" · ");
+      const entry = el("li");
+      const button = el("button", { type: "button", class: "open", "aria-expanded": "false", on: { click: () => {
+        const shown = one(".about-feature", entry);
+        shown?.remove();
+        button.setAttribute("aria-expanded", String(!shown));
+        if (!shown) entry.append(aboutFeature(i, k, id, label, known, about, contexts));
+      } } }, label);
+      entry.append(button, brief ? el("small", {}, ` ${brief}`) : "");
+      list.append(entry);
+    }
+    return el("div", {}, el("p", {}, el("b", {}, "Features"), el("small", {}, " strongest first; press one to see what is known of it")), list);
+  };
+
+  const aboutFeature = (i, k, id, label, known, about, contexts) => {
+    const { models } = state.content;
+    const source = (name) => board.label_sources[name] ?? name ?? board.label_sources.elsewhere;
+    const list = el("dl");
+    const line = (name, ...value) => list.append(el("dt", {}, name), el("dd", {}, ...value));
+    line("Label", label, el("small", {}, ` from ${source(known?.f ?? models[i].labels)}`));
+    const own = known?.o;
+    if (own !== undefined && own !== label) line("The SAE's own label", own);
+    if (known) line("Score", known.s === undefined ? "no judge scored its label" : `${known.s.toFixed(3)}, of ${own === undefined || own === label ? "this label" : "the SAE's own label"}, by a judge (1: fires just where the label says, 0.5: chance)`);
+    if (known?.d !== undefined) line("Density", `${percent(known.d)} of the documents, ${percent(known.t, 3)} of the tokens`);
+    const same = models.flatMap((model) => (model.kind === "features" ? model.t.flatMap((topic, n) => (topic.i.includes(label) && !(model === models[i] && n === k) ? [`${model.n} ${n}`] : [])) : []));
+    line("Topics with a feature of that label", same.length ? same.slice(0, 12).join(", ") + (same.length > 12 ? ` and ${same.length - 12} more` : "") : "this one alone");
+    const places = contexts?.[id] ?? [];
+    const node = el("div", { class: "about-feature" }, list);
+    if (places.length) {
+      node.append(el("p", {}, el("b", {}, "Where it fires"), el("small", {}, " strongest first, one document each; marked is the token")),
+        el("ul", { class: "contexts" }, places.map(([document, before, token, behind]) => el("li", {}, el("blockquote", {}, before, el("mark", {}, token), behind), el("code", {}, document)))));
+    }
+    const why = about === null ? ["Records name a topic's features by their labels alone: number, score, density and contexts are on the page of the run's own folder."]
+      : [about.why.density, about.why.contexts ? `No contexts: ${about.why.contexts}.` : places.length ? null : "No contexts: it fires nowhere in the texts that were read."];
+    node.append(...[...new Set(why)].filter(Boolean).map((text) => el("p", { class: "soft" }, text)));
     return node;
   };
 
