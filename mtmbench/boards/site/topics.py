@@ -87,7 +87,7 @@ def topic_parts(board: BoardRecords, names: Mapping[Competitor, str]) -> list[Pa
             "map": topic_map([topic["w"] for model in models for topic in model["t"]]),
         }
         of = {"corpus": corpus, "k": fits[0].payload["k"], "spec": k_spec, "seed": seed}
-        parts.append(Part("topics", of, content, 0 if seed == first[corpus, k_spec] else 2))
+        parts.append(Part("topics", of, content, 0 if seed == first[corpus, k_spec] else 3))
     return parts
 
 

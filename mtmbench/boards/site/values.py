@@ -29,7 +29,7 @@ def value_parts(board: BoardTables, records: BoardRecords) -> list[Part]:
     by_corpus: dict[str, dict[str, list[list[object]]]] = {}
     for i, row in enumerate(board["metrics"]):
         by_corpus.setdefault(row["corpus"], {})[str(i)] = behind.get(_cell(row), [])
-    return [Part("values", {"corpus": corpus}, by_corpus[corpus], 3) for corpus in by_corpus]
+    return [Part("values", {"corpus": corpus}, by_corpus[corpus], 2) for corpus in by_corpus]
 
 
 def _cell(row: MetricRow | MetricPayload) -> _Cell:
