@@ -17,6 +17,9 @@ function el(tag, attributes = {}, ...children) {
   return node;
 }
 
+/* A long description would fill a phone's first screen. */
+if (matchMedia("(max-width: 600px)").matches) one("details.about")?.removeAttribute("open");
+
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 const say = (text) => { one("#say").textContent = text; };
 let unique = 0;
