@@ -175,6 +175,15 @@ def test_pages_count_as_the_paper_did():
         for judge, (_, led, _, won) in zip(("embedding", "lexical"), alike, strict=True)
     )
     assert f"by projected words {by_vectors}, {by_words}" in told
+    pooled, single = (
+        max(
+            max(row["elo_by_seed"]) - min(row["elo_by_seed"])
+            for row in board["ratings"]
+            if (row["corpus"] == "all") == all_corpora
+        )
+        for all_corpora in (True, False)
+    )
+    assert f"by up to {pooled:.0f} points, and those of one corpus by up to {single:.0f}." in told
 
 
 def test_the_page_quotes_agreement_with_gold_labels():
