@@ -42,7 +42,7 @@ help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 
 quick: setup  ## play the quick leaderboard and print it (first time: installs)
-	@echo "==> playing the quick suite: eight models, two corpora, two proxy judges (up to 8 minutes)"
+	@echo "==> playing the quick suite: eight models, two corpora, two proxy judges (two to five minutes)"
 	@$(BIN)/mtmbench run quick
 
 test: setup  ## run the whole test suite (first time: installs)
