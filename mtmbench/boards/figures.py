@@ -12,6 +12,7 @@ from mtmbench.boards.site.overview import LEADING, JudgeColumn, RatingChart, rat
 from mtmbench.boards.view import BoardView, MetricLine, MetricTable, k_text
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.figures import (
+    STYLES,
     Estimate,
     HeatPanel,
     IntervalPanel,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _MOST_PANELS, _NAMED = 24, 2
+KINDS = dict(zip(("over words", "over features", "over unknown items"), STYLES, strict=False))
+"""How models over each kind of items are drawn, in the colours of the board's page."""
 _PLACE = ("judge", "corpus", "k_spec", "representation")
 
 
@@ -65,7 +68,8 @@ def ratings_figure(
             *_mark_notes(chart),
             *grouped(missing, len(panels)),
         ],
-        groups=[f"over {kind or 'items of an unknown kind'}" for kind in chart.kinds],
+        groups=[_over(kind) for kind in chart.kinds],
+        styles=KINDS,
         reference=ELO_MEAN,
         missing="not rated",
     )
@@ -171,6 +175,7 @@ def metric_figure(
             *grouped(missing, len(panels)),
         ],
         groups=kinds,
+        styles=KINDS,
     )
 
 
@@ -421,9 +426,13 @@ def _ranked(lines: Sequence[tuple[MetricTable, MetricLine]]) -> tuple[list[str],
         ]
         for place, (_, _, name, kind) in enumerate(sorted(told, key=lambda each: each[:3])):
             places.setdefault(name, []).append(place)
-            kinds[name] = f"over {kind or 'items of an unknown kind'}"
+            kinds[name] = _over(kind)
     names = sorted(places, key=lambda name: (sum(places[name]) / len(places[name]), name))
     return names, [kinds[name] for name in names]
+
+
+def _over(kind: str | None) -> str:
+    return f"over {kind or 'unknown items'}"
 
 
 def _value(row: MetricRow | None) -> float:

@@ -121,6 +121,7 @@ def interval_figure(
     axis: str,
     notes: Sequence[str] = (),
     groups: Sequence[str] | None = None,
+    styles: Mapping[str, Style] | None = None,
     reference: float | None = None,
     missing: str = "no value",
 ) -> NotebookFigure:
@@ -133,14 +134,17 @@ def interval_figure(
         axis: what is measured.
         notes: what stands below it, a line or more each.
         groups: what each name is among; its points have that colour and shape.
+        styles: of the groups, by their name, in the order of the key; the first of
+            :data:`STYLES` in the order of the names if not given.
         reference: where a line is drawn across the names.
         missing: stands where there is no value.
     """
     kinds = ["" for _ in names] if groups is None else list(groups)
-    styles = dict(zip(dict.fromkeys(sorted(kinds)), STYLES, strict=False))
+    known = dict(zip(sorted({*kinds}), STYLES, strict=False)) if styles is None else styles
+    used = {kind: style for kind, style in known.items() if kind in kinds}
     with _look():
         height = 0.25 * len(names) + 0.8
-        key = {kind: _points(style) for kind, style in styles.items()} if len(styles) > 1 else {}
+        key = {kind: _points(style) for kind, style in used.items()} if len(used) > 1 else {}
         figure, axes = _grid(len(panels), (_PANEL, height), names, title, notes, key=key)
         for ax, panel in zip(axes, panels, strict=True):
             _name_rows(ax, names)
@@ -148,7 +152,7 @@ def interval_figure(
             ax.set_xlabel(axis)
             if reference is not None:
                 ax.axvline(reference, color=_GREY, linewidth=0.8, linestyle=":", zorder=1)
-            for kind, style in styles.items():
+            for kind, style in used.items():
                 own = [
                     (row, each, each.value)
                     for row, (each, its) in enumerate(zip(panel.estimates, kinds, strict=True))

@@ -51,6 +51,17 @@ def test_points_and_intervals_lie_where_they_should() -> None:
     assert first.yaxis_inverted()
 
 
+def test_a_group_keeps_its_style_whichever_others_there_are() -> None:
+    styles = {"over words": STYLES[0], "over features": STYLES[1]}
+    for groups in (["over features"], ["over features", "over words"]):
+        figure = interval_figure(
+            groups, [IntervalPanel("", [Estimate(1.0) for _ in groups])], title="", axis="",
+            groups=groups, styles=styles,
+        )  # fmt: skip
+        drawn = {line.get_label(): line.get_color() for line in figure.axes[0].get_lines()}
+        assert drawn == {group: styles[group].colour for group in groups}
+
+
 def test_a_heat_map_is_centred_and_leaves_gaps() -> None:
     matrix = [[None, 0.7, 0.25], [0.3, None, None], [0.75, None, None]]
     figure = heat_figure(
