@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from mtmbench.boards.notes import interval_level
 from mtmbench.boards.numbers import percent
 from mtmbench.boards.rows import BoardTables, MetricRow
 from mtmbench.boards.site.overview import LEADING, JudgeColumn, RatingChart, rating_charts
@@ -18,6 +19,7 @@ from mtmbench.core.figures import (
     IntervalPanel,
     heat_figure,
     interval_figure,
+    shortened,
 )
 from mtmbench.stats.bradley_terry import ELO_MEAN
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from mtmbench.core.notebook_figure import NotebookFigure
 
 _T = TypeVar("_T")
-_MOST_PANELS, _NAMED = 24, 2
+_MOST_PANELS, _NAMED, _NOTED = 24, 2, 60
 KINDS = dict(zip(("over words", "over features", "over unknown items"), STYLES, strict=False))
 """How models over each kind of items are drawn, in the colours of the board's page."""
 _PLACE = ("judge", "corpus", "k_spec", "representation")
@@ -163,8 +165,8 @@ def metric_figure(
         title=f"{metric}{of}" + (f", {_setting_text(common)}" if common else ""),
         axis=f"{metric} ({better} is better)",
         notes=[
-            f"Points: means over seeds (n = {_range(counts)}); lines: {_level(board)} intervals of "
-            "the mean, by Student's t."
+            f"Points: means over seeds (n = {_range(counts)}); lines: {interval_level(board)}"
+            "intervals of the mean, by Student's t."
             if any(each.lo is not None for panel in panels for each in panel.estimates)
             else f"Points: values over seeds (n = {_range(counts)}); no intervals.",
             *(
@@ -204,14 +206,16 @@ def plot_ratings(
     drawn = ratings.head(most).astype(object)
     drawn = drawn.where(drawn.notna(), None)
     told = ratings.attrs
-    level = f"{percent(told['confidence'], 0)} intervals" if "confidence" in told else "intervals"
-    clusters = f" over {told['n_clusters']:,} clusters" if "n_clusters" in told else ""
-    by = "the sandwich estimator" if told.get("intervals") == "sandwich" else "bootstrap"
-    ties = "half a win each" if told.get("tie_parameter") is None else "by Davidson's model"
-    notes = [
-        f"Points: Bradley-Terry ratings, {ELO_MEAN:.0f} their mean, ties {ties}; lines: "
-        f"{level}{clusters}, by {by}."
-    ]
+    notes = [f"Points: Bradley-Terry ratings, {ELO_MEAN:.0f} their mean; lines: intervals."]
+    # A table that was kept as a file has lost what is known beside its rows.
+    if {"confidence", "n_clusters", "tie_parameter"} <= told.keys():
+        level = f"{percent(told['confidence'], 0)} intervals over {told['n_clusters']:,} clusters"
+        by = "the sandwich estimator" if told.get("intervals") == "sandwich" else "bootstrap"
+        ties = "half a win each" if told["tie_parameter"] is None else "by Davidson's model"
+        notes = [
+            f"Points: Bradley-Terry ratings, {ELO_MEAN:.0f} their mean, ties {ties}; lines: "
+            f"{level}, by {by}."
+        ]
     if len(drawn) < len(ratings):
         notes.append(f"The first {len(drawn)} of {len(ratings):,} rows.")
     reasons = [
@@ -271,10 +275,11 @@ def grouped(told: Iterable[tuple[str, str, str]], n_panels: int) -> list[str]:
     for reason, names in by_reason.items():
         everywhere = n_panels == 1 or all(len(places) == n_panels for places in names.values())
         who = ", ".join(
-            name if everywhere else f"{name} ({_places(places, n_panels)})"
+            short if everywhere else f"{short} ({_places(places, n_panels)})"
             for name, places in names.items()
+            for short in [shortened(name, _NOTED)]
         )
-        sentences.append(f"{who}: {reason.rstrip('.')}.")
+        sentences.append(f"{who}: {shortened(reason, 3 * _NOTED).rstrip('.')}.")
     return sentences
 
 
@@ -282,7 +287,7 @@ def _places(places: Sequence[str], n_panels: int) -> str:
     """Returns where something is missing; how often, where that is in many panels."""
     if len(places) > _NAMED:
         return f"{len(places)} of {n_panels} panels"
-    return "; ".join(places)
+    return "; ".join(shortened(place, _NOTED) for place in places)
 
 
 def _chart(
@@ -450,8 +455,3 @@ def _setting_text(params: Mapping[str, object]) -> str:
 def _range(counts: set[int]) -> str:
     few, most = min(counts, default=0), max(counts, default=0)
     return f"{few}" if few == most else f"{few} to {most}"
-
-
-def _level(board: BoardTables) -> str:
-    rates = board["win_rates"]
-    return percent((rates[0]["confidence"] if rates else None) or 0.95, 0)

@@ -81,6 +81,13 @@ def wording_note(league: LeagueView) -> str:
     )
 
 
+def interval_level(board: BoardTables) -> str:
+    """Returns the level of a board's intervals with a space behind it; empty if it tells none."""
+    levels = (table["confidence"] for table in board["win_rates"])
+    level = next((level for level in levels if level is not None), None)
+    return "" if level is None else f"{percent(level, 0)} "
+
+
 def rating_notes(view: BoardView) -> list[str]:
     """Returns how to read the ratings of this board."""
     board = view.board
@@ -88,8 +95,9 @@ def rating_notes(view: BoardView) -> list[str]:
         return []
     davidson = any(table.get("nu") is not None for table in board["win_rates"])
     adaptive = any(table.get("adaptive") for table in board["win_rates"])
-    level = percent(board["win_rates"][0]["confidence"] or 0.95, 0)
-    drawn = "Intervals are over" if adaptive else f"Intervals ({level}) resample"
+    level = interval_level(board).strip()
+    told = f"Intervals ({level})" if level else "Intervals"
+    drawn = "Intervals are over" if adaptive else f"{told} resample"
     notes = [
         "Each judge has a board of its own; ratings of different judges are not comparable.",
         "Two models' topics are shown for the same document, in both orders. The same winner in "

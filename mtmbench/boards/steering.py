@@ -187,7 +187,13 @@ class Steering:
             bars = [
                 Bar(
                     mean := means.get(name),
-                    f"mean {percent(mean, 0)}" if mean is not None else "no chosen λ",
+                    f"mean {percent(mean, 0)}"
+                    if mean is not None
+                    else "no chosen λ"
+                    if not each["n_chosen"]
+                    else "nobody ruled"
+                    if name == own
+                    else "not played",
                     dots.get("" if name == own else name, ()),
                 )
                 for name in names
@@ -322,7 +328,7 @@ def _curve(judge: str, rows: Sequence[SteeringRow]) -> Curve:
 
 
 def _n(rows: Sequence[SteeringRow]) -> str:
-    counts = sorted({row["n"] for row in rows if row["chosen"] is not None})
+    counts = sorted({row["n"] for row in rows if row["chosen"] is not None}) or [0]
     return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
 
 

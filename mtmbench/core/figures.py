@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unicodedata import east_asian_width
 
+from mtmbench.core.errors import InputError
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.ticker import PercentFormatter
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 _GREY, _FAINT = "#666666", "#e6e6e6"
 _MOST_COLUMNS = 4
 _NAME_LENGTH = 32
+_AXIS_LENGTH = 60
+_LEVEL_LINES = (":", "--", "-.", (0, (6, 2, 1, 2, 1, 2)))
 _PANEL, _CURVES = 2.7, (2.1, 1.9)
 """Sizes of panels in inches: width, or width and height."""
 _MOST_NUMBERED = 14
@@ -140,7 +144,7 @@ def interval_figure(
         missing: stands where there is no value.
     """
     kinds = ["" for _ in names] if groups is None else list(groups)
-    known = dict(zip(sorted({*kinds}), STYLES, strict=False)) if styles is None else styles
+    known = _styles_of(sorted({*kinds})) if styles is None else styles
     used = {kind: style for kind, style in known.items() if kind in kinds}
     with _look():
         height = 0.25 * len(names) + 0.8
@@ -149,7 +153,7 @@ def interval_figure(
         for ax, panel in zip(axes, panels, strict=True):
             _name_rows(ax, names)
             _head(ax, panel.title, _PANEL)
-            ax.set_xlabel(axis)
+            ax.set_xlabel(label_text(axis, _AXIS_LENGTH))
             if reference is not None:
                 ax.axvline(reference, color=_GREY, linewidth=0.8, linestyle=":", zorder=1)
             for kind, style in used.items():
@@ -267,7 +271,7 @@ def bar_figure(
         for ax, panel in zip(axes, panels, strict=False):
             _name_rows(ax, names)
             _head(ax, panel.title, width)
-            ax.set_xlabel(axis)
+            ax.set_xlabel(label_text(axis, _AXIS_LENGTH))
             ax.barh(
                 range(len(names)), [bar.value or 0.0 for bar in panel.bars], height=0.62,
                 color=[style.colour for style in own],
@@ -317,10 +321,10 @@ def curve_figure(
         notes: what stands below it.
         reference: where a line is drawn across.
     """
-    labels = dict.fromkeys(curve.label for panel in panels for curve in panel.curves)
-    styles = dict(zip(labels, STYLES, strict=False))
+    labels = list(dict.fromkeys(curve.label for panel in panels for curve in panel.curves))
+    styles = _styles_of(labels)
     levels = dict.fromkeys(label for panel in panels for label in panel.levels)
-    level_lines = dict(zip(levels, (":", "--", "-.", (0, (6, 2, 1, 2, 1, 2))), strict=False))
+    level_lines = dict(zip(levels, _LEVEL_LINES, strict=False))
     key = {label: _points(styles[label], line=True) for label in labels}
     key |= {
         label: {"color": "black", "linewidth": 0.9, "linestyle": level_lines[label]}
@@ -330,9 +334,9 @@ def curve_figure(
         figure, axes = _grid(len(panels), _CURVES, (), title, notes, share_x=True, key=key)
         for ax, panel in zip(axes, panels, strict=True):
             _head(ax, panel.title, _CURVES[0])
-            ax.set_xlabel(axes_labels[0])
+            ax.set_xlabel(label_text(axes_labels[0], _AXIS_LENGTH))
             if ax in axes[:: _columns(len(panels))]:
-                ax.set_ylabel(axes_labels[1])
+                ax.set_ylabel(label_text(axes_labels[1], _AXIS_LENGTH))
             ax.set_ylim(*limits)
             ax.yaxis.set_major_formatter(_percents(0))
             if reference is not None:
@@ -348,7 +352,12 @@ def curve_figure(
 
 
 def label_text(text: str, most: int) -> str:
-    """Returns a text as a figure shows it: printable, on one line, no mathematics, not too long.
+    """Returns a text as a figure shows it: :func:`shortened`, and no mathematics."""
+    return shortened(text, most).replace("$", r"\$")
+
+
+def shortened(text: str, most: int) -> str:
+    """Returns a text that is printable, on one line and not too long.
 
     What is too long loses its middle, for names often differ at an end.
 
@@ -359,7 +368,20 @@ def label_text(text: str, most: int) -> str:
     told = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     if len(told) > most:
         told = f"{told[: most - most // 3 - 1]}…{told[len(told) - most // 3 :]}"
-    return told.replace("$", r"\$")
+    return told
+
+
+def _styles_of(labels: Sequence[str]) -> dict[str, Style]:
+    """Returns a style for each label.
+
+    Raises:
+        InputError: there are more of them than styles.
+    """
+    if len(labels) > len(STYLES):
+        raise InputError(
+            f"a figure tells at most {len(STYLES)} series apart, not {len(labels)}; draw fewer"
+        )
+    return dict(zip(labels, STYLES, strict=False))
 
 
 def _ends(estimate: Estimate) -> tuple[float, float] | None:
@@ -434,7 +456,10 @@ def _grid(
     width = max(0.3 + 0.075 * longest + n_columns * panel[0] + text_width, _NARROWEST)
     heading = textwrap.wrap(label_text(title, 400), int(9.6 * width)) or [""]
     below = [
-        line for note in notes for line in textwrap.wrap(label_text(note, 600), int(14.8 * width))
+        line
+        for note in notes
+        # What is long in a note are its lists, which lose nothing: names in them are short.
+        for line in textwrap.wrap(label_text(note, len(note)), int(14.8 * width))
     ]
     labels = [label_text(label, _NAME_LENGTH) for label in key or ()]
     widest = 0.5 + 0.068 * max(map(len, labels), default=0)
@@ -498,7 +523,8 @@ def _number_axis(ax: Axes, has_values: bool) -> None:
 
     ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     if not has_values:
-        ax.set_xticks([])
+        # Not by taking ticks away: panels that share an axis share its ticks.
+        ax.tick_params(axis="x", bottom=False, labelbottom=False)
 
 
 def _percents(decimals: int | None) -> PercentFormatter:

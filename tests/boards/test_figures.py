@@ -262,3 +262,35 @@ class TestAnyRatings:
         assert list(drawn) == [table["name"][0], table["name"][2]]
         assert drawn[table["name"][2]][1:] == (None, None)
         assert f"{table['name'][1]}: never played." in notes_of(figure)
+
+
+class TestNotes:
+    def test_lists_in_notes_lose_nothing(self, paper: Board) -> None:
+        said = " ".join(notes_of(paper.steering.plot_methods()).split())
+        for row in paper.steering.data["summary"]:
+            assert f"{row['n_steered']} of {row['n_topics']} by {row['judge']}" in said
+        assert said.count("of 3 by") == len(paper.steering.data["summary"])
+        quick = Board.read(LEADERBOARDS / "quick")
+        said = notes_of(quick.plot_metric("npmi", view="own"))
+        assert "…" not in said
+        assert "mk_means:paper" in said
+
+    def test_a_board_that_tells_no_level_has_intervals_without_one(self) -> None:
+        quick = Board.read(LEADERBOARDS / "quick")
+        assert "lines: 95 % intervals of the mean" in notes_of(quick.plot_metric("diversity"))
+        tables = json.loads(json.dumps(quick.data))
+        tables["win_rates"] = []
+        bare_board = Board(tables, Path())
+        assert "lines: intervals of the mean" in notes_of(bare_board.plot_metric("diversity"))
+
+    def test_ratings_that_were_a_file_say_no_more_than_they_know(self, tmp_path: Path) -> None:
+        table = mb.rate(
+            pd.DataFrame([("x", "y", "a"), ("y", "x", "a"), ("x", "y", "tie")] * 9,
+                         columns=["a", "b", "outcome"]),
+            ties="davidson", confidence=0.9,
+        )  # fmt: skip
+        assert "by Davidson's model" in notes_of(mb.plot_ratings(table))
+        table.to_csv(tmp_path / "ratings.csv", index=False)
+        said = notes_of(mb.plot_ratings(pd.read_csv(tmp_path / "ratings.csv")))
+        assert "ties" not in said
+        assert "bootstrap" not in said

@@ -13,6 +13,7 @@ import pytest
 from IPython.core.formatters import DisplayFormatter
 from support.figures import bars_of, curves_of, intervals_of, names_of, notes_of, spilt, texts_of
 
+from mtmbench.core.errors import InputError
 from mtmbench.core.figures import (
     STYLES,
     Bar,
@@ -171,8 +172,41 @@ def test_nothing_to_draw_is_still_a_figure() -> None:
     panel = IntervalPanel("judge", [Estimate(None), Estimate(None)])
     figure = interval_figure(["a", "b"], [panel], title="t", axis="Elo", missing="not rated")
     assert texts_of(figure.axes[0]) == ["not rated"] * 2
-    assert list(figure.axes[0].get_xticks()) == []
+    assert not figure.axes[0].xaxis.get_tick_params()["labelbottom"]
     assert spilt(figure) == []
+
+
+def test_a_panel_without_values_leaves_the_others_their_numbers() -> None:
+    bars = [[Bar(0.5, "50 %")], [Bar(0.7, "70 %")], [Bar(None, "none")]]
+    figure = bar_figure(
+        ["a"], [BarPanel(str(i), each) for i, each in enumerate(bars)], title="t", axis="x"
+    )
+    figure.draw_without_rendering()
+    told = [ax.xaxis.get_tick_params()["labelbottom"] for ax in figure.axes]
+    assert told == [True, True, False]
+    assert all(len(ax.get_xticks()) > 2 for ax in figure.axes)
+
+
+def test_axes_have_names_of_any_text() -> None:
+    panel = IntervalPanel("", [Estimate(1.0)])
+    figure = interval_figure(["a"], [panel], title="t", axis=r"$\frac{$" + "x" * 300)
+    figure.draw_without_rendering()
+    assert figure.axes[0].get_xlabel().startswith(r"\$\frac{\$")
+    assert spilt(figure) == []
+
+
+def test_more_series_than_can_be_told_apart_are_refused() -> None:
+    curves = [Curve(f"judge {i}", [1.0], [Estimate(0.5)]) for i in range(len(STYLES) + 1)]
+    with pytest.raises(InputError, match="at most 7 series apart, not 8"):
+        curve_figure(
+            [CurvePanel("t", curves, {})], title="t", axes_labels=("x", "y"), limits=(0, 1)
+        )
+    groups = [str(i) for i in range(len(STYLES) + 1)]
+    with pytest.raises(InputError, match="at most 7"):
+        interval_figure(
+            groups, [IntervalPanel("", [Estimate(1.0) for _ in groups])], title="t", axis="x",
+            groups=groups,
+        )  # fmt: skip
 
 
 def test_a_notebook_shows_it_and_other_formats_are_to_be_had() -> None:
