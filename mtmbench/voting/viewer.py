@@ -100,7 +100,7 @@ class LiveBoard:
         first = next(records, None) if known else None
         if first is None:
             raise InputError(f"{self._folder} holds no records yet")
-        made = files_of(self._folder, chain([first], records))
+        made = files_of(self._folder, chain([first], records), most=None)
         # Read now: the run's own parts may be written anew while the page is open.
         for part in run_parts(self._folder) or ():
             name = str(part["file"])

@@ -13,6 +13,7 @@ import threading
 from base64 import b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from email.message import Message
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +23,7 @@ from urllib.parse import urlsplit
 import pytest
 from support.serving import in_thread, send
 
+from mtmbench.boards.site.page import MOST_COMMITTED
 from mtmbench.boards.site.parts import Part, write_run_parts
 from mtmbench.boards.write import files_of
 from mtmbench.core.records import Record
@@ -158,6 +160,15 @@ def test_an_open_page_is_given_its_own_parts_or_none(run: Path, under_way: Path)
         assert board.file(name) is None
 
 
+def test_a_run_under_way_has_parts_of_any_size(run: Path, under_way: Path) -> None:
+    fit = next(record for record in stream_run(run) if record.kind == "fit")
+    topics = [{**topic, "items": ["x" * MOST_COMMITTED]} for topic in fit.payload["topics"]]
+    with RunStore(under_way) as store:
+        store.add([(replace(fit, payload={**fit.payload, "topics": topics}), RunInfo())])
+    parts = parts_of(LiveBoard(under_way)).values()
+    assert max(len(text or "") for text in parts) > MOST_COMMITTED
+
+
 def test_a_runs_own_parts_are_those_of_when_the_page_was_made(run: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(run, tmp_path / "again")
     board = LiveBoard(folder)
@@ -213,7 +224,7 @@ from pathlib import Path
 from mtmbench.voting import viewer
 from mtmbench.voting.local import LocalServer
 
-def slow(*_):
+def slow(*_, **__):
     print("begun", flush=True)
     time.sleep(600)
 

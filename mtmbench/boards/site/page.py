@@ -47,7 +47,7 @@ def site_files(
     records: BoardRecords,
     folder: Path | None = None,
     *,
-    most: int = MOST_COMMITTED,
+    most: int | None = MOST_COMMITTED,
 ) -> dict[str, str]:
     """Returns the contents of ``index.html`` and of its parts by name.
 
@@ -55,7 +55,8 @@ def site_files(
         board: the board's tables.
         records: what they were made of.
         folder: where a steering table may lie, and parts that only a run can make.
-        most: bytes that the other parts may take together where there are none of a run's.
+        most: bytes that the other parts may take together where there are none of a run's; None
+            for any number.
 
     Raises:
         InputError: the folder's steering table or its list of parts is damaged.
