@@ -26,6 +26,7 @@ from support.serving import in_thread, send
 from mtmbench.boards.site.page import MOST_COMMITTED
 from mtmbench.boards.site.parts import Part, write_run_parts
 from mtmbench.boards.write import files_of
+from mtmbench.core.errors import InputError
 from mtmbench.core.records import Record
 from mtmbench.core.store import RunInfo, RunStore, run_progress, stream_run
 from mtmbench.judges.base import Option, Question, ShownTopic
@@ -176,6 +177,13 @@ def test_a_runs_own_parts_are_those_of_when_the_page_was_made(run: Path, tmp_pat
     write_run_parts(folder, [Part("times", {}, ["other"])])
     assert {name: board.file(name) for name in before} == before
     assert sum("other" in str(text) for text in parts_of(board).values()) == 1
+
+
+def test_a_part_that_is_no_text_is_told_of_in_one_line(run: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(run, tmp_path / "again")
+    next(folder.glob("site/documents-*.js")).write_bytes(b"\xff")
+    with pytest.raises(InputError, match="not UTF-8"):
+        LiveBoard(folder).file("index.html")
 
 
 def test_a_part_is_given_while_a_board_is_made(
