@@ -38,6 +38,9 @@ _PAGE = "index.html"
 _RECORDS = ("store.sqlite", "records.jsonl", "records.jsonl.gz")
 _BESIDE = ("suite.toml", "steering.json", f"{FOLDER}/{RUN_LIST}")
 _WAITING = Path(__file__).with_name("waiting.html.j2")
+_ELSEWHERE = Path(__file__).with_name("elsewhere.html.j2")
+_LINKED = ("records.jsonl", "records.jsonl.gz", "steering.md", "suite.toml")
+"""To these a page links, but they are not served."""
 
 
 class BoardState(TypedDict):
@@ -58,10 +61,13 @@ class LiveBoard:
 
     Args:
         folder: the run's folder; a run may be writing to it.
+
+    Attributes:
+        folder: the same.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._making = threading.Lock()
         self._made_of: BoardState | None = None
         # Replaced as a whole, so that it is read without a lock.
@@ -69,9 +75,9 @@ class LiveBoard:
 
     def state(self) -> BoardState:
         """Returns what the board would be made of now."""
-        progress = run_progress(self._folder)
+        progress = run_progress(self.folder)
         names = _BESIDE if progress else (*_RECORDS, *_BESIDE)
-        seen: list[object] = [progress, *(_stat(self._folder / name) for name in names)]
+        seen: list[object] = [progress, *(_stat(self.folder / name) for name in names)]
         added = None if progress is None else progress[1]
         return {"revision": content_hash("board", seen), "added": added}
 
@@ -95,16 +101,16 @@ class LiveBoard:
             return self._kept[-1].get(name)
 
     def _make(self, state: BoardState) -> dict[str, str]:
-        known = any((self._folder / name).is_file() for name in _RECORDS)
-        records = (r for r in stream_run(self._folder) if r.kind in CELL_PAYLOADS)
+        known = any((self.folder / name).is_file() for name in _RECORDS)
+        records = (r for r in stream_run(self.folder) if r.kind in CELL_PAYLOADS)
         first = next(records, None) if known else None
         if first is None:
-            raise InputError(f"{self._folder} holds no records yet")
-        made = files_of(self._folder, chain([first], records), most=None)
+            raise InputError(f"{self.folder} holds no records yet")
+        made = files_of(self.folder, chain([first], records), most=None)
         # Read now: the run's own parts may be written anew while the page is open.
-        for part in run_parts(self._folder) or ():
+        for part in run_parts(self.folder) or ():
             name = str(part["file"])
-            made[name] = read_text(self._folder / name)
+            made[name] = read_text(self.folder / name)
         below = f"{FOLDER}/{state['revision']}"
         page = parts_below(with_script(made.pop(_PAGE), _script(), **state), below)
         moved = {re.sub(f"^{FOLDER}/", f"{below}/", name): text for name, text in made.items()}
@@ -124,6 +130,11 @@ def board_pages(board: LiveBoard, voting: Voting | None = None) -> Router:
 
     def file(request: Request) -> Response:
         name = request.path_params["name"] or _PAGE
+        if name in _LINKED:
+            path = board.folder / name
+            return page_with_nonce(
+                lambda nonce: render_template(_ELSEWHERE, nonce=nonce, path=path), 404
+            )
         before = board.state()["revision"]
         try:
             text = board.file(name)

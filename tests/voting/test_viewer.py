@@ -97,6 +97,18 @@ def test_nothing_else_of_the_run_is_served(url: str) -> None:
         assert get(base, path)[0] == 404, path
 
 
+def test_where_a_page_leads_to_what_is_not_served_it_is_told_where_that_lies(
+    url: str, run: Path
+) -> None:
+    links = set(re.findall(r'<a href="([^#"]+)"', get(url)[1]))
+    assert {name for name in links if get(url, name)[0] != 200} == {"records.jsonl", "suite.toml"}
+    for name in ("records.jsonl", "suite.toml", "steering.md"):
+        status, page, headers = get(url, name)
+        assert (status, headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+        assert f"<code>{run / name}</code>" in page
+        assert ("It is not there yet" in page) == (name == "steering.md")
+
+
 def test_another_sites_name_for_this_machine_gets_nothing(url: str) -> None:
     port = url.split(":")[2].split("/")[0]
     for path in ("", "state", "board.json"):
