@@ -47,14 +47,15 @@ def files_of(
     folder: Path,
     records: Iterable[StoredRecord] | None = None,
     *,
-    most: int = MOST_COMMITTED,
+    most: int | None = MOST_COMMITTED,
 ) -> dict[str, str]:
     """Returns all that :func:`write_board` writes of a folder's records, by name.
 
     Args:
         folder: the folder.
         records: the records, if they are others than those of the folder's file.
-        most: bytes that the page's parts may take together in a folder that is no run's.
+        most: bytes that the page's parts may take together in a folder that is no run's; None for
+            any number.
 
     Raises:
         InputError: as :func:`write_board` does.

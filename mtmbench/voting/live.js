@@ -26,6 +26,14 @@
     if (ear) ear.textContent = text;
   };
 
+  // A part did not come. The errors of scripts do not bubble.
+  let gone = false;
+  document.addEventListener("error", ({ target }) => {
+    if (target.tagName !== "SCRIPT") return;
+    gone = true;
+    look();
+  }, true);
+
   const look = async () => {
     if (document.hidden) return;
     let state;
@@ -35,6 +43,10 @@
       state = await answer.json();
     } catch {
       say("The server has ended: this page changes no more.", false);
+      return;
+    }
+    if (gone) {
+      say("This page is too old: what it lacks is gone. Load it anew.", true);
       return;
     }
     if (state.revision === revision) { line.remove(); return; }

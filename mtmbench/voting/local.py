@@ -146,7 +146,8 @@ async def texts_in(request: Request, *names: str) -> list[str]:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"this takes an object with {' and '.join(names)}") from error
     if not all(isinstance(part, str) for part in parts):
-        raise InputError(f"{' and '.join(names)} are texts")
+        kind = "are texts" if len(names) > 1 else "is a text"
+        raise InputError(f"{' and '.join(names)} {kind}")
     return parts
 
 

@@ -2,7 +2,7 @@
 
 ================  =================================================================
 ``GET /``         the page, made anew if records came since; before, why there is none
-``GET /FILE``     a part of the page as it was served last, or a table of the board
+``GET /FILE``     a table of the board, or a part of one of the last two boards, by its revision
 ``GET /state``    what the page asks every few seconds: whether records came
 ``GET /voting/``  the voting page, with its calls below it, if there is a vote
 ================  =================================================================
@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 import threading
 from itertools import chain
 from pathlib import Path
@@ -22,10 +23,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 
 from mtmbench.boards.html import render_template
-from mtmbench.boards.site.page import with_script
+from mtmbench.boards.site.page import parts_below, with_script
 from mtmbench.boards.site.parts import FOLDER, RUN_LIST, run_parts
 from mtmbench.boards.write import files_of
 from mtmbench.core.errors import InputError
+from mtmbench.core.files import read_text
 from mtmbench.core.misfits import CELL_PAYLOADS
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.store import run_progress, stream_run
@@ -36,6 +38,9 @@ _PAGE = "index.html"
 _RECORDS = ("store.sqlite", "records.jsonl", "records.jsonl.gz")
 _BESIDE = ("suite.toml", "steering.json", f"{FOLDER}/{RUN_LIST}")
 _WAITING = Path(__file__).with_name("waiting.html.j2")
+_ELSEWHERE = Path(__file__).with_name("elsewhere.html.j2")
+_LINKED = ("records.jsonl", "records.jsonl.gz", "steering.md", "suite.toml")
+"""To these a page links, but they are not served."""
 
 
 class BoardState(TypedDict):
@@ -51,57 +56,65 @@ class BoardState(TypedDict):
 class LiveBoard:
     """The files of a run's board, made anew when what they are made of has changed.
 
-    Parts of the page are those of the page that was made last, so that they fit it and looking at
-    them makes nothing anew.
+    A page names its parts by its board's revision, so that it is given no others. The last two
+    boards are kept whole; asking for their parts makes nothing anew and waits for nothing.
 
     Args:
         folder: the run's folder; a run may be writing to it.
+
+    Attributes:
+        folder: the same.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._lock = threading.Lock()
+        self.folder = folder
+        self._making = threading.Lock()
         self._made_of: BoardState | None = None
-        self._files: dict[str, str] = {}
-        self._own: frozenset[str] = frozenset()
+        # Replaced as a whole, so that it is read without a lock.
+        self._kept: tuple[dict[str, str], ...] = ()
 
     def state(self) -> BoardState:
         """Returns what the board would be made of now."""
-        progress = run_progress(self._folder)
+        progress = run_progress(self.folder)
         names = _BESIDE if progress else (*_RECORDS, *_BESIDE)
-        seen: list[object] = [progress, *(_stat(self._folder / name) for name in names)]
+        seen: list[object] = [progress, *(_stat(self.folder / name) for name in names)]
         added = None if progress is None else progress[1]
         return {"revision": content_hash("board", seen), "added": added}
 
     def file(self, name: str) -> str | None:
-        """Returns a file of the board; None if it has none of that name.
+        """Returns a file of the board as it stands, or a part of a board that is kept.
+
+        Returns:
+            Its text; None if there is none of that name (any more, if it is a part).
 
         Raises:
             InputError: there are no records yet, or no board follows from them.
         """
-        with self._lock:
+        if name.startswith(f"{FOLDER}/"):
+            return next((files[name] for files in self._kept if name in files), None)
+        with self._making:
             state = self.state()
             # Remembered once it is made, so that an error is tried again.
-            if state != self._made_of and not (self._files and name.startswith(f"{FOLDER}/")):
-                self._make(state)
+            if state != self._made_of:
+                self._kept = (*self._kept[-1:], self._make(state))
                 self._made_of = state
-            if name not in self._own:
-                return self._files.get(name)
-        try:
-            return (self._folder / name).read_text(encoding="utf-8")
-        except OSError:
-            return None
+            return self._kept[-1].get(name)
 
-    def _make(self, state: BoardState) -> None:
-        known = any((self._folder / name).is_file() for name in _RECORDS)
-        records = (r for r in stream_run(self._folder) if r.kind in CELL_PAYLOADS)
+    def _make(self, state: BoardState) -> dict[str, str]:
+        known = any((self.folder / name).is_file() for name in _RECORDS)
+        records = (r for r in stream_run(self.folder) if r.kind in CELL_PAYLOADS)
         first = next(records, None) if known else None
         if first is None:
-            raise InputError(f"{self._folder} holds no records yet")
-        own = frozenset(str(part["file"]) for part in run_parts(self._folder) or ())
-        made = files_of(self._folder, chain([first], records))
-        made[_PAGE] = with_script(made[_PAGE], _script(), **state)
-        self._files, self._own = made, own
+            raise InputError(f"{self.folder} holds no records yet")
+        made = files_of(self.folder, chain([first], records), most=None)
+        # Read now: the run's own parts may be written anew while the page is open.
+        for part in run_parts(self.folder) or ():
+            name = str(part["file"])
+            made[name] = read_text(self.folder / name)
+        below = f"{FOLDER}/{state['revision']}"
+        page = parts_below(with_script(made.pop(_PAGE), _script(), **state), below)
+        moved = {re.sub(f"^{FOLDER}/", f"{below}/", name): text for name, text in made.items()}
+        return {_PAGE: page, **moved}
 
 
 def board_pages(board: LiveBoard, voting: Voting | None = None) -> Router:
@@ -117,6 +130,11 @@ def board_pages(board: LiveBoard, voting: Voting | None = None) -> Router:
 
     def file(request: Request) -> Response:
         name = request.path_params["name"] or _PAGE
+        if name in _LINKED:
+            path = board.folder / name
+            return page_with_nonce(
+                lambda nonce: render_template(_ELSEWHERE, nonce=nonce, path=path), 404
+            )
         before = board.state()["revision"]
         try:
             text = board.file(name)

@@ -62,8 +62,16 @@ def test_a_runs_parts_are_found_again_and_no_others(tmp_path: Path) -> None:
     assert unpacked((tmp_path / "site" / "texts-0.js").read_text("utf-8")) == {"1": HOSTILE}
     write_run_parts(tmp_path, [])
     assert [path.name for path in (tmp_path / "site").iterdir()] == ["run.json"]
-    (tmp_path / "site" / "run.json").write_text('[{"kind": "texts", "file": "https://x/y.js"}]')
-    with pytest.raises(InputError, match="is no part"):
+    listed, part = tmp_path / "site" / "run.json", tmp_path / "site" / "texts-0.js"
+    for name in ("https://x/y.js", "texts-0.js", "site/../texts-0.js", "site/topics-0.js"):
+        listed.write_text(json.dumps([{"kind": "texts", "file": name}]))
+        with pytest.raises(InputError, match="is no part"):
+            run_parts(tmp_path)
+    listed.write_text('[{"kind": "texts", "file": "site/texts-0.js"}]')
+    with pytest.raises(InputError, match="is no file there"):
+        run_parts(tmp_path)
+    part.symlink_to(listed)
+    with pytest.raises(InputError, match="is no file there"):
         run_parts(tmp_path)
 
 

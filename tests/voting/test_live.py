@@ -61,3 +61,23 @@ def test_a_page_becomes_the_board_and_tells_of_new_records(
             assert browser.evaluate(TOLD) is None
     assert browser.errors == []
     browser.wait(f"{TOLD}?.startsWith('The server has ended')")
+
+
+@pytest.mark.slow
+def test_a_page_whose_parts_are_gone_says_so(browser: Any, run: Path, tmp_path: Path) -> None:
+    fits = [record for record in stream_run(run) if record.kind == "fit"]
+    (tmp_path / "suite.toml").write_text((run / "suite.toml").read_text())
+    board = LiveBoard(tmp_path)
+    with RunStore(tmp_path) as store, in_thread(LocalServer(board_pages(board))) as server:
+        store.add([(fits[0], RunInfo())])
+        browser.open(server.url)
+        browser.wait(READY)
+        for fit in fits[1:3]:
+            store.add([(fit, RunInfo())])
+            assert board.file("board.csv")
+        browser.evaluate("location.hash = '#topics'")
+        browser.wait(f"{TOLD}?.endsWith('Load it anew. Reload')")
+        browser.evaluate("[...document.querySelectorAll('aside button')].pop().click()")
+        browser.wait(
+            f"{TOLD} === undefined && document.querySelector('#topics.on .app *') !== null"
+        )

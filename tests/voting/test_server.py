@@ -188,6 +188,7 @@ def test_what_is_no_vote_is_refused_and_not_kept(voting: Served, tmp_path: Path)
         status, _, content = voting.send("POST", "vote", body)
         assert status == 400
         assert reason in json.loads(content)["error"]
+    assert voting.send("POST", "undo", {"voter": 1})[2] == b'{"error": "voter is a text"}'
     status, _, _ = voting.send("POST", "vote", b"x" * 20_000)
     assert status == 413
     assert voting.send("GET", "question")[0] == 400

@@ -17,7 +17,7 @@ from mtmbench.boards.labels import LABEL_SOURCES
 from mtmbench.boards.numbers import percent, signed
 from mtmbench.boards.rows import BoardTables, FitItems
 from mtmbench.boards.site.overview import LEADING, basis, headline, otherwise, rating_charts
-from mtmbench.boards.site.parts import part_files, run_parts, script_json
+from mtmbench.boards.site.parts import FOLDER, part_files, run_parts, script_json
 from mtmbench.boards.site.steering import steering_curves
 from mtmbench.boards.site.tables import line_name, model_metrics, rating_lines
 from mtmbench.boards.site.topics import topic_parts
@@ -47,7 +47,7 @@ def site_files(
     records: BoardRecords,
     folder: Path | None = None,
     *,
-    most: int = MOST_COMMITTED,
+    most: int | None = MOST_COMMITTED,
 ) -> dict[str, str]:
     """Returns the contents of ``index.html`` and of its parts by name.
 
@@ -55,7 +55,8 @@ def site_files(
         board: the board's tables.
         records: what they were made of.
         folder: where a steering table may lie, and parts that only a run can make.
-        most: bytes that the other parts may take together where there are none of a run's.
+        most: bytes that the other parts may take together where there are none of a run's; None
+            for any number.
 
     Raises:
         InputError: the folder's steering table or its list of parts is damaged.
@@ -159,6 +160,14 @@ def with_script(page: str, script: str, **data: object) -> str:
     head, body, end = page.replace("'strict-dynamic'", allowed, 1).rpartition("</body>")
     told = [f' data-{name}="{value}"' for name, value in data.items() if value is not None]
     return f"{head}<script{''.join(told)}>{script}</script>\n{body}{end}"
+
+
+def parts_below(page: str, folder: str) -> str:
+    """Returns a page, as :func:`site_files` makes it, that looks for its parts in another folder.
+
+    In the page's data a quote within a text is escaped, and elsewhere it is an entity.
+    """
+    return page.replace(f'"file":"{FOLDER}/', f'"file":"{folder}/')
 
 
 def left_out(parts: Sequence[Mapping[str, object]]) -> dict[str, str]:

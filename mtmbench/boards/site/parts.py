@@ -25,6 +25,7 @@ RUN_LIST = "run.json"
 
 _OF_RUN = ("documents", "features", "contexts", "seen", "replies", "texts", "times")
 _NAME = re.compile(rf"(topics|verdicts|values|{'|'.join(_OF_RUN)})-\d+\.js")
+_LISTED = re.compile(rf"{FOLDER}/({'|'.join(_OF_RUN)})-\d+\.js")
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def run_parts(folder: Path) -> list[dict[str, object]] | None:
     """Returns the parts that :func:`write_run_parts` left in a folder; None where it left none.
 
     Raises:
-        InputError: the list is damaged, or names what is no part.
+        InputError: the list is damaged, or names what is no part of a run or no regular file.
     """
     path = folder / FOLDER / RUN_LIST
     if not path.is_file():
@@ -135,8 +136,13 @@ def run_parts(folder: Path) -> list[dict[str, object]] | None:
         raise InputError(f"{path} is not a list of parts; mtmbench board writes it")
     for part in listed:
         file = part.get("file") if isinstance(part, dict) else None
-        if not isinstance(file, str) or not _NAME.fullmatch(file.removeprefix(f"{FOLDER}/")):
+        if not isinstance(file, str) or not _LISTED.fullmatch(file):
             raise InputError(f"{path} names {file!r}, which is no part; mtmbench board writes it")
+        if (folder / file).is_symlink() or not (folder / file).is_file():
+            raise InputError(
+                f"{path} names {file!r}, which is no file there; without {path.name} the board has "
+                "no parts of its run"
+            )
     return listed
 
 
