@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 import tomli_w
@@ -240,10 +242,38 @@ def test_a_committed_board_says_what_it_does_not_know_of_a_feature(browser: Any,
     open_feature(browser)
     (told,) = texts(browser, "#topics .about-feature")
     assert "Records name a topic's features by their labels alone" in told
+    assert "could not be loaded" not in told
     # Both settings' topics of one number have the same labels here, topics of others have not.
     number = texts(browser, "#topics button.open b")[0].removeprefix("Topic ")
     assert f"Topics with a feature of that labelmlda:paper {number}" in told
     assert browser.errors == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["features", "contexts", "documents"])
+def test_the_explorer_says_which_part_could_not_be_loaded(
+    browser: Any, run_url: str, tmp_path: Path, kind: str
+) -> None:
+    shutil.copytree(Path(unquote(urlsplit(run_url).path)).parent, tmp_path / "run")
+    (tmp_path / "run" / "site" / f"{kind}-0.js").unlink()
+    # Of a feature without its part no more is known than where the fit's labels are from.
+    fits = tmp_path / "run" / "site" / "topics-0.js"
+    fits.write_text(
+        re.sub('"labels":(null|"[a-z]+")', '"labels":"corpus"', fits.read_text("utf-8"))
+    )
+    open_view(browser, (tmp_path / "run" / "index.html").as_uri(), "topics")
+    choose(browser, "model", "mlda:default")
+    browser.wait("document.querySelector('#topics thead th').textContent.startsWith('mlda:def')")
+    open_feature(browser)
+    (told,) = texts(browser, "#topics .about-topic")
+    lost = f"could not be loaded: site/{kind}-0.js is not beside this page."
+    about = ("Contexts" if kind == "contexts" else "Its score and density") + " " + lost
+    assert about in told
+    assert (f"The documents of every topic {lost}" in told) == (kind == "documents")
+    assert "run's own folder" not in told
+    assert "fires nowhere" not in told
+    hedged = "this corpus, else, where it fires at none or a judge scored its label, the SAE's own"
+    assert (hedged in told) == (kind != "contexts")
 
 
 @pytest.mark.slow
