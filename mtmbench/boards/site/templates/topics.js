@@ -228,7 +228,7 @@ openers.topics = async (told) => {
     line("Label", label, el("small", {}, ` from ${known ? source(known.f) : ofFit}`));
     const own = known?.o;
     if (own !== undefined && own !== label) line("The SAE's own label", own);
-    if (known) line("Score", known.s === undefined ? "no judge scored its label" : `${known.s.toFixed(3)}, of ${own === undefined || own === label ? "this label" : "the SAE's own label"}, by a judge (1: fires just where the label says, 0.5: chance)`);
+    if (known) line("Score", known.s === undefined ? about.why.score ?? "no judge scored its label" : `${known.s.toFixed(3)}, of ${own === undefined || own === label ? "this label" : "the SAE's own label"}, by a judge (1: fires just where the label says, 0.5: chance)`);
     if (known?.d !== undefined) line("Density", `${percent(known.d)} of the documents, ${percent(known.t, 3)} of the tokens`);
     const same = models.flatMap((model) => (model.kind === "features" ? model.t.flatMap((topic, n) => (topic.i.includes(label) && !(model === models[i] && n === k) ? [`${model.n} ${n}`] : [])) : []));
     line("Topics with a feature of that label", same.length ? same.slice(0, 12).join(", ") + (same.length > 12 ? ` and ${same.length - 12} more` : "") : "this one alone");
