@@ -22,6 +22,7 @@ def board(
         typer.Option(
             "--parts-mb",
             min=0,
+            max=1_000_000,
             help="Megabytes that the page's parts may take where the folder is no run's; 3 if not "
             "given.",
         ),

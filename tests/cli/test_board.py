@@ -36,3 +36,11 @@ def test_what_fails_in_the_parts_does_not_lose_the_board(
     assert code == 0, err
     assert out.startswith("the run's own parts of the page stay as they are: odd\n")
     assert (Path("out") / "board.md").is_file()
+
+
+@pytest.mark.usefixtures("played")
+@pytest.mark.parametrize("size", ["inf", "nan", "-1"])
+def test_room_for_parts_is_a_number_of_megabytes(call: Call, size: str) -> None:
+    code, _, err = call("board", "out", "--parts-mb", size)
+    assert code == 2
+    assert err.splitlines()[-1].startswith("Error: Invalid value for '--parts-mb': Input should be")
