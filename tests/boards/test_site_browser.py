@@ -65,6 +65,10 @@ def open_view(browser: Any, url: str, view: str = "overview") -> None:
         browser.wait("document.querySelector('.view.on .explore') !== null")
 
 
+def folder_of(url: str) -> Path:
+    return Path(unquote(urlsplit(url).path)).parent
+
+
 def texts(browser: Any, selector: str) -> list[str]:
     told = (
         f"[...document.querySelectorAll({json.dumps(selector)})].map((x) => x.textContent.trim())"
@@ -254,7 +258,7 @@ def test_a_committed_board_says_what_it_does_not_know_of_a_feature(browser: Any,
 def test_the_explorer_says_which_part_could_not_be_loaded(
     browser: Any, run_url: str, tmp_path: Path, kind: str
 ) -> None:
-    shutil.copytree(Path(unquote(urlsplit(run_url).path)).parent, tmp_path / "run")
+    shutil.copytree(folder_of(run_url), tmp_path / "run")
     (tmp_path / "run" / "site" / f"{kind}-0.js").unlink()
     # Of a feature without its part no more is known than where the fit's labels are from.
     fits = tmp_path / "run" / "site" / "topics-0.js"
@@ -318,6 +322,26 @@ def test_a_number_leads_to_its_records_by_keyboard(browser: Any, url: str) -> No
     browser.wait("document.querySelector('dialog[open]') === null")
     assert browser.evaluate("document.querySelector('#metrics').classList.contains('on')")
     assert browser.errors == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("left_out", [True, False])
+def test_a_number_without_its_records_says_where_they_are(
+    browser: Any, url: str, tmp_path: Path, left_out: bool
+) -> None:
+    shutil.copytree(folder_of(url), tmp_path / "board")
+    if left_out:
+        write_board(tmp_path / "board", most=0)
+    else:
+        (tmp_path / "board" / "site" / "values-0.js").unlink()
+    open_view(browser, (tmp_path / "board" / "index.html").as_uri(), "record?m=0")
+    browser.wait("document.querySelector('dialog[open] p') !== null")
+    (told,) = texts(browser, "dialog[open] .body")
+    assert ("the command at the head of Metrics" in told) == left_out
+    assert ("could not be loaded: not beside this page is site/values-0.js;" in told) != left_out
+    assert texts(browser, "#metrics .left-out code")[1:] == (
+        ["mtmbench board FOLDER --parts-mb 1"] if left_out else []
+    )
 
 
 VISITS = (
