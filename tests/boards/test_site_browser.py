@@ -325,6 +325,20 @@ def test_a_number_leads_to_its_records_by_keyboard(browser: Any, url: str) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["seen", "texts"])
+def test_a_match_says_which_part_could_not_be_loaded(
+    browser: Any, run_url: str, tmp_path: Path, kind: str
+) -> None:
+    shutil.copytree(folder_of(run_url), tmp_path / "run")
+    for part in (tmp_path / "run" / "site").glob(f"{kind}-*.js"):
+        part.unlink()
+    visit(browser, (tmp_path / "run" / "index.html").as_uri(), "matches")
+    told = " ".join(texts(browser, "#matches .about-match"))
+    assert f"could not be loaded: not beside this page is site/{kind}-0.js." in told
+    assert "run's own folder" not in told
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("left_out", [True, False])
 def test_a_number_without_its_records_says_where_they_are(
     browser: Any, url: str, tmp_path: Path, left_out: bool
