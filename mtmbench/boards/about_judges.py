@@ -9,7 +9,7 @@ from mtmbench.boards.cells import ALL
 from mtmbench.boards.numbers import DASH, estimate, fixed, interval, percent, shown
 from mtmbench.boards.rows import ControlRow, JudgeRow, ShareRow
 from mtmbench.boards.spending import cost_text, lacking_text
-from mtmbench.boards.view import SHOWN, BoardView, LeagueView, k_text
+from mtmbench.boards.view import SHOWN, BoardView, LeagueView, k_text, who_ruled
 from mtmbench.core.tables import ShownTable
 from mtmbench.matches.controls import LEAST_SCORE
 
@@ -24,6 +24,8 @@ def judge_notes(judge: JudgeRow) -> list[str]:
         if "model" in judge:
             where = urlsplit(judge.get("endpoint") or "").netloc
             notes.append(f"It is {judge['model']}{f', asked at {where}' if where else ''}.")
+    elif who_ruled(judge) == "people":
+        notes.append("People ruled.")
     else:
         notes.append("This judge is a proxy, not a language model.")
     if (judge["version"] or 1) > 1 or "version" in judge["params"]:

@@ -10,7 +10,7 @@ from mtmbench.boards.notes import interval_level
 from mtmbench.boards.numbers import percent
 from mtmbench.boards.rows import BoardTables, MetricRow
 from mtmbench.boards.site.overview import LEADING, JudgeColumn, RatingChart, rating_charts
-from mtmbench.boards.view import BoardView, MetricLine, MetricTable, k_text
+from mtmbench.boards.view import BoardView, MetricLine, MetricTable, k_text, who_ruled
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.figures import (
     STYLES,
@@ -329,9 +329,8 @@ def _chart(
 
 def _title(column: JudgeColumn) -> str:
     judge = column.judge.judge
-    kind = "a language model" if judge["is_llm"] else "people"
-    if not judge["is_llm"] and judge["client"] != "human":
-        kind = "a proxy"
+    who = who_ruled(judge)
+    kind = who if who == "people" else f"a {who}"
     return f"{judge['id']} ({kind})\n{column.shown}, n = {column.league.n_documents:,} documents"
 
 

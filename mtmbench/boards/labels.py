@@ -11,20 +11,22 @@ from mtmbench.core.records import FitRecord, LabelsRecord
 from mtmbench.core.serialise import canonical_json
 
 _SOURCES = {
-    "shipped": "as the SAE came, from a reference text",
-    "judge": "as a judge wrote them",
-    "neuronpedia": "as Neuronpedia explains them",
-    "elsewhere": "as where they come from has it",
+    "corpus": (
+        "the words at which it fires in this corpus",
+        "by the words at which they fire in the corpus",
+    ),
+    "shipped": ("the SAE as it came", "as the SAE came, from a reference text"),
+    "given": (
+        "the SAE's folder, which does not say who wrote it",
+        "as the SAE's folder has it, which does not say who wrote it",
+    ),
+    "judge": ("a judge", "as a judge wrote them"),
+    "neuronpedia": ("Neuronpedia", "as Neuronpedia explains them"),
+    "elsewhere": ("the source of the features", "as where they come from has it"),
 }
+"""Where the label of one feature is from, and what features are called by it."""
 
-LABEL_SOURCES = {
-    "corpus": "the words at which it fires in this corpus",
-    "shipped": "the SAE as it came",
-    "given": "the SAE's folder, which does not say who wrote it",
-    "judge": "a judge",
-    "neuronpedia": "Neuronpedia",
-    "elsewhere": "the source of the features",
-}
+LABEL_SOURCES = {name: of_one for name, (of_one, _) in _SOURCES.items()}
 """Where the label of one feature is from, in words."""
 
 
@@ -72,16 +74,17 @@ def label_notes(rows: Sequence[LabelsRow]) -> list[str]:
     """Returns what a reader must know about what features are called; one note a source."""
     notes: dict[str, None] = {}
     for row in rows:
-        source = row["source"].get("source", "elsewhere")
+        source = str(row["source"].get("source", "elsewhere"))
+        _, called = _SOURCES.get(source, (source, "by their numbers"))
         if source != "corpus":
-            notes[f"Features are called {_SOURCES.get(str(source), 'by their numbers')}."] = None
+            notes[f"Features are called {called}."] = None
             continue
         alike = [other for other in rows if other["source"] == row["source"]]
         counted = [other for other in alike if other["unlabelled"]]
         judged, version = row["source"].get("judged"), row["source"].get("version", DASH)
         kept = f" {judged:,} features keep the label that a judge scored." if judged else ""
         notes[
-            "Features are called by the words at which they fire in the corpus (class-based "
+            f"Features are called {called} (class-based "
             f"TF-IDF, version {version}). Beside a document they carry the labels that the other "
             "half of the documents gave, so that none is described by its own "
             "words; lists of topics, metrics, refinements and summaries read labels from the whole "

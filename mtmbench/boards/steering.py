@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from mtmbench.boards.figures import check_panels, chosen
 from mtmbench.boards.numbers import DASH, fixed, percent, shown
 from mtmbench.boards.steering_rows import (
+    CONTROLS,
     SteeredTopic,
     SteeringRow,
     SteeringSummary,
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
     from mtmbench.core.notebook_figure import NotebookFigure
 
-_CONTROLS = ("none", "random", "permuted", "other_topic")
-"""Drawn across the curves: text as it is, and directions that do not mean the topic."""
 _CONTROL = Style("#999999", "", "")
 _WIN_RATE = (
     "Win rate: share of prompts whose steered text the judge finds more about the topic than the "
@@ -128,7 +127,7 @@ class Steering:
             where = "" if len(fits) == 1 else f"\n{_where(*_fit(group[0]))}"
             levels = {
                 f"{row['method']} (control)": row["win_rate"]
-                for method in _CONTROLS
+                for method in CONTROLS
                 for row in group
                 if len(judges) == 1 and row["method"] == method and row["win_rate"] is not None
             }

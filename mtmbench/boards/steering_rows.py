@@ -8,6 +8,9 @@ from typing import NotRequired, TypedDict
 LambdaFields = TypedDict("LambdaFields", {"lambda": float | None, "lambda_unit": str | None})
 """λ in its unit; None where nothing was steered."""
 
+CONTROLS = ("none", "random", "permuted", "other_topic")
+"""Methods drawn across curves: text as it is, and directions that do not mean the topic."""
+
 
 class AspectMeans(TypedDict):
     """AxBench's scores and their harmonic mean, each a mean over texts; None without a rater."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from mtmbench.boards.cells import ALL
 from mtmbench.boards.rows import (
@@ -31,13 +32,20 @@ SHOWN: Mapping[Representation, str] = {
 """What topics are shown by."""
 
 
+def who_ruled(judge: JudgeRow) -> Literal["language model", "people", "proxy"]:
+    """Returns what a judge is: people are the one kind that is told by its client alone."""
+    if judge["is_llm"]:
+        return "language model"
+    return "people" if judge["client"] == "human" else "proxy"
+
+
 def lead(judge: JudgeRow) -> tuple[Representation, ...]:
     """Returns the representations in the order in which a judge's tables stand.
 
     A proxy's verdicts rest on wording; by projected words all models are worded alike. Language
     models and people read what a model itself says of its topics.
     """
-    if judge["is_llm"] or judge["client"] == "human":
+    if who_ruled(judge) != "proxy":
         return "items", "projected", "summary"
     return "projected", "items", "summary"
 

@@ -22,6 +22,7 @@ def board(
         typer.Option(
             "--parts-mb",
             min=0,
+            max=1_000_000,
             help="Megabytes that the page's parts may take where the folder is no run's; 3 if not "
             "given.",
         ),
@@ -35,7 +36,6 @@ def board(
     """
     from mtmbench.boards.site.page import MOST_COMMITTED
     from mtmbench.boards.write import write_board
-    from mtmbench.core.errors import InputError
 
     if (folder / "store.sqlite").is_file():
         from mtmbench.core.card_reading import read_card
@@ -46,10 +46,9 @@ def board(
         try:
             suite = read_card(folder / "suite.toml", Suite)
             plan = make_plan(suite, data_dir=data_dir, plugins=plugin or [])
-        except InputError as error:
-            echo(f"the run's own parts of the page stay as they are: {error}")
-        else:
             write_site_parts(plan, folder, texts=texts)
+        except Exception as error:  # as the harness has it: a part must not lose the board
+            echo(f"the run's own parts of the page stay as they are: {str(error) or repr(error)}")
     most = MOST_COMMITTED if parts_mb is None else round(parts_mb * 1_000_000)
     for path in write_board(folder, most=most):
         echo(str(path))

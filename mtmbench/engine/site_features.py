@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
@@ -87,12 +87,14 @@ def feature_parts(
         }  # fmt: skip
         why: dict[str, str] = {}
         contexts: Mapping[int, list[list[str]]] = {}
-        try:
+        with _told_why(why, "score"):
             _add_scores(told, group, source, setting)
+        with _told_why(why, "density"):
             if source.at_hand("counts", corpus, **where):
                 _add_densities(told, source.counts(corpus, **where))
             else:
                 why["density"] = _absent("how often it fires", corpus)
+        with _told_why(why, "contexts"):
             shown = None if texts else why_not_shown(corpus)
             if shown is not None:
                 why["contexts"] = shown
@@ -102,12 +104,19 @@ def feature_parts(
                 why["contexts"] = _absent("where it fires", corpus)
             else:
                 contexts = strongest_contexts(corpus, source.firings(corpus, **where), told)
-        except (InputError, OSError) as error:
-            why["density"] = why["contexts"] = f"the features cannot be read: {error}"
         by_number = {str(number): feature for number, feature in told.items()}
         yield Part("features", of, {"features": by_number, "why": why})
         if contexts:
             yield Part("contexts", of, {str(n): places for n, places in contexts.items()})
+
+
+@contextmanager
+def _told_why(why: dict[str, str], what: str) -> Iterator[None]:
+    """Puts into ``why`` what keeps ``what`` from being told: a source is anybody's code."""
+    try:
+        yield
+    except Exception as error:
+        why[what] = f"the features cannot be read: {str(error) or repr(error)}"
 
 
 def strongest_contexts(

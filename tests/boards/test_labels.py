@@ -34,6 +34,7 @@ def with_labels(records: list[Record], source: Mapping[str, object]) -> list[Rec
     [
         (CORPUS, "Features are called by the words at which they fire in the corpus (class-based"),
         ({"source": "corpus"}, "TF-IDF, version –)"),
+        ({"source": "given"}, "Features are called as the SAE's folder has it, which does not say"),
         ({"by": "a plugin"}, "Features are called as where they come from has it."),
         ({"source": None}, "Features are called by their numbers."),
     ],

@@ -201,6 +201,37 @@ def test_a_board_without_matches_or_fits_still_renders(make_records: Make, page_
 
 
 @pytest.mark.parametrize(
+    ("judge", "client", "tag", "kind", "note"),
+    [("lexical", "lexical", "proxy, not an LLM", "proxy", "This judge is a proxy, not a"),
+     ("chat", "chat", "language model", "language model", "A language model ruled."),
+     ("visitors", "human", "people", "people", "People ruled.")],
+)  # fmt: skip
+def test_pages_say_what_kind_of_judge_ruled(
+    make_records: Make,
+    page_of: Any,
+    judge: str,
+    client: str,
+    tag: str,
+    kind: str,
+    note: str,
+) -> None:
+    suite, records = make_records(corpora={"lee": 30}, judges=(judge,), models=("lda", "etm"))
+    ruled = [
+        replace(record, payload={**record.payload, "judge_client": client})
+        if record.kind == "match" else record
+        for record in records
+    ]  # fmt: skip
+    board = build_board(suite, ruled)
+    page, markdown = page_of(board), render_md(board)
+    assert f'<h3>{judge} <span class="tag">{tag}</span></h3>' in page
+    assert f"{judge} <small>{kind}, " in page
+    assert note in page
+    assert note in markdown
+    if kind != "proxy":
+        assert "is a proxy" not in page + markdown
+
+
+@pytest.mark.parametrize(
     ("judge", "client", "first"),
     [("embedding", "embedding", "projected words"), ("chat", "chat", "top items"),
      ("people", "human", "top items")],

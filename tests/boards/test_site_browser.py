@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 import tomli_w
@@ -61,6 +63,10 @@ def open_view(browser: Any, url: str, view: str = "overview") -> None:
     browser.wait("document.documentElement.dataset.ready === '1'")
     if view.startswith(("topics", "matches")):
         browser.wait("document.querySelector('.view.on .explore') !== null")
+
+
+def folder_of(url: str) -> Path:
+    return Path(unquote(urlsplit(url).path)).parent
 
 
 def texts(browser: Any, selector: str) -> list[str]:
@@ -240,10 +246,38 @@ def test_a_committed_board_says_what_it_does_not_know_of_a_feature(browser: Any,
     open_feature(browser)
     (told,) = texts(browser, "#topics .about-feature")
     assert "Records name a topic's features by their labels alone" in told
+    assert "could not be loaded" not in told
     # Both settings' topics of one number have the same labels here, topics of others have not.
     number = texts(browser, "#topics button.open b")[0].removeprefix("Topic ")
     assert f"Topics with a feature of that labelmlda:paper {number}" in told
     assert browser.errors == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["features", "contexts", "documents"])
+def test_the_explorer_says_which_part_could_not_be_loaded(
+    browser: Any, run_url: str, tmp_path: Path, kind: str
+) -> None:
+    shutil.copytree(folder_of(run_url), tmp_path / "run")
+    (tmp_path / "run" / "site" / f"{kind}-0.js").unlink()
+    # Of a feature without its part no more is known than where the fit's labels are from.
+    fits = tmp_path / "run" / "site" / "topics-0.js"
+    fits.write_text(
+        re.sub('"labels":(null|"[a-z]+")', '"labels":"corpus"', fits.read_text("utf-8"))
+    )
+    open_view(browser, (tmp_path / "run" / "index.html").as_uri(), "topics")
+    choose(browser, "model", "mlda:default")
+    browser.wait("document.querySelector('#topics thead th').textContent.startsWith('mlda:def')")
+    open_feature(browser)
+    (told,) = texts(browser, "#topics .about-topic")
+    lost = f"could not be loaded: site/{kind}-0.js is not beside this page."
+    about = ("Contexts" if kind == "contexts" else "Its score and density") + " " + lost
+    assert about in told
+    assert (f"The documents of every topic {lost}" in told) == (kind == "documents")
+    assert "run's own folder" not in told
+    assert "fires nowhere" not in told
+    hedged = "this corpus, else, where it fires at none or a judge scored its label, the SAE's own"
+    assert (hedged in told) == (kind != "contexts")
 
 
 @pytest.mark.slow
@@ -288,6 +322,40 @@ def test_a_number_leads_to_its_records_by_keyboard(browser: Any, url: str) -> No
     browser.wait("document.querySelector('dialog[open]') === null")
     assert browser.evaluate("document.querySelector('#metrics').classList.contains('on')")
     assert browser.errors == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["seen", "texts"])
+def test_a_match_says_which_part_could_not_be_loaded(
+    browser: Any, run_url: str, tmp_path: Path, kind: str
+) -> None:
+    shutil.copytree(folder_of(run_url), tmp_path / "run")
+    for part in (tmp_path / "run" / "site").glob(f"{kind}-*.js"):
+        part.unlink()
+    visit(browser, (tmp_path / "run" / "index.html").as_uri(), "matches")
+    told = " ".join(texts(browser, "#matches .about-match"))
+    assert f"could not be loaded: not beside this page is site/{kind}-0.js." in told
+    assert "run's own folder" not in told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("left_out", [True, False])
+def test_a_number_without_its_records_says_where_they_are(
+    browser: Any, url: str, tmp_path: Path, left_out: bool
+) -> None:
+    shutil.copytree(folder_of(url), tmp_path / "board")
+    if left_out:
+        write_board(tmp_path / "board", most=0)
+    else:
+        (tmp_path / "board" / "site" / "values-0.js").unlink()
+    open_view(browser, (tmp_path / "board" / "index.html").as_uri(), "record?m=0")
+    browser.wait("document.querySelector('dialog[open] p') !== null")
+    (told,) = texts(browser, "dialog[open] .body")
+    assert ("the command at the head of Metrics" in told) == left_out
+    assert ("could not be loaded: not beside this page is site/values-0.js;" in told) != left_out
+    assert texts(browser, "#metrics .left-out code")[1:] == (
+        ["mtmbench board FOLDER --parts-mb 1"] if left_out else []
+    )
 
 
 VISITS = (

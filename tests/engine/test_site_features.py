@@ -15,12 +15,14 @@ from support.worded_source import first_letters
 
 from mtmbench.core.card_reading import parse_card
 from mtmbench.core.cards import Suite
+from mtmbench.core.errors import InputError
 from mtmbench.core.types import Corpus
 from mtmbench.engine.harness import run_suite
 from mtmbench.engine.plan import make_plan
 from mtmbench.engine.site_features import strongest_contexts
 from mtmbench.engine.site_parts import write_site_parts
 from mtmbench.features.base import Firings
+from mtmbench.features.registry import source_of
 
 PLUGINS = [str(SUPPORT / "fast_plugin.py"), str(SUPPORT / "worded_source.py")]
 WORDS = ("apples", "bananas", "cherries", "dates", "elderberries", "figs", "grapes", "honey")
@@ -79,7 +81,7 @@ def test_a_window_that_stands_twice_is_shown_once() -> None:
 
 
 @pytest.mark.slow
-def test_a_run_tells_of_its_features(tmp_path: Path) -> None:
+def test_a_run_tells_of_its_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(0)
     texts = [" ".join(rng.choices(WORDS[(i % 2) * 4 :][:4], k=12)) for i in range(40)]
     path = tmp_path / "fruit.jsonl"
@@ -131,3 +133,33 @@ def test_a_run_tells_of_its_features(tmp_path: Path) -> None:
         for name, before, token, behind in places:
             assert token.startswith(chr(97 + int(number)))
             assert before + token + behind in texts[int(name[1:])]
+
+    # What fails in a source, whatever it raises, spoils no more than what it was asked for.
+    source = type(source_of(suite.features))
+    for method, asked, error, lost in (
+        ("at_hand", "firings", InputError("it is damaged"), "contexts"),
+        ("at_hand", "counts", ValueError("odd"), "density"),
+        ("label_scores", "default", ImportError("no such module"), "score"),
+    ):
+
+        def fail(
+            _: object,
+            what: str,
+            *args: object,
+            wrong: str = asked,
+            why: Exception = error,
+            **_more: object,
+        ) -> bool:
+            if what == wrong:
+                raise why
+            return True
+
+        with monkeypatch.context() as patch:
+            patch.setattr(source, method, fail)
+            write_site_parts(make_plan(suite, plugins=PLUGINS), folder, texts=True)
+        told = parts_of_run(folder)
+        ((_, content),) = told["features"]
+        assert content["why"] == {lost: f"the features cannot be read: {error}"}
+        assert all(("d" in each) == (lost != "density") for each in content["features"].values())
+        assert ("contexts" in told) == (lost != "contexts")
+        assert {"documents", "texts"} <= set(told)

@@ -24,7 +24,7 @@ from mtmbench.boards.site.topics import topic_parts
 from mtmbench.boards.site.values import value_parts
 from mtmbench.boards.site.verdicts import verdict_parts
 from mtmbench.boards.spending import cost_text, spending_table, total_note
-from mtmbench.boards.view import SHOWN, BoardView, k_text
+from mtmbench.boards.view import SHOWN, BoardView, k_text, who_ruled
 from mtmbench.core.cards import Representation
 from mtmbench.core.cells import Competitor
 
@@ -112,6 +112,7 @@ def site_files(
         filters_text=_filters_text,
         heat_class=heat_class,
         k_text=k_text,
+        who_ruled=who_ruled,
         left_out=left_out(parts.left_out),
         all_mb=ceil(parts.size / 1_000_000),
         line_name=line_name,

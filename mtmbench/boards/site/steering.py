@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mtmbench.boards.numbers import fixed, percent
+from mtmbench.boards.steering_rows import CONTROLS
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json_object
 
@@ -96,7 +97,7 @@ def _curves(rows: Sequence[Mapping[str, Any]]) -> list[Curve]:
                 [
                     (_y(row["win_rate"]), str(row["method"]), percent(row["win_rate"], 0))
                     for row in group
-                    if row["method"] in ("permuted", "other_topic", "random", "none")
+                    if row["method"] in CONTROLS
                     and row["win_rate"] is not None
                 ],
                 [

@@ -36,7 +36,9 @@ openers.matches = async (told) => {
     }
     const { corpus, spec, shown } = state.part;
     state.content = content;
-    [state.seen, state.texts] = await Promise.all([loadIf(partOf("seen", { corpus, spec, shown })), loadIf(partOf("texts", { corpus }))]);
+    const more = [partOf("seen", { corpus, spec, shown }), partOf("texts", { corpus })];
+    [state.seen, state.texts] = await Promise.all(more.map(loadIf));
+    state.lost = [lost(more[0], state.seen), lost(more[1], state.texts)].filter(Boolean);
     if (!content.models.includes(state.a)) [state.a] = content.models;
     if (!content.models.includes(state.b) || state.a === state.b) state.b = told.get("a") ? "" : content.models.find((name) => name !== state.a) ?? "";
     if (!content.judges.includes(state.judge)) state.judge = "";
@@ -136,8 +138,9 @@ openers.matches = async (told) => {
   const detail = async (entry) => {
     const node = el("div", { class: "about-match" });
     const text = state.texts?.[entry.document];
-    node.append(el("h4", {}, entry.document), text ? el("blockquote", { class: "text" }, text)
-      : el("p", { class: "soft" }, state.seen?.why ?? "The text and the topics that were shown are on the page of the run's own folder."));
+    const note = state.lost.length ? `What was shown could not be loaded: not beside this page is ${state.lost.join(", ")}.`
+      : text ? null : state.seen?.why ?? "The text and the topics that were shown are on the page of the run's own folder.";
+    node.append(el("h4", {}, entry.document), ...(text ? [el("blockquote", { class: "text" }, text)] : []), ...(note ? [el("p", { class: "soft" }, note)] : []));
     const place = state.seen ? state.seen.documents.indexOf(entry.document) : -1;
     if (place >= 0) {
       node.append(el("div", { class: "sides" }, entry.names.map((name) => {

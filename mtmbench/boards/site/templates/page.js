@@ -50,6 +50,8 @@ const partsOf = (kind, of = {}) => board.parts.filter(
   (part) => part.kind === kind && Object.entries(of).every(([name, value]) => part[name] === value));
 const partOf = (kind, of) => partsOf(kind, of)[0];
 const loadIf = (part) => (part ? load(part).catch(() => null) : Promise.resolve(null));
+/* The file of a part that is listed and, by what `loadIf` gave, could not be loaded; else null. */
+const lost = (part, content) => (part && content === null ? part.file : null);
 
 function select(label, options, value, change) {
   const id = `s${(unique += 1)}`;

@@ -17,14 +17,18 @@ async function showRecord(told) {
   } else {
     const number = told.get("m");
     let found = null;
+    const missing = [];
     for (const part of partsOf("values")) {
       const content = await loadIf(part);
+      missing.push(lost(part, content));
       if (content && content[number]) { found = content[number]; break; }
     }
     if (found === null) {
-      body.append(el("p", {}, "The records behind this number are not beside this page; ",
-        "they stand in ", el("a", { href: board.records }, board.records), ", and the command at the head of ",
-        el("a", { href: "#metrics" }, "Metrics"), " writes them there."));
+      const files = missing.filter(Boolean);
+      const writes = one("#metrics .left-out") ? [", and the command at the head of ", el("a", { href: "#metrics" }, "Metrics"), " writes them there"] : [];
+      body.append(el("p", {}, files.length ? `The records behind this number could not be loaded: not beside this page is ${files.join(", ")}; `
+        : "The records behind this number are not beside this page; ",
+      "they stand in ", el("a", { href: board.records }, board.records), writes, "."));
     } else {
       const rows = found.map(([key, seed, value, status, reason]) => el("tr", {},
         el("td", {}, seed === null ? "all" : String(seed)),

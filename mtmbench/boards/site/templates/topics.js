@@ -28,7 +28,9 @@ openers.topics = async (told) => {
       return;
     }
     state.content = content;
-    state.extra = await loadIf(partOf("documents", { corpus: state.part.corpus, spec: state.part.spec, seed: state.part.seed }));
+    const documents = partOf("documents", { corpus: state.part.corpus, spec: state.part.spec, seed: state.part.seed });
+    state.extra = await loadIf(documents);
+    state.lost = lost(documents, state.extra);
     const names = content.models.map((model) => model.n);
     const at = (name) => names.indexOf(name);
     const strongest = all("#overview .pick.on .rating tbody th").map((cell) => cell.textContent.trim()).filter((name) => at(name) >= 0);
@@ -186,7 +188,7 @@ openers.topics = async (told) => {
           texts[id] ? el("blockquote", {}, texts[id].slice(0, 400) + (texts[id].length > 400 ? " …" : "")) : null))));
       if (state.extra?.why && documents.some(([id]) => !texts[id])) node.append(el("p", { class: "soft" }, state.extra.why));
     }
-    if (!extra) node.append(el("p", { class: "soft" }, "The documents of every topic are on the page of the run's own folder."));
+    if (!extra) node.append(el("p", { class: "soft" }, state.lost ? `The documents of every topic could not be loaded: ${state.lost} is not beside this page.` : "The documents of every topic are on the page of the run's own folder."));
     return node;
   };
 
@@ -195,7 +197,9 @@ openers.topics = async (told) => {
     const model = state.content.models[i];
     const setting = board.models.find((each) => each.name === model.n)?.setting ?? null;
     const of = { corpus: state.part.corpus, setting };
-    const [about, contexts] = await Promise.all([loadIf(partOf("features", of)), loadIf(partOf("contexts", of))]);
+    const parts = [partOf("features", of), partOf("contexts", of)];
+    const [about, contexts] = await Promise.all(parts.map(loadIf));
+    const missing = { about: lost(parts[0], about), contexts: lost(parts[1], contexts) };
     const list = el("ul", { class: "feature-list" });
     for (const [id, label, weight] of features) {
       const known = about?.features[id];
@@ -206,7 +210,7 @@ openers.topics = async (told) => {
         const shown = one(".about-feature", entry);
         shown?.remove();
         button.setAttribute("aria-expanded", String(!shown));
-        if (!shown) entry.append(aboutFeature(i, k, id, label, known, about, contexts));
+        if (!shown) entry.append(aboutFeature(i, k, id, label, known, about, contexts, missing));
       } } }, label);
       entry.append(button, brief ? el("small", {}, ` ${brief}`) : "");
       list.append(entry);
@@ -214,15 +218,17 @@ openers.topics = async (told) => {
     return el("div", {}, el("p", {}, el("b", {}, "Features"), el("small", {}, " strongest first; press one to see what is known of it")), list);
   };
 
-  const aboutFeature = (i, k, id, label, known, about, contexts) => {
+  const aboutFeature = (i, k, id, label, known, about, contexts, missing) => {
     const { models } = state.content;
     const source = (name) => board.label_sources[name] ?? name ?? board.label_sources.elsewhere;
+    // Of the fit's features some keep the SAE's own label where the corpus names the others.
+    const ofFit = source(models[i].labels) + (models[i].labels === "corpus" ? ", else, where it fires at none or a judge scored its label, the SAE's own" : "");
     const list = el("dl");
     const line = (name, ...value) => list.append(el("dt", {}, name), el("dd", {}, ...value));
-    line("Label", label, el("small", {}, ` from ${source(known?.f ?? models[i].labels)}`));
+    line("Label", label, el("small", {}, ` from ${known ? source(known.f) : ofFit}`));
     const own = known?.o;
     if (own !== undefined && own !== label) line("The SAE's own label", own);
-    if (known) line("Score", known.s === undefined ? "no judge scored its label" : `${known.s.toFixed(3)}, of ${own === undefined || own === label ? "this label" : "the SAE's own label"}, by a judge (1: fires just where the label says, 0.5: chance)`);
+    if (known) line("Score", known.s === undefined ? about.why.score ?? "no judge scored its label" : `${known.s.toFixed(3)}, of ${own === undefined || own === label ? "this label" : "the SAE's own label"}, by a judge (1: fires just where the label says, 0.5: chance)`);
     if (known?.d !== undefined) line("Density", `${percent(known.d)} of the documents, ${percent(known.t, 3)} of the tokens`);
     const same = models.flatMap((model) => (model.kind === "features" ? model.t.flatMap((topic, n) => (topic.i.includes(label) && !(model === models[i] && n === k) ? [`${model.n} ${n}`] : [])) : []));
     line("Topics with a feature of that label", same.length ? same.slice(0, 12).join(", ") + (same.length > 12 ? ` and ${same.length - 12} more` : "") : "this one alone");
@@ -232,8 +238,13 @@ openers.topics = async (told) => {
       node.append(el("p", {}, el("b", {}, "Where it fires"), el("small", {}, " strongest first, one document each; marked is the token")),
         el("ul", { class: "contexts" }, places.map(([document, before, token, behind]) => el("li", {}, el("blockquote", {}, before, el("mark", {}, token), behind), el("code", {}, document)))));
     }
-    const why = about === null ? ["Records name a topic's features by their labels alone: number, score, density and contexts are on the page of the run's own folder."]
-      : [about.why.density, about.why.contexts ? `No contexts: ${about.why.contexts}.` : places.length ? null : "No contexts: it fires nowhere in the texts that were read."];
+    const why = [about?.why.density];
+    const unknown = missing.about ?? (id === null ? state.lost : null);  // numbers stand beside documents
+    if (unknown) why.push(`Its score and density could not be loaded: ${unknown} is not beside this page.`);
+    else if (!about) why.push("Records name a topic's features by their labels alone: number, score, density and contexts are on the page of the run's own folder.");
+    if (missing.contexts) why.push(`Contexts could not be loaded: ${missing.contexts} is not beside this page.`);
+    else if (about?.why.contexts) why.push(`No contexts: ${about.why.contexts}.`);
+    else if (known && !places.length) why.push("No contexts: it fires nowhere in the texts that were read.");
     node.append(...[...new Set(why)].filter(Boolean).map((text) => el("p", { class: "soft" }, text)));
     return node;
   };
