@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -62,6 +63,35 @@ def test_a_board_goes_to_a_folder_as_it_is(call: Call) -> None:
     (site / ".git").write_text("gitdir: x")
     assert call("publish", "out", "--to", "site/tiny")[0] == 0
     assert names(site) == {*board, ".nojekyll", "publication.json", ".git"}
+
+
+def test_packed_records_go_along_packed(call: Call) -> None:
+    plain = Path("out/records.jsonl")
+    whole = plain.read_bytes()
+    Path("out/records.jsonl.gz").write_bytes(gzip.compress(whole))
+    plain.unlink()
+    code, _, err = call("publish", "out", "--to", "site", "--records")
+    assert (code, err) == (0, "")
+    packed = Path("site/records.jsonl.gz").read_bytes()
+    assert gzip.decompress(packed) == whole
+    assert not Path("site/records.jsonl").exists()
+    call("publish", "out", "--to", "again", "--records")
+    assert Path("again/records.jsonl.gz").read_bytes() == packed
+
+
+@pytest.mark.parametrize(
+    "board",
+    [
+        pytest.param(path.parent, marks=[pytest.mark.slow] * (path.suffix == ".gz"))
+        for path in sorted(ROOT.glob("leaderboards/*/records.jsonl*"))
+    ],
+    ids=lambda board: board.name,
+)
+def test_committed_boards_can_be_published(board: Path, call: Call) -> None:
+    code, _, err = call("publish", str(board), "--to", "site", "--records")
+    assert (code, err) == (0, "")
+    for name in ("board.json", "board.csv", "board.md"):
+        assert (Path("site") / name).read_bytes() == (board / name).read_bytes(), name
 
 
 def test_what_is_not_for_everybody_stays_here(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
