@@ -14,12 +14,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any, cast
 
 from mtmbench.boards.write import files_of
 from mtmbench.core.card_reading import read_card, suite_text
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError, MtmbenchError
-from mtmbench.core.files import read_json, read_text
+from mtmbench.core.files import parse_toml, read_json, read_text
 from mtmbench.core.misfits import CELL_VALUES
 from mtmbench.core.records import CellRecord
 from mtmbench.core.serialise import write_atomically
@@ -80,6 +81,12 @@ class Cleaner:
         }
         return replace(record, payload=cleaned)  # type: ignore[arg-type]
 
+    def suite(self, text: str) -> str:
+        """Returns a suite's text without absolute paths, which are of this machine."""
+        import tomli_w
+
+        return tomli_w.dumps(cast("dict[str, Any]", self._cleaned(parse_toml(text, ""), None)))
+
     def _cleaned(self, value: object, corpus: tuple[str, str] | None) -> object:
         if isinstance(value, dict):
             return {clean(name): self._cleaned(part, corpus) for name, part in value.items()}
@@ -122,7 +129,7 @@ def clean(text: str) -> str:
 def publication_files(
     run: Path, *, records: bool = False, data_dir: Path | None = None
 ) -> dict[str, str | bytes]:
-    """Returns the files of a run's publication by name: the page, its parts and the tables.
+    """Returns a publication's files by name: the page, its parts, the tables and the suite.
 
     Args:
         run: a folder with ``suite.toml`` and ``records.jsonl`` or ``records.jsonl.gz``.
@@ -146,7 +153,8 @@ def publication_files(
             if record.kind in CELL_VALUES  # a board is made of no others
         )
         write_atomically(folder / held.name, records_content(held.name, cleaned))
-        texts = dict(files_of(folder))
+        texts = dict(files_of(folder, beside=records))
+        texts["suite.toml"] = cleaner.suite(read_text(folder / "suite.toml"))
         if records:
             texts[held.name] = read_text(folder / held.name)
         for name, text in texts.items():
