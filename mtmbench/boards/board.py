@@ -15,13 +15,14 @@ from mtmbench.boards.steering import Steering
 from mtmbench.boards.view import BoardView, LeagueView
 from mtmbench.core.files import read_json
 from mtmbench.core.notebook import html_table
+from mtmbench.core.store import records_file
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mtmbench.core.notebook_figure import NotebookFigure
 
-_FILES = ("index.html", "board.md", "board.csv", "board.json", "records.jsonl")
+_FILES = ("index.html", "board.md", "board.csv", "board.json")
 
 
 @dataclass(frozen=True, repr=False)
@@ -157,7 +158,9 @@ class Board:
             for league in view.leagues
         ]
         about = f"<p><b>{escape(self.data['title'])}</b>: {self._size()}</p>"
-        links = ", ".join(_link(self.folder / name) for name in _FILES)
+        links = ", ".join(
+            _link(self.folder / name) for name in (*_FILES, records_file(self.folder).name)
+        )
         return "\n".join([about, *leagues, f"<p>{links}</p>"])
 
     def _size(self) -> str:

@@ -48,6 +48,7 @@ def files_of(
     records: Iterable[StoredRecord] | None = None,
     *,
     most: int | None = MOST_COMMITTED,
+    beside: bool = True,
 ) -> dict[str, str]:
     """Returns all that :func:`write_board` writes of a folder's records, by name.
 
@@ -56,6 +57,7 @@ def files_of(
         records: the records, if they are others than those of the folder's file.
         most: bytes that the page's parts may take together in a folder that is no run's; None for
             any number.
+        beside: whether the records will lie beside the page, which then links them.
 
     Raises:
         InputError: as :func:`write_board` does.
@@ -67,7 +69,7 @@ def files_of(
         board = board_tables(suite, found)
         if path.name != "records.jsonl":
             board["records"] = path.name
-        return {**board_files(board), **site_files(board, found, folder, most=most)}
+        return {**board_files(board), **site_files(board, found, folder, most=most, beside=beside)}
 
 
 @contextmanager

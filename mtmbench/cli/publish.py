@@ -10,7 +10,10 @@ from mtmbench.cli.options import DataOption
 
 
 def publish(
-    run: Annotated[Path, typer.Argument(help="A folder with suite.toml and records.jsonl.")],
+    run: Annotated[
+        Path,
+        typer.Argument(help="A folder with suite.toml and records.jsonl (or records.jsonl.gz)."),
+    ],
     to: Annotated[
         str,
         typer.Option("--to", help="A folder (GitHub Pages), or hf:OWNER/NAME, a static Space."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import gzip
+import io
 import json
 import os
 import platform
@@ -240,6 +241,18 @@ def records_file(folder: Path) -> Path:
     plain = folder / "records.jsonl"
     packed = folder / "records.jsonl.gz"
     return packed if packed.is_file() and not plain.exists() else plain
+
+
+def records_content(name: str, records: Iterable[StoredRecord]) -> bytes:
+    """Returns what a file of records holds, which is packed under a name that ends in ``.gz``."""
+    data = "".join(f"{record.to_json()}\n" for record in records).encode("utf-8")
+    if not name.endswith(".gz"):
+        return data
+    packed = io.BytesIO()
+    # Without a name or a clock in it, and the same whichever Python writes it.
+    with gzip.GzipFile("", "wb", 9, packed, mtime=0) as file:
+        file.write(data)
+    return packed.getvalue()
 
 
 def read_records(path: Path) -> list[StoredRecord]:

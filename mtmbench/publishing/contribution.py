@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 import re
 import stat
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +15,11 @@ from typing import TypedDict, cast
 from mtmbench.core.card_reading import parse_card
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
-from mtmbench.core.files import parse_json, parse_toml
+from mtmbench.core.files import check_unpacked, parse_json, parse_toml
 from mtmbench.core.misfits import CELL_PAYLOADS, misfits
 from mtmbench.core.names import check_name
 from mtmbench.core.records import SCHEMA_VERSION, CellRecord, Record, RecordKind, Status
+from mtmbench.core.store import records_file
 from mtmbench.publishing.traces import is_path, leaves, secret_in
 
 MOST_BYTES = 100_000_000
@@ -75,17 +78,18 @@ class Contribution:
 
 
 def read_contribution(folder: Path) -> Contribution:
-    """Reads ``suite.toml`` and ``records.jsonl`` of a run.
+    """Reads ``suite.toml`` and ``records.jsonl``, packed or not, of a run.
 
     Raises:
-        InputError: a file is missing, too large, or a link; or the suite is none, or names paths.
+        InputError: a file is missing, too large, a link, or damaged; or the suite is none, or names
+            paths.
     """
     suite = _suite(_regular(folder / "suite.toml", MOST_SUITE_BYTES))
-    path = _regular(folder / "records.jsonl", MOST_BYTES)
+    path = _regular(records_file(folder), MOST_BYTES)
     read = Contribution(suite)
     seen: dict[str, int] = {}
     for number, line in _lines(path):
-        where = f"{path.name} line {number}"
+        where = line_name(number)
         if len(line) > MOST_LINE_BYTES:
             read.faults.append(
                 Fault("limits", where, f"has more than {MOST_LINE_BYTES:,} bytes; no record has")
@@ -101,6 +105,11 @@ def read_contribution(folder: Path) -> Contribution:
                 elif not faults:
                     read.records.append((number, record))
     return read
+
+
+def line_name(number: int) -> str:
+    """Returns how messages name a line of the records."""
+    return f"records.jsonl line {number}"
 
 
 def _regular(path: Path, most: int) -> Path:
@@ -143,13 +152,18 @@ def _leads_out(text: str) -> bool:
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yields lines by number; of one that is too long as much as shows that."""
-    with path.open("rb") as file:
-        number = 0
-        while line := file.readline(MOST_LINE_BYTES + 1):
-            number += 1
-            yield number, line
-            while not line.endswith(b"\n") and (line := file.readline(_CHUNK)):
-                pass
+    packed = path.stat().st_size
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            number = 0
+            while line := file.readline(MOST_LINE_BYTES + 1):
+                number += 1
+                yield number, line
+                while not line.endswith(b"\n") and (line := file.readline(_CHUNK)):
+                    check_unpacked(file.tell(), packed, str(path))
+                check_unpacked(file.tell(), packed, str(path))
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"cannot read {path}: {error}") from error
 
 
 def _record(line: bytes, where: str) -> tuple[CellRecord | None, list[Fault]]:

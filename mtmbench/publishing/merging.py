@@ -11,6 +11,7 @@ from mtmbench.core.card_reading import suite_text
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import parse_toml, read_text
 from mtmbench.core.serialise import write_atomically
+from mtmbench.core.store import read_records, records_content, records_file
 from mtmbench.publishing.submission import FINE, Submission
 
 _OF_RUNS = shutil.ignore_patterns("*.sqlite", "*.sqlite-*", "*.lock", "results", "models")
@@ -32,15 +33,19 @@ def merge(submission: Submission) -> list[Path]:
     if submission.exit_code != FINE or submission.suite is None:
         raise InputError("only a submission that was checked, and found in order, is merged")
     board = submission.board
-    inputs = {"records.jsonl": "".join(r.to_json() + "\n" for r in submission.records)}
+    held = records_file(board)
+    inputs: dict[str, bytes | str] = {}
+    # The same records may be packed otherwise, and stay so.
+    if not held.is_file() or read_records(held) != [*submission.records]:
+        inputs[held.name] = records_content(held.name, submission.records)
     if submission.lines:
         _check_rewritable(submission)
         inputs["suite.toml"] = suite_text(submission.suite)
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made) / board.name
         shutil.copytree(board, folder, ignore=_OF_RUNS)
-        for name, text in inputs.items():
-            write_atomically(folder / name, text)
+        for name, content in inputs.items():
+            write_atomically(folder / name, content)
         files = [path.relative_to(folder) for path in write_board(folder)]
         contents = {name: (folder / name).read_bytes() for name in [*map(Path, inputs), *files]}
         # Folders of the page hold nothing else, and a smaller board has fewer parts.

@@ -1,8 +1,8 @@
 """``publish``: a board's page and data as the files of a web site, and nothing else of its run.
 
-Everything is made from ``suite.toml`` and ``records.jsonl``, so that nothing that lies in a run's
-folder besides can come along: no store, ledger, results or texts. Records may hold what is not for
-everybody: their texts are cleaned first (:class:`Cleaner`).
+Everything is made from ``suite.toml`` and ``records.jsonl``, and a steering table goes along, so that
+nothing that lies in a run's folder besides can: no store, ledger, results or texts. Records may hold
+what is not for everybody: their texts are cleaned first (:class:`Cleaner`).
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any, cast
 
 from mtmbench.boards.write import files_of
 from mtmbench.core.card_reading import read_card, suite_text
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError, MtmbenchError
-from mtmbench.core.files import read_json
+from mtmbench.core.files import parse_toml, read_json, read_text
 from mtmbench.core.misfits import CELL_VALUES
 from mtmbench.core.records import CellRecord
 from mtmbench.core.serialise import write_atomically
-from mtmbench.core.store import stream_records
+from mtmbench.core.store import records_content, records_file, stream_records
 from mtmbench.core.tables import table_json
 from mtmbench.corpora.licences import may_be_shown
 from mtmbench.corpora.load import load_spec
@@ -35,6 +36,9 @@ MANIFEST = "publication.json"
 
 KEPT = frozenset({".git", ".gitattributes", "CNAME"})
 """What a server's own set-up puts beside a publication; it stays."""
+
+STEERING_FILES = ("steering.md", "steering.csv", "steering.json")
+"""What goes along beside the suite and its records, if it is there."""
 
 _TRACEBACK = "Traceback (most recent call last)"
 
@@ -80,6 +84,12 @@ class Cleaner:
         }
         return replace(record, payload=cleaned)  # type: ignore[arg-type]
 
+    def suite(self, text: str) -> str:
+        """Returns a suite's text without absolute paths, which are of this machine."""
+        import tomli_w
+
+        return tomli_w.dumps(cast("dict[str, Any]", self._cleaned(parse_toml(text, ""), None)))
+
     def _cleaned(self, value: object, corpus: tuple[str, str] | None) -> object:
         if isinstance(value, dict):
             return {clean(name): self._cleaned(part, corpus) for name, part in value.items()}
@@ -121,12 +131,12 @@ def clean(text: str) -> str:
 
 def publication_files(
     run: Path, *, records: bool = False, data_dir: Path | None = None
-) -> dict[str, str]:
-    """Returns the files of a run's publication by name: the page, its parts and the tables.
+) -> dict[str, str | bytes]:
+    """Returns a publication's files by name: the page, its parts, the tables and the suite.
 
     Args:
-        run: a folder with ``suite.toml`` and ``records.jsonl``.
-        records: whether the records come along.
+        run: a folder with ``suite.toml`` and ``records.jsonl`` or ``records.jsonl.gz``.
+        records: whether the records come along, packed if they are.
         data_dir: folder of local corpora, by which passages of their texts are found.
 
     Raises:
@@ -139,20 +149,37 @@ def publication_files(
         folder = Path(made) / suite.name
         folder.mkdir()
         write_atomically(folder / "suite.toml", suite_text(suite.model_copy(update=told)))
-        with (folder / "records.jsonl").open("w", encoding="utf-8", newline="\n") as file:
-            for record in stream_records(run / "records.jsonl"):
-                if record.kind in CELL_VALUES:  # a board is made of no others
-                    file.write(cleaner.record(record).to_json() + "\n")  # type: ignore[arg-type]
-        files = dict(files_of(folder))
+        held = records_file(run)
+        cleaned = (
+            cleaner.record(record)  # type: ignore[arg-type]
+            for record in stream_records(held)
+            if record.kind in CELL_VALUES  # a board is made of no others
+        )
+        write_atomically(folder / held.name, records_content(held.name, cleaned))
+        # A steering table holds labels and numbers; the page draws its curves and links it.
+        tables = {
+            name: PATH.sub(_last_part, read_text(run / name))
+            for name in STEERING_FILES
+            if (run / name).is_file()
+        }
+        for name, text in tables.items():
+            write_atomically(folder / name, text)
+        texts = {**files_of(folder, beside=records), **tables}
+        texts["suite.toml"] = cleaner.suite(read_text(folder / "suite.toml"))
         if records:
-            files["records.jsonl"] = (folder / "records.jsonl").read_text(encoding="utf-8")
-    for name, text in files.items():
-        if secret := secret_in(text):
-            raise InputError(f"{name} would hold what looks like {secret}; nothing was published")
+            texts[held.name] = read_text(folder / held.name)
+        for name, text in texts.items():
+            if secret := secret_in(text):
+                raise InputError(
+                    f"{name} would hold what looks like {secret}; nothing was published"
+                )
+        files: dict[str, str | bytes] = {**texts}
+        if records:
+            files[held.name] = (folder / held.name).read_bytes()
     return files
 
 
-def publish_to_folder(files: Mapping[str, str], folder: Path) -> list[Path]:
+def publish_to_folder(files: Mapping[str, str | bytes], folder: Path) -> list[Path]:
     """Writes a publication for GitHub Pages, or any other server of files.
 
     An earlier one in the folder is replaced; a folder that holds something else is left as it is.
@@ -163,7 +190,7 @@ def publish_to_folder(files: Mapping[str, str], folder: Path) -> list[Path]:
     Raises:
         InputError: the folder holds something else, or is none.
     """
-    wanted = {".nojekyll": "", **files}
+    wanted: dict[str, str | bytes] = {".nojekyll": "", **files}
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is no folder")
     there = {name: folder / name for name in _names(folder)} if folder.is_dir() else {}

@@ -31,13 +31,13 @@ A leaderboard of topic models, published by mtmbench.
 """
 
 
-def space_files(files: Mapping[str, str], title: str) -> dict[str, str]:
+def space_files(files: Mapping[str, str | bytes], title: str) -> dict[str, str | bytes]:
     """Returns a publication with the page that tells the hub what it is."""
     # JSON in a line is YAML, whatever the title holds.
     return {"README.md": _README.format(title=json.dumps(title or "mtmbench")), **files}
 
 
-def publish_to_space(files: Mapping[str, str], space: str, title: str) -> str:
+def publish_to_space(files: Mapping[str, str | bytes], space: str, title: str) -> str:
     """Puts a publication on a static Space, in one commit; the Space is made if there is none.
 
     The token is the hub's own: ``HF_TOKEN``, or that of ``hf auth login``.
@@ -71,7 +71,10 @@ def publish_to_space(files: Mapping[str, str], space: str, title: str) -> str:
         wanted = space_files(files, title)
         wanted[MANIFEST] = manifest(wanted)
         operations: list[CommitOperationAdd | CommitOperationDelete] = [
-            *(CommitOperationAdd(name, text.encode("utf-8")) for name, text in wanted.items()),
+            *(
+                CommitOperationAdd(name, text.encode("utf-8") if isinstance(text, str) else text)
+                for name, text in wanted.items()
+            ),
             *(CommitOperationDelete(name) for name in there if name not in wanted),
         ]
         api.create_commit(

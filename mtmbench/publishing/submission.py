@@ -22,14 +22,14 @@ from mtmbench.core.misfits import CELL_VALUES
 from mtmbench.core.plugins import load_plugins
 from mtmbench.core.records import CellRecord
 from mtmbench.core.serialise import canonical_json, plain
-from mtmbench.core.store import read_records
+from mtmbench.core.store import read_records, records_file
 from mtmbench.corpora.licences import may_be_shown
 from mtmbench.corpora.load import load_spec
 from mtmbench.corpora.offline import offline
 from mtmbench.engine.plan import Plan, make_plan
 from mtmbench.matches.match import OUTCOMES
 from mtmbench.publishing.collisions import difference
-from mtmbench.publishing.contribution import Contribution, Fault, read_contribution
+from mtmbench.publishing.contribution import Contribution, Fault, line_name, read_contribution
 from mtmbench.publishing.protocol import additions, differences, merged_suite
 from mtmbench.publishing.traces import LONGEST_QUOTATION, Passages, leaves
 
@@ -133,9 +133,9 @@ def check_submission(
     """Checks a run for a board; see the module. Corpora are read from this machine alone.
 
     Args:
-        run: the contributor's folder, with ``suite.toml`` and ``records.jsonl``.
+        run: the contributor's folder, with ``suite.toml`` and its records.
         board: the leaderboard's folder, with ``suite.toml`` and, unless it is new,
-            ``records.jsonl``.
+            ``records.jsonl`` or ``records.jsonl.gz``.
         data_dir: folder of local corpora; None reads ``MTMBENCH_DATA``.
         plugins: files or modules that register more models, metrics or judges.
 
@@ -150,7 +150,7 @@ def check_submission(
     if apart:
         # Cells of another protocol are no cells of the board's; nothing more is to be said.
         return Submission(board, faults=(*given.faults, *apart))
-    path = board / "records.jsonl"
+    path = records_file(board)
     held = {record.key: record for record in read_records(path)} if path.is_file() else {}
     return _Check(given, boards, held, data_dir, plugins).submission(board)  # type: ignore[arg-type]
 
@@ -245,7 +245,7 @@ class _Check:
         faults: list[Fault] = []
         unchecked: Counter[str] = Counter()
         for line, record in self.given.records:
-            corpus, where = record.payload["corpus"], _where(line)
+            corpus, where = record.payload["corpus"], line_name(line)
             cell = cells.get(record.key)
             if cell is not None:
                 wrong = _other_cell(cell, record)
@@ -278,7 +278,7 @@ class _Check:
         return [
             Fault(
                 "corpora",
-                _where(line),
+                line_name(line),
                 f"has corpus {corpus!r} in revision {revision:.32}; the board has {boards[corpus]}",
             )
             for (corpus, revision), line in found.items()
@@ -300,7 +300,7 @@ class _Check:
                         f"{place} holds {words} words in a row of corpus {corpus!r}, whose texts "
                         f"may not be shown; at most {LONGEST_QUOTATION} are quoted"
                     )
-                    faults.append(Fault("limits", _where(line), says))
+                    faults.append(Fault("limits", line_name(line), says))
                     break
         return faults
 
@@ -325,7 +325,7 @@ class _Check:
                     f"{_name(cells[record.key])}: {found.where} is {found.given!r:.80}; the board "
                     f"holds {found.held!r:.80}"
                 )
-                faults.append(Fault("collisions", _where(line), says))
+                faults.append(Fault("collisions", line_name(line), says))
             else:
                 here = f"{found.where} of {_name(cells[record.key])}"
                 before = noise or Noise(0, -1.0, "")
@@ -428,10 +428,6 @@ def _contradictions(records: Sequence[CellRecord]) -> list[Fault]:
     except InputError as error:
         return [Fault("keys", "records.jsonl", f"cannot stand beside the board's: {error}")]
     return []
-
-
-def _where(line: int) -> str:
-    return f"records.jsonl line {line}"
 
 
 def _name(cell: Cell) -> str:

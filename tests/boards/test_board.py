@@ -59,6 +59,9 @@ def test_texts_are_escaped_and_files_linked(
     assert "<script" not in page
     assert "Evil &lt;script&gt;" in page
     assert f'<a href="{folder.as_uri()}/index.html">index.html</a>, board.md,' in page
+    (folder / "records.jsonl.gz").touch()
+    page = Board(data, folder)._repr_html_()
+    assert f'<a href="{folder.as_uri()}/records.jsonl.gz">records.jsonl.gz</a></p>' in page
     monkeypatch.chdir(tmp_path)
     page = Board(data, Path("a b/x"))._repr_html_()
     assert '<a href="a%20b/x/index.html">index.html</a>' in page

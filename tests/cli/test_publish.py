@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ from support.boards import board_of_records
 from support.commands import Call
 from support.hub_server import TOKEN, Hub
 
+from mtmbench.boards.write import write_board
 from mtmbench.core.card_reading import read_card, suite_text
 from mtmbench.core.cards import Suite
 from mtmbench.publishing import publication, traces
@@ -49,6 +52,9 @@ def test_a_board_goes_to_a_folder_as_it_is(call: Call) -> None:
     assert (code, err) == (0, "")
     site = Path("site/tiny")
     board = board_of_records(Path("out"))
+    whole = board["index.html"]
+    board = {**board, "index.html": (site / "index.html").read_text(encoding="utf-8")}
+    board["suite.toml"] = Path("out/suite.toml").read_text(encoding="utf-8")
     assert names(site) == {*board, ".nojekyll", "publication.json"}
     assert out.split() == [
         f"site/tiny/{name}" for name in [".nojekyll", *board, "publication.json"]
@@ -58,10 +64,55 @@ def test_a_board_goes_to_a_folder_as_it_is(call: Call) -> None:
     assert call("publish", "out", "--to", "site/tiny", "--records")[0] == 0
     assert names(site) == {*board, ".nojekyll", "publication.json", "records.jsonl"}
     assert (site / "records.jsonl").read_bytes() == Path("out/records.jsonl").read_bytes()
+    assert (site / "index.html").read_text(encoding="utf-8") == whole
+    # As its page says, it is rebuilt of what lies there.
+    before = texts(site)
+    write_board(site)
+    assert texts(site) == before
     # What a later publication has not goes, and what the server put there stays.
     (site / ".git").write_text("gitdir: x")
     assert call("publish", "out", "--to", "site/tiny")[0] == 0
     assert names(site) == {*board, ".nojekyll", "publication.json", ".git"}
+
+
+@pytest.mark.parametrize("more", [[], ["--records"]])
+def test_links_of_a_published_page_lead_to_what_is_there(more: list[str], call: Call) -> None:
+    assert call("publish", "out", "--to", "site", *more)[0] == 0
+    page = Path("site/index.html").read_text(encoding="utf-8")
+    linked = set(re.findall(r'<a href="([^"#:{}]+)"', page))
+    assert linked <= names(Path("site"))
+    assert {"board.json", "suite.toml"} <= linked
+    assert ("records.jsonl" in linked, "byte for byte" in page) == (bool(more), bool(more))
+    assert ("records are not published with it" in page) == (not more)
+
+
+def test_packed_records_go_along_packed(call: Call) -> None:
+    plain = Path("out/records.jsonl")
+    whole = plain.read_bytes()
+    Path("out/records.jsonl.gz").write_bytes(gzip.compress(whole))
+    plain.unlink()
+    code, _, err = call("publish", "out", "--to", "site", "--records")
+    assert (code, err) == (0, "")
+    packed = Path("site/records.jsonl.gz").read_bytes()
+    assert gzip.decompress(packed) == whole
+    assert not Path("site/records.jsonl").exists()
+    call("publish", "out", "--to", "again", "--records")
+    assert Path("again/records.jsonl.gz").read_bytes() == packed
+
+
+@pytest.mark.parametrize(
+    "board",
+    [
+        pytest.param(path.parent, marks=[pytest.mark.slow] * (path.suffix == ".gz"))
+        for path in sorted(ROOT.glob("leaderboards/*/records.jsonl*"))
+    ],
+    ids=lambda board: board.name,
+)
+def test_committed_boards_can_be_published(board: Path, call: Call) -> None:
+    code, _, err = call("publish", str(board), "--to", "site", "--records")
+    assert (code, err) == (0, "")
+    for name in ("board.json", "board.csv", "board.md"):
+        assert (Path("site") / name).read_bytes() == (board / name).read_bytes(), name
 
 
 def test_what_is_not_for_everybody_stays_here(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +123,10 @@ def test_what_is_not_for_everybody_stays_here(call: Call, monkeypatch: pytest.Mo
     trace = f"ValueError: no Traceback (most recent call last):\n  File {here}/x.py, line 3"
     suite = read_card(Path("out/suite.toml"), Suite)
     told = suite.model_copy(update={"description": f"Played in {here}/runs."})
-    Path("out/suite.toml").write_text(suite_text(told))
+    text_of_suite = suite_text(told)
+    assert '"tiny.jsonl"' in text_of_suite
+    text_of_suite = text_of_suite.replace('"tiny.jsonl"', f'"{here}/tiny.jsonl"')
+    Path("out/suite.toml").write_text(text_of_suite)
     change("fit", status="error", reason=trace)
     change("metric", details={"read": f"{here}/texts/a.txt", "quoted": text})
     code, _, err = call("publish", "out", "--to", "site", "--records")
@@ -83,6 +137,7 @@ def test_what_is_not_for_everybody_stays_here(call: Call, monkeypatch: pytest.Mo
     assert "…/a.txt" in shown
     assert "ValueError: no" in shown
     assert "Played in …/runs." in shown
+    assert '"…/tiny.jsonl"' in Path("site/suite.toml").read_text(encoding="utf-8")
     assert "(a text of 32 words, which may not be shown)" in shown
 
 
@@ -163,7 +218,7 @@ def test_a_board_goes_to_a_static_space_in_one_commit() -> None:
         assert done.returncode == 0, done.stderr
         assert done.stdout == f"{hub.url}/spaces/ann/board\n"
         assert (hub.made["ann/board"]["type"], hub.made["ann/board"]["sdk"]) == ("space", "static")
-        board = board_of_records(Path("out"))
+        board = {**board_of_records(Path("out")), "suite.toml": Path("out/suite.toml").read_text()}
         files = hub.spaces["ann/board"]
         ours = {"README.md", "records.jsonl", "publication.json"}
         assert {*files} == {*board, *ours, ".gitattributes"}

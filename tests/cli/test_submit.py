@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -39,6 +40,20 @@ def lines(folder: Path) -> list[Line]:
 def save(folder: Path, found: list[Line]) -> None:
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in found)
     (folder / "records.jsonl").write_text(text, encoding="utf-8")
+
+
+def pack(folder: Path) -> Path:
+    """Packs a folder's records, and makes its board of them anew."""
+    plain = folder / "records.jsonl"
+    packed = plain.with_name("records.jsonl.gz")
+    packed.write_bytes(gzip.compress(plain.read_bytes(), mtime=0))
+    plain.unlink()
+    write_board(folder)
+    return packed
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
 @pytest.fixture(scope="session")
@@ -97,6 +112,70 @@ def test_a_merged_board_is_that_of_a_run_of_all_models(submit: Submit, board: Pa
     code, out, _ = submit("--write")
     assert (code, out.splitlines()[0]) == (0, "new: nothing")
     assert "wrote" not in out
+
+
+@pytest.mark.parametrize("which", ["board", "run", "both"])
+def test_packed_records_merge_as_plain_ones_do(which: str, submit: Submit, board: Path) -> None:
+    whole = Path("out/records.jsonl").read_bytes()
+    if which != "board":
+        pack(Path("out"))
+    if which != "run":
+        pack(board)
+    code, out, err = submit("--write")
+    assert code == 0, out + err
+    files = contents(board)
+    if which == "run":
+        assert files["records.jsonl"] == whole
+    else:
+        assert gzip.decompress(files["records.jsonl.gz"]) == whole
+        assert json.loads(files["board.json"])["records"] == "records.jsonl.gz"
+    assert len({"records.jsonl", "records.jsonl.gz"} & files.keys()) == 1
+    if which == "both":
+        assert files["board.json"] == Path("out/board.json").read_bytes()
+    # Once more there is nothing new, however the records are packed.
+    if which != "run":
+        pack_again(board)
+    files = contents(board)
+    code, out, _ = submit("--write")
+    assert (code, out.splitlines()[0]) == (0, "new: nothing")
+    assert "wrote" not in out
+    assert contents(board) == files
+
+
+def pack_again(folder: Path) -> None:
+    path = folder / "records.jsonl.gz"
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), 1))
+
+
+def test_packed_records_collide_as_plain_ones_do(submit: Submit, board: Path) -> None:
+    pack(board)
+    before = contents(board)
+    found = lines(Path("out"))
+    CHANGES["another value"][0](found)
+    save(Path("out"), found)
+    code, out, _ = submit("--write")
+    assert code == 1
+    assert re.search(CHANGES["another value"][1], out), out
+    assert contents(board) == before
+
+
+def test_packed_records_that_unpack_to_too_much_or_to_nothing_are_refused(
+    submit: Submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = pack(Path("out"))
+    whole = packed.read_bytes()
+    for content, says in (
+        (gzip.compress(b" " * 3_000_000 + b"\n"), "unpacks to more than 1 MB"),
+        (gzip.compress((b" " * 1000 + b"\n") * 3_000), "unpacks to more than 1 MB"),
+        (whole[:-20], "cannot read out/records.jsonl.gz"),
+        (b"{}", "cannot read out/records.jsonl.gz"),
+    ):
+        monkeypatch.setenv("MTMBENCH_MAX_UNPACKED", "1" if says.startswith("unpacks") else "99")
+        packed.write_bytes(content)
+        code, out, err = submit()
+        assert (code, out) == (2, "")
+        assert says in err
+        assert err.count("\n") == 1
 
 
 def the(found: list[Line], kind: str, model: str) -> Line:
@@ -319,10 +398,13 @@ def test_a_suite_written_by_hand_is_left_to_hands(submit: Submit, board: Path) -
 
 
 @pytest.mark.parametrize("fails_at", [1, 3, 5])
+@pytest.mark.parametrize("packed", [False, True])
 def test_a_merge_that_fails_half_way_leaves_what_was_there(
-    fails_at: int, submit: Submit, board: Path, monkeypatch: pytest.MonkeyPatch
+    packed: bool, fails_at: int, submit: Submit, board: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = {name: (board / name).read_bytes() for name in FILES}
+    if packed:
+        pack(board)
+    before = contents(board)
     write, calls = merging.write_atomically, []
 
     def failing(path: Path, content: bytes | str) -> None:
@@ -336,7 +418,7 @@ def test_a_merge_that_fails_half_way_leaves_what_was_there(
     code, _, err = submit("--write")
     assert (code, "No space left" in err) == (2, True)
     assert len(calls) >= fails_at
-    assert {name: (board / name).read_bytes() for name in FILES} == before
+    assert contents(board) == before
 
 
 def test_passages_of_a_corpus_that_may_not_be_shown_stay_away(

@@ -48,6 +48,7 @@ def site_files(
     folder: Path | None = None,
     *,
     most: int | None = MOST_COMMITTED,
+    beside: bool = True,
 ) -> dict[str, str]:
     """Returns the contents of ``index.html`` and of its parts by name.
 
@@ -57,6 +58,7 @@ def site_files(
         folder: where a steering table may lie, and parts that only a run can make.
         most: bytes that the other parts may take together where there are none of a run's; None
             for any number.
+        beside: whether the records will lie beside the page, which then links them.
 
     Raises:
         InputError: the folder's steering table or its list of parts is damaged.
@@ -125,6 +127,7 @@ def site_files(
         fit_keys=_fit_keys(records),
         data=script_json(data),
         data_file=records_name,
+        beside=beside,
         data_grep=grep,
         style=style,
         early=early,
