@@ -1,8 +1,8 @@
 """``publish``: a board's page and data as the files of a web site, and nothing else of its run.
 
-Everything is made from ``suite.toml`` and ``records.jsonl``, and a steering table goes along, so that
-nothing that lies in a run's folder besides can: no store, ledger, results or texts. Records may hold
-what is not for everybody: their texts are cleaned first (:class:`Cleaner`).
+Everything is made from ``suite.toml`` and ``records.jsonl``, and a steering table goes along, so
+that nothing else that lies in a run's folder can: no store, ledger, results or texts. Records may
+hold what is not for everybody: their texts are cleaned first (:class:`Cleaner`).
 """
 
 from __future__ import annotations

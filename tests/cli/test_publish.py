@@ -113,6 +113,10 @@ def test_committed_boards_can_be_published(board: Path, call: Call) -> None:
     assert (code, err) == (0, "")
     for name in ("board.json", "board.csv", "board.md"):
         assert (Path("site") / name).read_bytes() == (board / name).read_bytes(), name
+    for table in board.glob("steering.*"):
+        assert (Path("site") / table.name).read_bytes() == table.read_bytes(), table.name
+    page = Path("site/index.html").read_text(encoding="utf-8")
+    assert set(re.findall(r'<a href="([^"#:{}]+)"', page)) <= names(Path("site"))
 
 
 def test_what_is_not_for_everybody_stays_here(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
