@@ -142,9 +142,14 @@ def interval_figure(
             :data:`STYLES` in the order of the names if not given.
         reference: where a line is drawn across the names.
         missing: stands where there is no value.
+
+    Raises:
+        InputError: a group has no style, or there are more of them than styles.
     """
     kinds = ["" for _ in names] if groups is None else list(groups)
     known = _styles_of(sorted({*kinds})) if styles is None else styles
+    if without := {*kinds} - known.keys():
+        raise InputError(f"there is no style for {', '.join(sorted(without))}")
     used = {kind: style for kind, style in known.items() if kind in kinds}
     with _look():
         height = 0.25 * len(names) + 0.8

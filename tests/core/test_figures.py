@@ -61,6 +61,11 @@ def test_a_group_keeps_its_style_whichever_others_there_are() -> None:
         )  # fmt: skip
         drawn = {line.get_label(): line.get_color() for line in figure.axes[0].get_lines()}
         assert drawn == {group: styles[group].colour for group in groups}
+    with pytest.raises(InputError, match="no style for over trees"):
+        interval_figure(
+            ["a"], [IntervalPanel("", [Estimate(1.0)])], title="", axis="",
+            groups=["over trees"], styles=styles,
+        )  # fmt: skip
 
 
 def test_a_heat_map_is_centred_and_leaves_gaps() -> None:
