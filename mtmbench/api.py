@@ -13,8 +13,9 @@ from mtmbench.boards.board import Board
 from mtmbench.boards.figures import plot_ratings
 from mtmbench.boards.steering import Steering
 from mtmbench.core.card_files import load_suite
-from mtmbench.core.cards import LabelChoice, Suite, WordSpec
+from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
+from mtmbench.core.specs import LabelChoice, WordSpec
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Views
 from mtmbench.corpora import load

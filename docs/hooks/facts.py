@@ -21,18 +21,17 @@ from pydantic.fields import FieldInfo
 
 import mtmbench
 from mtmbench.core.card_reading import read_card
-from mtmbench.core.cards import (
+from mtmbench.core.cards import JudgeCard, Suite
+from mtmbench.core.registry import Registry
+from mtmbench.core.specs import (
     Card,
     CorpusSpec,
     FeatureSpec,
-    JudgeCard,
     JudgingSpec,
     RefineSpec,
     SteeringSpec,
-    Suite,
     WordSpec,
 )
-from mtmbench.core.registry import Registry
 from mtmbench.corpora.paper import CARDS
 from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.metrics.registry import METRICS

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mtmbench.boards.rows import AdaptiveSummary
-from mtmbench.core.cards import JudgingSpec
 from mtmbench.core.cells import Competitor
 from mtmbench.core.records import MatchRecord
 from mtmbench.core.serialise import rounded
+from mtmbench.core.specs import JudgingSpec
 from mtmbench.matches.adaptive import league_scores, sides_of
 from mtmbench.stats.adaptive import LOOKS, LeagueProgress
 from mtmbench.stats.adaptive_table import adaptive_table

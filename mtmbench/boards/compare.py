@@ -18,9 +18,9 @@ from mtmbench.boards.board import Board
 from mtmbench.boards.board_file import BoardFile, BoardValue, parse_board, read_board
 from mtmbench.core.card_files import card_folders
 from mtmbench.core.card_reading import read_card
-from mtmbench.core.cards import Card
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import canonical_json
+from mtmbench.core.specs import Card
 from mtmbench.judges.registry import reads_words
 from mtmbench.stats.elo import level_shift
 

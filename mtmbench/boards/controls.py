@@ -10,10 +10,10 @@ import numpy as np
 from mtmbench.boards.cells import ALL, BoardRecords
 from mtmbench.boards.columns import MatchColumns
 from mtmbench.boards.rows import ControlPlace, ControlRow
-from mtmbench.core.cards import Representation
 from mtmbench.core.cells import Competitor, k_order
 from mtmbench.core.records import Control, MatchRecord
 from mtmbench.core.serialise import rounded
+from mtmbench.core.specs import Representation
 from mtmbench.core.types import Float64Array, IntArray
 from mtmbench.matches.adaptive import sides_of
 from mtmbench.matches.controls import LEAST_SCORE

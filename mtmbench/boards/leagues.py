@@ -25,11 +25,12 @@ from mtmbench.boards.rows import (
     WinRateNumbers,
     WinRateTable,
 )
-from mtmbench.core.cards import JudgingSpec, Suite
+from mtmbench.core.cards import Suite
 from mtmbench.core.cells import Competitor, League
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import MatchRecord
 from mtmbench.core.serialise import rounded, seed_from
+from mtmbench.core.specs import JudgingSpec
 from mtmbench.core.types import IntArray
 from mtmbench.stats.elo import level_shift, sequential_elo
 from mtmbench.stats.rate import RatingRow, RatingTable, rate

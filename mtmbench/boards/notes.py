@@ -11,7 +11,7 @@ from mtmbench.boards.rows import BoardTables
 from mtmbench.boards.shown import shown_notes
 from mtmbench.boards.spending import lacking_text, total_note
 from mtmbench.boards.view import SHOWN, BoardView, LeagueView, k_text
-from mtmbench.core.cards import Representation
+from mtmbench.core.specs import Representation
 from mtmbench.judges.registry import reads_words
 from mtmbench.stats.elo import SEQUENTIAL_K
 

@@ -18,8 +18,8 @@ from mtmbench.core.records import (
 )
 
 if TYPE_CHECKING:
-    from mtmbench.core.cards import Representation
     from mtmbench.core.records import Control, RecordKind, RewriteTask
+    from mtmbench.core.specs import Representation
     from mtmbench.core.types import ItemKind
 
 

@@ -20,9 +20,9 @@ from mtmbench.boards.rows import (
     MetricRow,
     TopicsRow,
 )
-from mtmbench.core.cards import BY_CORPUS, Representation, is_capped
 from mtmbench.core.cells import Competitor, k_order
 from mtmbench.core.records import CompetitorFields
+from mtmbench.core.specs import BY_CORPUS, Representation, is_capped
 
 SHOWN: Mapping[Representation, str] = {
     "items": "top items",

@@ -25,7 +25,7 @@ from mtmbench.cli.options import (
 from mtmbench.core.errors import InputError
 
 if TYPE_CHECKING:
-    from mtmbench.core.cards import KSpec
+    from mtmbench.core.specs import KSpec
     from mtmbench.studies.run import StudyOutcome
 
 study_app = typer.Typer(

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
-from mtmbench.core.cards import Card, Suite
+from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError, did_you_mean
 from mtmbench.core.files import parse_toml
+from mtmbench.core.specs import Card
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from mtmbench.core.cards import JudgeCard, Representation
+from mtmbench.core.cards import JudgeCard
 from mtmbench.core.records import (
     CompetitorFields,
     Control,
@@ -45,6 +45,7 @@ from mtmbench.core.records import (
     RewrittenBy,
     Status,
 )
+from mtmbench.core.specs import Representation
 
 
 @dataclass(frozen=True, order=True)

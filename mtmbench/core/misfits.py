@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from mtmbench.core import cards
+from mtmbench.core import cards, specs
 from mtmbench.core import records as stored
 from mtmbench.core import types as values
 
@@ -36,7 +36,7 @@ CELL_VALUES: Mapping[str, frozenset[str]] = {
 }
 """The fields that these hold beside the identity of their cell: what came of playing it."""
 
-_NAMES = {**vars(values), **vars(cards), **vars(stored)}
+_NAMES = {**vars(values), **vars(specs), **vars(cards), **vars(stored)}
 """What a module may import for its annotations alone."""
 
 

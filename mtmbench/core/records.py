@@ -26,7 +26,7 @@ from mtmbench.core.files import parse_json
 from mtmbench.core.serialise import canonical_json
 
 if TYPE_CHECKING:
-    from mtmbench.core.cards import Representation
+    from mtmbench.core.specs import Representation
     from mtmbench.core.types import ItemKind
 
 SCHEMA_VERSION = 1

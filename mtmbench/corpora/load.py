@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mtmbench.core.cards import CorpusSpec
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.names import check_name, check_path
+from mtmbench.core.specs import CorpusSpec
 from mtmbench.core.types import Corpus
 from mtmbench.corpora.files import (
     is_text_file,

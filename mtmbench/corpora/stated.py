@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from mtmbench.core.cards import CorpusSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import content_hash
+from mtmbench.core.specs import CorpusSpec
 from mtmbench.core.types import Corpus
 from mtmbench.corpora.hub import is_hub_id
 from mtmbench.corpora.load import load_spec, resolve_data_dir

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from mtmbench.core.card_reading import read_card
-from mtmbench.core.cards import JudgingSpec, Suite
+from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
+from mtmbench.core.specs import JudgingSpec
 from mtmbench.judges.registry import load_judge_card
 
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mtmbench.core.cards import JudgingSpec
 from mtmbench.core.cells import FitCell, MatchCell, behind, labels_of
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import OutcomeValues, SideLengths
+from mtmbench.core.specs import JudgingSpec
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
 from mtmbench.engine.labels import labelled

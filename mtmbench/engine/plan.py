@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtmbench.core.arrays import memory
-from mtmbench.core.cards import CorpusSpec, Suite, capped, shown_name
+from mtmbench.core.cards import Suite, shown_name
 from mtmbench.core.cells import (
     Cell,
     Competitor,
@@ -22,6 +22,7 @@ from mtmbench.core.cells import (
 )
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import content_hash
+from mtmbench.core.specs import CorpusSpec, capped
 from mtmbench.core.types import Corpus
 from mtmbench.engine.labels import label_cells
 from mtmbench.features.registry import source_of

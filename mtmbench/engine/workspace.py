@@ -15,7 +15,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mtmbench.core.cards import CorpusSpec, JudgingSpec, Suite
+from mtmbench.core.cards import Suite
 from mtmbench.core.cells import (
     Cell,
     FitCell,
@@ -36,6 +36,7 @@ from mtmbench.core.records import (
     RewriteRecord,
     Status,
 )
+from mtmbench.core.specs import CorpusSpec, JudgingSpec
 from mtmbench.core.store import RunInfo
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Counts, ItemKind, Views

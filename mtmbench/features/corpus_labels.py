@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mtmbench.core.cards import LabelChoice
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import content_hash
+from mtmbench.core.specs import LabelChoice
 from mtmbench.core.types import (
     BoolArray,
     Corpus,

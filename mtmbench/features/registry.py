@@ -9,7 +9,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.registry import Registry
 
 if TYPE_CHECKING:
-    from mtmbench.core.cards import FeatureSpec
+    from mtmbench.core.specs import FeatureSpec
     from mtmbench.features.base import FeatureSource
 
 FEATURES: Registry[Callable[..., FeatureSource]] = Registry("feature source", "mtmbench.features")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from mtmbench.core.cards import LabelChoice, WordSpec
+from mtmbench.core.specs import LabelChoice, WordSpec
 from mtmbench.core.types import Corpus, Counts, FloatArray, Progress, Views
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def make_views(
         max_tokens: documents are cut to this many tokens before features are counted.
         params: arguments of the feature source that is named.
         labels: what the features are called: "corpus", "shipped" or "auto", as in a suite
-            (:class:`mtmbench.core.cards.FeatureSpec`); words of the corpus enter labels less the
+            (:class:`mtmbench.core.specs.FeatureSpec`); words of the corpus enter labels less the
             stop words of ``words``.
         progress: told how much of the features or the embeddings is done, while they are made.
 

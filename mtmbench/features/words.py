@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mtmbench.core.cards import WordSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import content_hash
+from mtmbench.core.specs import WordSpec
 from mtmbench.core.types import Corpus, Counts, Int32Array, IntArray
 from mtmbench.features.stop_words import (
     StopWords,

@@ -18,11 +18,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from mtmbench.core.cards import JudgingSpec
 from mtmbench.core.cells import ControlCell, FitCell, MatchCell
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import Control
 from mtmbench.core.serialise import seed_from
+from mtmbench.core.specs import JudgingSpec
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.matches.league import LeaguePlan
 from mtmbench.matches.schedule import sample_documents

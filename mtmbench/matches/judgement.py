@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
-from mtmbench.core.cards import JudgeCard, Representation
+from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.figures import STYLES, Bar, BarPanel, Style, bar_figure
 from mtmbench.core.notebook import html_table
+from mtmbench.core.specs import Representation
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
 from mtmbench.corpora.halves import halves_of

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from mtmbench.core.cards import JudgeCard, JudgingSpec, Representation, WordSpec
+from mtmbench.core.cards import JudgeCard
 from mtmbench.core.cells import FitCell, LabelCell, MatchCell, RewriteCell, labels_of
 from mtmbench.core.records import MatchJudge
 from mtmbench.core.serialise import content_hash
+from mtmbench.core.specs import JudgingSpec, Representation, WordSpec
 from mtmbench.core.types import Corpus
 from mtmbench.judges.base import judged_mark
 from mtmbench.judges.identity import match_identity

@@ -18,9 +18,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
-from mtmbench.core.cards import JudgingSpec, Representation
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import OutcomeValues
+from mtmbench.core.specs import JudgingSpec, Representation
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
 from mtmbench.judges.asker import Asker, gather, mark

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtmbench.core.cards import JudgingSpec, Representation
 from mtmbench.core.errors import InputError
+from mtmbench.core.specs import JudgingSpec, Representation
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import FloatArray
 from mtmbench.judges.base import Option, ShownTopic

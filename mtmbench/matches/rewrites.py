@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtmbench.core.cards import JudgeCard, JudgingSpec, RefineSpec, Representation
+from mtmbench.core.cards import JudgeCard
 from mtmbench.core.cells import LabelCell, RewriteCell, labels_of
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json_object
@@ -25,6 +25,7 @@ from mtmbench.core.records import (
     RewrittenTopic,
 )
 from mtmbench.core.serialise import canonical_json, content_hash, write_atomically
+from mtmbench.core.specs import JudgingSpec, RefineSpec, Representation
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
 from mtmbench.judges.asker import Asker

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mtmbench.core.cards import JudgingSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import JudgeFacts
 from mtmbench.core.serialise import canonical_json
+from mtmbench.core.specs import JudgingSpec
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
 from mtmbench.judges.asker import Asker, gather

@@ -15,13 +15,14 @@ from pathlib import Path
 
 from mtmbench.boards.cells import BoardRecords, place_of
 from mtmbench.core.card_reading import read_card
-from mtmbench.core.cards import CorpusSpec, Suite
+from mtmbench.core.cards import Suite
 from mtmbench.core.cells import Cell, FitCell
 from mtmbench.core.errors import InputError, MtmbenchError
 from mtmbench.core.misfits import CELL_VALUES
 from mtmbench.core.plugins import load_plugins
 from mtmbench.core.records import CellRecord
 from mtmbench.core.serialise import canonical_json, plain
+from mtmbench.core.specs import CorpusSpec
 from mtmbench.core.store import read_records, records_file
 from mtmbench.corpora.licences import may_be_shown
 from mtmbench.corpora.load import load_spec

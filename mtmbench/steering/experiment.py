@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtmbench.core.cards import SteeringSpec
+from mtmbench.core.specs import SteeringSpec
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, IntArray, Progress

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from mtmbench.core.cards import JudgeCard, SteeringSpec, Suite
+from mtmbench.core.cards import JudgeCard, Suite
+from mtmbench.core.specs import SteeringSpec
 from mtmbench.engine.estimate import (
     CHARACTERS_PER_TOKEN,
     ITEM_CHARACTERS,

@@ -11,10 +11,11 @@ import numpy as np
 
 from mtmbench.boards.steering_rows import SteeringRow
 from mtmbench.boards.write import write_board
-from mtmbench.core.cards import SteeringSpec, Suite, shown_name
+from mtmbench.core.cards import Suite, shown_name
 from mtmbench.core.cells import Competitor, FitCell
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.names import check_name
+from mtmbench.core.specs import SteeringSpec
 from mtmbench.core.store import RunStore, records_file
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Progress, Views

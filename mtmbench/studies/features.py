@@ -12,10 +12,10 @@ import numpy as np
 
 from mtmbench.boards.markdown import MarkdownPage
 from mtmbench.core.card_reading import parse_card, set_dotted
-from mtmbench.core.cards import FeatureSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.names import check_name
 from mtmbench.core.records import SCHEMA_VERSION
+from mtmbench.core.specs import FeatureSpec
 from mtmbench.core.tables import rounded_row, table_json, write_files
 from mtmbench.core.types import Corpus
 from mtmbench.features.base import LocatingSource

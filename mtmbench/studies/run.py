@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mtmbench.core.card_reading import parse_card, set_dotted
-from mtmbench.core.cards import KSpec, Suite
+from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
+from mtmbench.core.specs import KSpec
 from mtmbench.core.store import read_records
 from mtmbench.core.tables import write_files
 from mtmbench.engine.harness import RunOutcome, RunProgress, run_suite

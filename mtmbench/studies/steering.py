@@ -15,10 +15,11 @@ from mtmbench.boards.steering_rows import (
     SteeringTotals,
 )
 from mtmbench.core.card_reading import parse_card, set_dotted
-from mtmbench.core.cards import KSpec, Suite
+from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import SCHEMA_VERSION
 from mtmbench.core.serialise import rounded
+from mtmbench.core.specs import KSpec
 from mtmbench.core.tables import rounded_row, write_files
 from mtmbench.engine.harness import RunProgress, run_suite
 from mtmbench.stats.intervals import mean_interval

@@ -6,7 +6,8 @@ import asyncio
 import inspect
 from collections.abc import Mapping
 
-from mtmbench.core.cards import JudgeCard, JudgingSpec
+from mtmbench.core.cards import JudgeCard
+from mtmbench.core.specs import JudgingSpec
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.base import Completion, JudgeClient, Option, Question
 from mtmbench.judges.prompt import load_prompt

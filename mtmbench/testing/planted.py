@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from mtmbench.core.cards import WordSpec
+from mtmbench.core.specs import WordSpec
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Counts, EncoderParams, FloatArray, Views
 from mtmbench.features.words import Tokens, tokenise, word_counts

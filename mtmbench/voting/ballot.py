@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mtmbench.core.cards import JudgeCard, JudgingSpec, Suite
+from mtmbench.core.cards import JudgeCard, Suite
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import content_hash, seed_from
+from mtmbench.core.specs import JudgingSpec
 from mtmbench.engine.exhibits import NothingToShowError
 from mtmbench.engine.labels import labels_path
 from mtmbench.engine.plan import Plan, make_plan

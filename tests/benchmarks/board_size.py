@@ -25,9 +25,9 @@ from pathlib import Path
 import numpy as np
 
 from mtmbench.boards.write import write_board
-from mtmbench.core.cards import Representation
 from mtmbench.core.records import Record
 from mtmbench.core.serialise import content_hash
+from mtmbench.core.specs import Representation
 
 SUITE = """\
 name = "size"

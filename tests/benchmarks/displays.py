@@ -24,7 +24,7 @@ import numpy as np
 from scipy import stats
 
 from mtmbench.core.card_files import load_suite
-from mtmbench.core.cards import JudgingSpec
+from mtmbench.core.specs import JudgingSpec
 from mtmbench.core.store import read_records
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus

@@ -21,7 +21,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtmbench.core.cards import EndpointSpec, JudgeCard, LimitSpec, PriceSpec
+from mtmbench.core.cards import (
+    EndpointSpec,
+    JudgeCard,
+    LimitSpec,
+    PriceSpec,
+)
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.base import Question
 from mtmbench.judges.clients.openai_chat import OpenAIJudge

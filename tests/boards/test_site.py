@@ -26,9 +26,10 @@ from mtmbench.boards.site.tables import short_k
 from mtmbench.boards.site.topics import matched_pairs, overlaps, topic_map
 from mtmbench.boards.tables import build_board
 from mtmbench.boards.view import BoardView
-from mtmbench.core.cards import BY_CORPUS, Suite, capped
+from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import Record
+from mtmbench.core.specs import BY_CORPUS, capped
 from mtmbench.core.types import Corpus
 from mtmbench.corpora.licences import why_not_shown
 

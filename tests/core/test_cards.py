@@ -244,8 +244,8 @@ def test_what_tells_matches_of_two_cards_apart() -> None:
 def test_stop_words_are_a_choice_a_list_a_file_or_a_language(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mtmbench.core.cards import WordSpec
     from mtmbench.core.serialise import content_hash
+    from mtmbench.core.specs import WordSpec
 
     plain = {"min_df": 2, "max_df": 0.5, "stop_words": True, "max_vocabulary": None}
     # Keys of what was played before hash these fields.

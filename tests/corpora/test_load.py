@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mtmbench.core.cards import CorpusSpec
 from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.specs import CorpusSpec
 from mtmbench.core.types import Corpus
 from mtmbench.corpora.load import load_corpus, load_spec
 from mtmbench.corpora.registry import CORPORA

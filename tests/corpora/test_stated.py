@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from mtmbench.core.cards import CorpusSpec
 from mtmbench.core.errors import InputError
+from mtmbench.core.specs import CorpusSpec
 from mtmbench.corpora.offline import is_cached, is_offline, offline
 from mtmbench.corpora.paper import CARDS
 from mtmbench.corpora.stated import StandIn, load_here, missing_note, stand_in

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mtmbench.core.cards import FeatureSpec
+from mtmbench.core.specs import FeatureSpec
 from mtmbench.engine.phases import phases
 from mtmbench.engine.workers import ASKING
 from mtmbench.models.registry import MODELS

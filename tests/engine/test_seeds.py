@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from support import SUPPORT
 
 from mtmbench.boards.write import write_board
-from mtmbench.core.cards import JudgingSpec, Suite
+from mtmbench.core.cards import Suite
+from mtmbench.core.specs import JudgingSpec
 from mtmbench.core.store import read_records
 from mtmbench.engine.harness import run_suite
 

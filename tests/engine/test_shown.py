@@ -12,10 +12,11 @@ import pytest
 from support import SUPPORT
 
 from mtmbench.boards.rows import BoardTables
-from mtmbench.core.cards import JudgeCard, JudgingSpec, Suite
+from mtmbench.core.cards import JudgeCard, Suite
 from mtmbench.core.misfits import misfits
 from mtmbench.core.plugins import load_plugins
 from mtmbench.core.records import MatchPayload, Record, RewritePayload
+from mtmbench.core.specs import JudgingSpec
 from mtmbench.core.store import read_records
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.corpora.halves import halves_of

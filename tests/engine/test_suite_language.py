@@ -17,9 +17,10 @@ from support import SUPPORT
 from mtmbench.boards.write import write_board
 from mtmbench.core.card_files import load_suite
 from mtmbench.core.card_reading import parse_card, read_card
-from mtmbench.core.cards import Suite, WordSpec
+from mtmbench.core.cards import Suite
 from mtmbench.core.cells import k_order
 from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.specs import WordSpec
 from mtmbench.core.store import read_records
 from mtmbench.corpora.load import load_corpus
 from mtmbench.engine.harness import run_suite

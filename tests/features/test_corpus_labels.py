@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from support.worded_source import N_FEATURES, WordedFeatures
 
-from mtmbench.core.cards import WordSpec
 from mtmbench.core.errors import InputError
+from mtmbench.core.specs import WordSpec
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, ItemSpace
 from mtmbench.corpora.halves import halves_of

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mtmbench.core.cards import WordSpec
 from mtmbench.core.errors import InputError
+from mtmbench.core.specs import WordSpec
 from mtmbench.core.types import Corpus
 from mtmbench.features.words import (
     all_tokens,

@@ -11,7 +11,12 @@ import pytest
 import tomli_w
 from support.chat_server import ChatServer, Drop, Fail, Garble, Say
 
-from mtmbench.core.cards import EndpointSpec, JudgeCard, LimitSpec, PriceSpec
+from mtmbench.core.cards import (
+    EndpointSpec,
+    JudgeCard,
+    LimitSpec,
+    PriceSpec,
+)
 from mtmbench.core.errors import InputError
 from mtmbench.judges import asker as asker_module
 from mtmbench.judges import limits

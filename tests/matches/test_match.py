@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from support.judged import judged
 
-from mtmbench.core.cards import JudgeCard, JudgingSpec
+from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
+from mtmbench.core.specs import JudgingSpec
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
 from mtmbench.judges.asker import Asker

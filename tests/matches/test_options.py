@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtmbench.core.cards import JudgingSpec
 from mtmbench.core.errors import InputError
+from mtmbench.core.specs import JudgingSpec
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import CrossedLabels
 from mtmbench.judges.base import EMPTY_TOPIC, Option

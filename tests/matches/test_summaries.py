@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtmbench.core.cards import JudgeCard, JudgingSpec
+from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
+from mtmbench.core.specs import JudgingSpec
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus
 from mtmbench.judges.base import Completion, JudgeClient, Question

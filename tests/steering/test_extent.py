@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mtmbench.core.cards import SteeringSpec
+from mtmbench.core.specs import SteeringSpec
 from mtmbench.steering.extent import steering_extent
 
 

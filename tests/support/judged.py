@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
-from mtmbench.core.cards import JudgeCard, JudgingSpec
+from mtmbench.core.cards import JudgeCard
+from mtmbench.core.specs import JudgingSpec
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, ItemSpace
 from mtmbench.judges.base import JudgeClient, Option, ShownTopic

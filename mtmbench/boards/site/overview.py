@@ -10,8 +10,8 @@ from mtmbench.boards.cells import ALL
 from mtmbench.boards.plot import Axis, Mark
 from mtmbench.boards.rows import LeagueRow
 from mtmbench.boards.view import SHOWN, JudgeView, LeagueView, k_text, lead
-from mtmbench.core.cards import Representation
 from mtmbench.core.cells import k_order
+from mtmbench.core.specs import Representation
 
 LEADING = "lead"
 """In place of a representation: each judge by the one with which its tables begin."""

@@ -10,7 +10,7 @@ from mtmbench.boards.numbers import signed
 from mtmbench.boards.rows import BoardTables, LeagueRow
 from mtmbench.boards.site.overview import JudgeColumn, RatingChart
 from mtmbench.boards.view import BoardView, MetricLine, MetricTable, k_text
-from mtmbench.core.cards import is_capped
+from mtmbench.core.specs import is_capped
 
 
 @dataclass(frozen=True)

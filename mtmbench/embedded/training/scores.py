@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mtmbench.core.cards import WordSpec
+from mtmbench.core.specs import WordSpec
 from mtmbench.core.types import Counts
 from mtmbench.corpora.load import load_corpus
 from mtmbench.embedded.training.activations import (

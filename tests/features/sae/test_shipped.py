@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from mtmbench.core.cards import WordSpec
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import content_hash
+from mtmbench.core.specs import WordSpec
 from mtmbench.core.types import Corpus
 from mtmbench.features.corpus_labels import label_plan
 from mtmbench.features.label_files import write_labels
