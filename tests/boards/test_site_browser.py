@@ -16,7 +16,7 @@ import pytest
 import tomli_w
 
 from mtmbench.boards.site.parts import Part, write_run_parts
-from mtmbench.boards.write import write_board
+from mtmbench.boards.write import files_of, write_board
 from mtmbench.core.cards import Suite
 from mtmbench.core.records import Record
 
@@ -356,6 +356,24 @@ def test_a_number_without_its_records_says_where_they_are(
     assert texts(browser, "#metrics .left-out code")[1:] == (
         ["mtmbench board FOLDER --parts-mb 1"] if left_out else []
     )
+
+
+@pytest.mark.slow
+def test_a_page_published_without_its_records_names_no_file_of_them(
+    browser: Any, url: str, tmp_path: Path
+) -> None:
+    for name, text in files_of(folder_of(url), beside=False).items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    for view in ("record?m=0", "record?key=abc"):
+        open_view(browser, (tmp_path / "index.html").as_uri(), view)
+        browser.wait("document.querySelector('dialog[open] .body')?.textContent")
+        told = " ".join(texts(browser, "dialog[open] .body"))
+        assert "the board's records" in told
+        assert "records.jsonl" not in told
+        assert "grep" not in told
+    assert "records.jsonl" not in (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert browser.errors == []
 
 
 VISITS = (

@@ -277,7 +277,7 @@ def run_command(corpus_file: Path, folder: Path) -> list[str]:
     suite.write_text(
         f'name = "tiny"\ncorpora = ["{corpus_file}"]\nmodels = ["drawn", "drawn-sharp"]\n'
         'k = [4, 5, 6]\nseeds = [0, 1, 2, 3]\nmetrics = ["diversity", "nmi", "coverage"]\n'
-        "[params.drawn]\npause = 0.2\n[params.drawn-sharp]\nsharpness = 5.0\npause = 0.2\n"
+        "[params.drawn]\npause = 0.05\n[params.drawn-sharp]\nsharpness = 5.0\npause = 0.05\n"
         '[judging]\njudges = ["scripted"]\ndocuments = 40\n'
     )
     return command(

@@ -87,7 +87,7 @@ def site_files(
         "shown": SHOWN,
         "label_sources": LABEL_SOURCES,
         "citation": _citation(board, records),
-        "records": records_name,
+        "records": records_name if beside else None,
         "grep": grep,
     }  # fmt: skip
     style, early = (

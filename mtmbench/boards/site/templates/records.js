@@ -9,11 +9,13 @@ async function showRecord(told) {
     if (history.length > 1) history.back();
     else location.hash = "";
   };
-  const line = (key) => el("li", {}, el("code", {}, key), " ",
-    copyButton("Copy the command", () => `${board.grep} ${key} ${board.records} | python3 -m json.tool`, "The command"));
+  // A page that is published without its records has nothing to link or to search.
+  const records = () => board.records ? el("a", { href: board.records }, board.records) : "the board's records";
+  const line = (key) => el("li", {}, el("code", {}, key), board.records ? [" ",
+    copyButton("Copy the command", () => `${board.grep} ${key} ${board.records} | python3 -m json.tool`, "The command")] : []);
   if (told.has("key")) {
     body.append(el("p", {}, told.get("about") ?? "The record under this key, in ",
-      el("a", { href: board.records }, board.records), ":"), el("ul", { class: "keys" }, line(told.get("key"))));
+      records(), ":"), el("ul", { class: "keys" }, line(told.get("key"))));
   } else {
     const number = told.get("m");
     let found = null;
@@ -28,14 +30,14 @@ async function showRecord(told) {
       const writes = one("#metrics .left-out") ? [", and the command at the head of ", el("a", { href: "#metrics" }, "Metrics"), " writes them there"] : [];
       body.append(el("p", {}, files.length ? `The records behind this number could not be loaded: not beside this page is ${files.join(", ")}; `
         : "The records behind this number are not beside this page; ",
-      "they stand in ", el("a", { href: board.records }, board.records), writes, "."));
+      "they stand in ", records(), writes, "."));
     } else {
       const rows = found.map(([key, seed, value, status, reason]) => el("tr", {},
         el("td", {}, seed === null ? "all" : String(seed)),
         el("td", { class: "n" }, value === null ? "–" : String(value)),
         el("td", {}, reason || (status === "ok" ? "" : status)), el("td", {}, el("code", {}, key))));
       body.append(el("p", {}, "The value is the mean of these records, in ",
-        el("a", { href: board.records }, board.records), "; find one by its key."),
+        records(), board.records ? "; find one by its key." : ", which are not published with it."),
       el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Records" }, el("table", {},
         el("thead", {}, el("tr", {}, ["seed", "value", "why not", "key"].map((name) => el("th", { scope: "col" }, name)))),
         el("tbody", {}, rows))));
