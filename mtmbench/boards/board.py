@@ -13,6 +13,7 @@ from mtmbench.boards.figures import metric_figure, ratings_figure, win_rates_fig
 from mtmbench.boards.rows import BoardTables
 from mtmbench.boards.steering import Steering
 from mtmbench.boards.view import BoardView, LeagueView
+from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json
 from mtmbench.core.notebook import html_table
 from mtmbench.core.store import records_file
@@ -47,6 +48,11 @@ class Board:
         path = Path(folder) / "board.json"
         data = read_json(path, " is not a board")
         parse_board(data, str(path))
+        if missing := sorted(BoardTables.__required_keys__ - cast(BoardTables, data).keys()):
+            raise InputError(
+                f"{path} is not a whole board: it has no {', '.join(missing)}; `mtmbench board` on "
+                "its folder makes it anew from the records"
+            )
         return cls(cast(BoardTables, data), Path(folder))
 
     @property

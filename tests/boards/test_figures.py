@@ -219,6 +219,10 @@ class TestReading:
         (tmp_path / "board.json").write_text("{}")
         with pytest.raises(InputError, match=r"board\.json is not a board: it lacks a list"):
             Board.read(tmp_path)
+        part = {name: rows for name, rows in paper.data.items() if name != "win_rates"}
+        (tmp_path / "board.json").write_text(json.dumps(part))
+        with pytest.raises(InputError, match="is not a whole board: it has no win_rates; `mtm"):
+            Board.read(tmp_path)
 
 
 class TestAnyRatings:
