@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mtmbench.corpora.registry import register_corpus
     from mtmbench.features.base import FeatureSource
     from mtmbench.features.registry import register_features
+    from mtmbench.features.tokenisers import Tokeniser, register_tokeniser
     from mtmbench.judges.base import Completion, JudgeClient, Option, Question
     from mtmbench.judges.registry import register_judge
     from mtmbench.metrics.base import Metric, MetricValue
@@ -53,6 +54,7 @@ _HOMES = {
     "mtmbench.corpora.registry": ("register_corpus",),
     "mtmbench.features.base": ("FeatureSource",),
     "mtmbench.features.registry": ("register_features",),
+    "mtmbench.features.tokenisers": ("Tokeniser", "register_tokeniser"),
     "mtmbench.judges.registry": ("register_judge",),
     "mtmbench.metrics.registry": ("register_metric",),
     "mtmbench.models.registry": ("register_model",),
@@ -79,6 +81,7 @@ __all__ = [
     "Question",
     "Record",
     "Steering",
+    "Tokeniser",
     "TopicModel",
     "TopicResult",
     "Views",
@@ -94,6 +97,7 @@ __all__ = [
     "register_judge",
     "register_metric",
     "register_model",
+    "register_tokeniser",
     "run",
     "score",
     "steer",

@@ -74,7 +74,7 @@ def views(
         params: arguments of the feature source that is named, as in a suite's ``features.params``.
         setting: the feature setting, such as "default" or "paper".
         max_tokens: documents are cut to this many tokens before features are counted.
-        words: the word tokenisation.
+        words: the word tokenisation; the corpus's own by default.
         labels: what features are called: by "corpus", the words at which they fire in it, of which
             :func:`judge` shows a document only those that other documents gave; as the SAE came,
             "shipped"; or "auto", the labels that a judge scored where the SAE has such, else the
@@ -86,7 +86,7 @@ def views(
         UnknownNameError: no feature source has this name, or it has no such setting.
     """
     return make_views(
-        corpus, words=words or WordSpec(), source=features, params=params, setting=setting,
+        corpus, words=words, source=features, params=params, setting=setting,
         max_tokens=max_tokens, labels=labels,
     )  # fmt: skip
 

@@ -12,7 +12,14 @@ if TYPE_CHECKING:
 
 
 def read_corpus(
-    source: str, data_dir: Path | None, text: str | None, label: str | None, id_column: str | None
+    source: str,
+    data_dir: Path | None,
+    text: str | None,
+    label: str | None,
+    id_column: str | None,
+    language: str | None = None,
+    stop_words: str | None = None,
+    tokeniser: str | None = None,
 ) -> Corpus:
     """Loads the corpus that a command line names, and says what of it is not as it lies there.
 
@@ -22,7 +29,10 @@ def read_corpus(
     """
     from mtmbench.corpora.load import corpus_notes, load_corpus
 
-    corpus = load_corpus(source, text=text, label=label, id=id_column, data_dir=data_dir)
+    corpus = load_corpus(
+        source, text=text, label=label, id=id_column, data_dir=data_dir, language=language,
+        stop_words=stop_words, tokeniser=tokeniser,
+    )  # fmt: skip
     for note in corpus_notes(corpus):
         echo(f"mtmbench: {note}", err=True)
     return corpus

@@ -8,7 +8,15 @@ import typer
 
 from mtmbench.cli.console import echo
 from mtmbench.cli.corpus import read_corpus
-from mtmbench.cli.options import DataOption, IdOption, LabelOption, TextOption
+from mtmbench.cli.options import (
+    DataOption,
+    IdOption,
+    LabelOption,
+    LanguageOption,
+    StopWordsOption,
+    TextOption,
+    TokeniserOption,
+)
 
 if TYPE_CHECKING:
     from mtmbench.core.topic_result import TopicResult
@@ -38,6 +46,9 @@ def import_topics(
     text: TextOption = None,
     label: LabelOption = None,
     id_column: IdOption = None,
+    language: LanguageOption = None,
+    stop_words: StopWordsOption = None,
+    tokeniser: TokeniserOption = None,
     data_dir: DataOption = None,
     normalise: Annotated[
         bool, typer.Option("--normalise", help="Accept weights that do not sum to one.")
@@ -62,7 +73,7 @@ def import_topics(
     from mtmbench.models.importers import import_result
 
     check_name(name, "a model")
-    loaded = read_corpus(corpus, data_dir, text, label, id_column)
+    loaded = read_corpus(corpus, data_dir, text, label, id_column, language, stop_words, tokeniser)
     result = import_result(
         source, corpus=loaded, name=name, format=source_format, items=items, doc_ids=doc_ids,
         theta=theta, normalise=normalise, trust=trust,

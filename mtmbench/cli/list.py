@@ -17,6 +17,7 @@ class Listed(StrEnum):
     metrics = "metrics"
     corpora = "corpora"
     features = "features"
+    tokenisers = "tokenisers"
     suites = "suites"
 
 
@@ -71,12 +72,14 @@ def _suites() -> Iterator[tuple[str, str, str]]:
 def _registered(what: Listed) -> Iterator[tuple[str, str, str]]:
     from mtmbench.corpora.registry import CORPORA
     from mtmbench.features.registry import FEATURES
+    from mtmbench.features.tokenisers import TOKENISERS
     from mtmbench.metrics.registry import METRICS
 
     names, origin = {
         Listed.metrics: (METRICS.names, METRICS.origin),
         Listed.corpora: (CORPORA.names, CORPORA.origin),
         Listed.features: (FEATURES.names, FEATURES.origin),
+        Listed.tokenisers: (TOKENISERS.names, TOKENISERS.origin),
     }[what]
     for name in names():
         yield name, origin(name), ""

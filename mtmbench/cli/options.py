@@ -45,6 +45,17 @@ LabelOption = Annotated[
 IdOption = Annotated[
     str | None, typer.Option("--id", help="The corpus's column of ids; id by default, else rows.")
 ]
+LanguageOption = Annotated[
+    str | None, typer.Option(help="The corpus's language, by name or ISO code; English by default.")
+]
+StopWordsOption = Annotated[
+    str | None,
+    typer.Option(help="A file of the corpus's stop words; by default those of its language."),
+]
+TokeniserOption = Annotated[
+    str | None,
+    typer.Option(help="What cuts the corpus into words: unicode (default), whitespace or jieba."),
+]
 PluginOption = Annotated[
     list[str] | None,
     typer.Option("--plugin", help="A .py file or module that registers more; may be repeated."),

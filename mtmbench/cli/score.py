@@ -7,7 +7,15 @@ import typer
 
 from mtmbench.cli.console import print_line, print_table
 from mtmbench.cli.corpus import read_corpus
-from mtmbench.cli.options import DataOption, IdOption, LabelOption, TextOption
+from mtmbench.cli.options import (
+    DataOption,
+    IdOption,
+    LabelOption,
+    LanguageOption,
+    StopWordsOption,
+    TextOption,
+    TokeniserOption,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +33,9 @@ def score(
     text: TextOption = None,
     label: LabelOption = None,
     id_column: IdOption = None,
+    language: LanguageOption = None,
+    stop_words: StopWordsOption = None,
+    tokeniser: TokeniserOption = None,
     data_dir: DataOption = None,
     json: Annotated[Path | None, typer.Option("--json", help="Write the scores here too.")] = None,
 ) -> None:
@@ -32,7 +43,8 @@ def score(
     from mtmbench.core.serialise import canonical_json, write_atomically
     from mtmbench.metrics.score import score_file
 
-    frame = score_file(topics, read_corpus(corpus, data_dir, text, label, id_column), theta)
+    loaded = read_corpus(corpus, data_dir, text, label, id_column, language, stop_words, tokeniser)
+    frame = score_file(topics, loaded, theta)
     print_scores(frame)
     if json is not None:
         write_atomically(json, canonical_json({"schema": 1, "scores": _rows(frame)}) + "\n")

@@ -127,6 +127,9 @@ def _toml_value(text: str, where: str) -> object:
 def _explain(problem: ErrorDetails, card_type: type[Card]) -> str:
     location = [str(part) for part in problem["loc"]]
     where = ".".join(location)
+    if problem["type"] == "value_error" and isinstance(problem["input"], Mapping):
+        # Of a whole table: what is wrong in it the message says.
+        return f"{where}: {problem['msg']}" if where else problem["msg"]
     if problem["type"] != "extra_forbidden":
         return f"{where}: {problem['msg']}, not {problem['input']!r:.200}"
     owner: type[Card] = card_type

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_word_list
@@ -96,20 +105,69 @@ class CorpusSpec(Card):
         return f"{self.name}-{self.subset}" if registered and self.subset else self.name
 
 
+DEFAULT_TOKENISER = "unicode"
+
+
 class WordSpec(Card):
     """The one word tokenisation of a suite.
 
-    ``stop_words`` says whether scikit-learn's English ones are left out; or it is a list of words,
-    a file of them (one a line, or a JSON list), which is read at once, or the name of a language,
-    whose words are those of the extra ``languages``. A list, a file or another language than
-    English is left out of texts that were tokenised before, too.
+    ``language`` is the texts', by name or ISO code. It says whose stop words are left out and
+    whether English contractions are undone; without it the language is English.
+
+    ``stop_words`` says whether those of the language are left out: scikit-learn's of English, of
+    others those of the extra ``languages``. A list of words, or a file of them (one a line, or a
+    JSON list), which is read at once, takes their place. The name of a language says both. A list,
+    a file or another language than English is left out of texts that were tokenised before, too.
+
+    ``tokeniser`` names what cuts texts into words (:mod:`mtmbench.features.tokenisers`).
     """
 
     min_df: int = Field(default=2, ge=1)
     max_df: float = Field(default=0.5, gt=0, le=1)
-    stop_words: Annotated[bool | tuple[str, ...] | str, BeforeValidator(_as_stop_words)] = True
+    stop_words: bool | tuple[str, ...] | str = True
     max_vocabulary: int | None = Field(default=None, ge=1)
+    language: str = "english"
+    tokeniser: str = DEFAULT_TOKENISER
 
+    @model_validator(mode="before")
+    @classmethod
+    def _say_the_language_once(cls, data: object) -> object:
+        """Has ``stop_words`` name the list of ``language``, however the two were given."""
+        if not isinstance(data, Mapping):
+            return data
+        given, language = data.get("stop_words", True), data.get("language")
+        stop_words = _as_stop_words(given)
+        named = _language_of(stop_words)
+        if not isinstance(language, str | None):
+            return data
+        if language is None:
+            return {**data, "stop_words": stop_words, "language": named}
+        language = language_named(language)
+        if isinstance(given, str) and isinstance(stop_words, str | bool) and named != language:
+            raise ValueError(
+                f"stop_words are those of {named}, and language is {language}; say language alone"
+            )
+        if stop_words is True and language != named:
+            stop_words = language
+        return {**data, "stop_words": stop_words, "language": language}
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """What says nothing is not written, so that keys are those of suites without it."""
+        told: dict[str, object] = dump(self)
+        if self.language == _language_of(self.stop_words):
+            told.pop("language", None)
+        if self.tokeniser == DEFAULT_TOKENISER:
+            told.pop("tokeniser", None)
+        return told
+
+
+def _language_of(stop_words: object) -> str:
+    """Returns the language that stop words say, which is English unless they name another."""
+    return stop_words if isinstance(stop_words, str) else "english"
+
+
+DEFAULT_WORDS = WordSpec()
 
 LabelChoice = Literal["auto", "corpus", "shipped"]
 """What features are called; see :class:`FeatureSpec`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, overload
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import content_hash
+from mtmbench.core.specs import DEFAULT_WORDS, WordSpec
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -48,6 +50,7 @@ class Corpus:
         n_empty: documents dropped because they held no text.
         n_duplicates: documents whose text repeats an earlier one; kept, and reported.
         source: where it came from, as JSON values (path or package, columns, licence).
+        words: how its texts are cut into words, and which of them count.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Corpus:
     n_empty: int = 0
     n_duplicates: int = 0
     source: Mapping[str, object] = field(default_factory=dict)
+    words: WordSpec = DEFAULT_WORDS
 
     def __post_init__(self) -> None:
         if not self.texts:
@@ -98,6 +102,12 @@ class Corpus:
     def n_labels(self) -> int:
         """Number of distinct gold labels; 0 if there are none."""
         return len({label for label in self.labels or () if label is not None})
+
+    def with_words(self, words: WordSpec) -> Corpus:
+        """Returns the same documents, to be cut into words so; their revision is the same."""
+        copied = copy(self)
+        object.__setattr__(copied, "words", words)
+        return copied
 
     def select(self, rows: Sequence[int] | IntArray, name: str | None = None) -> Corpus:
         """Returns the documents at ``rows``, in that order."""

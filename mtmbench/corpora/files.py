@@ -13,7 +13,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.files import check_unpacked, lines_of, parse_json, read_text
 from mtmbench.core.text_files import long_cells, other_separator, separated
 from mtmbench.core.types import Corpus
-from mtmbench.corpora.rows import Columns, SourceRow, build_corpus
+from mtmbench.corpora.rows import Columns, SourceRow, build_corpus, with_lists
 
 _PARQUET_ROWS = 256
 """So many rows are unpacked before it is looked at how large they are."""
@@ -36,7 +36,10 @@ def load_file(path: Path, columns: Columns, name: str | None = None) -> Corpus:
         )
     plain = suffix.removesuffix(".gz")
     readers = {".jsonl": jsonl_rows, ".csv": _csv_rows, ".tsv": _csv_rows}
+    rows: Sequence[SourceRow]
     rows = _parquet_rows(path, columns) if plain == ".parquet" else readers[plain](path)
+    if plain in (".csv", ".tsv"):
+        rows = with_lists(rows, columns, str(path))
     return build_corpus(
         name or path.name[: -len(suffix)],
         rows,

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from mtmbench.core.card_reading import parse_card
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.names import check_name, check_path
-from mtmbench.core.specs import CorpusSpec
+from mtmbench.core.specs import CorpusSpec, WordSpec
 from mtmbench.core.types import Corpus
 from mtmbench.corpora.files import (
     is_text_file,
@@ -39,6 +40,9 @@ def load_corpus(
     sample_seed: int = 0,
     data_dir: Path | None = None,
     name: str | None = None,
+    language: str | None = None,
+    stop_words: bool | str | Sequence[str] | None = None,
+    tokeniser: str | None = None,
 ) -> Corpus:
     """Loads a corpus.
 
@@ -63,10 +67,14 @@ def load_corpus(
         sample_seed: seed of that sample.
         data_dir: folder of local copies of the registered corpora; ``MTMBENCH_DATA`` by default.
         name: name of the corpus; by default the registered name, or the last part of the path.
+        language: the texts', by name or ISO code; English by default.
+        stop_words: whether those of the language are left out, or which, as in a suite's
+            ``[words]``.
+        tokeniser: name of what cuts the texts into words, such as "jieba".
 
     Raises:
         InputError: there is no such source, or something in it is wrong; the message names file and
-            line.
+            line. Or there is no such language.
         UnknownNameError: a bare name that is not registered; the nearest one is given.
     """
     if name is not None:
@@ -90,6 +98,9 @@ def load_corpus(
             source={"format": "python"},
             unit="text",
         )
+    asked = {"language": language, "stop_words": stop_words, "tokeniser": tokeniser}
+    if given := {field: value for field, value in asked.items() if value is not None}:
+        corpus = corpus.with_words(parse_card(given, WordSpec, "the words of a corpus"))
     return corpus if max_documents is None else sample(corpus, max_documents, sample_seed)
 
 

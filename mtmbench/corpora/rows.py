@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -146,6 +148,49 @@ def build_corpus(
         n_duplicates=count_duplicates(texts),
         source=described,
     )
+
+
+def with_lists(rows: Sequence[SourceRow], columns: Columns, where: str) -> Sequence[SourceRow]:
+    """Returns rows whose column of texts holds lists of words where every cell is written as one.
+
+    As one counts JSON (``["a", "b"]``) and what Python and pandas write (``['a', 'b']``).
+
+    Raises:
+        InputError: most cells are lists and some are not; the message names the first line.
+    """
+    for column in (columns.text,) if columns.text else ("text", TOKENS):
+        cells = [(row, _as_list(row.values[column])) for row in rows if row.values.get(column)]
+        lists = [words for _, words in cells if words is not None]
+        if not lists or 2 * len(lists) < len(cells):
+            continue
+        for row, words in cells:
+            if words is None:
+                raise InputError(
+                    f"{where}, line {row.place}: column {column!r} holds "
+                    f"{row.values[column]!r:.60}; most other lines hold lists of words"
+                )
+        listed = {row.place: words for row, words in cells}
+        return [
+            SourceRow(row.place, {**row.values, column: listed.get(row.place, [])}) for row in rows
+        ]
+    return rows
+
+
+def _as_list(cell: object) -> list[str] | None:
+    """Returns the words of a cell that is a list of texts, written out; else None."""
+    if not isinstance(cell, str) or not (cell.startswith("[") and cell.endswith("]")):
+        return None
+    try:
+        found = json.loads(cell)
+    except (ValueError, RecursionError):
+        try:
+            found = ast.literal_eval(cell)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return None
+        # Two texts with nothing between them would be one to Python.
+        found = found if str(found) == cell else None
+    ok = isinstance(found, list) and all(isinstance(word, str) for word in found)
+    return found if ok else None
 
 
 def count_duplicates(texts: Sequence[str]) -> int:

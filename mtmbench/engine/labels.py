@@ -55,7 +55,7 @@ def plan_of(suite: Suite, setting: str | None, *, offline: bool = False) -> Labe
     source = source_of(features, offline=offline)
     return label_plan(
         source, features.labels, setting=setting or "default", max_tokens=features.max_tokens,
-        stop_words=suite.words.stop_words,
+        words=suite.words,
     )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ from mtmbench.core.types import Corpus
 from mtmbench.engine.labels import label_cells
 from mtmbench.features.registry import source_of
 from mtmbench.features.sae.minilm import EMBEDDINGS_VERSION
+from mtmbench.features.words import check_spaces, identity_of
 from mtmbench.judges.registry import JUDGES, clients_of, load_judge_card
 from mtmbench.matches.controls import refits_of
 from mtmbench.matches.rewrites import representations_of, rewrite_cells
@@ -93,22 +94,24 @@ def make_plan(
 
     Raises:
         InputError: a corpus cannot be loaded, or has no spaces between words while something that
-            is played needs them; the list of stop words cannot be had; or a model, metric or judge
-            is unknown; the message names the nearest valid one.
+            is played needs them; the list of stop words cannot be had; or a tokeniser, model,
+            metric or judge is unknown; the message names the nearest valid one.
     """
     from mtmbench.core.plugins import load_plugins
     from mtmbench.corpora.load import load_spec
     from mtmbench.corpora.stated import StandIn, load_here
     from mtmbench.features.stop_words import stop_words_of
-    from mtmbench.features.words import check_spaces
+    from mtmbench.features.tokenisers import tokeniser_of
 
     load_plugins(plugins)
     if isinstance(suite.words.stop_words, str):
         stop_words_of(suite.words.stop_words)
+    tokeniser_of(suite.words)
     corpora: dict[str, Corpus] = {}
     specs: dict[str, CorpusSpec] = {}
     for spec in suite.corpora:
-        corpus = load_here(spec, data_dir) if offline else load_spec(spec, data_dir)
+        loaded = load_here(spec, data_dir) if offline else load_spec(spec, data_dir)
+        corpus = loaded.with_words(suite.words)
         if corpus.name in corpora:
             raise InputError(f"corpus {corpus.name!r} stands twice in suite {suite.name!r}")
         corpora[corpus.name], specs[corpus.name] = corpus, spec
@@ -279,6 +282,7 @@ def _metric_cells(
     by_group: dict[tuple[str, int | str, Competitor], list[FitCell]] = {}
     for fit in fits:
         by_group.setdefault((fit.corpus, fit.k_spec, fit.competitor), []).append(fit)
+    words = identity_of(suite.words)
     for name, view, defaults in metric_variants(suite.metrics):
         metric = METRICS.get(name)
         params = {**defaults, **suite.metric_params.get(name, {})}
@@ -293,7 +297,7 @@ def _metric_cells(
                 called = labels_of(labels, fit) if reads_labels else None
                 key = content_hash(
                     "metric", name, metric.version, view, params,
-                    fit.key, [other.key for other in siblings], suite.words.model_dump(),
+                    fit.key, [other.key for other in siblings], words,
                     *([inputs] if inputs else []), *([called.key] if called else []),
                     *([[other.key for other in others]] if others else []),
                 )  # fmt: skip
@@ -372,7 +376,7 @@ def _view_inputs(
 ) -> dict[str, object]:
     inputs: dict[str, object] = {}
     if "words" in needs:
-        inputs["words"] = suite.words.model_dump()
+        inputs["words"] = identity_of(suite.words)
     if "embeddings" in needs:
         inputs["embeddings"] = {"encoder": "all-MiniLM-L6-v2", "version": EMBEDDINGS_VERSION}
     if "features" in needs and setting is not None:

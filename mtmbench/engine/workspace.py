@@ -163,7 +163,6 @@ class Workspace:
             features = self.suite.features
             made = make_views(
                 self.corpus(corpus_name),
-                words=self.suite.words,
                 source=None if setting is None else features.source,
                 setting=setting or "default",
                 max_tokens=features.max_tokens,
@@ -187,7 +186,7 @@ class Workspace:
     def _load_corpus(self, name: str) -> Corpus:
         from mtmbench.corpora.load import load_spec
 
-        return load_spec(self._specs[name], self._data_dir)
+        return load_spec(self._specs[name], self._data_dir).with_words(self.suite.words)
 
     def _load_result(self, key: str) -> TopicResult:
         return TopicResult.load(result_path(self.folder, key))
@@ -329,9 +328,7 @@ class Workspace:
         from mtmbench.features.words import tokenise
 
         if corpus_name not in self._tokens:
-            self._tokens[corpus_name] = tokenise(
-                self.corpus(corpus_name), stop_words=self.suite.words.stop_words
-            )
+            self._tokens[corpus_name] = tokenise(self.corpus(corpus_name))
         return self._tokens[corpus_name]
 
     def _why_no_words(self, corpus_name: str) -> str | None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ import numpy as np
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import content_hash
-from mtmbench.core.specs import LabelChoice
+from mtmbench.core.specs import LabelChoice, WordSpec
 from mtmbench.core.types import (
     BoolArray,
     Corpus,
@@ -41,9 +41,15 @@ from mtmbench.core.types import (
 from mtmbench.corpora.halves import halves_of
 from mtmbench.features.base import FeatureSource, Firings, FiringSource
 from mtmbench.features.cache import Arrays, cached
-from mtmbench.features.stop_words import StopWords, is_default, is_english, stop_words_of
+from mtmbench.features.stop_words import StopWords, is_default, stop_words_of
+from mtmbench.features.tokenisers import WordSpan, tokeniser_of
 from mtmbench.features.unicode_text import fold, is_unspaced
-from mtmbench.features.words import TOKENISATION_VERSION, check_spaces, word_spans
+from mtmbench.features.words import (
+    DEFAULT_WORDS,
+    TOKENISATION_VERSION,
+    check_spaces,
+    identity_of,
+)
 from mtmbench.stats.tfidf import class_rarity
 
 if TYPE_CHECKING:
@@ -58,9 +64,6 @@ MOST_WORDS = 3
 _COMPANY, _LEAST_TOGETHER = 0.75, 3
 """A word is shown with its neighbour if they stand together in this share of its places, and in so
 many at least."""
-
-_Span = tuple[int, int, str]
-"""Where a word stands in its text, and the word."""
 
 
 @dataclass(frozen=True)
@@ -152,14 +155,14 @@ class LabelPlan:
         source: says where features fire, above their thresholds.
         setting: one of its settings.
         max_tokens: documents are cut to this many tokens.
-        stop_words: words that enter no label, as for :func:`mtmbench.features.words.tokenise`.
+        words: what cuts the texts into words, and which of these enter no label.
         kept: features that keep the labels they have.
     """
 
     source: FiringSource
     setting: str
     max_tokens: int | None
-    stop_words: StopWords
+    words: WordSpec
     kept: frozenset[int] = frozenset()
 
     @property
@@ -169,8 +172,10 @@ class LabelPlan:
             "source": "corpus",
             "version": CORPUS_LABELS_VERSION,
             "tokenisation": TOKENISATION_VERSION,
-            "stop_words": stop_words_of(self.stop_words)[1],
+            "stop_words": stop_words_of(self.words.stop_words, self.words.language)[1],
         }
+        identity = identity_of(self.words)
+        told |= {name: identity[name] for name in ("language", "tokeniser") if name in identity}
         if self.kept:
             told["judged"] = len(self.kept)
         return told
@@ -194,7 +199,7 @@ class LabelPlan:
             firings = self.source.firings(
                 corpus, setting=self.setting, max_tokens=self.max_tokens, progress=progress
             )
-            labels = label_firings(corpus, firings, self.stop_words).without(self.kept)
+            labels = label_firings(corpus.with_words(self.words), firings).without(self.kept)
             return {"labels": np.frombuffer(json.dumps(labels.to_json()).encode(), np.uint8)}
 
         held = cached("corpus-labels", self.key(corpus), make)["labels"].tobytes()
@@ -207,7 +212,7 @@ def label_plan(
     *,
     setting: str = "default",
     max_tokens: int | None = None,
-    stop_words: StopWords = True,
+    words: WordSpec = DEFAULT_WORDS,
 ) -> LabelPlan | None:
     """Returns how features are labelled from a corpus; None where they keep all their labels.
 
@@ -217,7 +222,7 @@ def label_plan(
             wrote and a judge scored, and all where the source does not tell where features fire.
         setting: one of the source's settings.
         max_tokens: documents are cut to this many tokens.
-        stop_words: words that enter no label.
+        words: what cuts the corpus into words, and which of these enter no label.
 
     Raises:
         InputError: "corpus" is asked of a source that does not tell where features fire.
@@ -235,18 +240,18 @@ def label_plan(
     if scored is not None and scored.all():
         return None
     kept = frozenset() if scored is None else frozenset(np.flatnonzero(scored).tolist())
-    return LabelPlan(source, setting, max_tokens, stop_words, kept)
+    return LabelPlan(source, setting, max_tokens, words, kept)
 
 
 def label_firings(
-    corpus: Corpus, firings: Iterable[Firings], stop_words: StopWords = True
+    corpus: Corpus, firings: Iterable[Firings], stop_words: StopWords | None = None
 ) -> CorpusLabels:
     """Returns labels from firings, in any order and any number of parts.
 
     Args:
         corpus: the documents.
         firings: where features fire.
-        stop_words: words that enter no label.
+        stop_words: words that enter no label; None takes those of the corpus's own settings.
     """
     words = _Words.of(corpus, stop_words)
     halves = halves_of(corpus)
@@ -288,15 +293,15 @@ class _Words:
     joined: BoolArray
 
     @classmethod
-    def of(cls, corpus: Corpus, stop_words: StopWords) -> _Words:
-        drop, _ = stop_words_of(stop_words)
-        english = is_english(stop_words)
+    def of(cls, corpus: Corpus, stop_words: StopWords | None) -> _Words:
+        stop_words = corpus.words.stop_words if stop_words is None else stop_words
+        drop, _ = stop_words_of(stop_words, corpus.words.language)
         if corpus.pretokenised and is_default(stop_words):
             drop = frozenset()
         lengths = [len(text) + 1 for text in corpus.texts]
         begins = np.concatenate([[0], np.cumsum(lengths)])[:-1].astype(np.int64)
         rows: list[tuple[int, int, int, str, str, bool]] = []
-        by_text = zip(corpus.texts, _spans(corpus, english), strict=True)
+        by_text = zip(corpus.texts, _spans(corpus), strict=True)
         for document, (text, spans) in enumerate(by_text):
             begin = int(begins[document])
             follow = [start for start, _, _ in spans[1:]] + [0] * bool(spans)
@@ -427,7 +432,7 @@ def _labels(counts: csr_matrix, words: _Words, inside: BoolArray) -> dict[int, s
     }
 
 
-def _spans(corpus: Corpus, english: bool) -> Iterator[list[_Span]]:
+def _spans(corpus: Corpus) -> Iterator[Sequence[WordSpan]]:
     """Yields the words of each text; none where they cannot be told apart, as in tokenisation."""
     if corpus.pretokenised:
         yield from map(_given, corpus.texts)
@@ -437,12 +442,13 @@ def _spans(corpus: Corpus, english: bool) -> Iterator[list[_Span]]:
     except InputError:
         yield from ([] for _ in corpus.texts)
         return
+    tokeniser = tokeniser_of(corpus.words)
     for row, text in enumerate(corpus.texts):
-        spans = word_spans(text, english=english)
+        spans = tokeniser.spans(text)
         yield [s for s in spans if not is_unspaced(s[2])] if row in unspaced else spans
 
 
-def _given(text: str) -> list[_Span]:
+def _given(text: str) -> list[WordSpan]:
     """Words of a pre-tokenised text."""
     found, start = [], 0
     for token in text.split(" "):

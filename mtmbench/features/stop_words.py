@@ -14,8 +14,14 @@ StopWords = bool | str | Sequence[str]
 """Whether the English list is taken; or a language; or the words themselves."""
 
 
-def stop_words_of(setting: StopWords) -> tuple[frozenset[str], str | None]:
+def stop_words_of(
+    setting: StopWords, language: str = "english"
+) -> tuple[frozenset[str], str | None]:
     """Returns the stop words of a setting, folded as texts are, and what records say of them.
+
+    Args:
+        setting: which.
+        language: the texts', by which listed words are cut at apostrophes as texts are.
 
     Raises:
         InputError: no language has this name, or its list needs a package that is not here.
@@ -28,7 +34,7 @@ def stop_words_of(setting: StopWords) -> tuple[frozenset[str], str | None]:
     if isinstance(setting, str):
         words = _folded(tuple(sorted(_stopwords_iso(language_named(setting)))), english=False)
         return words, f"stopwords-iso {language_named(setting)} ({len(words)})"
-    words = _folded(tuple(setting), english=True)
+    words = _folded(tuple(setting), english=language == "english")
     return words, f"listed ({len(words)}, hash {content_hash(sorted(words))[:8]})"
 
 
@@ -39,9 +45,9 @@ def is_default(setting: StopWords) -> bool:
     )
 
 
-def is_english(setting: StopWords) -> bool:
-    """Whether texts count as English: they do unless the stop words are another language's."""
-    return not isinstance(setting, str) or language_named(setting) == "english"
+def speaks(setting: StopWords, language: str) -> str:
+    """Returns the language of texts: that of a list that is named, else ``language``."""
+    return language_named(setting) if isinstance(setting, str) else language
 
 
 @cache

@@ -163,6 +163,22 @@ def is_unspaced(word: str) -> bool:
     return not word.isascii() and _unspaced_letter().search(word) is not None
 
 
+def has_ideograph(text: str) -> bool:
+    """Whether a text has a Chinese character."""
+    return not text.isascii() and _IDEOGRAPH.search(text) is not None
+
+
+def share_unspaced(texts: Sequence[str]) -> float:
+    """Returns which share of all characters is of scripts without spaces other than Chinese."""
+    total = sum(map(len, texts))
+    found = sum(len(_OTHER_UNSPACED.findall(text)) for text in texts if not text.isascii())
+    return found / max(total, 1)
+
+
+_IDEOGRAPH = re.compile(f"[{_IDEOGRAPHS}]")
+_OTHER_UNSPACED = re.compile(f"[{_HIRAGANA}{_KATAKANA}{_SOUTH_EAST_ASIAN}]")
+
+
 @cache
 def _unspaced_letter() -> re.Pattern[str]:
     return re.compile(f"[{''.join(script.letters for script in _UNSPACED)}]")

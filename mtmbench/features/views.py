@@ -10,13 +10,12 @@ from mtmbench.core.types import Corpus, Counts, FloatArray, Progress, Views
 
 if TYPE_CHECKING:
     from mtmbench.features.base import FeatureSource
-    from mtmbench.features.stop_words import StopWords
 
 
 def make_views(
     corpus: Corpus,
     *,
-    words: WordSpec,
+    words: WordSpec | None = None,
     source: str | FeatureSource | None = "minilm",
     setting: str = "default",
     max_tokens: int | None = None,
@@ -28,7 +27,8 @@ def make_views(
 
     Args:
         corpus: the documents.
-        words: the word tokenisation and its document-frequency filters.
+        words: the word tokenisation and its document-frequency filters; the corpus's own by
+            default.
         source: a feature source, or its registered name; None for no SAE features.
         setting: one of the source's settings.
         max_tokens: documents are cut to this many tokens before features are counted.
@@ -43,11 +43,12 @@ def make_views(
             be labelled from a corpus.
         UnknownNameError: no feature source has this name, or it has no such setting.
     """
+    corpus = corpus if words is None else corpus.with_words(words)
 
     def make_words() -> Counts:
         from mtmbench.features.words import word_counts
 
-        return word_counts(corpus, words)
+        return word_counts(corpus)
 
     def make_embeddings() -> FloatArray:
         from mtmbench.features.embeddings import embed_texts
@@ -57,9 +58,7 @@ def make_views(
     return Views(
         corpus,
         words=make_words,
-        features=_features(
-            corpus, source, setting, max_tokens, params, labels, words.stop_words, progress
-        ),
+        features=_features(corpus, source, setting, max_tokens, params, labels, progress),
         embeddings=make_embeddings,
     )
 
@@ -71,7 +70,6 @@ def _features(
     max_tokens: int | None,
     params: Mapping[str, object] | None,
     labels: LabelChoice,
-    stop_words: StopWords,
     progress: Progress | None,
 ) -> Callable[[], Counts] | None:
     if source is None:
@@ -84,7 +82,7 @@ def _features(
         from mtmbench.core.errors import UnknownNameError
 
         raise UnknownNameError("feature setting", setting, origin.settings())
-    plan = label_plan(origin, labels, setting=setting, max_tokens=max_tokens, stop_words=stop_words)
+    plan = label_plan(origin, labels, setting=setting, max_tokens=max_tokens, words=corpus.words)
     more = {} if progress is None else {"progress": progress}
 
     def make() -> Counts:

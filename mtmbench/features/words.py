@@ -11,53 +11,46 @@ list, or what a suite says. Document order is kept.
 
 Texts of scripts without spaces between words are refused unless their words are separated; where
 they are the fewer documents of a corpus, what of them has no spaces is left out.
+
+A corpus may name another tokeniser (:mod:`mtmbench.features.tokenisers`); its words are taken as
+they are, less stop words.
 """
 
 from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import content_hash
-from mtmbench.core.specs import WordSpec
+from mtmbench.core.specs import DEFAULT_TOKENISER, DEFAULT_WORDS, WordSpec
 from mtmbench.core.types import Corpus, Counts, Int32Array, IntArray
 from mtmbench.features.stop_words import (
     StopWords,
     english_stop_words,
     is_default,
-    is_english,
+    speaks,
     stop_words_of,
 )
-from mtmbench.features.unicode_text import (
-    cut_apostrophes,
-    fold,
-    folded_words,
-    is_unspaced,
-    is_word,
-    parts_at_apostrophes,
-    spelled,
-    unspaced,
-    written_words,
-)
+from mtmbench.features.tokenisers import Tokeniser, split_words, tokeniser_of, word_spans
+from mtmbench.features.unicode_text import fold, folded_words, is_unspaced, spelled, unspaced
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 __all__ = [
     "DEFAULT_WORDS", "TOKENISATION_VERSION", "Tokens", "all_tokens", "check_spaces",
-    "english_stop_words", "split_item", "split_words", "tokenise", "why_no_words", "word_counts",
-    "word_spans",
+    "english_stop_words", "identity_of", "item_splitter", "split_item", "split_words", "tokenise",
+    "why_no_words", "word_counts", "word_spans",
 ]  # fmt: skip
 
 TOKENISATION_VERSION = 3
-DEFAULT_WORDS = WordSpec()
 
 
 @dataclass(frozen=True)
@@ -91,48 +84,42 @@ class Tokens:
         return [self.vocabulary[i] for i in self.sequences[row]]
 
 
-def tokenise(corpus: Corpus, *, stop_words: StopWords = True) -> Tokens:
-    """Cuts a corpus into words by the rule at the top of this module.
+def tokenise(corpus: Corpus, *, stop_words: StopWords | None = None) -> Tokens:
+    """Cuts a corpus into words by its own settings, as the top of this module says.
 
     A pre-tokenised corpus is split on single spaces and nothing else is done to it, save that stop
     words go which are listed, or of a language other than English.
 
     Args:
         corpus: the documents; one without any word has an empty sequence.
-        stop_words: whether English stop words are removed; or which, as a list or a language.
+        stop_words: whether stop words are removed, or which, as a list or a language; None takes
+            the corpus's own setting.
 
     Raises:
         InputError: the texts have no spaces between words, or there is no such list of stop words.
+        UnknownNameError: there is no such tokeniser.
     """
-    drop, described = stop_words_of(stop_words)
+    setting = corpus.words.stop_words if stop_words is None else stop_words
+    language = speaks(setting, corpus.words.language)
+    drop, described = stop_words_of(setting, language)
     if corpus.pretokenised:
         source: dict[str, object] = {
             "tokenisation": "pretokenised",
             "version": TOKENISATION_VERSION,
         }
         texts = [_given_tokens(text) for text in corpus.texts]
-        if not is_default(stop_words):
+        if not is_default(setting):
             source["stop_words"] = described
-            texts = [
-                [word for word in words if word not in drop and fold(word) not in drop]
-                for words in texts
-            ]
+            texts = _without(texts, drop)
         return _tokens(texts, source)
     unspaced_rows = check_spaces(corpus)
-    english = is_english(stop_words)
-    texts = [
-        [word for word in split_words(text, english=english) if word not in drop]
-        for text in corpus.texts
-    ]
+    tokeniser = tokeniser_of(corpus.words.model_copy(update={"language": language}))
+    found = [tokeniser.words(text) for text in corpus.texts]
+    _check_words(found, tokeniser)
+    texts = _without(found, drop)
     for row in unspaced_rows:
         texts[row] = [word for word in texts[row] if not is_unspaced(word)]
-    source = {
-        "tokenisation": "unicode words, folded, lower case, two characters or one that is a word, "
-        "one letter",
-        "contractions": "n't words dropped; 's 're 've 'll 'd 'm cut off" if english else None,
-        "stop_words": described,
-        "version": TOKENISATION_VERSION,
-    }
+    source = {**_rule(tokeniser), "stop_words": described, "version": TOKENISATION_VERSION}
     if unspaced_rows:
         source["documents_without_spaces"] = len(unspaced_rows)
     return _tokens(texts, source)
@@ -142,10 +129,27 @@ def all_tokens(corpus: Corpus) -> Tokens:
     """Cuts a corpus into all of its runs of letters and digits, folded; nothing is left out.
 
     It knows what items made elsewhere may hold: numbers, single letters, what stands beside an
-    apostrophe or a hyphen.
+    apostrophe or a hyphen. What another tokeniser than the default leaves out is none of its words.
     """
+    if corpus.words.tokeniser != DEFAULT_TOKENISER and not corpus.pretokenised:
+        return tokenise(corpus, stop_words=False)
     source = {"tokenisation": "all runs of letters and digits", "version": TOKENISATION_VERSION}
     return _tokens([_runs(text) for text in corpus.texts], source)
+
+
+def item_splitter(corpus: Corpus) -> Callable[[str], list[str]]:
+    """Returns what cuts an item like "new_york" into words as the corpus's texts are cut."""
+    if corpus.words.tokeniser == DEFAULT_TOKENISER or corpus.pretokenised:
+        return split_item
+    return tokeniser_of(corpus.words).words
+
+
+def identity_of(words: WordSpec) -> dict[str, object]:
+    """Returns, as JSON values, all that words depend on beside the texts, for keys."""
+    told = words.model_dump()
+    if "tokeniser" in told:
+        told["tokeniser"] = tokeniser_of(words).describe()
+    return told
 
 
 def check_spaces(corpus: Corpus) -> list[int]:
@@ -158,14 +162,19 @@ def check_spaces(corpus: Corpus) -> list[int]:
         InputError: most texts are of a script without spaces between words, and not tokenised; the
             message says what to do.
     """
-    found = None if corpus.pretokenised else unspaced(corpus.texts)
+    if corpus.pretokenised:
+        return []
+    tokeniser = tokeniser_of(corpus.words)
+    tokeniser.check(corpus.texts)
+    found = unspaced(corpus.texts) if tokeniser.needs_spaces else None
     if found is None:
         return []
     rows = [row for row, text in enumerate(corpus.texts) if unspaced([text]) is not None]
     if 2 * len(rows) > len(corpus):
         raise InputError(
-            f"corpus {corpus.name!r} has no spaces between words ({found}); separate them with a "
-            "segmenter of that language and give lists of words (JSON lines of "
+            f"corpus {corpus.name!r} has no spaces between words ({found}); for Chinese set "
+            'tokeniser = "jieba" under [words] (--tokeniser jieba), for others separate them with '
+            "a segmenter of that language and give lists of words (JSON lines of "
             '{"tokens": ["…", "…"]}, lists of lists in Python), an OCTIS folder, or texts with '
             "spaces between the words"
         )
@@ -185,42 +194,6 @@ def why_no_words(corpus: Corpus) -> str | None:
     except InputError as error:
         return str(error)
     return None
-
-
-def split_words(text: str, *, english: bool = True) -> list[str]:
-    """Returns the words of one text, stop words included.
-
-    Args:
-        text: any text.
-        english: whether English contractions are undone; what they join is split otherwise.
-    """
-    found: list[str] = []
-    for token in folded_words(fold(text)):
-        for part in cut_apostrophes(token, english):
-            if is_word(part):
-                found.append(spelled(part))
-    return found
-
-
-def word_spans(text: str, *, english: bool = True) -> list[tuple[int, int, str]]:
-    """Returns the words of one text with where they stand in it, stop words included.
-
-    The words are those of :func:`split_words`, in its order; what English cuts off at an
-    apostrophe ("'s") stands inside its word.
-
-    Returns:
-        For each word its first character, the one behind its last, and the word.
-    """
-    found: list[tuple[int, int, str]] = []
-    for start, end in written_words(text):
-        words = list(_split(text[start:end], english))
-        if len(words) < 2:
-            found += [(start, end, word) for word in words]
-            continue
-        for low, high in parts_at_apostrophes(text, start, end):
-            if words and _split(text[low:high], english) == (words[0],):
-                found.append((low, high, words.pop(0)))
-    return found
 
 
 def split_item(text: str) -> list[str]:
@@ -243,7 +216,7 @@ def _runs(text: str) -> list[str]:
 
 
 def word_counts(
-    corpus: Corpus, spec: WordSpec = DEFAULT_WORDS, tokens: Tokens | None = None
+    corpus: Corpus, spec: WordSpec | None = None, tokens: Tokens | None = None
 ) -> Counts:
     """Counts words; the document-frequency filters are recorded under ``source["filters"]``.
 
@@ -252,15 +225,17 @@ def word_counts(
 
     Args:
         corpus: the documents.
-        spec: minimum and maximum document frequency, stop words, size of the vocabulary.
+        spec: how texts are cut into words, and which of them count; the corpus's own by default.
         tokens: the corpus's own tokens where they are at hand.
 
     Raises:
         InputError: the corpus has no words, a filter leaves none, or ``tokens`` belong to another
             corpus or another choice of stop words.
     """
-    tokens = tokenise(corpus, stop_words=spec.stop_words) if tokens is None else tokens
-    _check_tokens(tokens, corpus, spec)
+    corpus = corpus if spec is None else corpus.with_words(spec)
+    spec = corpus.words
+    tokens = tokenise(corpus) if tokens is None else tokens
+    _check_tokens(tokens, corpus)
     if not tokens.vocabulary:
         raise InputError(f"corpus {corpus.name!r} has no words (rule: {tokens.source})")
     matrix = _count(tokens)
@@ -278,11 +253,6 @@ def word_counts(
     )
 
 
-@lru_cache(maxsize=200_000)
-def _split(text: str, english: bool) -> tuple[str, ...]:
-    return tuple(split_words(text, english=english))
-
-
 def _tokens(texts: Sequence[Sequence[str]], source: Mapping[str, object]) -> Tokens:
     vocabulary = sorted({word for words in texts for word in words})
     column = {word: i for i, word in enumerate(vocabulary)}
@@ -297,7 +267,36 @@ def _given_tokens(text: str) -> list[str]:
     return [token for token in text.split(" ") if token]
 
 
-def _check_tokens(tokens: Tokens, corpus: Corpus, spec: WordSpec) -> None:
+def _rule(tokeniser: Tokeniser) -> dict[str, object]:
+    """Returns what is on record of how texts are cut."""
+    if tokeniser.name != DEFAULT_TOKENISER:
+        return {"tokenisation": tokeniser.describe(), "language": tokeniser.language}
+    return {
+        "tokenisation": "unicode words, folded, lower case, two characters or one that is a word, "
+        "one letter",
+        "contractions": "n't words dropped; 's 're 've 'll 'd 'm cut off"
+        if tokeniser.language == "english"
+        else None,
+    }
+
+
+def _check_words(texts: Sequence[Sequence[str]], tokeniser: Tokeniser) -> None:
+    for word in {word for words in texts for word in words}:
+        if not isinstance(word, str) or not word or word != word.strip():
+            raise InputError(
+                f"tokeniser {tokeniser.name!r} gave the word {word!r:.60}; a word is a text "
+                "without spaces around it"
+            )
+
+
+def _without(texts: Sequence[Sequence[str]], drop: frozenset[str]) -> list[list[str]]:
+    """Returns the words of texts that are no stop words, in any spelling."""
+    used = {word for words in texts for word in words}
+    gone = {word for word in used if word in drop or fold(word) in drop}
+    return [[word for word in words if word not in gone] for words in texts]
+
+
+def _check_tokens(tokens: Tokens, corpus: Corpus) -> None:
     if len(tokens.sequences) != len(corpus):
         raise InputError(
             f"tokens of {len(tokens.sequences)} documents given for the {len(corpus)} documents of "
@@ -305,8 +304,15 @@ def _check_tokens(tokens: Tokens, corpus: Corpus, spec: WordSpec) -> None:
         )
     if corpus.pretokenised:
         return
+    spec = corpus.words
+    rule = _rule(tokeniser_of(spec))
+    if other := [name for name, value in rule.items() if tokens.source.get(name) != value]:
+        raise InputError(
+            f"tokeniser is {spec.tokeniser} and language {spec.language} in the word settings, but "
+            f"the tokens were made with {other[0]} {tokens.source.get(other[0])}"
+        )
     made = tokens.source.get("stop_words")
-    if made != stop_words_of(spec.stop_words)[1]:
+    if made != stop_words_of(spec.stop_words, spec.language)[1]:
         raise InputError(
             f"stop_words is {spec.stop_words} in the word settings, but the tokens were made with "
             f"stop_words={False if made is None else made}"

@@ -13,6 +13,7 @@ from mtmbench.core.records import MatchJudge
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.specs import JudgingSpec, Representation, WordSpec
 from mtmbench.core.types import Corpus
+from mtmbench.features.words import identity_of
 from mtmbench.judges.base import judged_mark
 from mtmbench.judges.identity import match_identity
 from mtmbench.judges.registry import clients_of, reads_words
@@ -75,8 +76,23 @@ class LeaguePlan:
 
         "crossed": from the half of the documents that the judged one is not in.
         """
-        reads = any(map(reads_words, clients_of([self.card])))
-        return "crossed" if reads or self.representation == "projected" else None
+        return "crossed" if self._reads or self.representation == "projected" else None
+
+    @cached_property
+    def _reads(self) -> bool:
+        """Whether the judge reads words, however topics are shown."""
+        return any(map(reads_words, clients_of([self.card])))
+
+    @cached_property
+    def _words(self) -> list[object]:
+        """All that the words depend on which are shown or read.
+
+        A judge that reads those of documents reads them as the suite cuts them; where that is not
+        the default, it once read the default's.
+        """
+        told = identity_of(self.words)
+        own = told["stop_words"] is not True or "language" in told or "tokeniser" in told
+        return [told, *([["of documents", "the suite's"]] if self._reads and own else [])]
 
     @cached_property
     def among(self) -> Sequence[int] | None:
@@ -114,7 +130,7 @@ class LeaguePlan:
         called = _labels_of_both(self.labels, a, b) if self.representation == "items" else ()
         key = content_hash(
             *kind, self.identity, self.card.identity(), self.corpus.revision, *place,
-            list(doc_ids), self.protocol, self.words.model_dump(), self.representation,
+            list(doc_ids), self.protocol, *self._words, self.representation,
             a.key, b.key, *([[cell.key for cell in behind]] if behind else []),
             *([[cell.key for cell in called]] if called else []),
             *([["judged", self._of_their_own]] if self._of_their_own else []),

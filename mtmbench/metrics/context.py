@@ -287,12 +287,13 @@ class MetricContext:
         return best
 
     def _texts(self, kept: str, make: Callable[[], Tokens]) -> TextReference:
-        from mtmbench.features.words import split_item
+        from mtmbench.features.words import item_splitter
 
         def reference() -> TextReference:
             tokens = make()
             return TextReference(
-                tokens.vocabulary, tokens.sequences, tokens.revision, split_item,
+                tokens.vocabulary, tokens.sequences, tokens.revision,
+                item_splitter(self.corpus),
                 None if kept == "given" else kept,
             )  # fmt: skip
 

@@ -182,6 +182,8 @@ def _context(
 ) -> MetricContext:
     from mtmbench.features.words import tokenise, word_counts
 
+    # Words are those of the views, where they were made under settings of their own.
+    corpus = corpus if views is None else corpus.with_words(views.corpus.words)
     tokens = cache(partial(tokenise, corpus))
     counts: dict[ItemKind, Counts | Callable[[], Counts]] = {}
     if "words" in kinds:

@@ -15,7 +15,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import BoolArray, Corpus, Float64Array, ItemKind, ItemSpace
 from mtmbench.features.token_index import TokenIndex
-from mtmbench.features.words import all_tokens, split_item, tokenise
+from mtmbench.features.words import all_tokens, item_splitter, tokenise
 from mtmbench.models.base import normalise_rows
 from mtmbench.models.import_arrays import ITEM_NAMES
 from mtmbench.models.import_draft import Draft, Words
@@ -271,7 +271,7 @@ def _absent_items(items: Sequence[str], corpus: Corpus, words: Words | None) -> 
     for cut in (all_tokens, tokenise) if words is None else (all_tokens,):
         if left:
             tokens = cut(corpus)
-            index = TokenIndex(tokens.vocabulary, tokens.sequences, split_item)
+            index = TokenIndex(tokens.vocabulary, tokens.sequences, item_splitter(corpus))
             left = [item for item in left if index.find(item) is None]
     if len(left) == len(items):
         raise InputError(

@@ -445,6 +445,35 @@ def test_lists_of_words_are_texts_that_are_tokenised(tmp_path: Path) -> None:
     assert load_corpus(TOKENS).revision != load_corpus(["牛 在 牧场", "The cow"]).revision
 
 
+@pytest.mark.parametrize("column", ["tokens", "text", "words"])
+def test_cells_that_are_lists_of_words_are_tokens(tmp_path: Path, column: str) -> None:
+    """As pandas writes a column of lists, and as JSON does; both are what the lists are."""
+    frame = pd.DataFrame({column: TOKENS, "label": ["0", "1", "0", "1"]})
+    asked = {"text": column} if column == "words" else {}
+    whole = load_corpus(TOKENS)
+    frame.to_csv(tmp_path / "pandas.csv", index=False)
+    frame[column] = [json.dumps(words, ensure_ascii=False) for words in frame[column]]
+    frame.to_csv(tmp_path / "json.tsv", index=False, sep="\t")
+    for name in ("pandas.csv", "json.tsv"):
+        corpus = load_corpus(tmp_path / name, **asked)
+        assert (corpus.texts, corpus.pretokenised) == (whole.texts, True)
+        assert (corpus.n_empty, corpus.labels) == (1, ("0", "1", "1"))
+
+
+def test_a_cell_in_brackets_is_a_text_where_others_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('text\n"[""a"", ""b""]"\n[1] a note\n[\'a\' \'b\']\n')
+    corpus = load_corpus(path)
+    assert corpus.texts == ('["a", "b"]', "[1] a note", "['a' 'b']")
+    assert not corpus.pretokenised
+    path.write_text("tokens\n['a']\n['b']\nc d\n")
+    with pytest.raises(InputError, match=r"line 4: column 'tokens' holds 'c d'; most other lines"):
+        load_corpus(path)
+    path.write_text("tokens\n\"['new york', 'a']\"\n")
+    with pytest.raises(InputError, match="the word 'new york' with a space in it"):
+        load_corpus(path)
+
+
 def test_a_text_goes_before_its_tokens(tmp_path: Path) -> None:
     rows = [{"text": "The cow.", "tokens": ["The", "cow", "."]}]
     path = write_jsonl(tmp_path / "both.jsonl", rows)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.specs import WordSpec
 from mtmbench.core.types import Corpus
 from mtmbench.judges.base import Completion, JudgeClient, Option, Question
 from mtmbench.judges.clients.scores import renormalised_shares, score_verdict
@@ -34,7 +35,7 @@ class LexicalJudge(JudgeClient):
 
     Args:
         tie_below: differences of cosines below this are ties.
-        tokenise: corpus → token sequences; the default is the tokenisation of every word model.
+        tokenise: corpus → token sequences; the default is the corpus's own, as of word models.
     """
 
     name: ClassVar[str] = "lexical"
@@ -49,7 +50,7 @@ class LexicalJudge(JudgeClient):
             raise InputError(f"tie_below must lie between 0 and 1, not {tie_below!r}")
         self.tie_below = tie_below
         self._tokenise = tokenise or _words
-        self._indexes: dict[str, _Index] = {}
+        self._indexes: dict[tuple[str, WordSpec], _Index] = {}
         self._index: _Index | None = None
 
     def prepare(
@@ -59,9 +60,10 @@ class LexicalJudge(JudgeClient):
         rows: Sequence[int],  # noqa: ARG002
     ) -> None:
         """Counts the corpus's document frequencies, once a corpus."""
-        if corpus.revision not in self._indexes:
-            self._indexes[corpus.revision] = _Index(corpus, self._tokenise(corpus))
-        self._index = self._indexes[corpus.revision]
+        key = corpus.revision, corpus.words
+        if key not in self._indexes:
+            self._indexes[key] = _Index(corpus, self._tokenise(corpus))
+        self._index = self._indexes[key]
 
     async def answer(
         self,
