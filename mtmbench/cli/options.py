@@ -49,6 +49,11 @@ LimitOption = Annotated[
         "so.",
     ),
 ]
+ModelChoice = Annotated[str | None, typer.Option(help="Of a run: the model.")]
+CorpusChoice = Annotated[str | None, typer.Option(help="Of a run: the corpus.")]
+KChoice = Annotated[str | None, typer.Option("--k", help="Of a run: K, a number or 'labels'.")]
+SeedChoice = Annotated[int | None, typer.Option(help="Of a run: the seed of the fit.")]
+SettingChoice = Annotated[str | None, typer.Option(help="Of a run: the setting of features.")]
 DataOption = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Folder of local corpora; MTMBENCH_DATA by default."),
