@@ -128,6 +128,11 @@ TABLE = {
     "mtmbench run quick --set judging.judges='[\"lexical\"]' --out runs/lexical": Play(
         leaves="runs/lexical/board.json", more=f"{SMALL} --workers 0"
     ),
+    "mtmbench run my.toml --limit 50 --metrics npmi --judges lexical --dry-run": Play(
+        says=r"50 .*\n(.*\n)*.*lexical", more="--plugin my_model.py"
+    ),
+    "mtmbench topics leaderboards/quick --corpus lee --model mlda": Play(says="mlda, paper"),
+    "mtmbench show leaderboards/quick lee/mlda/3": Play(says="Topic 3 of mlda, default"),
     "mtmbench plan my.toml --power": Play(says="Elo", more="--plugin my_model.py"),
     "mtmbench plan paper": Play(says="GPU hours"),
     "mtmbench run my.toml --budget 5.00": Play(

@@ -24,6 +24,7 @@ from mtmbench.cli.rate import rate
 from mtmbench.cli.run import run
 from mtmbench.cli.score import score
 from mtmbench.cli.serve import serve
+from mtmbench.cli.show import show
 from mtmbench.cli.steer import steer
 from mtmbench.cli.study import study_app
 from mtmbench.cli.submit import submit
@@ -54,6 +55,7 @@ app.command("import")(import_topics)
 app.command()(features)
 app.command()(label)
 app.command()(topics)
+app.command()(show)
 app.command()(steer)
 app.command()(validate)
 app.command()(view)

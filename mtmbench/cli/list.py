@@ -61,12 +61,10 @@ def _judges() -> Iterator[tuple[str, str, str]]:
 
 
 def _suites() -> Iterator[tuple[str, str, str]]:
-    from mtmbench.core.card_files import card_names
-    from mtmbench.core.card_reading import read_card
-    from mtmbench.core.cards import Suite
+    from mtmbench.core.card_files import card_names, load_suite
 
     for name, path in sorted(card_names("suites").items()):
-        yield name, str(path), read_card(path, Suite).title
+        yield name, str(path), load_suite(str(path)).title
 
 
 def _registered(what: Listed) -> Iterator[tuple[str, str, str]]:

@@ -32,6 +32,28 @@ SetOption = Annotated[list[str] | None, set_option("the suite file")]
 ModelsOption = Annotated[
     str | None, typer.Option("--models", help="Play these instead, separated by commas.")
 ]
+MetricsOption = Annotated[
+    str | None, typer.Option("--metrics", help="Compute these instead, separated by commas.")
+]
+JudgesOption = Annotated[
+    str | None,
+    typer.Option("--judges", help="Judge matches by these cards instead, separated by commas."),
+]
+LimitOption = Annotated[
+    int | None,
+    typer.Option(
+        "--limit",
+        metavar="N",
+        min=1,
+        help="Take a seeded sample of N documents of each corpus; the suite's name and title say "
+        "so.",
+    ),
+]
+ModelChoice = Annotated[str | None, typer.Option(help="Of a run: the model.")]
+CorpusChoice = Annotated[str | None, typer.Option(help="Of a run: the corpus.")]
+KChoice = Annotated[str | None, typer.Option("--k", help="Of a run: K, a number or 'labels'.")]
+SeedChoice = Annotated[int | None, typer.Option(help="Of a run: the seed of the fit.")]
+SettingChoice = Annotated[str | None, typer.Option(help="Of a run: the setting of features.")]
 DataOption = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Folder of local corpora; MTMBENCH_DATA by default."),
@@ -104,13 +126,24 @@ ActorGpusOption = Annotated[
 ]
 
 
-def resolve_suite(name: str, overrides: list[str] | None, models: str | None = None) -> Suite:
+def resolve_suite(
+    name: str,
+    overrides: list[str] | None,
+    models: str | None = None,
+    *,
+    metrics: str | None = None,
+    judges: str | None = None,
+    limit: int | None = None,
+) -> Suite:
     """Returns the suite that a command line names.
 
     Args:
         name: its name, folder or file.
         overrides: what ``--set`` was given.
         models: what ``--models`` was given; played instead of the suite's own.
+        metrics: what ``--metrics`` was given, likewise.
+        judges: what ``--judges`` was given: they rule on matches instead of the suite's own.
+        limit: what ``--limit`` was given; see :meth:`~mtmbench.core.cards.Suite.limited`.
 
     Raises:
         UnknownNameError: there is no such suite.
@@ -120,9 +153,10 @@ def resolve_suite(name: str, overrides: list[str] | None, models: str | None = N
     from mtmbench.core.card_reading import parse_overrides
 
     parsed = parse_overrides(overrides or [])
-    if models is not None:
-        parsed["models"] = split_names(models)
-    return load_suite(name, parsed)
+    instead = {"models": models, "metrics": metrics, "judging.judges": judges}
+    parsed |= {key: split_names(given) for key, given in instead.items() if given is not None}
+    suite = load_suite(name, parsed)
+    return suite if limit is None else suite.limited(limit)
 
 
 def resolve_executor(

@@ -10,6 +10,9 @@ from mtmbench.cli.asked import asked_by_run, asked_by_steering, print_asked
 from mtmbench.cli.console import print_line, print_table
 from mtmbench.cli.options import (
     DataOption,
+    JudgesOption,
+    LimitOption,
+    MetricsOption,
     ModelsOption,
     PluginOption,
     SetOption,
@@ -19,8 +22,11 @@ from mtmbench.cli.options import (
 from mtmbench.core.errors import InputError
 
 if TYPE_CHECKING:
+    from mtmbench.cli.plan_numbers import FeatureResources
+    from mtmbench.core.cards import Suite
     from mtmbench.engine.estimate import JudgeEstimate
     from mtmbench.engine.plan import Plan
+    from mtmbench.steering.extent import SteeringExtent
 
 _PAYS_BELOW = 0.8
 """An adaptive schedule pays where all documents know differences to within this share of the
@@ -31,6 +37,9 @@ def plan(
     suite: SuiteArgument,
     overrides: SetOption = None,
     models: ModelsOption = None,
+    metrics: MetricsOption = None,
+    judges: JudgesOption = None,
+    limit: LimitOption = None,
     data_dir: DataOption = None,
     plugin: PluginOption = None,
     power: Annotated[
@@ -61,23 +70,45 @@ def plan(
 
     It needs no network, no weights and no texts: what is not here is taken from cards and names.
     """
-    from mtmbench.cli.plan_numbers import (
-        label_questions,
-        plan_json,
-        print_resources,
-        resources_of,
-    )
+    from mtmbench.cli.plan_numbers import plan_json
     from mtmbench.core.serialise import canonical_json, write_atomically
+
+    resolved = resolve_suite(suite, overrides, models, metrics=metrics, judges=judges, limit=limit)
+    made, asked, taken, extent = print_plan(
+        resolved, data_dir=data_dir, plugins=plugin or [], gpu=gpu,
+        tokens_per_second=tokens_per_second, generated_per_second=generated_per_second,
+    )  # fmt: skip
+    if power:
+        print_power(made, tie_rate)
+    if json is not None:
+        write_atomically(json, canonical_json(plan_json(made, asked, taken, extent)) + "\n")
+
+
+def print_plan(
+    suite: "Suite",
+    *,
+    data_dir: Path | None,
+    plugins: Sequence[str],
+    gpu: str | None = None,
+    tokens_per_second: float | None = None,
+    generated_per_second: float | None = None,
+) -> "tuple[Plan, list[JudgeEstimate], FeatureResources, SteeringExtent | None]":
+    """Prints what a suite would play and take; returns the plan and what it was reckoned from.
+
+    Args:
+        suite: what would be played.
+        data_dir: folder of local corpora.
+        plugins: files or modules that register more.
+        gpu: the GPU that hours are of; by default the smallest that holds the model.
+        tokens_per_second: tokens that the language model reads; by default by arithmetic.
+        generated_per_second: tokens that it generates, likewise.
+    """
+    from mtmbench.cli.plan_numbers import label_questions, print_resources, resources_of
     from mtmbench.engine.estimate import estimates
     from mtmbench.engine.plan import make_plan
     from mtmbench.steering.extent import extent_of, steering_estimates
 
-    made = make_plan(
-        resolve_suite(suite, overrides, models),
-        data_dir=data_dir,
-        plugins=plugin or [],
-        offline=True,
-    )
+    made = make_plan(suite, data_dir=data_dir, plugins=plugins, offline=True)
     extent, unknown = None, ""
     try:
         extent = extent_of(made.suite, made)
@@ -95,10 +126,7 @@ def plan(
     if unknown:
         print_line(unknown, highlight=False)
     print_adaptive(made)
-    if power:
-        print_power(made, tie_rate)
-    if json is not None:
-        write_atomically(json, canonical_json(plan_json(made, asked, taken, extent)) + "\n")
+    return made, asked, taken, extent
 
 
 def print_cells(plan: "Plan") -> None:

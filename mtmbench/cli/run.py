@@ -28,6 +28,9 @@ from mtmbench.cli.options import (
     DataOption,
     ExecutorName,
     ExecutorOption,
+    JudgesOption,
+    LimitOption,
+    MetricsOption,
     ModelsOption,
     OutOption,
     PluginOption,
@@ -36,6 +39,8 @@ from mtmbench.cli.options import (
     resolve_executor,
     resolve_suite,
 )
+from mtmbench.cli.plan import print_plan
+from mtmbench.core.errors import InputError
 
 if TYPE_CHECKING:
     from mtmbench.boards.rows import BoardTables, LeagueRow
@@ -50,6 +55,9 @@ def run(
     out: OutOption = None,
     overrides: SetOption = None,
     models: ModelsOption = None,
+    metrics: MetricsOption = None,
+    judges: JudgesOption = None,
+    limit: LimitOption = None,
     data_dir: DataOption = None,
     plugin: PluginOption = None,
     workers: Annotated[
@@ -62,6 +70,10 @@ def run(
     actor_gpus: ActorGpusOption = None,
     budget: BudgetOption = None,
     batch: BatchOption = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Say what would be played, as `plan` does; play nothing."),
+    ] = False,
 ) -> None:
     """Plays a suite, or what is left of it, and writes its board.
 
@@ -75,12 +87,31 @@ def run(
     Exit status: 0; 1 if cells failed; 4 if another run holds the folder; 130 if interrupted. The
     same command again goes on where this one stopped.
     """
-    resolved = resolve_suite(suite, overrides, models)
+    resolved = resolve_suite(suite, overrides, models, metrics=metrics, judges=judges, limit=limit)
+    folder = out or Path("runs") / resolved.name
+    where = resolve_executor(executor, address, actor_cores, actor_gpus)
+    if limit is not None:
+        _check_apart(folder, resolved)
+    if dry_run:
+        print_plan(resolved, data_dir=data_dir, plugins=plugin or [])
+        return
     play_suite(
-        resolved, out or Path("runs") / resolved.name, data_dir=data_dir, plugins=plugin or [],
-        workers=workers, executor=resolve_executor(executor, address, actor_cores, actor_gpus),
+        resolved, folder, data_dir=data_dir, plugins=plugin or [], workers=workers, executor=where,
         budget=budget, batch=batch,
     )  # fmt: skip
+
+
+def _check_apart(folder: Path, limited: "Suite") -> None:
+    """Refuses to play a limited suite into the folder of another one, such as the whole."""
+    from mtmbench.core.card_reading import read_card
+    from mtmbench.core.cards import Suite
+
+    path = folder / "suite.toml"
+    if path.is_file() and (held := read_card(path, Suite).name) != limited.name:
+        raise InputError(
+            f"{folder} holds suite {held!r}; a limited run takes a folder of its own: leave --out "
+            f"away for runs/{limited.name}"
+        )
 
 
 def play_suite(

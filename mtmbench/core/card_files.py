@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from mtmbench.core.card_reading import read_card
+from mtmbench.core.card_reading import parse_card, set_dotted
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.includes import FOR_ALL, read_suite_table
 from mtmbench.core.names import check_path
 
 PACKAGE = Path(__file__).parents[1]
@@ -73,22 +74,18 @@ def card_names(kind: CardKind) -> dict[str, Path]:
 
 
 def load_suite(name: str, overrides: Mapping[str, object] | None = None) -> Suite:
-    """Loads a suite by name or path, with ``--set`` overrides.
+    """Loads a suite by name or path, with what it includes and with ``--set`` overrides.
 
-    What is set for all corpora holds for all, and what the file says of models and corpora that an
-    override takes out goes with them.
+    What is set for all corpora holds for all, and what is said of models, corpora and metrics that
+    an override, or a file that includes others, takes out goes with them.
     """
-    path, asked = card_path("suites", name), dict(overrides or {})
+    path = card_path("suites", name)
+    table = read_suite_table(path, lambda other: card_path("suites", other))
+    where = ", including ".join(map(str, (path, *table.files)))
+    asked = dict(overrides or {})
     # First, so that what an override says by corpus stands.
-    given = {by_corpus: {} for whole, by_corpus in _FOR_ALL.items() if whole in asked} | asked
-    suite = read_card(path, Suite, given)
-    taken_out = {"models", "corpora"} & given.keys()
-    return suite.of_what_is_left(read_card(path, Suite)) if taken_out else suite
-
-
-_FOR_ALL = {
-    "models": "models_per_corpus",
-    "k": "k_per_corpus",
-    "features.settings": "features.settings_per_corpus",
-}
-"""Fields of a suite, and what says the same by corpus."""
+    given = {by_corpus: {} for field, by_corpus in FOR_ALL.items() if field in asked} | asked
+    for key, value in given.items():
+        set_dotted(table.data, key, value)
+    suite = parse_card(table.data, Suite, where)
+    return suite.of_what_is_left(parse_card({**table.data, **table.listed}, Suite, where))

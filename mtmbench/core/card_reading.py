@@ -21,13 +21,35 @@ if TYPE_CHECKING:
 
 _C = TypeVar("_C", bound=Card)
 
+INCLUDE = "include"
+"""Key of a suite file that lists other suites; :func:`mtmbench.core.card_files.load_suite` reads
+them, and runs write what all say together."""
+
 
 def read_card(path: Path, card_type: type[_C], overrides: Mapping[str, object] | None = None) -> _C:
     """Reads and checks one TOML file; ``overrides`` maps dotted keys to values.
 
     Raises:
         InputError: the file is missing, not TOML, or has a wrong or unknown field; the message
-            names the file, the field and the nearest valid one.
+            names the file, the field and the nearest valid one. Or it is the suite of a run or
+            board and includes others: it must stand by itself.
+    """
+    data = read_toml(path)
+    if INCLUDE in data and card_type is Suite:
+        raise InputError(
+            f"{path} includes other suites, and what is read of a run or board must stand by "
+            "itself; play it into another folder (--out), where the whole suite is written"
+        )
+    for key, value in (overrides or {}).items():
+        set_dotted(data, key, value)
+    return parse_card(data, card_type, str(path))
+
+
+def read_toml(path: Path) -> dict[str, object]:
+    """Reads one TOML file.
+
+    Raises:
+        InputError: it is missing or not TOML.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -35,10 +57,7 @@ def read_card(path: Path, card_type: type[_C], overrides: Mapping[str, object] |
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not valid TOML: {error}") from error
-    data = parse_toml(text, str(path))
-    for key, value in (overrides or {}).items():
-        set_dotted(data, key, value)
-    return parse_card(data, card_type, str(path))
+    return parse_toml(text, str(path))
 
 
 def parse_card(data: Mapping[str, object], card_type: type[_C], where: str) -> _C:

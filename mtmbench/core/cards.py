@@ -138,14 +138,39 @@ class Suite(Card):
         more = [name for names in self.models_per_corpus.values() for name in names]
         return tuple(dict.fromkeys([*self.models, *more]))
 
+    def limited(self, n_documents: int) -> Suite:
+        """Returns the suite on a sample of at most so many documents of each corpus.
+
+        Its name and title say so: it has a folder of its own, and no board of it passes for a
+        whole one's. The sample is that of the corpus's ``max_documents`` and ``sample_seed``.
+        """
+        corpora = tuple(
+            spec.model_copy(
+                update={"max_documents": min(n_documents, spec.max_documents or n_documents)}
+            )
+            for spec in self.corpora
+        )
+        limit = f"limited to {n_documents:,} documents a corpus"
+        return self.model_copy(
+            update={
+                "name": f"{self.name}-limit-{n_documents}",
+                "title": f"{self.title or self.name}, {limit}",
+                "corpora": corpora,
+            }
+        )
+
     def of_what_is_left(self, whole: Suite) -> Suite:
-        """Returns the suite without what it says of models and corpora that only ``whole`` has."""
+        """Returns the suite without what it says of what only ``whole`` plays.
+
+        That is of models, corpora and metrics.
+        """
         models = _names_gone(whole.all_models, self.all_models)
         corpora = _names_gone(*([spec.called for spec in suite.corpora] for suite in (whole, self)))
         params = {
             corpus: _without(told, models)
             for corpus, told in _without(self.params_per_corpus, corpora).items()
         }
+        metrics = _names_gone(whole.metrics, self.metrics)
         features = self.features.model_copy(
             update={"settings_per_corpus": _without(self.features.settings_per_corpus, corpora)}
         )
@@ -154,6 +179,7 @@ class Suite(Card):
                 "models_per_corpus": _without(self.models_per_corpus, corpora),
                 "k_per_corpus": _without(self.k_per_corpus, corpora),
                 "seeds_per_model": _without(self.seeds_per_model, models),
+                "metric_params": _without(self.metric_params, metrics),
                 "params": _without(self.params, models),
                 "params_per_corpus": params,
                 "features": features,

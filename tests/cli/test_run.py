@@ -9,6 +9,7 @@ import pytest
 from support.commands import AS_TYPED, Call, cells
 
 from mtmbench.cli.run import print_outcome
+from mtmbench.core.store import read_records
 from mtmbench.engine.harness import RunOutcome
 
 FILES = ("index.html", "board.md", "board.csv", "board.json", "records.jsonl")
@@ -42,6 +43,41 @@ def test_overrides_and_models_are_the_runs(call: Call, played: list[str]) -> Non
     assert {row[1] for row in cells(out)} == {"drawn", "third"}
     assert "5 cells played, 0 reused, 0 errors." in out
     assert "matches: 100%" in err
+
+
+def test_metrics_judges_and_a_limit_are_the_runs(call: Call, played: list[str]) -> None:
+    options = ("--limit", "6", "--metrics", "npmi,", "--judges", "lexical", *played)
+    code, _, err = call("run", "suite.toml", *options)
+    assert code == 0, err
+    folder = Path("runs/judged-limit-6")
+    board = json.loads((folder / "board.json").read_text())
+    assert board["title"] == "judged, limited to 6 documents a corpus"
+    assert "limited to 6 documents" in (folder / "board.md").read_text().splitlines()[0]
+    assert [row["n_docs"] for row in board["corpora"]] == [6]
+    assert {row["metric"] for row in board["metrics"]} == {"npmi"}
+    assert {row["judge"] for row in board["ratings"]} == {"lexical"}
+    # Nothing of the whole run is taken for the limited one's, nor the other way round.
+    limited, whole = (
+        {record.key for record in read_records(each / "records.jsonl")}
+        for each in (folder, Path("out"))
+    )
+    assert limited.isdisjoint(whole)
+    code, _, err = call("run", "suite.toml", "--out", "out", *options)
+    assert code == 2
+    assert "out holds suite 'judged'; a limited run takes a folder of its own" in err
+
+
+def test_a_dry_run_says_what_plan_says_and_writes_nothing(call: Call, played: list[str]) -> None:
+    before = sorted(Path().rglob("*"))
+    options = ("--limit", "6", "--metrics", "npmi", "--judges", "lexical", *played[:2])
+    code, out, err = call("run", "suite.toml", "--dry-run", *options, *played[2:])
+    assert code == 0, err
+    assert sorted(Path().rglob("*")) == before
+    assert call("plan", "suite.toml", *options)[1] == out
+    corpus, judge = cells(out)
+    # Three fits, of which each has two variants of NPMI or one, and three pairs on six documents.
+    assert (corpus[1], corpus[3], corpus[5]) == ("6", "3", "18")
+    assert judge[:4] == ["lexical", "matches", "3", "18"]
 
 
 def test_options_of_ray_go_with_ray(call: Call, played: list[str]) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mtmbench.core.card_files import card_names, card_path, load_suite
-from mtmbench.core.card_reading import parse_card, parse_overrides, read_card
+from mtmbench.core.card_reading import parse_card, parse_overrides, read_card, suite_text
 from mtmbench.core.cards import JudgeCard, ModelCard, Suite
-from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.errors import InputError, MtmbenchError, UnknownNameError
 from mtmbench.features.registry import FEATURES
 from mtmbench.judges.registry import load_judge_card
 from mtmbench.metrics.registry import METRICS
@@ -290,3 +291,104 @@ def test_a_seed_is_not_negative(seeds: dict[str, object]) -> None:
     suite = {"name": "s", "corpora": ["lee"], "models": ["lda"], **seeds}
     with pytest.raises(InputError, match="greater than or equal to 0, not -1"):
         parse_card(suite, Suite, "here")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Callable[..., Path]:
+    """Writes suite files, texts by path, into a folder; returns the last one's path."""
+
+    def write(**texts: str) -> Path:
+        for name, text in texts.items():
+            path = tmp_path / f"{name.replace('__', '/')}.toml"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        return path
+
+    return write
+
+
+def test_a_suite_holds_what_it_includes_unless_it_sets_it_anew(
+    files: Callable[..., Path],
+) -> None:
+    path = files(
+        shared__judging="seeds = [7]\n[judging]\njudges = ['lexical']\ndocuments = 30\n",
+        base="include = ['shared/judging.toml']\nname = 'base'\ntitle = 'Base'\n"
+        "corpora = ['lee', 'gensim-wiki']\nmodels = ['lda', 'etm']\nmetrics = ['npmi', 'purity']\n"
+        "k = { lee = 5, default = 10 }\nseeds_per_model.etm = [3]\n"
+        "params.lda = { alpha = 1.0, beta = 0.1 }\nmetric_params.npmi = { window = 20 }\n",
+        later="seeds = [8]\n[judging]\nnulls = true\n",
+        mine="include = ['base.toml', 'later.toml']\nname = 'mine'\nmodels = ['lda', 'mlda']\n"
+        "metrics = ['purity']\nparams.lda = { beta = 0.2 }\nk = { default = 12 }\n",
+    )
+    told = {
+        "name": "mine", "title": "Base", "corpora": ["lee", "gensim-wiki"],
+        "models": ["lda", "mlda"], "metrics": ["purity"], "k": {"lee": 5, "default": 12},
+        "params": {"lda": {"alpha": 1.0, "beta": 0.2}}, "seeds": [8],
+        "judging": {"judges": ["lexical"], "documents": 30, "nulls": True},
+    }  # fmt: skip
+    suite = load_suite(str(path))
+    assert suite == parse_card(told, Suite, "written out")
+    # What a run writes is the whole, which stands by itself.
+    written = path.with_name("written.toml")
+    written.write_text(suite_text(suite))
+    assert read_card(written, Suite) == suite
+    with pytest.raises(InputError, match=r"mine\.toml includes other suites.*--out"):
+        read_card(path, Suite)
+    assert load_suite(str(path), {"judging.documents": 5}).judging != suite.judging
+
+
+def test_a_suite_is_included_by_name_and_what_is_set_for_all_holds_for_all(
+    files: Callable[..., Path],
+) -> None:
+    base = load_suite("paper")
+    suite = load_suite(
+        str(files(mine="include = ['paper']\nname = 'mine'\nmodels = ['lda']\nk = [5]\n"))
+    )
+    assert (suite.corpora, suite.words, suite.judging) == (base.corpora, base.words, base.judging)
+    assert (suite.models, suite.k, suite.k_per_corpus) == (("lda",), (5,), {})
+    assert base.k_per_corpus
+    # As --models and --set have it.
+    overrides = {"name": "mine", "models": ["lda"], "k": [5]}
+    assert suite == load_suite("paper", overrides)
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (
+            {"a": "include = ['b.toml']", "b": "include = ['a.toml']"},
+            r"in a circle: \S*b\.toml → \S*a\.toml → \S*b\.toml",
+        ),
+        ({"a": "include = 'quick'\nname = 'a'"}, r"include is 'quick'; a list of suites"),
+        ({"a": "include = ['quik']\nname = 'a'"}, "unknown suite 'quik'; did you mean 'quick'"),
+        ({"a": "include = ['none.toml']"}, r"there is no file \S*none\.toml"),
+        ({"a": "include = ['quick']"}, r"a\.toml, including \S*suite\.toml: name: Field required"),
+        ({"b": "modls = []", "a": "include = ['b.toml']"}, r"b\.toml: .*'modls'; did you mean"),
+    ],
+)
+def test_an_include_that_cannot_be_is_named(
+    files: Callable[..., Path], texts: dict[str, str], message: str
+) -> None:
+    with pytest.raises(MtmbenchError, match=message):
+        load_suite(str(files(**texts)))
+
+
+def test_a_limited_suite_says_so(suite_file: Path) -> None:
+    suite = load_suite(str(suite_file))
+    limited = suite.limited(20)
+    assert [spec.max_documents for spec in limited.corpora] == [20, 20]
+    assert [spec.max_documents for spec in suite.limited(1000).corpora] == [1000, 50]
+    assert (limited.name, limited.title) == (
+        "mine-limit-20", "mine, limited to 20 documents a corpus",
+    )  # fmt: skip
+    assert limited.judging == suite.judging
+
+
+def test_metrics_that_are_taken_out_take_their_parameters_along(suite_file: Path) -> None:
+    suite_file.write_text(
+        SUITE.replace(
+            "[judging]", "metrics = ['npmi', 'nmi']\nmetric_params.npmi.window = 9\n[judging]"
+        )
+    )
+    assert load_suite(str(suite_file)).metric_params == {"npmi": {"window": 9}}
+    assert load_suite(str(suite_file), {"metrics": ["nmi"]}).metric_params == {}
