@@ -304,7 +304,8 @@ class Views:
     """What a model is given: the corpus and its views, made when first asked for.
 
     Each of ``words``, ``features`` and ``embeddings`` is a value, None, or a function without
-    arguments that makes it. ``embeddings`` is (D, E) f32, unit rows.
+    arguments that makes it. ``embeddings`` is (D, E) f32, unit rows; ``word_embeddings``, which
+    comes with it, (V, E) f32, unit rows: each item of ``words`` by the same encoder.
     """
 
     def __init__(
@@ -313,11 +314,13 @@ class Views:
         words: Counts | Callable[[], Counts | None] | None = None,
         features: Counts | Callable[[], Counts | None] | None = None,
         embeddings: FloatArray | Callable[[], FloatArray | None] | None = None,
+        word_embeddings: FloatArray | Callable[[], FloatArray | None] | None = None,
     ) -> None:
         self.corpus = corpus
         self._words = words
         self._features = features
         self._embeddings = embeddings
+        self._word_embeddings = word_embeddings
 
     @cached_property
     def words(self) -> Counts | None:
@@ -334,13 +337,21 @@ class Views:
         """Document embeddings, (D, E) f32 with unit rows, or None."""
         return self._embeddings() if callable(self._embeddings) else self._embeddings
 
+    @cached_property
+    def word_embeddings(self) -> FloatArray | None:
+        """Embeddings of the items of ``words``, (V, E) f32 with unit rows, or None."""
+        given = self._word_embeddings
+        return given() if callable(given) else given
+
     @overload
     def require(self, view: ItemKind, model: str) -> Counts: ...
 
     @overload
-    def require(self, view: Literal["embeddings"], model: str) -> FloatArray: ...
+    def require(self, view: Literal["embeddings", "word_embeddings"], model: str) -> FloatArray: ...
 
-    def require(self, view: ViewName, model: str) -> Counts | FloatArray:
+    def require(
+        self, view: ViewName | Literal["word_embeddings"], model: str
+    ) -> Counts | FloatArray:
         """Returns a view that ``model`` cannot do without.
 
         Raises:
@@ -372,4 +383,5 @@ class Views:
             lambda: chosen(self.words),
             lambda: chosen(self.features),
             embeddings,
+            lambda: self.word_embeddings,
         )

@@ -55,12 +55,19 @@ def make_views(
 
         return embed_texts(corpus.texts, progress=progress)
 
-    return Views(
+    def make_word_embeddings() -> FloatArray | None:
+        from mtmbench.features.embeddings import embed_texts
+
+        return None if views.words is None else embed_texts(views.words.item_ids)
+
+    views = Views(
         corpus,
         words=make_words,
         features=_features(corpus, source, setting, max_tokens, params, labels, progress),
         embeddings=make_embeddings,
+        word_embeddings=make_word_embeddings,
     )
+    return views
 
 
 def _features(

@@ -165,3 +165,21 @@ def normalise_rows(array: ArrayLike) -> FloatArray:
     normalised = np.zeros(dense.shape, np.float32)
     np.divide(dense, sums, out=normalised, where=sums > 0)
     return normalised
+
+
+def checked_vectors(vectors: ArrayLike, n_docs: int) -> FloatArray:
+    """Returns the vectors of ``n_docs`` documents (D, E) as f32.
+
+    Raises:
+        InputError: there is not one row for each document, or a value is not finite.
+    """
+    rows = np.asarray(vectors, dtype=np.float32)
+    if rows.ndim != 2 or len(rows) != n_docs:
+        raise InputError(
+            f"document vectors have shape {rows.shape}; expected one row for each of the "
+            f"{n_docs} documents"
+        )
+    if not np.isfinite(rows).all():
+        bad = int(np.argmin(np.isfinite(rows).all(axis=1)))
+        raise InputError(f"the vector of document {bad} holds non-finite values")
+    return rows

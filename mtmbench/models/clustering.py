@@ -11,10 +11,7 @@ How UMAP is run says :mod:`mtmbench.models.reduction`.
 
 from __future__ import annotations
 
-import warnings
-from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -24,26 +21,30 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import Counts, Float64Array, FloatArray, IntArray, Views
-from mtmbench.models.base import TopicModel, normalise_rows
+from mtmbench.core.types import Float64Array, FloatArray, IntArray, Views
+from mtmbench.models.base import normalise_rows
 from mtmbench.models.clusters import class_tfidf, cluster_totals
+from mtmbench.models.density import (
+    DensityModel,
+    Selection,
+    density_clusters,
+    largest_share,
+    no_cluster,
+    quiet_single_thread,
+)
 from mtmbench.models.reduction import FEWEST_APPROXIMATE, Reduction
 
 if TYPE_CHECKING:
     from bertopic import BERTopic as Library
     from scipy.sparse import csr_matrix
 
-Selection = Literal["eom", "leaf"]
-
-PUBLISHED_MIN_CLUSTER_SIZE = 10
-SMALLEST_MIN_CLUSTER_SIZE = 3
 THETA = (
     "HDBSCAN soft membership (all_points_membership_vectors), summed over merged clusters and "
     "renormalised over the real topics; documents of the outlier cluster have theirs too"
 )
 
 
-class ClusteringModel(TopicModel):
+class ClusteringModel(DensityModel):
     """A topic model that clusters document vectors and describes the clusters by their items.
 
     A subclass says which vectors. θ is HDBSCAN's soft membership over the real topics; ``outlier``
@@ -71,7 +72,6 @@ class ClusteringModel(TopicModel):
 
     version: ClassVar[int] = 2
     later: ClassVar[Mapping[str, object]] = {"count_outliers": False}
-    warms: ClassVar[str] = "umap"
 
     _library: Library
     item_ids_: tuple[str, ...]
@@ -102,10 +102,6 @@ class ClusteringModel(TopicModel):
         del params
         return cls.version + (n_docs >= FEWEST_APPROXIMATE)
 
-    @abstractmethod
-    def _vectors(self, views: Views, counts: Counts) -> FloatArray:
-        """Returns the (D, E) document vectors; a zero row is a document without one."""
-
     def fit(self, views: Views, *, seed: int) -> TopicResult:
         """Clusters the documents; see :class:`TopicModel`.
 
@@ -118,10 +114,7 @@ class ClusteringModel(TopicModel):
         counts, vectors, kept = self._read(views)
         resolved = self._resolve(len(kept))
         self._check_corpus(vectors[kept], counts, resolved)
-        with _quiet_single_thread():
-            reduction = Reduction(
-                vectors[kept], resolved["n_neighbors"], self.n_components, self.min_dist, seed
-            )
+        reduction = self._reduce(vectors[kept], resolved, seed)
         fit = partial(
             _fit_library,
             reduction,
@@ -133,7 +126,7 @@ class ClusteringModel(TopicModel):
         )
         selection: Selection = "eom"
         library = fit(selection)
-        largest = _largest_share(library)
+        largest = largest_share(library.hdbscan_model.labels_)
         if largest > self.leaf_above:
             selection = "leaf"
             library = fit(selection)
@@ -186,33 +179,8 @@ class ClusteringModel(TopicModel):
             theta[kept] = _predict_membership(self._library, vectors[kept])
         return normalise_rows(theta)
 
-    def _read(self, views: Views) -> tuple[Counts, FloatArray, IntArray]:
-        """Returns the counts, the vectors, and the rows that have a vector."""
-        counts = views.require(self.item_view, self.name)
-        vectors = np.asarray(self._vectors(views, counts), dtype=np.float32)
-        n_docs = counts.matrix.shape[0]
-        if vectors.ndim != 2 or len(vectors) != n_docs:
-            raise InputError(
-                f"document vectors have shape {vectors.shape}; expected one row for each of the "
-                f"{n_docs} documents"
-            )
-        if not np.isfinite(vectors).all():
-            bad = int(np.argmin(np.isfinite(vectors).all(axis=1)))
-            raise InputError(f"the vector of document {bad} holds non-finite values")
-        return counts, vectors, np.flatnonzero(np.any(vectors != 0, axis=1))
-
-    def _counted(self, library: Library) -> dict[str, bool]:
-        counted = self.count_outliers and min(library.topics_) < 0
-        return {"outlier_counted": True} if counted else {}
-
     def _resolve(self, n_docs: int) -> dict[str, int]:
-        """Returns the parameters as they will be used on ``n_docs`` documents."""
-        for name, least in (("n_neighbors", 2), ("n_components", 1)):
-            _check_whole(name, getattr(self, name), least)
-        if not 0 <= self.min_dist <= 1:
-            raise InputError(f"min_dist must be between 0 and 1, not {self.min_dist!r}")
-        if not 0 <= self.leaf_above <= 1:
-            raise InputError(f"leaf_above must be between 0 and 1, not {self.leaf_above!r}")
+        resolved = super()._resolve(n_docs)
         if self.count_outliers not in (True, False):
             raise InputError(f"count_outliers must be true or false, not {self.count_outliers!r}")
         if self.count_outliers and self.n_topics < 2:
@@ -220,47 +188,11 @@ class ClusteringModel(TopicModel):
                 "count_outliers needs n_topics of at least 2, the outlier cluster and a topic, not "
                 f"{self.n_topics}"
             )
-        if self.min_cluster_size == "auto":
-            room = n_docs // (5 * self.n_topics)
-            size = max(SMALLEST_MIN_CLUSTER_SIZE, min(PUBLISHED_MIN_CLUSTER_SIZE, room))
-        else:
-            size = _check_whole("min_cluster_size", self.min_cluster_size, 2, " or 'auto'")
-        samples = size
-        if self.min_samples is not None:
-            samples = _check_whole("min_samples", self.min_samples, 1, " or None")
-        return {
-            "min_cluster_size": size,
-            "min_samples": samples,
-            "n_neighbors": max(2, min(self.n_neighbors, n_docs - 1)),
-        }
+        return resolved
 
-    def _check_corpus(
-        self, vectors: FloatArray, counts: Counts, resolved: Mapping[str, int]
-    ) -> None:
-        n_docs = len(vectors)
-        # Two clusters, the second neighbourhood that HDBSCAN's soft clustering asks for, and
-        # more documents than the eigenvectors from which UMAP starts.
-        needed = max(
-            2 * resolved["min_cluster_size"], 2 * resolved["min_samples"], self.n_components + 2
-        )
-        if n_docs < needed:
-            raise InputError(
-                f"model {self.name!r} needs at least {needed} documents with a vector "
-                f"(min_cluster_size {resolved['min_cluster_size']}, min_samples "
-                f"{resolved['min_samples']}, n_components {self.n_components}); there are {n_docs}"
-            )
-        n_items = int(np.sum(np.asarray(counts.matrix.sum(axis=0)) > 0))
-        if n_items < 2:
-            raise InputError(
-                f"model {self.name!r} needs at least 2 different {counts.kind} to describe topics "
-                f"by; {n_items} of {counts.matrix.shape[1]} occur in the documents"
-            )
-        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        if np.all(unit @ unit[0] > 1 - 1e-6):
-            raise InputError(
-                f"all {n_docs} documents have the same vector up to its length, so model "
-                f"{self.name!r} has nothing to cluster by"
-            )
+    def _counted(self, library: Library) -> dict[str, bool]:
+        counted = self.count_outliers and min(library.topics_) < 0
+        return {"outlier_counted": True} if counted else {}
 
 
 def cluster_tfidf(matrix: csr_matrix, labels: IntArray, n_topics: int) -> FloatArray:
@@ -333,40 +265,6 @@ class RowCounts:
         return self.items
 
 
-class _StableNumpy:
-    """numpy, but that equal values keep their order when sorted."""
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(np, name)
-
-    @staticmethod
-    def argsort(values: ArrayLike) -> NDArray[np.intp]:
-        return np.argsort(values, kind="stable")
-
-
-@contextmanager
-def _quiet_single_thread() -> Iterator[None]:
-    """Mutes the libraries' warnings and keeps linear algebra on one thread.
-
-    UMAP warns of small and of disconnected neighbourhood graphs, HDBSCAN and scikit-learn of
-    their own deprecations, numpy of the rows that :func:`fill_missing_membership` mends: all of it
-    is either handled here or of no use to the user. How many threads multiply a matrix changes the
-    last bits of the distances, and so which neighbours tie. Equal distances, of which HDBSCAN has
-    many, are sorted stably: numpy's default sort leaves their order to the processor.
-    """
-    from hdbscan import hdbscan_
-    from threadpoolctl import threadpool_limits
-
-    numpy = hdbscan_.np
-    with warnings.catch_warnings(), np.errstate(all="ignore"), threadpool_limits(limits=1):
-        warnings.simplefilter("ignore")
-        hdbscan_.np = _StableNumpy()
-        try:
-            yield
-        finally:
-            hdbscan_.np = numpy
-
-
 def _fit_library(
     reduction: Reduction,
     matrix: csr_matrix,
@@ -382,20 +280,12 @@ def _fit_library(
     """
     # An item without any occurrence has an infinite weight in the library's idf.
     used = np.flatnonzero(np.asarray(matrix.sum(axis=0)).ravel() > 0)
-    with _quiet_single_thread():
+    with quiet_single_thread():
         from bertopic import BERTopic as Library
-        from hdbscan import HDBSCAN
 
         library = Library(
             umap_model=reduction,
-            hdbscan_model=HDBSCAN(
-                min_cluster_size=resolved["min_cluster_size"],
-                min_samples=resolved["min_samples"],
-                metric="euclidean",
-                cluster_selection_method=selection,
-                prediction_data=True,
-                core_dist_n_jobs=1,
-            ),
+            hdbscan_model=density_clusters(resolved, selection, memberships=True),
             vectorizer_model=RowCounts(matrix[:, used], [items[int(i)] for i in used]),
             calculate_probabilities=True,
         )
@@ -403,11 +293,7 @@ def _fit_library(
         rows = [str(row) for row in range(len(vectors))]
         library.fit(rows, embeddings=vectors)
         if max(library.topics_) < 0:
-            raise InputError(
-                f"HDBSCAN found no cluster among D = {len(vectors)} documents with "
-                f"min_cluster_size = {resolved['min_cluster_size']}; give a smaller "
-                "min_cluster_size (at least 2), or more documents"
-            )
+            raise no_cluster(len(vectors), resolved["min_cluster_size"])
         # The library counts the outlier cluster, where there is one, among its topics.
         has_outliers = int(min(library.topics_) < 0)
         nr_topics = n_topics if count_outliers else n_topics + has_outliers
@@ -416,22 +302,8 @@ def _fit_library(
         return library
 
 
-def _largest_share(library: Library) -> float:
-    """Returns the share of documents in HDBSCAN's largest cluster, before any are merged."""
-    labels = library.hdbscan_model.labels_
-    return float(np.bincount(labels[labels >= 0]).max() / len(labels))
-
-
 def _predict_membership(library: Library, vectors: FloatArray) -> FloatArray:
-    with _quiet_single_thread():
+    with quiet_single_thread():
         rows = ["0"] * len(vectors)  # the library asks for texts; only the vectors are read
         labels, membership = library.transform(rows, embeddings=vectors)
     return normalise_rows(fill_missing_membership(membership, labels)[0])
-
-
-def _check_whole(name: str, value: object, least: int, alternative: str = "") -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise InputError(
-            f"{name} must be a whole number of at least {least}{alternative}, not {value!r}"
-        )
-    return int(value)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mtmbench.core.types import Float64Array, IntArray
+from mtmbench.core.types import Float64Array, FloatArray, IntArray
 from mtmbench.stats.tfidf import class_rarity
 
 if TYPE_CHECKING:
@@ -83,6 +83,14 @@ def members_of(clusters: IntArray, n_clusters: int) -> csr_matrix:
     n_docs = len(clusters)
     shape = (n_clusters, n_docs)
     return csr_matrix((np.ones(n_docs), (clusters, np.arange(n_docs))), shape=shape)
+
+
+def one_hot(labels: IntArray, n_topics: int) -> FloatArray:
+    """Returns (D, K) rows of one at the label; −1 is a row of zeros."""
+    shares = np.zeros((len(labels), n_topics), dtype=np.float32)
+    rows = np.flatnonzero(labels >= 0)
+    shares[rows, labels[rows]] = 1.0
+    return shares
 
 
 def class_tfidf(totals: Float64Array) -> Float64Array:

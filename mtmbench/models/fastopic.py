@@ -24,7 +24,7 @@ from mtmbench.core.types import (
     ViewName,
     Views,
 )
-from mtmbench.models.base import TopicModel, normalise_rows
+from mtmbench.models.base import TopicModel, checked_vectors, normalise_rows
 from mtmbench.models.neural import reproducible
 
 if TYPE_CHECKING:
@@ -181,17 +181,8 @@ class FASTopic(TopicModel):
 
     def _vectors(self, views: Views) -> tuple[Float64Array, IntArray]:
         """Returns the documents' vectors (D, E), and the rows that have one."""
-        vectors = np.asarray(views.require("embeddings", self.name), dtype=np.float64)
-        n_docs = len(views.corpus)
-        if vectors.ndim != 2 or len(vectors) != n_docs:
-            raise InputError(
-                f"document vectors have shape {vectors.shape}; expected one row for each of the "
-                f"{n_docs} documents"
-            )
-        if not np.isfinite(vectors).all():
-            bad = int(np.argmin(np.isfinite(vectors).all(axis=1)))
-            raise InputError(f"the vector of document {bad} holds non-finite values")
-        return vectors, np.flatnonzero(vectors.any(axis=1))
+        given = checked_vectors(views.require("embeddings", self.name), len(views.corpus))
+        return given.astype(np.float64), np.flatnonzero(given.any(axis=1))
 
     def _check_parameters(self) -> None:
         self._check_n_topics()

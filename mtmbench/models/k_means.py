@@ -12,6 +12,7 @@ from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import FloatArray, IntArray, ItemKind, ViewName, Views
 from mtmbench.models.base import TopicModel
 from mtmbench.models.clustering import cluster_tfidf
+from mtmbench.models.clusters import one_hot
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -101,7 +102,7 @@ class KMeans(TopicModel):
             views,
             counts,
             seed=seed,
-            doc_topic=_one_hot(assigned, len(clusters)),
+            doc_topic=one_hot(assigned, len(clusters)),
             topic_item=cluster_tfidf(counts.matrix.tocsr(), assigned, len(clusters)),
             outlier=assigned < 0,
             info={
@@ -130,7 +131,7 @@ class KMeans(TopicModel):
         if len(used):
             with threadpool_limits(limits=1):
                 nearest[used] = self._library.predict(self._weights.transform(matrix[used]))
-        return _one_hot(nearest, len(self._library.cluster_centers_))
+        return one_hot(nearest, len(self._library.cluster_centers_))
 
     def _check_parameters(self) -> None:
         self._check_n_topics()
@@ -159,11 +160,3 @@ class MKMeans(KMeans):
 def _with_items(matrix: csr_matrix) -> IntArray:
     """Returns the rows that hold anything."""
     return np.flatnonzero(np.asarray(matrix.sum(axis=1)).ravel() > 0)
-
-
-def _one_hot(labels: IntArray, n_topics: int) -> FloatArray:
-    """Returns (D, K) rows of one at the label; −1 is a row of zeros."""
-    shares = np.zeros((len(labels), n_topics), dtype=np.float32)
-    rows = np.flatnonzero(labels >= 0)
-    shares[rows, labels[rows]] = 1.0
-    return shares

@@ -61,6 +61,7 @@ class CountBatch:
         matrix: csr (B, V) f64 counts.
         rows, columns, counts: (n,) document within the batch, item, and count of each entry.
         n_tokens: (B,) tokens counted over.
+        vectors: (B, E) embeddings of the documents, where the encoder reads them.
     """
 
     matrix: csr_matrix
@@ -68,9 +69,12 @@ class CountBatch:
     columns: Tensor
     counts: Tensor
     n_tokens: Tensor
+    vectors: Tensor | None = None
 
     @classmethod
-    def of(cls, matrix: csr_matrix, n_tokens: IntArray) -> CountBatch:
+    def of(
+        cls, matrix: csr_matrix, n_tokens: IntArray, vectors: FloatArray | None = None
+    ) -> CountBatch:
         """Returns all documents of ``matrix`` (B, V) as one batch."""
         given = matrix.astype(np.float64)
         rows = np.repeat(np.arange(given.shape[0]), np.diff(given.indptr))
@@ -80,6 +84,7 @@ class CountBatch:
             torch.from_numpy(given.indices.astype(np.int64)),
             torch.from_numpy(given.data),
             torch.from_numpy(np.asarray(n_tokens, dtype=np.float64)),
+            None if vectors is None else torch.from_numpy(vectors.astype(np.float64)),
         )
 
     @property
@@ -326,7 +331,7 @@ class NeuralTopicModel(TopicModel):
         encoder = Encoder(counts.matrix.shape[1], self.n_topics, self.hidden, self.dropout)
         at_topics = self.encoder_at_topics and self.start == "clusters"
         if at_topics:
-            encoder.start_at(decoder, _batch(counts, _drawn(split.train, counts)))
+            encoder.start_at(decoder, document_batch(counts, _drawn(split.train, counts)))
         training = Training(
             self.epochs,
             self.batch_size,
@@ -459,7 +464,7 @@ def add_gradients(
     topics = shared.detach().requires_grad_()
     bound = divergence = 0.0
     for part in _parts(rows, counts):
-        batch = _batch(counts, part)
+        batch = document_batch(counts, part)
         theta, kl = encoder.draw(batch)
         evidence = (decoder.log_likelihood(theta, batch, topics) - kl).sum()
         (-evidence / len(rows)).backward()  # type: ignore[no-untyped-call]
@@ -479,19 +484,25 @@ def held_out_bound(encoder: Posterior, decoder: Decoder, counts: Counts, rows: I
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         for part in _parts(rows, counts):
-            batch = _batch(counts, part)
+            batch = document_batch(counts, part)
             theta, kl = encoder.draw(batch)
             bound += float((decoder.log_likelihood(theta, batch, topics) - kl).sum())
     return bound
 
 
 @torch.no_grad()
-def infer(encoder: Posterior, counts: Counts) -> FloatArray:
-    """Returns the expected θ (D, K) of every document; zero for documents without items."""
+def infer(encoder: Posterior, counts: Counts, vectors: FloatArray | None = None) -> FloatArray:
+    """Returns the expected θ (D, K) of every document; zero for documents without items.
+
+    Args:
+        encoder: what was fitted.
+        counts: of D documents.
+        vectors: (D, E) their embeddings, where the encoder reads them.
+    """
     encoder.eval()
-    n_docs = counts.matrix.shape[0]
+    parts = _parts(np.arange(counts.matrix.shape[0]), counts)
     theta = np.concatenate(
-        [encoder.expect(_batch(counts, p)).numpy() for p in _parts(np.arange(n_docs), counts)]
+        [encoder.expect(document_batch(counts, part, vectors)).numpy() for part in parts]
     )
     theta[np.asarray(counts.matrix.sum(axis=1)).ravel() == 0] = 0.0
     return normalise_rows(theta)
@@ -511,8 +522,13 @@ def _drawn(rows: IntArray, counts: Counts) -> IntArray:
     return rows if size == len(rows) else rows[torch.randperm(len(rows)).numpy()[:size]]
 
 
-def _batch(counts: Counts, rows: IntArray) -> CountBatch:
-    return CountBatch.of(counts.matrix.tocsr()[rows], counts.n_tokens[rows])
+def document_batch(counts: Counts, rows: IntArray, vectors: FloatArray | None = None) -> CountBatch:
+    """Returns the documents ``rows`` of ``counts``, with their rows of ``vectors`` (D, E)."""
+    return CountBatch.of(
+        counts.matrix.tocsr()[rows],
+        counts.n_tokens[rows],
+        None if vectors is None else vectors[rows],
+    )
 
 
 def sample(mean: Tensor, log_variance: Tensor) -> Tensor:

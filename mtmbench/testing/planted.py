@@ -55,11 +55,18 @@ def planted_views() -> Views:
     embeddings = centres[np.arange(PLANTED_DOCUMENTS) % _N_TOPICS] + rng.normal(
         scale=0.15, size=(PLANTED_DOCUMENTS, _WIDTH)
     )
+    words = word_counts(corpus, WordSpec(min_df=1, max_df=1.0))
+    theme = [
+        next(k for k, text in enumerate(THEMES.values()) if word in text.split())
+        for word in words.item_ids
+    ]
+    noise = np.random.default_rng(2).normal(scale=0.15, size=(len(theme), _WIDTH))
     return Views(
         corpus,
-        words=word_counts(corpus, WordSpec(min_df=1, max_df=1.0)),
+        words=words,
         features=_features(rng, centres),
         embeddings=_unit_rows(embeddings),
+        word_embeddings=_unit_rows(centres[theme] + noise),
     )
 
 

@@ -148,12 +148,15 @@ class TestViews:
 
     def test_selected_documents_keep_their_items(self) -> None:
         embeddings = np.eye(3, dtype=np.float32)
-        chosen = Views(CORPUS, features=counts(), embeddings=embeddings).select_docs([1])
+        chosen = Views(
+            CORPUS, features=counts(), embeddings=embeddings, word_embeddings=2 * embeddings
+        ).select_docs([1])
         assert chosen.corpus.doc_ids == ("b",)
         assert chosen.features is not None
         assert chosen.features.matrix.toarray().tolist() == [[0, 3, 0]]
         assert chosen.embeddings is not None
         assert chosen.embeddings.tolist() == [[0, 1, 0]]
+        assert chosen.require("word_embeddings", "top2vec").tolist() == (2 * embeddings).tolist()
         assert chosen.words is None
 
     def test_selecting_documents_makes_no_view(self) -> None:

@@ -11,8 +11,9 @@ from torch.nn import functional
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Views
-from mtmbench.models.dvae import DVAE, DirichletEncoder, ProductDecoder, moments
+from mtmbench.models.dvae import DVAE, DirichletEncoder, moments
 from mtmbench.models.neural import CountBatch, reproducible
+from mtmbench.models.products import ProductDecoder, document_batches
 
 pytestmark = pytest.mark.slow
 
@@ -201,7 +202,7 @@ def test_the_encoder_is_a_dense_network_on_logs_of_counts():
         torch.testing.assert_close(encoder(batch), expected)
         # Settled on these documents it gives the same of each by itself.
         encoder.eval()
-        encoder.settle(given, np.arange(3))
+        encoder.settle(document_batches(given, np.arange(3), None))
         alone = CountBatch.of(given.matrix.tocsr()[[1]], given.n_tokens[[1]])
         torch.testing.assert_close(encoder(alone), expected[[1]])
         theta, kl = encoder.draw(batch)
