@@ -30,7 +30,8 @@ Progress = Callable[[int, int], None]
 ItemKind = Literal["words", "features"]
 ItemView = Literal["own", "projected"]
 """``own``: the model's own items; ``projected``: words of the corpus, comparable across models."""
-ViewName = Literal["words", "features", "embeddings"]
+VectorView = Literal["embeddings", "word_embeddings"]
+ViewName = Literal["words", "features", "embeddings", "word_embeddings"]
 
 
 @dataclass(frozen=True)
@@ -293,8 +294,8 @@ class ItemSpace:
 class Views:
     """What a model is given: the corpus and its views, made when first asked for.
 
-    Each of ``words``, ``features`` and ``embeddings`` is a value, None, or a function without
-    arguments that makes it. ``embeddings`` is (D, E) f32, unit rows.
+    Each view is a value, None, or a function without arguments that makes it. ``embeddings`` is
+    (D, E) f32, unit rows; ``word_embeddings`` (V, E), the items of ``words`` by the same encoder.
     """
 
     def __init__(
@@ -303,11 +304,13 @@ class Views:
         words: Counts | Callable[[], Counts | None] | None = None,
         features: Counts | Callable[[], Counts | None] | None = None,
         embeddings: FloatArray | Callable[[], FloatArray | None] | None = None,
+        word_embeddings: FloatArray | Callable[[], FloatArray | None] | None = None,
     ) -> None:
         self.corpus = corpus
         self._words = words
         self._features = features
         self._embeddings = embeddings
+        self._word_embeddings = word_embeddings
 
     @cached_property
     def words(self) -> Counts | None:
@@ -324,11 +327,17 @@ class Views:
         """Document embeddings, (D, E) f32 with unit rows, or None."""
         return self._embeddings() if callable(self._embeddings) else self._embeddings
 
+    @cached_property
+    def word_embeddings(self) -> FloatArray | None:
+        """Embeddings of the words by the encoder of the documents, (V, E) f32, or None."""
+        vectors = self._word_embeddings
+        return vectors() if callable(vectors) else vectors
+
     @overload
     def require(self, view: ItemKind, model: str) -> Counts: ...
 
     @overload
-    def require(self, view: Literal["embeddings"], model: str) -> FloatArray: ...
+    def require(self, view: VectorView, model: str) -> FloatArray: ...
 
     def require(self, view: ViewName, model: str) -> Counts | FloatArray:
         """Returns a view that ``model`` cannot do without.
@@ -362,4 +371,5 @@ class Views:
             lambda: chosen(self.words),
             lambda: chosen(self.features),
             embeddings,
+            lambda: self.word_embeddings,
         )

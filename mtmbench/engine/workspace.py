@@ -175,7 +175,7 @@ class Workspace:
                 plain, featured = self.views(corpus_name, None), made
                 made = Views(
                     plain.corpus, lambda: plain.words, lambda: featured.features,
-                    lambda: plain.embeddings,
+                    lambda: plain.embeddings, lambda: plain.word_embeddings,
                 )  # fmt: skip
             self._views[key] = made
         return self._views[key]

@@ -1,4 +1,4 @@
-"""The views of a corpus: word counts, SAE feature counts, embeddings, each made when asked for."""
+"""The views of a corpus: counts of words and SAE features, embeddings, each made when asked for."""
 
 from __future__ import annotations
 
@@ -54,14 +54,23 @@ def make_views(
 
         return embed_texts(corpus.texts, progress=progress)
 
-    return Views(
+    def make_word_embeddings() -> FloatArray:
+        from mtmbench.features.embeddings import embed_texts
+
+        counts = made.words
+        assert counts is not None
+        return embed_texts(counts.item_ids, progress=progress)
+
+    made = Views(
         corpus,
         words=make_words,
         features=_features(
             corpus, source, setting, max_tokens, params, labels, words.stop_words, progress
         ),
         embeddings=make_embeddings,
+        word_embeddings=make_word_embeddings,
     )
+    return made
 
 
 def _features(
