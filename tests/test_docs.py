@@ -27,7 +27,7 @@ from mtmbench.metrics.registry import METRICS
 from mtmbench.models.registry import MODELS
 
 KINDS = {
-    "models": facts.own_names(MODELS),
+    "models": [*facts.own_names(MODELS), *MODELS.families()],
     "metrics": facts.own_names(METRICS),
     "judges": sorted(path.stem for path in (ROOT / "judges").glob("*.toml")),
 }
@@ -93,7 +93,7 @@ def suite_of(part: dict[str, Any]) -> Suite:
     return Suite.model_validate({"name": "x", "corpora": ["lee"], "models": ["lda"], **part})
 
 
-@pytest.mark.parametrize("name", KINDS["models"])
+@pytest.mark.parametrize("name", facts.own_names(MODELS))
 def test_a_models_table_has_its_parameters_and_defaults(name: str) -> None:
     shown = facts.model_parameters(name).split("Values worth a search")[0]
     for parameter, spec in inspect.signature(MODELS.get(name)).parameters.items():

@@ -89,7 +89,9 @@ def fill_in(page: str) -> str:
 
 
 def model_facts(name: str) -> str:
-    """Returns what is known of a model, but for its parameters."""
+    """Returns what is known of a model, but for its parameters; of a family, of all its models."""
+    if name in MODELS.families():
+        return family_facts(name)
     model, card = MODELS.get(name), load_model_card(name)
     rows = [
         ("name in suites", _code(name)),
@@ -103,6 +105,23 @@ def model_facts(name: str) -> str:
         ("card", _file_link(f"baselines/{name}.toml")),
     ]
     return _facts(rows)
+
+
+def family_facts(prefix: str) -> str:
+    """Returns all models of a family that can be had here, a row each, with their parameters."""
+    rows = []
+    for name in (name for name in MODELS.names() if name.startswith(f"{prefix}:")):
+        model, card = MODELS.get(name), load_model_card(name)
+        taken = [
+            f"{_code(key)} ({_value(parameter.default)})"
+            for key, parameter in inspect.signature(model).parameters.items()
+            if key != "n_topics"
+        ]
+        likelihood = "yes" if model.has_perplexity else "no"
+        told = f"{card.description.partition(': ')[2]}. {card.reference}"
+        rows.append((_code(name), _words(model.needs), told, likelihood, ", ".join(taken)))
+    columns = ("model", "reads", "what it is", "perplexity", "parameters (defaults)")
+    return _table(columns, rows)
 
 
 def model_parameters(name: str) -> str:
@@ -165,8 +184,12 @@ def judge_facts(name: str) -> str:
 
 
 def own_names(registry: Registry[Any]) -> list[str]:
-    """Returns what mtmbench itself registers; plugins have pages of their own."""
-    return [name for name in registry.names() if registry.origin(name).startswith("mtmbench.")]
+    """Returns what mtmbench itself registers; plugins, and families, have pages of their own."""
+    return [
+        name
+        for name in registry.names()
+        if registry.origin(name).startswith("mtmbench.") and ":" not in name
+    ]
 
 
 def model_list() -> str:
@@ -176,6 +199,11 @@ def model_list() -> str:
         card = load_model_card(name)
         told = card.description or "a model fitted elsewhere, read from a file"
         rows.append((f"[`{name}`]({name}.md)", _words(MODELS.get(name).needs), told))
+    for prefix in MODELS.families():
+        names = [name for name in MODELS.names() if name.startswith(f"{prefix}:")]
+        views = list(dict.fromkeys(view for name in names for view in MODELS.get(name).needs))
+        told = f"{len(names)} models of the library {prefix}: {_words(map(_code, names))}"
+        rows.append((f"[`{prefix}:…`]({prefix}.md)", _words(views), told))
     return _table(("model", "reads", "what it is"), rows)
 
 

@@ -42,12 +42,14 @@ def _models() -> Iterator[tuple[str, str, str]]:
     from mtmbench.core.card_files import card_names
     from mtmbench.core.card_reading import read_card
     from mtmbench.core.cards import ModelCard
-    from mtmbench.models.registry import MODELS
+    from mtmbench.models.registry import MODELS, card_of
 
-    cards = card_names("baselines")
-    for name in sorted({*MODELS.names(), *cards}):
-        card = read_card(cards[name], ModelCard) if name in cards else ModelCard(model=name)
-        yield name, MODELS.origin(card.model), card.description
+    models = {card_of(name): name for name in MODELS.names()}
+    cards = {name: read_card(path, ModelCard) for name, path in card_names("baselines").items()}
+    for name in sorted({*models, *cards}):
+        card = cards[name] if name in cards else ModelCard(model=models[name])
+        if card.model in models.values() or ":" not in card.model:
+            yield models.get(name, name), MODELS.origin(card.model), card.description
 
 
 def _judges() -> Iterator[tuple[str, str, str]]:

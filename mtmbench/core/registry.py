@@ -6,21 +6,43 @@ Nothing is imported until a name is asked for, so listing models never imports t
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar, cast
+from typing import Generic, Protocol, TypeVar, cast
 
 from mtmbench.core.errors import DuplicateNameError, MtmbenchError, UnknownNameError
 
 _T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
 
 
 class PluginError(MtmbenchError, ImportError):
     """A registered plugin cannot be imported or is not what its group asks for."""
 
 
+class Family(Protocol[_T_co]):
+    """Many objects behind one entry point, such as the models of another library.
+
+    What a family of the prefix ``topica`` calls ``stm`` has the name ``topica:stm``. Importing a
+    family imports nothing heavy.
+    """
+
+    def names(self) -> Sequence[str]:
+        """Returns the names, without prefix, of what can be had here."""
+
+    def get(self, name: str) -> _T_co:
+        """Returns the object of a name, without prefix.
+
+        Raises:
+            MtmbenchError: there is none, it cannot be used, or its library is not installed.
+        """
+
+
 class Registry(Generic[_T]):
     """Names to objects of one kind, resolved on first use.
+
+    A name with a colon, ``PREFIX:NAME``, is that of an object of a :class:`Family`, whose prefix is
+    an entry point of the group ``GROUP.families``.
 
     Args:
         kind: what the names stand for, for error messages ("model", "metric").
@@ -32,6 +54,7 @@ class Registry(Generic[_T]):
         self.group = group
         self._targets: dict[str, str | _T] = {}
         self._origins: dict[str, str] = {}
+        self._families: dict[str, str] = {}
         self._entry_points_read = False
 
     def register(self, name: str, target: str | _T | None = None) -> Callable[[_T], _T]:
@@ -56,8 +79,11 @@ class Registry(Generic[_T]):
         Raises:
             UnknownNameError: nothing has this name; the nearest valid one is named.
             PluginError: the module behind the name cannot be imported.
+            MtmbenchError: a family does not have it, or cannot give it here.
         """
         self._read_entry_points()
+        if (prefix := _prefix(name)) in self._families:
+            return self.family(prefix).get(name.partition(":")[2])
         if name not in self._targets:
             raise UnknownNameError(self.kind, name, self._targets)
         target = self._targets[name]
@@ -67,20 +93,42 @@ class Registry(Generic[_T]):
         return target
 
     def names(self) -> list[str]:
-        """Returns every registered name, sorted, without importing anything."""
+        """Returns every registered name, sorted, without importing anything but families."""
         self._read_entry_points()
-        return sorted(self._targets)
+        of_families = [
+            f"{prefix}:{name}" for prefix in self._families for name in self.family(prefix).names()
+        ]
+        return sorted([*self._targets, *of_families])
+
+    def families(self) -> list[str]:
+        """Returns the prefixes of all families, sorted."""
+        self._read_entry_points()
+        return sorted(self._families)
+
+    def family(self, prefix: str) -> Family[_T]:
+        """Returns the family of a prefix.
+
+        Raises:
+            UnknownNameError: no family has this prefix.
+            PluginError: the module behind it cannot be imported.
+        """
+        self._read_entry_points()
+        if prefix not in self._families:
+            raise UnknownNameError(f"family of {self.kind}s", prefix, self._families)
+        return cast(Family[_T], self._load(prefix, self._families[prefix]))
 
     def origin(self, name: str) -> str:
         """Returns ``module:attribute`` (or a description) of where ``name`` comes from."""
         self._read_entry_points()
-        if name not in self._origins:
+        found = self._families.get(_prefix(name)) or self._origins.get(name)
+        if found is None:
             raise UnknownNameError(self.kind, name, self._targets)
-        return self._origins[name]
+        return found
 
     def __contains__(self, name: object) -> bool:
+        """Whether a name is registered; a family says itself, when asked, which it has."""
         self._read_entry_points()
-        return name in self._targets
+        return name in self._targets or _prefix(name) in self._families
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
@@ -102,6 +150,15 @@ class Registry(Generic[_T]):
         # An editable install seen from its own checkout lists a distribution twice.
         for point in sorted(set(entry_points(group=self.group)), key=_entry_point_key):
             self._add(point.name, point.value, origin=point.value)
+        for point in sorted(
+            set(entry_points(group=f"{self.group}.families")), key=_entry_point_key
+        ):
+            first = self._families.setdefault(point.name, point.value)
+            if first != point.value:
+                raise DuplicateNameError(
+                    f"the family {point.name!r} of {self.kind}s is registered twice: by {first} "
+                    f"and by {point.value}; rename one of them"
+                )
 
     def _load(self, name: str, target: str) -> _T:
         module_name, _, attribute = target.partition(":")
@@ -114,6 +171,12 @@ class Registry(Generic[_T]):
                 f"{self.kind} {name!r} ({target}) cannot be loaded: {error}"
             ) from error
         return cast(_T, loaded)
+
+
+def _prefix(name: object) -> str:
+    """Returns what stands before a name's colon; nothing where there is none."""
+    prefix, colon, _ = name.partition(":") if isinstance(name, str) else ("", "", "")
+    return prefix if colon else ""
 
 
 def _entry_point_key(point: EntryPoint) -> tuple[str, str]:

@@ -32,7 +32,8 @@ Progress = Callable[[int, int], None]
 ItemKind = Literal["words", "features"]
 ItemView = Literal["own", "projected"]
 """``own``: the model's own items; ``projected``: words of the corpus, comparable across models."""
-ViewName = Literal["words", "features", "embeddings"]
+VectorView = Literal["embeddings", "word_embeddings"]
+ViewName = Literal["words", "features", "embeddings", "word_embeddings"]
 
 
 @dataclass(frozen=True)
@@ -303,9 +304,8 @@ class ItemSpace:
 class Views:
     """What a model is given: the corpus and its views, made when first asked for.
 
-    Each of ``words``, ``features`` and ``embeddings`` is a value, None, or a function without
-    arguments that makes it. ``embeddings`` is (D, E) f32, unit rows; ``word_embeddings``, which
-    comes with it, (V, E) f32, unit rows: each item of ``words`` by the same encoder.
+    Each view is a value, None, or a function without arguments that makes it. ``embeddings`` is
+    (D, E) f32, unit rows; ``word_embeddings`` (V, E), the items of ``words`` by the same encoder.
     """
 
     def __init__(
@@ -339,19 +339,17 @@ class Views:
 
     @cached_property
     def word_embeddings(self) -> FloatArray | None:
-        """Embeddings of the items of ``words``, (V, E) f32 with unit rows, or None."""
-        given = self._word_embeddings
-        return given() if callable(given) else given
+        """Embeddings of the words by the encoder of the documents, (V, E) f32, or None."""
+        vectors = self._word_embeddings
+        return vectors() if callable(vectors) else vectors
 
     @overload
     def require(self, view: ItemKind, model: str) -> Counts: ...
 
     @overload
-    def require(self, view: Literal["embeddings", "word_embeddings"], model: str) -> FloatArray: ...
+    def require(self, view: VectorView, model: str) -> FloatArray: ...
 
-    def require(
-        self, view: ViewName | Literal["word_embeddings"], model: str
-    ) -> Counts | FloatArray:
+    def require(self, view: ViewName, model: str) -> Counts | FloatArray:
         """Returns a view that ``model`` cannot do without.
 
         Raises:

@@ -99,7 +99,7 @@ def view_characters(plan: Plan, task: Task) -> float:
     assert task.prepare is not None
     corpus, _, view = task.prepare
     texts = plan.corpora[corpus].texts
-    if view == "words":
+    if view in ("words", "word_embeddings"):
         return sum(map(len, texts)) / _WORDS_ARE_FASTER
     tokens = _EMBEDDED_TOKENS if view == "embeddings" else plan.suite.features.max_tokens
     limit = sys.maxsize if tokens is None else tokens * _CHARACTERS_PER_TOKEN

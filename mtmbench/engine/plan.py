@@ -377,8 +377,8 @@ def _view_inputs(
     inputs: dict[str, object] = {}
     if "words" in needs:
         inputs["words"] = identity_of(suite.words)
-    if "embeddings" in needs:
-        inputs["embeddings"] = {"encoder": "all-MiniLM-L6-v2", "version": EMBEDDINGS_VERSION}
+    for view in {"embeddings", "word_embeddings"} & set(needs):
+        inputs[view] = {"encoder": "all-MiniLM-L6-v2", "version": EMBEDDINGS_VERSION}
     if "features" in needs and setting is not None:
         features = suite.features
         source = source_of(features, offline=offline)

@@ -1,4 +1,4 @@
-"""The views of a corpus: word counts, SAE feature counts, embeddings, each made when asked for."""
+"""The views of a corpus: counts of words and SAE features, embeddings, each made when asked for."""
 
 from __future__ import annotations
 
@@ -55,19 +55,21 @@ def make_views(
 
         return embed_texts(corpus.texts, progress=progress)
 
-    def make_word_embeddings() -> FloatArray | None:
+    def make_word_embeddings() -> FloatArray:
         from mtmbench.features.embeddings import embed_texts
 
-        return None if views.words is None else embed_texts(views.words.item_ids)
+        counts = made.words
+        assert counts is not None
+        return embed_texts(counts.item_ids, progress=progress)
 
-    views = Views(
+    made = Views(
         corpus,
         words=make_words,
         features=_features(corpus, source, setting, max_tokens, params, labels, progress),
         embeddings=make_embeddings,
         word_embeddings=make_word_embeddings,
     )
-    return views
+    return made
 
 
 def _features(

@@ -244,6 +244,10 @@ class RowCounts:
         self.matrix = matrix
         self.items = np.asarray(items, dtype=object)
 
+    def fit(self, documents: Sequence[str]) -> RowCounts:  # noqa: ARG002
+        """Does nothing: the items are given."""
+        return self
+
     def fit_transform(self, documents: Sequence[str]) -> csr_matrix:
         """Returns csr (N, V): the summed counts of the rows that each string names."""
         return self.transform(documents)

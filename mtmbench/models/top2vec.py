@@ -60,7 +60,7 @@ class Top2Vec(DensityModel):
     """
 
     name: ClassVar[str] = "top2vec"
-    needs: ClassVar[tuple[ViewName, ...]] = ("words", "embeddings")
+    needs: ClassVar[tuple[ViewName, ...]] = ("words", "embeddings", "word_embeddings")
     item_view: ClassVar[ItemKind] = "words"
 
     item_ids_: tuple[str, ...]
@@ -110,7 +110,7 @@ class Top2Vec(DensityModel):
             seed=seed,
             doc_topic=theta,
             topic_item=weights.astype(np.float32),
-            outlier=~theta.any(axis=1),
+            outlier=(theta == 0).all(axis=1),
             info={
                 "asked": self.n_topics,
                 "found": len(topics),

@@ -46,10 +46,7 @@ def check_topic_model(model: type[TopicModel] | TopicModel, *, seed: int = 0) ->
     needs = _check_needs(checked, name)
     _check_parameters(checked, name)
     views = planted_views()
-    with_words = ("word_embeddings",) if {"words", "embeddings"} <= set(needs) else ()
-    only_needed = Views(
-        views.corpus, **{view: getattr(views, view) for view in (*needs, *with_words)}
-    )
+    only_needed = Views(views.corpus, **{view: getattr(views, view) for view in needs})
     before, params = _revision(views), checked.get_params(deep=False)
 
     first = clone(checked)

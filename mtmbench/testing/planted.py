@@ -48,7 +48,7 @@ def planted_corpus() -> Corpus:
 
 
 def planted_views() -> Views:
-    """The corpus with words, features (24 of them in 16 dimensions) and embeddings, made anew."""
+    """The corpus in every view, made anew; 24 features and all embeddings in 16 dimensions."""
     corpus = planted_corpus()
     rng = np.random.default_rng(1)
     centres = np.eye(_N_TOPICS, _WIDTH, dtype=np.float32)
@@ -56,17 +56,12 @@ def planted_views() -> Views:
         scale=0.15, size=(PLANTED_DOCUMENTS, _WIDTH)
     )
     words = word_counts(corpus, WordSpec(min_df=1, max_df=1.0))
-    theme = [
-        next(k for k, text in enumerate(THEMES.values()) if word in text.split())
-        for word in words.item_ids
-    ]
-    noise = np.random.default_rng(2).normal(scale=0.15, size=(len(theme), _WIDTH))
     return Views(
         corpus,
         words=words,
         features=_features(rng, centres),
         embeddings=_unit_rows(embeddings),
-        word_embeddings=_unit_rows(centres[theme] + noise),
+        word_embeddings=_word_embeddings(words, rng, centres),
     )
 
 
@@ -196,6 +191,12 @@ def _features(rng: np.random.Generator, centres: FloatArray) -> Counts:
         ),
         activation=csr_matrix(counts.astype(np.float32) / _WORDS_PER_DOCUMENT),
     )
+
+
+def _word_embeddings(words: Counts, rng: np.random.Generator, centres: FloatArray) -> FloatArray:
+    theme = {word: k for k, text in enumerate(THEMES.values()) for word in text.split()}
+    noise = rng.normal(scale=0.15, size=(len(words.item_ids), _WIDTH))
+    return _unit_rows(centres[[theme[word] for word in words.item_ids]] + noise)
 
 
 def _unit_rows(array: NDArray[np.floating[Any]]) -> FloatArray:

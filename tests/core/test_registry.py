@@ -29,9 +29,17 @@ BASES: dict[str, tuple[Registry[Any], type]] = {
 }
 
 
-def entry_points(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str]) -> Registry[Any]:
-    found = [EntryPoint(name, value, "some.group") for name, value in points]
-    monkeypatch.setattr(registry_module, "entry_points", lambda group: found)
+def entry_points(
+    monkeypatch: pytest.MonkeyPatch,
+    *points: tuple[str, str],
+    families: dict[str, str] | None = None,
+) -> Registry[Any]:
+    found = {"some.group": points, "some.group.families": tuple((families or {}).items())}
+    monkeypatch.setattr(
+        registry_module,
+        "entry_points",
+        lambda group: [EntryPoint(name, value, group) for name, value in found[group]],
+    )
     return Registry("thing", "some.group")
 
 
@@ -119,6 +127,37 @@ def test_two_things_of_one_name_are_an_error_whoever_comes_first(
 def test_one_distribution_seen_twice_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     registry = entry_points(monkeypatch, ("x", "pathlib:Path"), ("x", "pathlib:Path"))
     assert registry.names() == ["x"]
+
+
+class Colours:
+    """A family, as another distribution would have one."""
+
+    def names(self) -> list[str]:
+        return ["blue", "red"]
+
+    def get(self, name: str) -> str:
+        if name not in self.names():
+            raise UnknownNameError("colour", name, self.names())
+        return name.upper()
+
+
+COLOURS = Colours()
+
+
+def test_a_family_has_its_names_behind_a_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = f"{__name__}:COLOURS"
+    registry = entry_points(monkeypatch, ("x", "pathlib:Path"), families={"colour": target})
+    assert registry.names() == ["colour:blue", "colour:red", "x"]
+    assert registry.families() == ["colour"]
+    assert registry.get("colour:red") == "RED"
+    assert registry.origin("colour:red") == target
+    assert "colour:red" in registry
+    assert "red" not in registry
+    assert "colour" not in registry
+    with pytest.raises(UnknownNameError, match="unknown colour 'rad'; did you mean 'red'"):
+        registry.get("colour:rad")
+    with pytest.raises(UnknownNameError, match="unknown thing 'taste:sweet'"):
+        registry.get("taste:sweet")
 
 
 def test_an_unknown_name_gives_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
