@@ -16,6 +16,8 @@ from mtmbench.core.serialise import content_hash
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
+    from mtmbench.core.written import TopicWriter
+
 FloatArray = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -294,7 +296,8 @@ class Views:
     """What a model is given: the corpus and its views, made when first asked for.
 
     Each of ``words``, ``features`` and ``embeddings`` is a value, None, or a function without
-    arguments that makes it. ``embeddings`` is (D, E) f32, unit rows.
+    arguments that makes it. ``embeddings`` is (D, E) f32, unit rows. ``writer`` is the judge of
+    models that ask one, None for no judge.
     """
 
     def __init__(
@@ -303,8 +306,10 @@ class Views:
         words: Counts | Callable[[], Counts | None] | None = None,
         features: Counts | Callable[[], Counts | None] | None = None,
         embeddings: FloatArray | Callable[[], FloatArray | None] | None = None,
+        writer: TopicWriter | None = None,
     ) -> None:
         self.corpus = corpus
+        self.writer = writer
         self._words = words
         self._features = features
         self._embeddings = embeddings
@@ -344,6 +349,25 @@ class Views:
             )
         return value
 
+    def require_writer(self, model: str) -> TopicWriter:
+        """Returns the judge that ``model`` asks.
+
+        Raises:
+            InputError: there is none.
+        """
+        if self.writer is None:
+            raise InputError(
+                f"model {model!r} asks a judge, and these views of corpus {self.corpus.name!r} "
+                "bring none; make them with views(corpus, judge=CARD)"
+            )
+        return self.writer
+
+    def asking(self, writer: TopicWriter) -> Views:
+        """Returns the same views with a judge for models that ask one."""
+        return Views(
+            self.corpus, lambda: self.words, lambda: self.features, lambda: self.embeddings, writer
+        )
+
     def select_docs(self, rows: Sequence[int] | IntArray) -> Views:
         """Returns the views of the documents at ``rows``, over the same items.
 
@@ -362,4 +386,5 @@ class Views:
             lambda: chosen(self.words),
             lambda: chosen(self.features),
             embeddings,
+            self.writer,
         )
