@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from mtmbench.boards.board import Board
 from mtmbench.boards.figures import plot_ratings
@@ -20,6 +20,8 @@ from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Views
 from mtmbench.corpora import load
 from mtmbench.features.views import make_views
+from mtmbench.judges.panel import Consultation, Panel
+from mtmbench.judges.topic_writer import JudgeWriter
 from mtmbench.matches.judgement import Judgement, judge
 from mtmbench.models.registry import MODELS, load_model_card
 from mtmbench.steering.texts import steer
@@ -38,6 +40,7 @@ __all__ = [
 ]  # fmt: skip
 
 _P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 def _with_warnings(loader: Callable[_P, Corpus]) -> Callable[_P, Corpus]:
@@ -65,6 +68,9 @@ def views(
     max_tokens: int | None = None,
     words: WordSpec | None = None,
     labels: LabelChoice = "auto",
+    judge: str | Path | None = None,
+    answers: str | Path | None = None,
+    budget: float | None = None,
 ) -> Views:
     """Returns the views of a corpus; each is made when it is first asked for.
 
@@ -79,16 +85,28 @@ def views(
             :func:`judge` shows a document only those that other documents gave; as the SAE came,
             "shipped"; or "auto", the labels that a judge scored where the SAE has such, else the
             corpus's.
+        judge: the judge card, by name or path, of models that ask one.
+        answers: the file in which its answers are kept, made if it is not there; what is answered
+            there is not asked again.
+        budget: what they may cost, those in ``answers`` among them.
 
     Raises:
         InputError: there are ``params`` for a source that was made already, or the source does not
             tell where features fire, so that a corpus gives no labels.
         UnknownNameError: no feature source has this name, or it has no such setting.
     """
-    return make_views(
+    made = make_views(
         corpus, words=words, source=features, params=params, setting=setting,
         max_tokens=max_tokens, labels=labels,
     )  # fmt: skip
+    if judge is None:
+        return made
+
+    def consult(card: str, job: Consultation[_T]) -> _T:
+        with Panel(None if answers is None else Path(answers), budget=budget) as panel:
+            return panel.consult(card, job)
+
+    return made.asking(JudgeWriter(str(judge), consult))
 
 
 def model(name: str, /, **params: Any) -> TopicModel:

@@ -38,6 +38,12 @@ def asked_by_run(suite: "Suite") -> list[str | None]:
     for metric in suite.metrics:
         judge = suite.metric_params.get(metric, {}).get("judge")
         names.append(judge if isinstance(judge, str) else None)
+    # Of parameters those of models that ask name a judge.
+    told = [
+        *suite.params.values(),
+        *(of for its in suite.params_per_corpus.values() for of in its.values()),
+    ]
+    names += [judge for params in told if isinstance(judge := params.get("judge"), str)]
     return names
 
 

@@ -18,6 +18,8 @@ from mtmbench.core.specs import DEFAULT_WORDS, WordSpec
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
+    from mtmbench.core.written import TopicWriter
+
 FloatArray = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -306,6 +308,7 @@ class Views:
 
     Each view is a value, None, or a function without arguments that makes it. ``embeddings`` is
     (D, E) f32, unit rows; ``word_embeddings`` (V, E), the items of ``words`` by the same encoder.
+    ``writer`` is the judge of models that ask one, None for no judge.
     """
 
     def __init__(
@@ -315,8 +318,10 @@ class Views:
         features: Counts | Callable[[], Counts | None] | None = None,
         embeddings: FloatArray | Callable[[], FloatArray | None] | None = None,
         word_embeddings: FloatArray | Callable[[], FloatArray | None] | None = None,
+        writer: TopicWriter | None = None,
     ) -> None:
         self.corpus = corpus
+        self.writer = writer
         self._words = words
         self._features = features
         self._embeddings = embeddings
@@ -363,6 +368,30 @@ class Views:
             )
         return value
 
+    def require_writer(self, model: str) -> TopicWriter:
+        """Returns the judge that ``model`` asks.
+
+        Raises:
+            InputError: there is none.
+        """
+        if self.writer is None:
+            raise InputError(
+                f"model {model!r} asks a judge, and these views of corpus {self.corpus.name!r} "
+                "bring none; make them with views(corpus, judge=CARD)"
+            )
+        return self.writer
+
+    def asking(self, writer: TopicWriter) -> Views:
+        """Returns the same views with a judge for models that ask one."""
+        return Views(
+            self.corpus,
+            lambda: self.words,
+            lambda: self.features,
+            lambda: self.embeddings,
+            lambda: self.word_embeddings,
+            writer,
+        )
+
     def select_docs(self, rows: Sequence[int] | IntArray) -> Views:
         """Returns the views of the documents at ``rows``, over the same items.
 
@@ -382,4 +411,5 @@ class Views:
             lambda: chosen(self.features),
             embeddings,
             lambda: self.word_embeddings,
+            self.writer,
         )

@@ -6,21 +6,26 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from statistics import fmean
 
 from mtmbench.core.cards import JudgeCard
-from mtmbench.core.cells import MatchCell
+from mtmbench.core.cells import FitCell, MatchCell
 from mtmbench.engine.plan import Plan
 from mtmbench.judges.budget import cost_of, members_of, output_limit, total_cost
 from mtmbench.judges.prices import quote
 from mtmbench.judges.prompt import Prompt, cut_at_sentence, load_prompt
 from mtmbench.judges.registry import load_judge_card, traits_of
 from mtmbench.judges.topic_questions import topic_template
+from mtmbench.judges.topic_writer import writing_template
 from mtmbench.metrics.judged import JudgedMetric
 from mtmbench.metrics.registry import METRICS
+from mtmbench.models.registry import MODELS
 
 CHARACTERS_PER_TOKEN = 4
 ITEM_CHARACTERS = 12
 """Of one shown item with its comma; descriptions of SAE features are longer, words shorter."""
+TOPIC_CHARACTERS = 100
+"""Of a written topic's name and description, of which as many are shown as K says."""
 _MATCHES = "matches"
 """What is asked, as an estimate calls it."""
 ANSWER_TOKENS = 60
@@ -43,10 +48,10 @@ class JudgeEstimate:
 
     Attributes:
         judge: its name.
-        asked: "matches", "refine" or "summary" of topics, or the name of a metric.
+        asked: "matches", "refine" or "summary" of topics, or the name of a metric or model.
         is_llm: whether a language model answers; others use no tokens.
         n_cells: pairs of fits, or fits.
-        n_subjects: documents over all pairs, or topics over all fits.
+        n_subjects: documents over all pairs or fits, or topics over all fits.
         n_calls: questions, at most.
         input_tokens: of all questions.
         output_tokens: of all answers.
@@ -68,6 +73,7 @@ class JudgeEstimate:
 
 def estimates(plan: Plan) -> Iterator[JudgeEstimate]:
     """Yields an estimate for every judge of a plan and whatever it is asked, in playing order."""
+    yield from _of_fits(plan)
     yield from _of_topics(plan)
     for judge in dict.fromkeys(cell.judge for cell in plan.matches):
         cells = [cell for cell in plan.matches if cell.judge == judge]
@@ -104,6 +110,32 @@ def batch_notice(plan: Plan) -> str:
         f"In the batch: {', '.join(batched) or 'nothing'}. "
         f"Asked at once, at the full price: {', '.join(live) or 'nothing'}."
     )
+
+
+def _of_fits(plan: Plan) -> Iterator[JudgeEstimate]:
+    """Yields estimates of what models ask, a judge and model each."""
+    asking: dict[tuple[str, str], list[FitCell]] = {}
+    for fit in plan.fits:
+        if MODELS.get(fit.registry).asks and fit.twin is None:
+            asking.setdefault((str(fit.params["judge"]), fit.model), []).append(fit)
+    for (judge, model), fits in asking.items():
+        calls = characters = 0
+        for fit in fits:
+            params = MODELS.get(fit.registry)(**fit.params).get_params(deep=False)
+            texts = plan.corpora[fit.corpus].texts
+            for task, n in MODELS.get(fit.registry).questions(params, len(texts)).items():
+                prompt = writing_template(task)
+                fixed = len(prompt.system) + len(prompt.user) + fit.k * TOPIC_CHARACTERS
+                shown = 0.0
+                if (most := prompt.settings.get("document_characters")) is not None:
+                    shown = fmean(len(cut_at_sentence(text, most)) for text in texts)
+                calls += n
+                characters += round(n * (fixed + shown))
+        documents = sum(len(plan.corpora[fit.corpus]) for fit in fits)
+        yield estimate_of(
+            judge, load_judge_card(judge), model, len(fits), documents, calls,
+            partial(_topic_tokens, characters),
+        )  # fmt: skip
 
 
 def _of_topics(plan: Plan) -> Iterator[JudgeEstimate]:

@@ -25,7 +25,7 @@ from mtmbench.engine.phases import (
     phases,
     view_characters,
 )
-from mtmbench.engine.plan import Plan, judges_of_metrics, make_plan
+from mtmbench.engine.plan import Plan, judges_of_fits, judges_of_metrics, make_plan
 from mtmbench.engine.ray.pool import RayOptions, RayPool
 from mtmbench.engine.results import check_revision, result_path
 from mtmbench.engine.workers import (
@@ -238,7 +238,9 @@ def _check_judges(plan: Plan, store: RunStore, budget: float | None) -> None:
     asking: list[RewriteCell | MatchCell] = [*plan.rewrites, *plan.matches]
     cards = {cell.judge: cell.card for cell in asking if cell.key not in done}
     values = [cell for cell in plan.metrics if cell.key not in done]
-    cards |= {name: load_judge_card(name) for name in judges_of_metrics(values)}
+    fits = [cell for cell in plan.fits if cell.key not in done]
+    names = [*judges_of_metrics(values), *judges_of_fits(fits)]
+    cards |= {name: load_judge_card(name) for name in names}
     for name, card in cards.items():
         client = JUDGES.get(card.client)
         client.check_card(card)
@@ -310,7 +312,8 @@ def _registering_modules(plan: Plan) -> set[str]:
 def _clients(plan: Plan) -> set[str]:
     """Returns the clients of every judge that the plan asks, members of juries among them."""
     cards = [cell.card for cell in plan.matches] + [cell.card for cell in plan.rewrites]
-    return clients_of(cards + [load_judge_card(name) for name in judges_of_metrics(plan.metrics)])
+    names = [*judges_of_metrics(plan.metrics), *judges_of_fits(plan.fits)]
+    return clients_of(cards + [load_judge_card(name) for name in names])
 
 
 def _usable_cores() -> int:

@@ -199,10 +199,13 @@ def _fit_tasks(plan: Plan, cells: Sequence[FitCell]) -> list[Task]:
     # The largest corpus first, so that no worker is left alone with it.
     for cell in sorted(cells, key=lambda cell: -size[cell.corpus]):
         same.setdefault(cell.twin or cell.key, []).append(cell)
-    return [
-        Task(tuple(group), affinity=MODELS.get(group[0].registry).warms or group[0].registry)
-        for group in same.values()
-    ]
+    return [Task(tuple(group), affinity=_fit_affinity(group[0])) for group in same.values()]
+
+
+def _fit_affinity(cell: FitCell) -> str:
+    model = MODELS.get(cell.registry)
+    # Judges are asked from one process, so that limits and budget hold.
+    return ASKING if model.asks else model.warms or cell.registry
 
 
 def _features_affinity(plan: Plan, corpus: str) -> str:

@@ -29,6 +29,7 @@ from mtmbench.features.registry import source_of
 from mtmbench.features.sae.minilm import EMBEDDINGS_VERSION
 from mtmbench.features.words import check_spaces, identity_of
 from mtmbench.judges.registry import JUDGES, clients_of, load_judge_card
+from mtmbench.judges.topic_writer import writer_inputs
 from mtmbench.matches.controls import refits_of
 from mtmbench.matches.rewrites import representations_of, rewrite_cells
 from mtmbench.metrics.registry import METRICS
@@ -152,6 +153,11 @@ def judges_of_metrics(cells: Sequence[MetricCell]) -> list[str]:
     return sorted({str(name) for cell in cells if (name := cell.params.get("judge")) is not None})
 
 
+def judges_of_fits(cells: Iterable[FitCell]) -> list[str]:
+    """Returns the judge cards that models ask."""
+    return sorted({str(c.params["judge"]) for c in cells if MODELS.get(c.registry).asks})
+
+
 def _reads_words(
     suite: Suite,
     fits: Sequence[FitCell],
@@ -257,11 +263,12 @@ def _fit_cells(suite: Suite, corpus: Corpus, offline: bool) -> Iterator[FitCell]
             version = model.version_of(resolved, len(corpus))
             hashed = model.params_in_key(resolved)
             view_inputs = {s: _view_inputs(suite, model.needs, s, offline) for s in settings}
+            asked = [_writer_inputs(shown, resolved)] if model.asks else []
             for setting in settings:
                 for seed in suite.seeds_of(shown):
                     key = content_hash(
                         "fit", corpus.revision, card.model, version, hashed,
-                        view_inputs[setting], setting, k, k_spec, seed,
+                        view_inputs[setting], setting, k, k_spec, seed, *asked,
                     )  # fmt: skip
                     yield FitCell(
                         key, corpus.name, corpus.revision, shown, card.model, setting, k,
@@ -388,6 +395,16 @@ def _view_inputs(
             "setting": source.describe(setting),
         }
     return inputs
+
+
+def _writer_inputs(name: str, params: Mapping[str, object]) -> dict[str, object]:
+    judge = params.get("judge")
+    if not isinstance(judge, str):
+        raise InputError(
+            f"model {name!r} asks a judge, and judge is {judge!r}; name a card: "
+            f'params.{name} = {{ judge = "CARD" }}'
+        )
+    return writer_inputs(judge)
 
 
 def numbers_of_topics(

@@ -46,6 +46,7 @@ from mtmbench.engine.labels import labelled, labels_path, plan_of, read_labels, 
 from mtmbench.engine.results import cautions, result_path
 from mtmbench.judges.ledger import LEDGER
 from mtmbench.judges.panel import Consult, Consultation, Panel
+from mtmbench.judges.topic_writer import JudgeWriter
 from mtmbench.matches.match import judge_pair
 from mtmbench.matches.options import Projected, words_to_project
 from mtmbench.matches.rewrites import rewrite_topics, show
@@ -208,7 +209,7 @@ class Workspace:
 
     def _fit(self, cell: FitCell) -> FitRecord:
         views = self.views(cell.corpus, cell.setting)
-        result = self._twin(cell) or self._model(cell).fit(views, seed=cell.seed)
+        result = self._twin(cell) or self._fitted(cell, views)
         result.save(result_path(self.folder, cell.key))
         words: Sequence[Sequence[str]] = [[]] * result.n_topics
         if self._no_words(cell.corpus) is None:
@@ -240,6 +241,14 @@ class Workspace:
         # A record holds the parameters as the fit resolved them.
         return replace(cell, params=result.params).record("ok", values, self._versions)
 
+    def _fitted(self, cell: FitCell, views: Views) -> TopicResult:
+        model = self._model(cell)
+        if not model.asks:
+            return model.fit(views, seed=cell.seed)
+        with ExitStack() as undo:
+            writer = JudgeWriter(str(cell.params["judge"]), self._consult(undo))
+            return model.fit(views.asking(writer), seed=cell.seed)
+
     def _twin(self, cell: FitCell) -> TopicResult | None:
         """Returns what was fitted already under another name, as the cell's own result."""
         path = None if cell.twin is None else result_path(self.folder, cell.twin)
@@ -263,7 +272,7 @@ class Workspace:
         return cell.record("ok", values, self._versions)
 
     def _consult(self, undo: ExitStack) -> Consult:
-        """Returns what asks the judges of metrics; the panel is made when one is first asked."""
+        """Returns what asks the judges of metrics and models, by a panel made when one is asked."""
         panel = lru_cache(maxsize=None)(lambda: undo.enter_context(self._panel()))
 
         def consult(card: str, job: Consultation[_T]) -> _T:

@@ -6,8 +6,9 @@ import json
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
+from mtmbench.core.written import Assignment, WrittenTopic
 from mtmbench.features.labels import CLASSES, NO_CLASS, NO_LABEL
 from mtmbench.judges.base import QuestionKind, Verdict
 from mtmbench.judges.reply_form import Form, lines_in, stated_value
@@ -189,6 +190,78 @@ def parse_extract(text: str) -> tuple[str, list[str]] | None:
 def parse_topic_label(text: str, max_characters: int) -> str | None:
     """Returns the words of ``LABEL: …`` on the last line, or of ``{"label": "…"}``."""
     return _proper(_words(text, "LABEL"), max_characters)
+
+
+# Topics in words: written for a document, merged, assigned with a quotation.
+
+
+def parse_written(
+    text: str, name_characters: int, description_characters: int
+) -> tuple[WrittenTopic, ...] | None:
+    """Returns the topics of ``{"topics": [{"name": "…", "description": "…"}, …]}``, or None.
+
+    The object is the reply's end; ``TOPICS: none`` on the last line is none. No name stands twice.
+    """
+    listed = _listed(text, "TOPICS")
+    if listed is None:
+        return None
+    topics = []
+    for one in listed:
+        if not isinstance(one, dict):
+            return None
+        said = [one.get("name"), one.get("description")]
+        name, description = (
+            _proper(_unquoted(value), most) if isinstance(value, str) else None
+            for value, most in zip(said, (name_characters, description_characters), strict=True)
+        )
+        if name is None or description is None:
+            return None
+        topics.append(WrittenTopic(name, description))
+    names = {topic.name.casefold() for topic in topics}
+    return tuple(topics) if len(names) == len(topics) else None
+
+
+def parse_groups(text: str, n: int) -> tuple[tuple[int, ...], ...] | None:
+    """Returns groups of ``n`` topics, from 0, of ``{"same": [[1, 4], [2, 7]]}``, or None.
+
+    The object is the reply's end; ``SAME: none`` on the last line is no group. A group has two
+    topics or more, and no topic stands twice.
+    """
+    listed = _listed(text, "SAME")
+    if listed is None or not all(isinstance(group, list) and len(group) > 1 for group in listed):
+        return None
+    numbers = [number for group in listed for number in group]
+    if not all(type(number) is int and 1 <= number <= n for number in numbers):
+        return None
+    if len(set(numbers)) != len(numbers):
+        return None
+    return tuple(tuple(number - 1 for number in group) for group in listed)
+
+
+def parse_assignments(text: str, n: int) -> tuple[Assignment, ...] | None:
+    """Returns topics, from 0, of ``{"assigned": [{"topic": 2, "quote": "…"}, …]}``, or None.
+
+    The object is the reply's end; ``ASSIGNED: none`` on the last line is none. Topics are of 1 to
+    ``n``, none twice.
+    """
+    listed = _listed(text, "ASSIGNED")
+    if listed is None:
+        return None
+    assigned = []
+    for one in listed:
+        topic, quote = (one.get("topic"), one.get("quote")) if isinstance(one, dict) else (0, 0)
+        if type(topic) is not int or not isinstance(quote, str):
+            return None
+        if not 1 <= topic <= n or not re.search(r"\w", quote):
+            return None
+        assigned.append(Assignment(topic - 1, quote))
+    return tuple(assigned) if len({one.topic for one in assigned}) == len(assigned) else None
+
+
+def _listed(text: str, name: str) -> list[Any] | None:
+    """The list of ``{"name": […]}`` at a reply's end, or [] for ``NAME: none``."""
+    stated = stated_value(text, Form(name, "none", lambda _: [], any_case=True))
+    return stated if isinstance(stated, list) else None
 
 
 # Does a feature's label match a document?

@@ -12,7 +12,17 @@ from sklearn.base import BaseEstimator
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
-from mtmbench.core.types import BoolArray, Counts, FloatArray, ItemKind, ItemSpace, ViewName, Views
+from mtmbench.core.types import (
+    BoolArray,
+    Counts,
+    Float64Array,
+    FloatArray,
+    IntArray,
+    ItemKind,
+    ItemSpace,
+    ViewName,
+    Views,
+)
 
 
 class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
@@ -29,6 +39,8 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
         has_perplexity: whether ``transform`` together with ``topic_item`` defines a held-out
             likelihood (mixtures of item distributions do; clusterings do not).
         warms: what a first fit in a process loads or compiles; fits that share it go to one worker.
+        asks: whether it asks a judge, which views then bring (``Views.require_writer``); its
+            parameter ``judge`` names the card, and :meth:`questions` says how much is asked.
         later: parameters that came after there were fits on record, with the value at which they
             change nothing.
     """
@@ -39,6 +51,7 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
     item_view: ClassVar[ItemKind] = "words"
     has_perplexity: ClassVar[bool] = False
     warms: ClassVar[str] = ""
+    asks: ClassVar[bool] = False
     later: ClassVar[Mapping[str, object]] = {}
 
     n_topics: int
@@ -63,6 +76,20 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
         """
         unused = {name for name, value in cls.later.items() if _same(params.get(name), value)}
         return {name: value for name, value in params.items() if name not in unused}
+
+    @classmethod
+    def questions(
+        cls,
+        params: Mapping[str, object],  # noqa: ARG003
+        n_docs: int,  # noqa: ARG003
+    ) -> Mapping[str, int]:
+        """Returns how many questions of each task a fit asks at most; none by default.
+
+        Args:
+            params: all parameters, defaults among them.
+            n_docs: documents of the corpus.
+        """
+        return {}
 
     @abstractmethod
     def fit(self, views: Views, *, seed: int) -> TopicResult:
@@ -140,6 +167,16 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
                 f"{views.corpus.name!r} has any {counts.kind}; loosen the item filters"
             )
         return counts
+
+    def _document_vectors(self, views: Views) -> tuple[Float64Array, IntArray]:
+        """Returns the documents' embeddings (D, E), and the rows that have one.
+
+        Raises:
+            InputError: the view is missing, not of these documents, or not finite.
+        """
+        given = checked_vectors(views.require("embeddings", self.name), len(views.corpus))
+        vectors = given.astype(np.float64)
+        return vectors, np.flatnonzero(vectors.any(axis=1))
 
     def _check_n_topics(self) -> None:
         if (

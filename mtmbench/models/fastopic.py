@@ -24,7 +24,7 @@ from mtmbench.core.types import (
     ViewName,
     Views,
 )
-from mtmbench.models.base import TopicModel, checked_vectors, normalise_rows
+from mtmbench.models.base import TopicModel, normalise_rows
 from mtmbench.models.neural import reproducible
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class FASTopic(TopicModel):
         """
         self._check_parameters()
         counts = self._counts_to_fit(views)
-        vectors, used = self._vectors(views)
+        vectors, used = self._document_vectors(views)
         if not len(used):
             raise InputError(f"model {self.name!r} needs documents with a vector; all are zero")
         with reproducible(seed):
@@ -137,7 +137,7 @@ class FASTopic(TopicModel):
                 vectors are not of these documents.
         """
         self._fitted_counts(views)
-        vectors, used = self._vectors(views)
+        vectors, used = self._document_vectors(views)
         if vectors.shape[1] != self._topics.shape[1]:
             raise InputError(
                 f"model {self.name!r} was fitted on vectors of {self._topics.shape[1]} dimensions, "
@@ -178,11 +178,6 @@ class FASTopic(TopicModel):
             "objective": round(loss / len(used), 4),
             "without_vector": len(vectors) - len(used),
         }
-
-    def _vectors(self, views: Views) -> tuple[Float64Array, IntArray]:
-        """Returns the documents' vectors (D, E), and the rows that have one."""
-        given = checked_vectors(views.require("embeddings", self.name), len(views.corpus))
-        return given.astype(np.float64), np.flatnonzero(given.any(axis=1))
 
     def _check_parameters(self) -> None:
         self._check_n_topics()

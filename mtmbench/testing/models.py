@@ -46,7 +46,10 @@ def check_topic_model(model: type[TopicModel] | TopicModel, *, seed: int = 0) ->
     needs = _check_needs(checked, name)
     _check_parameters(checked, name)
     views = planted_views()
-    only_needed = Views(views.corpus, **{view: getattr(views, view) for view in needs})
+    writer = views.writer if checked.asks else None
+    only_needed = Views(
+        views.corpus, **{view: getattr(views, view) for view in needs}, writer=writer
+    )
     before, params = _revision(views), checked.get_params(deep=False)
 
     first = clone(checked)

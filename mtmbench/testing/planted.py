@@ -14,10 +14,11 @@ from mtmbench.core.specs import WordSpec
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Counts, EncoderParams, FloatArray, Views
 from mtmbench.features.words import Tokens, tokenise, word_counts
+from mtmbench.judges.topic_writer import JudgeWriter
 from mtmbench.metrics.context import MetricContext
 from mtmbench.models.base import TopicModel
 from mtmbench.testing.themes import THEMES
-from mtmbench.testing.topic_judge import consult_planted
+from mtmbench.testing.topic_judge import PLANTED_JUDGE, consult_planted
 
 PLANTED_DOCUMENTS = 120
 _N_TOPICS = len(THEMES)
@@ -48,7 +49,7 @@ def planted_corpus() -> Corpus:
 
 
 def planted_views() -> Views:
-    """The corpus in every view, made anew; 24 features and all embeddings in 16 dimensions."""
+    """The corpus in every view and a judge, made anew; features (24) and embeddings of 16."""
     corpus = planted_corpus()
     rng = np.random.default_rng(1)
     centres = np.eye(_N_TOPICS, _WIDTH, dtype=np.float32)
@@ -62,6 +63,7 @@ def planted_views() -> Views:
         features=_features(rng, centres),
         embeddings=_unit_rows(embeddings),
         word_embeddings=_word_embeddings(words, rng, centres),
+        writer=JudgeWriter(PLANTED_JUDGE, consult_planted),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -40,6 +41,9 @@ class PlantedJudge(JudgeClient):
         Raises:
             InputError: the question is not about a topic by itself.
         """
+        usage = {"input": len(question.messages[-1]["content"].split()), "output": 2}
+        if question.kind == "topics":
+            return Completion(_topics(question.context), usage, "planted themes, version 1")
         items = question.context.get("items")
         if items is None:
             raise InputError(f"{self.name} is asked about topics, not a {question.kind} question")
@@ -51,7 +55,6 @@ class PlantedJudge(JudgeClient):
             "summary": f"SUMMARY: Texts about the {theme}.",
             "topic_label": f"LABEL: The {theme}",
         }
-        usage = {"input": len(question.messages[-1]["content"].split()), "output": 2}
         return Completion(replies[question.context["task"]], usage, "planted themes, version 1")
 
 
@@ -59,6 +62,21 @@ def consult_planted(card: str, job: Consultation[_T]) -> _T:
     """Asks the planted judge, whatever card is named; no answer is kept."""
     with tempfile.TemporaryDirectory() as folder, Panel(Path(folder) / LEDGER) as panel:
         return panel.consult(card, job, JudgeCard(client=PLANTED_JUDGE))
+
+
+def _topics(context: Mapping[str, Any]) -> str:
+    """Writes a document's main theme as its topic, and assigns it; no two topics are the same."""
+    if context["task"] == "topic_merge":
+        return "SAME: none"
+    words: list[str] = context["text"].split()
+    theme, odd = _main_theme(words)
+    if context["task"] == "topic_write":
+        return json.dumps({"topics": [{"name": theme, "description": f"Texts about the {theme}."}]})
+    first = next(word for number, word in enumerate(words, start=1) if number not in odd)
+    themes = [topic.partition(":")[0] for topic in context["topics"]]
+    if theme not in themes:
+        return "ASSIGNED: none"
+    return json.dumps({"assigned": [{"topic": themes.index(theme) + 1, "quote": first}]})
 
 
 def _main_theme(items: Sequence[str]) -> tuple[str, list[int]]:
