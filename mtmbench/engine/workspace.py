@@ -43,6 +43,7 @@ from mtmbench.core.types import Corpus, Counts, ItemKind, Views
 from mtmbench.corpora.halves import halves_of
 from mtmbench.engine.exhibits import Exhibits, NothingToShowError
 from mtmbench.engine.labels import labelled, labels_path, plan_of, read_labels, write_labels
+from mtmbench.engine.orders import document_order, in_corpus_order
 from mtmbench.engine.results import cautions, result_path
 from mtmbench.judges.ledger import LEDGER
 from mtmbench.judges.panel import Consult, Consultation, Panel
@@ -209,7 +210,7 @@ class Workspace:
 
     def _fit(self, cell: FitCell) -> FitRecord:
         views = self.views(cell.corpus, cell.setting)
-        result = self._twin(cell) or self._model(cell).fit(views, seed=cell.seed)
+        result = self._twin(cell) or self._fitted(cell, views)
         result.save(result_path(self.folder, cell.key))
         words: Sequence[Sequence[str]] = [[]] * result.n_topics
         if self._no_words(cell.corpus) is None:
@@ -240,6 +241,13 @@ class Workspace:
             values["no_words"] = no_words
         # A record holds the parameters as the fit resolved them.
         return replace(cell, params=result.params).record("ok", values, self._versions)
+
+    def _fitted(self, cell: FitCell, views: Views) -> TopicResult:
+        if not cell.order:
+            return self._model(cell).fit(views, seed=cell.seed)
+        rows = document_order(cell, len(views.corpus))
+        read = self._model(cell).fit(views.select_docs(rows), seed=cell.seed)
+        return in_corpus_order(read, rows, cell)
 
     def _twin(self, cell: FitCell) -> TopicResult | None:
         """Returns what was fitted already under another name, as the cell's own result."""
@@ -310,7 +318,8 @@ class Workspace:
             views.corpus,
             tokens=partial(self._corpus_tokens, fit.corpus),
             counts=counts,
-            siblings=[self.result(other.key) for other in cell.siblings],
+            siblings=[self.result(other.key) for other in cell.siblings if not other.order],
+            reordered=[self.result(other.key) for other in cell.siblings if other.order],
             others={
                 other.competitor.name: self.result(other.key)
                 if result_path(self.folder, other.key).exists()
