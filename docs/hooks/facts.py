@@ -45,6 +45,7 @@ _NEEDS = {
     "words": "a reference text",
     "embeddings": "a text encoder",
     "siblings": "fits under other seeds",
+    "orders": "fits of the documents in other orders (`orders` in the suite)",
     "others": "other models with the same K and seed",
     "refit": "to fit the model anew",
     "judge": "a judge card",

@@ -45,6 +45,7 @@ class BoardRecords:
     """The records of a board by kind, in the order of their cells, checked for contradictions.
 
     ``matches`` are those of fits of first seeds, which ratings rest on; ``later`` are the others.
+    ``reordered`` are fits of documents in other orders, which values of other fits compare with.
     ``versions`` are those that records state of packages, by name.
     """
 
@@ -55,6 +56,7 @@ class BoardRecords:
     shown: Sequence[RewriteRecord] = field(default_factory=list)
     labels: Sequence[LabelsRecord] = field(default_factory=list)
     later: Sequence[MatchRecord] = field(default_factory=list)
+    reordered: Sequence[FitRecord] = field(default_factory=list)
     versions: Mapping[str, set[str]] = field(default_factory=dict)
 
     @cached_property
@@ -92,8 +94,10 @@ class BoardRecords:
         later: list[MatchRecord] = []
         for match in _matches_in_order(found.pop("match", ()), versions):
             (later if match.payload.get("nth_seed") else first).append(match)
+        fits = _in_order(found["fit"], _fit, versions)
         return cls(
-            fits=_in_order(found["fit"], _fit, versions),
+            fits=[fit for fit in fits if not fit.payload.get("order")],
+            reordered=[fit for fit in fits if fit.payload.get("order")],
             matches=first,
             later=later,
             metrics=_in_order(found["metric"], _metric, versions),
@@ -193,7 +197,8 @@ def _check_versions(
 
 
 def _fit(payload: FitPayload) -> _Stated:
-    return _Stated(_fields(payload, "corpus", "k_spec", "seed", "model", "setting"))
+    order = ["order"] if "order" in payload else []
+    return _Stated(_fields(payload, "corpus", "k_spec", "seed", "model", "setting", *order))
 
 
 def _metric(payload: MetricPayload) -> _Stated:

@@ -19,7 +19,7 @@ def metric_rows(records: BoardRecords, confidence: float = 0.95) -> list[MetricR
     """Returns one row per competitor, corpus, K, metric, view and parameters, sorted.
 
     A value is the mean over seeds; its ends are the t-interval of that mean over seeds. A metric
-    over seeds (stability) has one value, no interval, and counts the fits it rests on.
+    over seeds or orders (stability) has one value, no interval, and counts the fits it rests on.
     """
     groups: dict[_Group, list[MetricRecord]] = {}
     for record in records.metrics:

@@ -358,7 +358,7 @@ def _fit_groups(
 
 def _errors(board: BoardRecords) -> list[ErrorRow]:
     """Returns every cell that failed, with its reason."""
-    fits_and_values: list[CellRecord] = [*board.fits, *board.metrics]
+    fits_and_values: list[CellRecord] = [*board.fits, *board.reordered, *board.metrics]
     rows = [_error(record) for record in fits_and_values if record.status == "error"]
     for match in (*board.matches, *board.later, *board.nulls):
         if match.status == "error":

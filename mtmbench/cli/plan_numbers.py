@@ -184,7 +184,7 @@ def cell_counts(plan: Plan) -> dict[str, dict[str, int]]:
         name: {
             "documents": len(corpus),
             "labels": corpus.n_labels,
-            "fits": sum(cell.corpus == name for cell in plan.fits),
+            "fits": sum(cell.corpus == name for cell in plan.all_fits),
             "metric values": sum(cell.fit.corpus == name for cell in plan.metrics),
             "matches": sum(len(cell.rows) for cell in plan.matches if cell.a.corpus == name),
         }

@@ -52,10 +52,12 @@ class Suite(Card):
     has more topics than its documents divided by that, but two.
 
     ``models_per_corpus`` are played on a corpus in place of ``models``, ``seeds_per_model`` are
-    those of a model in place of ``seeds``. ``params`` sets parameters of models, and
-    ``params_per_corpus`` those on one corpus, over the former and over the model's card;
-    ``metric_params`` those of metrics, such as the judge card of a metric that a judge answers.
-    Models and corpora are called what they are called on the board.
+    those of a model in place of ``seeds``. ``orders`` says in how many orders of the documents
+    ``stability_order`` compares fits of a model's first seed, the corpus's own order among them; no
+    other metric reads those fits, and without it there are none. ``params`` sets
+    parameters of models, and ``params_per_corpus`` those on one corpus, over the former and over
+    the model's card; ``metric_params`` those of metrics, such as the judge card of a metric that a
+    judge answers. Models and corpora are called what they are called on the board.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Suite(Card):
     documents_per_topic: int | None = Field(default=None, ge=1)
     seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1)
     seeds_per_model: Mapping[str, tuple[Seed, ...]] = Field(default_factory=dict)
+    orders: int = Field(default=1, ge=1)
     metrics: Annotated[tuple[str, ...], AfterValidator(each_once)] = ()
     metric_params: Mapping[str, Mapping[str, object]] = Field(default_factory=dict)
     params: Mapping[str, Mapping[str, object]] = Field(default_factory=dict)

@@ -17,6 +17,7 @@ from mtmbench.core.records import (
     Control,
     ExtractionFacts,
     FitIdentity,
+    FitParticulars,
     FitPlace,
     FitRecord,
     FitValues,
@@ -95,6 +96,7 @@ class League:
 class FitCell:
     """One model fitted once: corpus, feature setting, K and seed; ``version`` is the model's.
 
+    ``order`` says in which order the documents came, 0 in the corpus's own.
     ``twin`` is the key of a fit that is the same under another name (two cards of the same
     parameters, one corpus under two names): its result is this one's too.
     """
@@ -111,6 +113,7 @@ class FitCell:
     params: Mapping[str, Any]
     version: int
     twin: str | None = None
+    order: int = 0
     kind: ClassVar[RecordKind] = "fit"
 
     @property
@@ -125,11 +128,13 @@ class FitCell:
 
     def identity(self) -> FitIdentity:
         """Returns the fields that say which cell a record belongs to."""
+        told: FitParticulars = {"order": self.order} if self.order else {}
         return {
             **self.place(),
             "registry": self.registry,
             "params": dict(self.params),
             "version": self.version,
+            **told,
         }
 
     def place(self) -> FitPlace:
@@ -151,6 +156,7 @@ class FitCell:
     def describe(self, *, seed: bool = True) -> str:
         """Returns what people call it."""
         told = f", seed {self.seed}" if seed else ""
+        told += f", order {self.order} of the documents" if self.order else ""
         return f"{self.competitor.name} on {self.corpus}, K = {self.k}{told}"
 
 
@@ -195,7 +201,7 @@ class LabelCell:
 
 @dataclass(frozen=True)
 class MetricCell:
-    """One metric value of one fit, or of one model over its seeds (with ``siblings``).
+    """One metric value of one fit, or of one model over several (with ``siblings``).
 
     ``others`` are fits of other models that the value compares with; one that failed is left out of
     it. ``labels`` are there where the value depends on what items are called.

@@ -90,7 +90,13 @@ class FitCautions(TypedDict, total=False):
     largest_cluster: float
 
 
-class FitIdentity(FitPlace):
+class FitParticulars(TypedDict, total=False):
+    """What only some fits have: in which order the documents came, if not in the corpus's own."""
+
+    order: int
+
+
+class FitIdentity(FitPlace, FitParticulars):
     """Which fit; ``version`` is the model's, which records of the first releases do not say."""
 
     registry: str

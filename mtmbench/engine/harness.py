@@ -224,10 +224,10 @@ def _play(
 
 def _check_fitted(plan: Plan, store: RunStore) -> None:
     done = store.finished()
-    missing = sum(cell.key not in done for cell in plan.fits)
+    missing = sum(cell.key not in done for cell in plan.all_fits)
     if missing:
         raise InputError(
-            f"{store.folder} lacks {missing} of {len(plan.fits)} fits; play the suite first "
+            f"{store.folder} lacks {missing} of {len(plan.all_fits)} fits; play the suite first "
             f"(mtmbench run {store.folder / 'suite.toml'} --out {store.folder})"
         )
 
@@ -264,7 +264,7 @@ def _drop_other_names(store: RunStore, plan: Plan) -> None:
 def _drop_lost_results(store: RunStore, plan: Plan) -> None:
     """A fit whose result file is missing, damaged or not what its record says is played again."""
     done = store.finished()
-    for record in of_kind(store.records(cell.key for cell in plan.fits), "fit"):
+    for record in of_kind(store.records(cell.key for cell in plan.all_fits), "fit"):
         path = result_path(store.folder, record.key)
         if record.key in done:
             try:
@@ -302,7 +302,7 @@ def _write_suite(folder: Path, suite: Suite) -> None:
 
 def _registering_modules(plan: Plan) -> set[str]:
     """Returns the modules outside this package whose import registers what the plan uses."""
-    origins = {MODELS.origin(cell.registry) for cell in plan.fits}
+    origins = {MODELS.origin(cell.registry) for cell in plan.all_fits}
     origins |= {METRICS.origin(cell.metric) for cell in plan.metrics}
     origins |= {JUDGES.origin(client) for client in _clients(plan)}
     modules = {origin.partition(":")[0] for origin in origins}

@@ -45,7 +45,7 @@ _SHARD_CHARACTERS, _MOST_HELPERS = 300_000, 64
 def phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
     """Yields the phases in order; each looks at what the store holds by then."""
     done = store.finished()
-    fits = [cell for cell in plan.fits if cell.key not in done]
+    fits = [cell for cell in plan.all_fits if cell.key not in done]
     if fits:
         # The longest first, so that no worker is left alone with it.
         views = sorted(_view_tasks(plan, fits), key=lambda task: -view_characters(plan, task))
@@ -69,7 +69,7 @@ def phases(plan: Plan, store: RunStore) -> Iterator[tuple[str, list[Task]]]:
     _forget_incomplete(plan, store)
     done = store.finished()
     shown = {cell.key for cell in plan.labels} | {cell.key for cell in plan.rewrites}
-    fitted = ({cell.key for cell in plan.fits} | shown) & done
+    fitted = ({cell.key for cell in plan.all_fits} | shown) & done
     rest: list[MetricCell | MatchCell] = [*plan.metrics, *plan.matches]
     missing = [cell for cell in rest if cell.key not in done]
     ready = _playable(plan, store, missing, fitted)
@@ -255,7 +255,7 @@ def _unplayable(
 ) -> Produced:
     lost = set(cell.needs).difference(done)
     reason = FIT_FAILED
-    if lost.isdisjoint(fit.key for fit in plan.fits):
+    if lost.isdisjoint(fit.key for fit in plan.all_fits):
         named = lost.isdisjoint(other.key for other in plan.rewrites)
         reason = LABELS_FAILED if named else REWRITE_FAILED
     return cell.record("error", {"reason": reason}, {}), RunInfo()

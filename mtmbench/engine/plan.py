@@ -25,6 +25,7 @@ from mtmbench.core.serialise import content_hash
 from mtmbench.core.specs import CorpusSpec, capped
 from mtmbench.core.types import Corpus
 from mtmbench.engine.labels import label_cells
+from mtmbench.engine.orders import reordered_cells
 from mtmbench.features.registry import source_of
 from mtmbench.features.sae.minilm import EMBEDDINGS_VERSION
 from mtmbench.features.words import check_spaces, identity_of
@@ -49,7 +50,11 @@ _LEAST_TOPICS = 2
 
 @dataclass(frozen=True)
 class Plan:
-    """Every cell of a suite, in the order in which they are played."""
+    """Every cell of a suite, in the order in which they are played.
+
+    ``reordered`` are fits whose documents came in another order: what compares orders reads them,
+    and nothing else does.
+    """
 
     suite: Suite
     corpora: Mapping[str, Corpus]
@@ -61,10 +66,16 @@ class Plan:
     specs: Mapping[str, CorpusSpec] = field(default_factory=dict)
     rewrites: tuple[RewriteCell, ...] = ()
     labels: tuple[LabelCell, ...] = ()
+    reordered: tuple[FitCell, ...] = ()
+
+    @property
+    def all_fits(self) -> tuple[FitCell, ...]:
+        """The fits that compete, and those in other orders of the documents."""
+        return self.fits + self.reordered
 
     def cells(self) -> Iterator[Cell]:
         """Yields every cell."""
-        yield from self.fits
+        yield from self.all_fits
         yield from self.labels
         yield from self.metrics
         yield from self.rewrites
@@ -129,7 +140,8 @@ def make_plan(
     refits = [fit for fit in refits_of(suite.judging, first, fits) if fit not in later]
     labels = label_cells(suite, corpora, fits, offline=offline)
     rewrites = rewrite_cells(suite.judging, [*first, *later], refits, corpora, labels)
-    metrics = tuple(_metric_cells(suite, fits, labels))
+    reordered = reordered_cells(suite, fits)
+    metrics = tuple(_metric_cells(suite, fits, reordered, labels))
     if _reads_words(suite, fits, metrics, rewrites):
         for corpus in corpora.values():
             if not isinstance(corpus, StandIn):
@@ -145,6 +157,7 @@ def make_plan(
         specs,
         tuple(rewrites),
         tuple(labels),
+        tuple(reordered),
     )
 
 
@@ -277,7 +290,10 @@ def _fit_cells(suite: Suite, corpus: Corpus, offline: bool) -> Iterator[FitCell]
 
 
 def _metric_cells(
-    suite: Suite, fits: Sequence[FitCell], labels: Sequence[LabelCell]
+    suite: Suite,
+    fits: Sequence[FitCell],
+    reordered: Sequence[FitCell],
+    labels: Sequence[LabelCell],
 ) -> Iterator[MetricCell]:
     from mtmbench.metrics.compute import metric_variants
 
@@ -288,17 +304,19 @@ def _metric_cells(
         return
     by_group: dict[tuple[str, int | str, Competitor], list[FitCell]] = {}
     for fit in fits:
-        by_group.setdefault((fit.corpus, fit.k_spec, fit.competitor), []).append(fit)
+        by_group.setdefault(_group_of(fit), []).append(fit)
     words = identity_of(suite.words)
     for name, view, defaults in metric_variants(suite.metrics):
         metric = METRICS.get(name)
         params = {**defaults, **suite.metric_params.get(name, {})}
         # What the parameters name counts with its content.
         inputs = metric.inputs(params)
-        for group in by_group.values():
-            over_seeds = "siblings" in metric.needs
-            for fit in group[:1] if over_seeds else group:
+        for place, group in by_group.items():
+            over_seeds, over_orders = ("siblings" in metric.needs, "orders" in metric.needs)
+            for fit in group[:1] if over_seeds or over_orders else group:
                 siblings = tuple(group[1:]) if over_seeds else ()
+                if over_orders:
+                    siblings = tuple(o for o in reordered if _group_of(o) == place)
                 others = _others(fit, fits) if "others" in metric.needs else ()
                 reads_labels = metric.reads_labels and view == "own"
                 called = labels_of(labels, fit) if reads_labels else None
@@ -312,6 +330,10 @@ def _metric_cells(
                     key, name, metric.version, metric.higher_is_better, view, params, fit,
                     siblings, called, others,
                 )  # fmt: skip
+
+
+def _group_of(fit: FitCell) -> tuple[str, int | str, Competitor]:
+    return fit.corpus, fit.k_spec, fit.competitor
 
 
 def _others(fit: FitCell, fits: Sequence[FitCell]) -> tuple[FitCell, ...]:

@@ -43,6 +43,7 @@ from mtmbench.core.types import Corpus, Counts, ItemKind, Views
 from mtmbench.corpora.halves import halves_of
 from mtmbench.engine.exhibits import Exhibits, NothingToShowError
 from mtmbench.engine.labels import labelled, labels_path, plan_of, read_labels, write_labels
+from mtmbench.engine.orders import document_order, in_corpus_order
 from mtmbench.engine.results import cautions, result_path
 from mtmbench.judges.ledger import LEDGER
 from mtmbench.judges.panel import Consult, Consultation, Panel
@@ -243,11 +244,14 @@ class Workspace:
 
     def _fitted(self, cell: FitCell, views: Views) -> TopicResult:
         model = self._model(cell)
-        if not model.asks:
-            return model.fit(views, seed=cell.seed)
         with ExitStack() as undo:
-            writer = JudgeWriter(str(cell.params["judge"]), self._consult(undo))
-            return model.fit(views.asking(writer), seed=cell.seed)
+            if model.asks:
+                views = views.asking(JudgeWriter(str(cell.params["judge"]), self._consult(undo)))
+            if not cell.order:
+                return model.fit(views, seed=cell.seed)
+            rows = document_order(cell, len(views.corpus))
+            read = model.fit(views.select_docs(rows), seed=cell.seed)
+            return in_corpus_order(read, rows, cell)
 
     def _twin(self, cell: FitCell) -> TopicResult | None:
         """Returns what was fitted already under another name, as the cell's own result."""
@@ -318,7 +322,8 @@ class Workspace:
             views.corpus,
             tokens=partial(self._corpus_tokens, fit.corpus),
             counts=counts,
-            siblings=[self.result(other.key) for other in cell.siblings],
+            siblings=[self.result(other.key) for other in cell.siblings if not other.order],
+            reordered=[self.result(other.key) for other in cell.siblings if other.order],
             others={
                 other.competitor.name: self.result(other.key)
                 if result_path(self.folder, other.key).exists()

@@ -54,8 +54,9 @@ class Metric(ABC):
         bounds: the least and the largest value that there can be; infinite where there is none.
         needs: what the context must offer beside the corpus: any of "labels", "words" (reference
             token sequences), "embeddings" (a text encoder), "siblings" (the same model under other
-            seeds), "others" (other models with the same K and seed), "refit" (a function that fits
-            the model on other documents), "judge" (judge cards that can be asked).
+            seeds), "orders" (the same fit of the documents in other orders), "others" (other
+            models with the same K and seed), "refit" (a function that fits the model on other
+            documents), "judge" (judge cards that can be asked).
         item_views: (None,) for metrics that read no items, else which item views it is played on.
         reads_labels: whether the value on view "own" depends on what items are called, which a
             suite may choose (``[features] labels``); it then gets them as the suite shows them.

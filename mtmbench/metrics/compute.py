@@ -67,6 +67,10 @@ def _unmet(metric: type[Metric], context: MetricContext, view: ItemView | None) 
         "labels": (context.gold is not None, f"corpus {context.corpus.name!r} has no gold labels"),
         "embeddings": (context.embed is not None, "there is no text encoder here"),
         "siblings": (bool(context.siblings), "there is no result of another seed to compare"),
+        "orders": (
+            bool(context.reordered),
+            "there is no result of another order of the documents; set orders in the suite",
+        ),
         "others": (bool(context.others), "there is no result of another model to compare"),
         "refit": (context.refit is not None, "the model cannot be fitted anew here"),
         "judge": (context.consult is not None, "no judge can be asked here; play it in a suite"),

@@ -96,6 +96,7 @@ class MetricContext:
         counts: its counts by view, or functions that make them; "words" carries projected words,
             "features" the items of models over features.
         siblings: results of the same model on the same corpus under other seeds.
+        reordered: results of the same model and seed, fitted on the documents in other orders.
         others: results of other models on the same corpus with the same K and seed, by the name
             under which each plays; None for one whose fit failed.
         refit: fits the model on other documents; None where it cannot be.
@@ -114,6 +115,7 @@ class MetricContext:
         tokens: Tokens | Callable[[], Tokens],
         counts: Mapping[ItemKind, Counts | Callable[[], Counts]],
         siblings: Sequence[TopicResult] = (),
+        reordered: Sequence[TopicResult] = (),
         others: Mapping[str, TopicResult | None] | None = None,
         refit: Refit | None = None,
         views: Views | None = None,
@@ -126,6 +128,7 @@ class MetricContext:
         self._tokens = tokens
         self.counts: Mapping[ItemKind, Counts] = _Made(counts)
         self.siblings = tuple(siblings)
+        self.reordered = tuple(reordered)
         self.others = dict(others or {})
         self.refit = refit
         self.views = views

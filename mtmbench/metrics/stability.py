@@ -1,4 +1,4 @@
-"""Stability: does the same model under another seed find the same topics?"""
+"""Stability: does the same model find the same topics under another seed, or in another order?"""
 
 from __future__ import annotations
 
@@ -40,14 +40,37 @@ class Stability(Metric):
         """See :class:`mtmbench.metrics.base.Metric`."""
         setting = read_params(self.name, params, self.variants[0])
         top_n = whole_number(self.name, "top_n", setting["top_n"], 1)
-        by_seed = {other.seed: other for other in (*context.siblings, result)}
-        runs = [by_seed[seed] for seed in sorted(by_seed)]
-        details = {"seeds": [run.seed for run in runs]}
+        runs, details = self._runs(result, context)
         if len(runs) < 2:
             return MetricValue.missing("there is no result of another seed to compare", **details)
         topics = [context.top_keys(run, view, top_n) for run in runs]
         pairs = [matched_overlap(a, b) for a, b in combinations(topics, 2)]
-        return MetricValue(float(np.mean(pairs)), details={**details, "n_pairs": len(pairs)})
+        return MetricValue(
+            float(np.mean(pairs)), details={**details, "n_pairs": len(pairs), "overlaps": pairs}
+        )
+
+    def _runs(
+        self, result: TopicResult, context: MetricContext
+    ) -> tuple[list[TopicResult], dict[str, object]]:
+        """Returns the results that are compared, and what records say of them."""
+        by_seed = {other.seed: other for other in (*context.siblings, result)}
+        return [by_seed[seed] for seed in sorted(by_seed)], {"seeds": sorted(by_seed)}
+
+
+class OrderStability(Stability):
+    """The same over fits of one seed whose documents came in other orders.
+
+    The first order is the corpus's own; each other one is a seeded permutation.
+    """
+
+    name = "stability_order"
+    needs = ("orders",)
+
+    def _runs(
+        self, result: TopicResult, context: MetricContext
+    ) -> tuple[list[TopicResult], dict[str, object]]:
+        runs = [result, *context.reordered]
+        return runs, {"orders": len(runs)}
 
 
 def matched_overlap(first: Sequence[Sequence[str]], second: Sequence[Sequence[str]]) -> float:

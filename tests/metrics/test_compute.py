@@ -18,8 +18,8 @@ from mtmbench.metrics.registry import METRICS
 
 BUILT_IN = {
     "npmi", "c_v", "uci", "u_mass", "embedding_coherence", "diversity", "inverted_rbo", "purity",
-    "inverse_purity", "purity_f1", "nmi", "ari", "v_measure", "probe_f1", "stability", "perplexity",
-    "coverage", "doc_topic_correlation",
+    "inverse_purity", "purity_f1", "nmi", "ari", "v_measure", "probe_f1", "stability",
+    "stability_order", "perplexity", "coverage", "doc_topic_correlation",
 }  # fmt: skip
 
 
@@ -66,6 +66,9 @@ def test_a_bare_context_gives_values_or_reasons(
         ),
         "embedding_coherence": "there is no text encoder here",
         "stability": "there is no result of another seed to compare",
+        "stability_order": (
+            "there is no result of another order of the documents; set orders in the suite"
+        ),
         "doc_topic_correlation": "there is no result of another model to compare",
         "perplexity": "the model cannot be fitted anew here",
         **dict.fromkeys(["rating", "intrusion"], "no judge can be asked here; play it in a suite"),

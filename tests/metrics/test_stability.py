@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mtmbench.metrics.stability import Stability, matched_overlap
+from mtmbench.metrics.compute import compute_value
+from mtmbench.metrics.stability import OrderStability, Stability, matched_overlap
 
 Topics = list[list[str]]
 
@@ -60,7 +61,27 @@ def test_stability_is_the_mean_over_pairs_of_seeds(
         context = context_of(corpus, siblings=others)
         value = Stability().compute(runs[mine], context, view="own")
         assert value.value == pytest.approx(expected, abs=1e-12)
-        assert value.details == {"seeds": [0, 1, 2], "n_pairs": 3}
+        pairs = [naive_overlap(a, b) for a, b in combinations(lists, 2)]
+        assert value.details == {
+            "seeds": [0, 1, 2], "n_pairs": 3, "overlaps": pytest.approx(pairs, abs=1e-12),
+        }  # fmt: skip
+
+
+def test_stability_over_orders_reads_no_other_seed(
+    corpus_of: Callable[..., Any], context_of: Callable[..., Any], result_of: Callable[..., Any]
+) -> None:
+    rng = np.random.default_rng(2)
+    lists = [random_topics(rng, 3) for _ in range(4)]
+    runs = [result_of(topics, [[1, 0, 0]], seed=0) for topics in lists[:3]]
+    other_seed = result_of(lists[3], [[1, 0, 0]], seed=1)
+    context = context_of(corpus_of(["a b"]), siblings=[other_seed], reordered=runs[1:])
+    value = OrderStability().compute(runs[0], context, view="own")
+    pairs = [naive_overlap(a, b) for a, b in combinations(lists[:3], 2)]
+    assert value.value == pytest.approx(np.mean(pairs), abs=1e-12)
+    assert value.details["orders"] == 3
+    alone = context_of(corpus_of(["a b"]), siblings=[other_seed])
+    missing = compute_value(runs[0], alone, "stability_order", "own", {})
+    assert (missing.value, "set orders in the suite" in str(missing.reason)) == (None, True)
 
 
 def test_one_seed_has_no_stability(
