@@ -48,6 +48,7 @@ _NEEDS = {
     "others": "other models with the same K and seed",
     "refit": "to fit the model anew",
     "judge": "a judge card",
+    "theta": "weights of topics in documents",
 }
 _NOT_IN_CARDS = ("embed", "tokenise")
 """Functions that Python alone can give."""

@@ -27,7 +27,7 @@ from mtmbench.core.types import Corpus
 from mtmbench.engine.labels import label_cells
 from mtmbench.features.registry import source_of
 from mtmbench.features.sae.minilm import EMBEDDINGS_VERSION
-from mtmbench.judges.registry import JUDGES, clients_of, load_judge_card
+from mtmbench.judges.registry import JUDGES, clients_of, load_judge_card, traits_of
 from mtmbench.matches.controls import refits_of
 from mtmbench.matches.rewrites import representations_of, rewrite_cells
 from mtmbench.metrics.registry import METRICS
@@ -147,6 +147,11 @@ def make_plan(
 def judges_of_metrics(cells: Sequence[MetricCell]) -> list[str]:
     """Returns the judge cards that metrics ask."""
     return sorted({str(name) for cell in cells if (name := cell.params.get("judge")) is not None})
+
+
+def asks_models(cells: Sequence[MetricCell]) -> bool:
+    """Whether a language model answers any of these metrics."""
+    return any(traits_of(load_judge_card(name))["is_llm"] for name in judges_of_metrics(cells))
 
 
 def _reads_words(
@@ -279,6 +284,7 @@ def _metric_cells(
     by_group: dict[tuple[str, int | str, Competitor], list[FitCell]] = {}
     for fit in fits:
         by_group.setdefault((fit.corpus, fit.k_spec, fit.competitor), []).append(fit)
+    keys: set[str] = set()
     for name, view, defaults in metric_variants(suite.metrics):
         metric = METRICS.get(name)
         params = {**defaults, **suite.metric_params.get(name, {})}
@@ -297,6 +303,9 @@ def _metric_cells(
                     *([inputs] if inputs else []), *([called.key] if called else []),
                     *([[other.key for other in others]] if others else []),
                 )  # fmt: skip
+                if key in keys:  # variants are alike where the suite sets what they differ in
+                    continue
+                keys.add(key)
                 yield MetricCell(
                     key, name, metric.version, metric.higher_is_better, view, params, fit,
                     siblings, called, others,

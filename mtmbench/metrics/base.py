@@ -55,7 +55,8 @@ class Metric(ABC):
         needs: what the context must offer beside the corpus: any of "labels", "words" (reference
             token sequences), "embeddings" (a text encoder), "siblings" (the same model under other
             seeds), "others" (other models with the same K and seed), "refit" (a function that fits
-            the model on other documents), "judge" (judge cards that can be asked).
+            the model on other documents), "judge" (judge cards that can be asked); or "theta",
+            where own items are not enough to score word lists.
         item_views: (None,) for metrics that read no items, else which item views it is played on.
         reads_labels: whether the value on view "own" depends on what items are called, which a
             suite may choose (``[features] labels``); it then gets them as the suite shows them.
