@@ -88,8 +88,17 @@ class JudgedMetric(Metric):
         topics: Sequence[Sequence[str]],
         read: Callable[[str, Sequence[str]], _T | None],
         least: int,
+        read_proxy: Callable[[str, Sequence[str]], _T | None] | None = None,
     ) -> tuple[list[TopicAnswer[_T]], dict[str, object]]:
         """Asks about every topic.
+
+        Args:
+            context: who asks.
+            judge: the judge's card.
+            topics: the items shown of each topic.
+            read: parser of replies (:func:`~mtmbench.judges.topic_questions.ask_about_topics`).
+            least: topics with fewer items are not asked about.
+            read_proxy: parser of the replies of proxies, where it is another.
 
         Returns:
             An answer a topic, and details for the record: how many of which status, the replies
@@ -98,8 +107,9 @@ class JudgedMetric(Metric):
         prompt = self.template({})
 
         async def job(asker: Asker) -> tuple[list[TopicAnswer[_T]], AnswersBy]:
+            reader = read if asker.client.is_llm else read_proxy or read
             answers = await ask_about_topics(
-                asker, topics, prompt, read, kind=self.kind, least=least
+                asker, topics, prompt, reader, kind=self.kind, least=least
             )
             return answers, asker.record()
 

@@ -27,7 +27,7 @@ from mtmbench.judges.document_questions import (
 from mtmbench.judges.ledger_file import Answer
 from mtmbench.judges.prompt import Template
 from mtmbench.judges.topic_questions import prompt_record
-from mtmbench.metrics.base import MetricValue
+from mtmbench.metrics.base import MetricValue, People
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.judged import NO_JUDGE, JudgedMetric
 from mtmbench.metrics.left_out import topics_without_value
@@ -71,6 +71,7 @@ class ProxAnn(JudgedMetric):
     name = "proxann"
     bounds = (-1.0, 1.0)
     needs = ("judge", "theta")
+    people = People(("embedding-exemplars", "embedding"), ("fit", "rank"))
     variants: ClassVar[tuple[Mapping[str, object], ...]] = (
         _DEFAULTS,
         {**_DEFAULTS, "task": "rank"},
