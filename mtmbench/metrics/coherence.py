@@ -103,6 +103,12 @@ class CV(_Coherence):
         {"window": 110, "version": "exact", "top_n": TOP_N},
     )
     people = People(("c_v",), _WORDS)
+    faults = (
+        "It rewards words whose NPMI with each other is alike, even alike and low: ten words of "
+        "which no two ever share a window score about 0.7, ten independent ones 0.32. With fewer "
+        "words known to the reference it rises. Its first implementation's author advises against "
+        "it."
+    )
     _formula = staticmethod(confirmation.c_v)
 
 
