@@ -236,3 +236,31 @@ def test_the_citation_file_is_whole_and_of_this_version() -> None:
     assert len(set(cited["keywords"])) == len(cited["keywords"])
     assert str(cited["version"]) == project["version"] == mtmbench.__version__
     assert cited["license"] == project["license"]
+
+
+@pytest.mark.parametrize("name", KINDS["metrics"])
+def test_a_metric_says_what_it_measured_against_people(name: str) -> None:
+    page, metric = facts.metric_facts(name), METRICS.get(name)
+    (row,) = (line for line in facts.metric_list().splitlines() if line.startswith(f"| [`{name}`]"))
+    told = next(line for line in page.splitlines() if line.startswith("| against people |"))
+    figures = told.removeprefix("| against people | ").removesuffix(" |")
+    assert figures in row
+    rows = [
+        row
+        for dataset in ("hoyle-nytimes", "hoyle-wikitext", "proxann-bills")
+        for task in (metric.people.tasks if metric.people else ())
+        for judge, row in against_people(dataset, task, "kendall_tau").items()
+        if metric.people and judge in metric.people.judges
+    ]
+    if not rows:
+        assert figures == "not measured against people"
+    shown = [f"{row['value']:.2f} ({row['lo']:.2f} to " for row in rows]
+    assert any(text.replace("-", "−") in figures for text in shown) or not rows
+    assert row.count(" | ") == 7
+
+
+def test_the_table_of_metrics_reads_their_pages() -> None:
+    (row,) = (line for line in facts.metric_list().splitlines() if line.startswith("| [`npmi`]"))
+    assert "Bouma 2009" in row
+    assert "[formula](npmi.md#formula)" in row
+    assert "0.26 (0.15 to 0.38) with ratings of 150 New York Times topics" in row

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from about_metrics import against_people, page_facts
 from docstrings import arguments, as_markdown, signature_text
 from pydantic.fields import FieldInfo
 
@@ -49,6 +50,7 @@ _NEEDS = {
     "others": "other models with the same K and seed",
     "refit": "to fit the model anew",
     "judge": "a judge card",
+    "theta": "weights of topics in documents",
 }
 _NOT_IN_CARDS = ("embed", "tokenise")
 """Functions that Python alone can give."""
@@ -147,6 +149,7 @@ def metric_facts(name: str) -> str:
         ("needs", ", ".join(_NEEDS[need] for need in metric.needs)),
         ("played on", " and ".join(f"{view} items" for view in views) or "θ alone; no items"),
         ("reads what items are called", _yes(metric.reads_labels)),
+        ("against people", against_people(metric)),
         ("class", _code(METRICS.origin(name).replace(":", "."))),
         ("version", str(metric.version)),
     ]
@@ -212,11 +215,17 @@ def metric_list() -> str:
     """Returns all metrics, a row each."""
     rows = []
     for name in own_names(METRICS):
-        metric = METRICS.get(name)
+        metric, page = METRICS.get(name), page_facts(name)
         better = "higher" if metric.higher_is_better else "lower"
         needs = _words(_NEEDS[need] for need in metric.needs)
-        rows.append((f"[`{name}`]({name}.md)", _range(metric.bounds), better, needs))
-    return _table(("metric", "range", "better", "needs"), rows)
+        rows.append(
+            (f"[`{name}`]({name}.md)", f"{page.title} ([formula]({name}.md#formula))", page.source,
+             _range(metric.bounds), better, needs, page.beware, against_people(metric))
+        )  # fmt: skip
+    return _table(
+        ("metric", "what it is", "source", "range", "better", "needs", "beware", "against people"),
+        rows,
+    )
 
 
 def judge_list() -> str:

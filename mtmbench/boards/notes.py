@@ -13,8 +13,11 @@ from mtmbench.boards.spending import lacking_text, total_note
 from mtmbench.boards.view import SHOWN, BoardView, LeagueView, k_text
 from mtmbench.core.specs import Representation
 from mtmbench.judges.registry import reads_words
+from mtmbench.metrics.registry import faults_of
 from mtmbench.stats.elo import SEQUENTIAL_K
 
+FAULTY = "⚠"
+"""Marks a metric that something is known to be wrong with."""
 STEERING_NOTE = "Text was steered by topics too, beside controls (mtmbench steer writes the table)."
 
 
@@ -231,6 +234,7 @@ def metric_notes(view: BoardView) -> list[str]:
         f"Metric {row['metric']}: {lacking_text(row, row['decoding'])}"
         for row in view.board.get("metric_replies", ())
     ]
+    names = sorted({row["metric"] for row in view.board["metrics"]})
     return [
         *lacking,
         "A value is the mean over seeds, ± the half-width of its t-interval over seeds (none for "
@@ -240,4 +244,5 @@ def metric_notes(view: BoardView) -> list[str]:
         "all models compare. Values over a model's own items do not compare between words and SAE "
         "features, nor do perplexities.",
         "Bold: the best value whose interval overlaps with no other's.",
+        *(f"{FAULTY} {name}: {faults}" for name in names if (faults := faults_of(name))),
     ]

@@ -15,6 +15,7 @@ from mtmbench.boards.view import (
     MetricLine,
     MetricTable,
 )
+from mtmbench.metrics.registry import faults_of
 
 
 def render_md(board: BoardTables) -> str:
@@ -142,7 +143,8 @@ def _label(line: MetricLine) -> str:
     arrow = "↑" if line.higher_is_better else "↓"
     view = f", {line.view}" if line.view == "projected" else ""
     params = f" ({markdown_text(line.params)})" if line.params else ""
-    return f"{markdown_text(line.metric)} {arrow}{view}{params}"
+    mark = f" {notes.FAULTY}" if faults_of(line.metric) else ""
+    return f"{markdown_text(line.metric)} {arrow}{mark}{view}{params}"
 
 
 def _value(cell: MetricEntry | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,7 +12,7 @@ from mtmbench.core.cells import FitCell, MatchCell
 from mtmbench.engine.plan import Plan
 from mtmbench.judges.budget import cost_of, members_of, output_limit, total_cost
 from mtmbench.judges.prices import quote
-from mtmbench.judges.prompt import Prompt, cut_at_sentence, load_prompt
+from mtmbench.judges.prompt import Prompt, Template, cut_at_sentence, load_prompt
 from mtmbench.judges.registry import load_judge_card, traits_of
 from mtmbench.judges.topic_questions import topic_template
 from mtmbench.judges.topic_writer import writing_template
@@ -51,7 +50,7 @@ class JudgeEstimate:
         asked: "matches", "refine" or "summary" of topics, or the name of a metric or model.
         is_llm: whether a language model answers; others use no tokens.
         n_cells: pairs of fits, or fits.
-        n_subjects: documents over all pairs or fits, or topics over all fits.
+        n_subjects: documents over all pairs or fits, or what is asked about topics over all fits.
         n_calls: questions, at most.
         input_tokens: of all questions.
         output_tokens: of all answers.
@@ -139,28 +138,29 @@ def _of_fits(plan: Plan) -> Iterator[JudgeEstimate]:
 
 
 def _of_topics(plan: Plan) -> Iterator[JudgeEstimate]:
-    """Yields estimates of questions about topics by themselves, one a topic of a fit."""
-    asked: list[tuple[tuple[str, str, str, int], int]] = [
-        ((cell.judge, cell.task, cell.template, cell.items_asked), cell.fit.k)
-        for cell in plan.rewrites
-    ]
+    """Yields estimates of questions about topics by themselves."""
+    asked: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for cell in plan.rewrites:
+        each = _characters(topic_template(cell.template), cell.items_asked)
+        asked.setdefault((cell.judge, cell.task), []).append((cell.fit.k, each))
     for value in plan.metrics:
         metric = METRICS.get(value.metric)
-        if issubclass(metric, JudgedMetric) and value.params.get("judge") is not None:
-            items = metric.items_shown(value.params)
-            judge = str(value.params["judge"])
-            asked.append(((judge, value.metric, value.metric, items), value.fit.k))
-    fits, topics = Counter(key for key, _ in asked), Counter[tuple[str, str, str, int]]()
-    for key, k in asked:
-        topics[key] += k
-    for key, n in topics.items():
-        judge, task, template, items = key
-        prompt = topic_template(template)
-        fixed = len(prompt.system) + len(prompt.user) + items * ITEM_CHARACTERS
+        if issubclass(metric, JudgedMetric) and (judge := metric.judge_of(value.params)):
+            shown = metric.items_shown(value.params)
+            each = _characters(metric.template(value.params), shown)
+            each += metric.text_shown(value.params)
+            n = metric.n_questions(value.params, value.fit.k)
+            asked.setdefault((judge, value.metric), []).append((n, each))
+    for (judge, task), of_fits in asked.items():
+        n = sum(n for n, _ in of_fits)
         yield estimate_of(
-            judge, load_judge_card(judge), task, fits[key], n, n,
-            partial(_topic_tokens, n * fixed),
+            judge, load_judge_card(judge), task, len(of_fits), n, n,
+            partial(_topic_tokens, sum(n * each for n, each in of_fits)),
         )  # fmt: skip
+
+
+def _characters(prompt: Template, items: int) -> int:
+    return len(prompt.system) + len(prompt.user) + items * ITEM_CHARACTERS
 
 
 def _topic_tokens(characters: int, card: JudgeCard) -> int:  # noqa: ARG001

@@ -22,7 +22,7 @@ from mtmbench.core.cells import (
 )
 from mtmbench.core.records import of_kind
 from mtmbench.core.store import RunInfo, RunStore
-from mtmbench.engine.plan import Plan, judges_of_metrics
+from mtmbench.engine.plan import Plan, asks_models
 from mtmbench.engine.workers import ASKING, ON_DEVICE, Task
 from mtmbench.engine.workspace import Produced
 from mtmbench.features.registry import source_of
@@ -228,8 +228,8 @@ def _label_tasks(plan: Plan, cells: Sequence[LabelCell]) -> list[Task]:
 def _metric_tasks(cells: Sequence[MetricCell]) -> list[Task]:
     # Values over several fits come last: they read results that the others have loaded.
     by_fit: dict[tuple[str, bool], list[Cell]] = {}
-    # Judges are asked from one process, so that limits and budget hold.
-    asked = tuple(cell for cell in cells if judges_of_metrics([cell]))
+    # Language models are asked from one process, so that limits and budget hold.
+    asked = tuple(cell for cell in cells if asks_models([cell]))
     for cell in cells:
         if cell not in asked:
             by_fit.setdefault((cell.fit.key, bool(cell.siblings or cell.others)), []).append(cell)

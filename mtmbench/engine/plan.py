@@ -29,7 +29,7 @@ from mtmbench.engine.orders import reordered_cells
 from mtmbench.features.registry import source_of
 from mtmbench.features.sae.minilm import EMBEDDINGS_VERSION
 from mtmbench.features.words import check_spaces, identity_of
-from mtmbench.judges.registry import JUDGES, clients_of, load_judge_card
+from mtmbench.judges.registry import JUDGES, clients_of, load_judge_card, traits_of
 from mtmbench.judges.topic_writer import writer_inputs
 from mtmbench.matches.controls import refits_of
 from mtmbench.matches.rewrites import representations_of, rewrite_cells
@@ -171,6 +171,11 @@ def judges_of_fits(cells: Iterable[FitCell]) -> list[str]:
     return sorted({str(c.params["judge"]) for c in cells if MODELS.get(c.registry).asks})
 
 
+def asks_models(cells: Sequence[MetricCell]) -> bool:
+    """Whether a language model answers any of these metrics."""
+    return any(traits_of(load_judge_card(name))["is_llm"] for name in judges_of_metrics(cells))
+
+
 def _reads_words(
     suite: Suite,
     fits: Sequence[FitCell],
@@ -306,6 +311,7 @@ def _metric_cells(
     for fit in fits:
         by_group.setdefault(_group_of(fit), []).append(fit)
     words = identity_of(suite.words)
+    keys: set[str] = set()
     for name, view, defaults in metric_variants(suite.metrics):
         metric = METRICS.get(name)
         params = {**defaults, **suite.metric_params.get(name, {})}
@@ -326,6 +332,9 @@ def _metric_cells(
                     *([inputs] if inputs else []), *([called.key] if called else []),
                     *([[other.key for other in others]] if others else []),
                 )  # fmt: skip
+                if key in keys:  # variants are alike where the suite sets what they differ in
+                    continue
+                keys.add(key)
                 yield MetricCell(
                     key, name, metric.version, metric.higher_is_better, view, params, fit,
                     siblings, called, others,

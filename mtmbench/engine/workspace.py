@@ -44,6 +44,7 @@ from mtmbench.corpora.halves import halves_of
 from mtmbench.engine.exhibits import Exhibits, NothingToShowError
 from mtmbench.engine.labels import labelled, labels_path, plan_of, read_labels, write_labels
 from mtmbench.engine.orders import document_order, in_corpus_order
+from mtmbench.engine.plan import asks_models
 from mtmbench.engine.results import cautions, result_path
 from mtmbench.judges.ledger import LEDGER
 from mtmbench.judges.panel import Consult, Consultation, Panel
@@ -117,9 +118,9 @@ class Workspace:
             yield [self._guard(named, self._label) for named in _only(cells, LabelCell)]
         elif isinstance(cells[0], MetricCell):
             with ExitStack() as undo:
-                consult = self._consult(undo)
-                compute = partial(self._metric, consult)
-                yield [self._guard(value, compute) for value in _only(cells, MetricCell)]
+                values = _only(cells, MetricCell)
+                consult = self._consult(undo, keep=asks_models(values))
+                yield [self._guard(value, partial(self._metric, consult)) for value in values]
         elif isinstance(cells[0], RewriteCell):
             rewrites = _only(cells, RewriteCell)
             # What is taken from documents costs nothing and is not kept.
@@ -275,9 +276,9 @@ class Workspace:
         }
         return cell.record("ok", values, self._versions)
 
-    def _consult(self, undo: ExitStack) -> Consult:
+    def _consult(self, undo: ExitStack, *, keep: bool = True) -> Consult:
         """Returns what asks the judges of metrics and models, by a panel made when one is asked."""
-        panel = lru_cache(maxsize=None)(lambda: undo.enter_context(self._panel()))
+        panel = lru_cache(maxsize=None)(lambda: undo.enter_context(self._panel(keep=keep)))
 
         def consult(card: str, job: Consultation[_T]) -> _T:
             return panel().consult(card, job)

@@ -13,7 +13,7 @@ from typing import Generic, Literal, TypeVar
 
 from mtmbench.core.records import PromptFacts
 from mtmbench.judges.asker import Asker, gather
-from mtmbench.judges.base import Question, QuestionKind
+from mtmbench.judges.base import Option, Question, QuestionKind, ShownTopic
 from mtmbench.judges.prompt import Template, load_template
 
 _T = TypeVar("_T")
@@ -83,7 +83,9 @@ async def ask_about_topics(
         listed = "\n".join(f"{i}. {item}" for i, item in enumerate(shown, start=1))
         context = {"task": task or prompt.name, "topic": number, "items": shown}
         messages = prompt.messages({"items": listed, **(more or {})})
-        question = Question(kind, context, (), messages)
+        # Language models read the messages, and what they were asked must not change for others.
+        options = () if asker.client.is_llm else _options(kind, shown)
+        question = Question(kind, context, options, messages)
         answer = await asker.ask(question, f"{prompt.name} of topic {number}")
         if answer.refused:
             return TopicAnswer("refused", reply=answer.text)
@@ -91,6 +93,12 @@ async def ask_about_topics(
         return TopicAnswer("unparsed" if value is None else "ok", value, answer.text)
 
     return await gather([one(number, items) for number, items in enumerate(topics)])
+
+
+def _options(kind: QuestionKind, items: Sequence[str]) -> tuple[Option, ...]:
+    """Returns the items as proxies are shown them: one topic, or an option each to choose from."""
+    topics = [[item] for item in items] if kind == "intrusion" else [items]
+    return tuple(Option("topic", (ShownTopic(1.0, tuple(topic)),)) for topic in topics)
 
 
 def prompt_record(prompt: Template) -> PromptFacts:

@@ -44,6 +44,19 @@ class MetricValue:
         return cls(None, None, reason, details)
 
 
+@dataclass(frozen=True)
+class People:
+    """Where a metric stands beside people's answers, on the board of ``mtmbench validate``.
+
+    Attributes:
+        judges: its names there, the best first: its own, or those of judges that answer it.
+        tasks: what people did that it is held against, of "rating", "intrusion", "fit" and "rank".
+    """
+
+    judges: tuple[str, ...]
+    tasks: tuple[str, ...]
+
+
 class Metric(ABC):
     """A number about one topic result.
 
@@ -56,11 +69,14 @@ class Metric(ABC):
             token sequences), "embeddings" (a text encoder), "siblings" (the same model under other
             seeds), "orders" (the same fit of the documents in other orders), "others" (other
             models with the same K and seed), "refit" (a function that fits the model on other
-            documents), "judge" (judge cards that can be asked).
+            documents), "judge" (judge cards that can be asked); or "theta", where own items are
+            not enough to score word lists.
         item_views: (None,) for metrics that read no items, else which item views it is played on.
         reads_labels: whether the value on view "own" depends on what items are called, which a
             suite may choose (``[features] labels``); it then gets them as the suite shows them.
         variants: parameter settings that the harness plays by default.
+        people: what it was held against; None where nobody was asked.
+        faults: what is known to be wrong with it, a sentence that boards show beside its values.
     """
 
     name: ClassVar[str]
@@ -71,6 +87,8 @@ class Metric(ABC):
     item_views: ClassVar[tuple[ItemView | None, ...]] = (None,)
     reads_labels: ClassVar[bool] = False
     variants: ClassVar[tuple[Mapping[str, object], ...]] = ({},)
+    people: ClassVar[People | None] = None
+    faults: ClassVar[str] = ""
 
     @classmethod
     def inputs(cls, params: Mapping[str, object]) -> dict[str, object]:  # noqa: ARG003

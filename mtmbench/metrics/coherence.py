@@ -18,13 +18,16 @@ import numpy as np
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Float64Array, IntArray, ItemView
 from mtmbench.metrics import confirmation
-from mtmbench.metrics.base import Metric, MetricValue
+from mtmbench.metrics.base import Metric, MetricValue, People
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.cooccurrence import Version, check_window
 from mtmbench.metrics.left_out import KEPT, topics_without_value, unknown_items
 from mtmbench.metrics.params import read_params, whole_number
 
 TOP_N = 10
+
+_WORDS = ("rating", "intrusion")
+"""What people did with topics' words (Hoyle et al. 2021)."""
 
 
 class _Coherence(Metric):
@@ -87,6 +90,7 @@ class NPMI(_Coherence):
         {"window": 10, "version": "exact", "top_n": TOP_N},
         {"window": "document", "version": "exact", "top_n": TOP_N},
     )
+    people = People(("npmi",), _WORDS)
     _formula = staticmethod(confirmation.mean_npmi)
 
 
@@ -98,6 +102,13 @@ class CV(_Coherence):
     variants: ClassVar[tuple[Mapping[str, object], ...]] = (
         {"window": 110, "version": "exact", "top_n": TOP_N},
     )
+    people = People(("c_v",), _WORDS)
+    faults = (
+        "It rewards words whose NPMI with each other is alike, even alike and low: ten words of "
+        "which no two ever share a window score about 0.7, ten independent ones 0.32. With fewer "
+        "words known to the reference it rises. Its first implementation's author advises against "
+        "it."
+    )
     _formula = staticmethod(confirmation.c_v)
 
 
@@ -108,6 +119,7 @@ class UCI(_Coherence):
     variants: ClassVar[tuple[Mapping[str, object], ...]] = (
         {"window": 10, "version": "exact", "top_n": TOP_N},
     )
+    people = People(("uci",), _WORDS)
     _formula = staticmethod(confirmation.mean_pmi)
 
 
@@ -119,6 +131,7 @@ class UMass(_Coherence):
     variants: ClassVar[tuple[Mapping[str, object], ...]] = (
         {"window": "document", "version": "exact", "top_n": TOP_N},
     )
+    people = People(("u_mass",), _WORDS)
     _formula = staticmethod(confirmation.u_mass)
 
 
@@ -133,6 +146,8 @@ class EmbeddingCoherence(Metric):
     bounds = (-1.0, 1.0)
     reads_labels = True
     needs = ("embeddings",)
+    # The judge of that name rates by this mean.
+    people = People(("embedding",), ("rating",))
     item_views = ("own", "projected")
     variants: ClassVar[tuple[Mapping[str, object], ...]] = ({"top_n": TOP_N},)
 

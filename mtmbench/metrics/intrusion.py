@@ -12,7 +12,7 @@ from mtmbench.core.serialise import seed_from
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import ItemView
 from mtmbench.judges.replies import parse_intruder
-from mtmbench.metrics.base import MetricValue
+from mtmbench.metrics.base import MetricValue, People
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.judged import NO_JUDGE, JudgedMetric
 from mtmbench.metrics.left_out import topics_without_value
@@ -49,6 +49,7 @@ class Intrusion(JudgedMetric):
     name = "intrusion"
     bounds = (0.0, 1.0)
     kind = "intrusion"
+    people = People(("embedding",), ("intrusion",))
     variants: ClassVar[tuple[Mapping[str, object], ...]] = ({"judge": None, "seed": 0},)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What metrics share that a judge answers, one question a topic."""
+"""What metrics share that a judge answers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mtmbench.core.types import ItemView
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.base import QuestionKind
 from mtmbench.judges.identity import judge_identity
+from mtmbench.judges.prompt import Template
 from mtmbench.judges.registry import load_judge_card
 from mtmbench.judges.topic_questions import (
     TopicAnswer,
@@ -28,12 +29,13 @@ NO_JUDGE = "no judge card is named; set judge in the suite's metric_params"
 
 
 class JudgedMetric(Metric):
-    """A metric that a judge card answers; ``judge`` names it, ``prompt`` is the metric's own.
+    """A metric that a judge card answers; ``judge`` names it, the prompt is the metric's own.
 
-    It reads what items say, so that words and features compare directly.
+    It reads what items say, so that words and features compare directly. It asks one question a
+    topic, unless it says otherwise.
     """
 
-    needs = ("judge",)
+    needs: ClassVar[tuple[str, ...]] = ("judge",)
     item_views: ClassVar[tuple[ItemView | None, ...]] = ("own",)
     reads_labels: ClassVar[bool] = True
     kind: ClassVar[QuestionKind]
@@ -45,7 +47,12 @@ class JudgedMetric(Metric):
         if name is None:
             return {}
         facts = judge_identity(load_judge_card(name))
-        return {"judge": facts, "prompt": topic_template(cls.name).hash}
+        return {"judge": facts, "prompt": cls.template(params).hash}
+
+    @classmethod
+    def template(cls, params: Mapping[str, object]) -> Template:  # noqa: ARG003
+        """Returns the prompt that chat models are asked by."""
+        return topic_template(cls.name)
 
     @classmethod
     def judge_of(cls, params: Mapping[str, object]) -> str | None:
@@ -64,6 +71,16 @@ class JudgedMetric(Metric):
         """Returns how many items a question shows at most, for estimates of what it costs."""
         return 10
 
+    @classmethod
+    def text_shown(cls, params: Mapping[str, object]) -> int:  # noqa: ARG003
+        """Returns how many characters of documents a question shows at most, likewise."""
+        return 0
+
+    @classmethod
+    def n_questions(cls, params: Mapping[str, object], n_topics: int) -> int:  # noqa: ARG003
+        """Returns how many questions it asks about so many topics at most, likewise."""
+        return n_topics
+
     def ask(
         self,
         context: MetricContext,
@@ -71,18 +88,28 @@ class JudgedMetric(Metric):
         topics: Sequence[Sequence[str]],
         read: Callable[[str, Sequence[str]], _T | None],
         least: int,
+        read_proxy: Callable[[str, Sequence[str]], _T | None] | None = None,
     ) -> tuple[list[TopicAnswer[_T]], dict[str, object]]:
         """Asks about every topic.
+
+        Args:
+            context: who asks.
+            judge: the judge's card.
+            topics: the items shown of each topic.
+            read: parser of replies (:func:`~mtmbench.judges.topic_questions.ask_about_topics`).
+            least: topics with fewer items are not asked about.
+            read_proxy: parser of the replies of proxies, where it is another.
 
         Returns:
             An answer a topic, and details for the record: how many of which status, the replies
             that gave no value as they came, the prompt, and the judge with what it took.
         """
-        prompt = topic_template(self.name)
+        prompt = self.template({})
 
         async def job(asker: Asker) -> tuple[list[TopicAnswer[_T]], AnswersBy]:
+            reader = read if asker.client.is_llm else read_proxy or read
             answers = await ask_about_topics(
-                asker, topics, prompt, read, kind=self.kind, least=least
+                asker, topics, prompt, reader, kind=self.kind, least=least
             )
             return answers, asker.record()
 

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import ItemView
-from mtmbench.judges.replies import parse_rating
-from mtmbench.metrics.base import MetricValue
+from mtmbench.judges.replies import parse_level, parse_rating
+from mtmbench.metrics.base import MetricValue, People
 from mtmbench.metrics.context import MetricContext
 from mtmbench.metrics.judged import NO_JUDGE, JudgedMetric
 from mtmbench.metrics.left_out import topics_without_value
@@ -20,12 +20,14 @@ class Rating(JudgedMetric):
     """Mean over topics of how related a judge finds the top items: 1 not very, 3 very.
 
     Topics whose reply is unparsed or refused have no value and take no part in the mean; details
-    count them. A topic of fewer than two items is not asked about.
+    count them; a proxy's ratings may be fractions. A topic of fewer than two items is not asked
+    about.
     """
 
     name = "rating"
     bounds = (1.0, 3.0)
     kind = "rating"
+    people = People(("embedding",), ("rating",))
     variants: ClassVar[tuple[Mapping[str, object], ...]] = ({"judge": None, "top_n": 10},)
 
     @classmethod
@@ -50,8 +52,9 @@ class Rating(JudgedMetric):
             return MetricValue.missing(NO_JUDGE)
         topics = context.top_labels(result, view, top_n)
         answers, details = self.ask(
-            context, judge, topics, lambda reply, _: parse_rating(reply), least=2
-        )
+            context, judge, topics, lambda reply, _: parse_rating(reply), least=2,
+            read_proxy=lambda reply, _: parse_level(reply, "RATING", self.bounds[1]),
+        )  # fmt: skip
         ratings = [None if a.value is None else float(a.value) for a in answers]
         details |= topics_without_value(ratings.count(None), len(ratings))
         rated = [rating for rating in ratings if rating is not None]

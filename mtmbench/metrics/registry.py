@@ -12,3 +12,8 @@ if TYPE_CHECKING:
 METRICS: Registry[type[Metric]] = Registry("metric", "mtmbench.metrics")
 
 register_metric = METRICS.register
+
+
+def faults_of(name: str) -> str:
+    """Returns what is known to be wrong with a metric; nothing of one that is not registered."""
+    return METRICS.get(name).faults if name in METRICS else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -32,6 +32,10 @@ from mtmbench.models.import_theta import given_theta, matrix_of, rows_in_order
 if TYPE_CHECKING:
     import pandas
 
+    from mtmbench.judges.panel import Consultation
+
+_T = TypeVar("_T")
+
 NO_THETA = "needs the topics' weights in the documents (θ), which were not given"
 _ENCODER = "minilm"
 _COUNTS = ("n_out_of_vocabulary", "n_topics_without_value")
@@ -52,7 +56,8 @@ def score_topics(
         theta: (D, K) weights of the topics in the documents, or a file of them
             (:func:`score_file`), or None; without them, metrics of documents and of projected
             words are missing. Rows of other documents are left out where θ has ids.
-        metrics: names; all registered ones if empty.
+        metrics: names; all registered ones if empty. Proxy judges are asked by those that are
+            named, which takes a while; language models are asked in suites alone.
 
     Returns:
         Rows of ``metric``, ``view``, ``params``, ``value``, and ``reason``, why it is missing; of
@@ -66,7 +71,7 @@ def score_topics(
     """
     result = topics_result(topics, corpus, theta)
     kinds: tuple[ItemKind, ...] = () if theta is None else ("words",)
-    context = _context(corpus, None, kinds=kinds)
+    context = _context(corpus, None, kinds=kinds, ask=bool(metrics))
     return _table(result, context, metrics, has_theta=theta is not None)
 
 
@@ -90,7 +95,8 @@ def score_result(
         InputError: the result is of another corpus.
     """
     result.check_corpus(corpus)
-    context = _context(corpus, views, siblings, kinds={"words", result.items.kind})
+    kinds: set[ItemKind] = {"words", result.items.kind}
+    context = _context(corpus, views, siblings, kinds=kinds, ask=bool(metrics))
     return _table(result, context, metrics, has_theta=True)
 
 
@@ -179,6 +185,7 @@ def _context(
     siblings: Sequence[TopicResult] = (),
     *,
     kinds: Collection[ItemKind],
+    ask: bool,
 ) -> MetricContext:
     from mtmbench.features.words import tokenise, word_counts
 
@@ -193,7 +200,7 @@ def _context(
         counts["features"] = views.features
     return MetricContext(
         corpus, tokens=tokens, counts=counts, siblings=siblings, views=views,
-        embed=_embed, encoder=_ENCODER,
+        embed=_embed, encoder=_ENCODER, consult=_consult if ask else None,
     )  # fmt: skip
 
 
@@ -201,6 +208,16 @@ def _embed(texts: Sequence[str]) -> FloatArray:
     from mtmbench.features.embeddings import embed_texts
 
     return embed_texts(texts, model=_ENCODER)
+
+
+def _consult(card: str, job: Consultation[_T]) -> _T:
+    from mtmbench.judges.panel import Panel
+    from mtmbench.judges.registry import load_judge_card, traits_of
+
+    if traits_of(load_judge_card(card))["is_llm"]:
+        raise InputError(f"judge {card!r} is a language model: play the metric in a suite")
+    with Panel() as panel:
+        return panel.consult(card, job)
 
 
 def _table(
@@ -227,7 +244,7 @@ def _table(
 
 
 def _reads_only_items(name: str, view: ItemView | None) -> bool:
-    return view == "own" and "refit" not in METRICS.get(name).needs
+    return view == "own" and not {"refit", "theta"} & set(METRICS.get(name).needs)
 
 
 def _compact(params: Mapping[str, object]) -> str:

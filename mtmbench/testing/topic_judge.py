@@ -25,7 +25,10 @@ PLANTED_JUDGE = "planted-themes"
 
 @JUDGES.register(PLANTED_JUDGE)
 class PlantedJudge(JudgeClient):
-    """Answers by the planted theme that most of the items are of; other items are odd to it."""
+    """Answers by the planted theme that most of the items are of; other items are odd to it.
+
+    A document fits by the share of its words that are of the theme.
+    """
 
     name: ClassVar[str] = PLANTED_JUDGE
     is_llm: ClassVar[bool] = True
@@ -48,7 +51,12 @@ class PlantedJudge(JudgeClient):
         if items is None:
             raise InputError(f"{self.name} is asked about topics, not a {question.kind} question")
         theme, odd = _main_theme(items)
+        texts = question.context.get("texts") or [question.context.get("text", "")]
+        shares = [_share(text, theme) for text in texts]
+        best = sorted(range(len(shares)), key=lambda i: -shares[i])
         replies = {
+            "fit": f"FIT: {1 + round(4 * shares[0])}",
+            "rank": f"RANKING: {', '.join(str(i + 1) for i in best)}",
             "rating": f"RATING: {max(1, 3 - len(odd))}",
             "intrusion": f"INTRUDER: {odd[0] if odd else 1}",
             "refine": f"ODD: {', '.join(map(str, odd[:2])) or 'none'}",
@@ -77,6 +85,11 @@ def _topics(context: Mapping[str, Any]) -> str:
     if theme not in themes:
         return "ASSIGNED: none"
     return json.dumps({"assigned": [{"topic": themes.index(theme) + 1, "quote": first}]})
+
+
+def _share(text: str, theme: str) -> float:
+    words = text.split()
+    return sum(word in THEMES.get(theme, "").split() for word in words) / max(1, len(words))
 
 
 def _main_theme(items: Sequence[str]) -> tuple[str, list[int]]:

@@ -17,7 +17,7 @@ from mtmbench.validation.published import SUFFIX
 from mtmbench.validation.rows import FigureRow, JudgesBoard, ValidatedJudge
 from mtmbench.validation.scores import PEOPLE, Figure
 
-_REFERENCES = (PEOPLE, "npmi", "c_v")
+_REFERENCES = (PEOPLE, "npmi", "c_v", "uci", "u_mass")
 """Names that are no judges; a card must not be called so."""
 _WARN_UNANSWERED = 0.05
 

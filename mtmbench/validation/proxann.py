@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json_lines, read_json_object
 from mtmbench.core.types import Corpus
+from mtmbench.judges.document_questions import TopicDocuments
 from mtmbench.validation.folder import human_folder
 
 PROXANN_FOLDER = "human_proxann2025"
 DATASET = "proxann-bills"
 _N_WORDS = 15
 """Topic words that people saw."""
-FIT_LEVELS = 5
 FITS_FROM = 4
 """A mean answer that rounds to this or more says that the document fits."""
 
@@ -42,25 +42,20 @@ _QUICK_QUANTILE = 0.05
 
 
 @dataclass(frozen=True)
-class ProxannTopic:
+class ProxannTopic(TopicDocuments):
     """One topic with its documents and what people said of them.
 
+    Its id is "bills-labeled/MODEL/TOPIC", as in the authors' files; its words are as many as people
+    saw.
+
     Attributes:
-        id: "bills-labeled/MODEL/TOPIC", as in the authors' files.
         model: the topic model.
-        words: its top words, strongest first, as many as people saw.
-        exemplars: texts of the documents that exemplify it.
-        documents: texts of the documents that were judged.
         assigned: (N,) whether the model assigns the document to the topic.
         fits: (R, N) answers of R respondents, 1 to 5.
         ranks: (R, N) their ranks, the best highest: 8 minus the place among eight, at least 1.
     """
 
-    id: str
     model: str
-    words: tuple[str, ...]
-    exemplars: tuple[str, ...]
-    documents: tuple[str, ...]
     assigned: NDArray[np.bool_]
     fits: NDArray[np.float64]
     ranks: NDArray[np.float64]

@@ -16,10 +16,18 @@ from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import Float64Array, Progress
 from mtmbench.judges.asker import Asker, gather
 from mtmbench.judges.base import Question
+from mtmbench.judges.document_questions import (
+    FIT_LEVELS,
+    Asked,
+    DocumentTask,
+    document_questions,
+    document_template,
+    scores_by_topic,
+)
 from mtmbench.judges.panel import Panel
 from mtmbench.judges.prompt import prompt_names
 from mtmbench.judges.registry import load_judge_card, traits_of
-from mtmbench.judges.replies import parse_hoyle_intruder, parse_level, parse_ranking
+from mtmbench.judges.replies import parse_hoyle_intruder, parse_level
 from mtmbench.validation import proxann
 from mtmbench.validation.board import write_judges_board
 from mtmbench.validation.hoyle import (
@@ -30,20 +38,13 @@ from mtmbench.validation.hoyle import (
     read_hoyle,
 )
 from mtmbench.validation.proxann import (
-    FIT_LEVELS,
     ProxannTopic,
     judged_documents,
     read_proxann,
     stored_coherence,
 )
 from mtmbench.validation.published import published_rows
-from mtmbench.validation.questions import (
-    Asked,
-    fit_questions,
-    intrusion_questions,
-    rank_questions,
-    rating_questions,
-)
+from mtmbench.validation.questions import intrusion_questions, rating_questions
 from mtmbench.validation.rows import PromptHashes, StoredJudge, ValidatedJudge
 from mtmbench.validation.scores import (
     Figure,
@@ -234,42 +235,27 @@ async def _proxann_answers(
 
     A topic with a reply that is no answer is left out of the task.
     """
-    fits, ranks = fit_questions(topics), rank_questions(topics)
-    answers: dict[str, dict[str, Float64Array]] = {"fit": {}, "rank": {}}
-    levels: list[list[float | None]] = []
-    rankings: list[list[tuple[int, ...] | None]] = []
-    for interview in interviews:
-        texts = await interview.replies(fits)
-        low, high = interview.fit_bounds
-        levels.append([_level(text, "FIT", high, low) for text in texts])
-        texts = await interview.replies(ranks)
-        rankings.append(
-            [
-                None if text is None else parse_ranking(text, len(topic.documents))
-                for topic, text in zip(topics, texts, strict=True)
-            ]
-        )
-    place = 0
-    for row, topic in enumerate(topics):
-        n = len(topic.documents)
-        found = [run[place : place + n] for run in levels]
-        if not any(level is None for run in found for level in run):
-            answers["fit"][topic.id] = np.array(found, dtype=np.float64).mean(axis=0)
-        ranked = [run[row] for run in rankings]
-        if not any(ranking is None for ranking in ranked):
-            answers["rank"][topic.id] = np.array(ranked, dtype=np.float64).mean(axis=0)
-        place += n
-    rows = [
-        unanswered_row(
-            name, proxann.DATASET, task, sum(run.count(None) for run in runs), sum(map(len, runs))
-        )
-        for task, runs in (("fit", levels), ("rank", rankings))
-    ]
+    tasks: tuple[DocumentTask, ...] = ("fit", "rank")
+    answers: dict[str, dict[str, Float64Array]] = {}
+    rows = []
+    for task in tasks:
+        asked = document_questions(task, proxann.DATASET, topics, document_template(task))
+        runs = [
+            scores_by_topic(task, topics, await interview.replies(asked), interview.fit_bounds)
+            for interview in interviews
+        ]
+        answers[task] = {}
+        for topic, *found in zip(topics, *runs, strict=True):
+            if not any(score is None for run in found for score in run):
+                answers[task][topic.id] = np.array(found, dtype=np.float64).mean(axis=0)
+        # A ranking is one reply for all documents of a topic.
+        lost = sum(row.count(None) if task == "fit" else None in row for run in runs for row in run)
+        rows.append(unanswered_row(name, proxann.DATASET, task, lost, len(asked) * len(runs)))
     return answers, rows
 
 
-def _level(text: str | None, name: str, highest: float, lowest: float = 1) -> float | None:
-    return None if text is None else parse_level(text, name, highest, lowest)
+def _level(text: str | None, name: str, highest: float) -> float | None:
+    return None if text is None else parse_level(text, name, highest)
 
 
 def _prompts(asker: Asker) -> PromptHashes:

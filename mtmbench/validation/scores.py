@@ -158,7 +158,7 @@ def hoyle_rows(
 def hoyle_coherence_rows(topics: Sequence[HoyleTopic]) -> list[Figure]:
     """Returns how the stored coherence scores agree with people."""
     rows = []
-    for metric in ("npmi", "c_v"):
+    for metric in ("npmi", "c_v", "uci", "u_mass"):
         scores = {topic.id: topic.coherence[metric] for topic in topics}
         rows += hoyle_rows(metric, topics, {"rating": scores, "intrusion": scores}, levels=False)
     return rows

@@ -364,3 +364,22 @@ def test_a_proxys_league_stands_beside_the_same_by_projected_words(
     assert markdown.count("| by projected words | difference |") == 1
     alone = build_board(suite, records)
     assert "by projected words" not in render_md(alone) + page_of(alone)
+
+
+def test_a_metric_with_known_faults_is_marked_where_it_stands(
+    make_records: Make, page_of: Any
+) -> None:
+    suite, records = make_records(models=("lda", "mlda"))
+    plain = build_board(suite, records)
+    assert "⚠" not in render_md(plain)
+    renamed = [
+        replace(record, payload={**record.payload, "metric": "c_v"})
+        if record.payload.get("metric") == "nmi"
+        else record
+        for record in records
+    ]
+    board = build_board(suite, renamed)
+    shown = render_md(board)
+    assert "| c\\_v ↑ ⚠ |" in shown or "| c\\_v ↑ ⚠ (" in shown
+    assert shown.count("- ⚠ c\\_v: It rewards words whose NPMI with each other is alike") == 1
+    assert '<span title="It rewards words' in page_of(board)

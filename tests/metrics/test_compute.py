@@ -71,7 +71,9 @@ def test_a_bare_context_gives_values_or_reasons(
         ),
         "doc_topic_correlation": "there is no result of another model to compare",
         "perplexity": "the model cannot be fitted anew here",
-        **dict.fromkeys(["rating", "intrusion"], "no judge can be asked here; play it in a suite"),
+        **dict.fromkeys(
+            ["rating", "intrusion", "proxann"], "no judge can be asked here; play it in a suite"
+        ),
     }
     values = {(n, v, p.get("window")): x.value for n, v, p, x in played if x.value is not None}
     assert values["diversity", "own", None] == 1

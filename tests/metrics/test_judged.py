@@ -166,3 +166,26 @@ def test_a_changed_card_is_another_value(tmp_path: Path) -> None:
         plan(rating={"judge": "nobody-knows"})
     with pytest.raises(InputError, match="must be a card's name, not 3"):
         plan(rating={"judge": 3})
+
+
+@pytest.mark.parametrize("shift", [0, 4])
+def test_a_proxy_rates_and_finds_intruders_by_cosines(
+    shift: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embed = planted_context(("embeddings",)).embed
+    monkeypatch.setattr("mtmbench.judges.clients.embedding.encode", embed)
+    context, result = planted_context(("embeddings",)), planted_result(shift=shift)
+
+    def ask(card: str, job: Any) -> Any:
+        with Panel() as panel:
+            return panel.consult(card, job)
+
+    context.consult = ask
+    rating = compute_value(result, context, "rating", "own", {"judge": "embedding"})
+    coherence = compute_value(result, context, "embedding_coherence", "own", {})
+    assert coherence.value is not None
+    assert rating.value == pytest.approx(1 + 2 * coherence.value, abs=1e-5)
+    intrusion = compute_value(result, context, "intrusion", "own", {"judge": "embedding"})
+    assert intrusion.details["statuses"] == {"ok": 4}
+    if not shift:
+        assert intrusion.value == 1.0

@@ -220,3 +220,29 @@ def test_theta_of_other_documents_is_named(corpus: Corpus, tmp_path: Path) -> No
         InputError, match=r"theta\.csv has no row for 20 of the 20 .*'0'; its ids are like 'x0'"
     ):
         score_file(listed, corpus, tmp_path / "theta.csv")
+
+
+def test_a_named_metric_asks_its_proxy_and_no_language_model(
+    corpus_of: Callable[..., Corpus], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [f"{'cats and dogs' if i % 2 else 'stars and moons'} {i}" for i in range(16)]
+    pets = np.arange(16) % 2
+    theta = np.column_stack([np.where(pets, 0.9, 0.1), np.where(pets, 0.1, 0.9)])
+    topics = [["cat", "dog"], ["star", "moon"]]
+    monkeypatch.setattr(
+        "mtmbench.judges.clients.embedding.encode",
+        lambda texts: np.array([[1, text.count("cat"), text.count("star")] for text in texts]),
+    )
+    frame = score_topics(topics, corpus_of(texts), theta, ["proxann"])
+    # The one of its kind that is left comes first: 6 of 21 pairs differ in θ, all the right way.
+    assert value_of(frame, "proxann", "own", task="rank") == pytest.approx(6 / (6 * 21) ** 0.5)
+    assert (
+        value_of(score_topics(topics, corpus_of(texts)), "proxann", "own", task="fit") == NO_THETA
+    )
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "judges").mkdir()
+    (tmp_path / "judges" / "embedding-exemplars.toml").write_text(
+        'client = "replay"\n[params]\npath = "x"\n'
+    )
+    with pytest.raises(InputError, match="'embedding-exemplars' is a language model"):
+        score_topics(topics, corpus_of(texts), theta, ["proxann"])

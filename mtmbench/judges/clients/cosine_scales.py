@@ -22,6 +22,7 @@ def scale_reply(
     described: Sequence[str],
     encode: Callable[[Sequence[str]], Sequence[Float64Array]],
     centre: Float64Array | None = None,
+    exemplars: Sequence[str] = (),
 ) -> str:
     """Returns a proxy's reply to a question on a scale.
 
@@ -41,16 +42,19 @@ def scale_reply(
         encode: distinct texts → their unit vectors.
         centre: mean of the judged documents' unit vectors, by which cosines are centred; None
             centres nothing.
+        exemplars: documents whose mean unit vector stands for the topic in "fit" and "rank" in
+            place of its description.
 
     Raises:
         InputError: the question is of another kind.
     """
     if question.kind == "fit":
-        cosine = _cosines([question.context["text"]], described[0], encode, centre)[0]
+        texts = [question.context["text"]]
+        cosine = _cosines(texts, exemplars or described, encode, centre)[0]
         level = 1 + 4 * cosine if centre is None else np.clip(3 + 4 * cosine, 1, 5)
         return f"FIT: {level:.6f}"
     if question.kind == "rank":
-        cosines = _cosines(question.context["texts"], described[0], encode, centre)
+        cosines = _cosines(question.context["texts"], exemplars or described, encode, centre)
         best = np.argsort(-cosines, kind="stable") + 1
         return "RANKING: " + ", ".join(map(str, best.tolist()))
     if question.kind == "rating":
@@ -58,9 +62,7 @@ def scale_reply(
         pairs = _pairwise(encode(items))[np.triu_indices(len(items), 1)]
         return f"RATING: {1 + 2 * max(0.0, float(pairs.mean()) if len(pairs) else 0.0):.6f}"
     if question.kind == "intrusion":
-        distinct = list(dict.fromkeys(described))
-        vectors = dict(zip(distinct, encode(distinct), strict=True))
-        cosines = _pairwise([vectors[text] for text in described])
+        cosines = _pairwise(_vectors(described, encode))
         np.fill_diagonal(cosines, 0)
         return f"INTRUDER: {int(cosines.sum(axis=1).argmin()) + 1}"
     raise InputError(f"cosines answer no question of kind {question.kind!r}")
@@ -68,17 +70,25 @@ def scale_reply(
 
 def _cosines(
     texts: Sequence[str],
-    description: str,
+    standing: Sequence[str],
     encode: Callable[[Sequence[str]], Sequence[Float64Array]],
     centre: Float64Array | None,
 ) -> Float64Array:
-    distinct = list(dict.fromkeys([*texts, description]))
+    """Returns the cosine of each text with the mean of the unit vectors that stand for a topic."""
+    # By itself: what stands for a topic is asked about again.
+    topic = np.mean(_vectors(standing, encode), axis=0)
+    if len(standing) > 1:
+        topic = topic / max(float(np.linalg.norm(topic)), 1e-12)
+    cosines = np.array([float(vector @ topic) for vector in _vectors(texts, encode)])
+    return np.maximum(cosines, 0.0) if centre is None else cosines - float(centre @ topic)
+
+
+def _vectors(
+    texts: Sequence[str], encode: Callable[[Sequence[str]], Sequence[Float64Array]]
+) -> list[Float64Array]:
+    distinct = list(dict.fromkeys(texts))
     vectors = dict(zip(distinct, encode(distinct), strict=True))
-    cosines = [float(vectors[text] @ vectors[description]) for text in texts]
-    if centre is None:
-        return np.array([max(0.0, cosine) for cosine in cosines])
-    mean = float(centre @ vectors[description])
-    return np.array([cosine - mean for cosine in cosines])
+    return [vectors[text] for text in texts]
 
 
 def _pairwise(vectors: Sequence[Float64Array]) -> Float64Array:

@@ -69,6 +69,8 @@ class EmbeddingJudge(JudgeClient):
         description_words: descriptions are cut to this many words, separated by white space, so
             that no model gains from longer labels.
         version: 1, plain cosines, or 2, centred ones.
+        exemplars: in questions of kind "fit" and "rank" the documents that exemplify the topic
+            stand for it, by the mean of their unit vectors, in place of its description.
         embed: texts → (N, E) embeddings; the default is all-MiniLM-L6-v2, which reads the first
             256 word pieces of a document.
 
@@ -86,6 +88,7 @@ class EmbeddingJudge(JudgeClient):
         tie_below: float | None = None,
         description_words: int = 32,
         version: int = version,
+        exemplars: bool = False,
         embed: Callable[[Sequence[str]], FloatArray] | None = None,
     ) -> None:
         self.version_of({"version": version})
@@ -98,6 +101,7 @@ class EmbeddingJudge(JudgeClient):
         self.version = version  # type: ignore[misc]
         self.tie_below = tie_below
         self.description_words = description_words
+        self.exemplars = exemplars
         self._embed = embed or encode
         self._batches: dict[tuple[str, ...], dict[str, Float64Array]] = {}
         self._documents: Mapping[str, Float64Array] = {}
@@ -180,8 +184,9 @@ class EmbeddingJudge(JudgeClient):
             described = [" ".join(self._descriptions_of(option)) for option in question.options]
             centred = self.version > 1 and question.kind in ("fit", "rank")
             centre = self._judged_of(question).mean if centred else None
+            examples = question.context.get("exemplars", ()) if self.exemplars else ()
             reply = scale_reply(
-                question, described, lambda texts: [*self._batch(texts).values()], centre
+                question, described, lambda texts: [*self._batch(texts).values()], centre, examples
             )
             return Completion(reply, model_revision=revision)
         text = str(question.context["text"])

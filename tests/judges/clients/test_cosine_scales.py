@@ -23,11 +23,16 @@ def _embed(texts: Sequence[str]) -> NDArray[np.float64]:
 
 
 def _ask(
-    kind: QuestionKind, words: Sequence[Sequence[str]], *, version: int = 1, **context: object
+    kind: QuestionKind,
+    words: Sequence[Sequence[str]],
+    *,
+    version: int = 1,
+    by_exemplars: bool = False,
+    **context: object,
 ) -> str:
     options = tuple(Option("topic", (ShownTopic(1.0, tuple(topic)),)) for topic in words)
     question = Question(kind, {"corpus": "c", **context}, options)
-    judge = EmbeddingJudge(version=version, embed=_embed)
+    judge = EmbeddingJudge(version=version, exemplars=by_exemplars, embed=_embed)
     texts = ("near", "far", "against", "near")
     judge.prepare_documents(Corpus("c", tuple("0123"), texts), range(4))
     return asyncio.run(judge.answer(question, {}, 0)).text
@@ -60,6 +65,23 @@ def test_centring_orders_documents_as_cosines_do_and_asks_nothing_else_of_words(
     assert _ask("rank", [["tax", "cut"]], texts=texts, version=2) == "RANKING: 3, 1, 2, 4"
     for kind, words in (("rating", [["up", "near", "down"]]), ("intrusion", [["up"], ["side"]])):
         assert _ask(kind, words, version=2) == _ask(kind, words, version=1)  # type: ignore[arg-type]
+
+
+def test_exemplars_stand_for_the_topic_by_the_mean_of_their_unit_vectors() -> None:
+    examples = ["near", "far", "near"]
+    angles = np.deg2rad([30, 80, 30])
+    mean = np.array([np.cos(angles).mean(), np.sin(angles).mean()])
+    cosine = mean @ [np.cos(np.deg2rad(10)), np.sin(np.deg2rad(10))] / np.linalg.norm(mean)
+    told = {"text": "up", "exemplars": examples}
+    fit = _value(_ask("fit", [["tax", "cut"]], by_exemplars=True, **told))
+    assert fit == pytest.approx(1 + 4 * cosine, abs=1e-6)
+    # Others read the description, and so does this one where there are none.
+    described = _ask("fit", [["tax", "cut"]], text="up")
+    assert _ask("fit", [["tax", "cut"]], **told) == described  # type: ignore[arg-type]
+    assert _ask("fit", [["tax", "cut"]], by_exemplars=True, text="up") == described
+    texts = ["tax, cut", "against", "far", "near"]
+    rank = _ask("rank", [["tax", "cut"]], by_exemplars=True, texts=texts, exemplars=["far"])
+    assert rank == "RANKING: 3, 4, 2, 1"
 
 
 def test_a_ranking_is_by_cosine_ties_in_order() -> None:
