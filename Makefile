@@ -101,10 +101,10 @@ board: setup  ## rebuild the committed boards from their records; git shows what
 	done
 	@git diff --stat --exit-code -- leaderboards && echo "==> the boards are what their records say"
 
-wheel-env: setup  ## build the wheel and install it into an empty environment, .wheel-venv
+wheel-env: setup  ## build the wheel and install it, with extras that break others, into .wheel-venv
 	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" .ci/wheel install
 
-wheel-check: wheel-env  ## play the quick suite from the wheel, in another directory, and compare
+wheel-check: wheel-env  ## play the quick suite from the wheel, compare, and test these extras
 	@.ci/wheel check
 
 bench: setup  ## full-size recovery, coverage, parity and speed (an hour; ratios, not seconds)

@@ -29,7 +29,7 @@ RECOVERED: dict[str, tuple[dict[str, Any], float, float]] = {
     # It starts at random: of three seeds one recovers all topics, the others two of four.
     "etm": ({}, 0.75, 0.75),
     # A Gaussian is wider than a topic.
-    "gaussianlda": ({"iters": 10}, 0.85, 0.9),
+    "gaussianlda": ({"iters": 6}, 0.85, 0.9),
     # The experts of a product, and what is near in space, are no mixture: θ alone is comparable.
     "prodlda": ({"iters": 80, **_SHORT}, 0.0, 0.9),
     "combinedtm": ({"iters": 40, **_SHORT}, 0.0, 0.95),
