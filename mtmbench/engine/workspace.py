@@ -44,6 +44,7 @@ from mtmbench.corpora.halves import halves_of
 from mtmbench.engine.exhibits import Exhibits, NothingToShowError
 from mtmbench.engine.labels import labelled, labels_path, plan_of, read_labels, write_labels
 from mtmbench.engine.results import cautions, result_path
+from mtmbench.features.encoders import is_default, shown_encoder
 from mtmbench.judges.ledger import LEDGER
 from mtmbench.judges.panel import Consult, Consultation, Panel
 from mtmbench.matches.match import judge_pair
@@ -168,6 +169,7 @@ class Workspace:
                 max_tokens=features.max_tokens,
                 params=features.params,
                 labels="shipped",
+                encoder=self.suite.embeddings.encoder,
                 progress=self._progress,
             )
             if setting is not None:
@@ -235,6 +237,8 @@ class Workspace:
                 for k, items in enumerate(result.top_labels(_TOPIC_ITEMS))
             ],
         }
+        if "embeddings" in values["needs"] and not is_default(self.suite.embeddings.encoder):
+            values["encoder"] = shown_encoder(self.suite.embeddings.encoder)
         if (no_words := self._no_words(cell.corpus)) is not None:
             values["no_words"] = no_words
         # A record holds the parameters as the fit resolved them.
@@ -296,7 +300,7 @@ class Workspace:
 
         fit = cell.fit
         views = self.views(fit.corpus, fit.setting)
-        model = self._model(fit)
+        model, encoder = self._model(fit), self.suite.embeddings.encoder
 
         def refit(train: Views, seed: int) -> tuple[TopicModel, TopicResult]:
             fresh = self._model(fit)
@@ -319,7 +323,8 @@ class Workspace:
             # A model that needs no view was fitted elsewhere and cannot be fitted anew here.
             refit=refit if model.needs else None,
             views=views,
-            embed=embed_texts,
+            embed=partial(embed_texts, model=encoder),
+            encoder=None if is_default(encoder) else shown_encoder(encoder),
             consult=consult,
             cache=self._shared.setdefault(fit.corpus, {}),
         )
