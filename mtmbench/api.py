@@ -15,7 +15,7 @@ from mtmbench.boards.steering import Steering
 from mtmbench.core.card_files import load_suite
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
-from mtmbench.core.specs import LabelChoice, WordSpec
+from mtmbench.core.specs import DEFAULT_ENCODER, LabelChoice, WordSpec
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Views
 from mtmbench.corpora import load
@@ -68,6 +68,7 @@ def views(
     max_tokens: int | None = None,
     words: WordSpec | None = None,
     labels: LabelChoice = "auto",
+    encoder: str = DEFAULT_ENCODER,
     judge: str | Path | None = None,
     answers: str | Path | None = None,
     budget: float | None = None,
@@ -85,6 +86,8 @@ def views(
             :func:`judge` shows a document only those that other documents gave; as the SAE came,
             "shipped"; or "auto", the labels that a judge scored where the SAE has such, else the
             corpus's.
+        encoder: what embeds the documents: all-MiniLM-L6-v2, or a folder in sentence-transformers'
+            own format, or a hub id.
         judge: the judge card, by name or path, of models that ask one.
         answers: the file in which its answers are kept, made if it is not there; what is answered
             there is not asked again.
@@ -97,7 +100,7 @@ def views(
     """
     made = make_views(
         corpus, words=words, source=features, params=params, setting=setting,
-        max_tokens=max_tokens, labels=labels,
+        max_tokens=max_tokens, labels=labels, encoder=encoder,
     )  # fmt: skip
     if judge is None:
         return made

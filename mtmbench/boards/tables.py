@@ -48,13 +48,11 @@ from mtmbench.core.records import (
     StoredRecord,
 )
 from mtmbench.core.serialise import rounded
+from mtmbench.core.specs import DEFAULT_ENCODER
 from mtmbench.core.types import ItemKind
 from mtmbench.matches.adaptive import sides_of
 from mtmbench.matches.audit import ORDER_FREE, audit
 from mtmbench.stats.intervals import Rate
-
-_VIEW_ENCODER = "all-MiniLM-L6-v2"
-"""The sentence encoder behind the embeddings view."""
 
 _SHOWN_TOPICS = 5
 
@@ -243,7 +241,8 @@ def _sharers(
 
 
 def _encoders(fit: FitPayload) -> set[str]:
-    found = {_bare(_VIEW_ENCODER)} if "embeddings" in fit.get("needs", ()) else set()
+    of_view = _bare(fit.get("encoder", DEFAULT_ENCODER))
+    found = {of_view} if "embeddings" in fit.get("needs", ()) else set()
     source = fit["items"]["source"] if "items" in fit else {}
     return found | {_bare(str(source[name])) for name in ("backbone", "encoder") if name in source}
 

@@ -21,6 +21,7 @@ from mtmbench.core.specs import (
     BY_CORPUS,
     Card,
     CorpusSpec,
+    EmbeddingsSpec,
     FeatureSpec,
     JudgingSpec,
     KSpecs,
@@ -81,6 +82,7 @@ class Suite(Card):
         default_factory=dict
     )
     words: WordSpec = WordSpec()
+    embeddings: EmbeddingsSpec = EmbeddingsSpec()
     features: FeatureSpec = FeatureSpec()
     judging: JudgingSpec | None = None
     steering: SteeringSpec | None = None

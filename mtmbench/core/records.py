@@ -108,6 +108,8 @@ class FitValues(TypedDict, total=False):
     """What became of a fit; ``result`` is the revision of its topics.
 
     ``no_words`` says why there are no projected words, where the corpus's cannot be told apart.
+    ``encoder`` names what embedded the documents for a model that reads embeddings, where it is not
+    all-MiniLM-L6-v2.
     Records of the first releases have no ``cautions``, so that their boards tell none.
     """
 
@@ -123,6 +125,7 @@ class FitValues(TypedDict, total=False):
     cautions: FitCautions
     topics: Sequence[FittedTopic]
     no_words: str
+    encoder: str
     reason: str | None
 
 
@@ -195,6 +198,7 @@ class JudgeFacts(TypedDict):
     revision: NotRequired[str]
     endpoint: NotRequired[str]
     structured: NotRequired[bool]
+    inputs: NotRequired[Mapping[str, object]]
     members: NotRequired[Mapping[str, MemberFacts]]
 
 
@@ -308,6 +312,7 @@ class MatchJudge(TypedDict):
     judge_revision: NotRequired[str]
     judge_endpoint: NotRequired[str]
     judge_structured: NotRequired[bool]
+    judge_inputs: NotRequired[Mapping[str, object]]
     judge_members: NotRequired[Mapping[str, JudgeFacts]]
 
 

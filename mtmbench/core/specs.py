@@ -205,6 +205,18 @@ class FeatureSpec(Card):
         return tuple(dict.fromkeys([*self.settings, *more]))
 
 
+DEFAULT_ENCODER = "all-MiniLM-L6-v2"
+
+
+class EmbeddingsSpec(Card):
+    """What embeds documents for models and metrics that read embeddings.
+
+    ``encoder`` is all-MiniLM-L6-v2, or a folder in sentence-transformers' own format, or a hub id.
+    """
+
+    encoder: str = DEFAULT_ENCODER
+
+
 class RefineSpec(Card):
     """How topics are refined: the refiner sees ``show`` items and drops at most ``drop``."""
 

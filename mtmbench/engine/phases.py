@@ -25,6 +25,7 @@ from mtmbench.core.store import RunInfo, RunStore
 from mtmbench.engine.plan import Plan, asks_models
 from mtmbench.engine.workers import ASKING, ON_DEVICE, Task
 from mtmbench.engine.workspace import Produced
+from mtmbench.features.encoders import is_default
 from mtmbench.features.registry import source_of
 from mtmbench.matches.adaptive import cells_to_play
 from mtmbench.matches.schedule import in_rounds
@@ -183,7 +184,10 @@ def _view_tasks(plan: Plan, fits: Sequence[FitCell]) -> list[Task]:
 def _left_by_features(plan: Plan, views: Sequence[Task]) -> list[Task]:
     """Returns the tasks for embeddings that tasks for features leave behind, which come first."""
     featured = {task.prepare[0] for task in views if task.prepare and task.prepare[2] == "features"}
-    if not featured or not source_of(plan.suite.features).leaves_embeddings:
+    suite = plan.suite
+    if not is_default(suite.embeddings.encoder) or not featured:
+        return []
+    if not source_of(suite.features).leaves_embeddings:
         return []
     return [
         task

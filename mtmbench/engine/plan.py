@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -22,10 +23,12 @@ from mtmbench.core.cells import (
 )
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import content_hash
-from mtmbench.core.specs import CorpusSpec, capped
+from mtmbench.core.specs import DEFAULT_ENCODER, CorpusSpec, capped
 from mtmbench.core.types import Corpus
+from mtmbench.corpora.offline import offline as without_network
 from mtmbench.engine.labels import label_cells
 from mtmbench.engine.orders import reordered_cells
+from mtmbench.features.encoders import encoder_identity, is_default
 from mtmbench.features.registry import source_of
 from mtmbench.features.sae.minilm import EMBEDDINGS_VERSION
 from mtmbench.features.words import check_spaces, identity_of
@@ -109,6 +112,12 @@ def make_plan(
             is played needs them; the list of stop words cannot be had; or a tokeniser, model,
             metric or judge is unknown; the message names the nearest valid one.
     """
+    # Encoders, too, are not fetched to be counted with.
+    with without_network() if offline else nullcontext():
+        return _make_plan(suite, data_dir, plugins, offline)
+
+
+def _make_plan(suite: Suite, data_dir: Path | None, plugins: Sequence[str], offline: bool) -> Plan:
     from mtmbench.core.plugins import load_plugins
     from mtmbench.corpora.load import load_spec
     from mtmbench.corpora.stated import StandIn, load_here
@@ -317,6 +326,7 @@ def _metric_cells(
         params = {**defaults, **suite.metric_params.get(name, {})}
         # What the parameters name counts with its content.
         inputs = metric.inputs(params)
+        encoder = _encoder(suite) if "embeddings" in metric.needs else {}
         for place, group in by_group.items():
             over_seeds, over_orders = ("siblings" in metric.needs, "orders" in metric.needs)
             for fit in group[:1] if over_seeds or over_orders else group:
@@ -329,7 +339,8 @@ def _metric_cells(
                 key = content_hash(
                     "metric", name, metric.version, view, params,
                     fit.key, [other.key for other in siblings], words,
-                    *([inputs] if inputs else []), *([called.key] if called else []),
+                    *([inputs] if inputs else []), *([encoder] if encoder else []),
+                    *([called.key] if called else []),
                     *([[other.key for other in others]] if others else []),
                 )  # fmt: skip
                 if key in keys:  # variants are alike where the suite sets what they differ in
@@ -416,7 +427,10 @@ def _view_inputs(
     if "words" in needs:
         inputs["words"] = identity_of(suite.words)
     for view in {"embeddings", "word_embeddings"} & set(needs):
-        inputs[view] = {"encoder": "all-MiniLM-L6-v2", "version": EMBEDDINGS_VERSION}
+        inputs[view] = _encoder(suite) or {
+            "encoder": DEFAULT_ENCODER,
+            "version": EMBEDDINGS_VERSION,
+        }
     if "features" in needs and setting is not None:
         features = suite.features
         source = source_of(features, offline=offline)
@@ -436,6 +450,12 @@ def _writer_inputs(name: str, params: Mapping[str, object]) -> dict[str, object]
             f'params.{name} = {{ judge = "CARD" }}'
         )
     return writer_inputs(judge)
+
+
+def _encoder(suite: Suite) -> dict[str, object]:
+    """Returns the encoder of the suite by its content; nothing of the one that is the default."""
+    named = suite.embeddings.encoder
+    return {} if is_default(named) else encoder_identity(named)
 
 
 def numbers_of_topics(

@@ -46,6 +46,7 @@ from mtmbench.engine.labels import labelled, labels_path, plan_of, read_labels, 
 from mtmbench.engine.orders import document_order, in_corpus_order
 from mtmbench.engine.plan import asks_models
 from mtmbench.engine.results import cautions, result_path
+from mtmbench.features.encoders import is_default, shown_encoder
 from mtmbench.judges.ledger import LEDGER
 from mtmbench.judges.panel import Consult, Consultation, Panel
 from mtmbench.judges.topic_writer import JudgeWriter
@@ -171,6 +172,7 @@ class Workspace:
                 max_tokens=features.max_tokens,
                 params=features.params,
                 labels="shipped",
+                encoder=self.suite.embeddings.encoder,
                 progress=self._progress,
             )
             if setting is not None:
@@ -238,6 +240,8 @@ class Workspace:
                 for k, items in enumerate(result.top_labels(_TOPIC_ITEMS))
             ],
         }
+        if "embeddings" in values["needs"] and not is_default(self.suite.embeddings.encoder):
+            values["encoder"] = shown_encoder(self.suite.embeddings.encoder)
         if (no_words := self._no_words(cell.corpus)) is not None:
             values["no_words"] = no_words
         # A record holds the parameters as the fit resolved them.
@@ -310,7 +314,7 @@ class Workspace:
 
         fit = cell.fit
         views = self.views(fit.corpus, fit.setting)
-        model = self._model(fit)
+        model, encoder = self._model(fit), self.suite.embeddings.encoder
 
         def refit(train: Views, seed: int) -> tuple[TopicModel, TopicResult]:
             fresh = self._model(fit)
@@ -334,7 +338,8 @@ class Workspace:
             # A model that needs no view was fitted elsewhere and cannot be fitted anew here.
             refit=refit if model.needs else None,
             views=views,
-            embed=embed_texts,
+            embed=partial(embed_texts, model=encoder),
+            encoder=None if is_default(encoder) else shown_encoder(encoder),
             consult=consult,
             cache=self._shared.setdefault(fit.corpus, {}),
         )

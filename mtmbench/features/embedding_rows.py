@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import sqlite3
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from mtmbench.core.row_hash import DAMAGE, row_hash
-from mtmbench.core.types import FloatArray
-from mtmbench.features.cache import kept_if_writable, locked, not_writable
+from mtmbench.core.serialise import content_hash
+from mtmbench.core.types import FloatArray, Progress
+from mtmbench.features.cache import kept_if_writable, locked, not_writable, one_at_a_time
 
 _T = TypeVar("_T")
 _FileNumber = tuple[int, int]
@@ -30,6 +31,42 @@ _TRIES = 5
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS rows (key TEXT PRIMARY KEY, row BLOB NOT NULL, hash TEXT NOT NULL)"
 )
+
+
+def embed_once(
+    keys: Sequence[str],
+    inputs: Sequence[_T],
+    make: Callable[[Sequence[str], Sequence[_T]], Iterator[Mapping[str, FloatArray]]],
+    rows: EmbeddingRows | None,
+    progress: Progress | None = None,
+) -> FloatArray:
+    """Returns a vector a key, those that are in a file from there, and the others made and kept.
+
+    Args:
+        keys: content hashes of the inputs; equal ones share a vector.
+        inputs: what is embedded.
+        make: yields the vectors of inputs by key, batch by batch.
+        rows: the file; None keeps nothing.
+        progress: told how many keys have their vector.
+    """
+    known = rows.find(keys) if rows else {}
+    missing = {key: each for key, each in zip(keys, inputs, strict=True) if key not in known}
+    with _one_at_a_time(rows, keys) if rows and len(missing) > 1 else nullcontext():
+        if rows and missing:
+            known |= rows.find(list(missing))
+        left = {key: each for key, each in missing.items() if key not in known}
+        for made in make([*left], [*left.values()]) if left else ():
+            known |= made
+            if rows:
+                rows.add(made)
+            if progress is not None:
+                progress(sum(key in known for key in keys), len(keys))
+    return np.stack([known[key] for key in keys])
+
+
+def _one_at_a_time(rows: EmbeddingRows, keys: Sequence[str]) -> AbstractContextManager[None]:
+    """Of processes that want the same texts one embeds them, and the others wait for it."""
+    return one_at_a_time(rows.path.with_name(f"{content_hash(list(keys))[:1]}.lock"))
 
 
 class EmbeddingRows:

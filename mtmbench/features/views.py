@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from mtmbench.core.specs import LabelChoice, WordSpec
+from mtmbench.core.specs import DEFAULT_ENCODER, LabelChoice, WordSpec
 from mtmbench.core.types import Corpus, Counts, FloatArray, Progress, Views
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def make_views(
     max_tokens: int | None = None,
     params: Mapping[str, object] | None = None,
     labels: LabelChoice = "auto",
+    encoder: str = DEFAULT_ENCODER,
     progress: Progress | None = None,
 ) -> Views:
     """Returns the views of a corpus; nothing is computed or loaded yet.
@@ -36,6 +37,7 @@ def make_views(
         labels: what the features are called: "corpus", "shipped" or "auto", as in a suite
             (:class:`mtmbench.core.specs.FeatureSpec`); words of the corpus enter labels less the
             stop words of ``words``.
+        encoder: what embeds documents and words (:func:`mtmbench.features.embeddings.embed_texts`).
         progress: told how much of the features or the embeddings is done, while they are made.
 
     Raises:
@@ -53,14 +55,14 @@ def make_views(
     def make_embeddings() -> FloatArray:
         from mtmbench.features.embeddings import embed_texts
 
-        return embed_texts(corpus.texts, progress=progress)
+        return embed_texts(corpus.texts, model=encoder, progress=progress)
 
     def make_word_embeddings() -> FloatArray:
         from mtmbench.features.embeddings import embed_texts
 
         counts = made.words
         assert counts is not None
-        return embed_texts(counts.item_ids, progress=progress)
+        return embed_texts(counts.item_ids, model=encoder, progress=progress)
 
     made = Views(
         corpus,

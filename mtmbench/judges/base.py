@@ -211,6 +211,11 @@ class JudgeClient(ABC):
         """Returns the version of a judge of these parameters; a few clients keep an older one."""
         return cls.version
 
+    @classmethod
+    def inputs(cls, params: Mapping[str, Any]) -> Mapping[str, object]:  # noqa: ARG003
+        """Returns, as JSON values, the content of what the parameters name, such as an encoder."""
+        return {}
+
     @abstractmethod
     async def answer(
         self, question: Question, params: Mapping[str, Any], replicate: int

@@ -33,6 +33,8 @@ def judge_identity(card: JudgeCard, client: JudgeClient | None = None) -> JudgeF
             }
         ),
     )
+    if inputs := kind.inputs(card.params):
+        facts["inputs"] = inputs
     members = kind.members(card.params)
     return {**facts, "members": members} if members else facts
 
@@ -64,6 +66,8 @@ def match_identity(name: str, card: JudgeCard) -> MatchJudge:
         fields["judge_endpoint"] = facts["endpoint"]
     if "structured" in facts:
         fields["judge_structured"] = facts["structured"]
+    if "inputs" in facts:
+        fields["judge_inputs"] = facts["inputs"]
     if "members" in facts:
         fields["judge_members"] = facts["members"]
     return fields

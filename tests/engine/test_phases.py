@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mtmbench.core.specs import FeatureSpec
+from mtmbench.core.specs import EmbeddingsSpec, FeatureSpec
 from mtmbench.engine.phases import phases
 from mtmbench.engine.workers import ASKING
 from mtmbench.models.registry import MODELS
@@ -28,7 +28,9 @@ def planned(source: str, models: list[str], rewrites: Any = ()) -> Any:
     features = FeatureSpec(source=source, max_tokens=512)
     return SimpleNamespace(
         fits=fits, labels=[], rewrites=list(rewrites), metrics=[], matches=[], corpora=corpora,
-        suite=SimpleNamespace(features=features, judging=None),
+        suite=SimpleNamespace(
+            features=features, embeddings=EmbeddingsSpec(), judging=None
+        ),
     )  # fmt: skip
 
 

@@ -82,8 +82,9 @@ def test_one_pass_serves_features_and_embeddings(
     asked: list[int] = []
     make = MiniLM._make
     monkeypatch.setattr(
-        MiniLM, "_make", lambda self, chunks: asked.append(len(chunks)) or make(self, chunks)
-    )
+        MiniLM, "_make",
+        lambda self, keys, chunks: asked.append(len(chunks)) or make(self, keys, chunks),
+    )  # fmt: skip
     np.testing.assert_array_equal(embed_texts(texts), expected)
     longer = {tuple(ids[:254]) for ids in backbone.tokenise(texts) if len(ids) > chunk_tokens}
     assert asked == ([] if chunk_tokens == 254 else [len(longer)])

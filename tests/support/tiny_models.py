@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,28 @@ def write_model(family: str, folder: Path, seed: int = 0) -> Any:
             parameter.add_(0.2 * torch.randn_like(parameter))  # so that norms and biases matter
     model.save_pretrained(folder)
     make_tokenizer(family).save_pretrained(folder)
+    return model
+
+
+def write_encoder(folder: Path, seed: int = 0) -> Any:
+    """Writes a BERT as an encoder in sentence-transformers' format; returns the model.
+
+    Its embedding is the mean of the token states of the last layer, 16 numbers.
+    """
+    model = write_model("bert", folder, seed)
+    kinds = {"": "Transformer", "1_Pooling": "Pooling"}
+    modules = [
+        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for i, (path, kind) in enumerate(kinds.items())
+    ]
+    (folder / "1_Pooling").mkdir()
+    written: dict[str, object] = {
+        "modules.json": modules,
+        "1_Pooling/config.json": {"word_embedding_dimension": 16, "pooling_mode_mean_tokens": True},
+        "sentence_bert_config.json": {"max_seq_length": 32, "do_lower_case": False},
+    }
+    for name, content in written.items():
+        (folder / name).write_text(json.dumps(content))
     return model
 
 

@@ -260,11 +260,12 @@ def _revision(files: tuple[tuple[Path, int, int], ...]) -> str:
     The weights of a model of 9 B parameters are 18 GB, which must not lie in memory for it.
     """
     return content_hash(
-        *(part for path, size, _ in files for part in (path.name, _mapped(path, size)))
+        *(part for path, size, _ in files for part in (path.name, mapped(path, size)))
     )
 
 
-def _mapped(path: Path, size: int) -> bytes | mmap.mmap:
+def mapped(path: Path, size: int) -> bytes | mmap.mmap:
+    """Returns the bytes of a file of ``size``, of which few are in memory at a time."""
     with path.open("rb") as file:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +12,8 @@ import numpy as np
 
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.types import FloatArray, Progress
-from mtmbench.features.cache import cache_dir, one_at_a_time
-from mtmbench.features.embedding_rows import EmbeddingRows
+from mtmbench.features.cache import cache_dir
+from mtmbench.features.embedding_rows import EmbeddingRows, embed_once
 from mtmbench.features.sae.backbone import BATCH_TOKENS, ActivationBatch
 from mtmbench.features.sae.hooks import HookPoint, find_hook_point
 from mtmbench.features.sae.hugging_face import HuggingFaceBackbone
@@ -76,21 +75,7 @@ class MiniLM(HuggingFaceBackbone):
         """
         chunks = [ids[:_LIMIT] for ids in self.tokenise(texts)]
         keys = [_key(chunk) for chunk in chunks]
-        known = self._rows.find(keys) if keep else {}
-        missing = {key: chunk for key, chunk in zip(keys, chunks, strict=True) if key not in known}
-        # Of processes that want the same texts one embeds them, and the others wait for it.
-        lock = self._rows.path.with_name(f"{content_hash(keys)[:1]}.lock")
-        with one_at_a_time(lock) if keep and len(missing) > 1 else nullcontext():
-            if keep and missing:
-                known |= self._rows.find(list(missing))
-            left = [chunk for key, chunk in missing.items() if key not in known]
-            for made in self._make(left) if left else ():
-                known |= made
-                if keep:
-                    self._rows.add(made)
-                if progress is not None:
-                    progress(sum(key in known for key in keys), len(keys))
-        return np.stack([known[key] for key in keys])
+        return embed_once(keys, chunks, self._make, self._rows if keep else None, progress)
 
     def _forward(
         self, chunks: Sequence[TokenIds], points: Mapping[str, HookPoint]
@@ -101,7 +86,11 @@ class MiniLM(HuggingFaceBackbone):
         self._rows.add(_by_key(chunks, _pooled(states, mask)))
         return dict.fromkeys(points, states)
 
-    def _make(self, chunks: Sequence[TokenIds]) -> Iterator[dict[str, FloatArray]]:
+    def _make(
+        self,
+        keys: Sequence[str],  # noqa: ARG002
+        chunks: Sequence[TokenIds],
+    ) -> Iterator[dict[str, FloatArray]]:
         """Yields the embeddings of chunks by their keys, batch by batch."""
         lengths = [len(chunk) for chunk in chunks]
         for batch in length_batches(lengths, _BATCH_TOKENS, self.n_specials):

@@ -121,7 +121,7 @@ class ModelConfig:
         """The config of the language model, defaults filled in."""
         from transformers import AutoConfig
 
-        with _loading(f"the config of {self.name}"):
+        with loading(f"the config of {self.name}"):
             return AutoConfig.from_pretrained(self.folder).get_text_config()
 
 
@@ -133,7 +133,7 @@ def load_tokenizer(folder: Path, name: str) -> PreTrainedTokenizerBase:
     """
     from transformers import AutoTokenizer
 
-    with _loading(f"the tokeniser of {name}"):
+    with loading(f"the tokeniser of {name}"):
         return AutoTokenizer.from_pretrained(folder)
 
 
@@ -154,7 +154,7 @@ def load_model(folder: Path, name: str, *, dtype: str, device: str) -> PreTraine
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    with _loading(name):
+    with loading(name):
         model, told = AutoModel.from_pretrained(
             folder, dtype=getattr(torch, dtype), output_loading_info=True, **straight_onto(device)
         )
@@ -172,7 +172,7 @@ def straight_onto(device: str) -> dict[str, object]:
 
 
 @contextmanager
-def _loading(what: str) -> Iterator[None]:
+def loading(what: str) -> Iterator[None]:
     """Around what transformers loads: damaged or unknown files are an error of one line."""
     try:
         yield

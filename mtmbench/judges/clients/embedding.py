@@ -14,17 +14,17 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.specs import DEFAULT_ENCODER
 from mtmbench.core.types import Corpus, Float64Array, FloatArray
 from mtmbench.judges.base import (
     EMPTY_TOPIC,
     Completion,
-    JudgeClient,
     Option,
     Question,
     judged_mark,
 )
 from mtmbench.judges.clients.cosine_scales import scale_reply
-from mtmbench.judges.clients.minilm import encode
+from mtmbench.judges.clients.encoding import EncodingJudge
 from mtmbench.judges.clients.scores import renormalised_shares, score_verdict
 from mtmbench.judges.replies import verdict_line
 
@@ -44,7 +44,7 @@ class _Judged:
     mean: Float64Array
 
 
-class EmbeddingJudge(JudgeClient):
+class EmbeddingJudge(EncodingJudge):
     """Rules by the θ-weighted mean cosine of the document with the shown topics.
 
     The score of an option is ``Σ_k s_k · c(document, description_k)`` with the shares ``s_k``
@@ -71,8 +71,8 @@ class EmbeddingJudge(JudgeClient):
         version: 1, plain cosines, or 2, centred ones.
         exemplars: in questions of kind "fit" and "rank" the documents that exemplify the topic
             stand for it, by the mean of their unit vectors, in place of its description.
-        embed: texts → (N, E) embeddings; the default is all-MiniLM-L6-v2, which reads the first
-            256 word pieces of a document.
+        encoder: what embeds texts; see :class:`~mtmbench.judges.clients.encoding.EncodingJudge`.
+        embed: texts → (N, E) embeddings, in place of the encoder.
 
     Raises:
         InputError: a parameter is out of its range.
@@ -81,7 +81,6 @@ class EmbeddingJudge(JudgeClient):
     name: ClassVar[str] = "embedding"
     version: ClassVar[int] = 2
     order_free: ClassVar[bool] = True
-    encoder: ClassVar[str | None] = "all-MiniLM-L6-v2"
 
     def __init__(
         self,
@@ -89,8 +88,10 @@ class EmbeddingJudge(JudgeClient):
         description_words: int = 32,
         version: int = version,
         exemplars: bool = False,
+        encoder: str = DEFAULT_ENCODER,
         embed: Callable[[Sequence[str]], FloatArray] | None = None,
     ) -> None:
+        super().__init__(encoder, embed)
         self.version_of({"version": version})
         tie_below = _TIES_BELOW[version] if tie_below is None else tie_below
         if not 0 <= tie_below <= 2:
@@ -102,7 +103,6 @@ class EmbeddingJudge(JudgeClient):
         self.tie_below = tie_below
         self.description_words = description_words
         self.exemplars = exemplars
-        self._embed = embed or encode
         self._batches: dict[tuple[str, ...], dict[str, Float64Array]] = {}
         self._documents: Mapping[str, Float64Array] = {}
         self._judged: dict[tuple[str, str], _Judged] = {}
@@ -139,10 +139,10 @@ class EmbeddingJudge(JudgeClient):
         as its own encoder would: that one puts the same vector into the cache from any batch.
         """
         if self.version > 1:
-            if self._embed is encode:
+            if self._keeps:
                 texts = {text for option in options for text in self._descriptions_of(option)}
                 if new := sorted(text for text in texts if (text,) not in self._batches):
-                    encode(new)
+                    self._embed(new)
             return
         self._documents = self._batch(list(dict.fromkeys(corpus.texts[row] for row in rows)))
         described: dict[str, set[str]] = {}

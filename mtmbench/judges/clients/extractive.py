@@ -9,16 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import canonical_json
+from mtmbench.core.specs import DEFAULT_ENCODER
 from mtmbench.core.types import Corpus, Float64Array, FloatArray
+from mtmbench.features.tokenisers import tokeniser_of
 from mtmbench.features.words import check_spaces
-from mtmbench.judges.base import Completion, JudgeClient, Question
-from mtmbench.judges.clients.minilm import encode
+from mtmbench.judges.base import Completion, Question
+from mtmbench.judges.clients.encoding import EncodingJudge
 from mtmbench.judges.prompt import sentences
 
 _DIGITS = 4
@@ -35,7 +38,7 @@ _QUOTES = ' "“”«»'
 _CLAUSE_END = re.compile(r"(?<=[,;:、，；：])\s+|\s+[–—-]+\s+")
 
 
-class ExtractiveSummariser(JudgeClient):
+class ExtractiveSummariser(EncodingJudge):
     """Takes from a topic's strongest documents what is nearest to the topic's centroid.
 
     The centroid is the θ-weighted mean of the embeddings of all documents that may be read. What
@@ -49,17 +52,18 @@ class ExtractiveSummariser(JudgeClient):
     Args:
         documents: so many of a topic's documents are read.
         sentences: so many sentences from the beginning of each, which says what it is about.
-        words: words of a summary, separated by white space, at most.
+        words: words of a summary, at most: separated by white space, or by the corpus's tokeniser
+            where it cuts texts without any.
         pieces: sentences or phrases of a summary, at most.
         diversity: weight of the likeness to what was taken already, in [0, 1].
         nearness: in [0, 1]; without it, whatever is short would be put in to fill the words.
-        embed: texts → (N, E) embeddings; the default is all-MiniLM-L6-v2.
+        encoder: what embeds texts; see :class:`~mtmbench.judges.clients.encoding.EncodingJudge`.
+        embed: texts → (N, E) embeddings, in place of the encoder.
     """
 
     name: ClassVar[str] = "extractive"
     version: ClassVar[int] = 1
     order_free: ClassVar[bool] = True
-    encoder: ClassVar[str | None] = "all-MiniLM-L6-v2"
     extracts: ClassVar[bool] = True
 
     def __init__(
@@ -70,8 +74,10 @@ class ExtractiveSummariser(JudgeClient):
         pieces: int = 3,
         diversity: float = 0.3,
         nearness: float = 0.7,
+        encoder: str = DEFAULT_ENCODER,
         embed: Callable[[Sequence[str]], FloatArray] | None = None,
     ) -> None:
+        super().__init__(encoder, embed)
         for name, value, least in (
             ("documents", documents, 1), ("sentences", sentences, 1),
             ("words", words, _LEAST_WORDS), ("pieces", pieces, 1),
@@ -87,7 +93,6 @@ class ExtractiveSummariser(JudgeClient):
         self.pieces = pieces
         self.diversity = diversity
         self.nearness = nearness
-        self._embed = embed or encode
         self._corpus: Corpus | None = None
         self._row: dict[str, int] = {}
         self._vectors = np.empty((0, 0))
@@ -146,10 +151,13 @@ class ExtractiveSummariser(JudgeClient):
         """Returns a document's pieces; each document is encoded by itself, once."""
         if row not in self._pieces:
             assert self._corpus is not None
-            texts = pieces_of(self._corpus.texts[row], self.words)[: self.sentences]
+            spaced = with_spaces(self._corpus, self._corpus.texts[row])
+            pieces = pieces_of(spaced, self.words)[: self.sentences]
+            texts = [without_spaces(piece) for piece in pieces]
             vectors = _unit(np.asarray(self._embed(texts), dtype=np.float64)) if texts else ()
             self._pieces[row] = [
-                _Piece(row, text, vector) for text, vector in zip(texts, vectors, strict=True)
+                _Piece(row, text, vector, len(piece.split()))
+                for piece, text, vector in zip(pieces, texts, vectors, strict=True)
             ]
         return self._pieces[row]
 
@@ -186,10 +194,7 @@ class _Piece:
     row: int
     text: str
     vector: Float64Array
-
-    @property
-    def n_words(self) -> int:
-        return len(self.text.split())
+    n_words: int
 
 
 def pieces_of(text: str, most_words: int) -> list[str]:
@@ -212,6 +217,25 @@ def pieces_of(text: str, most_words: int) -> list[str]:
     found = parts[0] if len(parts) == 1 else [runs[0] for runs in parts]
     long = [piece for piece in found if len(piece.split()) >= _LEAST_WORDS]
     return long or found
+
+
+def with_spaces(corpus: Corpus, text: str) -> str:
+    """Returns a text with a space before every word of a script that has none."""
+    tokeniser = tokeniser_of(corpus.words)
+    if tokeniser.needs_spaces or corpus.pretokenised:
+        return text
+    starts = [start for start, _, _ in tokeniser.spans(text) if start]
+    parts = (text[begin:end] for begin, end in pairwise([0, *starts, len(text)]))
+    return _JOINT.join(parts)
+
+
+def without_spaces(text: str) -> str:
+    """Returns a part of a text without the spaces, and the comma, that :func:`with_spaces` left."""
+    return text.replace(_JOINT, "").lstrip(_JOINT).rstrip("、，；：") if _JOINT in text else text
+
+
+_JOINT = " \ufdd0"
+"""A space that is not the text's: no text has the character behind it, which is none."""
 
 
 def joined(pieces: Sequence[str]) -> str:

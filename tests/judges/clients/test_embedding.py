@@ -308,7 +308,7 @@ def test_its_own_encoder_is_given_all_new_descriptions_of_a_match_at_once(
     monkeypatch: pytest.MonkeyPatch, make_option: MakeOption
 ) -> None:
     own = Encoder()
-    monkeypatch.setattr("mtmbench.judges.clients.embedding.encode", own)
+    monkeypatch.setattr("mtmbench.features.embeddings.embed_texts", lambda texts, model: own(texts))
     corpus = Corpus("c", ("0", "1"), ("one", "two"))
     options = [make_option("m", (0.7, ["b", "c"]), (0.3, ["a"])), make_option("n", (1, ["a"]))]
     judge = EmbeddingJudge()

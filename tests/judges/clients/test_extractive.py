@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
@@ -11,9 +12,17 @@ import numpy as np
 import pytest
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.specs import WordSpec
 from mtmbench.core.types import Corpus, Float64Array, FloatArray
+from mtmbench.features.tokenisers import TOKENISERS, Tokeniser, WordSpan
 from mtmbench.judges.base import Question
-from mtmbench.judges.clients.extractive import ExtractiveSummariser, joined, pieces_of
+from mtmbench.judges.clients.extractive import (
+    ExtractiveSummariser,
+    joined,
+    pieces_of,
+    with_spaces,
+    without_spaces,
+)
 from mtmbench.judges.replies import parse_extract
 
 THEMES = ("snow ice cold storm", "vote law party court", "goal team match ball")
@@ -233,3 +242,30 @@ def test_parameters_out_of_range_are_named(params: dict[str, Any], said: str) ->
 )  # fmt: skip
 def test_what_is_no_extract_is_unparsed(text: str) -> None:
     assert parse_extract(text) is None
+
+
+class Twos(Tokeniser):
+    """Every two letters are a word."""
+
+    name = "twos"
+
+    def spans(self, text: str) -> list[WordSpan]:
+        found = re.finditer(r"\w{1,2}", text)
+        return [(*match.span(), match.group()) for match in found]
+
+
+def test_words_of_a_script_without_spaces_are_counted_by_its_tokeniser(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(TOKENISERS._targets, "twos", Twos)
+    text = "春天花园开花，蜜蜂采蜜回家，农民种地忙。海上风暴吹船。水手看见灯塔。"
+    assert [without_spaces(piece) for piece in pieces_of(with_spaces(CHINESE, text), 6)] == [
+        "春天花园开花，蜜蜂采蜜回家", "海上风暴吹船。水手看见灯塔。",
+    ]  # fmt: skip
+    plain = replace(CHINESE, words=WordSpec())
+    assert with_spaces(plain, text) == text
+    said = reply(0, ["d0"], corpus=replace(CHINESE, texts=(text, *TEXTS[1:])), words=6, pieces=1)
+    assert said["summary"] in text
+
+
+CHINESE = CORPUS.with_words(WordSpec(tokeniser="twos", stop_words=False))
