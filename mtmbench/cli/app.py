@@ -12,6 +12,7 @@ from mtmbench.cli.board import board
 from mtmbench.cli.compare import compare
 from mtmbench.cli.console import echo
 from mtmbench.cli.doctor import doctor
+from mtmbench.cli.export import export
 from mtmbench.cli.features import features
 from mtmbench.cli.import_ import import_topics
 from mtmbench.cli.judge import judge
@@ -46,6 +47,7 @@ app.command()(plan)
 app.command()(run)
 app.command()(judge)
 app.command()(board)
+app.command()(export)
 app.command()(compare)
 app.command()(submit)
 app.command()(publish)
