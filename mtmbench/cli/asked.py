@@ -32,17 +32,21 @@ def print_asked(names: Iterable[str | None], plugins: Sequence[str] = ()) -> Non
 
 def asked_by_run(suite: "Suite") -> list[str | None]:
     """Returns the judge cards that a run of a suite asks."""
+    from mtmbench.core.card_files import card_names, card_path
+    from mtmbench.core.card_reading import read_card
+    from mtmbench.core.cards import ModelCard
+
     names: list[str | None] = []
     if suite.judging is not None:
         names += [*suite.judging.judges, suite.judging.summariser, suite.judging.refiner]
     for metric in suite.metrics:
         judge = suite.metric_params.get(metric, {}).get("judge")
         names.append(judge if isinstance(judge, str) else None)
-    # Of parameters those of models that ask name a judge.
-    told = [
-        *suite.params.values(),
-        *(of for its in suite.params_per_corpus.values() for of in its.values()),
-    ]
+    told = [*suite.params.values()]
+    told += [params for models in suite.params_per_corpus.values() for params in models.values()]
+    for model in suite.all_models:
+        if model in card_names("baselines") or model.endswith(".toml"):
+            told.append(read_card(card_path("baselines", model), ModelCard).params)
     names += [judge for params in told if isinstance(judge := params.get("judge"), str)]
     return names
 

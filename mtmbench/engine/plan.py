@@ -290,7 +290,10 @@ def _fit_cells(suite: Suite, corpus: Corpus, offline: bool) -> Iterator[FitCell]
             version = model.version_of(resolved, len(corpus))
             hashed = model.params_in_key(resolved)
             view_inputs = {s: _view_inputs(suite, model.needs, s, offline) for s in settings}
-            asked = [_writer_inputs(shown, resolved)] if model.asks else []
+            asked = []
+            if model.asks:
+                asked = [_writer_inputs(shown, resolved)]
+                params = {**params, "judge": resolved["judge"]}
             for setting in settings:
                 for seed in suite.seeds_of(shown):
                     key = content_hash(

@@ -15,6 +15,7 @@ from support.label_judge import BLOCK, LINE
 from typer.testing import CliRunner
 
 from mtmbench.cli.app import app
+from mtmbench.cli.asked import asked_by_run
 from mtmbench.core.card_files import load_suite
 from mtmbench.core.errors import InputError
 from mtmbench.core.store import read_records
@@ -163,6 +164,19 @@ def test_the_key_holds_the_judge_and_the_prompts(place: Path) -> None:
     third = keys()
     assert len({each["topicgpt"] for each in (first, second, third)}) == 3
     assert len({each["k_means"] for each in (first, second, third)}) == 1
+
+
+def test_whom_a_run_asks_is_told_from_suite_and_card(place: Path) -> None:
+    assert asked_by_run(load_suite("suite.toml")) == [None, "chat"]
+    (place / "baselines").mkdir()
+    card = 'model = "topicgpt"\n\n[params]\njudge = "chat"\n'
+    (place / "baselines" / "mine.toml").write_text(card)
+    own = SUITE.partition("[params.topicgpt]")[0].replace('"topicgpt"', '"mine"')
+    (place / "suite.toml").write_text(own)
+    assert asked_by_run(load_suite("suite.toml")) == [None, "chat"]
+    assert [cell.params["judge"] for cell in make_plan(load_suite("suite.toml")).fits[:1]] == [
+        "chat"
+    ]
 
 
 def test_a_suite_that_names_no_judge_is_told_how(place: Path) -> None:
