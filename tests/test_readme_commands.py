@@ -37,9 +37,12 @@ FEW = (
     "--set 'metrics=[\"npmi\"]' --set k=[4] --set judging.documents=4"
 )
 SMALL = f"--models lda,mlda {FEW}"
+SMALL_CORPORA = (
+    '--workers 0 --set \'corpora=[{name="20ng", max_documents=40}, {name="bills", '
+    "max_documents=40}]'"
+)
 SMALL_STUDY = (
-    "--models mlda --reference none --seeds 1 --k 4 --workers 0 --set 'metrics=[\"nmi\"]' "
-    '--set \'corpora=[{name="20ng", max_documents=40}, {name="bills", max_documents=40}]\''
+    "--models mlda --reference none --seeds 1 --k 4 --set 'metrics=[\"nmi\"]' " + SMALL_CORPORA
 )
 SMALL_STEERING = (
     "--set steering.topics=2 --set steering.n_prompts=4 --set steering.max_tokens=6 "
@@ -121,6 +124,12 @@ TABLE = {
     ),
     "mtmbench study layer 20ng bills --source tinylm": Play(
         leaves="runs/studies/layer/study.md", more=SMALL_STUDY, data=True
+    ),
+    "mtmbench study k 20ng bills --models lda,k_means": Play(
+        leaves="runs/studies/k/study.png",
+        more=f"--models k_means --ks 2,3 --seeds 1 --judge lexical {SMALL_CORPORA} "
+        "--set judging.documents=4",
+        data=True,
     ),
     "mtmbench study features lee": Play(
         leaves="runs/studies/features-lee/features.csv", more="--documents 4 --source tinylm"

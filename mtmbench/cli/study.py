@@ -164,6 +164,57 @@ def steering(
         echo(f"  {path}")
 
 
+@study_app.command("k")
+def number_of_topics(
+    corpora: CorporaArgument = None,
+    models: Annotated[
+        str, typer.Option("--models", help="Any models, separated by commas.")
+    ] = "lda,k_means",
+    ks: Annotated[
+        str, typer.Option("--ks", help="Numbers of topics, separated by commas.")
+    ] = "5,10,20,50,100,200",
+    seeds: SeedsOption = 5,
+    judge: Annotated[
+        str,
+        typer.Option(help="The card before which a model's K play each other; none for no one."),
+    ] = "embedding",
+    out: StudyOutOption = None,
+    overrides: StudySetOption = None,
+    data_dir: DataOption = None,
+    plugin: PluginOption = None,
+    workers: WorkersOption = None,
+    budget: BudgetOption = None,
+) -> None:
+    """How many topics? Models over K by every measure, with intervals, and topics matched."""
+    from mtmbench.core.card_reading import parse_overrides
+    from mtmbench.studies.k import run_k_study
+    from mtmbench.studies.k_pages import k_study_page
+
+    card = None if judge in ("", "none") else judge
+    print_asked([card], plugin or [])
+    with resumable(), ConsoleProgress() as progress:
+        outcome = run_k_study(
+            corpora or [], models=split_names(models), ks=[_whole(k) for k in split_names(ks)],
+            seeds=seeds, judge=card, out=out, overrides=parse_overrides(overrides or []),
+            data_dir=data_dir, plugins=plugin or [], workers=workers, progress=progress,
+            budget=budget,
+        )  # fmt: skip
+    for section in k_study_page(outcome.study).sections:
+        print_line(section.title, style="bold", highlight=False)
+        for who, sentence in section.findings:
+            print_line(f"- {who}: {sentence}", highlight=False)
+    print_played(outcome.run)
+    print_files("The study's files:", outcome.files)
+    if outcome.run.errors:
+        raise typer.Exit(EXIT_ERRORS)
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f"--ks takes numbers of topics from 1 up, not {text!r}")
+    return int(text)
+
+
 def _play(name: str, corpora: list[str], overrides: list[str] | None, **options: Any) -> None:
     from mtmbench.core.card_reading import parse_overrides
     from mtmbench.studies.run import run_study

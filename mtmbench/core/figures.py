@@ -27,7 +27,7 @@ _MOST_COLUMNS = 4
 _NAME_LENGTH = 32
 _AXIS_LENGTH = 60
 _LEVEL_LINES = (":", "--", "-.", (0, (6, 2, 1, 2, 1, 2)))
-_PANEL, _CURVES = 2.7, (2.1, 1.9)
+_PANEL, _CURVES, _WIDE_CURVES = 2.7, (2.1, 1.9), (2.7, 2.1)
 """Sizes of panels in inches: width, or width and height."""
 _MOST_NUMBERED = 14
 """A heat map of more names than these has no numbers: there is no room for them."""
@@ -312,9 +312,10 @@ def curve_figure(
     *,
     title: str,
     axes_labels: tuple[str, str],
-    limits: tuple[float, float],
+    limits: tuple[float, float] | None,
     notes: Sequence[str] = (),
     reference: float | None = None,
+    x_ticks: Sequence[float] = (),
 ) -> NotebookFigure:
     """Draws curves with bands, a panel each title, on one pair of axes.
 
@@ -322,9 +323,10 @@ def curve_figure(
         panels: the curves; those of one label look alike in all panels.
         title: what stands above all of it.
         axes_labels: what x and y are.
-        limits: both ends of y, which is a share.
+        limits: both ends of y, which is a share; None gives each panel a y of its own, in numbers.
         notes: what stands below it.
         reference: where a line is drawn across.
+        x_ticks: values of x that are told, on a logarithmic axis; a plain axis if not given.
     """
     labels = list(dict.fromkeys(curve.label for panel in panels for curve in panel.curves))
     styles = _styles_of(labels)
@@ -336,14 +338,18 @@ def curve_figure(
         for label in levels
     }
     with _look():
-        figure, axes = _grid(len(panels), _CURVES, (), title, notes, share_x=True, key=key)
+        size = _CURVES if limits else _WIDE_CURVES
+        figure, axes = _grid(
+            len(panels), size, (), title, notes, share_x=True, share_y=limits is not None, key=key
+        )
         for ax, panel in zip(axes, panels, strict=True):
-            _head(ax, panel.title, _CURVES[0])
+            _head(ax, panel.title, size[0])
             ax.set_xlabel(label_text(axes_labels[0], _AXIS_LENGTH))
             if ax in axes[:: _columns(len(panels))]:
                 ax.set_ylabel(label_text(axes_labels[1], _AXIS_LENGTH))
-            ax.set_ylim(*limits)
-            ax.yaxis.set_major_formatter(_percents(0))
+            if limits is not None:
+                ax.set_ylim(*limits)
+                ax.yaxis.set_major_formatter(_percents(0))
             if reference is not None:
                 ax.axhline(reference, color=_GREY, linewidth=0.8, linestyle=":", zorder=1)
             for label, level in panel.levels.items():
@@ -352,6 +358,10 @@ def curve_figure(
                 )
             for curve in panel.curves:
                 _draw_curve(ax, curve, styles[curve.label])
+            if x_ticks:
+                ax.set_xscale("log")
+                ax.set_xticks(x_ticks, labels=[f"{x:g}" for x in x_ticks])
+                ax.set_xticks([], minor=True)
             ax.grid(axis="both", color=_FAINT)
     return figure
 
@@ -444,6 +454,7 @@ def _grid(
     *,
     most_columns: int = _MOST_COLUMNS,
     share_x: bool = False,
+    share_y: bool = True,
     text_width: float = 0.0,
     key: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> tuple[NotebookFigure, list[Axes]]:
@@ -492,7 +503,7 @@ def _grid(
         )  # fmt: skip
     ratios = [panel[0]] * n_columns + ([text_width] if text_width else [])
     made = figure.subplots(
-        n_rows, len(ratios), sharex=share_x and not text_width, sharey=True, squeeze=False,
+        n_rows, len(ratios), sharex=share_x and not text_width, sharey=share_y, squeeze=False,
         width_ratios=ratios,
     )  # fmt: skip
     axes: list[Axes] = list(made.flat)

@@ -139,7 +139,8 @@ def _seen_parts(
     for cell in plan.matches:
         if cell.kind == "match" and not cell.nth_seed:
             groups.setdefault((cell.corpus, cell.a.k_spec, cell.representation), []).append(cell)
-    names = display_names(plan.suite, {fit.competitor for fit in plan.fits})
+    players_of_all = {fit.competitor for cell in plan.matches for fit in (cell.a, cell.b)}
+    names = display_names(plan.suite, players_of_all)
     for (corpus, spec, shown), cells in groups.items():
         of = {"corpus": corpus, "spec": spec, "shown": shown}
         doc_ids = plan.corpora[corpus].doc_ids

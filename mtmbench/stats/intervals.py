@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from statistics import NormalDist, fmean, stdev, variance
 
 import numpy as np
@@ -95,6 +96,34 @@ def mean_interval(
         return mean, None, None
     half = t_quantile(n - 1, confidence) * stdev(values) / math.sqrt(n)
     return mean, mean - half, mean + half
+
+
+def pair_pseudo_values(pairs: Sequence[float], n: int) -> list[float]:
+    """Returns n jackknife pseudo-values of the mean over all pairs of n things.
+
+    ``n U − (n − 1) U₋ᵢ`` with U the mean over pairs and U₋ᵢ that over the pairs without i (Arvesen
+    1969). Their mean is U, and :func:`mean_interval` of them an interval of it over the things.
+
+    Args:
+        pairs: a value for each pair, in the order of ``itertools.combinations``.
+        n: how many things there are.
+
+    Returns:
+        The pseudo-values; none for fewer than three things, as no pair is left without one.
+
+    Raises:
+        InputError: there are not as many values as pairs.
+    """
+    if len(pairs) != math.comb(n, 2):
+        raise InputError(f"{n} things have {math.comb(n, 2)} pairs, not {len(pairs)}")
+    if n < 3:
+        return []
+    mean = fmean(pairs)
+    told = list(zip(combinations(range(n), 2), pairs, strict=True))
+    return [
+        n * mean - (n - 1) * fmean([value for both, value in told if i not in both])
+        for i in range(n)
+    ]
 
 
 def welch(

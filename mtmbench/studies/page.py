@@ -10,8 +10,19 @@ from mtmbench.boards.html import render_template
 from mtmbench.boards.markdown import MarkdownPage
 from mtmbench.boards.plot import ChartPanel
 from mtmbench.core.tables import ShownTable, csv_text, table_json
+from mtmbench.studies.flow_figure import FlowFigure
 
 _TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class FlowView:
+    """How one model's topics flow over K: drawn, counted, and its splits in words."""
+
+    model: str
+    figure: FlowFigure
+    table: ShownTable
+    splits: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -25,6 +36,7 @@ class Section:
         others: (who, sentence) of the rest.
         counted: what there is to count, or None.
         panels: the charts.
+        flows: how topics flow over K, where the study matches them.
     """
 
     name: str
@@ -33,6 +45,7 @@ class Section:
     panels: Sequence[ChartPanel]
     others: Sequence[tuple[str, str]] = ()
     counted: ShownTable | None = None
+    flows: Sequence[FlowView] = ()
 
 
 @dataclass(frozen=True)
@@ -101,6 +114,10 @@ def _markdown(told: StudyPage) -> str:
                     page.bold(title)
                 page.table(*table)
             page.text(panel.reference or "")
+        for flow in section.flows:
+            page.heading(f"Topics of {flow.model} over K", level=3)
+            page.table(*flow.table)
+            page.bullets(f"{where}: {text}" for where, text in flow.splits)
     page.heading("How to read this")
     page.bullets(told.notes)
     if told.errors:

@@ -107,7 +107,7 @@ def study_json(
         "rows": rows,
         "findings": findings(design, rows),
         "notes": [*design.notes, *_NOTES],
-        "errors": _errors(records),
+        "errors": study_errors(records),
         "versions": sorted({r.versions["mtmbench"] for r in records if "mtmbench" in r.versions}),
     }
 
@@ -135,7 +135,8 @@ def _setting(point: Point) -> SettingRow:
     }
 
 
-def _errors(records: Sequence[StoredRecord]) -> list[StudyError]:
+def study_errors(records: Sequence[StoredRecord]) -> list[StudyError]:
+    """Returns every fit and value that failed, with its reason."""
     fits = [_error(fit, None) for fit in of_kind(records, "fit") if fit.status == "error"]
     values = [value for value in of_kind(records, "metric") if value.status == "error"]
     return [*fits, *(_error(value, value.payload["metric"]) for value in values)]

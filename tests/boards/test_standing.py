@@ -24,6 +24,10 @@ from mtmbench.steering.suite import table_notes
 from mtmbench.steering.table import steering_files
 from mtmbench.studies.design import make_design
 from mtmbench.studies.firings import count_firings
+from mtmbench.studies.flows import topic_flows
+from mtmbench.studies.k_design import plan_k_study
+from mtmbench.studies.k_pages import k_study_files
+from mtmbench.studies.k_tables import k_study_json
 from mtmbench.studies.pages import study_files
 from mtmbench.studies.run import plan_study, source_maker
 from mtmbench.studies.steering_pages import steering_study_files
@@ -36,6 +40,7 @@ PLAYED = ("paper-embedded", "quick", "steering", "tinylm")
 UNPLAYED = ("paper", "paper-2b")
 """Suites that need a GPU and a key; their folders hold no records and no board."""
 STUDIES = ("layer", "threshold")
+K_STUDIES = sorted(path.parent.name for path in (BOARDS / "studies").glob("k*/suite.toml"))
 
 BEFORE_CORPUS_LABELS = {
     "paper-embedded": {},
@@ -143,6 +148,19 @@ def test_a_study_follows_from_its_records_byte_for_byte(study, shared_data, tmp_
         design, plan, read_records(folder / "records.jsonl"), firings, committed["reference"]
     )
     for file, content in study_files(again).items():
+        assert content.encode() == (folder / file).read_bytes(), file
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("study", K_STUDIES)
+def test_a_study_of_k_follows_from_its_records_and_flows(study, shared_data, tmp_path):
+    folder = BOARDS / "studies" / study
+    plan = plan_k_study(read_card(folder / "suite.toml", Suite), shared_data, ())
+    records = list(read_records(records_file(folder)))
+    assert plan.keys() == {record.key for record in records}
+    shutil.copy(folder / "flows.json", tmp_path)
+    again = k_study_json(plan, records, topic_flows(plan, tmp_path))
+    for file, content in k_study_files(again).items():
         assert content.encode() == (folder / file).read_bytes(), file
 
 

@@ -10,6 +10,7 @@ from support.commands import AS_TYPED, Call
 
 from mtmbench.cli.study import print_study
 from mtmbench.engine.harness import RunOutcome
+from mtmbench.studies.k import KStudy
 from mtmbench.studies.run import StudyOutcome
 
 
@@ -89,3 +90,43 @@ def test_k_is_a_number_or_labels(call: Call, k: str) -> None:
     code, _, err = call("study", "layer", "--k", k)
     assert code == 2
     assert err == f"mtmbench: --k takes a number of topics from 1 up, or labels, not {k!r}\n"
+
+
+@pytest.mark.parametrize(("errors", "status"), [((), 0), ((("cell", "reason"),), 1)])
+def test_a_study_of_k_is_played_and_told(
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+    errors: tuple[tuple[str, str], ...],
+    status: int,
+) -> None:
+    asked: list[Any] = []
+    study: dict[str, Any] = {
+        "models": ["nmf"], "ks": [2, 4], "seeds": [0], "judge": None, "question": "?",
+        "corpora": [{"name": "lee", "n_docs": 300, "n_labels": 0}], "measures": [], "rows": [],
+        "flows": [], "notes": [], "errors": [],
+        "findings": [{"corpus": "lee", "model": "nmf", "measure": "npmi", "text": "So it is."}],
+    }  # fmt: skip
+
+    def play(corpora: Any, *, progress: object, **options: Any) -> KStudy:
+        asked.extend([corpora, options])
+        return KStudy(Path("runs"), study, RunOutcome(Path("runs"), 5, 6, errors), ())  # type: ignore[arg-type]
+
+    monkeypatch.setattr("mtmbench.studies.k.run_k_study", play)
+    code, out, err = call("study", "k", "lee", "--models", "lda,nmf", "--ks", "2, 4", "--seeds",
+                          "1", "--judge", "none", "--set", "words.min_df=3")  # fmt: skip
+    assert code == status, err
+    assert out.splitlines()[:2] == ["lee: 300 documents, no labels", "- nmf: So it is."]
+    assert asked == [
+        ["lee"],
+        {"models": ["lda", "nmf"], "ks": [2, 4], "seeds": 1, "judge": None, "out": None,
+         "overrides": {"words.min_df": 3}, "data_dir": None, "plugins": [], "workers": None,
+         "budget": None},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("ks", ["5,x", "0,5", "5,-1", "2.5"])
+def test_ks_are_numbers(call: Call, ks: str) -> None:
+    code, _, err = call("study", "k", "--ks", ks)
+    wrong = next(part for part in ks.split(",") if not part.isdecimal() or part == "0")
+    assert code == 2
+    assert err == f"mtmbench: --ks takes numbers of topics from 1 up, not {wrong!r}\n"

@@ -115,6 +115,20 @@ def test_curves_bands_and_levels() -> None:
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["j", "random"]
 
 
+def test_curves_of_other_than_shares_have_axes_of_their_own() -> None:
+    ks = [5, 20, 200]
+    curves = [Curve("lda", ks, [Estimate(y) for y in ys]) for ys in ((700.0, 600.0, 500.0),
+                                                                     (0.1, 0.3, 0.2))]  # fmt: skip
+    figure = curve_figure(
+        [CurvePanel(str(i), [curve], {}) for i, curve in enumerate(curves)],
+        title="t", axes_labels=("K", "mean"), limits=None, x_ticks=ks,
+    )  # fmt: skip
+    first, second = figure.axes
+    assert first.get_ylim()[0] > 400 > 1 > second.get_ylim()[1]
+    assert [text.get_text() for text in second.get_xticklabels()] == ["5", "20", "200"]
+    assert second.get_xscale() == "log"
+
+
 def test_any_text_is_shown_as_it_is_and_fits() -> None:
     estimates = [Estimate(float(i), i - 1.0, i + 1.0) for i in range(len(HOSTILE))]
     square = [[0.5 for _ in HOSTILE] for _ in HOSTILE]

@@ -27,10 +27,9 @@ def planned(source: str, models: list[str], rewrites: Any = ()) -> Any:
     }
     features = FeatureSpec(source=source, max_tokens=512)
     return SimpleNamespace(
-        fits=fits, labels=[], rewrites=list(rewrites), metrics=[], matches=[], corpora=corpora,
-        suite=SimpleNamespace(
-            features=features, embeddings=EmbeddingsSpec(), judging=None
-        ),
+        fits=fits, all_fits=fits, labels=[], rewrites=list(rewrites), metrics=[], matches=[],
+        corpora=corpora,
+        suite=SimpleNamespace(features=features, embeddings=EmbeddingsSpec(), judging=None),
     )  # fmt: skip
 
 

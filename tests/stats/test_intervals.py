@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+from statistics import fmean, variance
+
 import numpy as np
 import pytest
 from scipy.optimize import brentq
@@ -10,7 +13,15 @@ from scipy.stats import norm, sem
 from scipy.stats import t as student
 
 from mtmbench.core.errors import InputError
-from mtmbench.stats.intervals import Rate, above_drawn, clustered, logit_share, numbered, wilson
+from mtmbench.stats.intervals import (
+    Rate,
+    above_drawn,
+    clustered,
+    logit_share,
+    numbered,
+    pair_pseudo_values,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(("part", "whole"), [(0, 10), (3, 10), (10, 10), (1, 1), (250, 500)])
@@ -174,3 +185,16 @@ def test_numbers_are_those_of_a_sort(values: list[int]) -> None:
     expected, inverse = np.unique(np.array(values, dtype=np.int64), return_inverse=True)
     assert found.tolist() == expected.tolist()
     assert place.tolist() == inverse.tolist()
+
+
+def test_pseudo_values_of_pairs_of_numbers_are_the_numbers_and_their_variance() -> None:
+    numbers = [0.3, 1.7, 0.9, 2.2, 1.1]
+    pairs = list(combinations(numbers, 2))
+    # The mean of (x + y) / 2 over pairs is the mean, whose pseudo-values are the numbers.
+    assert pair_pseudo_values([(x + y) / 2 for x, y in pairs], 5) == pytest.approx(numbers)
+    # Of (x − y)² / 2 it is the variance; the pseudo-values have it as their mean.
+    found = pair_pseudo_values([(x - y) ** 2 / 2 for x, y in pairs], 5)
+    assert fmean(found) == pytest.approx(variance(numbers))
+    assert pair_pseudo_values([0.4], 2) == []
+    with pytest.raises(InputError, match="4 things have 6 pairs, not 1"):
+        pair_pseudo_values([0.4], 4)
