@@ -141,6 +141,16 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
             )
         return counts
 
+    def _document_embeddings(self, views: Views, fitted_size: int | None = None) -> FloatArray:
+        """Returns the documents' embeddings (D, E), checked, E against that of the fit."""
+        vectors = checked_vectors(views.require("embeddings", self.name), len(views.corpus))
+        if fitted_size is not None and vectors.shape[1] != fitted_size:
+            raise InputError(
+                f"model {self.name!r} was fitted on vectors of {fitted_size} dimensions, not "
+                f"{vectors.shape[1]}"
+            )
+        return vectors
+
     def _check_n_topics(self) -> None:
         if (
             isinstance(self.n_topics, bool)

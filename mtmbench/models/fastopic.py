@@ -24,7 +24,7 @@ from mtmbench.core.types import (
     ViewName,
     Views,
 )
-from mtmbench.models.base import TopicModel, checked_vectors, normalise_rows
+from mtmbench.models.base import TopicModel, normalise_rows
 from mtmbench.models.neural import reproducible
 
 if TYPE_CHECKING:
@@ -137,12 +137,7 @@ class FASTopic(TopicModel):
                 vectors are not of these documents.
         """
         self._fitted_counts(views)
-        vectors, used = self._vectors(views)
-        if vectors.shape[1] != self._topics.shape[1]:
-            raise InputError(
-                f"model {self.name!r} was fitted on vectors of {self._topics.shape[1]} dimensions, "
-                f"not {vectors.shape[1]}"
-            )
+        vectors, used = self._vectors(views, self._topics.shape[1])
         theta = np.zeros((len(vectors), len(self._topics)))
         with reproducible(0), torch.no_grad():
             cost = squared_distances(torch.from_numpy(vectors[used]), self._topics)
@@ -179,9 +174,11 @@ class FASTopic(TopicModel):
             "without_vector": len(vectors) - len(used),
         }
 
-    def _vectors(self, views: Views) -> tuple[Float64Array, IntArray]:
+    def _vectors(
+        self, views: Views, fitted_size: int | None = None
+    ) -> tuple[Float64Array, IntArray]:
         """Returns the documents' vectors (D, E), and the rows that have one."""
-        given = checked_vectors(views.require("embeddings", self.name), len(views.corpus))
+        given = self._document_embeddings(views, fitted_size)
         return given.astype(np.float64), np.flatnonzero(given.any(axis=1))
 
     def _check_parameters(self) -> None:

@@ -105,7 +105,7 @@ class LogisticNormalEncoder(ProductPosterior):
         prior: float,
         n_inputs: int = 0,
     ) -> None:
-        super().__init__(2 * n_topics)
+        super().__init__(2 * n_topics, n_inputs)
         bound = n_items**-0.5
         self.items = nn.Parameter(torch.empty(n_items, hidden).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(hidden).uniform_(-bound, bound))

@@ -91,8 +91,12 @@ class ProductModel(TopicModel):
     def _encoder(self, n_items: int, vectors: FloatArray | None) -> ProductPosterior:
         """Returns a new encoder for documents of V items and with ``vectors`` (D, E), if any."""
 
-    def _vectors(self, views: Views) -> FloatArray | None:  # noqa: ARG002
-        """Returns what the encoder reads beside the counts (D, E), or None."""
+    def _vectors(
+        self,
+        views: Views,  # noqa: ARG002
+        fitted: ProductPosterior | None = None,  # noqa: ARG002
+    ) -> FloatArray | None:
+        """Returns what the encoder reads beside the counts (D, E), as ``fitted`` did, or None."""
         return None
 
     def fit(self, views: Views, *, seed: int) -> TopicResult:
@@ -126,7 +130,7 @@ class ProductModel(TopicModel):
         """
         counts = self._fitted_counts(views)
         with reproducible(0):
-            return infer(self.encoder_, counts, self._vectors(views))
+            return infer(self.encoder_, counts, self._vectors(views, self.encoder_))
 
     def _train(
         self,
@@ -203,13 +207,15 @@ class ProductPosterior(Posterior):
 
     Args:
         n_scores: S, columns of what is to be normalised.
+        n_inputs: E, dimensions of the documents' embeddings that it reads; 0 for none.
     """
 
     centre: Tensor
     variance: Tensor
 
-    def __init__(self, n_scores: int) -> None:
+    def __init__(self, n_scores: int, n_inputs: int = 0) -> None:
         super().__init__()
+        self.n_inputs = n_inputs
         self.register_buffer("centre", torch.zeros(n_scores))
         self.register_buffer("variance", torch.ones(n_scores))
 
