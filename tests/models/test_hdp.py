@@ -19,7 +19,7 @@ def planted():
 
 @pytest.fixture(scope="module")
 def fitted(planted):
-    model = HDP(n_topics=12, iterations=200)
+    model = HDP(n_topics=12, iterations=200, alpha=1.0, gamma=1.0, beta=0.05)
     return model, model.fit(planted.views, seed=2)
 
 
@@ -38,9 +38,11 @@ def test_planted_topics_are_found_without_their_number(planted, fitted):
 def test_is_the_library_called_by_hand_cut_to_its_largest_topics(planted):
     import tomotopy
 
-    result = HDP(n_topics=3, iterations=40, initial_topics=8, beta=0.05).fit(planted.views, seed=4)
+    result = HDP(n_topics=3, iterations=40, initial_topics=8, alpha=1.0, beta=0.05).fit(
+        planted.views, seed=4
+    )
     matrix = planted.views.words.matrix.toarray()
-    by_hand = tomotopy.HDPModel(initial_k=8, alpha=1.0, gamma=1.0, eta=0.05, seed=4)
+    by_hand = tomotopy.HDPModel(initial_k=8, alpha=1.0, gamma=0.1, eta=0.05, seed=4)
     for row in matrix:
         by_hand.add_doc([str(i) for i in range(len(row)) for _ in range(row[i])])
     by_hand.train(40, workers=1)
