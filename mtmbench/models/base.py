@@ -168,14 +168,25 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
             )
         return counts
 
-    def _document_vectors(self, views: Views) -> tuple[Float64Array, IntArray]:
-        """Returns the documents' embeddings (D, E), and the rows that have one.
+    def _document_embeddings(self, views: Views, fitted_size: int | None = None) -> FloatArray:
+        """Returns the documents' embeddings (D, E), checked, E against that of the fit.
 
         Raises:
-            InputError: the view is missing, not of these documents, or not finite.
+            InputError: the view is missing, not of these documents, not finite, or of another size.
         """
-        given = checked_vectors(views.require("embeddings", self.name), len(views.corpus))
-        vectors = given.astype(np.float64)
+        vectors = checked_vectors(views.require("embeddings", self.name), len(views.corpus))
+        if fitted_size is not None and vectors.shape[1] != fitted_size:
+            raise InputError(
+                f"model {self.name!r} was fitted on vectors of {fitted_size} dimensions, not "
+                f"{vectors.shape[1]}"
+            )
+        return vectors
+
+    def _document_vectors(
+        self, views: Views, fitted_size: int | None = None
+    ) -> tuple[Float64Array, IntArray]:
+        """Returns :meth:`_document_embeddings` as f64, and the rows that have one."""
+        vectors = self._document_embeddings(views, fitted_size).astype(np.float64)
         return vectors, np.flatnonzero(vectors.any(axis=1))
 
     def _check_n_topics(self) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from mtmbench.core.types import FloatArray, ViewName, Views
-from mtmbench.models.base import checked_vectors
 from mtmbench.models.prodlda import ProdLDA
+from mtmbench.models.products import ProductPosterior
 
 
 class CombinedTM(ProdLDA):
@@ -24,5 +24,5 @@ class CombinedTM(ProdLDA):
     name: ClassVar[str] = "combinedtm"
     needs: ClassVar[tuple[ViewName, ...]] = ("words", "embeddings")
 
-    def _vectors(self, views: Views) -> FloatArray:
-        return checked_vectors(views.require("embeddings", self.name), len(views.corpus))
+    def _vectors(self, views: Views, fitted: ProductPosterior | None = None) -> FloatArray:
+        return self._document_embeddings(views, None if fitted is None else fitted.n_inputs)

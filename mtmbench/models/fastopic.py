@@ -137,12 +137,7 @@ class FASTopic(TopicModel):
                 vectors are not of these documents.
         """
         self._fitted_counts(views)
-        vectors, used = self._document_vectors(views)
-        if vectors.shape[1] != self._topics.shape[1]:
-            raise InputError(
-                f"model {self.name!r} was fitted on vectors of {self._topics.shape[1]} dimensions, "
-                f"not {vectors.shape[1]}"
-            )
+        vectors, used = self._document_vectors(views, self._topics.shape[1])
         theta = np.zeros((len(vectors), len(self._topics)))
         with reproducible(0), torch.no_grad():
             cost = squared_distances(torch.from_numpy(vectors[used]), self._topics)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from mtmbench.core.errors import InputError, did_you_mean
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Counts, Float64Array, FloatArray, ItemKind, ViewName, Views
 from mtmbench.models.base import TopicModel, normalise_rows
+from mtmbench.models.gibbs import add_documents, sampled_topics, tomotopy_for
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -250,41 +251,16 @@ def _fit_tomotopy(model: LDA, counts: Counts, seed: int) -> Fitted:
             "use engine='cvb0' or 'gensim', or a setting with values = 'counts' and idf = false"
         )
     matrix = counts.matrix.tocsr()
-    try:
-        import tomotopy
-    except ImportError as error:
-        raise InputError(
-            "engine 'tomotopy' needs a package that is not installed: pip install "
-            "'mtmbench[tomotopy]', or use engine='cvb0'"
-        ) from error
+    tomotopy = tomotopy_for("engine 'tomotopy'", ", or use engine='cvb0'")
     lda = tomotopy.LDAModel(k=model.n_topics, alpha=list(model._prior()), eta=model.beta, seed=seed)
     lda.optim_interval = model.optimise_alpha_every
-    used = np.flatnonzero(np.asarray(matrix.sum(axis=1)).ravel() > 0)
-    names = np.array([str(i) for i in range(matrix.shape[1])], dtype=object)
-    for d in used:
-        row = slice(matrix.indptr[d], matrix.indptr[d + 1])
-        lda.add_doc(np.repeat(names[matrix.indices[row]], matrix.data[row]).tolist())
-    # One worker: with more, the order in which their counts are merged is not fixed.
+    used = add_documents(lda, matrix)
     lda.train(model.iterations, workers=1)
     theta = np.zeros((matrix.shape[0], model.n_topics))
     theta[used] = [doc.get_topic_dist() for doc in lda.docs]
     alpha = np.asarray(lda.alpha, dtype=np.float64)
-    phi = _tomotopy_phi(lda, model.beta, matrix.shape[1])
+    phi = sampled_topics(lda, range(lda.k), model.beta, matrix.shape[1])
     return theta, phi, alpha, {"iterations": model.iterations}
-
-
-def _tomotopy_phi(lda: Any, beta: float, n_items: int) -> Float64Array:
-    """Returns φ (K, V), ``(N_kv + β) / (N_k + V β)`` over all V items.
-
-    The package smooths over the U items that occur in what it was trained on, so that its rows are
-    ``(N_kv + β) / (N_k + U β)`` and the other items have none; columns' names are their numbers.
-    """
-    totals = np.asarray(lda.get_count_by_topics(), np.float64)
-    used = np.array([int(word) for word in lda.used_vocabs])
-    smoothed = np.full((lda.k, n_items), beta)
-    for k, total in enumerate(totals):
-        smoothed[k, used] = lda.get_topic_word_dist(k) * (total + len(used) * beta)
-    return np.asarray(smoothed / (totals + n_items * beta)[:, None])
 
 
 ENGINES: dict[str, Callable[[LDA, Counts, int], Fitted]] = {

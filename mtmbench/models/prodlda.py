@@ -30,6 +30,9 @@ class ProdLDA(ProductModel):
     normalisation keeps topics from collapsing, are those of the authors' code. What differs says
     :class:`~mtmbench.models.products.ProductModel`.
 
+    Half the steps are too few: on 2,000 posts of 20 Newsgroups (K = 20, one seed) NMI is .283 after
+    1,000 steps and .353 after 2,000, diversity .65 and .84.
+
     θ in results is softmax(μ). Since μ is normalised, it is flat: what is large in it is to be held
     against the topic's mean, not against one.
 
@@ -38,7 +41,7 @@ class ProdLDA(ProductModel):
         prior: α₀ of every topic.
         hidden: units of each of the encoder's hidden layers.
         dropout: of the encoder's second layer, and of θ in training.
-        epochs: passes over the corpus; None: as many as make 1,000 steps, at least 20.
+        epochs: passes over the corpus; None: as many as make 2,000 steps, at least 20.
         batch_size: documents per step, at most a tenth of the corpus (and at least 100).
         learning_rate: of Adam.
         warm_up: share of the steps over which the weight of the KL part rises from 0 to 1; 0, as
@@ -49,6 +52,7 @@ class ProdLDA(ProductModel):
 
     name: ClassVar[str] = "prodlda"
     adam: ClassVar[tuple[float, float]] = (0.99, 0.999)
+    least_steps: ClassVar[int] = 2000
 
     def __init__(
         self,
@@ -105,7 +109,7 @@ class LogisticNormalEncoder(ProductPosterior):
         prior: float,
         n_inputs: int = 0,
     ) -> None:
-        super().__init__(2 * n_topics)
+        super().__init__(2 * n_topics, n_inputs)
         bound = n_items**-0.5
         self.items = nn.Parameter(torch.empty(n_items, hidden).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(hidden).uniform_(-bound, bound))

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 NORMALISATION_EPSILON = 1e-3
 """What batch normalisation adds to variances; the published codes have the same."""
 LEAST_BATCH = 100
-LEAST_STEPS = 1000
 
 
 class ProductModel(TopicModel):
@@ -59,7 +58,7 @@ class ProductModel(TopicModel):
     - The decoder's shift, which normalisation leaves free, starts at the words' log shares of the
       corpus instead of zero. From zero, a small corpus takes all its steps to learn which words
       are frequent.
-    - Epochs are as many as make 1,000 steps.
+    - Epochs, where they are not given, are as many as make ``least_steps`` steps, at least 20.
     - At inference the encoder is normalised by the statistics of the corpus as the finished
       encoder sees it, instead of by running means, which few steps hardly move.
     - Topics are what the model itself says of a document of one topic, softmax(BN(W e_k)), not the
@@ -68,6 +67,7 @@ class ProductModel(TopicModel):
 
     Attributes:
         adam: Adam's decay of the mean and of the square of gradients.
+        least_steps: steps of a fit whose ``epochs`` is None.
         encoder_: the fitted encoder.
         topic_weights_: (K, V), the columns of W.
     """
@@ -77,6 +77,7 @@ class ProductModel(TopicModel):
     # A product of topics: θ β is not the model's distribution over a document's words.
     has_perplexity: ClassVar[bool] = False
     adam: ClassVar[tuple[float, float]] = (0.9, 0.999)
+    least_steps: ClassVar[int] = 1000
 
     prior: float
     hidden: int
@@ -91,8 +92,12 @@ class ProductModel(TopicModel):
     def _encoder(self, n_items: int, vectors: FloatArray | None) -> ProductPosterior:
         """Returns a new encoder for documents of V items and with ``vectors`` (D, E), if any."""
 
-    def _vectors(self, views: Views) -> FloatArray | None:  # noqa: ARG002
-        """Returns what the encoder reads beside the counts (D, E), or None."""
+    def _vectors(
+        self,
+        views: Views,  # noqa: ARG002
+        fitted: ProductPosterior | None = None,  # noqa: ARG002
+    ) -> FloatArray | None:
+        """Returns what the encoder reads beside the counts (D, E), as ``fitted`` did, or None."""
         return None
 
     def fit(self, views: Views, *, seed: int) -> TopicResult:
@@ -126,7 +131,7 @@ class ProductModel(TopicModel):
         """
         counts = self._fitted_counts(views)
         with reproducible(0):
-            return infer(self.encoder_, counts, self._vectors(views))
+            return infer(self.encoder_, counts, self._vectors(views, self.encoder_))
 
     def _train(
         self,
@@ -145,7 +150,7 @@ class ProductModel(TopicModel):
         # Batches are of one size, since normalisation by a small remainder would be noise.
         size = min(self.batch_size, max(LEAST_BATCH, -(-len(used) // 10)))
         n_batches = -(-len(used) // size)
-        epochs = self.epochs or max(20, -(-LEAST_STEPS // n_batches))
+        epochs = self.epochs or max(20, -(-self.least_steps // n_batches))
         rise = max(1.0, self.warm_up * epochs * n_batches)
         optimiser = torch.optim.Adam(
             [*encoder.parameters(), *decoder.parameters()],
@@ -203,13 +208,15 @@ class ProductPosterior(Posterior):
 
     Args:
         n_scores: S, columns of what is to be normalised.
+        n_inputs: E, dimensions of the documents' embeddings that it reads; 0 for none.
     """
 
     centre: Tensor
     variance: Tensor
 
-    def __init__(self, n_scores: int) -> None:
+    def __init__(self, n_scores: int, n_inputs: int = 0) -> None:
         super().__init__()
+        self.n_inputs = n_inputs
         self.register_buffer("centre", torch.zeros(n_scores))
         self.register_buffer("variance", torch.ones(n_scores))
 

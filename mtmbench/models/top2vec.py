@@ -110,7 +110,7 @@ class Top2Vec(DensityModel):
             seed=seed,
             doc_topic=theta,
             topic_item=weights.astype(np.float32),
-            outlier=(theta == 0).all(axis=1),
+            outlier=theta.sum(axis=1) == 0,
             info={
                 "asked": self.n_topics,
                 "found": len(topics),
@@ -130,12 +130,8 @@ class Top2Vec(DensityModel):
                 vectors are of another size.
         """
         self._fitted_counts(views)
+        self._document_embeddings(views, self.topic_vectors_.shape[1])
         _, vectors, kept = self._read(views)
-        if vectors.shape[1] != self.topic_vectors_.shape[1]:
-            raise InputError(
-                f"model {self.name!r} was fitted on vectors of {self.topic_vectors_.shape[1]} "
-                f"dimensions, not {vectors.shape[1]}"
-            )
         nearest = np.full(len(vectors), -1, dtype=np.int64)
         with quiet_single_thread():
             nearest[kept] = (_unit(vectors[kept]) @ _unit(self.topic_vectors_).T).argmax(axis=1)

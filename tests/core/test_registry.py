@@ -64,6 +64,11 @@ def test_the_built_in_names() -> None:
         "mk_means",
         "dvae",
         "fastopic",
+        "nmf",
+        "prodlda",
+        "combinedtm",
+        "hdp",
+        "top2vec",
         "external",
     } <= set(MODELS)
     assert {"embedding", "lexical", "scripted"} <= set(JUDGES)

@@ -11,7 +11,8 @@ from support.planted import counts_to_views, matched_cosine, plant_lda
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Views
-from mtmbench.models.lda import LDA, MLDA, _tomotopy_phi
+from mtmbench.models.gibbs import sampled_topics
+from mtmbench.models.lda import LDA, MLDA
 
 
 @pytest.mark.slow
@@ -147,7 +148,7 @@ def test_tomotopys_topics_are_its_own_counts_smoothed_over_all_items():
     for doc in lda.docs:
         np.add.at(counts, (doc.topics, [int(lda.vocabs[word]) for word in doc.words]), 1)
     expected = (counts + 0.1) / (counts.sum(axis=1, keepdims=True) + 75 * 0.1)
-    np.testing.assert_allclose(_tomotopy_phi(lda, 0.1, 75), expected, rtol=1e-4)
+    np.testing.assert_allclose(sampled_topics(lda, range(lda.k), 0.1, 75), expected, rtol=1e-4)
 
 
 def test_engines_have_versions_of_their_own():

@@ -76,11 +76,22 @@ def test_good_models_pass(model: Any) -> None:
     "name",
     [
         "lda", "etm", "bertopic", "dvae", "fastopic", "k_means", "mlda", "metm", "mbertopic",
-        "mk_means",
+        "mk_means", "nmf", "top2vec",
     ],
 )  # fmt: skip
 def test_every_built_in_model_keeps_the_contract(name: str) -> None:
     check_topic_model(MODELS.get(name)(n_topics=4))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [("prodlda", {"epochs": 5}), ("combinedtm", {"epochs": 5}), ("hdp", {"iterations": 20})],
+)
+def test_built_in_models_that_take_long_keep_it_in_few_steps(
+    name: str, params: dict[str, int]
+) -> None:
+    check_topic_model(MODELS.get(name)(n_topics=4, **params))
 
 
 class StoresMore(Anchors):
