@@ -241,8 +241,8 @@ def _sharers(
 
 
 def _encoders(fit: FitPayload) -> set[str]:
-    of_view = _bare(fit.get("encoder", DEFAULT_ENCODER))
-    found = {of_view} if "embeddings" in fit.get("needs", ()) else set()
+    encoded = {"embeddings", "word_embeddings"} & set(fit.get("needs", ()))
+    found = {_bare(fit.get("encoder", DEFAULT_ENCODER))} if encoded else set()
     source = fit["items"]["source"] if "items" in fit else {}
     return found | {_bare(str(source[name])) for name in ("backbone", "encoder") if name in source}
 

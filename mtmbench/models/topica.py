@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -58,33 +59,14 @@ class TopicaModel(TopicModel):
             InputError: a view is missing or not of these documents or words, no document has any
                 word, or the library refuses a parameter or the corpus.
         """
-        import topica
-
         self._check_n_topics()
         counts = self._counts_to_fit(views)
         rows, vectors = self._read(views, counts)
         if not len(rows):
             raise InputError(f"model {self.name!r} needs documents with a vector; all are zero")
-        told = {}
-        if self.spec.no_covariates:
-            # One constant column: the same expected shares of topics in all documents.
-            told["prevalence"] = np.ones((len(rows), 1))
-        theirs = getattr(topica, self.spec.library)
-        params = self.get_params(deep=False)
-        own = {name: params[name] for name in _own_parameters(theirs)}
-        options = {name: params[name] for name in self.spec.fit_options}
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
-            try:
-                library = theirs(self.n_topics, seed=seed, **own, **_one_thread(theirs))
-                # Some return another object than the one that was fitted last.
-                fitted = library.fit(
-                    _documents(counts, rows), *vectors, **told, **options,
-                    **_quietly(theirs.fit),
-                )  # fmt: skip
-            except (ValueError, TypeError, RuntimeError, OverflowError) as error:
-                raise InputError(f"model {self.name!r}: topica refuses: {error}") from error
-        self._library = library if fitted is None else fitted
+            self._library = self._fit_library(_documents(counts, rows), vectors, len(rows), seed)
         self.item_ids_, self._seed = counts.item_ids, seed
         topics = np.asarray(self._library.topic_word, dtype=np.float64)
         phi = np.zeros((len(topics), len(counts.item_ids)))
@@ -96,7 +78,7 @@ class TopicaModel(TopicModel):
             "library": f"topica {version('topica')}",
             "left_out": len(theta) - len(rows),
         }
-        if params.get("convergence_tol"):
+        if getattr(self, "convergence_tol", 0.0):
             info["converged"] = bool(self._library.converged)
         if warned:
             info["warnings"] = sorted({str(each.message) for each in warned})
@@ -108,6 +90,27 @@ class TopicaModel(TopicModel):
             topic_item=normalise_rows(phi),
             info=info,
         )
+
+    def _fit_library(
+        self, documents: Any, vectors: Sequence[object], n_docs: int, seed: int
+    ) -> Any:
+        """Returns the library's model, fitted."""
+        import topica
+
+        theirs = getattr(topica, self.spec.library)
+        params = self.get_params(deep=False)
+        own = {name: params[name] for name in _own_parameters(theirs)}
+        options = {name: params[name] for name in self.spec.fit_options}
+        if self.spec.no_covariates:
+            # One constant column: the same expected shares of topics in all documents.
+            options["prevalence"] = np.ones((n_docs, 1))
+        try:
+            library = theirs(self.n_topics, seed=seed, **own, **_one_thread(theirs))
+            fitted = library.fit(documents, *vectors, **options, **_quietly(theirs.fit))
+        except (ValueError, TypeError, RuntimeError, OverflowError) as error:
+            raise InputError(f"model {self.name!r}: topica refuses: {error}") from error
+        # With restarts STM returns the best of its fits, and keeps the last.
+        return library if fitted is None else fitted
 
     def transform(self, views: Views) -> FloatArray:
         """Returns θ (D, K) by the library's own inference; zero for a document that is left out.

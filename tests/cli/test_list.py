@@ -30,6 +30,9 @@ from support.commands import AS_TYPED, Call, cells
                 "hdp",
                 "top2vec",
                 "external",
+                "keynmf",
+                "s3",
+                "topica:stm",
             ],
         ),
         ("judges", ["embedding", "lexical"]),
@@ -43,6 +46,16 @@ def test_list(call: Call, what: str, expected: list[str]) -> None:
     code, out, _ = call("list", what)
     assert code == 0
     assert set(expected) <= {row[0] for row in cells(out)}
+
+
+def test_a_familys_models_are_listed_where_its_library_is(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mtmbench.models.topica_models.is_installed", lambda: False)
+    _, out, _ = call("list", "models")
+    names = {row[0] for row in cells(out)}
+    assert "lda" in names
+    assert not any("topica" in name for name in names)
 
 
 def test_cards_here_are_listed_as_their_authors_wrote_them(call: Call, tmp_path: Path) -> None:
