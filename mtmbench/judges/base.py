@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mtmbench.core.types import Corpus, FloatArray
 
 QuestionKind = Literal[
-    "match", "steer", "rating", "intrusion", "label", "summary", "fit", "rank"
+    "match", "steer", "rating", "intrusion", "label", "summary", "fit", "rank", "split", "mixing"
 ]  # fmt: skip
 Verdict = Literal["A", "B", "tie", "unparsed", "refused"]
 

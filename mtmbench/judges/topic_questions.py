@@ -97,7 +97,7 @@ async def ask_about_topics(
 
 def _options(kind: QuestionKind, items: Sequence[str]) -> tuple[Option, ...]:
     """Returns the items as proxies are shown them: one topic, or an option each to choose from."""
-    topics = [[item] for item in items] if kind == "intrusion" else [items]
+    topics = [[item] for item in items] if kind in ("intrusion", "split") else [items]
     return tuple(Option("topic", (ShownTopic(1.0, tuple(topic)),)) for topic in topics)
 
 

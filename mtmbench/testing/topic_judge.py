@@ -55,6 +55,8 @@ class PlantedJudge(JudgeClient):
             "rank": f"RANKING: {', '.join(str(i + 1) for i in best)}",
             "rating": f"RATING: {max(1, 3 - len(odd))}",
             "intrusion": f"INTRUDER: {odd[0] if odd else 1}",
+            "word_split": f"GROUP: {', '.join(map(str, odd)) or 1}",
+            "word_mixing": f"TOPICS: {1 + (len(odd) > 2)}",
             "refine": f"ODD: {', '.join(map(str, odd[:2])) or 'none'}",
             "summary": f"SUMMARY: Texts about the {theme}.",
             "topic_label": f"LABEL: The {theme}",
