@@ -173,6 +173,19 @@ def parse_n_topics(text: str) -> int | None:
     return _whole(text, "TOPICS", 1, 2)
 
 
+def parse_missing(text: str) -> tuple[str, ...] | None:
+    """Returns the themes of ``MISSING: one; another`` on the last line, none for ``none``."""
+    form = Form("MISSING", r"\S.*", _unquoted, json="never", words=True)
+    stated = stated_value(text, form)
+    if stated is None:
+        return None
+    themes = [" ".join(theme.split()).rstrip(".") for theme in stated.split(";")]
+    named = tuple(dict.fromkeys(theme for theme in themes if re.search(r"\w", theme)))
+    if "none" in map(str.lower, named):
+        return () if len(named) == 1 else None
+    return named or None
+
+
 def parse_odd(text: str, n: int, most: int = MOST_ODD) -> tuple[int, ...] | None:
     """Returns which of ``n`` items are odd, from 0 and rising, at most ``most`` of them.
 

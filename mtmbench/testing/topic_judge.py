@@ -57,6 +57,9 @@ class PlantedJudge(JudgeClient):
             "intrusion": f"INTRUDER: {odd[0] if odd else 1}",
             "word_split": f"GROUP: {', '.join(map(str, odd)) or 1}",
             "word_mixing": f"TOPICS: {1 + (len(odd) > 2)}",
+            "repetitiveness": "RATING: 3",
+            "outliers": f"ODD: {', '.join(map(str, odd)) or 'none'}",
+            "missing_themes": f"MISSING: {'; '.join(_other_themes(texts[0], theme)) or 'none'}",
             "refine": f"ODD: {', '.join(map(str, odd[:2])) or 'none'}",
             "summary": f"SUMMARY: Texts about the {theme}.",
             "topic_label": f"LABEL: The {theme}",
@@ -69,6 +72,11 @@ def consult_planted(card: str, job: Consultation[_T]) -> _T:
     """Asks the planted judge, whatever card is named; no answer is kept."""
     with tempfile.TemporaryDirectory() as folder, Panel(Path(folder) / LEDGER) as panel:
         return panel.consult(card, job, JudgeCard(client=PLANTED_JUDGE))
+
+
+def _other_themes(text: str, theme: str) -> list[str]:
+    """Returns the themes but one of which a quarter of a text's words are."""
+    return [other for other in THEMES if other != theme and _share(text, other) >= 0.25]
 
 
 def _share(text: str, theme: str) -> float:

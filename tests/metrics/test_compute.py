@@ -69,7 +69,16 @@ def test_a_bare_context_gives_values_or_reasons(
         "doc_topic_correlation": "there is no result of another model to compare",
         "perplexity": "the model cannot be fitted anew here",
         **dict.fromkeys(
-            ["rating", "intrusion", "proxann", "word_split", "word_mixing"],
+            [
+                "rating",
+                "intrusion",
+                "proxann",
+                "word_split",
+                "word_mixing",
+                "repetitiveness",
+                "outliers",
+                "missing_themes",
+            ],
             "no judge can be asked here; play it in a suite",
         ),
     }
