@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from mtmbench.core.types import Corpus, FloatArray
 
 QuestionKind = Literal[
-    "match", "steer", "rating", "intrusion", "label", "summary", "fit", "rank", "topics"
+    "match", "steer", "rating", "intrusion", "label", "summary", "fit", "rank", "split", "mixing",
+    "repetitiveness", "outliers", "themes", "topics",
 ]  # fmt: skip
 Verdict = Literal["A", "B", "tie", "unparsed", "refused"]
 

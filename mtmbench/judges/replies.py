@@ -159,6 +159,34 @@ def parse_intruder(text: str, n: int) -> int | None:
     return None if number is None else number - 1
 
 
+def parse_group(text: str, n: int) -> frozenset[int] | None:
+    """Returns which of ``n`` items a reply puts into one of two groups, from 0.
+
+    The last line is ``GROUP: 2, 5``, or the reply is ``{"group": [2, 5]}``; a group of none or of
+    all is no answer.
+    """
+    places = _places(text, "GROUP", n)
+    return frozenset(places) if places is not None and 0 < len(places) < n else None
+
+
+def parse_n_topics(text: str) -> int | None:
+    """Returns how many topics a reply finds: ``TOPICS: 1`` or ``TOPICS: 2``."""
+    return _whole(text, "TOPICS", 1, 2)
+
+
+def parse_missing(text: str) -> tuple[str, ...] | None:
+    """Returns the themes of ``MISSING: one; another`` on the last line, none for ``none``."""
+    form = Form("MISSING", r"\S.*", _unquoted, json="never", words=True)
+    stated = stated_value(text, form)
+    if stated is None:
+        return None
+    themes = [" ".join(theme.split()).rstrip(".") for theme in stated.split(";")]
+    named = tuple(dict.fromkeys(theme for theme in themes if re.search(r"\w", theme)))
+    if "none" in map(str.lower, named):
+        return () if len(named) == 1 else None
+    return named or None
+
+
 def parse_odd(text: str, n: int, most: int = MOST_ODD) -> tuple[int, ...] | None:
     """Returns which of ``n`` items are odd, from 0 and rising, at most ``most`` of them.
 

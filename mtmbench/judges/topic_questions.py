@@ -62,6 +62,7 @@ async def ask_about_topics(
     least: int = 1,
     task: str | None = None,
     more: Mapping[str, str] | None = None,
+    documents: Sequence[str] | None = None,
 ) -> list[TopicAnswer[_T]]:
     """Asks one question a topic.
 
@@ -74,6 +75,7 @@ async def ask_about_topics(
         least: topics with fewer items are not asked about.
         task: what is asked, for judges that read the context; by default the prompt's name.
         more: values of further placeholders.
+        documents: a document beside each topic, the value of placeholder ``document``.
     """
 
     async def one(number: int, items: Sequence[str]) -> TopicAnswer[_T]:
@@ -82,7 +84,9 @@ async def ask_about_topics(
         shown = [" ".join(item.split()) for item in items]
         listed = "\n".join(f"{i}. {item}" for i, item in enumerate(shown, start=1))
         context = {"task": task or prompt.name, "topic": number, "items": shown}
-        messages = prompt.messages({"items": listed, **(more or {})})
+        context |= {} if documents is None else {"text": documents[number]}
+        beside = {} if documents is None else {"document": documents[number]}
+        messages = prompt.messages({"items": listed, **(more or {}), **beside})
         # Language models read the messages, and what they were asked must not change for others.
         options = () if asker.client.is_llm else _options(kind, shown)
         question = Question(kind, context, options, messages)
@@ -97,7 +101,7 @@ async def ask_about_topics(
 
 def _options(kind: QuestionKind, items: Sequence[str]) -> tuple[Option, ...]:
     """Returns the items as proxies are shown them: one topic, or an option each to choose from."""
-    topics = [[item] for item in items] if kind == "intrusion" else [items]
+    topics = [[item] for item in items] if kind in ("intrusion", "split") else [items]
     return tuple(Option("topic", (ShownTopic(1.0, tuple(topic)),)) for topic in topics)
 
 

@@ -89,6 +89,7 @@ class JudgedMetric(Metric):
         read: Callable[[str, Sequence[str]], _T | None],
         least: int,
         read_proxy: Callable[[str, Sequence[str]], _T | None] | None = None,
+        documents: Sequence[str] | None = None,
     ) -> tuple[list[TopicAnswer[_T]], dict[str, object]]:
         """Asks about every topic.
 
@@ -99,6 +100,7 @@ class JudgedMetric(Metric):
             read: parser of replies (:func:`~mtmbench.judges.topic_questions.ask_about_topics`).
             least: topics with fewer items are not asked about.
             read_proxy: parser of the replies of proxies, where it is another.
+            documents: a document that is shown beside each.
 
         Returns:
             An answer a topic, and details for the record: how many of which status, the replies
@@ -109,7 +111,7 @@ class JudgedMetric(Metric):
         async def job(asker: Asker) -> tuple[list[TopicAnswer[_T]], AnswersBy]:
             reader = read if asker.client.is_llm else read_proxy or read
             answers = await ask_about_topics(
-                asker, topics, prompt, reader, kind=self.kind, least=least
+                asker, topics, prompt, reader, kind=self.kind, least=least, documents=documents
             )
             return answers, asker.record()
 

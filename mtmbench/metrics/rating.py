@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import ItemView
+from mtmbench.judges.base import QuestionKind
 from mtmbench.judges.replies import parse_level, parse_rating
 from mtmbench.metrics.base import MetricValue, People
 from mtmbench.metrics.context import MetricContext
@@ -26,8 +27,8 @@ class Rating(JudgedMetric):
 
     name = "rating"
     bounds = (1.0, 3.0)
-    kind = "rating"
-    people = People(("embedding",), ("rating",))
+    kind: ClassVar[QuestionKind] = "rating"
+    people: ClassVar[People | None] = People(("embedding",), ("rating",))
     variants: ClassVar[tuple[Mapping[str, object], ...]] = ({"judge": None, "top_n": 10},)
 
     @classmethod

@@ -59,6 +59,11 @@ class PlantedJudge(JudgeClient):
             "rank": f"RANKING: {', '.join(str(i + 1) for i in best)}",
             "rating": f"RATING: {max(1, 3 - len(odd))}",
             "intrusion": f"INTRUDER: {odd[0] if odd else 1}",
+            "word_split": f"GROUP: {', '.join(map(str, odd)) or 1}",
+            "word_mixing": f"TOPICS: {1 + (len(odd) > 2)}",
+            "repetitiveness": "RATING: 3",
+            "outliers": f"ODD: {', '.join(map(str, odd)) or 'none'}",
+            "missing_themes": f"MISSING: {'; '.join(_other_themes(texts[0], theme)) or 'none'}",
             "refine": f"ODD: {', '.join(map(str, odd[:2])) or 'none'}",
             "summary": f"SUMMARY: Texts about the {theme}.",
             "topic_label": f"LABEL: The {theme}",
@@ -85,6 +90,11 @@ def _topics(context: Mapping[str, Any]) -> str:
     if theme not in themes:
         return "ASSIGNED: none"
     return json.dumps({"assigned": [{"topic": themes.index(theme) + 1, "quote": first}]})
+
+
+def _other_themes(text: str, theme: str) -> list[str]:
+    """Returns the themes but one of which a quarter of a text's words are."""
+    return [other for other in THEMES if other != theme and _share(text, other) >= 0.25]
 
 
 def _share(text: str, theme: str) -> float:

@@ -72,7 +72,17 @@ def test_a_bare_context_gives_values_or_reasons(
         "doc_topic_correlation": "there is no result of another model to compare",
         "perplexity": "the model cannot be fitted anew here",
         **dict.fromkeys(
-            ["rating", "intrusion", "proxann"], "no judge can be asked here; play it in a suite"
+            [
+                "rating",
+                "intrusion",
+                "proxann",
+                "word_split",
+                "word_mixing",
+                "repetitiveness",
+                "outliers",
+                "missing_themes",
+            ],
+            "no judge can be asked here; play it in a suite",
         ),
     }
     values = {(n, v, p.get("window")): x.value for n, v, p, x in played if x.value is not None}

@@ -9,6 +9,7 @@ alternative-annotator test, the proxy is at a disadvantage that is its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -32,9 +33,11 @@ def scale_reply(
     ``rank``       documents by that cosine, whose mean is the same for all of them
     ``rating``     1 + 2 · mean cosine of the topic's items, over pairs
     ``intrusion``  the option whose mean cosine with the others is the lowest
+    ``split``      that half of the options by which the mean cosine within halves exceeds that
+                   between them most
     =============  ==========================================================================
 
-    The last two are about words alone: no document is judged, and there is nothing to centre by.
+    The last three are about words alone: no document is judged, and there is nothing to centre by.
 
     Args:
         question: the question; "fit" reads ``context["text"]``, "rank" ``context["texts"]``.
@@ -65,6 +68,9 @@ def scale_reply(
         cosines = _pairwise(_vectors(described, encode))
         np.fill_diagonal(cosines, 0)
         return f"INTRUDER: {int(cosines.sum(axis=1).argmin()) + 1}"
+    if question.kind == "split":
+        half = _best_half(_pairwise(_vectors(described, encode)))
+        return "GROUP: " + ", ".join(str(i + 1) for i in half)
     raise InputError(f"cosines answer no question of kind {question.kind!r}")
 
 
@@ -89,6 +95,20 @@ def _vectors(
     distinct = list(dict.fromkeys(texts))
     vectors = dict(zip(distinct, encode(distinct), strict=True))
     return [vectors[text] for text in texts]
+
+
+def _best_half(cosines: Float64Array) -> tuple[int, ...]:
+    """Returns the half, with the first in it, whose cosines with each other are largest.
+
+    All halves are tried, so there should be no more than some twenty options. Cosines within both
+    halves and between them have one sum, so the larger the one the smaller the other.
+    """
+    n = len(cosines)
+    halves = [(0, *rest) for rest in combinations(range(1, n), n // 2 - 1)]
+    signs = -np.ones((len(halves), n))
+    signs[np.arange(len(halves))[:, None], halves] = 1
+    within = np.einsum("hi,ij,hj->h", signs, cosines, signs)
+    return halves[int(within.argmax())]
 
 
 def _pairwise(vectors: Sequence[Float64Array]) -> Float64Array:
