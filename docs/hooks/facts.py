@@ -27,6 +27,7 @@ from mtmbench.core.registry import Registry
 from mtmbench.core.specs import (
     Card,
     CorpusSpec,
+    EmbeddingsSpec,
     FeatureSpec,
     JudgingSpec,
     RefineSpec,
@@ -75,6 +76,7 @@ SUITE_TABLES: dict[type[Card], str] = {
     Suite: "The suite",
     CorpusSpec: "A corpus",
     WordSpec: "`[words]`",
+    EmbeddingsSpec: "`[embeddings]`",
     FeatureSpec: "`[features]`",
     JudgingSpec: "`[judging]`",
     RefineSpec: "`judging.refine`",

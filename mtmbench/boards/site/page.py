@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from math import ceil
@@ -93,7 +94,9 @@ def site_files(
     style, early = (
         (_TEMPLATES / name).read_text(encoding="utf-8") for name in ("style.css", "early.js")
     )
-    script = "\n".join((_TEMPLATES / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS)
+    directed = right_to_left(board)
+    scripts = (*_SCRIPTS, *(("directions",) if directed else ()))
+    script = "\n".join((_TEMPLATES / f"{name}.js").read_text(encoding="utf-8") for name in scripts)
     page = render_template(
         _TEMPLATES / "index.html.j2",
         board=board,
@@ -129,12 +132,25 @@ def site_files(
         data_file=records_name,
         beside=beside,
         data_grep=grep,
+        directed=directed,
         style=style,
         early=early,
         script=script,
         policy=policy(style, early, script),
     )
     return {"index.html": page, **parts.texts}
+
+
+def right_to_left(board: BoardTables) -> bool:
+    """Whether words of any topic are of a script that is written from right to left."""
+    topics = (topic for row in board["topics"] for topic in row["topics"])
+    words = (word for topic in topics for word in (*topic["items"], *topic["words"]))
+    return any(
+        unicodedata.bidirectional(character) in ("R", "AL")
+        for word in words
+        if not word.isascii()
+        for character in word
+    )
 
 
 def policy(style: str, *scripts: str) -> str:

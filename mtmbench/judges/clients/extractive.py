@@ -231,11 +231,14 @@ def with_spaces(corpus: Corpus, text: str) -> str:
 
 def without_spaces(text: str) -> str:
     """Returns a part of a text without the spaces, and the comma, that :func:`with_spaces` left."""
-    return text.replace(_JOINT, "").lstrip(_JOINT).rstrip("、，；：") if _JOINT in text else text
+    if _MARK not in text:
+        return text
+    return text.replace(_JOINT, "").lstrip(_JOINT).rstrip("、，；：")
 
 
-_JOINT = " \ufdd0"
-"""A space that is not the text's: no text has the character behind it, which is none."""
+_MARK = "\ufdd0"
+"""Tells spaces that are not the text's: Unicode reserves it, so that no text has it."""
+_JOINT = f" {_MARK}"
 
 
 def joined(pieces: Sequence[str]) -> str:
