@@ -17,6 +17,7 @@ class Listed(StrEnum):
     metrics = "metrics"
     corpora = "corpora"
     features = "features"
+    loggers = "loggers"
     suites = "suites"
 
 
@@ -70,11 +71,13 @@ def _registered(what: Listed) -> Iterator[tuple[str, str, str]]:
     from mtmbench.corpora.registry import CORPORA
     from mtmbench.features.registry import FEATURES
     from mtmbench.metrics.registry import METRICS
+    from mtmbench.publishing.loggers import LOGGERS
 
     names, origin = {
         Listed.metrics: (METRICS.names, METRICS.origin),
         Listed.corpora: (CORPORA.names, CORPORA.origin),
         Listed.features: (FEATURES.names, FEATURES.origin),
+        Listed.loggers: (LOGGERS.names, LOGGERS.origin),
     }[what]
     for name in names():
         yield name, origin(name), ""

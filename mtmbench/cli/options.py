@@ -71,6 +71,12 @@ PluginOption = Annotated[
     list[str] | None,
     typer.Option("--plugin", help="A .py file or module that registers more; may be repeated."),
 ]
+LogOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--log", help="Tell a logger of the run: wandb, mlflow, trackio, …; may be repeated."
+    ),
+]
 OutOption = Annotated[
     Path | None, typer.Option("--out", help="The run's folder; runs/SUITE by default.")
 ]

@@ -30,6 +30,7 @@ from mtmbench.cli.options import (
     ExecutorOption,
     JudgesOption,
     LimitOption,
+    LogOption,
     MetricsOption,
     ModelsOption,
     OutOption,
@@ -70,6 +71,7 @@ def run(
     actor_gpus: ActorGpusOption = None,
     budget: BudgetOption = None,
     batch: BatchOption = False,
+    log: LogOption = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Say what would be played, as `plan` does; play nothing."),
@@ -97,7 +99,7 @@ def run(
         return
     play_suite(
         resolved, folder, data_dir=data_dir, plugins=plugin or [], workers=workers, executor=where,
-        budget=budget, batch=batch,
+        budget=budget, batch=batch, log=log or [],
     )  # fmt: skip
 
 
@@ -121,6 +123,7 @@ def play_suite(
     data_dir: Path | None,
     plugins: Sequence[str],
     batch: bool,
+    log: Sequence[str] = (),
     **options: Any,
 ) -> None:
     """Plays what ``folder`` does not hold yet of a suite, and prints whom it asks and the outcome.
@@ -131,12 +134,14 @@ def play_suite(
         data_dir: folder of local corpora.
         plugins: files or modules that register more.
         batch: hand the questions of matches to a Batch API; says first what is asked at once.
+        log: loggers that are told of the run.
         options: more of :func:`mtmbench.engine.harness.run_suite`'s.
 
     Raises:
         typer.Exit: cells failed, or Ctrl-C ended it.
     """
     from mtmbench.engine.harness import run_suite
+    from mtmbench.publishing.loggers import Loggers
 
     print_asked(asked_by_run(suite), plugins)
     plan = None
@@ -146,11 +151,13 @@ def play_suite(
 
         plan = make_plan(suite, data_dir=data_dir, plugins=plugins)
         echo(batch_notice(plan))
-    with resumable(), ConsoleProgress() as progress:
+    loggers = Loggers(log, suite, lambda text: echo(text, err=True))
+    with resumable(), loggers, ConsoleProgress() as progress:
         outcome = run_suite(
             suite, folder, data_dir=data_dir, plugins=plugins, batch=batch, plan=plan,
-            progress=progress, **options,
+            progress=loggers.beside(progress), **options,
         )  # fmt: skip
+        loggers.played(outcome)
     print_outcome(outcome)
     if outcome.errors:
         raise typer.Exit(EXIT_ERRORS)
