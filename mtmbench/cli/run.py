@@ -36,6 +36,7 @@ from mtmbench.cli.options import (
     OutOption,
     PluginOption,
     SetOption,
+    SlurmOption,
     SuiteArgument,
     resolve_executor,
     resolve_suite,
@@ -63,12 +64,17 @@ def run(
     plugin: PluginOption = None,
     workers: Annotated[
         int | None,
-        typer.Option(help="Processes, by default every usable core; on Ray: actors.", min=0),
+        typer.Option(
+            help="Processes, by default every usable core; on Ray: actors; on Slurm: jobs, by "
+            "default 4.",
+            min=0,
+        ),
     ] = None,
     executor: ExecutorOption = ExecutorName.local,
     address: AddressOption = None,
     actor_cores: ActorCoresOption = None,
     actor_gpus: ActorGpusOption = None,
+    slurm: SlurmOption = None,
     budget: BudgetOption = None,
     batch: BatchOption = False,
     log: LogOption = None,
@@ -79,9 +85,10 @@ def run(
 ) -> None:
     """Plays a suite, or what is left of it, and writes its board.
 
-    With --executor ray, every node must have this mtmbench installed and see --out, the feature
-    cache (MTMBENCH_CACHE), the corpora and the plugins under the same paths: a file system that
-    all nodes share. The keys of judges are read from each node's own environment.
+    With --executor ray or slurm, every node must have this mtmbench installed and see --out, the
+    feature cache (MTMBENCH_CACHE), the corpora and the plugins under the same paths: a file system
+    that all nodes share. Ray's nodes read the keys of judges from their own environment; Slurm's
+    jobs inherit this one's, as far as Slurm is set up so.
 
     What language models answer is kept in OUT/answers.sqlite before it is used: no answer is paid
     for twice.
@@ -91,7 +98,7 @@ def run(
     """
     resolved = resolve_suite(suite, overrides, models, metrics=metrics, judges=judges, limit=limit)
     folder = out or Path("runs") / resolved.name
-    where = resolve_executor(executor, address, actor_cores, actor_gpus)
+    where = resolve_executor(executor, address, actor_cores, actor_gpus, slurm)
     if limit is not None:
         _check_apart(folder, resolved)
     if dry_run:
