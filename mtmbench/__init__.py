@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mtmbench.metrics.registry import register_metric
     from mtmbench.models.base import TopicModel
     from mtmbench.models.registry import register_model
+    from mtmbench.publishing.loggers import register_logger
 
 __version__ = "0.1.0"
 
@@ -58,6 +59,7 @@ _HOMES = {
     "mtmbench.judges.registry": ("register_judge",),
     "mtmbench.metrics.registry": ("register_metric",),
     "mtmbench.models.registry": ("register_model",),
+    "mtmbench.publishing.loggers": ("register_logger",),
     "mtmbench.core.errors": ("InputError",),
     "mtmbench.core.records": ("Record",),
     "mtmbench.core.topic_result": ("TopicResult",),
@@ -95,6 +97,7 @@ __all__ = [
     "register_corpus",
     "register_features",
     "register_judge",
+    "register_logger",
     "register_metric",
     "register_model",
     "register_tokeniser",

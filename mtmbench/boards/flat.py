@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mtmbench.boards.rows import BoardTables
 from mtmbench.boards.view import k_text
 from mtmbench.core.records import MatchPayload, MatchSide, StoredRecord, of_kind
 from mtmbench.core.serialise import canonical_json, write_atomically
+from mtmbench.core.tables import columns_of
 
 Cell = str | int | float | bool | None
 FlatRow = dict[str, Cell]
@@ -75,10 +76,10 @@ def flat_tables(
         )
     ]  # fmt: skip
     return {
-        "values": [named(row) for row in board["metrics"]],
-        "ratings": [named(row) for row in board["ratings"]],
+        "values": _even([named(row) for row in board["metrics"]]),
+        "ratings": _even([named(row) for row in board["ratings"]]),
         "pairs": pairs,
-        "topics": topics,
+        "topics": _even(topics),
         "matches": matches,
     }
 
@@ -123,13 +124,18 @@ def write_parquet(tables: Mapping[str, list[FlatRow]], folder: Path) -> list[Pat
     for name, rows in tables.items():
         if not rows:
             continue
-        columns = dict.fromkeys(column for row in rows for column in row)
-        schema = pa.schema([(column, kinds[_kind(column, rows)]) for column in columns])
+        schema = pa.schema([(column, kinds[_kind(column, rows)]) for column in columns_of(rows)])
         held = io.BytesIO()
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), held)
         write_atomically(folder / f"{name}.parquet", held.getvalue())
         files.append(folder / f"{name}.parquet")
     return files
+
+
+def _even(rows: Sequence[FlatRow]) -> list[FlatRow]:
+    """Returns rows of the same columns, in the order in which these come."""
+    columns = columns_of(rows)
+    return [{column: row.get(column) for column in columns} for row in rows]
 
 
 def _kind(column: str, rows: Iterable[FlatRow]) -> type:

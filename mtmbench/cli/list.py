@@ -18,6 +18,7 @@ class Listed(StrEnum):
     corpora = "corpora"
     features = "features"
     tokenisers = "tokenisers"
+    loggers = "loggers"
     suites = "suites"
 
 
@@ -74,12 +75,14 @@ def _registered(what: Listed) -> Iterator[tuple[str, str, str]]:
     from mtmbench.features.registry import FEATURES
     from mtmbench.features.tokenisers import TOKENISERS
     from mtmbench.metrics.registry import METRICS
+    from mtmbench.publishing.loggers import LOGGERS
 
     names, origin = {
         Listed.metrics: (METRICS.names, METRICS.origin),
         Listed.corpora: (CORPORA.names, CORPORA.origin),
         Listed.features: (FEATURES.names, FEATURES.origin),
         Listed.tokenisers: (TOKENISERS.names, TOKENISERS.origin),
+        Listed.loggers: (LOGGERS.names, LOGGERS.origin),
     }[what]
     for name in names():
         yield name, origin(name), ""

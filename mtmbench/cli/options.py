@@ -13,6 +13,7 @@ from mtmbench.core.errors import InputError
 if TYPE_CHECKING:
     from mtmbench.core.cards import Suite
     from mtmbench.engine.ray.pool import RayOptions
+    from mtmbench.engine.slurm.pool import SlurmOptions
 
 EXIT_ERRORS = 1
 EXIT_USAGE = 2
@@ -82,6 +83,12 @@ PluginOption = Annotated[
     list[str] | None,
     typer.Option("--plugin", help="A .py file or module that registers more; may be repeated."),
 ]
+LogOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--log", help="Tell a logger of the run: wandb, mlflow, trackio, …; may be repeated."
+    ),
+]
 OutOption = Annotated[
     Path | None, typer.Option("--out", help="The run's folder; runs/SUITE by default.")
 ]
@@ -108,10 +115,12 @@ class ExecutorName(StrEnum):
 
     local = "local"
     ray = "ray"
+    slurm = "slurm"
 
 
 ExecutorOption = Annotated[
-    ExecutorName, typer.Option(help="Processes of this machine, or actors on Ray's nodes.")
+    ExecutorName,
+    typer.Option(help="Processes of this machine, actors on Ray's nodes, or Slurm jobs."),
 ]
 AddressOption = Annotated[
     str | None,
@@ -123,6 +132,17 @@ ActorCoresOption = Annotated[
 ActorGpusOption = Annotated[
     float | None,
     typer.Option(help="Ray: GPUs that an actor reserves, or a share of one.", min=0),
+]
+
+
+SlurmOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--slurm",
+        metavar="KEY=VALUE",
+        help="Slurm: a parameter of submitit, as partition=gpu, timeout_min=600, mem_gb=16; "
+        "cluster=local plays jobs as processes of this machine.",
+    ),
 ]
 
 
@@ -160,19 +180,31 @@ def resolve_suite(
 
 
 def resolve_executor(
-    executor: ExecutorName, address: str | None, actor_cores: int | None, actor_gpus: float | None
-) -> RayOptions | None:
-    """Returns how Ray is to be used; None for processes of this machine.
+    executor: ExecutorName,
+    address: str | None = None,
+    actor_cores: int | None = None,
+    actor_gpus: float | None = None,
+    slurm: list[str] | None = None,
+) -> RayOptions | SlurmOptions | None:
+    """Returns how Ray or Slurm is to be used; None for processes of this machine.
 
     Raises:
-        InputError: options of Ray's were given without it.
+        InputError: options of one were given without it, or are wrong.
     """
+    if executor is not ExecutorName.ray and (address, actor_cores, actor_gpus) != (None,) * 3:
+        raise InputError("--address, --actor-cores and --actor-gpus go with --executor ray")
+    if executor is not ExecutorName.slurm and slurm:
+        raise InputError("--slurm goes with --executor slurm")
     if executor is ExecutorName.ray:
         from mtmbench.engine.ray.pool import RayOptions
 
         return RayOptions(address, actor_cores or 1, actor_gpus or 0.0)
-    if (address, actor_cores, actor_gpus) != (None, None, None):
-        raise InputError("--address, --actor-cores and --actor-gpus go with --executor ray")
+    if executor is ExecutorName.slurm:
+        from mtmbench.core.card_reading import parse_overrides
+        from mtmbench.engine.slurm.pool import SlurmOptions
+
+        parameters = parse_overrides(slurm or [], "--slurm")
+        return SlurmOptions(parameters, str(parameters.pop("cluster", "slurm")))
     return None
 
 

@@ -30,11 +30,13 @@ from mtmbench.cli.options import (
     ExecutorOption,
     JudgesOption,
     LimitOption,
+    LogOption,
     MetricsOption,
     ModelsOption,
     OutOption,
     PluginOption,
     SetOption,
+    SlurmOption,
     SuiteArgument,
     resolve_executor,
     resolve_suite,
@@ -62,14 +64,20 @@ def run(
     plugin: PluginOption = None,
     workers: Annotated[
         int | None,
-        typer.Option(help="Processes, by default every usable core; on Ray: actors.", min=0),
+        typer.Option(
+            help="Processes, by default every usable core; on Ray: actors; on Slurm: jobs, by "
+            "default 4.",
+            min=0,
+        ),
     ] = None,
     executor: ExecutorOption = ExecutorName.local,
     address: AddressOption = None,
     actor_cores: ActorCoresOption = None,
     actor_gpus: ActorGpusOption = None,
+    slurm: SlurmOption = None,
     budget: BudgetOption = None,
     batch: BatchOption = False,
+    log: LogOption = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Say what would be played, as `plan` does; play nothing."),
@@ -77,9 +85,10 @@ def run(
 ) -> None:
     """Plays a suite, or what is left of it, and writes its board.
 
-    With --executor ray, every node must have this mtmbench installed and see --out, the feature
-    cache (MTMBENCH_CACHE), the corpora and the plugins under the same paths: a file system that
-    all nodes share. The keys of judges are read from each node's own environment.
+    With --executor ray or slurm, every node must have this mtmbench installed and see --out, the
+    feature cache (MTMBENCH_CACHE), the corpora and the plugins under the same paths: a file system
+    that all nodes share. Ray's nodes read the keys of judges from their own environment; Slurm's
+    jobs inherit this one's, as far as Slurm is set up so.
 
     What language models answer is kept in OUT/answers.sqlite before it is used: no answer is paid
     for twice.
@@ -89,7 +98,7 @@ def run(
     """
     resolved = resolve_suite(suite, overrides, models, metrics=metrics, judges=judges, limit=limit)
     folder = out or Path("runs") / resolved.name
-    where = resolve_executor(executor, address, actor_cores, actor_gpus)
+    where = resolve_executor(executor, address, actor_cores, actor_gpus, slurm)
     if limit is not None:
         _check_apart(folder, resolved)
     if dry_run:
@@ -97,7 +106,7 @@ def run(
         return
     play_suite(
         resolved, folder, data_dir=data_dir, plugins=plugin or [], workers=workers, executor=where,
-        budget=budget, batch=batch,
+        budget=budget, batch=batch, log=log or [],
     )  # fmt: skip
 
 
@@ -121,6 +130,7 @@ def play_suite(
     data_dir: Path | None,
     plugins: Sequence[str],
     batch: bool,
+    log: Sequence[str] = (),
     **options: Any,
 ) -> None:
     """Plays what ``folder`` does not hold yet of a suite, and prints whom it asks and the outcome.
@@ -131,12 +141,14 @@ def play_suite(
         data_dir: folder of local corpora.
         plugins: files or modules that register more.
         batch: hand the questions of matches to a Batch API; says first what is asked at once.
+        log: loggers that are told of the run.
         options: more of :func:`mtmbench.engine.harness.run_suite`'s.
 
     Raises:
         typer.Exit: cells failed, or Ctrl-C ended it.
     """
     from mtmbench.engine.harness import run_suite
+    from mtmbench.publishing.loggers import Loggers
 
     print_asked(asked_by_run(suite), plugins)
     plan = None
@@ -146,11 +158,13 @@ def play_suite(
 
         plan = make_plan(suite, data_dir=data_dir, plugins=plugins)
         echo(batch_notice(plan))
-    with resumable(), ConsoleProgress() as progress:
+    loggers = Loggers(log, suite, lambda text: echo(text, err=True))
+    with resumable(), loggers, ConsoleProgress() as progress:
         outcome = run_suite(
             suite, folder, data_dir=data_dir, plugins=plugins, batch=batch, plan=plan,
-            progress=progress, **options,
+            progress=loggers.beside(progress), **options,
         )  # fmt: skip
+        loggers.played(outcome)
     print_outcome(outcome)
     if outcome.errors:
         raise typer.Exit(EXIT_ERRORS)

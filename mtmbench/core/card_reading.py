@@ -103,7 +103,7 @@ def check_values(data: Mapping[str, object], where: str) -> None:
             )
 
 
-def parse_overrides(items: Sequence[str]) -> dict[str, object]:
+def parse_overrides(items: Sequence[str], option: str = "--set") -> dict[str, object]:
     """Reads ``KEY=VALUE`` texts: a value is TOML; what is not TOML is a string, as typed.
 
     Raises:
@@ -113,8 +113,8 @@ def parse_overrides(items: Sequence[str]) -> dict[str, object]:
     for item in items:
         key, separator, value = item.partition("=")
         if not separator or not key.strip():
-            raise InputError(f"--set takes KEY=VALUE, not {item!r}")
-        parsed[key.strip()] = _toml_value(value.strip(), f"--set {key.strip()}")
+            raise InputError(f"{option} takes KEY=VALUE, not {item!r}")
+        parsed[key.strip()] = _toml_value(value.strip(), f"{option} {key.strip()}")
     return parsed
 
 

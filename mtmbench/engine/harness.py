@@ -28,6 +28,7 @@ from mtmbench.engine.phases import (
 from mtmbench.engine.plan import Plan, judges_of_fits, judges_of_metrics, make_plan
 from mtmbench.engine.ray.pool import RayOptions, RayPool
 from mtmbench.engine.results import check_revision, result_path
+from mtmbench.engine.slurm.pool import SlurmOptions, SlurmPool
 from mtmbench.engine.workers import (
     Executor,
     Notice,
@@ -44,6 +45,10 @@ from mtmbench.models.registry import MODELS
 
 _NAMES = ("corpus", "model", "setting", "judge", "a", "b")
 """Fields of records that a key does not always tell apart: who is called what."""
+
+
+_JOBS = 4
+"""Jobs at one time on Slurm, where no number is given."""
 
 
 class RunProgress(Protocol):
@@ -93,7 +98,7 @@ def run_suite(
     workers: int | None = None,
     progress: RunProgress | None = None,
     plan: Plan | None = None,
-    executor: RayOptions | None = None,
+    executor: RayOptions | SlurmOptions | None = None,
     budget: float | None = None,
     batch: bool = False,
     fitted: bool = False,
@@ -109,10 +114,12 @@ def run_suite(
         data_dir: folder of local corpora; None reads ``MTMBENCH_DATA``.
         plugins: files or modules that register more models, metrics or judges.
         workers: processes, each on one thread; None takes the cores that are usable, 0 plays in
-            this process. On Ray: the most actors; None takes what the nodes can hold.
+            this process. On Ray: the most actors; None takes what the nodes can hold. On Slurm: the
+            most jobs at one time; None takes 4.
         progress: told what is happening.
         plan: the suite's plan if it was made already.
-        executor: a Ray cluster whose actors play the cells; None for processes of this machine.
+        executor: a Ray cluster whose actors play the cells, or Slurm, whose jobs do; None for
+            processes of this machine.
         budget: what the language models' answers in this folder may cost altogether, those of
             earlier runs among them. Matches and values that it does not reach for are errors on the
             board, and are played when the same suite is run with a larger one.
@@ -123,7 +130,8 @@ def run_suite(
     Raises:
         StoreInUseError: another run holds the folder.
         InputError: the suite names what does not exist, or the folder holds what is not a run.
-        ExecutorError: the Ray cluster has no actor left; what was played is kept.
+        ExecutorError: the Ray cluster has no actor left, or Slurm's jobs end before they begin;
+            what was played is kept.
     """
     from mtmbench.boards.write import write_board
     from mtmbench.engine.site_parts import write_site_parts
@@ -165,7 +173,7 @@ def _pool(
     plan: Plan,
     store: RunStore,
     workers: int | None,
-    executor: RayOptions | None,
+    executor: RayOptions | SlurmOptions | None,
     *,
     budget: float | None,
     batch: bool,
@@ -179,9 +187,11 @@ def _pool(
     if executor is not None:
         if "__main__" in modules:
             raise InputError(
-                "actors cannot import what a script or notebook defines: put the models, metrics "
-                "and judges into a .py file and name it as a plugin"
+                "actors cannot import what a script or notebook defines, nor can jobs: put the "
+                "models, metrics and judges into a .py file and name it as a plugin"
             )
+        if isinstance(executor, SlurmOptions):
+            return SlurmPool(spec, executor, _JOBS if workers is None else workers, **told)
         return RayPool(spec, executor, workers, **told)
     if "__main__" in modules and workers is None:
         workers = 0  # a spawned worker cannot import what a script or notebook defines

@@ -185,7 +185,7 @@ class WorkerPool:
         process = context.Process(
             target=_worker_main, args=(theirs, self._spec, os.getpid()), daemon=True
         )
-        with _worker_environment(), _interrupts_ignored():
+        with worker_environment(), _interrupts_ignored():
             process.start()
         theirs.close()
         assert process.pid is not None
@@ -369,7 +369,8 @@ def _interrupts_ignored() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _worker_environment() -> Iterator[None]:
+def worker_environment() -> Iterator[None]:
+    """Around what starts workers: they inherit :data:`WORKER_VARIABLES`."""
     before = {name: os.environ.get(name) for name in WORKER_VARIABLES}
     os.environ.update(WORKER_VARIABLES)
     try:

@@ -65,7 +65,7 @@ class TaskActor:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         node = importlib.import_module("ray").util.get_node_ip_address()
         here = Opened(platform.node(), node, os.getpid())
-        problem = next(filter(None, map(_unseen, tokens, tokens.values())), None)
+        problem = next(filter(None, map(unseen, tokens, tokens.values())), None)
         unlocked = None if problem else next(filter(_unlocked, tokens), None)
         if version("mtmbench") != wanted:
             problem = f"has mtmbench {version('mtmbench')}, the driver {wanted}"
@@ -110,7 +110,7 @@ class TaskActor:
             yield message
 
 
-def _unseen(path: str, content: str) -> str | None:
+def unseen(path: str, content: str) -> str | None:
     """Returns why the driver's file at ``path`` shows that the folder is not shared, if it does."""
     shared = "--out and the feature cache must lie on a file system that every node shares"
     try:

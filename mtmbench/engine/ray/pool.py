@@ -72,7 +72,7 @@ class RayPool:
     ) -> None:
         if n_actors is not None and n_actors < 1:
             raise InputError(f"a cluster plays on at least 1 actor, not {n_actors}")
-        self._spec = _absolute(spec)
+        self._spec = absolute(spec)
         self._options, self._n_actors = options, n_actors
         self._on_start, self._on_end = on_start, on_end
         self._cluster: RayCluster | None = None
@@ -313,7 +313,8 @@ def _forwarded() -> dict[str, str]:
     return found
 
 
-def _absolute(spec: WorkspaceSpec) -> WorkspaceSpec:
+def absolute(spec: WorkspaceSpec) -> WorkspaceSpec:
+    """Returns a spec whose paths mean the same from whatever folder."""
     plugins = (str(Path(name).resolve()) if name.endswith(".py") else name for name in spec.plugins)
     return replace(
         spec,
