@@ -79,6 +79,7 @@ def make_plan(
     data_dir: Path | None = None,
     plugins: Sequence[str] = (),
     offline: bool = False,
+    loaded: Mapping[CorpusSpec, Corpus] | None = None,
 ) -> Plan:
     """Loads the corpora and lays out every cell; nothing is fitted, judged or extracted.
 
@@ -90,6 +91,10 @@ def make_plan(
             that is not here is one of its stated size (:mod:`mtmbench.corpora.stated`), and
             settings of features are told apart by how they were given. Such a plan cannot be
             played, and its keys are those of no records.
+        loaded: corpora that need not be loaded again.
+
+    With ``[tuning]`` that is the plan of what is played after it, on the documents that are left,
+    and by the parameters that the suite gives by now.
 
     Raises:
         InputError: a corpus cannot be loaded, or has no spaces between words while something that
@@ -103,12 +108,14 @@ def make_plan(
     from mtmbench.features.words import check_spaces
 
     load_plugins(plugins)
+    suite = suite.on_part("scored")
     if isinstance(suite.words.stop_words, str):
         stop_words_of(suite.words.stop_words)
     corpora: dict[str, Corpus] = {}
     specs: dict[str, CorpusSpec] = {}
     for spec in suite.corpora:
-        corpus = load_here(spec, data_dir) if offline else load_spec(spec, data_dir)
+        load = load_here if offline else load_spec
+        corpus = (loaded or {}).get(spec) or load(spec, data_dir)
         if corpus.name in corpora:
             raise InputError(f"corpus {corpus.name!r} stands twice in suite {suite.name!r}")
         corpora[corpus.name], specs[corpus.name] = corpus, spec
