@@ -296,7 +296,7 @@ def run(
         resolved = resolved.model_copy(update={"models": tuple(models)})
     folder = Path(out) if out is not None else Path("runs") / resolved.name
     data = None if data_dir is None else Path(data_dir)
-    if resolved.tuning is not None:
+    if resolved.tunes_first:
         resolved = tune_suite(
             resolved, folder / "tuning", workers=workers, plugins=plugins, data_dir=data,
             executor=executor, budget=budget,

@@ -32,6 +32,7 @@ from mtmbench.core.specs import (
     SteeringSpec,
     WordSpec,
 )
+from mtmbench.core.tuning import Search, SearchRange, TuningSpec
 from mtmbench.corpora.paper import CARDS
 from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.metrics.registry import METRICS
@@ -76,6 +77,7 @@ SUITE_TABLES: dict[type[Card], str] = {
     JudgingSpec: "`[judging]`",
     RefineSpec: "`judging.refine`",
     SteeringSpec: "`[steering]`",
+    TuningSpec: "`[tuning]`",
 }
 
 
@@ -111,7 +113,7 @@ def model_parameters(name: str) -> str:
     text = _parameters(MODELS.get(name), card.params)
     if not card.search:
         return text
-    searched = [(_code(key), _values(values)) for key, values in card.search.items()]
+    searched = [(_code(key), _searched(values)) for key, values in card.search.items()]
     table = _table(("parameter", "values"), searched)
     return f"{text}\n\nValues worth a search, as the card has them:\n\n{table}"
 
@@ -401,6 +403,19 @@ def _code(text: str | None) -> str:
 
 def _value(value: object) -> str:
     return _code(str(value)) if value is not None else "none"
+
+
+def _searched(allowed: Search) -> str:
+    if not isinstance(allowed, SearchRange):
+        return _values(allowed)
+    how = (
+        ", on a log scale"
+        if allowed.log
+        else f", in steps of {allowed.step:g}"
+        if allowed.step
+        else ""
+    )
+    return f"{allowed.low:g} to {allowed.high:g}{how}"
 
 
 def _values(values: Iterable[object]) -> str:

@@ -108,7 +108,7 @@ def play_suite(
     from mtmbench.engine.harness import run_suite
 
     print_asked(asked_by_run(suite), plugins)
-    if suite.tuning is not None:
+    if suite.tunes_first:
         suite = _tuned(suite, folder / "tuning", data_dir, plugins, options)
     plan = None
     if batch:

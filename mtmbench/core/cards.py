@@ -185,6 +185,11 @@ class Suite(Card):
             return None
         return spec.model_copy(update={"models": steer, "corpora": on})
 
+    @property
+    def tunes_first(self) -> bool:
+        """Whether models are tuned before the suite is played: on corpora that name no part."""
+        return self.tuning is not None and any(spec.part is None for spec in self.corpora)
+
     def on_part(self, part: Part) -> Suite:
         """Returns the suite on one part of each corpus, split as ``tuning`` says.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,6 @@ from mtmbench.core.cards import Suite, shown_name
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.specs import KSpec
 from mtmbench.core.store import RunStore
-from mtmbench.core.types import Corpus
 from mtmbench.corpora.load import load_spec
 from mtmbench.engine.harness import RunProgress, check_judges, open_pool
 from mtmbench.engine.ray.pool import RayOptions
@@ -118,7 +117,7 @@ def tune_suite(
     ]  # fmt: skip
     loaded = {each: load_spec(each, data_dir) for each in to_tune}
     note = check_metric(suite, spec, list(loaded.values()))
-    jobs, notes = _jobs(suite, list(loaded.values()))
+    jobs, notes = _jobs(suite, [corpus.name for corpus in loaded.values()])
     layout = Layout(part, spec, loaded, data_dir, plugins)
     folders = [
         folder / corpus / shown_name(model) if len(jobs) > 1 else folder for corpus, model in jobs
@@ -154,7 +153,21 @@ def _silent(_trials: float, _what: str) -> None:
     """Ignores what is told of progress."""
 
 
-def _jobs(suite: Suite, corpora: Sequence[Corpus]) -> tuple[list[tuple[str, str]], list[str]]:
+def most_fits(suite: Suite, corpora: Iterable[str]) -> tuple[list[tuple[str, str]], int]:
+    """Returns which models are tuned, as corpus and model, and with how many fits at most.
+
+    Args:
+        suite: a suite with ``[tuning]``.
+        corpora: names of its corpora, in its order.
+    """
+    spec = suite.tuning
+    assert spec is not None
+    named = zip(corpora, suite.corpora, strict=True)
+    jobs, _ = _jobs(suite, [name for name, given in named if given.part is None])
+    return jobs, len(jobs) * ((1 + spec.trials) * spec.seeds + 2 * spec.fresh_seeds)
+
+
+def _jobs(suite: Suite, corpora: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
     """Returns which models are tuned on which corpora, and a note of those that are not."""
     spec = suite.tuning
     assert spec is not None
@@ -164,11 +177,11 @@ def _jobs(suite: Suite, corpora: Sequence[Corpus]) -> tuple[list[tuple[str, str]
             raise UnknownNameError("model in tuning.models", name, shown)
     jobs, left = [], []
     for corpus in corpora:
-        for model in suite.models_of(corpus.name):
+        for model in suite.models_of(corpus):
             if shown_name(model) in spec.models or (
                 not spec.models and load_model_card(model).search
             ):
-                jobs.append((corpus.name, model))
+                jobs.append((corpus, model))
             elif not spec.models:
                 left.append(shown_name(model))
     if not jobs:
