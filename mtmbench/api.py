@@ -291,7 +291,7 @@ def run(
     executor: RayOptions | None = None,
     budget: float | None = None,
 ) -> Board:
-    """Plays a suite, or what is left of it, and returns its board.
+    """Plays a suite, or what is left of it, and returns its board; with ``[tuning]`` tunes first.
 
     Args:
         suite: a suite's name, its file, or a :class:`~mtmbench.core.cards.Suite`.
@@ -310,13 +310,20 @@ def run(
         InputError: the suite names what does not exist.
     """
     from mtmbench.engine.harness import run_suite
+    from mtmbench.tuning.suite import tune_suite
 
     resolved = suite if isinstance(suite, Suite) else load_suite(str(suite), overrides)
     if models is not None:
         resolved = resolved.model_copy(update={"models": tuple(models)})
     folder = Path(out) if out is not None else Path("runs") / resolved.name
+    data = None if data_dir is None else Path(data_dir)
+    if resolved.tunes_first:
+        resolved = tune_suite(
+            resolved, folder / "tuning", workers=workers, plugins=plugins, data_dir=data,
+            executor=executor, budget=budget,
+        ).suite  # fmt: skip
     run_suite(
-        resolved, folder, workers=workers, plugins=plugins,
-        data_dir=None if data_dir is None else Path(data_dir), executor=executor, budget=budget,
+        resolved, folder, workers=workers, plugins=plugins, data_dir=data, executor=executor,
+        budget=budget,
     )  # fmt: skip
     return Board.read(folder)

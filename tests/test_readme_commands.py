@@ -95,6 +95,12 @@ TABLE = {
             "mtmbench import topics.npz --corpus lee --name mine",
         ),
     ),
+    "mtmbench tune lda --corpus bills --metric npmi --k 50 --trials 20": Play(
+        leaves="runs/tuning/lda-bills/lda-tuned.toml",
+        says="By npmi",
+        more="--k 4 --trials 2 --seeds 1 --limit 60 --workers 0",
+        data=True,
+    ),
     "mtmbench doctor": Play(says="lee"),
     "mtmbench doctor --backbone NAME": Play(
         says=r"blocks.*\.hook_resid_post", instead={"NAME": str(TINYLM)}

@@ -34,6 +34,7 @@ from mtmbench.core.specs import (
     SteeringSpec,
     WordSpec,
 )
+from mtmbench.core.tuning import Search, SearchRange, TuningSpec
 from mtmbench.corpora.paper import CARDS
 from mtmbench.judges.registry import JUDGES, load_judge_card
 from mtmbench.metrics.registry import METRICS
@@ -81,6 +82,7 @@ SUITE_TABLES: dict[type[Card], str] = {
     JudgingSpec: "`[judging]`",
     RefineSpec: "`judging.refine`",
     SteeringSpec: "`[steering]`",
+    TuningSpec: "`[tuning]`",
 }
 
 
@@ -135,7 +137,7 @@ def model_parameters(name: str) -> str:
     text = _parameters(MODELS.get(name), card.params)
     if not card.search:
         return text
-    searched = [(_code(key), _values(values)) for key, values in card.search.items()]
+    searched = [(_code(key), _searched(values)) for key, values in card.search.items()]
     table = _table(("parameter", "values"), searched)
     return f"{text}\n\nValues worth a search, as the card has them:\n\n{table}"
 
@@ -441,6 +443,19 @@ def _code(text: str | None) -> str:
 
 def _value(value: object) -> str:
     return _code(str(value)) if value is not None else "none"
+
+
+def _searched(allowed: Search) -> str:
+    if not isinstance(allowed, SearchRange):
+        return _values(allowed)
+    how = (
+        ", on a log scale"
+        if allowed.log
+        else f", in steps of {allowed.step:g}"
+        if allowed.step
+        else ""
+    )
+    return f"{allowed.low:g} to {allowed.high:g}{how}"
 
 
 def _values(values: Iterable[object]) -> str:

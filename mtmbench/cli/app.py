@@ -30,6 +30,7 @@ from mtmbench.cli.steer import steer
 from mtmbench.cli.study import study_app
 from mtmbench.cli.submit import submit
 from mtmbench.cli.topics import topics
+from mtmbench.cli.tune import tune
 from mtmbench.cli.validate import validate
 from mtmbench.cli.view import view
 from mtmbench.core.errors import MtmbenchError, StoreInUseError
@@ -58,6 +59,7 @@ app.command()(features)
 app.command()(label)
 app.command()(topics)
 app.command()(show)
+app.command()(tune)
 app.command()(steer)
 app.command()(validate)
 app.command()(view)

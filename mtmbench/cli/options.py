@@ -12,6 +12,7 @@ from mtmbench.core.errors import InputError
 
 if TYPE_CHECKING:
     from mtmbench.core.cards import Suite
+    from mtmbench.core.specs import KSpec
     from mtmbench.engine.ray.pool import RayOptions
     from mtmbench.engine.slurm.pool import SlurmOptions
 
@@ -211,3 +212,16 @@ def resolve_executor(
 def split_names(text: str) -> list[str]:
     """Returns the names of a list that is separated by commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def parse_k(text: str) -> KSpec:
+    """Returns what ``--k`` was given.
+
+    Raises:
+        InputError: it is neither a number of topics nor "labels".
+    """
+    if text == "labels":
+        return "labels"
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f"--k takes a number of topics from 1 up, or labels, not {text!r}")
+    return int(text)

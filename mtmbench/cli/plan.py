@@ -119,6 +119,7 @@ def print_plan(
     if extent is not None:
         asked += steering_estimates(made.suite, extent)
     print_cells(made)
+    print_tuning(suite, made)
     print_corpora(made)
     print_asked([*asked_by_run(made.suite), *asked_by_steering(made.suite)])
     print_estimates(asked)
@@ -142,6 +143,23 @@ def print_cells(plan: "Plan") -> None:
         sums = (sum(counts[column] for counts in counted.values()) for column in columns)
         rows.append(("all", *(str(each) if i != 1 else "" for i, each in enumerate(sums))))
     print_table(("corpus", *columns), rows)
+
+
+def print_tuning(suite: "Suite", plan: "Plan") -> None:
+    """Prints what is fitted before a plan is played, to tune its models."""
+    from mtmbench.tuning.suite import most_fits
+
+    if suite.tuning is None or not suite.tunes_first:
+        return
+    jobs, n_fits = most_fits(suite, plan.corpora)
+    n_corpora, n_models = (len(dict.fromkeys(names)) for names in zip(*jobs, strict=True))
+    print_line(
+        f"Tuning comes first: {n_models} {'model' if n_models == 1 else 'models'} on {n_corpora} "
+        f"{'corpus' if n_corpora == 1 else 'corpora'}, {suite.tuning.trials} trials each, at most "
+        f"{n_fits:,} fits, on {suite.tuning.share:.0%} of the documents. What is counted above is "
+        "of the others.",
+        highlight=False,
+    )
 
 
 def print_corpora(plan: "Plan") -> None:

@@ -1,7 +1,7 @@
 """``mtmbench run``: plays a suite and prints its ratings; ``mtmbench judge`` plays by it too."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -151,6 +151,8 @@ def play_suite(
     from mtmbench.publishing.loggers import Loggers
 
     print_asked(asked_by_run(suite), plugins)
+    if suite.tunes_first:
+        suite = _tuned(suite, folder / "tuning", data_dir, plugins, options)
     plan = None
     if batch:
         from mtmbench.engine.estimate import batch_notice
@@ -168,6 +170,26 @@ def play_suite(
     print_outcome(outcome)
     if outcome.errors:
         raise typer.Exit(EXIT_ERRORS)
+
+
+def _tuned(
+    suite: "Suite",
+    folder: Path,
+    data_dir: Path | None,
+    plugins: Sequence[str],
+    options: Mapping[str, Any],
+) -> "Suite":
+    """Tunes the models of a suite, prints what that came to, and returns the suite to play."""
+    from mtmbench.cli.tune import print_tuning
+    from mtmbench.tuning.suite import tune_suite
+
+    asked = {name: options[name] for name in ("workers", "executor", "budget") if name in options}
+    with resumable(), ConsoleProgress() as progress:
+        done = tune_suite(
+            suite, folder, data_dir=data_dir, plugins=plugins, progress=progress, **asked
+        )
+    print_tuning(done)
+    return done.suite
 
 
 def print_outcome(outcome: "RunOutcome") -> None:

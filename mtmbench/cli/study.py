@@ -19,13 +19,13 @@ from mtmbench.cli.options import (
     BudgetOption,
     DataOption,
     PluginOption,
+    parse_k,
     set_option,
     split_names,
 )
 from mtmbench.core.errors import InputError
 
 if TYPE_CHECKING:
-    from mtmbench.core.specs import KSpec
     from mtmbench.studies.run import StudyOutcome
 
 study_app = typer.Typer(
@@ -82,7 +82,7 @@ def _add(name: str) -> None:
     ) -> None:
         _play(
             name, corpora or [], overrides, source=source, models=split_names(models),
-            reference=None if reference in ("", "none") else reference, seeds=seeds, k=_k(k),
+            reference=None if reference in ("", "none") else reference, seeds=seeds, k=parse_k(k),
             out=out, data_dir=data_dir,
             plugins=plugin or [], workers=workers,
         )  # fmt: skip
@@ -153,7 +153,7 @@ def steering(
 
     with resumable(), ConsoleProgress() as progress:
         outcome = run_steering_study(
-            corpora or [], source=source, models=split_names(models), topics=topics, k=_k(k),
+            corpora or [], source=source, models=split_names(models), topics=topics, k=parse_k(k),
             out=out, overrides=parse_overrides(overrides or []), data_dir=data_dir,
             plugins=plugin or [], workers=workers, progress=progress,
             text_progress=progress.counted("texts", "steering"), budget=budget,
@@ -240,11 +240,3 @@ def print_study(outcome: "StudyOutcome") -> None:
         print_line(note, style="dim", highlight=False)
     print_played(outcome.run)
     print_files("The study's files:", outcome.files)
-
-
-def _k(text: str) -> "KSpec":
-    if text == "labels":
-        return "labels"
-    if not text.isdecimal() or int(text) < 1:
-        raise InputError(f"--k takes a number of topics from 1 up, or labels, not {text!r}")
-    return int(text)

@@ -25,6 +25,7 @@ from mtmbench.core.specs import (
     FeatureSpec,
     JudgingSpec,
     KSpecs,
+    Part,
     Seed,
     SteeringSpec,
     WordSpec,
@@ -32,6 +33,7 @@ from mtmbench.core.specs import (
     each_once,
     is_capped,
 )
+from mtmbench.core.tuning import Search, TunedFacts, TuningSpec
 
 _T = TypeVar("_T")
 
@@ -86,6 +88,7 @@ class Suite(Card):
     features: FeatureSpec = FeatureSpec()
     judging: JudgingSpec | None = None
     steering: SteeringSpec | None = None
+    tuning: TuningSpec | None = None
 
     @field_validator("name")
     @classmethod
@@ -189,8 +192,17 @@ class Suite(Card):
                 "params_per_corpus": params,
                 "features": features,
                 "steering": self._steering_left(models, corpora),
+                "tuning": self._tuning_left(models),
             }
         )
+
+    def _tuning_left(self, models: set[str]) -> TuningSpec | None:
+        """Returns the tuning of models that are left; None if all that it names are gone."""
+        spec = self.tuning
+        if spec is None or not spec.models:
+            return spec
+        left = tuple(name for name in spec.models if name not in models)
+        return spec.model_copy(update={"models": left}) if left else None
 
     def _steering_left(self, models: set[str], corpora: set[str]) -> SteeringSpec | None:
         """Returns the steering by models and of corpora that are left; None if all are gone."""
@@ -203,6 +215,28 @@ class Suite(Card):
         if (spec.models and not steer) or (spec.corpora and not on):
             return None
         return spec.model_copy(update={"models": steer, "corpora": on})
+
+    @property
+    def tunes_first(self) -> bool:
+        """Whether models are tuned before the suite is played: on corpora that name no part."""
+        return self.tuning is not None and any(spec.part is None for spec in self.corpora)
+
+    def on_part(self, part: Part) -> Suite:
+        """Returns the suite on one part of each corpus, split as ``tuning`` says.
+
+        A corpus whose ``part`` is said keeps it: its models are not tuned.
+        """
+        if self.tuning is None:
+            return self
+        split = {
+            "part": part,
+            "tuning_share": self.tuning.share,
+            "tuning_seed": self.tuning.split_seed,
+        }
+        corpora = tuple(
+            spec.model_copy(update=split) if spec.part is None else spec for spec in self.corpora
+        )
+        return self.model_copy(update={"corpora": corpora})
 
     def seeds_of(self, model: str) -> tuple[int, ...]:
         """Returns the seeds under which ``model`` is fitted."""
@@ -225,14 +259,19 @@ def _without(table: Mapping[str, _T], names: set[str]) -> dict[str, _T]:
 
 
 class ModelCard(Card):
-    """A model preset in ``baselines/NAME.toml``."""
+    """A model preset in ``baselines/NAME.toml``.
+
+    ``search`` says what tuning may set, ``tuned`` how the parameters were found; neither enters a
+    key.
+    """
 
     model: str
     description: str = ""
     reference: str = ""
     params: Mapping[str, object] = Field(default_factory=dict)
-    search: Mapping[str, tuple[object, ...]] = Field(default_factory=dict)
+    search: Mapping[str, Search] = Field(default_factory=dict)
     corpus: Mapping[str, Mapping[str, object]] = Field(default_factory=dict)
+    tuned: TunedFacts | None = None
 
     def params_for(self, corpus: str) -> dict[str, object]:
         """Returns the parameters on ``corpus``: the card's, then its overrides for that corpus."""

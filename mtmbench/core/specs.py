@@ -25,6 +25,8 @@ _T = TypeVar("_T")
 
 Representation = Literal["items", "projected", "summary"]
 """How topics are shown: by their top items, by the words of their documents, by a summary."""
+Part = Literal["tuning", "scored"]
+"""Documents on which models are tuned, or those that boards score."""
 Seed = Annotated[int, Field(ge=0)]
 KSpec = Annotated[int, Field(ge=1, le=1_000_000)] | Literal["labels"]
 """A number of topics, or ``"labels"``: the number of gold labels, at least 20."""
@@ -87,6 +89,10 @@ class CorpusSpec(Card):
 
     ``name`` is a registered corpus, a file, a folder or a hub id; the columns are for the latter
     three. ``max_documents`` takes a seeded sample.
+
+    ``part`` takes the documents on which models are tuned, "tuning", or the others, "scored": a
+    document is in the former by the hash of its id and ``tuning_seed``, with probability
+    ``tuning_share``. The sample is of the part.
     """
 
     name: str
@@ -97,6 +103,16 @@ class CorpusSpec(Card):
     subset: str | None = None
     max_documents: int | None = Field(default=None, ge=1)
     sample_seed: Seed = 0
+    part: Part | None = None
+    tuning_share: float = Field(default=0.5, gt=0, lt=1)
+    tuning_seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _has_a_part(self) -> CorpusSpec:
+        told = {"tuning_share", "tuning_seed"} & self.model_fields_set
+        if self.part is None and told:
+            raise ValueError(f"{min(told)} goes with part = 'tuning' or 'scored'")
+        return self
 
     @property
     def called(self) -> str:

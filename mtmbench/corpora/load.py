@@ -24,6 +24,7 @@ from mtmbench.corpora.files import (
 )
 from mtmbench.corpora.hub import is_data_file, is_hub_id, is_saved_dataset, load_hub
 from mtmbench.corpora.octis import is_octis_folder, load_octis_folder, refuse_older_octis
+from mtmbench.corpora.parts import part_of
 from mtmbench.corpora.registry import CORPORA
 from mtmbench.corpora.rows import Columns, SourceRow, build_corpus, count_duplicates
 
@@ -105,18 +106,21 @@ def load_corpus(
 
 
 def load_spec(spec: CorpusSpec, data_dir: Path | None = None) -> Corpus:
-    """Loads one corpus of a suite."""
-    return load_corpus(
+    """Loads one corpus of a suite: the part of it that is asked for, and of that the sample."""
+    corpus = load_corpus(
         spec.name,
         text=spec.text,
         label=spec.label,
         id=spec.id,
         split=spec.split,
         subset=spec.subset,
-        max_documents=spec.max_documents,
-        sample_seed=spec.sample_seed,
         data_dir=data_dir,
     )
+    if spec.part is not None:
+        corpus = part_of(corpus, spec.part, spec.tuning_share, spec.tuning_seed)
+    if spec.max_documents is None:
+        return corpus
+    return sample(corpus, spec.max_documents, spec.sample_seed)
 
 
 def corpus_notes(corpus: Corpus) -> list[str]:

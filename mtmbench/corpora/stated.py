@@ -51,7 +51,7 @@ def load_here(spec: CorpusSpec, data_dir: Path | None = None) -> Corpus:
             and not is_here(card, resolve_data_dir(data_dir))
             and not _columns(spec)
         ):
-            return stand_in(spec.name, card.stated, spec.max_documents)
+            return stand_in(spec.name, card.stated, spec.max_documents, share_of(spec))
         if card is not None:
             raise
         if not is_hub_id(spec.name) or Path(spec.name).exists():
@@ -67,9 +67,19 @@ def _columns(spec: CorpusSpec) -> bool:
     return any((spec.subset, spec.text, spec.label, spec.id, spec.split))
 
 
-def stand_in(name: str, stated: StatedSize, max_documents: int | None = None) -> StandIn:
-    """Returns a corpus of a stated size, or of ``max_documents`` where that is fewer."""
-    n = stated.documents if max_documents is None else min(stated.documents, max_documents)
+def share_of(spec: CorpusSpec) -> float:
+    """Returns the share of a corpus's documents that its part takes, but for chance."""
+    if spec.part is None:
+        return 1.0
+    return spec.tuning_share if spec.part == "tuning" else 1 - spec.tuning_share
+
+
+def stand_in(
+    name: str, stated: StatedSize, max_documents: int | None = None, share: float = 1.0
+) -> StandIn:
+    """Returns a corpus of a share of a stated size, of ``max_documents`` where that is fewer."""
+    n = max(1, round(stated.documents * share))
+    n = n if max_documents is None else min(n, max_documents)
     text = "words " * round(stated.mean_words or _WORDS_UNKNOWN)
     labels = tuple(f"label {i % stated.labels}" for i in range(n)) if stated.labels else None
     words = "unknown, taken as " * (stated.mean_words is None)

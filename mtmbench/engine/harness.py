@@ -136,6 +136,11 @@ def run_suite(
     from mtmbench.boards.write import write_board
     from mtmbench.engine.site_parts import write_site_parts
 
+    if suite.tunes_first:
+        raise InputError(
+            f"suite {suite.name!r} tunes models before it is played: mtmbench run, or "
+            "mtmbench.tuning.suite.tune_suite, whose suite is then played here"
+        )
     progress = progress or _NoProgress()
     plan = plan or make_plan(suite, data_dir=data_dir, plugins=plugins)
     with RunStore(folder) as store:
@@ -145,11 +150,11 @@ def run_suite(
             _check_fitted(plan, store)
         _write_suite(folder, plan.suite)
         if executor is None:  # else the actors' environment counts
-            _check_judges(plan, store, budget)
+            check_judges(plan, store, budget)
         before = store.finished() & plan.keys()
         try:
-            pool = _pool(plan, store, workers, executor, budget=budget, batch=batch)
-            failures = _play(plan, store, pool, progress)
+            with open_pool(plan, store, workers, executor, budget=budget, batch=batch) as pool:
+                failures = play_plan(plan, store, pool, progress)
         finally:
             store.export(plan.keys())
         try:
@@ -169,15 +174,16 @@ def run_suite(
     return RunOutcome(folder, played, len(before), (*errors, *failures))
 
 
-def _pool(
+def open_pool(
     plan: Plan,
     store: RunStore,
     workers: int | None,
     executor: RayOptions | SlurmOptions | None,
     *,
     budget: float | None,
-    batch: bool,
+    batch: bool = False,
 ) -> Executor:
+    """Returns where cells of a plan, and others like them, are played; see :func:`run_suite`."""
     modules = _registering_modules(plan)
     plugins = (*plan.plugins, *sorted(modules - {"__main__"}))
     spec = WorkspaceSpec(
@@ -198,37 +204,35 @@ def _pool(
     return WorkerPool(spec, _usable_cores() if workers is None else workers, **told)
 
 
-def _play(
-    plan: Plan, store: RunStore, executor: Executor, progress: RunProgress
+def play_plan(
+    plan: Plan, store: RunStore, pool: Executor, progress: RunProgress | None = None
 ) -> list[tuple[str, str]]:
-    """Plays all phases; returns what failed and has no record, each with its reason."""
+    """Plays what the store lacks; returns what failed and has no record, each with its reason."""
+    progress = progress or _NoProgress()
     failures: list[tuple[str, str]] = []
     cells = {cell.key: cell for cell in plan.cells()}
-    with executor as pool:
-        for name, tasks in phases(plan, store):
-            work = {task.prepare: view_characters(plan, task) for task in tasks if task.prepare}
-            done = dict.fromkeys(work, 0.0)
-            progress.phase(name, sum(work.values()) + sum(len(task.cells) for task in tasks))
-            for event in pool.run(tasks):
-                if isinstance(event, list):
-                    store.add(event)
-                    progress.advance(len(event), cells[event[-1][0].key].describe())
-                    continue
-                if isinstance(event, TaskFailure | Notice):
-                    # Each cell that needs a view that failed meets the same error and records it.
-                    text = event.text if isinstance(event, Notice) else event.reason
-                    progress.advance(0, text)
-                    if isinstance(event, TaskFailure) and event.task.cells:
-                        failures.append((f"after {event.task.cells[-1].describe()}", text))
-                    continue
-                task, share = (
-                    (event.task, event.share) if isinstance(event, Underway) else (event, 1.0)
-                )
-                if task.prepare is not None:
-                    # A helper, or a task played anew, may know of less than is done.
-                    more = work[task.prepare] * max(0.0, share - done[task.prepare])
-                    done[task.prepare] = max(share, done[task.prepare])
-                    progress.advance(more, f"{task.prepare[2]} of {task.prepare[0]}")
+    for name, tasks in phases(plan, store):
+        work = {task.prepare: view_characters(plan, task) for task in tasks if task.prepare}
+        done = dict.fromkeys(work, 0.0)
+        progress.phase(name, sum(work.values()) + sum(len(task.cells) for task in tasks))
+        for event in pool.run(tasks):
+            if isinstance(event, list):
+                store.add(event)
+                progress.advance(len(event), cells[event[-1][0].key].describe())
+                continue
+            if isinstance(event, TaskFailure | Notice):
+                # Each cell that needs a view that failed meets the same error and records it.
+                text = event.text if isinstance(event, Notice) else event.reason
+                progress.advance(0, text)
+                if isinstance(event, TaskFailure) and event.task.cells:
+                    failures.append((f"after {event.task.cells[-1].describe()}", text))
+                continue
+            task, share = (event.task, event.share) if isinstance(event, Underway) else (event, 1.0)
+            if task.prepare is not None:
+                # A helper, or a task played anew, may know of less than is done.
+                more = work[task.prepare] * max(0.0, share - done[task.prepare])
+                done[task.prepare] = max(share, done[task.prepare])
+                progress.advance(more, f"{task.prepare[2]} of {task.prepare[0]}")
     return failures
 
 
@@ -242,7 +246,7 @@ def _check_fitted(plan: Plan, store: RunStore) -> None:
         )
 
 
-def _check_judges(plan: Plan, store: RunStore, budget: float | None) -> None:
+def check_judges(plan: Plan, store: RunStore, budget: float | None) -> None:
     """What stands in the way of asking a judge is said before anything is fitted."""
     done = store.finished()
     asking: list[RewriteCell | MatchCell] = [*plan.rewrites, *plan.matches]

@@ -95,6 +95,7 @@ def make_plan(
     data_dir: Path | None = None,
     plugins: Sequence[str] = (),
     offline: bool = False,
+    loaded: Mapping[CorpusSpec, Corpus] | None = None,
 ) -> Plan:
     """Loads the corpora and lays out every cell; nothing is fitted, judged or extracted.
 
@@ -106,6 +107,10 @@ def make_plan(
             that is not here is one of its stated size (:mod:`mtmbench.corpora.stated`), and
             settings of features are told apart by how they were given. Such a plan cannot be
             played, and its keys are those of no records.
+        loaded: corpora that need not be loaded again.
+
+    With ``[tuning]`` that is the plan of what is played after it, on the documents that are left,
+    and by the parameters that the suite gives by now.
 
     Raises:
         InputError: a corpus cannot be loaded, or has no spaces between words while something that
@@ -114,10 +119,16 @@ def make_plan(
     """
     # Encoders, too, are not fetched to be counted with.
     with without_network() if offline else nullcontext():
-        return _make_plan(suite, data_dir, plugins, offline)
+        return _make_plan(suite, data_dir, plugins, offline, loaded)
 
 
-def _make_plan(suite: Suite, data_dir: Path | None, plugins: Sequence[str], offline: bool) -> Plan:
+def _make_plan(
+    suite: Suite,
+    data_dir: Path | None,
+    plugins: Sequence[str],
+    offline: bool,
+    loaded: Mapping[CorpusSpec, Corpus] | None,
+) -> Plan:
     from mtmbench.core.plugins import load_plugins
     from mtmbench.corpora.load import load_spec
     from mtmbench.corpora.stated import StandIn, load_here
@@ -125,14 +136,16 @@ def _make_plan(suite: Suite, data_dir: Path | None, plugins: Sequence[str], offl
     from mtmbench.features.tokenisers import tokeniser_of
 
     load_plugins(plugins)
+    suite = suite.on_part("scored")
     if isinstance(suite.words.stop_words, str):
         stop_words_of(suite.words.stop_words)
     tokeniser_of(suite.words)
     corpora: dict[str, Corpus] = {}
     specs: dict[str, CorpusSpec] = {}
     for spec in suite.corpora:
-        loaded = load_here(spec, data_dir) if offline else load_spec(spec, data_dir)
-        corpus = loaded.with_words(suite.words)
+        load = load_here if offline else load_spec
+        corpus = (loaded or {}).get(spec) or load(spec, data_dir)
+        corpus = corpus.with_words(suite.words)
         if corpus.name in corpora:
             raise InputError(f"corpus {corpus.name!r} stands twice in suite {suite.name!r}")
         corpora[corpus.name], specs[corpus.name] = corpus, spec

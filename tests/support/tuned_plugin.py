@@ -1,0 +1,77 @@
+"""A model and a metric whose best parameters are known, loaded with ``--plugin``."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+import mtmbench as mb
+from mtmbench.core.errors import InputError
+from mtmbench.core.types import FloatArray, ItemView
+from mtmbench.metrics.context import MetricContext
+
+NOISE = 0.1
+
+
+def quality(level: float, kind: str, seed: int) -> float:
+    """Best at level 3 and kind "b"; noise by the seed and the setting."""
+    drawn = np.random.default_rng([seed, int(1000 * level), ord(kind)]).standard_normal()
+    return float(-((level - 3.0) ** 2) - (kind != "b") + NOISE * drawn)
+
+
+@mb.register_model("knobbed")
+class Knobbed(mb.TopicModel):
+    """Topics at random; what counts are its parameters."""
+
+    name = "knobbed"
+    needs = ("words",)
+
+    def __init__(self, n_topics: int = 5, level: float = 1.0, kind: str = "a") -> None:
+        self.n_topics = n_topics
+        self.level = level
+        self.kind = kind
+
+    def fit(self, views: mb.Views, *, seed: int) -> mb.TopicResult:
+        if self.kind == "broken":
+            raise InputError("kind 'broken' fits nothing")
+        words = views.require("words", self.name)
+        rng = np.random.default_rng(seed)
+        topics = rng.dirichlet(np.ones(len(words.item_ids)), size=self.n_topics)
+        shares = rng.dirichlet(np.ones(self.n_topics), size=len(views.corpus))
+        return self._result(views, words, seed=seed, doc_topic=shares, topic_item=topics)
+
+    def transform(self, views: mb.Views) -> FloatArray:
+        return np.full((len(views.corpus), self.n_topics), 1 / self.n_topics, dtype=np.float32)
+
+
+@mb.register_metric("quality")
+class Quality(mb.Metric):
+    """What the parameters alone are worth."""
+
+    name = "quality"
+
+    def compute(
+        self,
+        result: mb.TopicResult,
+        context: MetricContext,
+        *,
+        view: ItemView | None = None,
+        **params: Any,
+    ) -> mb.MetricValue:
+        return mb.MetricValue(
+            quality(float(result.params["level"]), str(result.params["kind"]), result.seed)
+        )
+
+
+@mb.register_metric("loss")
+class Loss(Quality):
+    """The same, lower is better."""
+
+    name = "loss"
+    higher_is_better: ClassVar[bool] = False
+
+    def compute(self, *args: Any, **told: Any) -> mb.MetricValue:
+        value = super().compute(*args, **told).value
+        assert value is not None
+        return mb.MetricValue(-value)
