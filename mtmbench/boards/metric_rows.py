@@ -56,7 +56,9 @@ def _row(key: _Group, records: Sequence[MetricRecord], confidence: float) -> Met
         values = [found for r in had if (found := r.payload.get("value")) is not None]
         value, lo, hi = mean_interval(values, confidence)
         if lo is None:
-            reasons.append(_no_interval(len(had), over_seeds=over_seeds))
+            details = had[0].payload.get("details") or {}
+            over = f"{details['orders']} orders of one seed" if "orders" in details else "seeds"
+            reasons.append(_no_interval(len(had), over if over_seeds else None))
     n_seeds = len(had[0].payload["fits"]) if over_seeds and had else len(had)
     return {
         **who.identity(),
@@ -87,9 +89,10 @@ def _left_out(records: Sequence[MetricRecord]) -> LeftOutNumbers:
     return found
 
 
-def _no_interval(n: int, *, over_seeds: bool) -> str:
-    if over_seeds:
-        return "no interval: one value over all seeds"
+def _no_interval(n: int, over: str | None) -> str:
+    """Says why; ``over`` is what one value is over, None for values of a seed each."""
+    if over is not None:
+        return f"no interval: one value over all {over}"
     return "no interval: one seed" if n == 1 else "no interval: all seeds give the same value"
 
 

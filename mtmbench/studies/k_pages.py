@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mtmbench.core.notebook_figure import NotebookFigure
 
 _HEADER = ("K", "mean", "95 % interval", "difference to the best", "p, Holm", "note")
+_SPLITS_TOLD = 10
+"""Splits told in words of each step, those of the largest topics; ``study.json`` has all."""
 _FLOW_HEADER = ("from K to K", *FATES, "new")
 
 
@@ -186,12 +188,13 @@ def _flow(flows: TopicFlows) -> FlowView:
 
 
 def _splits(flows: TopicFlows, labels: Mapping[tuple[int, int], str]) -> Sequence[tuple[str, str]]:
-    """Returns (from K to K, in words) of every topic that was split, the largest first."""
+    """Returns (from K to K, in words) of topics that were split: the largest of each step."""
     share = {(topic["k"], topic["topic"]): topic["share"] for topic in flows["topics"]}
     found = []
     for step in flows["steps"]:
         split = [fate for fate in step["fates"] if fate["fate"] == "split"]
-        for fate in sorted(split, key=lambda fate: -share[step["k_from"], fate["topic"]]):
+        split.sort(key=lambda fate: -share[step["k_from"], fate["topic"]])
+        for fate in split[:_SPLITS_TOLD]:
             parts = [
                 f"“{labels[step['k_to'], b]}” ({100 * part:.0f} %)"
                 for b, part in zip(fate["into"], fate["shares"], strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal, TypedDict
 
 from mtmbench.studies.rows import BaselineDifference, StudyError
@@ -123,7 +123,3 @@ class KStudyTables(TypedDict):
     notes: Sequence[str]
     errors: Sequence[StudyError]
     versions: Sequence[str]
-
-
-Values = Mapping[tuple[str, str, str, int], Mapping[int, float]]
-"""By corpus, measure, model and K: a value for each seed."""

@@ -250,7 +250,8 @@ def _notes(judge: str | None) -> list[str]:
         "best mean of several is picked because it is the best, so it flatters its K.",
         "Measures have slopes of their own: more topics can follow documents and labels more "
         "closely whatever they are worth, and are harder to find again. None of them says alone "
-        "how many topics there are.",
+        "how many topics there are. Where K comes near the number of documents, topics are single "
+        "documents, which every seed finds again.",
         "Topics are matched by where the mass of their documents goes, first seeds, each K to the "
         "next. A part of a topic is another one that holds a quarter of it or more, or half of "
         "which comes from it. Kept is a topic with one part, which holds half of it or more and is "

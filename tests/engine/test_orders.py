@@ -84,7 +84,7 @@ def test_results_are_put_back_and_compared(corpus_file: Path, tmp_path: Path) ->
         assert result.corpus["revision"] == own.corpus_revision
     board = json.loads((out / "board.json").read_text())
     values = {
-        row["metric"]: (row["value"], row["n_seeds"])
+        row["metric"]: (row["value"], row["n_seeds"], row["reason"])
         for row in board["metrics"]
         if row["model"] == "first-words" and row["view"] == "own"
     }
@@ -94,8 +94,12 @@ def test_results_are_put_back_and_compared(corpus_file: Path, tmp_path: Path) ->
     ]
     # Topics of one word each: as many of three are matched as the orders share.
     shared = [len(a & b) / 3 for n, a in enumerate(firsts) for b in firsts[n + 1 :]]
-    assert values["stability_order"] == (pytest.approx(np.mean(shared), abs=1e-4), 3)
-    assert values["stability"] == (1.0, 2)
+    assert values["stability_order"] == (
+        pytest.approx(np.mean(shared), abs=1e-4),
+        3,
+        "no interval: one value over all 3 orders of one seed",
+    )
+    assert values["stability"] == (1.0, 2, "no interval: one value over all seeds")
     # Fits in other orders are on record, and play and show nothing.
     fits = [r for r in read_records(out / "records.jsonl") if r.kind == "fit"]
     assert sorted(r.payload.get("order", 0) for r in fits) == [0, 0, 0, 0, 1, 1, 2, 2]
