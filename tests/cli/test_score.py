@@ -66,6 +66,26 @@ def test_columns_of_the_corpus_are_chosen_by_name(call: Call, tmp_path: Path) ->
     assert [row[3] for row in cells(out) if row[0] == "nmi"] == ["1.0000", "1.0000"]
 
 
+@pytest.mark.slow
+def test_the_corpus_is_cut_as_the_command_says(call: Call, tmp_path: Path) -> None:
+    lines = "".join(json.dumps({"text": f"c++ c# und {i % 2}"}) + "\n" for i in range(6))
+    (tmp_path / "code.jsonl").write_text(lines)
+    (tmp_path / "topics.txt").write_text("c++ c#\n")
+
+    def unknown(*options: str) -> list[int]:
+        code, _, err = call(
+            "score", "topics.txt", "--corpus", "code.jsonl", "--json", "s.json", *options
+        )
+        assert code == 0, err
+        rows = json.loads((tmp_path / "s.json").read_text())["scores"]
+        return [row["n_out_of_vocabulary"] for row in rows if row["metric"] == "u_mass"]
+
+    assert unknown("--language", "de", "--tokeniser", "whitespace")[0] == 0
+    assert unknown()[0] == 2
+    code, _, err = call("score", "topics.txt", "--corpus", "code.jsonl", "--tokeniser", "x")
+    assert (code, "unknown tokeniser 'x'" in err) == (2, True)
+
+
 def test_words_that_are_unknown_stand_beside_every_value(call: Call, tmp_path: Path) -> None:
     topics = [["the", "to", "of", "wickett"], ["Police", "court", "", ""], ["qwx", "qwy"]]
     (tmp_path / "topics.json").write_text(json.dumps(topics))
