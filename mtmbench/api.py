@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mtmbench.engine.ray.pool import RayOptions
+    from mtmbench.engine.slurm.pool import SlurmOptions
     from mtmbench.features.base import FeatureSource
     from mtmbench.models.base import TopicModel
     from mtmbench.stats.rate import TieModel
@@ -288,8 +289,10 @@ def run(
     workers: int | None = None,
     data_dir: str | Path | None = None,
     plugins: Sequence[str] = (),
-    executor: RayOptions | None = None,
+    executor: RayOptions | SlurmOptions | None = None,
     budget: float | None = None,
+    limit: int | None = None,
+    log: Sequence[str] = (),
 ) -> Board:
     """Plays a suite, or what is left of it, and returns its board; with ``[tuning]`` tunes first.
 
@@ -301,20 +304,29 @@ def run(
         workers: processes; None takes every core, 0 plays in this process.
         data_dir: folder of local corpora.
         plugins: files or modules that register more models, metrics or judges.
-        executor: a :class:`~mtmbench.engine.ray.pool.RayOptions` plays on that cluster; None plays
-            on this machine.
+        executor: a :class:`~mtmbench.engine.ray.pool.RayOptions` plays on that cluster, a
+            :class:`~mtmbench.engine.slurm.pool.SlurmOptions` in Slurm jobs; None plays on this
+            machine.
         budget: what language models' answers in this folder may cost altogether.
+        limit: plays a sample of so many documents of each corpus; see
+            :meth:`~mtmbench.core.cards.Suite.limited`.
+        log: loggers that are told of the run, such as "wandb".
 
     Raises:
         StoreInUseError: another run holds the folder.
         InputError: the suite names what does not exist.
     """
+    from mtmbench.core.plugins import load_plugins
     from mtmbench.engine.harness import run_suite
+    from mtmbench.publishing.loggers import Loggers
     from mtmbench.tuning.suite import tune_suite
 
+    load_plugins(plugins)
     resolved = suite if isinstance(suite, Suite) else load_suite(str(suite), overrides)
     if models is not None:
         resolved = resolved.model_copy(update={"models": tuple(models)})
+    if limit is not None:
+        resolved = resolved.limited(limit)
     folder = Path(out) if out is not None else Path("runs") / resolved.name
     data = None if data_dir is None else Path(data_dir)
     if resolved.tunes_first:
@@ -322,8 +334,10 @@ def run(
             resolved, folder / "tuning", workers=workers, plugins=plugins, data_dir=data,
             executor=executor, budget=budget,
         ).suite  # fmt: skip
-    run_suite(
-        resolved, folder, workers=workers, plugins=plugins, data_dir=data, executor=executor,
-        budget=budget,
-    )  # fmt: skip
+    with Loggers(log, resolved, lambda text: warnings.warn(text, stacklevel=2)) as loggers:
+        outcome = run_suite(
+            resolved, folder, workers=workers, plugins=plugins, data_dir=data, executor=executor,
+            budget=budget, progress=loggers.beside(None),
+        )  # fmt: skip
+        loggers.played(outcome)
     return Board.read(folder)

@@ -149,18 +149,6 @@ TABLE = {
     "mtmbench topics leaderboards/quick --corpus lee --model mlda": Play(says="mlda, paper"),
     "mtmbench show leaderboards/quick lee/mlda/3": Play(says="Topic 3 of mlda, default"),
     "mtmbench export leaderboards/quick --to tables": Play(leaves="tables/ratings.parquet"),
-    "mtmbench run my.toml --log wandb": Play(
-        leaves="diary.jsonl",
-        instead={"wandb": "diary"},
-        more=f"--plugin my_model.py --plugin {SUPPORT / 'diary_logger.py'} --limit 20 --models lda "
-        "--metrics npmi --judges lexical --workers 0",
-    ),
-    "mtmbench run my.toml --executor slurm --slurm partition=gpu --slurm timeout_min=600 "
-    "--slurm mem_gb=16": Play(
-        leaves="runs/my-limit-20/board.md",
-        more="--slurm cluster=local --plugin my_model.py --limit 20 --models lda --metrics npmi "
-        "--judges lexical --workers 1",
-    ),
     "mtmbench plan my.toml --power": Play(says="Elo", more="--plugin my_model.py"),
     "mtmbench plan paper": Play(says="GPU hours"),
     "mtmbench run my.toml --budget 5.00": Play(

@@ -88,14 +88,17 @@ def test_pairs_and_topics_are_the_boards(tables: dict[str, Any], board: Any) -> 
 
 
 def test_matches_add_up_to_wins_losses_and_ties(tables: dict[str, Any], board: Any) -> None:
+    matches = tables["matches"]
+    # Both judges give one verdict for both orders.
+    assert matches["forward"].equals(matches["backward"])
+    columns = ("judge", "corpus", "representation", "a", "b", "forward", "nth_seed")
+    counted = Counter(zip(*(matches[name].to_pylist() for name in columns), strict=True))
     won: Counter[tuple[str, ...]] = Counter()
-    for row in tables["matches"].to_pylist():
-        # Both judges give one verdict for both orders.
-        assert row["forward"] == row["backward"]
-        if row["nth_seed"] == 0:
-            for side, other in (("a", "b"), ("b", "a")):
-                how = {side: "wins", other: "losses", "t": "ties"}.get(row["forward"], "none")
-                won[row["judge"], row["corpus"], row["representation"], row[side], how] += 1
+    for (judge, corpus, shown, a, b, verdict, nth_seed), n in counted.items():
+        if nth_seed == 0:
+            for who, side, other in ((a, "a", "b"), (b, "b", "a")):
+                how = {side: "wins", other: "losses", "t": "ties"}.get(verdict, "none")
+                won[judge, corpus, shown, who, how] += n
     names = {(row["model"], row["setting"]): row["name"] for row in board["competitors"]}
     checked = 0
     for row in board["ratings"]:

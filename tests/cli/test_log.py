@@ -10,6 +10,7 @@ import pytest
 from support import SUPPORT
 from support.commands import Call
 
+import mtmbench as mb
 from mtmbench.boards.flat import flat_tables, numbers
 
 
@@ -95,3 +96,14 @@ def test_a_logger_that_is_not_there_is_said_before_anything_is_played(
         assert code == 2
         assert message in err
     assert not Path("new").exists()
+
+
+def test_python_limits_and_logs_a_run_alike(call: Call, played: list[str]) -> None:
+    plugins = [played[1], str(SUPPORT / "diary_logger.py")]
+    board = mb.run(
+        "suite.toml", overrides={"judging.judges": ["scripted"]}, plugins=plugins, workers=0,
+        limit=6, log=["diary"],
+    )  # fmt: skip
+    assert board.folder == Path("runs/judged-limit-6")
+    assert diary()[0][1] == "judged-limit-6"
+    assert diary()[-1][1][0] == numbers(board.data)

@@ -18,7 +18,7 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.store import process_start, read_records
 from mtmbench.engine.harness import run_suite
 from mtmbench.engine.ray.pool import RayOptions
-from mtmbench.engine.slurm.pool import SlurmOptions
+from mtmbench.engine.slurm.pool import SlurmOptions, _executor
 
 pytest.importorskip("submitit", reason="submitit is not installed: pip install 'mtmbench[slurm]'")
 
@@ -128,6 +128,26 @@ def test_a_job_ends_when_its_driver_is_gone(tmp_path: Path) -> None:
             alive.write_text(str(beat + 1))
             assert not gone.is_set()
         assert gone.wait(5)
+
+
+def test_parameters_reach_sbatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is handed to ``sbatch``, by a stand-in that only keeps the script."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name, does in (("srun", ":"), ("sbatch", 'cat "$1" > kept; echo Submitted batch job 7')):
+        (tools / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tools / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools), prepend=":")
+    monkeypatch.chdir(tmp_path)
+    options = SlurmOptions({"partition": "gpu", "mem_gb": 16, "slurm_account": "topics"})
+    job = _executor(options, tmp_path / "submitit").submit(abs, -1)
+    script = (tmp_path / "kept").read_text()
+    for line in (
+        "partition=gpu", "mem=16GB", "account=topics", "time=240", "cpus-per-task=1",
+        "ntasks-per-node=1", "nodes=1", "job-name=mtmbench",
+    ):  # fmt: skip
+        assert f"#SBATCH --{line}\n" in script
+    assert job.job_id == "7"
 
 
 def test_options_are_submitits(base: Path) -> None:

@@ -40,6 +40,10 @@ _SHARED = frozenset(
      "stderr_to_stdout"}
 )  # fmt: skip
 """Parameters that submitit names alike on every cluster; others are Slurm's own."""
+_DEFAULTS: Mapping[str, object] = {
+    "name": "mtmbench", "tasks_per_node": 1, "cpus_per_task": 1, "timeout_min": 240,
+}  # fmt: skip
+"""In place of submitit's own, which end a job after five minutes."""
 
 
 @dataclass(frozen=True)
@@ -311,7 +315,7 @@ def _executor(options: SlurmOptions, folder: Path) -> Any:
     except RuntimeError as error:
         raise InputError(f"there is no Slurm on this machine: {error}") from error
     known = submitit.SlurmExecutor._valid_parameters()
-    given: dict[str, object] = {"name": "mtmbench", "tasks_per_node": 1}
+    given = dict(_DEFAULTS)
     for name, value in options.parameters.items():
         bare = name.removeprefix("slurm_")
         if bare not in _SHARED and bare not in known:
