@@ -70,6 +70,8 @@ def facts_of(tuned: Tuned, layout: Layout) -> TunedFacts:
         fresh_seeds=tuned.fresh_seeds,
         best_value=tuned.best_value,
         default_value=tuned.default_value,
+        best_topics=tuned.best_topics,
+        default_topics=tuned.default_topics,
         gain=gain.gain,
         gain_lo=gain.lo,
         gain_hi=gain.hi,
@@ -100,6 +102,7 @@ def _row(row: TrialRow, tuned: Tuned) -> dict[str, object]:
         **{f"params.{name}": row.params.get(name) for name in _searched(tuned)},
         "value": fmean(row.values) if row.values else None,
         **{f"seed {seed}": values.get(seed) for seed in tuned.seeds},
+        "topics": row.topics,
         "seconds": round(row.seconds, 3),
         "reason": row.reason,
     }

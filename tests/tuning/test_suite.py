@@ -129,7 +129,7 @@ def test_defaults_that_nothing_beats_stay(make_suite: MakeSuite) -> None:
     Path("baselines/known.toml").write_text(
         'model = "knobbed"\nparams = { level = 3.0, kind = "b" }\nsearch.level = [0.0, 1.0]\n'
     )
-    done = tuned(make_suite())
+    done = tuned(make_suite(tuning={"metric": "quality", "trials": 2}))
     (each,) = done.tuned
     assert each.best is each.defaults
     assert "none of 2 settings of known on tiny (K = 4) was better" in each.finding
@@ -142,26 +142,31 @@ def test_what_the_suite_sets_is_not_searched_and_failures_are_on_record(
     make_suite: MakeSuite,
 ) -> None:
     Path("baselines/known.toml").write_text(
-        'model = "knobbed"\nsearch.level = [3.0]\nsearch.kind = ["a", "b", "broken"]\n'
+        'model = "knobbed"\nsearch.level = [3.0]\nsearch.kind = ["a", "b", "broken", "few"]\n'
     )
-    (each,) = tuned(make_suite(params={"known": {"level": 2.0}})).tuned
+    suite = make_suite(params={"known": {"level": 2.0}}, tuning={"metric": "quality", "trials": 4})
+    (each,) = tuned(suite).tuned
     assert each.best.params == {"kind": "b"}
-    failed = [row for row in each.trials if row.state == "failed"]
-    assert failed
-    assert {row.reason for row in failed} == {"InputError: kind 'broken' fits nothing"}
+    failed = {row.params["kind"]: row.reason for row in each.trials if row.state == "failed"}
+    assert failed == {
+        "broken": "InputError: kind 'broken' fits nothing",
+        # The best by far, of half of the topics.
+        "few": "2 topics were found, fewer than 3.6",
+    }
+    assert (each.default_topics, each.best_topics) == (4.0, 4.0)
 
 
 def test_several_models_and_corpora_have_as_many_trials_each(make_suite: MakeSuite) -> None:
     Path("other.jsonl").write_text(Path("tiny.jsonl").read_text())
-    Path("baselines/second.toml").write_text('model = "knobbed"\nsearch.level = [2.5, 3.0]\n')
+    Path("baselines/second.toml").write_text('model = "knobbed"\nsearch.level = [2.0, 2.5, 3.0]\n')
     suite = make_suite(
         corpora=["tiny.jsonl", "other.jsonl"],
         models=["known", "second"],
-        tuning={"metric": "quality", "trials": 6, "seeds": 2},
+        tuning={"metric": "quality", "trials": 3, "seeds": 2},
     )
     done = tuned(suite)
     assert [(each.corpus, each.model, len(each.trials)) for each in done.tuned] == [
-        (corpus, model, 6) for corpus in ("tiny", "other") for model in ("known", "second")
+        (corpus, model, 3) for corpus in ("tiny", "other") for model in ("known", "second")
     ]
     assert (FOLDER / "other" / "second" / "second-tuned.toml").is_file()
     # Side by side or alone, a model is tuned alike.
