@@ -27,6 +27,8 @@ from mtmbench.tuning.suite import SuiteTuning, suite_of_one, tune_suite
 
 from .conftest import PLUGIN, MakeSuite
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path("run/tuning")
 
 
@@ -169,6 +171,11 @@ def test_several_models_and_corpora_have_as_many_trials_each(make_suite: MakeSui
         (corpus, model, 3) for corpus in ("tiny", "other") for model in ("known", "second")
     ]
     assert (FOLDER / "other" / "second" / "second-tuned.toml").is_file()
+    rows = list(csv.DictReader((FOLDER / "tuning.csv").open()))
+    assert [(row["corpus"], row["model"]) for row in rows] == [
+        (each.corpus, each.model) for each in done.tuned
+    ]
+    assert float(rows[1]["gain"]) == pytest.approx(done.tuned[1].gain.gain, abs=1e-6)
     # Side by side or alone, a model is tuned alike.
     alone = tuned(suite.model_copy(update={"models": ("second",)}), Path("alone"))
     assert alone.tuned[0].trials[0].params == done.tuned[1].trials[0].params
@@ -212,7 +219,6 @@ def test_optuna_that_is_not_there_is_named(
         tuned(make_suite())
 
 
-@pytest.mark.slow
 def test_killed_at_any_moment_it_ends_as_if_it_had_not_been(found: SuiteTuning) -> None:
     """Killed after some trials; then the same files, and no cell is played twice."""
     command = [
