@@ -49,6 +49,8 @@ class TuningSpec(Card):
     default), at the corpus's first K and feature setting. A trial is fitted under ``seeds`` seeds
     one after another, unless it is hopeless before; ``at_once`` trials are drawn before the first
     of them is known. The defaults and the best are then fitted under ``fresh_seeds`` others.
+    A setting under which fewer topics are found than ``least_topics`` of those that the defaults
+    find fails: a metric of few topics is easily high.
     ``share`` and ``split_seed`` say which documents are the tuning part; boards are of the rest.
     """
 
@@ -57,6 +59,7 @@ class TuningSpec(Card):
     trials: int = Field(default=20, ge=1)
     seeds: int = Field(default=3, ge=1)
     fresh_seeds: int = Field(default=5, ge=2)
+    least_topics: float = Field(default=0.9, ge=0, le=1)
     share: float = Field(default=0.5, gt=0, lt=1)
     models: Annotated[tuple[str, ...], AfterValidator(each_once)] = ()
     seed: Seed = 0
@@ -67,11 +70,11 @@ class TuningSpec(Card):
 class TunedFacts(Card):
     """What is on record of a tuned model card; it enters no key.
 
-    Values are means over seeds. ``gain`` is how much better the tuned parameters are than the
-    defaults under fresh seeds, in the metric's good direction, with Welch's 95 % interval;
-    ``gain_seen`` the same difference under the seeds of tuning, ``luck`` what of it was gone under
-    fresh ones, and ``expected_luck`` what the best of as many settings gains by noise alone.
-    ``documents_hash`` is the content hash of the ids of the documents.
+    Values, and how many topics were found, are means over fresh seeds. ``gain`` is how much better
+    the tuned ones are than the defaults', in the metric's good direction, with Welch's 95 %
+    interval; ``gain_seen`` the same difference under the seeds of tuning, ``luck`` what of it was
+    gone under fresh ones, and ``expected_luck`` what the best of as many settings gains by noise
+    alone. ``documents_hash`` is the content hash of the ids of the documents.
     """
 
     metric: str
@@ -94,6 +97,8 @@ class TunedFacts(Card):
     fresh_seeds: tuple[int, ...]
     best_value: float
     default_value: float
+    best_topics: float
+    default_topics: float
     gain: float
     gain_lo: float | None = None
     gain_hi: float | None = None

@@ -129,16 +129,16 @@ class Scorer:
         play_plan(joined(laid), self._store, self._pool)
         keys = {key for _, its in laid for cells in its for key in (cells.fit.key, cells.value.key)}
         records = list(self._store.records(keys))
-        failed = {record.key: record for record in of_kind(records, "fit")}
+        fits = {record.key: record for record in of_kind(records, "fit")}
         values = {record.key: record for record in of_kind(records, "metric")}
         seconds = {key: info.seconds or 0.0 for key, info in run_infos(self._store.folder)}
 
         def score(cells: Cells) -> Score:
             spent = sum(seconds.get(key, 0.0) for key in (cells.fit.key, cells.value.key))
-            record = values.get(cells.value.key)
+            record, fit = values.get(cells.value.key), fits.get(cells.fit.key)
             if record is not None and (value := record.payload.get("value")) is not None:
-                return Score(float(value), None, spent)
-            fit = failed.get(cells.fit.key)
+                topics = None if fit is None else fit.payload.get("n_topics")
+                return Score(float(value), None, spent, topics)
             why = fit.payload if fit is not None and fit.status == "error" else None
             if why is None and record is not None:
                 return Score(None, record.payload.get("reason"), spent)

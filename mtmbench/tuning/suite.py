@@ -18,7 +18,7 @@ from mtmbench.models.registry import load_model_card
 from mtmbench.tuning.scorer import Ask, Layout, Scorer, check_metric, joined
 from mtmbench.tuning.space import check_optuna
 from mtmbench.tuning.tune import Steps, Tuned, tuning_steps
-from mtmbench.tuning.write import write_tuned
+from mtmbench.tuning.write import write_summary, write_tuned
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,8 @@ def tune_suite(
     Args:
         suite: a suite with ``[tuning]``.
         folder: where records lie, and, in ``CORPUS/MODEL`` of it where more than one model or
-            corpus is tuned, ``trials.log``, ``trials.csv`` and ``MODEL-tuned.toml``.
+            corpus is tuned, ``trials.log``, ``trials.csv`` and ``MODEL-tuned.toml``;
+            then ``tuning.csv`` has a row for each.
         data_dir: folder of local corpora; None reads ``MTMBENCH_DATA``.
         plugins: files or modules that register more models, metrics or judges.
         workers: processes; None takes every core, 0 plays in this process.
@@ -144,6 +145,8 @@ def tune_suite(
         for each, where in zip(tuned, folders, strict=True)
         for path in write_tuned(each, layout, where)
     ]
+    if len(tuned) > 1:
+        files.append(write_summary(tuned, layout, folder))
     return SuiteTuning(
         _with_found(suite, tuned), tuple(tuned), tuple(files), (*([note] if note else []), *notes)
     )

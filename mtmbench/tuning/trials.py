@@ -30,6 +30,9 @@ SPREAD_TRIALS = 8
 SPARED_TRIALS = 4
 """So many are scored under every seed before the median of such stops one."""
 
+_ATTEMPTS = 20
+"""So often is another setting looked for where one was tried already, half of them at random."""
+
 _CAME_TO = "came to"
 
 State = Literal["complete", "pruned", "failed"]
@@ -37,11 +40,12 @@ State = Literal["complete", "pruned", "failed"]
 
 @dataclass(frozen=True)
 class Score:
-    """The value of one setting under one seed, or why there is none, and what it took."""
+    """The value of one setting under one seed, or why there is none, what it took, topics found."""
 
     value: float | None
     reason: str | None = None
     seconds: float = 0.0
+    topics: int | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class TrialRow:
     values: tuple[float, ...]
     seconds: float
     reason: str | None = None
+    topics: float | None = None
 
 
 class Trials:
@@ -116,38 +121,51 @@ class Trials:
                 rows.append(
                     TrialRow(
                         len(rows), dict(trial.params), told["state"], tuple(told["values"]),
-                        told["seconds"], told["reason"],
+                        told["seconds"], told["reason"], told["topics"],
                     )
                 )  # fmt: skip
         return rows
 
     def draw(self, n: int) -> list[int]:
-        """Draws ``n`` trials at once; returns what to call them until :meth:`end`."""
+        """Draws ``n`` trials at once; returns what to call them until :meth:`end`.
+
+        A setting that was tried is drawn again only where chance finds no other.
+        """
+        from optuna.trial import TrialState
+
         done = len(self.ended())
         drawn = []
+        known = [row.params for row in self.ended()]
         for nth in range(done, done + n):
-            self._study.sampler = self._sampler(nth, at_once=n > 1)
-            trial = self._study.ask(self._space)
+            for attempt in range(_ATTEMPTS):
+                self._study.sampler = self._sampler(nth, attempt, at_once=n > 1)
+                trial = self._study.ask(self._space)
+                if trial.params not in known or attempt == _ATTEMPTS - 1:
+                    break
+                self._study.tell(trial, state=TrialState.FAIL)
+            known.append(dict(trial.params))
             self._open[trial.number] = trial, []
             drawn.append(trial.number)
         return drawn
 
-    def _sampler(self, nth: int, *, at_once: bool) -> BaseSampler:
+    def _sampler(self, nth: int, attempt: int, *, at_once: bool) -> BaseSampler:
         """Returns what draws one trial, the same whatever was drawn in this process."""
         import optuna
+
+        seed = int(content_hash("trial", self._seed, nth, attempt)[:8], 16)
+        if attempt >= _ATTEMPTS // 2:
+            return optuna.samplers.RandomSampler(seed)
 
         samplers = optuna.samplers
         with warnings.catch_warnings():
             # Both of what is called experimental: fixed values, and constant_liar, which keeps
             # trials at once apart.
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            if nth < SPREAD_TRIALS:
+            if nth < SPREAD_TRIALS and not attempt:
                 values = spread(self._search, nth, SPREAD_TRIALS, self._seed)
                 return samplers.PartialFixedSampler(values, samplers.RandomSampler())
             return samplers.TPESampler(
-                n_startup_trials=SPREAD_TRIALS,
-                seed=int(content_hash("trial", self._seed, nth)[:8], 16),
-                constant_liar=at_once,
+                n_startup_trials=SPREAD_TRIALS, seed=seed, constant_liar=at_once
             )
 
     def params(self, drawn: int) -> dict[str, Choice]:
@@ -182,6 +200,7 @@ class Trials:
                     "values": values,
                     "seconds": sum(score.seconds for score in scores),
                     "reason": scores[-1].reason,
+                    "topics": topics_of(scores),
                 },
             )
             if state == "complete":
@@ -211,6 +230,12 @@ def _journal(file: Path) -> BaseStorage:
         # A line that was cut short by a full disk or a lost machine would spoil the next one.
         file.write_bytes(held[: held.rfind(b"\n") + 1])
     return JournalStorage(JournalFileBackend(str(file), lock_obj=Unlocked(str(file))))
+
+
+def topics_of(scores: Sequence[Score]) -> float | None:
+    """Returns how many topics were found, the mean over seeds."""
+    found = [score.topics for score in scores if score.topics is not None]
+    return fmean(found) if found else None
 
 
 def _values(scores: Sequence[Score]) -> list[float]:

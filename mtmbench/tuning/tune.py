@@ -16,7 +16,7 @@ from mtmbench.models.registry import load_model_card
 from mtmbench.tuning.gain import Gain, finding, gain_of
 from mtmbench.tuning.scorer import Ask, Cells, Layout
 from mtmbench.tuning.space import search_of
-from mtmbench.tuning.trials import Score, TrialRow, Trials
+from mtmbench.tuning.trials import Score, TrialRow, Trials, topics_of
 
 Steps = Generator[list[Ask], list[list[Score]], "Tuned"]
 """A tuning asks for scores, is sent them, and returns what it came to."""
@@ -36,6 +36,8 @@ class Tuned:
         best: the row that is best under the seeds of tuning; the defaults' if no trial is better.
         fresh_defaults: the defaults' values under fresh seeds.
         fresh_best: the best's; the same where the defaults are best.
+        default_topics: how many topics were found with the defaults, over fresh seeds.
+        best_topics: with the best parameters.
         seeds: those of tuning.
         fresh_seeds: those that tuning had not seen.
         gain: the figures.
@@ -51,6 +53,8 @@ class Tuned:
     best: TrialRow
     fresh_defaults: tuple[float, ...]
     fresh_best: tuple[float, ...]
+    default_topics: float
+    best_topics: float
     seeds: tuple[int, ...]
     fresh_seeds: tuple[int, ...]
     gain: Gain
@@ -101,7 +105,7 @@ def tuning_steps(
     _, cells = layout.cells(by_default)
     higher = METRICS.get(spec.metric).higher_is_better
     identity = content_hash(
-        [each.value.key for each in cells], spec.seed, spec.at_once,
+        [each.value.key for each in cells], spec.seed, spec.at_once, spec.least_topics,
         {name: allowed if isinstance(allowed, tuple) else allowed.model_dump()
          for name, allowed in search.items()},
     )  # fmt: skip
@@ -110,11 +114,12 @@ def tuning_steps(
     told(len(trials.ended()), f"{shown} on {corpus}: the defaults")
     default_row = TrialRow(
         -1, {}, "complete", _all_there(scores, "its defaults", corpus, shown, spec),
-        sum(score.seconds for score in scores),
+        sum(score.seconds for score in scores), None, topics_of(scores),
     )  # fmt: skip
+    least = spec.least_topics * (default_row.topics or 0.0)
     while (left := spec.trials - len(trials.ended())) > 0:
         n = min(left, spec.at_once)
-        yield from _draw(trials, n, corpus, model, seeds)
+        yield from _draw(trials, n, corpus, model, seeds, least)
         told(n, f"{shown} on {corpus}: {spec.trials - left + n} of {spec.trials} trials")
     rows = trials.ended()[: spec.trials]
     best = default_row
@@ -138,12 +143,13 @@ def tuning_steps(
     )  # fmt: skip
     return Tuned(
         corpus, model, card, cells[0], default_row, tuple(rows), best, fresh_defaults, fresh_best,
-        seeds, fresh, gain, sentence,
+        topics_of(fresh_scores[0]) or 0.0, topics_of(fresh_scores[-1]) or 0.0, seeds, fresh, gain,
+        sentence,
     )  # fmt: skip
 
 
 def _draw(
-    trials: Trials, n: int, corpus: str, model: str, seeds: Sequence[int]
+    trials: Trials, n: int, corpus: str, model: str, seeds: Sequence[int], least: float
 ) -> Generator[list[Ask], list[list[Score]], None]:
     """Draws trials and scores them seed by seed, for as long as they are worth it."""
     drawn = trials.draw(n)
@@ -153,11 +159,19 @@ def _draw(
         going = [
             each
             for each, (score,) in zip(going, scores, strict=True)
-            if trials.goes_on(each, score)
+            if trials.goes_on(each, _of_enough(score, least))
         ]
         if not going:
             break
     trials.end(drawn, len(seeds))
+
+
+def _of_enough(score: Score, least: float) -> Score:
+    """Returns a score, or none where too few topics were found for it to be compared."""
+    if score.topics is None or score.topics >= least:
+        return score
+    reason = f"{score.topics} topics were found, fewer than {least:.3g}"
+    return Score(None, reason, score.seconds, score.topics)
 
 
 def _all_there(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
@@ -10,11 +11,18 @@ from statistics import fmean
 from mtmbench.core.card_reading import parse_card
 from mtmbench.core.cards import ModelCard
 from mtmbench.core.serialise import content_hash, write_atomically
-from mtmbench.core.tables import columns_of, csv_text
+from mtmbench.core.tables import columns_of, csv_text, rounded_row
 from mtmbench.core.tuning import TunedFacts
 from mtmbench.tuning.scorer import Layout
 from mtmbench.tuning.trials import TrialRow
 from mtmbench.tuning.tune import Tuned
+
+_SUMMARISED = {
+    "metric", "k", "documents", "trials", "settings", "pruned", "failed", "default_value",
+    "best_value", "gain", "gain_lo", "gain_hi", "gain_seen", "luck", "expected_luck",
+    "default_topics", "best_topics",
+}  # fmt: skip
+"""What a summary has of what is on record."""
 
 
 def write_tuned(tuned: Tuned, layout: Layout, folder: Path) -> list[Path]:
@@ -23,6 +31,20 @@ def write_tuned(tuned: Tuned, layout: Layout, folder: Path) -> list[Path]:
     write_atomically(card, card_text(tuned, layout))
     write_atomically(trials, trials_text(tuned))
     return [card, trials]
+
+
+def write_summary(tuned: Sequence[Tuned], layout: Layout, folder: Path) -> Path:
+    """Writes ``tuning.csv``, a row for each model on each corpus; returns its path."""
+    rows = [_summary(each, facts_of(each, layout)) for each in tuned]
+    path = folder / "tuning.csv"
+    write_atomically(path, csv_text(columns_of(rows), rows))
+    return path
+
+
+def _summary(tuned: Tuned, facts: TunedFacts) -> dict[str, object]:
+    told = facts.model_dump(include=_SUMMARISED)
+    found = "; ".join(f"{name} = {value}" for name, value in tuned.best.params.items())
+    return rounded_row({"corpus": facts.corpus, "model": tuned.shown, **told, "found": found}, 6)
 
 
 def card_text(tuned: Tuned, layout: Layout) -> str:
@@ -70,6 +92,8 @@ def facts_of(tuned: Tuned, layout: Layout) -> TunedFacts:
         fresh_seeds=tuned.fresh_seeds,
         best_value=tuned.best_value,
         default_value=tuned.default_value,
+        best_topics=tuned.best_topics,
+        default_topics=tuned.default_topics,
         gain=gain.gain,
         gain_lo=gain.lo,
         gain_hi=gain.hi,
@@ -100,6 +124,7 @@ def _row(row: TrialRow, tuned: Tuned) -> dict[str, object]:
         **{f"params.{name}": row.params.get(name) for name in _searched(tuned)},
         "value": fmean(row.values) if row.values else None,
         **{f"seed {seed}": values.get(seed) for seed in tuned.seeds},
+        "topics": row.topics,
         "seconds": round(row.seconds, 3),
         "reason": row.reason,
     }

@@ -12,6 +12,8 @@ from support.commands import Call, cells
 from mtmbench.core.card_reading import read_card
 from mtmbench.core.cards import ModelCard, Suite
 
+pytestmark = pytest.mark.slow
+
 PLUGIN = str(SUPPORT / "tuned_plugin.py")
 SUITE = """
 name = "mine"

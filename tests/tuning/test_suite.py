@@ -14,6 +14,7 @@ from statistics import fmean
 import pytest
 from support.tuned_plugin import quality
 
+import mtmbench as mb
 from mtmbench.core.card_reading import read_card
 from mtmbench.core.cards import ModelCard, Suite
 from mtmbench.core.errors import InputError, UnknownNameError
@@ -25,6 +26,8 @@ from mtmbench.engine.plan import make_plan
 from mtmbench.tuning.suite import SuiteTuning, suite_of_one, tune_suite
 
 from .conftest import PLUGIN, MakeSuite
+
+pytestmark = pytest.mark.slow
 
 FOLDER = Path("run/tuning")
 
@@ -102,13 +105,12 @@ def test_boards_score_what_tuning_left_by_what_it_found(
     with pytest.raises(InputError, match="'tuned' tunes models before it is played"):
         run_suite(suite, Path("run"), plugins=[PLUGIN], workers=0)
     done = found
-    # Run again, it is read from the records.
     before = len(run_infos(FOLDER))
-    assert tuned(suite).suite == done.suite
-    assert len(run_infos(FOLDER)) == before
     assert done.suite.params_per_corpus == {"tiny": {"known": {"level": 3.0, "kind": "b"}}}
     assert done.notes == ("Not tuned, for want of a [search] in the card: knobbed.",)
-    run_suite(done.suite, Path("run"), plugins=[PLUGIN], workers=0)
+    mb.run(suite, "run", plugins=[PLUGIN], workers=0)
+    # What tuning had played before was read from its records.
+    assert len(run_infos(FOLDER)) == before
     fits = of_kind(read_records(Path("run/records.jsonl")), "fit")
     params = {record.payload["model"]: record.payload["params_given"] for record in fits}
     assert params["known"] == {"n_topics": 4, "level": 3.0, "kind": "b"}
@@ -129,7 +131,7 @@ def test_defaults_that_nothing_beats_stay(make_suite: MakeSuite) -> None:
     Path("baselines/known.toml").write_text(
         'model = "knobbed"\nparams = { level = 3.0, kind = "b" }\nsearch.level = [0.0, 1.0]\n'
     )
-    done = tuned(make_suite())
+    done = tuned(make_suite(tuning={"metric": "quality", "trials": 2}))
     (each,) = done.tuned
     assert each.best is each.defaults
     assert "none of 2 settings of known on tiny (K = 4) was better" in each.finding
@@ -142,28 +144,38 @@ def test_what_the_suite_sets_is_not_searched_and_failures_are_on_record(
     make_suite: MakeSuite,
 ) -> None:
     Path("baselines/known.toml").write_text(
-        'model = "knobbed"\nsearch.level = [3.0]\nsearch.kind = ["a", "b", "broken"]\n'
+        'model = "knobbed"\nsearch.level = [3.0]\nsearch.kind = ["a", "b", "broken", "few"]\n'
     )
-    (each,) = tuned(make_suite(params={"known": {"level": 2.0}})).tuned
+    suite = make_suite(params={"known": {"level": 2.0}}, tuning={"metric": "quality", "trials": 4})
+    (each,) = tuned(suite).tuned
     assert each.best.params == {"kind": "b"}
-    failed = [row for row in each.trials if row.state == "failed"]
-    assert failed
-    assert {row.reason for row in failed} == {"InputError: kind 'broken' fits nothing"}
+    failed = {row.params["kind"]: row.reason for row in each.trials if row.state == "failed"}
+    assert failed == {
+        "broken": "InputError: kind 'broken' fits nothing",
+        # The best by far, of half of the topics.
+        "few": "2 topics were found, fewer than 3.6",
+    }
+    assert (each.default_topics, each.best_topics) == (4.0, 4.0)
 
 
 def test_several_models_and_corpora_have_as_many_trials_each(make_suite: MakeSuite) -> None:
     Path("other.jsonl").write_text(Path("tiny.jsonl").read_text())
-    Path("baselines/second.toml").write_text('model = "knobbed"\nsearch.level = [2.5, 3.0]\n')
+    Path("baselines/second.toml").write_text('model = "knobbed"\nsearch.level = [2.0, 2.5, 3.0]\n')
     suite = make_suite(
         corpora=["tiny.jsonl", "other.jsonl"],
         models=["known", "second"],
-        tuning={"metric": "quality", "trials": 6, "seeds": 2},
+        tuning={"metric": "quality", "trials": 3, "seeds": 2},
     )
     done = tuned(suite)
     assert [(each.corpus, each.model, len(each.trials)) for each in done.tuned] == [
-        (corpus, model, 6) for corpus in ("tiny", "other") for model in ("known", "second")
+        (corpus, model, 3) for corpus in ("tiny", "other") for model in ("known", "second")
     ]
     assert (FOLDER / "other" / "second" / "second-tuned.toml").is_file()
+    rows = list(csv.DictReader((FOLDER / "tuning.csv").open()))
+    assert [(row["corpus"], row["model"]) for row in rows] == [
+        (each.corpus, each.model) for each in done.tuned
+    ]
+    assert float(rows[1]["gain"]) == pytest.approx(done.tuned[1].gain.gain, abs=1e-6)
     # Side by side or alone, a model is tuned alike.
     alone = tuned(suite.model_copy(update={"models": ("second",)}), Path("alone"))
     assert alone.tuned[0].trials[0].params == done.tuned[1].trials[0].params
@@ -207,7 +219,6 @@ def test_optuna_that_is_not_there_is_named(
         tuned(make_suite())
 
 
-@pytest.mark.slow
 def test_killed_at_any_moment_it_ends_as_if_it_had_not_been(found: SuiteTuning) -> None:
     """Killed after some trials; then the same files, and no cell is played twice."""
     command = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,14 @@ def test_a_kill_and_a_larger_number_go_on_as_if_nothing_had_been(
     with (tmp_path / "killed").open("a") as log:
         log.write('{"op_code":')
     assert play(opened(tmp_path / "killed"), 16, at_once=at_once) == whole
+
+
+def test_no_setting_is_tried_twice_while_there_are_others(tmp_path: Path) -> None:
+    choices = {"level": (0.0, 1.0, 2.0, 3.0), "kind": ("a", "b", "c")}
+    trials = Trials(tmp_path / "log", "id", choices, maximise=True, seed=0)
+    tried = [(row.params["level"], row.params["kind"]) for row in play(trials, 12)]
+    assert sorted(tried, key=str) == sorted(product((0.0, 1.0, 2.0, 3.0), "abc"), key=str)
+    assert len(play(trials, 13)) == 13
 
 
 def test_a_failure_is_a_trial_with_its_reason(tmp_path: Path) -> None:
