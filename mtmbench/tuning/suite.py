@@ -14,6 +14,7 @@ from mtmbench.core.store import RunStore
 from mtmbench.corpora.load import load_spec
 from mtmbench.engine.harness import RunProgress, check_judges, open_pool
 from mtmbench.engine.ray.pool import RayOptions
+from mtmbench.engine.slurm.pool import SlurmOptions
 from mtmbench.models.registry import load_model_card
 from mtmbench.tuning.scorer import Ask, Layout, Scorer, check_metric, joined
 from mtmbench.tuning.space import check_optuna
@@ -78,7 +79,7 @@ def tune_suite(
     plugins: Sequence[str] = (),
     workers: int | None = None,
     progress: RunProgress | None = None,
-    executor: RayOptions | None = None,
+    executor: RayOptions | SlurmOptions | None = None,
     budget: float | None = None,
 ) -> SuiteTuning:
     """Tunes the models of a suite as its ``[tuning]`` says, or goes on with that.
