@@ -41,6 +41,10 @@ class MonoTM(MLDA):
     the documents each feature gets the words that best tell where it fires (:func:`word_scores`),
     and its score is their balanced accuracy in the other half, as that of a label is.
 
+    Keeping fewer features changes NMI with gold labels, against mLDA, by −.070 ± .018 on 1,000
+    posts of 20 Newsgroups and −.015 ± .010 on 1,000 bills (5 seeds each, ``least_score`` .6); as
+    many drawn at random by −.126 ± .012 and −.025 ± .015.
+
     ``topic_item`` is over all features; those that are not kept have no weight in any topic. A
     document without a kept feature has a row of zeros.
 

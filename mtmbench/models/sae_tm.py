@@ -167,14 +167,14 @@ class SAETM(TopicModel):
                 fire than topics are asked for.
         """
         counts = self._fitted_counts(views)
-        self.n_topics = n_topics
-        self._check_n_topics()
+        type(self)(n_topics)._check_n_topics()
         fires = np.flatnonzero(self.atom_shares_)
         if len(fires) < n_topics:
             raise InputError(
                 f"model {self.name!r} merges atoms into n_topics = {n_topics}, but {len(fires)} of "
                 f"{len(self.atom_shares_)} fire; ask for fewer topics or more n_atoms"
             )
+        self.n_topics = n_topics
         weights = self.atom_shares_[fires]
         labels = _clusters(self._points[fires], weights, n_topics, self._seed)
         found = int(labels.max()) + 1
