@@ -26,7 +26,7 @@ RECOVERED: dict[str, tuple[dict[str, Any], float, float]] = {
     "stm": ({}, 0.99, 0.99),
     "gsdmm": ({}, 0.99, 0.99),
     "pt": ({"iters": 50, "num_pseudo": 20}, 0.99, 0.99),
-    # It starts at random: of three seeds one recovers all topics, the others two of four.
+    # Of three seeds one recovers all topics, the others two of four.
     "etm": ({}, 0.75, 0.75),
     # A Gaussian is wider than a topic.
     "gaussianlda": ({"iters": 6}, 0.85, 0.9),
