@@ -52,6 +52,7 @@ class WandbLogger:
         wanted = {
             "console": "off", "disable_git": True, "disable_code": True, "save_code": False,
             "x_disable_meta": True, "x_disable_machine_info": True, "x_disable_stats": True,
+            "host": "not told",
         }  # fmt: skip
         settings = self._wandb.Settings(**_known(wanted, self._wandb.Settings.model_fields))
         self._run = self._wandb.init(

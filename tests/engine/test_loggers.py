@@ -46,6 +46,7 @@ def test_wandb_has_the_board_offline(tmp_path: Path, monkeypatch: pytest.MonkeyP
     log("wandb")
     wandb.teardown()  # its service writes the file's end
     (file,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
+    assert first_run(file).host == "not told"
     summary, config, media = wandb_content(file)
     wanted = numbers(BOARD)
     assert {name: summary[name] for name in wanted} == pytest.approx(wanted)
@@ -76,6 +77,18 @@ def wandb_content(file: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str,
             config[item.key] = json.loads(item.value_json)
     tables = {name: summary[f"{name}/path"] for name in ("ratings", "values")}
     return summary, config, tables
+
+
+def first_run(file: Path) -> Any:
+    """Returns what an offline run says of itself."""
+    from wandb.proto import wandb_internal_pb2
+
+    for data in leveldb_log(file.read_bytes(), start=7):
+        record = wandb_internal_pb2.Record()
+        record.ParseFromString(data)
+        if record.WhichOneof("record_type") == "run":
+            return record.run
+    raise AssertionError(f"{file} holds no run")
 
 
 def leveldb_log(data: bytes, start: int) -> Iterator[bytes]:
