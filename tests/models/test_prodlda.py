@@ -40,7 +40,7 @@ def few():
 @pytest.mark.parametrize("model", [ProdLDA, CombinedTM])
 def test_planted_topics_are_recovered(model):
     planted = plant_lda(0, n_docs=200, n_items=150, n_topics=5, doc_length=60)
-    result = model(n_topics=5, hidden=50, epochs=200, learning_rate=0.005).fit(
+    result = model(n_topics=5, hidden=50, epochs=120, learning_rate=0.005).fit(
         with_embeddings(planted), seed=0
     )
     assert matched_cosine(result.topic_item, planted.topic_item).mean() >= 0.8
