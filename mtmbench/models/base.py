@@ -189,6 +189,23 @@ class TopicModel(BaseEstimator, ABC):  # type: ignore[misc]
         vectors = self._document_embeddings(views, fitted_size).astype(np.float64)
         return vectors, np.flatnonzero(vectors.any(axis=1))
 
+    def _word_vectors(self, views: Views, size: int) -> FloatArray:
+        """Returns the embeddings of the items of ``words`` (V, E), checked, E against ``size``.
+
+        Raises:
+            InputError: the view is missing, not of these words, not finite, or of another size than
+                the documents' embeddings.
+        """
+        words = views.require("words", self.name)
+        given = views.require("word_embeddings", self.name)
+        vectors = checked_vectors(given, len(words.item_ids), "word")
+        if vectors.shape[1] != size:
+            raise InputError(
+                f"model {self.name!r} needs words and documents in one space: words have vectors "
+                f"of {vectors.shape[1]} dimensions, documents of {size}"
+            )
+        return vectors
+
     def _check_n_topics(self) -> None:
         if (
             isinstance(self.n_topics, bool)
@@ -215,19 +232,18 @@ def normalise_rows(array: ArrayLike) -> FloatArray:
     return normalised
 
 
-def checked_vectors(vectors: ArrayLike, n_docs: int) -> FloatArray:
-    """Returns the vectors of ``n_docs`` documents (D, E) as f32.
+def checked_vectors(vectors: ArrayLike, n: int, what: str = "document") -> FloatArray:
+    """Returns the vectors of ``n`` documents, or words, (n, E) as f32.
 
     Raises:
-        InputError: there is not one row for each document, or a value is not finite.
+        InputError: there is not one row for each, or a value is not finite.
     """
     rows = np.asarray(vectors, dtype=np.float32)
-    if rows.ndim != 2 or len(rows) != n_docs:
+    if rows.ndim != 2 or len(rows) != n:
         raise InputError(
-            f"document vectors have shape {rows.shape}; expected one row for each of the "
-            f"{n_docs} documents"
+            f"{what} vectors have shape {rows.shape}; expected one row for each of the {n} {what}s"
         )
     if not np.isfinite(rows).all():
         bad = int(np.argmin(np.isfinite(rows).all(axis=1)))
-        raise InputError(f"the vector of document {bad} holds non-finite values")
+        raise InputError(f"the vector of {what} {bad} holds non-finite values")
     return rows

@@ -10,7 +10,6 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import (
     Counts,
@@ -92,7 +91,7 @@ class Top2Vec(DensityModel):
         self._check_n_topics()
         check_whole("n_words", self.n_words, 1)
         counts, vectors, kept = self._read(views)
-        words = self._word_vectors(views, vectors.shape[1])
+        words = _unit(self._word_vectors(views, vectors.shape[1]))
         resolved = self._resolve(len(kept))
         self._check_corpus(vectors[kept], counts, resolved)
         labels, about = self._clusters(vectors[kept], resolved, seed)
@@ -139,15 +138,6 @@ class Top2Vec(DensityModel):
 
     def _vectors(self, views: Views, counts: Counts) -> FloatArray:  # noqa: ARG002
         return views.require("embeddings", self.name)
-
-    def _word_vectors(self, views: Views, size: int) -> Float64Array:
-        vectors = views.require("word_embeddings", self.name)
-        if vectors.shape[1] != size:
-            raise InputError(
-                f"model {self.name!r} needs words and documents in one space: words have vectors "
-                f"of {vectors.shape[1]} dimensions, documents of {size}"
-            )
-        return _unit(vectors)
 
     def _clusters(
         self, vectors: FloatArray, resolved: dict[str, int], seed: int

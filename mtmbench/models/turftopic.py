@@ -25,7 +25,6 @@ from mtmbench.core.types import (
     Float64Array,
     FloatArray,
     ItemKind,
-    VectorView,
     ViewName,
     Views,
 )
@@ -69,13 +68,9 @@ class TurftopicModel(TopicModel):
         self._check_n_topics()
         self._check_parameters()
         counts = self._counts_to_fit(views)
-        vectors, used = self._vectors(views, "embeddings", len(views.corpus))
-        words, _ = self._vectors(views, "word_embeddings", len(counts.item_ids))
-        if words.shape[1] != vectors.shape[1]:
-            raise InputError(
-                f"model {self.name!r} needs words and documents embedded alike; they have "
-                f"{words.shape[1]} and {vectors.shape[1]} dimensions"
-            )
+        vectors = self._document_embeddings(views)
+        words = self._word_vectors(views, vectors.shape[1])
+        used = np.asarray(vectors.any(axis=1))
         kept = np.flatnonzero(used)
         self._check_size(len(kept), vectors.shape[1])
         encoder = WordVectors(counts.item_ids, words)
@@ -99,29 +94,13 @@ class TurftopicModel(TopicModel):
                 vectors are not of these documents.
         """
         counts = self._fitted_counts(views)
-        vectors, used = self._vectors(views, "embeddings", len(views.corpus))
-        if vectors.shape[1] != self._size:
-            raise InputError(
-                f"model {self.name!r} was fitted on vectors of {self._size} dimensions, not "
-                f"{vectors.shape[1]}"
-            )
+        vectors = self._document_embeddings(views, self._size)
+        used = np.asarray(vectors.any(axis=1))
         theta = np.zeros((len(vectors), self.n_topics))
         if used.any():
             with quiet_library(self.name):
                 theta[used] = self._weights(_rows(counts, used), vectors[used])
         return normalise_rows(theta)
-
-    def _vectors(self, views: Views, view: VectorView, n: int) -> tuple[FloatArray, BoolArray]:
-        """Returns a view of n vectors (n, E), and which of them are not zero."""
-        vectors = np.asarray(views.require(view, self.name), dtype=np.float32)
-        if vectors.ndim != 2 or len(vectors) != n:
-            raise InputError(
-                f"the {view} view has shape {vectors.shape}; model {self.name!r} expects {n} rows"
-            )
-        if not np.isfinite(vectors).all():
-            bad = int(np.argmin(np.isfinite(vectors).all(axis=1)))
-            raise InputError(f"row {bad} of the {view} view holds non-finite values")
-        return vectors, np.asarray(vectors.any(axis=1))
 
     def _info(self, without_vector: int) -> dict[str, object]:
         return {"library": f"turftopic {version('turftopic')}", "without_vector": without_vector}

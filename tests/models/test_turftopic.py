@@ -212,7 +212,9 @@ def test_what_cannot_be_fitted_says_why() -> None:
     with pytest.raises(InputError, match="needs the word_embeddings view"):
         KeyNMF(n_topics=3).fit(Views(corpus, words=words, embeddings=vectors), seed=0)
     other = Views(corpus, words, embeddings=vectors, word_embeddings=np.ones((V, 3), np.float32))
-    with pytest.raises(InputError, match="embedded alike; they have 3 and 24 dimensions"):
+    with pytest.raises(
+        InputError, match="in one space: words have vectors of 3 dimensions, documents of 24"
+    ):
         KeyNMF(n_topics=3).fit(other, seed=0)
     model = S3(n_topics=3)
     model.fit(views, seed=0)
