@@ -84,6 +84,9 @@ def _as_stop_words(value: object) -> object:
     return True if language == "english" else language
 
 
+_OF_PARTS = ("tuning_share", "tuning_seed")
+
+
 class CorpusSpec(Card):
     """One corpus of a suite; a bare string in the file is ``{name = …}``.
 
@@ -109,10 +112,17 @@ class CorpusSpec(Card):
 
     @model_validator(mode="after")
     def _has_a_part(self) -> CorpusSpec:
-        told = {"tuning_share", "tuning_seed"} & self.model_fields_set
+        fields = type(self).model_fields
+        told = [name for name in _OF_PARTS if getattr(self, name) != fields[name].default]
         if self.part is None and told:
-            raise ValueError(f"{min(told)} goes with part = 'tuning' or 'scored'")
+            raise ValueError(f"{told[0]} goes with part = 'tuning' or 'scored'")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_parts(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """What says nothing is not written, as it is in suites that tune nothing."""
+        told: dict[str, object] = dump(self)
+        return told if self.part else {k: v for k, v in told.items() if k not in _OF_PARTS}
 
     @property
     def called(self) -> str:

@@ -15,7 +15,17 @@ from mtmbench.testing.contract import ContractError, check_identity, made, requi
 from mtmbench.testing.planted import planted_context, planted_result
 from mtmbench.testing.topic_judge import PLANTED_JUDGE
 
-_METRIC_NEEDS = ("labels", "words", "embeddings", "siblings", "others", "refit", "judge", "theta")
+_METRIC_NEEDS = (
+    "labels",
+    "words",
+    "embeddings",
+    "siblings",
+    "orders",
+    "others",
+    "refit",
+    "judge",
+    "theta",
+)
 """What a metric may name in ``needs``."""
 
 _OTHER_ORDER = (2, 0, 3, 1)

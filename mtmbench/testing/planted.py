@@ -94,6 +94,7 @@ def planted_context(needs: Sequence[str]) -> MetricContext:
         tokens=_tokens(),
         counts={"words": views.words},
         siblings=[planted_result(1), planted_result(2)] if "siblings" in needs else (),
+        reordered=[planted_result(0, (1, 0, 2, 3))] if "orders" in needs else (),
         others={"other": planted_result(3, (1, 3, 0, 2))} if "others" in needs else None,
         refit=_refit if "refit" in needs else None,
         views=views if "refit" in needs else None,

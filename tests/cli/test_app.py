@@ -44,14 +44,14 @@ def test_help_names_every_command_in_order(call: Call) -> None:
     listed = [line.split()[0] for line in out.partition("Commands:")[2].splitlines() if line]
     assert listed == [
         "list", "plan", "run", "judge", "board", "export", "compare", "submit", "publish", "rate",
-        "score", "import", "features", "label", "topics", "show", "steer", "validate", "view",
-        "serve", "doctor", "study",
+        "score", "import", "features", "label", "topics", "show", "tune", "steer", "validate",
+        "view", "serve", "doctor", "study",
     ]  # fmt: skip
 
 
 def test_annotations_are_no_text_that_typer_must_evaluate() -> None:
     commands = [*app.registered_commands, *study_app.registered_commands]
-    assert len(commands) == 21 + 6
+    assert len(commands) == 22 + 7
     for command in commands:
         assert command.callback is not None
         annotations = command.callback.__annotations__

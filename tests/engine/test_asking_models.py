@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from support.asking import TEXTS
 from support.chat_server import ChatServer
-from support.label_judge import BLOCK, LINE
 from typer.testing import CliRunner
 
 from mtmbench.cli.app import app
@@ -26,6 +25,8 @@ from mtmbench.judges.prompt import prompt_names
 
 pytestmark = pytest.mark.slow
 
+BLOCK = re.compile(r"\[([0-9a-f]{16}) (?P<what>[a-z]+) begins\]\n(?P<text>.*?)\n\[\1 ", re.DOTALL)
+LINE = re.compile(r"^([0-9]+)\. (.*)$", re.MULTILINE)
 N_QUESTIONS = len(TEXTS) + 1 + len(TEXTS)
 SUITE = """
 name = "asking"

@@ -173,7 +173,7 @@ def test_a_proxy_rates_and_finds_intruders_by_cosines(
     shift: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     embed = planted_context(("embeddings",)).embed
-    monkeypatch.setattr("mtmbench.judges.clients.embedding.encode", embed)
+    monkeypatch.setattr("mtmbench.judges.clients.encoding._encode_by", lambda _: embed)
     context, result = planted_context(("embeddings",)), planted_result(shift=shift)
 
     def ask(card: str, job: Any) -> Any:

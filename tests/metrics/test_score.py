@@ -230,8 +230,8 @@ def test_a_named_metric_asks_its_proxy_and_no_language_model(
     theta = np.column_stack([np.where(pets, 0.9, 0.1), np.where(pets, 0.1, 0.9)])
     topics = [["cat", "dog"], ["star", "moon"]]
     monkeypatch.setattr(
-        "mtmbench.judges.clients.embedding.encode",
-        lambda texts: np.array([[1, text.count("cat"), text.count("star")] for text in texts]),
+        "mtmbench.judges.clients.encoding._encode_by",
+        lambda _: lambda texts: np.array([[1, t.count("cat"), t.count("star")] for t in texts]),
     )
     frame = score_topics(topics, corpus_of(texts), theta, ["proxann"])
     # The one of its kind that is left comes first: 6 of 21 pairs differ in θ, all the right way.

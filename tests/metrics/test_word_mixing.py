@@ -67,7 +67,7 @@ def test_planted_topics_are_sorted_by_cosines_and_mixed_ones_are_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     embed = planted_context(("embeddings",)).embed
-    monkeypatch.setattr("mtmbench.judges.clients.embedding.encode", embed)
+    monkeypatch.setattr("mtmbench.judges.clients.encoding._encode_by", lambda _: embed)
     good, mixed = (value_of("word_split", None, shift) for shift in (0, 4))
     assert good.per_topic == (1.0, 1.0, 1.0, 1.0)
     assert mixed.value is not None

@@ -62,6 +62,8 @@ class Quality(mb.Metric):
         view: ItemView | None = None,
         **params: Any,
     ) -> mb.MetricValue:
+        if result.model != Knobbed.name:
+            return mb.MetricValue.missing("it is of the model knobbed alone")
         return mb.MetricValue(
             quality(float(result.params["level"]), str(result.params["kind"]), result.seed)
         )
@@ -75,6 +77,5 @@ class Loss(Quality):
     higher_is_better: ClassVar[bool] = False
 
     def compute(self, *args: Any, **told: Any) -> mb.MetricValue:
-        value = super().compute(*args, **told).value
-        assert value is not None
-        return mb.MetricValue(-value)
+        found = super().compute(*args, **told)
+        return found if found.value is None else mb.MetricValue(-found.value)

@@ -280,7 +280,7 @@ def test_the_files_of_a_model_are_hashed_as_their_bytes_and_read_once(
     def refuse(*_: object) -> None:
         raise AssertionError("a file was read again")
 
-    monkeypatch.setattr("mtmbench.features.sae.hugging_face._mapped", refuse)
+    monkeypatch.setattr("mtmbench.features.sae.hugging_face.mapped", refuse)
     assert HuggingFaceBackbone(tmp_path / "model").revision == revision
     monkeypatch.undo()
     (tmp_path / "model" / "config.json").write_text("{}")
