@@ -80,9 +80,9 @@ FEATURES = (
 )
 TABLE = {
     "mtmbench run my.toml --plugin my_model.py --workers 0": Play(leaves="runs/my/board.md"),
-    "mtmbench run quick --models mlda,nmf --plugin my_model.py": Play(
+    "mtmbench run quick --models mlda,log_nmf --plugin my_model.py": Play(
         leaves="runs/quick/board.md",
-        says="nmf",
+        says="log_nmf",
         more=f"{FEW} --workers 0",
     ),
     "mtmbench score topics.json --corpus lee": Play(says="npmi"),

@@ -36,7 +36,7 @@ from mtmbench.boards.spending import (
     total_spending,
     total_usage,
 )
-from mtmbench.core.cards import Suite
+from mtmbench.core.cards import Suite, shown_name
 from mtmbench.core.cells import Competitor, k_order
 from mtmbench.core.records import (
     SCHEMA_VERSION,
@@ -94,7 +94,7 @@ def board_tables(suite: Suite, board: BoardRecords) -> BoardTables:
         "schema": SCHEMA_VERSION,
         "suite": suite.name,
         "title": suite.title or suite.name,
-        "description": suite.description,
+        "description": " ".join(filter(None, (suite.description, _tuned(suite)))),
         **steering,
         "corpora": _corpora(board),
         "competitors": [
@@ -237,6 +237,19 @@ def _sharers(
             for fit in board.fits
             if fit.status == "ok" and _bare(encoder) in _encoders(fit.payload)
         }
+    )
+
+
+def _tuned(suite: Suite) -> str:
+    """Says which models play by parameters that were tuned for this suite; empty if none does."""
+    told = {model for corpus in suite.params_per_corpus.values() for model in corpus}
+    spec = suite.tuning
+    names = [shown_name(model) for model in suite.all_models if shown_name(model) in told]
+    if spec is None or not names:
+        return ""
+    return (
+        f"Tuned before they played, on each corpus alike: {', '.join(names)}; {spec.trials} trials "
+        f"each by {spec.metric}, on {spec.share:.0%} of the documents, which this board leaves out."
     )
 
 

@@ -20,6 +20,7 @@ from mtmbench.boards.tables import build_board
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import Record
+from mtmbench.core.tuning import TuningSpec
 from mtmbench.stats import rate as rating
 from mtmbench.stats.elo import SEQUENTIAL_K
 
@@ -347,3 +348,19 @@ def test_a_league_too_large_for_a_bootstrap_says_where_its_intervals_come_from(
         assert "the sandwich estimator" in page
         assert "2 models are too many for a bootstrap" in page
         assert "times as wide as these by the bootstrap" not in page
+
+
+def test_a_board_says_which_models_were_tuned_and_on_what_it_leaves_out() -> None:
+    def told(**changes: Any) -> str:
+        return build_board(suite().model_copy(update=changes), [match("aabaab", "aabaab")])[
+            "description"
+        ]
+
+    tuning = TuningSpec(metric="npmi", trials=7, share=0.25)
+    found = {"one": {"x": {"epochs": 3}}}
+    assert told(description="Ours.", tuning=tuning, params_per_corpus=found) == (
+        "Ours. Tuned before they played, on each corpus alike: x; 7 trials each by npmi, on 25% of "
+        "the documents, which this board leaves out."
+    )
+    # With the defaults in their place nothing was tuned; without a tuning it was somebody's choice.
+    assert told(tuning=tuning) == told(params_per_corpus=found) == ""
