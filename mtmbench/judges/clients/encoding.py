@@ -24,15 +24,16 @@ class EncodingJudge(JudgeClient):
     def __init__(
         self, encoder: str, embed: Callable[[Sequence[str]], FloatArray] | None = None
     ) -> None:
-        # Its class has the one that rules where a card names none.
-        self.encoder = _shown(encoder)  # type: ignore[misc]
+        if embed is None:  # else its class says by what it embeds
+            self.encoder = _shown(encoder)  # type: ignore[misc]
         self._keeps = embed is None
         self._embed = embed or _encode_by(encoder)
 
     @classmethod
     def traits(cls, params: Mapping[str, Any]) -> JudgeTraits:
         """Returns what a judge of these parameters is, the encoder by the name that boards show."""
-        return {**super().traits(params), "encoder": _shown(_named(params))}
+        encoder = _shown(_named(params)) if "encoder" in params else cls.encoder
+        return {**super().traits(params), "encoder": encoder}
 
     @classmethod
     def inputs(cls, params: Mapping[str, Any]) -> Mapping[str, object]:
