@@ -50,6 +50,45 @@ def extract(board: dict) -> str:
     return "\n".join(lines)
 
 
+def rivals_extract(board: dict) -> str:
+    """The page's table of the field's models: pooled Elo, NMI with gold labels, NPMI of words."""
+    corpora = ("20ng", "bills", "dbpedia")
+    elo = {
+        (row["judge"], row["model"]): row
+        for row in board["ratings"]
+        if (row["corpus"], row["representation"]) == ("all", "projected")
+    }
+
+    def metric(name: str, **params: str) -> dict[tuple[str, str], str]:
+        return {
+            (row["model"], row["corpus"]): f"{row['value']:.2f}".replace("-", "−")
+            + ("" if row["lo"] is None else f" ± {(row['hi'] - row['lo']) / 2:.2f}")
+            for row in board["metrics"]
+            if row["metric"] == name
+            and row["view"] in (None, "projected")
+            and params.items() <= row["params"].items()
+        }
+
+    nmi, npmi = metric("nmi", documents="all"), metric("npmi", window="document")
+    lines = [
+        "| model | Elo, `embedding` | Elo, `lexical` | "
+        + " | ".join(f"NMI, {name}" for name in corpora)
+        + " | "
+        + " | ".join(f"NPMI, {name}" for name in corpora)
+        + " |",
+        "|---|---|---|" + "---|" * 6,
+    ]
+    models = sorted({model for _, model in elo}, key=lambda m: -elo["embedding", m]["elo"])
+    for model in models:
+        ratings = [
+            f"{row['elo']:.0f} ({row['lo']:.0f} to {row['hi']:.0f})"
+            for row in (elo["embedding", model], elo["lexical", model])
+        ]
+        cells = [table[model, corpus] for table in (nmi, npmi) for corpus in corpora]
+        lines.append(f"| {' | '.join([f'`{model}`', *ratings, *cells])} |")
+    return "\n".join(lines)
+
+
 def gold_extract(board: dict) -> str:
     """The page's table of NMI with gold labels, over all documents."""
     corpora = ("20ng", "agnews", "bills", "goemotions")
@@ -218,3 +257,8 @@ def test_the_page_quotes_quick():
 def test_ci_holds_runs_to_the_committed_board():
     expected = ROOT / "baselines" / "expected" / "quick.json"
     assert expected.read_bytes() == (QUICK / "board.json").read_bytes()
+
+
+def test_the_table_of_the_field_s_models_is_that_of_their_board() -> None:
+    board = json.loads((BOARDS / "rivals" / "board.json").read_text(encoding="utf-8"))
+    assert rivals_extract(board) in PAGE.read_text(encoding="utf-8")

@@ -35,8 +35,8 @@ from mtmbench.studies.tables import study_json
 from mtmbench.validation.board import judges_board_files, read_judges_board
 
 BOARDS = Path(__file__).parents[2] / "leaderboards"
-SUITES = ("paper-embedded", "quick", "steering", "tinylm", "studies/steering")
-PLAYED = ("paper-embedded", "quick", "steering", "tinylm")
+SUITES = ("paper-embedded", "quick", "rivals", "steering", "tinylm", "studies/steering")
+PLAYED = ("paper-embedded", "quick", "rivals", "steering", "tinylm")
 UNPLAYED = ("paper", "paper-2b")
 """Suites that need a GPU and a key; their folders hold no records and no board."""
 STUDIES = ("layer", "threshold")
@@ -45,6 +45,7 @@ K_STUDIES = sorted(path.parent.name for path in (BOARDS / "studies").glob("k*/su
 BEFORE_CORPUS_LABELS = {
     "paper-embedded": {},
     "quick": {},
+    "rivals": {},
     "steering": {},
     "tinylm": {},
     "studies/steering": {"labels": 3, "fit": 2},
