@@ -138,6 +138,18 @@ def test_the_plan_counts_what_a_model_asks(place: Path, server: ChatServer) -> N
     assert row.input_tokens == pytest.approx(sum(b["usage"]["input"] for b in by), rel=0.15)
 
 
+def test_fits_in_other_orders_ask_too(place: Path) -> None:
+    run("out")
+    ordered = SUITE.replace('["diversity"]', '["stability_order"]\norders = 2')
+    (place / "suite.toml").write_text(ordered)
+    (row,) = estimates(make_plan(load_suite("suite.toml")))
+    assert (row.n_cells, row.n_calls) == (2, 2 * N_QUESTIONS)
+    card = place / "judges" / "chat.toml"
+    card.write_text(card.read_text().replace("[prices]\ninput = 1.0\noutput = 4.0\n", ""))
+    with pytest.raises(InputError, match="price"):
+        run("out", budget=1.0)
+
+
 def test_a_budget_stops_it_and_a_larger_one_goes_on(place: Path, server: ChatServer) -> None:
     run("whole")
     by = fit("whole").payload["info"]["answers_by"].values()
