@@ -14,7 +14,6 @@ from typing import ClassVar
 import numpy as np
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.records import AnswersBy
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Float64Array, FloatArray, IntArray, ItemKind, ViewName, Views
 from mtmbench.core.written import Assignment, Replies, WrittenTopic
@@ -137,7 +136,7 @@ class TopicGPT(TopicModel):
                 "dropped": len(grouped) - len(kept),
                 "names": [kept[topic].name for topic in self._columns],
                 "replies": {task: dict(one.statuses) for task, one in replies.items()},
-                "answers_by": {task: _together(one.answers_by) for task, one in replies.items()},
+                "answers_by": {task: one.answers_by for task, one in replies.items()},
             },
         )
         return replace(result, summaries=tuple(kept[topic].text for topic in self._columns))
@@ -185,8 +184,3 @@ def _theta(values: Sequence[Sequence[Assignment] | None], n_topics: int) -> Floa
 
 def _told(replies: Replies[object]) -> str:
     return ", ".join(f"{n} {status}" for status, n in replies.statuses.items())
-
-
-def _together(by: AnswersBy) -> dict[str, object]:
-    """What the answers took together; what each cost is in the ledger."""
-    return {name: value for name, value in by.items() if name != "paid"}

@@ -150,6 +150,21 @@ def test_fits_in_other_orders_ask_too(place: Path) -> None:
         run("out", budget=1.0)
 
 
+def test_the_boards_total_has_what_fits_paid_each_answer_once(
+    place: Path, server: ChatServer
+) -> None:
+    ordered = SUITE.replace('["diversity"]', '["stability_order"]\norders = 2')
+    (place / "suite.toml").write_text(ordered)
+    assert run("out").errors == ()
+    records = read_records(place / "out" / "records.jsonl")
+    infos = [record.payload["info"] for record in records if record.kind == "fit"]
+    told = [by for info in infos for by in info.get("answers_by", {}).values()]
+    paid = {mark: cost for by in told for mark, cost in by["paid"].items()}
+    spent = json.loads((place / "out" / "board.json").read_text())["spent"]
+    assert spent["answers"] == len(paid) == server.paid.total() < sum(b["questions"] for b in told)
+    assert spent["cost"] == pytest.approx(sum(paid.values()))
+
+
 def test_a_budget_stops_it_and_a_larger_one_goes_on(place: Path, server: ChatServer) -> None:
     run("whole")
     by = fit("whole").payload["info"]["answers_by"].values()
