@@ -36,6 +36,7 @@ from mtmbench.judges.registry import JUDGES, clients_of, load_judge_card, traits
 from mtmbench.judges.topic_writer import writer_inputs
 from mtmbench.matches.controls import refits_of
 from mtmbench.matches.rewrites import representations_of, rewrite_cells
+from mtmbench.matches.summaries import check_writers
 from mtmbench.metrics.registry import METRICS
 from mtmbench.models.registry import MODELS, load_model_card
 
@@ -153,6 +154,8 @@ def _make_plan(
     fits = _told_apart(
         cell for corpus in corpora.values() for cell in _fit_cells(suite, corpus, offline)
     )
+    if suite.judging is not None:
+        check_writers(judges_of_fits(fits), suite.judging)
     first: list[FitCell] = []
     later: list[FitCell] = []
     for name, k_spec in _leagues(fits):

@@ -207,6 +207,21 @@ def test_whom_a_run_asks_is_told_from_suite_and_card(place: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("judge", ["chat", "twin", "jury"])
+def test_a_judge_does_not_rule_on_topics_that_its_own_model_wrote(place: Path, judge: str) -> None:
+    judges = place / "judges"
+    card = (judges / "chat.toml").read_text()
+    (judges / "twin.toml").write_text(f'description = "the same model"\n{card}')
+    (judges / "other.toml").write_text(card.replace('"small"', '"large"'))
+    (judges / "jury.toml").write_text('client = "jury"\nparams.members = ["lexical", "chat"]\n')
+    suite = SUITE.replace("[words]", '[judging]\njudges = ["other", "JUDGE"]\n\n[words]')
+    (place / "suite.toml").write_text(suite.replace("JUDGE", judge))
+    with pytest.raises(InputError, match=f"judge '{judge}' would rule on topics that its own"):
+        make_plan(load_suite("suite.toml"))
+    (place / "suite.toml").write_text(suite.replace("JUDGE", "lexical"))
+    assert make_plan(load_suite("suite.toml")).matches
+
+
 def test_a_suite_that_names_no_judge_is_told_how(place: Path) -> None:
     (place / "suite.toml").write_text(SUITE.replace('judge = "chat"', ""))
     with pytest.raises(InputError, match="model 'topicgpt' asks a judge, and judge is None; name"):
