@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import cast
 
 from mtmbench.boards.cells import BoardRecords
 from mtmbench.boards.rows import (
@@ -121,8 +122,8 @@ def lacking_text(lacking: LackingReplies, decoding: Mapping[str, object]) -> str
 def total_spending(board: BoardRecords) -> SpentTotal | None:
     """Returns what all of a board's answers cost together, each counted once; None for free ones.
 
-    Those of matches, controls, refinements, summaries and metrics. ``shared`` of the ``answers``
-    serve in several places, since the same was asked there.
+    Those of models, matches, controls, refinements, summaries and metrics. ``shared`` of the
+    ``answers`` serve in several places, since the same was asked there.
     """
     asked = [by for by in _asked(board) if by["usage"]]
     if not asked:
@@ -184,6 +185,9 @@ def _asked(board: BoardRecords) -> Iterator[AnswersBy | MatchPayload]:
     """Yields what says, of all that judges were asked, what it took."""
     yield from (m.payload for m in (*board.matches, *board.later, *board.nulls) if m.status == "ok")
     yield from (r.payload["answers_by"] for r in board.shown if r.status == "ok")
+    for fit in (*board.fits, *board.reordered):
+        by_task = fit.payload.get("info", {}).get("answers_by", {})
+        yield from cast("Mapping[str, AnswersBy]", by_task).values()
     for metric in board.metrics:
         by: AnswersBy | None = metric.payload.get("details", {}).get("answers_by")
         if by is not None:

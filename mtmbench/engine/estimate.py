@@ -114,7 +114,7 @@ def batch_notice(plan: Plan) -> str:
 def _of_fits(plan: Plan) -> Iterator[JudgeEstimate]:
     """Yields estimates of what models ask, a judge and model each."""
     asking: dict[tuple[str, str], list[FitCell]] = {}
-    for fit in plan.fits:
+    for fit in plan.all_fits:
         if MODELS.get(fit.registry).asks and fit.twin is None:
             asking.setdefault((str(fit.params["judge"]), fit.model), []).append(fit)
     for (judge, model), fits in asking.items():

@@ -252,7 +252,7 @@ def check_judges(plan: Plan, store: RunStore, budget: float | None) -> None:
     asking: list[RewriteCell | MatchCell] = [*plan.rewrites, *plan.matches]
     cards = {cell.judge: cell.card for cell in asking if cell.key not in done}
     values = [cell for cell in plan.metrics if cell.key not in done]
-    fits = [cell for cell in plan.fits if cell.key not in done]
+    fits = [cell for cell in plan.all_fits if cell.key not in done]
     names = [*judges_of_metrics(values), *judges_of_fits(fits)]
     cards |= {name: load_judge_card(name) for name in names}
     for name, card in cards.items():
@@ -326,7 +326,7 @@ def _registering_modules(plan: Plan) -> set[str]:
 def _clients(plan: Plan) -> set[str]:
     """Returns the clients of every judge that the plan asks, members of juries among them."""
     cards = [cell.card for cell in plan.matches] + [cell.card for cell in plan.rewrites]
-    names = [*judges_of_metrics(plan.metrics), *judges_of_fits(plan.fits)]
+    names = [*judges_of_metrics(plan.metrics), *judges_of_fits(plan.all_fits)]
     return clients_of(cards + [load_judge_card(name) for name in names])
 
 

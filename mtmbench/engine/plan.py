@@ -23,7 +23,7 @@ from mtmbench.core.cells import (
 )
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import content_hash
-from mtmbench.core.specs import DEFAULT_ENCODER, CorpusSpec, capped
+from mtmbench.core.specs import DEFAULT_ENCODER, DEFAULT_WORDS, CorpusSpec, capped
 from mtmbench.core.types import Corpus
 from mtmbench.corpora.offline import offline as without_network
 from mtmbench.engine.labels import label_cells
@@ -36,6 +36,7 @@ from mtmbench.judges.registry import JUDGES, clients_of, load_judge_card, traits
 from mtmbench.judges.topic_writer import writer_inputs
 from mtmbench.matches.controls import refits_of
 from mtmbench.matches.rewrites import representations_of, rewrite_cells
+from mtmbench.matches.summaries import check_writers
 from mtmbench.metrics.registry import METRICS
 from mtmbench.models.registry import MODELS, load_model_card
 
@@ -153,6 +154,8 @@ def _make_plan(
     fits = _told_apart(
         cell for corpus in corpora.values() for cell in _fit_cells(suite, corpus, offline)
     )
+    if suite.judging is not None:
+        check_writers(judges_of_fits(fits), suite.judging)
     first: list[FitCell] = []
     later: list[FitCell] = []
     for name, k_spec in _leagues(fits):
@@ -440,8 +443,12 @@ def _view_inputs(
     suite: Suite, needs: Sequence[str], setting: str | None, offline: bool
 ) -> dict[str, object]:
     inputs: dict[str, object] = {}
-    if "words" in needs:
-        inputs["words"] = identity_of(suite.words)
+    words = suite.words
+    # Every fit's record shows words of its topics, or says why there are none. Settings that only
+    # change which are shown are left out of other models' keys, what words are is not.
+    cut = words.tokeniser != DEFAULT_WORDS.tokeniser or words.language != DEFAULT_WORDS.language
+    if "words" in needs or cut:
+        inputs["words"] = identity_of(words)
     for view in {"embeddings", "word_embeddings"} & set(needs):
         inputs[view] = _encoder(suite) or {
             "encoder": DEFAULT_ENCODER,

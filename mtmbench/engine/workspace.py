@@ -240,7 +240,8 @@ class Workspace:
                 for k, items in enumerate(result.top_labels(_TOPIC_ITEMS))
             ],
         }
-        if "embeddings" in values["needs"] and not is_default(self.suite.embeddings.encoder):
+        embedded = {"embeddings", "word_embeddings"} & set(values["needs"])
+        if embedded and not is_default(self.suite.embeddings.encoder):
             values["encoder"] = shown_encoder(self.suite.embeddings.encoder)
         if (no_words := self._no_words(cell.corpus)) is not None:
             values["no_words"] = no_words

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -139,13 +139,37 @@ def check_summariser(spec: JudgingSpec) -> None:
             f"summariser {spec.summariser!r} is named, but representations are "
             f'{list(spec.representations)}; add "summary"'
         )
-    author = _models(judge_identity(load_judge_card(spec.summariser)))
-    for judge in spec.judges:
-        if not spec.same_summariser and author & _models(judge_identity(load_judge_card(judge))):
+    for judge in _of_its_model(spec.summariser, spec):
+        if not spec.same_summariser:
             raise InputError(
                 f"judge {judge!r} would rule on summaries that its own model wrote (summariser "
                 f"{spec.summariser!r}); name another, or set same_summariser = true"
             )
+
+
+def check_writers(writers: Iterable[str], spec: JudgingSpec) -> None:
+    """Refuses a suite whose topics would be judged by the model that wrote them.
+
+    Args:
+        writers: the judge cards that models ask.
+        spec: the suite's judging.
+
+    Raises:
+        InputError: one of them and a judge (or a member of a jury) are one model.
+        UnknownNameError: there is no such card.
+    """
+    for writer in writers:
+        for judge in _of_its_model(writer, spec):
+            raise InputError(
+                f"judge {judge!r} would rule on topics that its own model wrote (a model asks "
+                f"{writer!r}); name another"
+            )
+
+
+def _of_its_model(author: str, spec: JudgingSpec) -> list[str]:
+    """Returns the judges of a suite behind whose cards is a model that is behind the author's."""
+    own = _models(judge_identity(load_judge_card(author)))
+    return [name for name in spec.judges if own & _models(judge_identity(load_judge_card(name)))]
 
 
 def _models(facts: JudgeFacts) -> set[str]:

@@ -14,7 +14,6 @@ from typing import ClassVar
 import numpy as np
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.records import AnswersBy
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Float64Array, FloatArray, IntArray, ItemKind, ViewName, Views
 from mtmbench.core.written import Assignment, Replies, WrittenTopic
@@ -53,6 +52,7 @@ class TopicGPT(TopicModel):
     """
 
     name: ClassVar[str] = "topicgpt"
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[ViewName, ...]] = ("words",)
     item_view: ClassVar[ItemKind] = "words"
     asks: ClassVar[bool] = True
@@ -93,14 +93,17 @@ class TopicGPT(TopicModel):
         texts = views.corpus.texts
         rows = np.random.default_rng(seed).permutation(len(texts))[: self.sample]
         written = writer.write([texts[row] for row in rows])
-        frequency = Counter(topic for topics in written.values for topic in topics or ())
-        if not frequency:
+        naming: dict[WrittenTopic, set[int]] = {}
+        for row, topics in enumerate(written.values):
+            for topic in topics or ():
+                naming.setdefault(topic, set()).add(row)
+        if not naming:
             raise InputError(
                 f"model {self.name!r}: the judge wrote no topic for {len(rows)} documents "
                 f"(replies: {_told(written)})"
             )
-        merged = writer.merge(list(frequency))
-        grouped = _grouped(frequency, merged.values[0] or ())
+        merged = writer.merge(list(naming))
+        grouped = _grouped(naming, merged.values[0] or ())
         least = self.least_share * len(rows)
         kept = [topic for topic, n in grouped.most_common() if n >= least][: self.n_topics]
         if not kept:
@@ -132,12 +135,12 @@ class TopicGPT(TopicModel):
             info={
                 "asked": self.n_topics,
                 "found": len(self._columns),
-                "written": len(frequency),
-                "merged": len(frequency) - len(grouped),
+                "written": len(naming),
+                "merged": len(naming) - len(grouped),
                 "dropped": len(grouped) - len(kept),
                 "names": [kept[topic].name for topic in self._columns],
                 "replies": {task: dict(one.statuses) for task, one in replies.items()},
-                "answers_by": {task: _together(one.answers_by) for task, one in replies.items()},
+                "answers_by": {task: one.answers_by for task, one in replies.items()},
             },
         )
         return replace(result, summaries=tuple(kept[topic].text for topic in self._columns))
@@ -163,15 +166,18 @@ class TopicGPT(TopicModel):
 
 
 def _grouped(
-    frequency: Counter[WrittenTopic], groups: Sequence[Sequence[int]]
+    naming: Mapping[WrittenTopic, set[int]], groups: Sequence[Sequence[int]]
 ) -> Counter[WrittenTopic]:
-    """Returns the topics with the documents of their group, each group under its commonest."""
-    topics, left = list(frequency), Counter(frequency)
+    """Returns in how many documents each group is, under its commonest topic.
+
+    A document that named several topics of a group counts once.
+    """
+    topics, left = list(naming), dict(naming)
     for group in groups:
         members = [topics[number] for number in group]
-        total = sum(left.pop(topic) for topic in members)
-        left[max(members, key=lambda topic: frequency[topic])] = total
-    return left
+        together = set[int]().union(*(left.pop(topic) for topic in members))
+        left[max(members, key=lambda topic: len(naming[topic]))] = together
+    return Counter({topic: len(documents) for topic, documents in left.items()})
 
 
 def _theta(values: Sequence[Sequence[Assignment] | None], n_topics: int) -> Float64Array:
@@ -185,8 +191,3 @@ def _theta(values: Sequence[Sequence[Assignment] | None], n_topics: int) -> Floa
 
 def _told(replies: Replies[object]) -> str:
     return ", ".join(f"{n} {status}" for status, n in replies.statuses.items())
-
-
-def _together(by: AnswersBy) -> dict[str, object]:
-    """What the answers took together; what each cost is in the ledger."""
-    return {name: value for name, value in by.items() if name != "paid"}

@@ -138,6 +138,33 @@ def test_the_plan_counts_what_a_model_asks(place: Path, server: ChatServer) -> N
     assert row.input_tokens == pytest.approx(sum(b["usage"]["input"] for b in by), rel=0.15)
 
 
+def test_fits_in_other_orders_ask_too(place: Path) -> None:
+    run("out")
+    ordered = SUITE.replace('["diversity"]', '["stability_order"]\norders = 2')
+    (place / "suite.toml").write_text(ordered)
+    (row,) = estimates(make_plan(load_suite("suite.toml")))
+    assert (row.n_cells, row.n_calls) == (2, 2 * N_QUESTIONS)
+    card = place / "judges" / "chat.toml"
+    card.write_text(card.read_text().replace("[prices]\ninput = 1.0\noutput = 4.0\n", ""))
+    with pytest.raises(InputError, match="price"):
+        run("out", budget=1.0)
+
+
+def test_the_boards_total_has_what_fits_paid_each_answer_once(
+    place: Path, server: ChatServer
+) -> None:
+    ordered = SUITE.replace('["diversity"]', '["stability_order"]\norders = 2')
+    (place / "suite.toml").write_text(ordered)
+    assert run("out").errors == ()
+    records = read_records(place / "out" / "records.jsonl")
+    infos = [record.payload["info"] for record in records if record.kind == "fit"]
+    told = [by for info in infos for by in info.get("answers_by", {}).values()]
+    paid = {mark: cost for by in told for mark, cost in by["paid"].items()}
+    spent = json.loads((place / "out" / "board.json").read_text())["spent"]
+    assert spent["answers"] == len(paid) == server.paid.total() < sum(b["questions"] for b in told)
+    assert spent["cost"] == pytest.approx(sum(paid.values()))
+
+
 def test_a_budget_stops_it_and_a_larger_one_goes_on(place: Path, server: ChatServer) -> None:
     run("whole")
     by = fit("whole").payload["info"]["answers_by"].values()
@@ -178,6 +205,21 @@ def test_whom_a_run_asks_is_told_from_suite_and_card(place: Path) -> None:
     assert [cell.params["judge"] for cell in make_plan(load_suite("suite.toml")).fits[:1]] == [
         "chat"
     ]
+
+
+@pytest.mark.parametrize("judge", ["chat", "twin", "jury"])
+def test_a_judge_does_not_rule_on_topics_that_its_own_model_wrote(place: Path, judge: str) -> None:
+    judges = place / "judges"
+    card = (judges / "chat.toml").read_text()
+    (judges / "twin.toml").write_text(f'description = "the same model"\n{card}')
+    (judges / "other.toml").write_text(card.replace('"small"', '"large"'))
+    (judges / "jury.toml").write_text('client = "jury"\nparams.members = ["lexical", "chat"]\n')
+    suite = SUITE.replace("[words]", '[judging]\njudges = ["other", "JUDGE"]\n\n[words]')
+    (place / "suite.toml").write_text(suite.replace("JUDGE", judge))
+    with pytest.raises(InputError, match=f"judge '{judge}' would rule on topics that its own"):
+        make_plan(load_suite("suite.toml"))
+    (place / "suite.toml").write_text(suite.replace("JUDGE", "lexical"))
+    assert make_plan(load_suite("suite.toml")).matches
 
 
 def test_a_suite_that_names_no_judge_is_told_how(place: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import SUPPORT
 
 import mtmbench as mb
 from mtmbench.core.card_reading import parse_card
@@ -62,6 +63,30 @@ def test_what_needs_no_words_is_played(tmp_path: Path, suite_data: dict[str, Any
             assert "'zh' has no spaces between words" in record.payload["reason"]
         elif record.kind == "metric":
             assert record.payload["value"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("words", [{"tokeniser": "jieba"}, {"language": "chinese"}])
+def test_what_words_are_is_in_the_key_of_models_over_features(
+    suite_data: dict[str, Any], words: dict[str, str]
+) -> None:
+    features = {"source": "planted", "params": {"settings": {"default": {}}}, "labels": "shipped"}
+    plugins = [str(SUPPORT / "planted_source.py")]
+
+    def key(**changes: Any) -> str:
+        data = {**suite_data, "models": ["mk_means"], "features": features, "judging": None}
+        (fit,) = make_plan(suite_of(data, **changes), plugins=plugins).fits
+        return fit.key
+
+    assert key() == key(words={"min_df": 3}) != key(words=words)
+
+
+def test_a_tokeniser_gives_topics_their_words(tmp_path: Path, suite_data: dict[str, Any]) -> None:
+    for changes in ({}, {"words": {"tokeniser": "jieba", "max_df": 1.0}}):
+        run_suite(suite_of(suite_data, **changes), tmp_path / "out", workers=0)
+        records = list(read_records(tmp_path / "out" / "records.jsonl"))
+        fits = [record.payload for record in records if record.kind == "fit"]
+        assert [bool(fit["topics"][0]["words"]) for fit in fits] == [bool(changes)] * 2
+        assert [("no_words" in fit) for fit in fits] == [not changes] * 2
 
 
 @pytest.mark.parametrize(

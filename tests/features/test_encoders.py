@@ -125,7 +125,8 @@ def test_a_suite_is_played_by_an_encoder_of_its_own(encoder: Path, tmp_path: Pat
 
     def suite(**changes: object) -> Suite:
         data = {
-            "name": "s", "corpora": [str(texts)], "models": ["fastopic", "k_means"], "k": 2,
+            "name": "s", "corpora": [str(texts)], "k": 2,
+            "models": ["fastopic", "topica:etm", "k_means"],
             "params": {"fastopic": {"epochs": 3}}, "metrics": ["embedding_coherence"],
             "words": {"max_df": 1.0},
         }  # fmt: skip
@@ -137,14 +138,16 @@ def test_a_suite_is_played_by_an_encoder_of_its_own(encoder: Path, tmp_path: Pat
     assert plain.keys() == named.keys()
     keys = {fit.model: fit.key for fit in plain.fits}
     assert {fit.model: fit.key == keys[fit.model] for fit in own.fits} == {
-        "fastopic": False, "k_means": True,
+        "fastopic": False, "topica:etm": False, "k_means": True,
     }  # fmt: skip
     assert not {cell.key for cell in own.metrics} & {cell.key for cell in plain.metrics}
     run = tmp_path / "run"
     assert run_suite(own.suite, run, workers=0, plan=own).errors == ()
     board = json.loads((run / "board.json").read_text())
     (judge,) = board["judges"]
-    assert (judge["encoder"], judge["shares_encoder_with"]) == ("tiny-encoder", ["fastopic"])
+    # topica's ETM reads vectors of words alone, by the same encoder.
+    assert judge["encoder"] == "tiny-encoder"
+    assert judge["shares_encoder_with"] == ["fastopic", "topica:etm"]
     assert "It compares texts by the encoder tiny-encoder." in (run / "board.md").read_text()
     records = [json.loads(line) for line in (run / "records.jsonl").read_text().splitlines()]
     told = [r["payload"]["details"]["encoder"] for r in records if r["kind"] == "metric"]

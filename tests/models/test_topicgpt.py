@@ -83,6 +83,14 @@ def test_rare_topics_and_those_beyond_k_are_dropped():
     assert result.info["names"] == ["Ice"]
 
 
+def test_a_document_that_names_two_merged_topics_counts_once():
+    # "Ice" is in five documents of eight, one of which names "Skates" too.
+    same = [["Ice", "Skates"]]
+    assert fitted(Clerk(same=same), least_share=0.6)[1].info["names"] == ["Ice"]
+    with pytest.raises(InputError, match=r"none of 2 topics is in 5\.6 documents"):
+        fitted(Clerk(same=same), least_share=0.7)
+
+
 @pytest.mark.parametrize(
     ("said", "status"),
     [
