@@ -266,6 +266,19 @@ def test_wrong_questions_are_refused() -> None:
             k_suite(["lee"], ["lda"], ks, seeds, "embedding", more)
 
 
+def test_features_that_a_judge_is_shown_have_the_labels_of_any_run(corpus_file: Path) -> None:
+    def planned(shown: str) -> Any:
+        asked = {"features.labels": "corpus", "judging.representations": [shown]}
+        suite = k_suite([str(corpus_file)], ["mlda"], [3, 4], 1, "lexical", asked)
+        return plan_k_study(suite, None, ())
+
+    items = planned("items")
+    (match,) = items.matches
+    assert {cell.fit.key for cell in match.labels} == {fit.key for fit in items.fits}
+    assert {cell.key for cell in items.labels} == {cell.key for cell in match.labels}
+    assert planned("projected").labels == ()
+
+
 @pytest.mark.slow
 def test_from_three_topics_to_the_four_planted_ones_one_splits(
     corpus_file: Path, tmp_path: Path
