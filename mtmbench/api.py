@@ -314,9 +314,10 @@ def run(
 
     Raises:
         StoreInUseError: another run holds the folder.
-        InputError: the suite names what does not exist.
+        InputError: the suite names what does not exist, or a limited one's folder holds another.
     """
     from mtmbench.core.plugins import load_plugins
+    from mtmbench.engine.apart import check_apart
     from mtmbench.engine.harness import run_suite
     from mtmbench.publishing.loggers import Loggers
     from mtmbench.tuning.suite import tune_suite
@@ -328,6 +329,8 @@ def run(
     if limit is not None:
         resolved = resolved.limited(limit)
     folder = Path(out) if out is not None else Path("runs") / resolved.name
+    if limit is not None:
+        check_apart(folder, resolved)
     data = None if data_dir is None else Path(data_dir)
     if resolved.tunes_first:
         resolved = tune_suite(

@@ -42,7 +42,6 @@ from mtmbench.cli.options import (
     resolve_suite,
 )
 from mtmbench.cli.plan import print_plan
-from mtmbench.core.errors import InputError
 
 if TYPE_CHECKING:
     from mtmbench.boards.rows import BoardTables, LeagueRow
@@ -100,7 +99,9 @@ def run(
     folder = out or Path("runs") / resolved.name
     where = resolve_executor(executor, address, actor_cores, actor_gpus, slurm)
     if limit is not None:
-        _check_apart(folder, resolved)
+        from mtmbench.engine.apart import check_apart
+
+        check_apart(folder, resolved)
     if dry_run:
         print_plan(resolved, data_dir=data_dir, plugins=plugin or [])
         return
@@ -108,19 +109,6 @@ def run(
         resolved, folder, data_dir=data_dir, plugins=plugin or [], workers=workers, executor=where,
         budget=budget, batch=batch, log=log or [],
     )  # fmt: skip
-
-
-def _check_apart(folder: Path, limited: "Suite") -> None:
-    """Refuses to play a limited suite into the folder of another one, such as the whole."""
-    from mtmbench.core.card_reading import read_card
-    from mtmbench.core.cards import Suite
-
-    path = folder / "suite.toml"
-    if path.is_file() and (held := read_card(path, Suite).name) != limited.name:
-        raise InputError(
-            f"{folder} holds suite {held!r}; a limited run takes a folder of its own: leave --out "
-            f"away for runs/{limited.name}"
-        )
 
 
 def play_suite(

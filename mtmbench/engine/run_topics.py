@@ -19,6 +19,7 @@ from mtmbench.core.records import (
     StoredRecord,
     of_kind,
 )
+from mtmbench.core.specs import CorpusSpec
 from mtmbench.core.store import read_records, records_file, stream_run
 from mtmbench.core.types import Corpus
 from mtmbench.corpora.licences import why_not_shown
@@ -106,7 +107,10 @@ def run_fits(folder: Path, choice: Choice) -> list[RunFit]:
         UnknownNameError: there is no fit of a name; the nearest is given.
     """
     records = _records(folder)
-    fits = _chosen(of_kind(records, "fit"), choice)
+    played = of_kind(records, "fit")
+    if not played:
+        raise InputError(f"{folder} holds no fit yet")
+    fits = _chosen(played, choice)
     labels = {key: r for r in of_kind(records, "labels") for key in r.payload["fits"]}
     summaries = {
         key: r
@@ -182,7 +186,7 @@ def topic_documents(
     weights = [float(result.item_weights[topic, column]) for column in columns]
     name, shares = fit.payload["corpus"], result.doc_topic[:, topic]
     suite = read_card(folder / "suite.toml", Suite)
-    likely_first = sorted(suite.corpora, key=lambda spec: spec.called != name)
+    likely_first = sorted(suite.corpora, key=lambda spec: not _may_be(spec, name))
     corpora = (load_spec(spec, data_dir) for spec in likely_first)
     corpus = next((corpus for corpus in corpora if corpus.name == name), None)
     if corpus is None or corpus.revision != fit.payload["corpus_revision"]:
@@ -196,6 +200,12 @@ def topic_documents(
     return TopicDocuments(weights, documents, why)
 
 
+def _may_be(spec: CorpusSpec, name: str) -> bool:
+    """Whether a corpus may be called so; files and hub ids are called by the end of their names."""
+    path = Path(spec.name)
+    return name in (spec.called, path.name, path.stem)
+
+
 def _records(folder: Path) -> list[StoredRecord]:
     exported = records_file(folder)
     if exported.is_file():  # which has the board's records alone
@@ -206,7 +216,8 @@ def _records(folder: Path) -> list[StoredRecord]:
 
 
 def _chosen(fits: Iterable[FitRecord], choice: Choice) -> list[FitRecord]:
-    left = list(fits)
+    # Fits of documents in other orders are there for one metric; they are nobody's topics.
+    left = [fit for fit in fits if not fit.payload.get("order")]
     for name, wanted in vars(choice).items():
         if wanted is not None:
             called = "K" if name == "k" else name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 from mtmbench.core.cards import JudgeCard
@@ -20,6 +21,7 @@ def judge_identity(card: JudgeCard, client: JudgeClient | None = None) -> JudgeF
         client: the judge, where it is there already; a jury's members are then its own.
     """
     kind = client or JUDGES.get(card.client)
+    inputs = kind.inputs(card.params)
     version = kind.version_of(card.params) if client is None else client.version
     facts = cast(
         "JudgeFacts",
@@ -27,16 +29,22 @@ def judge_identity(card: JudgeCard, client: JudgeClient | None = None) -> JudgeF
             {
                 "client": card.client,
                 "version": version,
-                "params": card.params,
+                "params": _shown_params(card, inputs),
                 "decoding": card.decoding,
                 **card.asked(),
             }
         ),
     )
-    if inputs := kind.inputs(card.params):
+    if inputs:
         facts["inputs"] = inputs
     members = kind.members(card.params)
     return {**facts, "members": members} if members else facts
+
+
+def card_identity(card: JudgeCard) -> dict[str, object]:
+    """Returns all that tells matches of one card from another's, an encoder by its shown name."""
+    inputs = JUDGES.get(card.client).inputs(card.params)
+    return {**card.identity(), "params": _shown_params(card, inputs)}
 
 
 def match_identity(name: str, card: JudgeCard) -> MatchJudge:
@@ -55,7 +63,7 @@ def match_identity(name: str, card: JudgeCard) -> MatchJudge:
         "encoder": traits["encoder"],
         "judge_client": facts["client"],
         "judge_version": facts["version"],
-        "judge_params": {**card.params, **card.decoding},
+        "judge_params": {**facts["params"], **card.decoding},
         "prompt": prompt_hash(card.prompt) if reads else None,
     }
     if "model" in facts:
@@ -71,3 +79,12 @@ def match_identity(name: str, card: JudgeCard) -> MatchJudge:
     if "members" in facts:
         fields["judge_members"] = facts["members"]
     return fields
+
+
+def _shown_params(card: JudgeCard, inputs: Mapping[str, object]) -> dict[str, object]:
+    """Returns a card's parameters, an encoder whose content is told by the name boards show.
+
+    Where its folder lies changes no answer, and is nobody's business.
+    """
+    encoder = {"encoder": inputs["encoder"]} if "encoder" in inputs else {}
+    return {**card.params, **encoder}

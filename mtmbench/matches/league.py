@@ -15,7 +15,7 @@ from mtmbench.core.specs import JudgingSpec, Representation, WordSpec
 from mtmbench.core.types import Corpus
 from mtmbench.features.words import identity_of
 from mtmbench.judges.base import judged_mark
-from mtmbench.judges.identity import match_identity
+from mtmbench.judges.identity import card_identity, match_identity
 from mtmbench.judges.registry import clients_of, reads_words
 from mtmbench.matches.rewrites import cells_behind
 from mtmbench.matches.schedule import sample_documents, summary_halves
@@ -58,6 +58,10 @@ class LeaguePlan:
     def identity(self) -> MatchJudge:
         """What records say of the judge."""
         return match_identity(self.judge, self.card)
+
+    @cached_property
+    def _told_card(self) -> dict[str, object]:
+        return card_identity(self.card)
 
     @cached_property
     def protocol(self) -> dict[str, object]:
@@ -129,7 +133,7 @@ class LeaguePlan:
         # Of items alone: a summary was written from them and depends on its own cell.
         called = _labels_of_both(self.labels, a, b) if self.representation == "items" else ()
         key = content_hash(
-            *kind, self.identity, self.card.identity(), self.corpus.revision, *place,
+            *kind, self.identity, self._told_card, self.corpus.revision, *place,
             list(doc_ids), self.protocol, *self._words, self.representation,
             a.key, b.key, *([[cell.key for cell in behind]] if behind else []),
             *([[cell.key for cell in called]] if called else []),

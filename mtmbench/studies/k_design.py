@@ -120,7 +120,10 @@ def plan_k_study(suite: Suite, data_dir: Path | None, plugins: Sequence[str]) ->
         if measure.is_of(cell)
         and (plan.corpora[cell.fit.corpus].n_labels or not measure.needs_labels)
     )
-    return replace(plan, metrics=kept, matches=tuple(_matches(plan)), labels=(), rewrites=())
+    matches = tuple(_matches(plan))
+    read = {cell.key for match in matches for cell in match.labels}
+    labels = tuple(cell for cell in plan.labels if cell.key in read)
+    return replace(plan, metrics=kept, matches=matches, labels=labels, rewrites=())
 
 
 def _matches(plan: Plan) -> Iterator[MatchCell]:
@@ -139,7 +142,7 @@ def _matches(plan: Plan) -> Iterator[MatchCell]:
             players = [_as_competitor(fit) for fit in fits]
             league = LeaguePlan(
                 spec, plan.suite.words, plan.corpora[corpus], players, judge, card,
-                representation, (), nth_seed=nth,
+                representation, (), plan.labels, nth_seed=nth,
             )  # fmt: skip
             for a, b in combinations(players, 2):
                 yield league.match(league.sample, a, b, "match")

@@ -77,10 +77,11 @@ def k_rows(
 ) -> list[KRow]:
     """Returns a row per corpus, measure, model and K, in that order.
 
-    The best K of a model has the best mean, the smallest such K of equals. The others are held
-    against it, paired by seed, and are "worse" where the p of the difference, corrected by Holm's
-    method for all of them, is below 0.05, else "like the best". Without a p, one seed or seeds that
-    agree, nothing is worse.
+    The best K of a model has the best mean, the smallest such K of equals. Means are over the seeds
+    that all its K have, where there are two or more of those. The others are held against it,
+    paired by seed, and are "worse" where the difference is for the worse and its p, corrected by
+    Holm's method for all of them, is below 0.05, else "like the best". Without a p, one seed or
+    seeds that agree, nothing is worse.
     """
     values, reasons = _collect(plan, records)
     models = list(dict.fromkeys(fit.competitor.name for fit in plan.fits))
@@ -150,21 +151,28 @@ def _model_rows(
     reasons: _Reasons,
 ) -> list[KRow]:
     sign = 1 if measure["higher_is_better"] else -1
-    own = {k: values[*group, k] for k in ks if values.get((*group, k))}
+    had = {k: values[*group, k] for k in ks if values.get((*group, k))}
+    own = _of_shared_seeds(had)
     best = max(own, key=lambda k: (sign * fmean(own[k].values()), -k), default=None)
     others = [k for k in own if k != best]
     compared = {k: paired_difference(own[k], own[best], _CONFIDENCE) for k in others if best}
     corrected = dict(zip(others, holm([compared[k].p for k in others]), strict=True))
     rows: list[KRow] = []
     for k in ks:
-        row = _row(group, k, own.get(k, {}), reasons.get((*group, k)))
+        lost = reasons.get((*group, k))
+        row = _row(group, k, own.get(k, {}), lost)
+        if not lost and k in own and len(own[k]) < len(had[k]):
+            row["reason"] = "over the seeds that all K have"
         if k == best:
             row["standing"] = "best"
         elif k in compared:
             found, p = compared[k], corrected[k]
+            # K that share too few seeds may differ by them: the best mean can be worse where both
+            # have a value.
+            worse = found.mean is not None and sign * found.mean < 0 and p is not None and p < ALPHA
             row = {
                 **row,
-                "standing": "worse" if p is not None and p < ALPHA else "like the best",
+                "standing": "worse" if worse else "like the best",
                 "difference": rounded(found.mean, _DIGITS),
                 "difference_lo": rounded(found.lo, _DIGITS),
                 "difference_hi": rounded(found.hi, _DIGITS),
@@ -175,6 +183,17 @@ def _model_rows(
             }
         rows.append(row)
     return rows
+
+
+def _of_shared_seeds(values: Mapping[int, Mapping[int, float]]) -> dict[int, Mapping[int, float]]:
+    """Returns each K's values under the seeds that all K have, or all if those are fewer than two.
+
+    A seed that is bad for every K would else count against those alone that have a value under it.
+    """
+    shared = set.intersection(*map(set, values.values())) if values else set()
+    if len(shared) < 2:
+        return dict(values)
+    return {k: {seed: own[seed] for seed in own if seed in shared} for k, own in values.items()}
 
 
 def _row(group: tuple[str, str, str], k: int, found: Mapping[int, float], lost: str | None) -> KRow:

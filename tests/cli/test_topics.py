@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from support.commands import Call, cells
 from support.pages import ROOT
 
-from mtmbench.core.records import of_kind
+from mtmbench.core.records import Record, of_kind
+from mtmbench.core.specs import CorpusSpec
 from mtmbench.core.store import read_records
 from mtmbench.core.topic_result import TopicResult
+from mtmbench.engine.run_topics import Choice, _chosen, _may_be
 
 QUICK = str(ROOT / "leaderboards" / "quick")
 
@@ -125,3 +129,27 @@ def test_a_run_under_way_is_read_from_its_store(call: Call, played: list[str]) -
     whole = call("topics", "out")[1]
     shutil.move("out/records.jsonl", "elsewhere")
     assert call("topics", "out")[1] == whole
+
+
+def test_a_run_without_a_fit_says_so(call: Call, played: list[str]) -> None:
+    records = Path("out/records.jsonl")
+    lines = records.read_text().splitlines(keepends=True)
+    records.write_text("".join(line for line in lines if json.loads(line)["kind"] != "fit"))
+    for choice in ((), ("--model", "third")):
+        code, _, err = call("topics", "out", *choice)
+        assert (code, "out holds no fit yet" in err) == (2, True), err
+
+
+def test_fits_of_documents_in_other_orders_are_nobodys_topics() -> None:
+    def fit(key: str, **order: int) -> Any:
+        told = {"corpus": "c", "k": 5, "k_spec": 5, "model": "m", "setting": None, "seed": 0}
+        return Record("fit", key, "ok", {**told, **order})
+
+    chosen = _chosen([fit("other", order=1), fit("own")], Choice(model="m"))
+    assert [record.key for record in chosen] == ["own"]
+
+
+@pytest.mark.parametrize("name", ["data/tiny.jsonl", "data/tiny", "somebody/tiny"])
+def test_the_corpus_that_was_fitted_is_loaded_first(name: str) -> None:
+    assert _may_be(CorpusSpec(name=name), "tiny")
+    assert not _may_be(CorpusSpec(name="lee"), "tiny")

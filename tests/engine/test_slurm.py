@@ -130,6 +130,15 @@ def test_a_job_ends_when_its_driver_is_gone(tmp_path: Path) -> None:
         assert gone.wait(5)
 
 
+def test_a_requeued_job_ends_where_its_box_is_used(tmp_path: Path) -> None:
+    from mtmbench.engine.slurm import worker
+
+    (tmp_path / "begun").touch()
+    # Nothing of the run is looked at: it would wait for a task that was taken out long ago.
+    worker.work(None, tmp_path, tmp_path / "alive", {}, "", "", 0.0)  # type: ignore[arg-type]
+    assert [path.name for path in tmp_path.iterdir()] == ["begun"]
+
+
 def test_parameters_reach_sbatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is handed to ``sbatch``, by a stand-in that only keeps the script."""
     tools = tmp_path / "bin"

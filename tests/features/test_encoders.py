@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from mtmbench.engine.plan import make_plan
 from mtmbench.features.cache import cache_dir
 from mtmbench.features.embeddings import embed_texts
 from mtmbench.features.encoders import encoder_identity, is_default, shown_encoder
-from mtmbench.judges.identity import judge_identity, match_identity
+from mtmbench.judges.identity import card_identity, judge_identity, match_identity
 
 TEXTS = ["w1 w2 w3", "w4", "", "w5 w6 w7 w8 w9", "w1 w2 w3"]
 
@@ -110,6 +111,22 @@ def test_records_of_a_judge_tell_its_encoder_where_it_is_not_the_default(encoder
         assert match_identity("j", hub)["judge_inputs"]["encoder"] == "nobody/nothing"
     with pytest.raises(InputError, match="'nobody/nothing' is neither a folder"):
         match_identity("j", hub)
+
+
+def test_where_an_encoder_lies_is_in_no_identity_of_its_judge(
+    encoder: Path, tmp_path: Path
+) -> None:
+    def told(folder: Path) -> list[Any]:
+        card = JudgeCard(client="embedding", params={"encoder": str(folder), "tie_below": 0.1})
+        return [judge_identity(card), match_identity("j", card), card_identity(card)]
+
+    copy = shutil.copytree(encoder, tmp_path / "elsewhere" / encoder.name)
+    assert told(encoder) == told(copy)
+    assert str(encoder.parent) not in json.dumps(told(encoder))
+    assert told(encoder)[2]["params"] == {"encoder": "tiny-encoder", "tie_below": 0.1}
+    # Keys of cards without an encoder hold.
+    plain = JudgeCard(client="embedding")
+    assert card_identity(plain) == plain.identity()
 
 
 @pytest.mark.slow

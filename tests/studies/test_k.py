@@ -77,6 +77,27 @@ def test_rows_are_means_with_t_intervals_held_against_the_best() -> None:
     assert (rows[10]["difference"], rows[10]["n_compared"]) == (None, None)
 
 
+def test_a_k_without_its_bad_seeds_is_no_better_for_it() -> None:
+    lost: dict[int, list[float | None]] = {
+        # Under every seed it is below K = 10, which has the bad seeds too.
+        5: [0.29, 0.30, None, None], 10: [0.30, 0.311, 0.01, 0.02], 20: [0.1, 0.1, 0.1, 0.1],
+    }  # fmt: skip
+    rows = {row["k"]: row for row in k_rows(plan(), of_all("npmi", lost), [NPMI])}
+    assert {k: row["n_seeds"] for k, row in rows.items()} == dict.fromkeys(KS, 2)
+    assert rows[10]["standing"] == "best"
+    assert rows[10]["mean"] == pytest.approx(0.3055)
+    assert rows[10]["reason"] == "over the seeds that all K have"
+    # One shared seed is too few. K = 10 has the best mean by its last seed alone, and K = 20 is
+    # above it wherever both have a value.
+    few: dict[int, list[float | None]] = {
+        5: [0.20, None, None, None], 10: [0.30, 0.31, 0.30, 0.90], 20: [0.41, 0.422, 0.409, None],
+    }  # fmt: skip
+    rows = {row["k"]: row for row in k_rows(plan(), of_all("npmi", few), [NPMI])}
+    assert rows[10]["standing"] == "best"
+    assert (rows[20]["difference"] > 0, rows[20]["p_holm"] < 0.05) == (True, True)
+    assert rows[20]["standing"] == "like the best"
+
+
 def test_a_sentence_names_the_best_and_what_cannot_be_told_from_it() -> None:
     assert sentences(of_all("npmi", CLEAR), NPMI) == [
         "NPMI is highest at K = 10, 0.300 (0.287 to 0.313); K = 20 cannot be told from it with 4 "
@@ -243,6 +264,19 @@ def test_wrong_questions_are_refused() -> None:
     ):
         with pytest.raises(InputError, match=says):
             k_suite(["lee"], ["lda"], ks, seeds, "embedding", more)
+
+
+def test_features_that_a_judge_is_shown_have_the_labels_of_any_run(corpus_file: Path) -> None:
+    def planned(shown: str) -> Any:
+        asked = {"features.labels": "corpus", "judging.representations": [shown]}
+        suite = k_suite([str(corpus_file)], ["mlda"], [3, 4], 1, "lexical", asked)
+        return plan_k_study(suite, None, ())
+
+    items = planned("items")
+    (match,) = items.matches
+    assert {cell.fit.key for cell in match.labels} == {fit.key for fit in items.fits}
+    assert {cell.key for cell in items.labels} == {cell.key for cell in match.labels}
+    assert planned("projected").labels == ()
 
 
 @pytest.mark.slow

@@ -60,6 +60,12 @@ def work(
         wanted: version of mtmbench that the driver has.
         patience: seconds without a word of the driver after which the job ends.
     """
+    try:
+        os.close(os.open(box / "begun", os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        # Slurm has requeued a job that was preempted. Its box is used, and what it would send is
+        # no longer waited for; as it ends, the driver gives its task to another job.
+        return
     os.environ.update(WORKER_VARIABLES)
     threading.Thread(target=_watch, args=(alive, patience), daemon=True).start()
     sender = _Sender(box)
