@@ -103,6 +103,7 @@ def tune_suite(
         InputError: Optuna is not installed; a model has nothing to search, or no value with its
             defaults; or nobody can be tuned by the metric.
         UnknownNameError: there is no such metric, or no such model in the suite.
+        UnscoredError: a judge or a worker failed; the same call again goes on with it.
         StoreInUseError: another run holds the folder.
     """
     from mtmbench.core.plugins import load_plugins
@@ -138,9 +139,11 @@ def tune_suite(
         )
         if executor is None:
             check_judges(plan, store, budget)
-        with open_pool(plan, store, workers, executor, budget=budget) as pool:
-            tuned = _together(steps, Scorer(layout, store, pool))
-        store.export()
+        try:
+            with open_pool(plan, store, workers, executor, budget=budget) as pool:
+                tuned = _together(steps, Scorer(layout, store, pool))
+        finally:
+            store.export()
     files = [
         path
         for each, where in zip(tuned, folders, strict=True)

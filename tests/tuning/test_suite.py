@@ -23,6 +23,7 @@ from mtmbench.core.store import read_records, run_infos
 from mtmbench.corpora.load import load_spec
 from mtmbench.engine.harness import run_suite
 from mtmbench.engine.plan import make_plan
+from mtmbench.tuning.scorer import UnscoredError
 from mtmbench.tuning.suite import SuiteTuning, suite_of_one, tune_suite
 
 from .conftest import PLUGIN, MakeSuite
@@ -162,6 +163,21 @@ def test_what_the_suite_sets_is_not_searched_and_failures_are_on_record(
         "few": "2 topics were found, fewer than 3.6",
     }
     assert (each.default_topics, each.best_topics) == (4.0, 4.0)
+
+
+def test_what_is_not_the_parameters_fault_stops_and_is_asked_again(make_suite: MakeSuite) -> None:
+    Path("baselines/known.toml").write_text(
+        'model = "knobbed"\nsearch.level = [2.0]\nsearch.kind = ["b", "cut off"]\n'
+    )
+    suite = make_suite(tuning={"metric": "quality", "trials": 2})
+    with pytest.raises(UnscoredError, match="ConnectionError: nobody is there; tuning stops here"):
+        tuned(suite)
+    Path("back").touch()
+    (each,) = tuned(suite).tuned
+    assert {row.params["kind"]: row.state for row in each.trials} == {
+        "b": "complete",
+        "cut off": "complete",
+    }
 
 
 def test_several_models_and_corpora_have_as_many_trials_each(make_suite: MakeSuite) -> None:
