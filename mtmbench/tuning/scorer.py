@@ -198,7 +198,7 @@ def check_metric(suite: Suite, spec: TuningSpec, corpora: Sequence[Corpus]) -> s
     from mtmbench.metrics.judged import NO_JUDGE
 
     metric = METRICS.get(spec.metric)
-    if several := {"siblings", "others"} & set(metric.needs):
+    if several := {"siblings", "orders", "others"} & set(metric.needs):
         raise InputError(
             f"metric {spec.metric!r} is a number of several fits ({min(several)}), not of one, so "
             "that no trial has it; tune by another, such as npmi"
@@ -206,7 +206,7 @@ def check_metric(suite: Suite, spec: TuningSpec, corpora: Sequence[Corpus]) -> s
     if spec.view is not None and spec.view not in metric.item_views:
         shown = [view for view in metric.item_views if view]
         raise InputError(f"metric {spec.metric!r} is not played on {spec.view!r}, but on {shown}")
-    told = suite.metric_params.get(spec.metric, {})
+    told = {**metric.variants[0], **suite.metric_params.get(spec.metric, {})}
     if "judge" in metric.needs and told.get("judge") is None:
         raise InputError(f"metric {spec.metric!r}: {NO_JUDGE}")
     if "labels" not in metric.needs:

@@ -23,7 +23,7 @@ from mtmbench.core.store import read_records, run_infos
 from mtmbench.corpora.load import load_spec
 from mtmbench.engine.harness import run_suite
 from mtmbench.engine.plan import make_plan
-from mtmbench.tuning.scorer import UnscoredError
+from mtmbench.tuning.scorer import UnscoredError, check_metric
 from mtmbench.tuning.suite import SuiteTuning, suite_of_one, tune_suite
 
 from .conftest import PLUGIN, MakeSuite
@@ -210,6 +210,7 @@ def test_several_models_and_corpora_have_as_many_trials_each(make_suite: MakeSui
     ("changes", "said"),
     [
         ({"tuning": {"metric": "stability"}}, "is a number of several fits"),
+        ({"tuning": {"metric": "stability_order"}}, "is a number of several fits"),
         ({"tuning": {"metric": "rating"}}, "no judge card is named"),
         ({"tuning": {"metric": "nmi"}}, "needs gold labels, which corpus 'tiny' lacks"),
         ({"tuning": {"metric": "quality", "view": "own"}}, "not played on 'own'"),
@@ -221,6 +222,12 @@ def test_several_models_and_corpora_have_as_many_trials_each(make_suite: MakeSui
 def test_what_cannot_be_tuned(make_suite: MakeSuite, changes: dict[str, object], said: str) -> None:
     with pytest.raises(InputError, match=said):
         tuned(make_suite(**changes))
+
+
+def test_a_metric_whose_own_judge_takes_no_card_of_the_suite_tunes(make_suite: MakeSuite) -> None:
+    suite = make_suite(tuning={"metric": "word_split"})
+    assert suite.tuning is not None
+    assert check_metric(suite, suite.tuning, []) is None
 
 
 def test_names_that_are_none(make_suite: MakeSuite) -> None:
