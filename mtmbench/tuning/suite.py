@@ -13,6 +13,7 @@ from mtmbench.core.specs import KSpec
 from mtmbench.core.store import RunStore
 from mtmbench.corpora.load import load_spec
 from mtmbench.engine.harness import RunProgress, check_judges, open_pool
+from mtmbench.engine.plan import make_plan
 from mtmbench.engine.ray.pool import RayOptions
 from mtmbench.engine.slurm.pool import SlurmOptions
 from mtmbench.models.registry import load_model_card
@@ -121,6 +122,8 @@ def tune_suite(
     loaded = {each: load_spec(each, data_dir) for each in to_tune}
     note = check_metric(suite, spec, list(loaded.values()))
     jobs, notes = _jobs(suite, [corpus.name for corpus in loaded.values()])
+    # Of what is played after the tuning all is checked first, on documents that are here already.
+    later = make_plan(part, data_dir=data_dir, plugins=plugins, loaded=loaded)
     layout = Layout(part, spec, loaded, data_dir, plugins)
     folders = [
         folder / corpus / shown_name(model) if len(jobs) > 1 else folder for corpus, model in jobs
@@ -138,6 +141,8 @@ def tune_suite(
             [layout.cells(Ask(corpus, model, {}, (spec.seed,))) for corpus, model in jobs]
         )
         if executor is None:
+            if not store.finished():  # later, what was asked for may be on record in the run's own
+                check_judges(later, store, budget)
             check_judges(plan, store, budget)
         try:
             with open_pool(plan, store, workers, executor, budget=budget) as pool:

@@ -16,7 +16,7 @@ import pytest
 import mtmbench as mb
 from mtmbench.core.card_reading import read_card
 from mtmbench.core.cards import ModelCard, Suite
-from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.errors import InputError, MtmbenchError, UnknownNameError
 from mtmbench.core.plugins import load_plugins
 from mtmbench.core.records import of_kind
 from mtmbench.core.store import read_records, run_infos
@@ -238,6 +238,28 @@ def test_names_that_are_none(make_suite: MakeSuite) -> None:
     Path("baselines/known.toml").write_text('model = "knobbed"\nsearch.levl = [3.0]\n')
     with pytest.raises(UnknownNameError, match="'levl'; did you mean 'level'"):
         tuned(make_suite())
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"metrics": ["qualty"]}, "unknown metric 'qualty'"),
+        ({"params": {"knobbed": {"levl": 1.0}}}, "levl"),
+        ({"metric_params": {"qualty": {}}}, "metric in metric_params 'qualty'"),
+        ({"judging": {"judges": ["nobody"]}}, "nobody"),
+        ({"judging": {"judges": ["keyed.toml"]}}, "NO_SUCH_KEY"),
+    ],
+)
+def test_what_is_played_later_is_checked_before_any_trial(
+    make_suite: MakeSuite, changes: dict[str, object], said: str
+) -> None:
+    Path("keyed.toml").write_text(
+        'client = "openai"\nmodel = "m"\n'
+        'endpoint = { base_url = "https://127.0.0.1:9/v1", api_key_env = "NO_SUCH_KEY" }\n'
+    )
+    with pytest.raises(MtmbenchError, match=said):
+        tuned(make_suite(**changes))
+    assert not run_infos(FOLDER)
 
 
 def test_optuna_that_is_not_there_is_named(
