@@ -178,7 +178,9 @@ class Suite(Card):
             corpus: _without(told, models)
             for corpus, told in _without(self.params_per_corpus, corpora).items()
         }
-        metrics = _names_gone(whole.metrics, self.metrics)
+        tuning = self._tuning_left(models)
+        tuned_by = set() if tuning is None else {tuning.metric}
+        metrics = _names_gone(whole.metrics, self.metrics) - tuned_by
         features = self.features.model_copy(
             update={"settings_per_corpus": _without(self.features.settings_per_corpus, corpora)}
         )
@@ -192,7 +194,9 @@ class Suite(Card):
                 "params_per_corpus": params,
                 "features": features,
                 "steering": self._steering_left(models, corpora),
-                "tuning": self._tuning_left(models),
+                "tuning": tuning,
+                # Models that are left are scored on the documents of the whole suite's board.
+                "corpora": (self.on_part("scored") if tuning is None else self).corpora,
             }
         )
 
