@@ -232,4 +232,8 @@ def _with_found(suite: Suite, tuned: Sequence[Tuned]) -> Suite:
         corpus: {model: own for model, own in its.items() if own} for corpus, its in params.items()
     }
     kept = {corpus: its for corpus, its in told.items() if its}
-    return suite.on_part("scored").model_copy(update={"params_per_corpus": kept})
+    assert suite.tuning is not None
+    # Those whose defaults stayed among them, as no parameters tell.
+    models = tuple(dict.fromkeys(shown_name(each.model) for each in tuned))
+    tuning = suite.tuning.model_copy(update={"models": models})
+    return suite.on_part("scored").model_copy(update={"params_per_corpus": kept, "tuning": tuning})

@@ -143,6 +143,8 @@ def test_defaults_that_nothing_beats_stay(make_suite: MakeSuite) -> None:
     assert each.best is each.defaults
     assert "none of 2 settings of known on tiny (K = 4) was better" in each.finding
     assert done.suite.params_per_corpus == {}
+    assert done.suite.tuning is not None
+    assert done.suite.tuning.models == ("known",)
     card = read_card(done.files[0], ModelCard)
     assert card.params == {"level": 3.0, "kind": "b"}
 
