@@ -14,6 +14,7 @@ from statistics import fmean
 import pytest
 
 import mtmbench as mb
+from mtmbench.cli.run import play_suite
 from mtmbench.core.card_reading import read_card
 from mtmbench.core.cards import ModelCard, Suite
 from mtmbench.core.errors import InputError, MtmbenchError, UnknownNameError
@@ -23,6 +24,8 @@ from mtmbench.core.store import read_records, run_infos
 from mtmbench.corpora.load import load_spec
 from mtmbench.engine.harness import run_suite
 from mtmbench.engine.plan import make_plan
+from mtmbench.judges.ledger import LEDGER
+from mtmbench.judges.ledger_file import keep_lost, open_ledger
 from mtmbench.tuning.scorer import UnscoredError, check_metric
 from mtmbench.tuning.suite import SuiteTuning, suite_of_one, tune_suite
 
@@ -262,6 +265,42 @@ def test_what_is_played_later_is_checked_before_any_trial(
     with pytest.raises(MtmbenchError, match=said):
         tuned(make_suite(**changes))
     assert not run_infos(FOLDER)
+
+
+def test_a_logger_that_is_none_is_said_before_any_trial(make_suite: MakeSuite) -> None:
+    with pytest.raises(UnknownNameError, match="wandbb"):
+        mb.run(make_suite(), "run", plugins=[PLUGIN], workers=0, log=["wandbb"])
+    assert not FOLDER.exists()
+
+
+def test_tuning_and_the_run_after_it_share_a_budget(
+    make_suite: MakeSuite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+
+    def spends(each: Suite, folder: Path, *, budget: float, **_: object) -> SuiteTuning:
+        told.append(budget)
+        folder.mkdir(parents=True, exist_ok=True)
+        db = open_ledger(folder / LEDGER)
+        keep_lost(db, "chat", 2.5 if folder == FOLDER else 1.0)
+        db.close()
+        if folder != FOLDER:
+            raise InterruptedError
+        return SuiteTuning(each, (), (), ())
+
+    monkeypatch.setattr("mtmbench.tuning.suite.tune_suite", spends)
+    monkeypatch.setattr("mtmbench.engine.harness.run_suite", spends)
+    suite = make_suite()
+    for _ in range(2):
+        with pytest.raises(InterruptedError):
+            mb.run(suite, "run", plugins=[PLUGIN], budget=10.0)
+    for _ in range(2):
+        with pytest.raises(InterruptedError):
+            play_suite(
+                suite, Path("run"), data_dir=None, plugins=[PLUGIN], batch=False, budget=16.0
+            )
+    # Each is given what the other has left, and counts what it has spent itself.
+    assert told == [10.0, 7.5, 9.0, 5.0, 14.0, 8.5, 13.0, 6.0]
 
 
 def test_optuna_that_is_not_there_is_named(
