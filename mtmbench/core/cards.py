@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from mtmbench.core.errors import InputError
 from mtmbench.core.names import check_name
 from mtmbench.core.specs import (
     BY_CORPUS,
@@ -224,6 +225,15 @@ class Suite(Card):
     def tunes_first(self) -> bool:
         """Whether models are tuned before the suite is played: on corpora that name no part."""
         return self.tuning is not None and any(spec.part is None for spec in self.corpora)
+
+    def check_tuned(self) -> None:
+        """Raises :class:`InputError` where models are yet to be tuned, and fits are not final."""
+        if self.tunes_first:
+            raise InputError(
+                f"suite {self.name!r} tunes models before it is played: mtmbench run, or "
+                "mtmbench.tuning.suite.tune_suite, whose suite, the suite.toml of the run's "
+                "folder, is then taken here"
+            )
 
     def on_part(self, part: Part) -> Suite:
         """Returns the suite on one part of each corpus, split as ``tuning`` says.

@@ -16,7 +16,7 @@ import pytest
 import mtmbench as mb
 from mtmbench.cli.run import play_suite
 from mtmbench.core.card_reading import read_card
-from mtmbench.core.cards import ModelCard, Suite
+from mtmbench.core.cards import JudgeCard, ModelCard, Suite
 from mtmbench.core.errors import InputError, MtmbenchError, UnknownNameError
 from mtmbench.core.plugins import load_plugins
 from mtmbench.core.records import of_kind
@@ -26,8 +26,10 @@ from mtmbench.engine.harness import run_suite
 from mtmbench.engine.plan import make_plan
 from mtmbench.judges.ledger import LEDGER
 from mtmbench.judges.ledger_file import keep_lost, open_ledger
+from mtmbench.steering.suite import steer_suite
 from mtmbench.tuning.scorer import UnscoredError, check_metric
 from mtmbench.tuning.suite import SuiteTuning, suite_of_one, tune_suite
+from mtmbench.voting.ballot import suite_ballot
 
 from .conftest import PLUGIN, MakeSuite
 
@@ -112,8 +114,13 @@ def test_boards_score_what_tuning_left_by_what_it_found(
     make_suite: MakeSuite, found: SuiteTuning
 ) -> None:
     suite = make_suite()
-    with pytest.raises(InputError, match="'tuned' tunes models before it is played"):
+    refused = "'tuned' tunes models before it is played"
+    with pytest.raises(InputError, match=refused):
         run_suite(suite, Path("run"), plugins=[PLUGIN], workers=0)
+    with pytest.raises(InputError, match=refused):
+        steer_suite(suite, Path("run"), plugins=[PLUGIN])
+    with pytest.raises(InputError, match=refused):
+        suite_ballot(suite, Path("run"), "human", JudgeCard(client="human"), plugins=[PLUGIN])
     done = found
     before = len(run_infos(FOLDER))
     assert done.suite.params_per_corpus == {"tiny": {"known": {"level": 3.0, "kind": "b"}}}
