@@ -16,7 +16,7 @@ from mtmbench.engine.harness import RunProgress, check_judges, open_pool
 from mtmbench.engine.plan import make_plan
 from mtmbench.engine.ray.pool import RayOptions
 from mtmbench.engine.slurm.pool import SlurmOptions
-from mtmbench.models.registry import load_model_card
+from mtmbench.models.registry import card_of, load_model_card
 from mtmbench.tuning.scorer import Ask, Layout, Scorer, check_metric, joined
 from mtmbench.tuning.space import check_optuna
 from mtmbench.tuning.tune import Steps, Tuned, tuning_steps
@@ -60,7 +60,7 @@ def suite_of_one(
         overrides: dotted keys of the suite and their values.
     """
     data: dict[str, object] = {
-        "name": f"{shown_name(model)}-{Path(corpus).stem}",
+        "name": f"{card_of(shown_name(model))}-{Path(corpus).stem}",
         "corpora": [{"name": corpus, **({} if limit is None else {"max_documents": limit})}],
         "models": [model],
         "k": [k],
@@ -126,7 +126,8 @@ def tune_suite(
     later = make_plan(part, data_dir=data_dir, plugins=plugins, loaded=loaded)
     layout = Layout(part, spec, loaded, data_dir, plugins)
     folders = [
-        folder / corpus / shown_name(model) if len(jobs) > 1 else folder for corpus, model in jobs
+        folder / corpus / card_of(shown_name(model)) if len(jobs) > 1 else folder
+        for corpus, model in jobs
     ]
     for each in folders:
         each.mkdir(parents=True, exist_ok=True)

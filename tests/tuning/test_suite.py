@@ -31,7 +31,7 @@ from mtmbench.tuning.scorer import UnscoredError, check_metric
 from mtmbench.tuning.suite import SuiteTuning, suite_of_one, tune_suite
 from mtmbench.voting.ballot import suite_ballot
 
-from .conftest import PLUGIN, MakeSuite
+from .conftest import CARD, PLUGIN, MakeSuite
 
 pytestmark = pytest.mark.slow
 
@@ -216,6 +216,15 @@ def test_several_models_and_corpora_have_as_many_trials_each(make_suite: MakeSui
     assert [row.params for row in alone.tuned[0].trials] == [
         row.params for row in done.tuned[1].trials
     ]
+
+
+def test_no_file_has_a_colon_in_its_name(make_suite: MakeSuite) -> None:
+    Path("baselines/own-known.toml").write_text(CARD)
+    tuning = {"metric": "quality", "trials": 1, "seeds": 2}
+    done = tuned(make_suite(models=["own:known", "known"], tuning=tuning))
+    assert FOLDER / "tiny" / "own-known" / "own-known-tuned.toml" in done.files
+    one = suite_of_one("own:known", "tiny.jsonl", k=4, tuning=tuning)
+    assert one.name == "own-known-tiny"
 
 
 @pytest.mark.parametrize(
