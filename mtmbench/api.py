@@ -307,7 +307,8 @@ def run(
         executor: a :class:`~mtmbench.engine.ray.pool.RayOptions` plays on that cluster, a
             :class:`~mtmbench.engine.slurm.pool.SlurmOptions` in Slurm jobs; None plays on this
             machine.
-        budget: what language models' answers in this folder may cost altogether.
+        budget: what language models' answers in this folder may cost altogether, those
+            of its tuning among them.
         limit: plays a sample of so many documents of each corpus; see
             :meth:`~mtmbench.core.cards.Suite.limited`.
         log: loggers that are told of the run, such as "wandb".
@@ -319,6 +320,7 @@ def run(
     from mtmbench.core.plugins import load_plugins
     from mtmbench.engine.apart import check_apart
     from mtmbench.engine.harness import run_suite
+    from mtmbench.judges.ledger import left_of
     from mtmbench.publishing.loggers import Loggers
     from mtmbench.tuning.suite import tune_suite
 
@@ -332,12 +334,14 @@ def run(
     if limit is not None:
         check_apart(folder, resolved)
     data = None if data_dir is None else Path(data_dir)
+    told = Loggers(log, resolved, lambda text: warnings.warn(text, stacklevel=2))
     if resolved.tunes_first:
-        resolved = tune_suite(
+        resolved = told.suite = tune_suite(
             resolved, folder / "tuning", workers=workers, plugins=plugins, data_dir=data,
-            executor=executor, budget=budget,
+            executor=executor, budget=left_of(budget, folder),
         ).suite  # fmt: skip
-    with Loggers(log, resolved, lambda text: warnings.warn(text, stacklevel=2)) as loggers:
+        budget = left_of(budget, folder / "tuning")
+    with told as loggers:
         outcome = run_suite(
             resolved, folder, workers=workers, plugins=plugins, data_dir=data, executor=executor,
             budget=budget, progress=loggers.beside(None),

@@ -241,11 +241,12 @@ def _sharers(
 
 
 def _tuned(suite: Suite) -> str:
-    """Says which models play by parameters that were tuned for this suite; empty if none does."""
-    told = {model for corpus in suite.params_per_corpus.values() for model in corpus}
+    """Says which models were tuned for this suite, the defaults found best or not; or nothing."""
     spec = suite.tuning
-    names = [shown_name(model) for model in suite.all_models if shown_name(model) in told]
-    if spec is None or not names:
+    if spec is None:
+        return ""
+    names = [shown for model in suite.all_models if (shown := shown_name(model)) in spec.models]
+    if not names:
         return ""
     return (
         f"Tuned before they played, on each corpus alike: {', '.join(names)}; {spec.trials} trials "

@@ -39,7 +39,8 @@ def asked_by_run(suite: "Suite") -> list[str | None]:
     names: list[str | None] = []
     if suite.judging is not None:
         names += [*suite.judging.judges, suite.judging.summariser, suite.judging.refiner]
-    for metric in suite.metrics:
+    tuned_by = [suite.tuning.metric] if suite.tuning is not None and suite.tunes_first else []
+    for metric in dict.fromkeys([*suite.metrics, *tuned_by]):
         judge = suite.metric_params.get(metric, {}).get("judge")
         names.append(judge if isinstance(judge, str) else None)
     told = [*suite.params.values()]

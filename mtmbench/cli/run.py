@@ -136,11 +136,15 @@ def play_suite(
         typer.Exit: cells failed, or Ctrl-C ended it.
     """
     from mtmbench.engine.harness import run_suite
+    from mtmbench.judges.ledger import left_of
     from mtmbench.publishing.loggers import Loggers
 
     print_asked(asked_by_run(suite), plugins)
+    # Before hours of tuning, so that a name that is none, or a missing package, is said first.
+    loggers = Loggers(log, suite, lambda text: echo(text, err=True))
     if suite.tunes_first:
-        suite = _tuned(suite, folder / "tuning", data_dir, plugins, options)
+        suite = loggers.suite = _tuned(suite, folder, data_dir, plugins, options)
+        options["budget"] = left_of(options.get("budget"), folder / "tuning")
     plan = None
     if batch:
         from mtmbench.engine.estimate import batch_notice
@@ -148,7 +152,6 @@ def play_suite(
 
         plan = make_plan(suite, data_dir=data_dir, plugins=plugins)
         echo(batch_notice(plan))
-    loggers = Loggers(log, suite, lambda text: echo(text, err=True))
     with resumable(), loggers, ConsoleProgress() as progress:
         outcome = run_suite(
             suite, folder, data_dir=data_dir, plugins=plugins, batch=batch, plan=plan,
@@ -169,13 +172,16 @@ def _tuned(
 ) -> "Suite":
     """Tunes the models of a suite, prints what that came to, and returns the suite to play."""
     from mtmbench.cli.tune import print_tuning
+    from mtmbench.judges.ledger import left_of
     from mtmbench.tuning.suite import tune_suite
 
-    asked = {name: options[name] for name in ("workers", "executor", "budget") if name in options}
+    asked = {name: options[name] for name in ("workers", "executor") if name in options}
+    budget = left_of(options.get("budget"), folder)
     with resumable(), ConsoleProgress() as progress:
         done = tune_suite(
-            suite, folder, data_dir=data_dir, plugins=plugins, progress=progress, **asked
-        )
+            suite, folder / "tuning", data_dir=data_dir, plugins=plugins, progress=progress,
+            budget=budget, **asked,
+        )  # fmt: skip
     print_tuning(done)
     return done.suite
 

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from mtmbench.core.errors import InputError
 from mtmbench.core.names import check_name
 from mtmbench.core.specs import (
     BY_CORPUS,
@@ -178,7 +179,9 @@ class Suite(Card):
             corpus: _without(told, models)
             for corpus, told in _without(self.params_per_corpus, corpora).items()
         }
-        metrics = _names_gone(whole.metrics, self.metrics)
+        tuning = self._tuning_left(models)
+        tuned_by = set() if tuning is None else {tuning.metric}
+        metrics = _names_gone(whole.metrics, self.metrics) - tuned_by
         features = self.features.model_copy(
             update={"settings_per_corpus": _without(self.features.settings_per_corpus, corpora)}
         )
@@ -192,7 +195,9 @@ class Suite(Card):
                 "params_per_corpus": params,
                 "features": features,
                 "steering": self._steering_left(models, corpora),
-                "tuning": self._tuning_left(models),
+                "tuning": tuning,
+                # Models that are left are scored on the documents of the whole suite's board.
+                "corpora": (self.on_part("scored") if tuning is None else self).corpora,
             }
         )
 
@@ -220,6 +225,15 @@ class Suite(Card):
     def tunes_first(self) -> bool:
         """Whether models are tuned before the suite is played: on corpora that name no part."""
         return self.tuning is not None and any(spec.part is None for spec in self.corpora)
+
+    def check_tuned(self) -> None:
+        """Raises :class:`InputError` where models are yet to be tuned, and fits are not final."""
+        if self.tunes_first:
+            raise InputError(
+                f"suite {self.name!r} tunes models before it is played: mtmbench run, or "
+                "mtmbench.tuning.suite.tune_suite, whose suite, the suite.toml of the run's "
+                "folder, is then taken here"
+            )
 
     def on_part(self, part: Part) -> Suite:
         """Returns the suite on one part of each corpus, split as ``tuning`` says.

@@ -136,11 +136,7 @@ def run_suite(
     from mtmbench.boards.write import write_board
     from mtmbench.engine.site_parts import write_site_parts
 
-    if suite.tunes_first:
-        raise InputError(
-            f"suite {suite.name!r} tunes models before it is played: mtmbench run, or "
-            "mtmbench.tuning.suite.tune_suite, whose suite is then played here"
-        )
+    suite.check_tuned()
     progress = progress or _NoProgress()
     plan = plan or make_plan(suite, data_dir=data_dir, plugins=plugins)
     with RunStore(folder) as store:

@@ -330,9 +330,10 @@ def _metric_cells(
 ) -> Iterator[MetricCell]:
     from mtmbench.metrics.compute import metric_variants
 
+    tuned_by = () if suite.tuning is None else (suite.tuning.metric,)
     for named in suite.metric_params:
-        if named not in suite.metrics:
-            raise UnknownNameError("metric in metric_params", named, suite.metrics)
+        if named not in (known := (*suite.metrics, *tuned_by)):
+            raise UnknownNameError("metric in metric_params", named, known)
     if not suite.metrics:
         return
     by_group: dict[tuple[str, int | str, Competitor], list[FitCell]] = {}

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import sys
 import tempfile
 import threading
 import time
@@ -325,3 +326,12 @@ def _hand_over(outcomes: Sequence[tuple[asyncio.Future[Any], object]]) -> None:
             future.set_exception(outcome)
         else:
             future.set_result(outcome)
+
+
+def left_of(budget: float | None, folder: Path) -> float | None:
+    """Returns what a folder's answers leave of a budget; hardly anything where they used it up."""
+    if budget is None or not (path := folder / LEDGER).is_file():
+        return budget
+    with Ledger(path) as ledger:
+        # Not zero, which is no budget: what needs no answer goes on.
+        return max(budget - ledger.spent(), sys.float_info.min)

@@ -82,7 +82,7 @@ class Loggers:
 
     Args:
         names: registered names.
-        suite: what is played.
+        suite: what is played; another may take its place until it is.
         tell: told once of each logger that fails, in a sentence.
 
     Raises:
@@ -91,14 +91,14 @@ class Loggers:
     """
 
     def __init__(self, names: Sequence[str], suite: Suite, tell: Callable[[str], None]) -> None:
-        self._suite, self._tell = suite, tell
+        self.suite, self._tell = suite, tell
         self._loggers = {name: LOGGERS.get(name)() for name in dict.fromkeys(names)}
         self._board: LoggedBoard | None = None
 
     def __enter__(self) -> Loggers:
-        data = self._suite.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+        data = self.suite.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
         versions = {"mtmbench": version("mtmbench"), "python": platform.python_version()}
-        run = LoggedRun(clean(self._suite.name), _cleaned(plain(data)), versions)
+        run = LoggedRun(clean(self.suite.name), _cleaned(plain(data)), versions)
         self._each(lambda logger: logger.start(run))
         return self
 

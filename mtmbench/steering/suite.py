@@ -132,6 +132,7 @@ def experiments(
 
     Arguments and errors are those of :func:`steer_suite`.
     """
+    suite.check_tuned()
     if suite.steering is None:
         raise InputError(f"suite {suite.name!r} has no table [steering]")
     spec = suite.steering

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mtmbench.core.cards import Suite, shown_name
 from mtmbench.core.cells import FitCell, MetricCell
-from mtmbench.core.errors import InputError
+from mtmbench.core.errors import InputError, MtmbenchError
 from mtmbench.core.records import of_kind
 from mtmbench.core.specs import CorpusSpec
 from mtmbench.core.store import RunStore, run_infos
@@ -21,6 +21,10 @@ from mtmbench.metrics.registry import METRICS
 from mtmbench.tuning.trials import Score
 
 Params = Mapping[str, Choice]
+
+
+class UnscoredError(MtmbenchError, RuntimeError):
+    """A setting has no score, for a reason that may not be its parameters'."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,12 @@ class Scorer:
         self._layout, self._store, self._pool = layout, store, pool
 
     def scores(self, asked: Sequence[Ask]) -> list[list[Score]]:
-        """Returns for each setting its score under each of its seeds."""
+        """Returns for each setting its score under each of its seeds.
+
+        Raises:
+            UnscoredError: something else than a setting failed, such as a judge; what was played is
+                on record, and the next tuning asks for the rest again.
+        """
         laid = [self._layout.cells(ask) for ask in asked]
         if not laid:
             return []
@@ -139,10 +148,21 @@ class Scorer:
             if record is not None and (value := record.payload.get("value")) is not None:
                 topics = None if fit is None else fit.payload.get("n_topics")
                 return Score(float(value), None, spent, topics)
-            why = fit.payload if fit is not None and fit.status == "error" else None
-            if why is None and record is not None:
+            if record is not None and record.status != "error":
                 return Score(None, record.payload.get("reason"), spent)
-            return Score(None, "it was not played" if why is None else why.get("reason"), spent)
+            cell, failed = (
+                (cells.fit, fit)
+                if fit is not None and fit.status == "error"
+                else (cells.value, record)
+            )
+            reason = None if failed is None else failed.payload.get("reason")
+            # A model refuses its parameters by an InputError; anything else may be gone next time.
+            if failed is fit and reason is not None and reason.startswith("InputError: "):
+                return Score(None, reason, spent)
+            raise UnscoredError(
+                f"{cell.describe()}: {reason or 'it was not played'}; tuning stops here, and the "
+                "same command goes on with it"
+            )
 
         return [[score(cells) for cells in its] for _, its in laid]
 
@@ -178,7 +198,7 @@ def check_metric(suite: Suite, spec: TuningSpec, corpora: Sequence[Corpus]) -> s
     from mtmbench.metrics.judged import NO_JUDGE
 
     metric = METRICS.get(spec.metric)
-    if several := {"siblings", "others"} & set(metric.needs):
+    if several := {"siblings", "orders", "others"} & set(metric.needs):
         raise InputError(
             f"metric {spec.metric!r} is a number of several fits ({min(several)}), not of one, so "
             "that no trial has it; tune by another, such as npmi"
@@ -186,7 +206,7 @@ def check_metric(suite: Suite, spec: TuningSpec, corpora: Sequence[Corpus]) -> s
     if spec.view is not None and spec.view not in metric.item_views:
         shown = [view for view in metric.item_views if view]
         raise InputError(f"metric {spec.metric!r} is not played on {spec.view!r}, but on {shown}")
-    told = suite.metric_params.get(spec.metric, {})
+    told = {**metric.variants[0], **suite.metric_params.get(spec.metric, {})}
     if "judge" in metric.needs and told.get("judge") is None:
         raise InputError(f"metric {spec.metric!r}: {NO_JUDGE}")
     if "labels" not in metric.needs:

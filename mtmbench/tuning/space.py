@@ -98,4 +98,5 @@ def _at(allowed: SearchRange, share: float) -> int | float:
     if step is None:
         return low + share * (high - low)
     n = math.floor((high - low) / step + 1e-9) + 1
-    return low + step * int(share * n)
+    # Rounded, since 0.1 + 2 · 0.1 is above 0.3, and no number of the range.
+    return round(low + step * int(share * n), 12)

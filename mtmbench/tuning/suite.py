@@ -13,9 +13,10 @@ from mtmbench.core.specs import KSpec
 from mtmbench.core.store import RunStore
 from mtmbench.corpora.load import load_spec
 from mtmbench.engine.harness import RunProgress, check_judges, open_pool
+from mtmbench.engine.plan import make_plan
 from mtmbench.engine.ray.pool import RayOptions
 from mtmbench.engine.slurm.pool import SlurmOptions
-from mtmbench.models.registry import load_model_card
+from mtmbench.models.registry import card_of, load_model_card
 from mtmbench.tuning.scorer import Ask, Layout, Scorer, check_metric, joined
 from mtmbench.tuning.space import check_optuna
 from mtmbench.tuning.tune import Steps, Tuned, tuning_steps
@@ -59,7 +60,7 @@ def suite_of_one(
         overrides: dotted keys of the suite and their values.
     """
     data: dict[str, object] = {
-        "name": f"{shown_name(model)}-{Path(corpus).stem}",
+        "name": f"{card_of(shown_name(model))}-{Path(corpus).stem}",
         "corpora": [{"name": corpus, **({} if limit is None else {"max_documents": limit})}],
         "models": [model],
         "k": [k],
@@ -103,6 +104,7 @@ def tune_suite(
         InputError: Optuna is not installed; a model has nothing to search, or no value with its
             defaults; or nobody can be tuned by the metric.
         UnknownNameError: there is no such metric, or no such model in the suite.
+        UnscoredError: a judge or a worker failed; the same call again goes on with it.
         StoreInUseError: another run holds the folder.
     """
     from mtmbench.core.plugins import load_plugins
@@ -120,9 +122,12 @@ def tune_suite(
     loaded = {each: load_spec(each, data_dir) for each in to_tune}
     note = check_metric(suite, spec, list(loaded.values()))
     jobs, notes = _jobs(suite, [corpus.name for corpus in loaded.values()])
+    # Of what is played after the tuning all is checked first, on documents that are here already.
+    later = make_plan(part, data_dir=data_dir, plugins=plugins, loaded=loaded)
     layout = Layout(part, spec, loaded, data_dir, plugins)
     folders = [
-        folder / corpus / shown_name(model) if len(jobs) > 1 else folder for corpus, model in jobs
+        folder / corpus / card_of(shown_name(model)) if len(jobs) > 1 else folder
+        for corpus, model in jobs
     ]
     for each in folders:
         each.mkdir(parents=True, exist_ok=True)
@@ -137,10 +142,14 @@ def tune_suite(
             [layout.cells(Ask(corpus, model, {}, (spec.seed,))) for corpus, model in jobs]
         )
         if executor is None:
+            if not store.finished():  # later, what was asked for may be on record in the run's own
+                check_judges(later, store, budget)
             check_judges(plan, store, budget)
-        with open_pool(plan, store, workers, executor, budget=budget) as pool:
-            tuned = _together(steps, Scorer(layout, store, pool))
-        store.export()
+        try:
+            with open_pool(plan, store, workers, executor, budget=budget) as pool:
+                tuned = _together(steps, Scorer(layout, store, pool))
+        finally:
+            store.export()
     files = [
         path
         for each, where in zip(tuned, folders, strict=True)
@@ -224,4 +233,8 @@ def _with_found(suite: Suite, tuned: Sequence[Tuned]) -> Suite:
         corpus: {model: own for model, own in its.items() if own} for corpus, its in params.items()
     }
     kept = {corpus: its for corpus, its in told.items() if its}
-    return suite.on_part("scored").model_copy(update={"params_per_corpus": kept})
+    assert suite.tuning is not None
+    # Those whose defaults stayed among them, as no parameters tell.
+    models = tuple(dict.fromkeys(shown_name(each.model) for each in tuned))
+    tuning = suite.tuning.model_copy(update={"models": models})
+    return suite.on_part("scored").model_copy(update={"params_per_corpus": kept, "tuning": tuning})

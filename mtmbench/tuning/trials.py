@@ -65,9 +65,9 @@ class Trials:
     """The trials of one tuning.
 
     The first are spread (:func:`~mtmbench.tuning.space.spread`), the others drawn by TPE (Bergstra,
-    Bardenet, Bengio and Kégl 2011). One is stopped after a seed where the
-    mean of its values so far is worse than the median of complete trials' after as many seeds
-    (Golovin et al. 2017, "Google Vizier", 3.2).
+    Bardenet, Bengio and Kégl 2011). One is stopped after a seed by Optuna's median pruner: where
+    the best of its running means so far is worse than the median of complete trials' after as many
+    seeds (after Golovin et al. 2017, "Google Vizier", 3.2).
 
     Args:
         file: where Optuna keeps them.

@@ -13,6 +13,7 @@ from mtmbench.core.cards import ModelCard
 from mtmbench.core.serialise import content_hash, write_atomically
 from mtmbench.core.tables import columns_of, csv_text, rounded_row
 from mtmbench.core.tuning import TunedFacts
+from mtmbench.models.registry import card_of
 from mtmbench.tuning.scorer import Layout
 from mtmbench.tuning.trials import TrialRow
 from mtmbench.tuning.tune import Tuned
@@ -27,7 +28,7 @@ _SUMMARISED = {
 
 def write_tuned(tuned: Tuned, layout: Layout, folder: Path) -> list[Path]:
     """Writes ``MODEL-tuned.toml`` and ``trials.csv``; returns their paths."""
-    card, trials = folder / f"{tuned.shown}-tuned.toml", folder / "trials.csv"
+    card, trials = folder / f"{card_of(tuned.shown)}-tuned.toml", folder / "trials.csv"
     write_atomically(card, card_text(tuned, layout))
     write_atomically(trials, trials_text(tuned))
     return [card, trials]

@@ -153,9 +153,10 @@ def suite_ballot(
         plugins: files or modules that register more models.
 
     Raises:
-        InputError: the suite has no matches, or a fit, labels, a refinement or a summary are not in
-            the folder.
+        InputError: the suite is yet to be tuned or has no matches, or a fit, labels, a refinement
+            or a summary are not in the folder.
     """
+    suite.check_tuned()
     spec = (suite.judging or JudgingSpec()).model_copy(update={"judges": (judge,)})
     plan = make_plan(suite.model_copy(update={"judging": spec}), data_dir=data_dir, plugins=plugins)
     if not plan.matches:

@@ -356,11 +356,12 @@ def test_a_board_says_which_models_were_tuned_and_on_what_it_leaves_out() -> Non
             "description"
         ]
 
-    tuning = TuningSpec(metric="npmi", trials=7, share=0.25)
-    found = {"one": {"x": {"epochs": 3}}}
-    assert told(description="Ours.", tuning=tuning, params_per_corpus=found) == (
-        "Ours. Tuned before they played, on each corpus alike: x; 7 trials each by npmi, on 25% of "
-        "the documents, which this board leaves out."
+    tuning = TuningSpec(metric="npmi", trials=7, share=0.25, models=("y", "x"))
+    assert told(description="Ours.", tuning=tuning) == (
+        "Ours. Tuned before they played, on each corpus alike: x, y; 7 trials each by npmi, on 25% "
+        "of the documents, which this board leaves out."
     )
-    # With the defaults in their place nothing was tuned; without a tuning it was somebody's choice.
-    assert told(tuning=tuning) == told(params_per_corpus=found) == ""
+    # What the suite sets of a model, and no tuning found, was somebody's choice.
+    found = {"one": {"x": {"epochs": 3}}}
+    untuned = tuning.model_copy(update={"models": ()})
+    assert told(tuning=untuned, params_per_corpus=found) == told(params_per_corpus=found) == ""

@@ -392,3 +392,20 @@ def test_metrics_that_are_taken_out_take_their_parameters_along(suite_file: Path
     )
     assert load_suite(str(suite_file)).metric_params == {"npmi": {"window": 9}}
     assert load_suite(str(suite_file), {"metrics": ["nmi"]}).metric_params == {}
+
+
+def test_what_is_left_of_a_tuned_suite_keeps_its_documents_and_the_metric_s_parameters(
+    suite_file: Path,
+) -> None:
+    suite_file.write_text(
+        'name = "tuned"\ncorpora = ["bills"]\nmodels = ["lda", "nmf"]\nmetrics = ["rating"]\n'
+        'metric_params.rating.judge = "gemini"\n'
+        'tuning = { metric = "rating", models = ["lda"], share = 0.25 }\n'
+    )
+    path = str(suite_file)
+    untuned = load_suite(path, {"models": ["nmf"]})
+    assert untuned.tuning is None
+    assert untuned.corpora == load_suite(path).on_part("scored").corpora
+    others = load_suite(path, {"metrics": ["npmi"]})
+    assert others.metric_params == {"rating": {"judge": "gemini"}}
+    assert others.corpora == load_suite(path).corpora

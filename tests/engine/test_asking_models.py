@@ -196,6 +196,8 @@ def test_the_key_holds_the_judge_and_the_prompts(place: Path) -> None:
 
 def test_whom_a_run_asks_is_told_from_suite_and_card(place: Path) -> None:
     assert asked_by_run(load_suite("suite.toml")) == [None, "chat"]
+    tuned = {"tuning.metric": "rating", "metric_params.rating.judge": "other"}
+    assert asked_by_run(load_suite("suite.toml", tuned)) == [None, "other", "chat"]
     (place / "baselines").mkdir()
     card = 'model = "topicgpt"\n\n[params]\njudge = "chat"\n'
     (place / "baselines" / "mine.toml").write_text(card)

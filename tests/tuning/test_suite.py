@@ -14,18 +14,24 @@ from statistics import fmean
 import pytest
 
 import mtmbench as mb
+from mtmbench.cli.run import play_suite
 from mtmbench.core.card_reading import read_card
-from mtmbench.core.cards import ModelCard, Suite
-from mtmbench.core.errors import InputError, UnknownNameError
+from mtmbench.core.cards import JudgeCard, ModelCard, Suite
+from mtmbench.core.errors import InputError, MtmbenchError, UnknownNameError
 from mtmbench.core.plugins import load_plugins
 from mtmbench.core.records import of_kind
 from mtmbench.core.store import read_records, run_infos
 from mtmbench.corpora.load import load_spec
 from mtmbench.engine.harness import run_suite
 from mtmbench.engine.plan import make_plan
+from mtmbench.judges.ledger import LEDGER
+from mtmbench.judges.ledger_file import keep_lost, open_ledger
+from mtmbench.steering.suite import steer_suite
+from mtmbench.tuning.scorer import UnscoredError, check_metric
 from mtmbench.tuning.suite import SuiteTuning, suite_of_one, tune_suite
+from mtmbench.voting.ballot import suite_ballot
 
-from .conftest import PLUGIN, MakeSuite
+from .conftest import CARD, PLUGIN, MakeSuite
 
 pytestmark = pytest.mark.slow
 
@@ -108,8 +114,13 @@ def test_boards_score_what_tuning_left_by_what_it_found(
     make_suite: MakeSuite, found: SuiteTuning
 ) -> None:
     suite = make_suite()
-    with pytest.raises(InputError, match="'tuned' tunes models before it is played"):
+    refused = "'tuned' tunes models before it is played"
+    with pytest.raises(InputError, match=refused):
         run_suite(suite, Path("run"), plugins=[PLUGIN], workers=0)
+    with pytest.raises(InputError, match=refused):
+        steer_suite(suite, Path("run"), plugins=[PLUGIN])
+    with pytest.raises(InputError, match=refused):
+        suite_ballot(suite, Path("run"), "human", JudgeCard(client="human"), plugins=[PLUGIN])
     done = found
     before = len(run_infos(FOLDER))
     assert done.suite.params_per_corpus == {"tiny": {"known": {"level": 3.0, "kind": "b"}}}
@@ -142,6 +153,8 @@ def test_defaults_that_nothing_beats_stay(make_suite: MakeSuite) -> None:
     assert each.best is each.defaults
     assert "none of 2 settings of known on tiny (K = 4) was better" in each.finding
     assert done.suite.params_per_corpus == {}
+    assert done.suite.tuning is not None
+    assert done.suite.tuning.models == ("known",)
     card = read_card(done.files[0], ModelCard)
     assert card.params == {"level": 3.0, "kind": "b"}
 
@@ -162,6 +175,21 @@ def test_what_the_suite_sets_is_not_searched_and_failures_are_on_record(
         "few": "2 topics were found, fewer than 3.6",
     }
     assert (each.default_topics, each.best_topics) == (4.0, 4.0)
+
+
+def test_what_is_not_the_parameters_fault_stops_and_is_asked_again(make_suite: MakeSuite) -> None:
+    Path("baselines/known.toml").write_text(
+        'model = "knobbed"\nsearch.level = [2.0]\nsearch.kind = ["b", "cut off"]\n'
+    )
+    suite = make_suite(tuning={"metric": "quality", "trials": 2})
+    with pytest.raises(UnscoredError, match="ConnectionError: nobody is there; tuning stops here"):
+        tuned(suite)
+    Path("back").touch()
+    (each,) = tuned(suite).tuned
+    assert {row.params["kind"]: row.state for row in each.trials} == {
+        "b": "complete",
+        "cut off": "complete",
+    }
 
 
 def test_several_models_and_corpora_have_as_many_trials_each(make_suite: MakeSuite) -> None:
@@ -190,10 +218,20 @@ def test_several_models_and_corpora_have_as_many_trials_each(make_suite: MakeSui
     ]
 
 
+def test_no_file_has_a_colon_in_its_name(make_suite: MakeSuite) -> None:
+    Path("baselines/own-known.toml").write_text(CARD)
+    tuning = {"metric": "quality", "trials": 1, "seeds": 2}
+    done = tuned(make_suite(models=["own:known", "known"], tuning=tuning))
+    assert FOLDER / "tiny" / "own-known" / "own-known-tuned.toml" in done.files
+    one = suite_of_one("own:known", "tiny.jsonl", k=4, tuning=tuning)
+    assert one.name == "own-known-tiny"
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"tuning": {"metric": "stability"}}, "is a number of several fits"),
+        ({"tuning": {"metric": "stability_order"}}, "is a number of several fits"),
         ({"tuning": {"metric": "rating"}}, "no judge card is named"),
         ({"tuning": {"metric": "nmi"}}, "needs gold labels, which corpus 'tiny' lacks"),
         ({"tuning": {"metric": "quality", "view": "own"}}, "not played on 'own'"),
@@ -207,6 +245,12 @@ def test_what_cannot_be_tuned(make_suite: MakeSuite, changes: dict[str, object],
         tuned(make_suite(**changes))
 
 
+def test_a_metric_whose_own_judge_takes_no_card_of_the_suite_tunes(make_suite: MakeSuite) -> None:
+    suite = make_suite(tuning={"metric": "word_split"})
+    assert suite.tuning is not None
+    assert check_metric(suite, suite.tuning, []) is None
+
+
 def test_names_that_are_none(make_suite: MakeSuite) -> None:
     with pytest.raises(UnknownNameError, match="unknown metric 'qualty'; did you mean 'quality'"):
         tuned(make_suite(tuning={"metric": "qualty"}))
@@ -215,6 +259,64 @@ def test_names_that_are_none(make_suite: MakeSuite) -> None:
     Path("baselines/known.toml").write_text('model = "knobbed"\nsearch.levl = [3.0]\n')
     with pytest.raises(UnknownNameError, match="'levl'; did you mean 'level'"):
         tuned(make_suite())
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"metrics": ["qualty"]}, "unknown metric 'qualty'"),
+        ({"params": {"knobbed": {"levl": 1.0}}}, "levl"),
+        ({"metric_params": {"qualty": {}}}, "metric in metric_params 'qualty'"),
+        ({"judging": {"judges": ["nobody"]}}, "nobody"),
+        ({"judging": {"judges": ["keyed.toml"]}}, "NO_SUCH_KEY"),
+    ],
+)
+def test_what_is_played_later_is_checked_before_any_trial(
+    make_suite: MakeSuite, changes: dict[str, object], said: str
+) -> None:
+    Path("keyed.toml").write_text(
+        'client = "openai"\nmodel = "m"\n'
+        'endpoint = { base_url = "https://127.0.0.1:9/v1", api_key_env = "NO_SUCH_KEY" }\n'
+    )
+    with pytest.raises(MtmbenchError, match=said):
+        tuned(make_suite(**changes))
+    assert not run_infos(FOLDER)
+
+
+def test_a_logger_that_is_none_is_said_before_any_trial(make_suite: MakeSuite) -> None:
+    with pytest.raises(UnknownNameError, match="wandbb"):
+        mb.run(make_suite(), "run", plugins=[PLUGIN], workers=0, log=["wandbb"])
+    assert not FOLDER.exists()
+
+
+def test_tuning_and_the_run_after_it_share_a_budget(
+    make_suite: MakeSuite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+
+    def spends(each: Suite, folder: Path, *, budget: float, **_: object) -> SuiteTuning:
+        told.append(budget)
+        folder.mkdir(parents=True, exist_ok=True)
+        db = open_ledger(folder / LEDGER)
+        keep_lost(db, "chat", 2.5 if folder == FOLDER else 1.0)
+        db.close()
+        if folder != FOLDER:
+            raise InterruptedError
+        return SuiteTuning(each, (), (), ())
+
+    monkeypatch.setattr("mtmbench.tuning.suite.tune_suite", spends)
+    monkeypatch.setattr("mtmbench.engine.harness.run_suite", spends)
+    suite = make_suite()
+    for _ in range(2):
+        with pytest.raises(InterruptedError):
+            mb.run(suite, "run", plugins=[PLUGIN], budget=10.0)
+    for _ in range(2):
+        with pytest.raises(InterruptedError):
+            play_suite(
+                suite, Path("run"), data_dir=None, plugins=[PLUGIN], batch=False, budget=16.0
+            )
+    # Each is given what the other has left, and counts what it has spent itself.
+    assert told == [10.0, 7.5, 9.0, 5.0, 14.0, 8.5, 13.0, 6.0]
 
 
 def test_optuna_that_is_not_there_is_named(

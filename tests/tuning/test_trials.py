@@ -74,6 +74,11 @@ def test_the_first_are_spread_over_every_parameter(tmp_path: Path) -> None:
     assert Counter(each["twos"] for each in met) == dict.fromkeys((2, 4, 6, 8), 5)
 
 
+def test_steps_stay_within_their_bounds() -> None:
+    steps = {"share": SearchRange(low=0.1, high=0.3, step=0.1)}
+    assert {spread(steps, nth, 6, 0)["share"] for nth in range(6)} == {0.1, 0.2, 0.3}
+
+
 def test_what_is_worse_than_the_median_of_complete_ones_stops_after_a_seed(
     tmp_path: Path,
 ) -> None:
