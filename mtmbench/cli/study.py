@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mtmbench.cli.asked import print_asked
+from mtmbench.cli.asked import asked_by_run, print_asked
 from mtmbench.cli.console import (
     ConsoleProgress,
     echo,
@@ -187,17 +187,20 @@ def number_of_topics(
 ) -> None:
     """How many topics? Models over K by every measure, with intervals, and topics matched."""
     from mtmbench.core.card_reading import parse_overrides
-    from mtmbench.studies.k import run_k_study
+    from mtmbench.studies.k import CORPORA, run_k_study
+    from mtmbench.studies.k_design import k_suite
     from mtmbench.studies.k_pages import k_study_page
 
     card = None if judge in ("", "none") else judge
-    print_asked([card], plugin or [])
+    names, numbers = split_names(models), [_whole(k) for k in split_names(ks)]
+    changes = parse_overrides(overrides or [])
+    suite = k_suite(corpora or CORPORA, names, numbers, seeds, card, changes)
+    print_asked(asked_by_run(suite), plugin or [])
     with resumable(), ConsoleProgress() as progress:
         outcome = run_k_study(
-            corpora or [], models=split_names(models), ks=[_whole(k) for k in split_names(ks)],
-            seeds=seeds, judge=card, out=out, overrides=parse_overrides(overrides or []),
-            data_dir=data_dir, plugins=plugin or [], workers=workers, progress=progress,
-            budget=budget,
+            corpora or [], models=names, ks=numbers, seeds=seeds, judge=card, out=out,
+            overrides=changes, data_dir=data_dir, plugins=plugin or [], workers=workers,
+            progress=progress, budget=budget,
         )  # fmt: skip
     for section in k_study_page(outcome.study).sections:
         print_line(section.title, style="bold", highlight=False)

@@ -15,7 +15,7 @@ from mtmbench.studies.k_pages import k_figure, k_study_files
 from mtmbench.studies.k_rows import KStudyTables
 from mtmbench.studies.k_tables import k_study_json
 
-_CORPORA = ("20ng", "bills")
+CORPORA = ("20ng", "bills")
 _MODELS = ("lda", "k_means")
 KS = (5, 10, 20, 50, 100, 200)
 _PLOT = "study.png"
@@ -79,7 +79,7 @@ def run_k_study(
     from mtmbench.core.plugins import load_plugins
 
     load_plugins(plugins)
-    suite = k_suite(corpora or _CORPORA, models, ks, seeds, judge, overrides)
+    suite = k_suite(corpora or CORPORA, models, ks, seeds, judge, overrides)
     plan = plan_k_study(suite, data_dir, plugins)
     folder = out or Path("runs") / "studies" / "k"
     outcome = run_suite(

@@ -35,6 +35,10 @@ judges = ["lexical", "steersman"]
 axbench = "openai"
 """
 
+OF_K = ("tiny.jsonl", "--ks", "2,3", "--models", "lda,etm", "--judge", "openai",
+        "--set", 'params.etm.judge="rater"')  # fmt: skip
+"""Of a study whose model asks a judge too."""
+
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -109,6 +113,7 @@ def test_plan_and_run_name_whom_they_ask(call: Call, place: Path) -> None:
         (("topics", "nowhere.json", "--judge", "openai"), ["openai"]),
         (("steer", "suite.toml"), ["steersman", "openai"]),
         (("study", "features", "lee", "--judge", "openai"), ["openai"]),
+        (("study", "k", *OF_K), ["openai", "rater"]),
         (("judge", "out", "--judge", "rater"), ["openai", "rater", "writer"]),
     ],
 )
