@@ -22,6 +22,7 @@ BOARDS = Path(__file__).parents[2] / "leaderboards"
 SHOWN: dict[str, Any] = {
     "paper-embedded/board.json": BoardTables,
     "quick/board.json": BoardTables,
+    "rivals/board.json": BoardTables,
     "steering/board.json": BoardTables,
     "tinylm/board.json": BoardTables,
     "paper-embedded/steering.json": SteeringTable,
