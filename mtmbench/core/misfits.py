@@ -71,8 +71,12 @@ def misfits(value: object, hint: Any, where: str = "it") -> Iterator[str]:
         if not isinstance(value, list):
             yield f"{where} is no list but {value!r:.40}"
             return
-        for item in value:
-            yield from misfits(item, parts[0], f"{where}[]")
+        fixed = origin is tuple and parts[-1] is not Ellipsis
+        if fixed and len(value) != len(parts):
+            yield f"{where} has {len(value)} items, not {len(parts)}"
+            return
+        for number, item in enumerate(value):
+            yield from misfits(item, parts[number if fixed else 0], f"{where}[]")
     elif hint is float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             yield f"{where} is no number but {value!r:.40}"

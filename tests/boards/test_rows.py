@@ -15,6 +15,7 @@ from mtmbench.boards.tables import build_board
 from mtmbench.core.misfits import misfits
 from mtmbench.core.records import Record
 from mtmbench.core.serialise import plain
+from mtmbench.studies.k_rows import KStudyTables
 from mtmbench.studies.rows import SettingStudy, SteeringStudyTables
 from mtmbench.validation.rows import JudgesBoard
 
@@ -27,6 +28,7 @@ SHOWN: dict[str, Any] = {
     "tinylm/board.json": BoardTables,
     "paper-embedded/steering.json": SteeringTable,
     "steering/steering.json": SteeringTable,
+    "studies/k/study.json": KStudyTables,
     "studies/layer/study.json": SettingStudy,
     "studies/threshold/study.json": SettingStudy,
     "studies/steering/study.json": SteeringStudyTables,
