@@ -201,7 +201,10 @@ def test_an_installed_plugin_plays_on_a_board(tmp_path: Path) -> None:
     )  # fmt: skip
     assert (site / "mtmbench_example_plugin-0.1.0.dist-info").is_dir()
     command = "from mtmbench.cli.app import main; main()"
-    environment = {"PYTHONPATH": str(site), "MTMBENCH_CACHE": str(tmp_path / "cache")}
+    # Wide, so that no name is broken into lines.
+    environment = {
+        "PYTHONPATH": str(site), "MTMBENCH_CACHE": str(tmp_path / "cache"), "COLUMNS": "200",
+    }  # fmt: skip
     listed = run(sys.executable, "-c", command, "list", "models", cwd=tmp_path, **environment)
     assert "mtmbench_example.model:Clusters" in listed
     run(
