@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.pages import ROOT
 
 from mtmbench.boards.flat import flat_tables, numbers
 from mtmbench.core.card_files import load_suite
@@ -20,7 +19,7 @@ from mtmbench.publishing.loggers import Loggers
 
 pytestmark = [pytest.mark.second, pytest.mark.slow]
 
-QUICK = ROOT / "leaderboards" / "quick"
+QUICK = Path(__file__).parents[2] / "leaderboards" / "quick"
 BOARD: Any = json.loads((QUICK / "board.json").read_text())
 
 
