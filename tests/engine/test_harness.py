@@ -330,7 +330,7 @@ def wait_for_records(folder: Path, n: int, timeout: float = 180.0) -> None:
     raise TimeoutError(f"no {n} records in {folder} after {timeout} s")
 
 
-def test_killed_at_ten_random_moments_the_board_is_the_same(
+def test_killed_at_twenty_random_moments_the_board_is_the_same(
     tmp_path: Path, corpus_file: Path
 ) -> None:
     whole = run_command(corpus_file, tmp_path / "whole")
@@ -340,7 +340,7 @@ def test_killed_at_ten_random_moments_the_board_is_the_same(
     arguments = run_command(corpus_file, tmp_path / "killed")
     moments = random.Random(7)
     finished_before: set[str] = set()
-    for _ in range(10):
+    for _ in range(20):
         process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(moments.uniform(0.05, 0.8) * duration)
         process.kill()
