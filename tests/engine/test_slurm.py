@@ -118,16 +118,25 @@ def test_a_job_ends_when_its_driver_is_gone(tmp_path: Path) -> None:
     from mtmbench.engine.slurm import worker
 
     gone = threading.Event()
+
+    def leave(code: int) -> None:
+        gone.set()
+        raise SystemExit  # which ends the thread alone
+
     alive = tmp_path / "alive"
     alive.write_text("0")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker.os, "_exit", lambda code: (gone.set(), time.sleep(60)))
-        threading.Thread(target=worker._watch, args=(alive, 0.4), daemon=True).start()
+        patch.setattr(worker.os, "_exit", leave)
+        watch = threading.Thread(target=worker._watch, args=(alive, 0.4), daemon=True)
+        watch.start()
         for beat in range(6):
             time.sleep(0.1)
             alive.write_text(str(beat + 1))
             assert not gone.is_set()
         assert gone.wait(5)
+        # A watch that outlived the patch would end the process of the tests.
+        watch.join(5)
+        assert not watch.is_alive()
 
 
 def test_a_requeued_job_ends_where_its_box_is_used(tmp_path: Path) -> None:
