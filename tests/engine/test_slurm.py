@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -121,13 +122,17 @@ def test_a_job_ends_when_its_driver_is_gone(tmp_path: Path) -> None:
 
     def leave(code: int) -> None:
         gone.set()
-        raise SystemExit  # which ends the thread alone
+        raise SystemExit
+
+    def watched() -> None:
+        with contextlib.suppress(SystemExit):
+            worker._watch(alive, 0.4)
 
     alive = tmp_path / "alive"
     alive.write_text("0")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(worker.os, "_exit", leave)
-        watch = threading.Thread(target=worker._watch, args=(alive, 0.4), daemon=True)
+        watch = threading.Thread(target=watched, daemon=True)
         watch.start()
         for beat in range(6):
             time.sleep(0.1)
