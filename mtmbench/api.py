@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from mtmbench.boards.board import Board
 from mtmbench.boards.figures import plot_ratings
 from mtmbench.boards.steering import Steering
-from mtmbench.core.card_files import load_suite
+from mtmbench.core.card_files import load_suite, override_suite
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
 from mtmbench.core.specs import DEFAULT_ENCODER, LabelChoice, WordSpec
@@ -300,7 +300,7 @@ def run(
         suite: a suite's name, its file, or a :class:`~mtmbench.core.cards.Suite`.
         out: the run's folder, by default ``runs/<suite>``.
         models: plays these models instead of the suite's.
-        overrides: dotted keys of the suite file and their values.
+        overrides: dotted keys of the suite and their values.
         workers: processes; None takes every core, 0 plays in this process.
         data_dir: folder of local corpora.
         plugins: files or modules that register more models, metrics or judges.
@@ -325,9 +325,12 @@ def run(
     from mtmbench.tuning.suite import tune_suite
 
     load_plugins(plugins)
-    resolved = suite if isinstance(suite, Suite) else load_suite(str(suite), overrides)
-    if models is not None:
-        resolved = resolved.model_copy(update={"models": tuple(models)})
+    asked = {**(overrides or {}), **({} if models is None else {"models": list(models)})}
+    resolved = (
+        override_suite(suite, asked)
+        if isinstance(suite, Suite)
+        else load_suite(str(suite), asked)
+    )
     if limit is not None:
         resolved = resolved.limited(limit)
     folder = Path(out) if out is not None else Path("runs") / resolved.name

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from mtmbench.core.card_reading import parse_card, set_dotted
+from mtmbench.core.card_reading import parse_card, set_dotted, suite_data
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.includes import FOR_ALL, read_suite_table
@@ -82,10 +82,25 @@ def load_suite(name: str, overrides: Mapping[str, object] | None = None) -> Suit
     path = card_path("suites", name)
     table = read_suite_table(path, lambda other: card_path("suites", other))
     where = ", including ".join(map(str, (path, *table.files)))
-    asked = dict(overrides or {})
-    # First, so that what an override says by corpus stands.
-    given = {by_corpus: {} for field, by_corpus in FOR_ALL.items() if field in asked} | asked
-    for key, value in given.items():
-        set_dotted(table.data, key, value)
+    _set_all(table.data, overrides or {})
     suite = parse_card(table.data, Suite, where)
     return suite.of_what_is_left(parse_card({**table.data, **table.listed}, Suite, where))
+
+
+def override_suite(suite: Suite, overrides: Mapping[str, object]) -> Suite:
+    """Returns a suite with overrides, as :func:`load_suite` sets them.
+
+    Raises:
+        InputError: there is no such key, or the suite would be wrong with what is set.
+    """
+    data = suite_data(suite)
+    _set_all(data, overrides)
+    return parse_card(data, Suite, f"suite {suite.name!r}").of_what_is_left(suite)
+
+
+def _set_all(data: dict[str, object], overrides: Mapping[str, object]) -> None:
+    """Sets dotted keys of a suite's table."""
+    # First, so that what an override says by corpus stands.
+    first = {by_corpus: {} for field, by_corpus in FOR_ALL.items() if field in overrides}
+    for key, value in {**first, **overrides}.items():
+        set_dotted(data, key, value)

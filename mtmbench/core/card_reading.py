@@ -74,10 +74,15 @@ def suite_text(suite: Suite) -> str:
     """Returns a suite as the text of a file, as runs write it; checked by being read again."""
     import tomli_w
 
-    data = suite.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-    data["name"] = suite.name
+    data = suite_data(suite)
     parse_card(data, Suite, "the resolved suite")
     return tomli_w.dumps(data)
+
+
+def suite_data(suite: Suite) -> dict[str, object]:
+    """Returns a suite as the table of a file, without what is so by default."""
+    data = suite.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    return {**data, "name": suite.name}
 
 
 def check_values(data: Mapping[str, object], where: str) -> None:

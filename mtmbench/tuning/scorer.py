@@ -22,6 +22,12 @@ from mtmbench.tuning.trials import Score
 
 Params = Mapping[str, Choice]
 
+_OF_PARAMETERS = frozenset({
+    "InputError", "ValueError", "LinAlgError",
+    "ArithmeticError", "FloatingPointError", "OverflowError", "ZeroDivisionError",
+})  # fmt: skip
+"""What a model, or a library of its, raises of parameters with which nothing can be fitted."""
+
 
 class UnscoredError(MtmbenchError, RuntimeError):
     """A setting has no score, for a reason that may not be its parameters'."""
@@ -156,8 +162,8 @@ class Scorer:
                 else (cells.value, record)
             )
             reason = None if failed is None else failed.payload.get("reason")
-            # A model refuses its parameters by an InputError; anything else may be gone next time.
-            if failed is fit and reason is not None and reason.startswith("InputError: "):
+            # The same parameters would fail again; anything else may be gone next time.
+            if failed is fit and reason and reason.partition(": ")[0] in _OF_PARAMETERS:
                 return Score(None, reason, spent)
             raise UnscoredError(
                 f"{cell.describe()}: {reason or 'it was not played'}; tuning stops here, and the "

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mtmbench.core.card_files import card_names, card_path, load_suite
+from mtmbench.core.card_files import card_names, card_path, load_suite, override_suite
 from mtmbench.core.card_reading import parse_card, parse_overrides, read_card, suite_text
 from mtmbench.core.cards import JudgeCard, ModelCard, Suite
 from mtmbench.core.errors import InputError, MtmbenchError, UnknownNameError
@@ -94,6 +94,26 @@ def test_a_slip_names_file_key_and_remedy(tmp_path: Path, line: str, message: st
     with pytest.raises(InputError, match=message) as caught:
         read_card(path, Suite)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [{}, {"words.min_df": 7, "corpora": ["lee"]}, {"models": ["etm"], "k": [3, 5]}],
+)
+def test_a_suite_in_memory_takes_overrides_as_its_file_does(
+    suite_file: Path, overrides: dict[str, object]
+) -> None:
+    suite_file.write_text(
+        'k_per_corpus = { lee = [9] }\nmodels_per_corpus = { lee = ["nmf", "lda"] }\n'
+        f"params = {{ nmf = {{ max_iter = 9 }} }}\n{SUITE}"
+    )
+    given = load_suite(str(suite_file))
+    assert override_suite(given, overrides) == load_suite(str(suite_file), overrides)
+
+
+def test_what_a_suite_in_memory_cannot_be_is_said(suite_file: Path) -> None:
+    with pytest.raises(InputError, match="suite 'mine': .*modles"):
+        override_suite(load_suite(str(suite_file)), {"modles": ["lda"]})
 
 
 def test_overrides_are_dotted_keys(suite_file: Path) -> None:

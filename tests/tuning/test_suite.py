@@ -163,14 +163,16 @@ def test_what_the_suite_sets_is_not_searched_and_failures_are_on_record(
     make_suite: MakeSuite,
 ) -> None:
     Path("baselines/known.toml").write_text(
-        'model = "knobbed"\nsearch.level = [3.0]\nsearch.kind = ["a", "b", "broken", "few"]\n'
+        'model = "knobbed"\nsearch.level = [3.0]\n'
+        'search.kind = ["a", "b", "broken", "singular", "few"]\n'
     )
-    suite = make_suite(params={"known": {"level": 2.0}}, tuning={"metric": "quality", "trials": 4})
+    suite = make_suite(params={"known": {"level": 2.0}}, tuning={"metric": "quality", "trials": 5})
     (each,) = tuned(suite).tuned
     assert each.best.params == {"kind": "b"}
     failed = {row.params["kind"]: row.reason for row in each.trials if row.state == "failed"}
     assert failed == {
         "broken": "InputError: kind 'broken' fits nothing",
+        "singular": "LinAlgError: Singular matrix",
         # The best by far, of half of the topics.
         "few": "2 topics were found, fewer than 3.6",
     }
@@ -287,6 +289,18 @@ def test_a_logger_that_is_none_is_said_before_any_trial(make_suite: MakeSuite) -
     with pytest.raises(UnknownNameError, match="wandbb"):
         mb.run(make_suite(), "run", plugins=[PLUGIN], workers=0, log=["wandbb"])
     assert not FOLDER.exists()
+
+
+def test_models_that_are_not_played_are_not_tuned(make_suite: MakeSuite) -> None:
+    suite = make_suite(
+        params={"known": {"kind": "b"}}, tuning={"metric": "quality", "models": ["known"]}
+    )
+    board = mb.run(suite, "run", models=["knobbed"], plugins=[PLUGIN], workers=0)
+    assert set(board.metrics["model"]) == {"knobbed"}
+    assert not FOLDER.exists()
+    # On the documents of the whole suite's board.
+    (spec,) = read_card(Path("run/suite.toml"), Suite).corpora
+    assert spec.part == "scored"
 
 
 def test_tuning_and_the_run_after_it_share_a_budget(
