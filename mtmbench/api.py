@@ -327,9 +327,7 @@ def run(
     load_plugins(plugins)
     asked = {**(overrides or {}), **({} if models is None else {"models": list(models)})}
     resolved = (
-        override_suite(suite, asked)
-        if isinstance(suite, Suite)
-        else load_suite(str(suite), asked)
+        override_suite(suite, asked) if isinstance(suite, Suite) else load_suite(str(suite), asked)
     )
     if limit is not None:
         resolved = resolved.limited(limit)

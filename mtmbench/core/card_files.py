@@ -101,6 +101,8 @@ def override_suite(suite: Suite, overrides: Mapping[str, object]) -> Suite:
 def _set_all(data: dict[str, object], overrides: Mapping[str, object]) -> None:
     """Sets dotted keys of a suite's table."""
     # First, so that what an override says by corpus stands.
-    first = {by_corpus: {} for field, by_corpus in FOR_ALL.items() if field in overrides}
+    first: dict[str, object] = {
+        by_corpus: {} for field, by_corpus in FOR_ALL.items() if field in overrides
+    }
     for key, value in {**first, **overrides}.items():
         set_dotted(data, key, value)

@@ -14,9 +14,8 @@ from mtmbench.core.types import ItemView
 from mtmbench.judges.replies import parse_intruder
 from mtmbench.metrics.base import MetricValue, People
 from mtmbench.metrics.context import MetricContext
-from mtmbench.metrics.judged import NO_JUDGE, JudgedMetric
+from mtmbench.metrics.judged import JudgedMetric
 from mtmbench.metrics.left_out import topics_without_value
-from mtmbench.metrics.params import read_params, whole_number
 from mtmbench.stats.intervals import wilson
 
 BELONGING = 5
@@ -51,27 +50,23 @@ class Intrusion(JudgedMetric):
     kind = "intrusion"
     people = People(("embedding",), ("intrusion",))
     variants: ClassVar[tuple[Mapping[str, object], ...]] = ({"judge": None, "seed": 0},)
+    least: ClassVar[Mapping[str, int]] = {"seed": 0}
 
     @classmethod
     def items_shown(cls, params: Mapping[str, object]) -> int:  # noqa: ARG003
         """See :class:`mtmbench.metrics.judged.JudgedMetric`."""
         return BELONGING + 1
 
-    def compute(
+    def judged(
         self,
         result: TopicResult,
         context: MetricContext,
-        *,
-        view: ItemView | None = "own",  # noqa: ARG002
-        **params: Any,
+        view: ItemView | None,  # noqa: ARG002
+        judge: str,
+        setting: Mapping[str, Any],
     ) -> MetricValue:
-        """See :class:`mtmbench.metrics.base.Metric`."""
-        setting = read_params(self.name, params, self.variants[0])
-        seed = whole_number(self.name, "seed", setting["seed"], 0)
-        judge = self.judge_of(setting)
-        if judge is None:
-            return MetricValue.missing(NO_JUDGE)
-        sets = intrusion_sets(result, seed)
+        """See :class:`mtmbench.metrics.judged.JudgedMetric`."""
+        sets = intrusion_sets(result, setting["seed"])
         answers, details = self.ask(
             context, judge, [one.items for one in sets],
             lambda reply, items: parse_intruder(reply, len(items)), least=BELONGING + 1,

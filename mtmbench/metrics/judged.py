@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import AnswersBy
+from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import ItemView
 from mtmbench.judges.asker import Asker
 from mtmbench.judges.base import QuestionKind
@@ -20,8 +22,9 @@ from mtmbench.judges.topic_questions import (
     prompt_record,
     topic_template,
 )
-from mtmbench.metrics.base import Metric
+from mtmbench.metrics.base import Metric, MetricValue
 from mtmbench.metrics.context import MetricContext
+from mtmbench.metrics.params import read_params, whole_number
 
 _T = TypeVar("_T")
 
@@ -32,13 +35,15 @@ class JudgedMetric(Metric):
     """A metric that a judge card answers; ``judge`` names it, the prompt is the metric's own.
 
     It reads what items say, so that words and features compare directly. It asks one question a
-    topic, unless it says otherwise.
+    topic, unless it says otherwise. ``least`` has the smallest value of each parameter that is a
+    whole number.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("judge",)
     item_views: ClassVar[tuple[ItemView | None, ...]] = ("own",)
     reads_labels: ClassVar[bool] = True
     kind: ClassVar[QuestionKind]
+    least: ClassVar[Mapping[str, int]] = {}
 
     @classmethod
     def inputs(cls, params: Mapping[str, object]) -> dict[str, object]:
@@ -67,9 +72,22 @@ class JudgedMetric(Metric):
         return name
 
     @classmethod
-    def items_shown(cls, params: Mapping[str, object]) -> int:  # noqa: ARG003
+    def numbers(cls, params: Mapping[str, object]) -> dict[str, int]:
+        """Returns the parameters that are whole numbers, by default where not given.
+
+        Raises:
+            InputError: one is none, or too small.
+        """
+        setting = {**cls.variants[0], **params}
+        return {
+            name: whole_number(cls.name, name, setting[name], at_least)
+            for name, at_least in cls.least.items()
+        }
+
+    @classmethod
+    def items_shown(cls, params: Mapping[str, object]) -> int:
         """Returns how many items a question shows at most, for estimates of what it costs."""
-        return 10
+        return cls.numbers(params).get("top_n", 10)
 
     @classmethod
     def text_shown(cls, params: Mapping[str, object]) -> int:  # noqa: ARG003
@@ -80,6 +98,41 @@ class JudgedMetric(Metric):
     def n_questions(cls, params: Mapping[str, object], n_topics: int) -> int:  # noqa: ARG003
         """Returns how many questions it asks about so many topics at most, likewise."""
         return n_topics
+
+    def compute(
+        self,
+        result: TopicResult,
+        context: MetricContext,
+        *,
+        view: ItemView | None = "own",
+        **params: Any,
+    ) -> MetricValue:
+        """See :class:`mtmbench.metrics.base.Metric`."""
+        setting = read_params(self.name, params, self.variants[0])
+        setting |= self.numbers(setting)
+        judge = self.judge_of(setting)
+        if judge is None:
+            return MetricValue.missing(NO_JUDGE)
+        return self.judged(result, context, view, judge, setting)
+
+    @abstractmethod
+    def judged(
+        self,
+        result: TopicResult,
+        context: MetricContext,
+        view: ItemView | None,
+        judge: str,
+        setting: Mapping[str, Any],
+    ) -> MetricValue:
+        """Returns the value by a judge's answers.
+
+        Args:
+            result: the fitted model.
+            context: who asks, corpus, what items say.
+            view: whose items are shown.
+            judge: the judge's card.
+            setting: all parameters.
+        """
 
     def ask(
         self,

@@ -14,11 +14,8 @@ from mtmbench.judges.prompt import Template, cut_at_sentence, load_template
 from mtmbench.judges.replies import parse_missing
 from mtmbench.metrics.base import MetricValue
 from mtmbench.metrics.context import MetricContext
-from mtmbench.metrics.judged import NO_JUDGE, JudgedMetric
-from mtmbench.metrics.params import read_params, whole_number
+from mtmbench.metrics.judged import JudgedMetric
 from mtmbench.stats.correlation import mean_over_topics
-
-_LEAST = {"n_documents": 1, "top_n": 1, "seed": 0}
 
 
 class MissingThemes(JudgedMetric):
@@ -39,16 +36,12 @@ class MissingThemes(JudgedMetric):
     variants: ClassVar[tuple[Mapping[str, object], ...]] = (
         {"judge": None, "n_documents": 100, "top_n": 10, "seed": 0},
     )
+    least: ClassVar[Mapping[str, int]] = {"n_documents": 1, "top_n": 1, "seed": 0}
 
     @classmethod
     def template(cls, params: Mapping[str, object]) -> Template:  # noqa: ARG003
         """See :class:`mtmbench.metrics.judged.JudgedMetric`."""
         return load_template(cls.name, {"fence", "items", "document"}, {"document_characters": 100})
-
-    @classmethod
-    def items_shown(cls, params: Mapping[str, object]) -> int:
-        """See :class:`mtmbench.metrics.judged.JudgedMetric`."""
-        return cls._numbers(params)["top_n"]
 
     @classmethod
     def text_shown(cls, params: Mapping[str, object]) -> int:
@@ -58,27 +51,23 @@ class MissingThemes(JudgedMetric):
     @classmethod
     def n_questions(cls, params: Mapping[str, object], n_topics: int) -> int:  # noqa: ARG003
         """See :class:`mtmbench.metrics.judged.JudgedMetric`."""
-        return cls._numbers(params)["n_documents"]
+        return cls.numbers(params)["n_documents"]
 
-    def compute(
+    def judged(
         self,
         result: TopicResult,
         context: MetricContext,
-        *,
-        view: ItemView | None = "own",
-        **params: Any,
+        view: ItemView | None,
+        judge: str,
+        setting: Mapping[str, Any],
     ) -> MetricValue:
-        """See :class:`mtmbench.metrics.base.Metric`; topics have no values of their own."""
-        setting = read_params(self.name, params, self.variants[0])
-        numbers, judge = self._numbers(setting), self.judge_of(setting)
-        if judge is None:
-            return MetricValue.missing(NO_JUDGE)
+        """See :class:`mtmbench.metrics.judged.JudgedMetric`; topics have no values of their own."""
         with_topic = np.flatnonzero(~context.unassigned(result))
         if not len(with_topic):
             return MetricValue.missing("no document has a topic")
-        generator = np.random.default_rng(seed_from("missing themes", numbers["seed"]))
-        rows = np.sort(generator.permutation(with_topic)[: numbers["n_documents"]])
-        labels = context.top_labels(result, view, numbers["top_n"])
+        generator = np.random.default_rng(seed_from("missing themes", setting["seed"]))
+        rows = np.sort(generator.permutation(with_topic)[: setting["n_documents"]])
+        labels = context.top_labels(result, view, setting["top_n"])
         limit = self.template(setting).settings["document_characters"]
         answers, details = self.ask(
             context, judge, [labels[int(k)] for k in result.doc_topic[rows].argmax(axis=1)],
@@ -86,13 +75,8 @@ class MissingThemes(JudgedMetric):
             documents=[cut_at_sentence(context.corpus.texts[row], limit) for row in rows],
         )  # fmt: skip
         counts = [float(len(answer.value)) for answer in answers if answer.value is not None]
-        mean = mean_over_topics(counts, seed=numbers["seed"]).within(*self.bounds)
+        mean = mean_over_topics(counts, seed=setting["seed"]).within(*self.bounds)
         details |= {"lo": mean.lo, "hi": mean.hi, "n": mean.n, "n_documents": len(rows)}
         if mean.value is None:
             return MetricValue.missing("the judge answered about no document", **details)
         return MetricValue(mean.value, details=details)
-
-    @classmethod
-    def _numbers(cls, params: Mapping[str, object]) -> dict[str, int]:
-        setting = {**cls.variants[0], **params}
-        return {name: whole_number(cls.name, name, setting[name], n) for name, n in _LEAST.items()}

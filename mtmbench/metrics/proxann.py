@@ -29,16 +29,14 @@ from mtmbench.judges.prompt import Template
 from mtmbench.judges.topic_questions import prompt_record
 from mtmbench.metrics.base import MetricValue, People
 from mtmbench.metrics.context import MetricContext
-from mtmbench.metrics.judged import NO_JUDGE, JudgedMetric
+from mtmbench.metrics.judged import JudgedMetric
 from mtmbench.metrics.left_out import topics_without_value
-from mtmbench.metrics.params import read_params, whole_number
 from mtmbench.stats.correlation import kendall_tau, mean_over_topics
 
 _DEFAULTS: Mapping[str, object] = {
     "judge": "embedding-exemplars", "task": "fit", "n_topics": 20, "n_documents": 7,
     "n_exemplars": 7, "top_n": 15, "seed": 0,
 }  # fmt: skip
-_LEAST = {"n_topics": 1, "n_documents": 2, "n_exemplars": 1, "top_n": 1, "seed": 0}
 
 
 @dataclass(frozen=True)
@@ -76,6 +74,9 @@ class ProxAnn(JudgedMetric):
         _DEFAULTS,
         {**_DEFAULTS, "task": "rank"},
     )
+    least: ClassVar[Mapping[str, int]] = {
+        "n_topics": 1, "n_documents": 2, "n_exemplars": 1, "top_n": 1, "seed": 0,
+    }  # fmt: skip
 
     @classmethod
     def template(cls, params: Mapping[str, object]) -> Template:
@@ -83,14 +84,9 @@ class ProxAnn(JudgedMetric):
         return document_template(_task(params))
 
     @classmethod
-    def items_shown(cls, params: Mapping[str, object]) -> int:
-        """See :class:`mtmbench.metrics.judged.JudgedMetric`."""
-        return _numbers(params)["top_n"]
-
-    @classmethod
     def text_shown(cls, params: Mapping[str, object]) -> int:
         """See :class:`mtmbench.metrics.judged.JudgedMetric`."""
-        numbers, settings = _numbers(params), cls.template(params).settings
+        numbers, settings = cls.numbers(params), cls.template(params).settings
         documents = numbers["n_documents"] if _task(params) == "rank" else 1
         exemplars = numbers["n_exemplars"] * settings["exemplar_characters"]
         return exemplars + documents * settings["document_characters"]
@@ -98,23 +94,20 @@ class ProxAnn(JudgedMetric):
     @classmethod
     def n_questions(cls, params: Mapping[str, object], n_topics: int) -> int:
         """See :class:`mtmbench.metrics.judged.JudgedMetric`."""
-        numbers = _numbers(params)
+        numbers = cls.numbers(params)
         asked = min(n_topics, numbers["n_topics"])
         return asked if _task(params) == "rank" else asked * numbers["n_documents"]
 
-    def compute(
+    def judged(
         self,
         result: TopicResult,
         context: MetricContext,
-        *,
-        view: ItemView | None = "own",
-        **params: Any,
+        view: ItemView | None,
+        judge: str,
+        setting: Mapping[str, Any],
     ) -> MetricValue:
-        """See :class:`mtmbench.metrics.base.Metric`; topics not asked about have no value."""
-        setting = read_params(self.name, params, self.variants[0])
-        task, numbers, judge = _task(setting), _numbers(setting), self.judge_of(setting)
-        if judge is None:
-            return MetricValue.missing(NO_JUDGE)
+        """See :class:`mtmbench.metrics.judged.JudgedMetric`; topics not asked about have none."""
+        task, numbers = _task(setting), self.numbers(setting)
         n_needed = numbers["n_exemplars"] + numbers["n_documents"]
         n_different = len(set(context.corpus.texts))
         if n_different < n_needed:
@@ -238,14 +231,6 @@ def _ndcg(weights: FloatArray, scores: Sequence[float]) -> float:
 
     worst = float(ndcg_score([scores], [-np.asarray(scores)]))
     return (float(ndcg_score([scores], [weights])) - worst) / (1 - worst)
-
-
-def _numbers(params: Mapping[str, object]) -> dict[str, int]:
-    setting = {**_DEFAULTS, **params}
-    return {
-        name: whole_number(ProxAnn.name, name, setting[name], least)
-        for name, least in _LEAST.items()
-    }
 
 
 def _task(params: Mapping[str, object]) -> DocumentTask:

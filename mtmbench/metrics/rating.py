@@ -12,9 +12,8 @@ from mtmbench.judges.base import QuestionKind
 from mtmbench.judges.replies import parse_level, parse_rating
 from mtmbench.metrics.base import MetricValue, People
 from mtmbench.metrics.context import MetricContext
-from mtmbench.metrics.judged import NO_JUDGE, JudgedMetric
+from mtmbench.metrics.judged import JudgedMetric
 from mtmbench.metrics.left_out import topics_without_value
-from mtmbench.metrics.params import read_params, whole_number
 
 
 class Rating(JudgedMetric):
@@ -30,28 +29,18 @@ class Rating(JudgedMetric):
     kind: ClassVar[QuestionKind] = "rating"
     people: ClassVar[People | None] = People(("embedding",), ("rating",))
     variants: ClassVar[tuple[Mapping[str, object], ...]] = ({"judge": None, "top_n": 10},)
+    least: ClassVar[Mapping[str, int]] = {"top_n": 2}
 
-    @classmethod
-    def items_shown(cls, params: Mapping[str, object]) -> int:
-        """See :class:`mtmbench.metrics.judged.JudgedMetric`."""
-        setting = {**cls.variants[0], **params}
-        return whole_number(cls.name, "top_n", setting["top_n"], 2)
-
-    def compute(
+    def judged(
         self,
         result: TopicResult,
         context: MetricContext,
-        *,
-        view: ItemView | None = "own",
-        **params: Any,
+        view: ItemView | None,
+        judge: str,
+        setting: Mapping[str, Any],
     ) -> MetricValue:
-        """See :class:`mtmbench.metrics.base.Metric`."""
-        setting = read_params(self.name, params, self.variants[0])
-        top_n = whole_number(self.name, "top_n", setting["top_n"], 2)
-        judge = self.judge_of(setting)
-        if judge is None:
-            return MetricValue.missing(NO_JUDGE)
-        topics = context.top_labels(result, view, top_n)
+        """See :class:`mtmbench.metrics.judged.JudgedMetric`."""
+        topics = context.top_labels(result, view, setting["top_n"])
         answers, details = self.ask(
             context, judge, topics, lambda reply, _: parse_rating(reply), least=2,
             read_proxy=lambda reply, _: parse_level(reply, "RATING", self.bounds[1]),

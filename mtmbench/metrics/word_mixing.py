@@ -14,9 +14,8 @@ from mtmbench.core.types import ItemView
 from mtmbench.judges.replies import parse_group, parse_n_topics
 from mtmbench.metrics.base import MetricValue
 from mtmbench.metrics.context import MetricContext
-from mtmbench.metrics.judged import NO_JUDGE, JudgedMetric
+from mtmbench.metrics.judged import JudgedMetric
 from mtmbench.metrics.left_out import topics_without_value
-from mtmbench.metrics.params import read_params, whole_number
 from mtmbench.stats.correlation import mean_over_topics
 
 EACH = 5
@@ -42,6 +41,7 @@ class _Mixing(JudgedMetric):
     """What both metrics share: sets, and the mean over topics with its interval."""
 
     needs = ("judge", "embeddings")
+    least: ClassVar[Mapping[str, int]] = {"seed": 0}
 
     @classmethod
     def items_shown(cls, params: Mapping[str, object]) -> int:  # noqa: ARG003
@@ -76,22 +76,18 @@ class WordSplit(_Mixing):
     kind = "split"
     variants: ClassVar[tuple[Mapping[str, object], ...]] = ({"judge": "embedding", "seed": 0},)
 
-    def compute(
+    def judged(
         self,
         result: TopicResult,
         context: MetricContext,
-        *,
-        view: ItemView | None = "own",
-        **params: Any,
+        view: ItemView | None,
+        judge: str,
+        setting: Mapping[str, Any],
     ) -> MetricValue:
-        """See :class:`mtmbench.metrics.base.Metric`."""
+        """See :class:`mtmbench.metrics.judged.JudgedMetric`."""
         from sklearn.metrics import adjusted_rand_score
 
-        setting = read_params(self.name, params, self.variants[0])
-        seed = whole_number(self.name, "seed", setting["seed"], 0)
-        judge = self.judge_of(setting)
-        if judge is None:
-            return MetricValue.missing(NO_JUDGE)
+        seed = setting["seed"]
         sets = _mixed_sets(result, context, view, seed)
         answers, details = self.ask(
             context, judge, [one.items for one in sets],
@@ -131,20 +127,16 @@ class WordMixing(_Mixing):
         """See :class:`mtmbench.metrics.judged.JudgedMetric`."""
         return 2 * n_topics
 
-    def compute(
+    def judged(
         self,
         result: TopicResult,
         context: MetricContext,
-        *,
-        view: ItemView | None = "own",
-        **params: Any,
+        view: ItemView | None,
+        judge: str,
+        setting: Mapping[str, Any],
     ) -> MetricValue:
-        """See :class:`mtmbench.metrics.base.Metric`."""
-        setting = read_params(self.name, params, self.variants[0])
-        seed = whole_number(self.name, "seed", setting["seed"], 0)
-        judge = self.judge_of(setting)
-        if judge is None:
-            return MetricValue.missing(NO_JUDGE)
+        """See :class:`mtmbench.metrics.judged.JudgedMetric`."""
+        seed = setting["seed"]
         mixed = _mixed_sets(result, context, view, seed)
         alone = [
             _shuffled(items, 0, seed) for items in _distinct_labels(result, context, view, 2 * EACH)

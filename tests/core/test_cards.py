@@ -112,7 +112,7 @@ def test_a_suite_in_memory_takes_overrides_as_its_file_does(
 
 
 def test_what_a_suite_in_memory_cannot_be_is_said(suite_file: Path) -> None:
-    with pytest.raises(InputError, match="suite 'mine': .*modles"):
+    with pytest.raises(InputError, match=r"suite 'mine': .*modles"):
         override_suite(load_suite(str(suite_file)), {"modles": ["lda"]})
 
 
