@@ -16,20 +16,16 @@ from mtmbench.boards.packed import PackedPayload, Packer
 from mtmbench.core.cards import Suite
 from mtmbench.core.cells import Competitor
 from mtmbench.core.errors import InputError
+from mtmbench.core.fit_payloads import FitPayload, LabelsPayload, MetricPayload
+from mtmbench.core.match_payloads import MatchPayload, MatchSide, RewritePayload
 from mtmbench.core.records import (
     CellPayload,
     CellRecord,
-    FitPayload,
     FitRecord,
-    LabelsPayload,
     LabelsRecord,
-    MatchPayload,
     MatchRecord,
-    MatchSide,
-    MetricPayload,
     MetricRecord,
     Record,
-    RewritePayload,
     RewriteRecord,
     StoredRecord,
 )

@@ -11,7 +11,8 @@ from mtmbench.boards.cells import ALL, BoardRecords
 from mtmbench.boards.columns import MatchColumns
 from mtmbench.boards.rows import ControlPlace, ControlRow
 from mtmbench.core.cells import Competitor, k_order
-from mtmbench.core.records import Control, MatchRecord
+from mtmbench.core.match_payloads import Control
+from mtmbench.core.records import MatchRecord
 from mtmbench.core.serialise import rounded
 from mtmbench.core.specs import Representation
 from mtmbench.core.types import Float64Array, IntArray

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from mtmbench.boards.rows import BoardTables
 from mtmbench.boards.view import k_text
-from mtmbench.core.records import MatchPayload, MatchSide, StoredRecord, of_kind
+from mtmbench.core.match_payloads import MatchPayload, MatchSide
+from mtmbench.core.records import StoredRecord, of_kind
 from mtmbench.core.serialise import canonical_json, write_atomically
 from mtmbench.core.tables import columns_of
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mtmbench.boards.rows import AdjustedNumbers, LengthSummary
-from mtmbench.core.records import MatchPayload
+from mtmbench.core.match_payloads import MatchPayload
 from mtmbench.core.serialise import rounded
 from mtmbench.core.types import Float64Array, IntArray
 from mtmbench.stats.length import LengthFit, fit_length

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any, NamedTuple, cast
 
-from mtmbench.core.records import MatchPayload, MatchRecord, Record
+from mtmbench.core.match_payloads import MatchPayload
+from mtmbench.core.records import MatchRecord, Record
 
 _OWN = frozenset(
     {

@@ -8,17 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 
-from mtmbench.core.records import (
-    CompetitorFields,
-    ExtractionFacts,
-    FitCautions,
-    JudgeFacts,
-    PromptFacts,
-    RefineLimits,
-)
+from mtmbench.core.fit_payloads import CompetitorFields, FitCautions
+from mtmbench.core.judge_facts import JudgeFacts, PromptFacts
+from mtmbench.core.match_payloads import ExtractionFacts, RefineLimits
 
 if TYPE_CHECKING:
-    from mtmbench.core.records import Control, RecordKind, RewriteTask
+    from mtmbench.core.match_payloads import Control, RewriteTask
+    from mtmbench.core.records import RecordKind
     from mtmbench.core.specs import Representation
     from mtmbench.core.types import ItemKind
 

@@ -9,7 +9,8 @@ from typing import TypedDict
 from mtmbench.boards.rows import RewriteRow
 from mtmbench.boards.spending import lacking_replies, lacking_text
 from mtmbench.core.cells import Competitor, k_order
-from mtmbench.core.records import ExtractionFacts, RefineLimits, RewritePayload, RewriteRecord
+from mtmbench.core.match_payloads import ExtractionFacts, RefineLimits, RewritePayload
+from mtmbench.core.records import RewriteRecord
 from mtmbench.judges.budget import total_cost
 
 _UNREAD_LIMIT = 0.05

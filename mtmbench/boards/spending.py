@@ -16,7 +16,8 @@ from mtmbench.boards.rows import (
     SpentTotal,
 )
 from mtmbench.core.cells import Competitor
-from mtmbench.core.records import AnswersBy, MatchPayload, OutcomeValues
+from mtmbench.core.judge_facts import AnswersBy
+from mtmbench.core.match_payloads import MatchPayload, OutcomeValues
 from mtmbench.core.tables import ShownTable
 from mtmbench.judges.budget import limit_setting, total_cost
 

@@ -38,15 +38,8 @@ from mtmbench.boards.spending import (
 )
 from mtmbench.core.cards import Suite, shown_name
 from mtmbench.core.cells import Competitor, k_order
-from mtmbench.core.records import (
-    SCHEMA_VERSION,
-    CellRecord,
-    FitPayload,
-    FitRecord,
-    FittedItems,
-    MatchRecord,
-    StoredRecord,
-)
+from mtmbench.core.fit_payloads import FitPayload, FittedItems
+from mtmbench.core.records import SCHEMA_VERSION, CellRecord, FitRecord, MatchRecord, StoredRecord
 from mtmbench.core.serialise import rounded
 from mtmbench.core.specs import DEFAULT_ENCODER
 from mtmbench.core.types import ItemKind

@@ -21,7 +21,7 @@ from mtmbench.boards.rows import (
     TopicsRow,
 )
 from mtmbench.core.cells import Competitor, k_order
-from mtmbench.core.records import CompetitorFields
+from mtmbench.core.fit_payloads import CompetitorFields
 from mtmbench.core.specs import BY_CORPUS, Representation, is_capped
 
 SHOWN: Mapping[Representation, str] = {

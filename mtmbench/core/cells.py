@@ -12,38 +12,41 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from mtmbench.core.cards import JudgeCard
-from mtmbench.core.records import (
+from mtmbench.core.fit_payloads import (
     CompetitorFields,
-    Control,
-    ExtractionFacts,
     FitIdentity,
     FitParticulars,
     FitPlace,
-    FitRecord,
     FitValues,
-    JudgeFacts,
     LabelsIdentity,
-    LabelsRecord,
     LabelsValues,
+    MetricIdentity,
+    MetricParticulars,
+    MetricValues,
+)
+from mtmbench.core.judge_facts import JudgeFacts, PromptFacts
+from mtmbench.core.match_payloads import (
+    Control,
+    ExtractionFacts,
     MatchIdentity,
     MatchJudge,
     MatchParticulars,
     MatchPayload,
-    MatchRecord,
-    MetricIdentity,
-    MetricParticulars,
-    MetricRecord,
-    MetricValues,
     OutcomeValues,
-    PromptFacts,
-    Record,
-    RecordKind,
     RefineLimits,
     RewriteIdentity,
-    RewriteRecord,
     RewriteTask,
     RewriteValues,
     RewrittenBy,
+)
+from mtmbench.core.records import (
+    FitRecord,
+    LabelsRecord,
+    MatchRecord,
+    MetricRecord,
+    Record,
+    RecordKind,
+    RewriteRecord,
     Status,
 )
 from mtmbench.core.specs import Representation

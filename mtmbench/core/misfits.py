@@ -8,27 +8,34 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from mtmbench.core import cards, specs
-from mtmbench.core import records as stored
+from mtmbench.core import (
+    cards,
+    fit_payloads,
+    judge_facts,
+    match_payloads,
+    records,
+    specs,
+    steering_payloads,
+)
 from mtmbench.core import types as values
 
 CELL_PAYLOADS: Mapping[str, Any] = {
-    "fit": stored.FitPayload,
-    "labels": stored.LabelsPayload,
-    "metric": stored.MetricPayload,
-    "shown": stored.RewritePayload,
-    "match": stored.MatchPayload,
-    "null": stored.MatchPayload,
+    "fit": fit_payloads.FitPayload,
+    "labels": fit_payloads.LabelsPayload,
+    "metric": fit_payloads.MetricPayload,
+    "shown": match_payloads.RewritePayload,
+    "match": match_payloads.MatchPayload,
+    "null": match_payloads.MatchPayload,
 }
 """The type of the payload of every kind of record that a board is made of."""
 
 _VALUES: Mapping[str, Any] = {
-    "fit": stored.FitValues,
-    "labels": stored.LabelsValues,
-    "metric": stored.MetricValues,
-    "shown": stored.RewriteValues,
-    "match": stored.OutcomeValues,
-    "null": stored.OutcomeValues,
+    "fit": fit_payloads.FitValues,
+    "labels": fit_payloads.LabelsValues,
+    "metric": fit_payloads.MetricValues,
+    "shown": match_payloads.RewriteValues,
+    "match": match_payloads.OutcomeValues,
+    "null": match_payloads.OutcomeValues,
 }
 
 CELL_VALUES: Mapping[str, frozenset[str]] = {
@@ -36,7 +43,13 @@ CELL_VALUES: Mapping[str, frozenset[str]] = {
 }
 """The fields that these hold beside the identity of their cell: what came of playing it."""
 
-_NAMES = {**vars(values), **vars(specs), **vars(cards), **vars(stored)}
+_NAMES = {
+    name: value
+    for module in (
+        values, specs, cards, judge_facts, fit_payloads, match_payloads, steering_payloads, records
+    )
+    for name, value in vars(module).items()
+}  # fmt: skip
 """What a module may import for its annotations alone."""
 
 

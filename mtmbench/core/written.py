@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from mtmbench.core.records import AnswersBy
+    from mtmbench.core.judge_facts import AnswersBy
 
 _T_co = TypeVar("_T_co", covariant=True)
 

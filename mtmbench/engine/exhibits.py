@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mtmbench.core.cells import FitCell, MatchCell, behind, labels_of
 from mtmbench.core.errors import InputError
-from mtmbench.core.records import OutcomeValues, SideLengths
+from mtmbench.core.match_payloads import OutcomeValues, SideLengths
 from mtmbench.core.specs import JudgingSpec
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus

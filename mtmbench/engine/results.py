@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import cast
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.records import FitCautions, StoredRecord
+from mtmbench.core.fit_payloads import FitCautions
+from mtmbench.core.records import StoredRecord
 from mtmbench.core.store import recorded
 from mtmbench.core.topic_result import TopicResult
 

@@ -12,13 +12,8 @@ import numpy as np
 from mtmbench.core.card_reading import read_card
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError, UnknownNameError
-from mtmbench.core.records import (
-    FitPayload,
-    FitRecord,
-    MetricPayload,
-    StoredRecord,
-    of_kind,
-)
+from mtmbench.core.fit_payloads import FitPayload, MetricPayload
+from mtmbench.core.records import FitRecord, StoredRecord, of_kind
 from mtmbench.core.specs import CorpusSpec
 from mtmbench.core.store import read_records, records_file, stream_run
 from mtmbench.core.types import Corpus

@@ -24,15 +24,13 @@ from mtmbench.core.cells import (
     MetricCell,
     RewriteCell,
 )
+from mtmbench.core.fit_payloads import FitValues, LabelsValues, MetricValues
 from mtmbench.core.records import (
     CellRecord,
     FitRecord,
-    FitValues,
     LabelsRecord,
-    LabelsValues,
     MatchRecord,
     MetricRecord,
-    MetricValues,
     RewriteRecord,
     Status,
 )

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
-from mtmbench.core.records import AnswersBy, JudgeFacts
+from mtmbench.core.judge_facts import AnswersBy, JudgeFacts
 from mtmbench.core.serialise import content_hash
 from mtmbench.judges.base import (
     Completion,

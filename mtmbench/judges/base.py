@@ -13,7 +13,7 @@ from mtmbench.core.serialise import content_hash
 
 if TYPE_CHECKING:
     from mtmbench.core.cards import JudgeCard
-    from mtmbench.core.records import MemberFacts
+    from mtmbench.core.judge_facts import MemberFacts
     from mtmbench.core.types import Corpus, FloatArray
 
 QuestionKind = Literal[

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import cast
 
 from mtmbench.core.cards import JudgeCard
-from mtmbench.core.records import JudgeFacts, MatchJudge
+from mtmbench.core.judge_facts import JudgeFacts
+from mtmbench.core.match_payloads import MatchJudge
 from mtmbench.core.serialise import plain
 from mtmbench.judges.base import JudgeClient
 from mtmbench.judges.prompt import prompt_hash

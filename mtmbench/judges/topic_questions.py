@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-from mtmbench.core.records import PromptFacts
+from mtmbench.core.judge_facts import PromptFacts
 from mtmbench.judges.asker import Asker, gather
 from mtmbench.judges.base import Option, Question, QuestionKind, ShownTopic
 from mtmbench.judges.prompt import Template, load_template

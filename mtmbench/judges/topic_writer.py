@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from mtmbench.core.records import AnswersBy, JudgeFacts
+from mtmbench.core.judge_facts import AnswersBy, JudgeFacts
 from mtmbench.core.written import Assignment, Replies, WrittenTopic
 from mtmbench.judges.asker import Asker, gather
 from mtmbench.judges.base import Question

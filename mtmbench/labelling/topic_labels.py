@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-from mtmbench.core.records import AnswersBy, PromptFacts
+from mtmbench.core.judge_facts import AnswersBy, PromptFacts
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.word_lists import read_word_lists
 from mtmbench.judges.asker import Asker

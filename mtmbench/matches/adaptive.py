@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtmbench.core.cells import AdaptiveCell, Competitor
-from mtmbench.core.records import MatchIdentity, MatchRecord
+from mtmbench.core.match_payloads import MatchIdentity
+from mtmbench.core.records import MatchRecord
 from mtmbench.core.types import Corpus
 from mtmbench.matches.league import LeaguePlan
 from mtmbench.matches.match import fold

@@ -20,7 +20,7 @@ import numpy as np
 
 from mtmbench.core.cells import ControlCell, FitCell, MatchCell
 from mtmbench.core.errors import InputError
-from mtmbench.core.records import Control
+from mtmbench.core.match_payloads import Control
 from mtmbench.core.serialise import seed_from
 from mtmbench.core.specs import JudgingSpec
 from mtmbench.core.topic_result import TopicResult

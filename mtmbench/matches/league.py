@@ -9,7 +9,7 @@ from typing import Literal
 
 from mtmbench.core.cards import JudgeCard
 from mtmbench.core.cells import FitCell, LabelCell, MatchCell, RewriteCell, labels_of
-from mtmbench.core.records import MatchJudge
+from mtmbench.core.match_payloads import MatchJudge
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.specs import JudgingSpec, Representation, WordSpec
 from mtmbench.core.types import Corpus

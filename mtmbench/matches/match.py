@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.records import OutcomeValues
+from mtmbench.core.match_payloads import OutcomeValues
 from mtmbench.core.specs import JudgingSpec, Representation
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus

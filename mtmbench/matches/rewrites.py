@@ -16,8 +16,8 @@ from mtmbench.core.cards import JudgeCard
 from mtmbench.core.cells import LabelCell, RewriteCell, labels_of
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json_object
-from mtmbench.core.records import (
-    AnswersBy,
+from mtmbench.core.judge_facts import AnswersBy
+from mtmbench.core.match_payloads import (
     ExtractionFacts,
     RefineLimits,
     RewriteTask,

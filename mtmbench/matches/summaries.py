@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.records import JudgeFacts
+from mtmbench.core.judge_facts import JudgeFacts
 from mtmbench.core.serialise import canonical_json
 from mtmbench.core.specs import JudgingSpec
 from mtmbench.core.topic_result import TopicResult

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.records import AnswersBy
+from mtmbench.core.judge_facts import AnswersBy
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import ItemView
 from mtmbench.judges.asker import Asker

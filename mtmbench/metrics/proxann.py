@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mtmbench.core.errors import InputError
-from mtmbench.core.records import AnswersBy
+from mtmbench.core.judge_facts import AnswersBy
 from mtmbench.core.serialise import seed_from
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, FloatArray, IntArray, ItemView

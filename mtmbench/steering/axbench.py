@@ -14,7 +14,7 @@ from typing import TypedDict
 
 from mtmbench.boards.steering_rows import AspectMeans
 from mtmbench.core.errors import InputError
-from mtmbench.core.records import AnswersBy, PromptFacts
+from mtmbench.core.judge_facts import AnswersBy, PromptFacts
 from mtmbench.judges.asker import Asker, gather
 from mtmbench.judges.base import Question
 from mtmbench.judges.prompt import Template, cut_at_sentence, load_template

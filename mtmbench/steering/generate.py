@@ -17,8 +17,9 @@ from itertools import groupby
 import numpy as np
 
 from mtmbench.core.errors import InputError, UnknownNameError
-from mtmbench.core.records import GenerationPayload, GenerationRecord, Record, TextFacts, of_kind
+from mtmbench.core.records import GenerationRecord, Record, of_kind
 from mtmbench.core.serialise import content_hash, seed_from
+from mtmbench.core.steering_payloads import GenerationPayload, TextFacts
 from mtmbench.core.store import RunInfo, RunStore
 from mtmbench.core.types import Progress
 from mtmbench.features.sae.token_batches import TokenIds

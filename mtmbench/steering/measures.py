@@ -8,7 +8,7 @@ from functools import cache
 from itertools import islice
 
 from mtmbench.boards.steering_rows import AspectMeans
-from mtmbench.core.records import (
+from mtmbench.core.steering_payloads import (
     ComparisonIdentity,
     ComparisonPayload,
     DeltaLIdentity,

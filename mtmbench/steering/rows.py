@@ -18,7 +18,7 @@ import numpy as np
 
 from mtmbench.boards.steering_rows import AspectMeans, ExperimentRow, SteeringRow
 from mtmbench.core.errors import InputError
-from mtmbench.core.records import CalibrationIdentity, CalibrationPayload
+from mtmbench.core.steering_payloads import CalibrationIdentity, CalibrationPayload
 from mtmbench.steering.axbench import mean_scores
 from mtmbench.steering.calibrate import Calibration, Search, Trial, calibrate
 from mtmbench.steering.controls import (

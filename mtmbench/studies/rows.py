@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NotRequired, TypedDict
 
 from mtmbench.boards.steering_rows import LambdaFields, SteeringTotals
-from mtmbench.core.records import JudgeFacts, PromptFacts
+from mtmbench.core.judge_facts import JudgeFacts, PromptFacts
 
 Setting = Mapping[str, Any]
 """A feature setting as a source takes it: a value, or a limit of a filter, by name."""

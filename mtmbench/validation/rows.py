@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypedDict, final
 
 from mtmbench.boards.rows import LackingReplies
-from mtmbench.core.records import JudgeFacts
+from mtmbench.core.judge_facts import JudgeFacts
 
 
 class FigureRow(TypedDict):

@@ -13,9 +13,10 @@ from support import SUPPORT
 
 from mtmbench.boards.rows import BoardTables
 from mtmbench.core.cards import JudgeCard, Suite
+from mtmbench.core.match_payloads import MatchPayload, RewritePayload
 from mtmbench.core.misfits import misfits
 from mtmbench.core.plugins import load_plugins
-from mtmbench.core.records import MatchPayload, Record, RewritePayload
+from mtmbench.core.records import Record
 from mtmbench.core.specs import JudgingSpec
 from mtmbench.core.store import read_records
 from mtmbench.core.topic_result import TopicResult

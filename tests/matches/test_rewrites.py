@@ -15,15 +15,11 @@ from mtmbench.boards.rows import BoardTables
 from mtmbench.boards.write import write_board
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError
+from mtmbench.core.fit_payloads import FitPayload, MetricPayload
+from mtmbench.core.match_payloads import MatchPayload, RewritePayload
 from mtmbench.core.misfits import misfits
 from mtmbench.core.plugins import load_plugins
-from mtmbench.core.records import (
-    FitPayload,
-    MatchPayload,
-    MetricPayload,
-    Record,
-    RewritePayload,
-)
+from mtmbench.core.records import Record
 from mtmbench.core.store import read_records
 from mtmbench.engine.estimate import estimates
 from mtmbench.engine.harness import RunOutcome, run_suite

@@ -11,9 +11,9 @@ from mtmbench.boards.steering_rows import ExperimentRow
 from mtmbench.core.cards import JudgeCard, LimitSpec, PriceSpec
 from mtmbench.core.errors import InputError
 from mtmbench.core.misfits import misfits
-from mtmbench.core.records import GenerationPayload, SteerPayload
 from mtmbench.core.serialise import plain
 from mtmbench.core.specs import SteeringSpec
+from mtmbench.core.steering_payloads import GenerationPayload, SteerPayload
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, ItemSpace

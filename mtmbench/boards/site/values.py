@@ -8,7 +8,7 @@ from mtmbench.boards.cells import BoardRecords
 from mtmbench.boards.rows import BoardTables, MetricRow
 from mtmbench.boards.site.parts import Part
 from mtmbench.core.cells import Competitor
-from mtmbench.core.records import MetricPayload
+from mtmbench.core.fit_payloads import MetricPayload
 from mtmbench.core.serialise import canonical_json, rounded
 
 _Cell = tuple[str, int | str, Competitor, str, str | None, str]

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mtmbench.core.records import BackboneFacts
+from mtmbench.core.steering_payloads import BackboneFacts
 from mtmbench.core.types import IntArray
 from mtmbench.features.sae.token_batches import TokenIds, cut
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mtmbench.core.errors import InputError, UnknownNameError
-from mtmbench.core.records import BackboneFacts
 from mtmbench.core.serialise import content_hash
+from mtmbench.core.steering_payloads import BackboneFacts
 from mtmbench.core.types import IntArray
 from mtmbench.features.sae.backbone import BATCH_TOKENS, ActivationBatch, Backbone
 from mtmbench.features.sae.hook_reading import at_least_f32, check_sums, reading

@@ -12,7 +12,7 @@ from typing import ClassVar, cast
 
 from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError
-from mtmbench.core.records import MemberFacts
+from mtmbench.core.judge_facts import MemberFacts
 from mtmbench.core.types import Corpus
 from mtmbench.judges.asker import gather
 from mtmbench.judges.base import (
