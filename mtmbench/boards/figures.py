@@ -12,15 +12,9 @@ from mtmbench.boards.rows import BoardTables, MetricRow
 from mtmbench.boards.site.overview import LEADING, JudgeColumn, RatingChart, rating_charts
 from mtmbench.boards.view import BoardView, MetricLine, MetricTable, k_text, who_ruled
 from mtmbench.core.errors import InputError, UnknownNameError
-from mtmbench.core.figures import (
-    STYLES,
-    Estimate,
-    HeatPanel,
-    IntervalPanel,
-    heat_figure,
-    interval_figure,
-    shortened,
-)
+from mtmbench.core.figure_styles import STYLES
+from mtmbench.core.figure_text import shortened
+from mtmbench.core.figures import Estimate, HeatPanel, IntervalPanel, heat_figure, interval_figure
 from mtmbench.stats.bradley_terry import ELO_MEAN
 
 if TYPE_CHECKING:

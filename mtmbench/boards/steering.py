@@ -17,14 +17,13 @@ from mtmbench.boards.steering_rows import (
     SteeringTable,
 )
 from mtmbench.core.errors import InputError
+from mtmbench.core.figure_styles import STYLES, Style
 from mtmbench.core.figures import (
-    STYLES,
     Bar,
     BarPanel,
     Curve,
     CurvePanel,
     Estimate,
-    Style,
     bar_figure,
     curve_figure,
 )

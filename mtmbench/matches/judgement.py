@@ -10,7 +10,8 @@ import numpy as np
 
 from mtmbench.core.cards import JudgeCard
 from mtmbench.core.errors import InputError, UnknownNameError
-from mtmbench.core.figures import STYLES, Bar, BarPanel, Style, bar_figure
+from mtmbench.core.figure_styles import STYLES, Style
+from mtmbench.core.figures import Bar, BarPanel, bar_figure
 from mtmbench.core.notebook import html_table
 from mtmbench.core.specs import Representation
 from mtmbench.core.topic_result import TopicResult

@@ -14,8 +14,8 @@ from IPython.core.formatters import DisplayFormatter
 from support.figures import bars_of, curves_of, intervals_of, names_of, notes_of, spilt, texts_of
 
 from mtmbench.core.errors import InputError
+from mtmbench.core.figure_styles import STYLES
 from mtmbench.core.figures import (
-    STYLES,
     Bar,
     BarPanel,
     Curve,
@@ -27,7 +27,6 @@ from mtmbench.core.figures import (
     curve_figure,
     heat_figure,
     interval_figure,
-    label_text,
 )
 
 HOSTILE = (
@@ -163,12 +162,6 @@ def test_any_text_is_shown_as_it_is_and_fits() -> None:
     ]  # fmt: skip
 
 
-def test_a_label_is_printable_short_and_no_mathematics() -> None:
-    assert label_text("a\u202eb\x1b[31m\tc", 20) == "a b [31m c"
-    assert label_text("abcdefghij", 7) == "abcd…ij"
-    assert label_text("$x$ and $", 20) == r"\$x\$ and \$"
-
-
 @pytest.mark.parametrize("n", [1, 2, 20])
 def test_few_and_many_rows_with_long_names_fit(n: int) -> None:
     names = [f"a-model-with-a-long-name:setting-{i}" for i in range(n)]
@@ -241,11 +234,6 @@ def test_a_notebook_shows_it_and_other_formats_are_to_be_had() -> None:
     assert pdf.getvalue()[:5] == b"%PDF-"
     again = pickle.loads(pickle.dumps(figure))
     assert again._repr_png_() == figure._repr_png_()
-
-
-def test_series_differ_in_colour_and_in_shape_or_line() -> None:
-    assert len({style.colour for style in STYLES}) == len(STYLES)
-    assert len({style.marker for style in STYLES}) == len(STYLES)
 
 
 @pytest.mark.slow
