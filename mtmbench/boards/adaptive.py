@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mtmbench.boards.rows import AdaptiveSummary
-from mtmbench.core.cells import Competitor
+from mtmbench.core.competitors import Competitor
 from mtmbench.core.records import MatchRecord
 from mtmbench.core.serialise import rounded
 from mtmbench.core.specs import JudgingSpec

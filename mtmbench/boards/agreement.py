@@ -18,7 +18,7 @@ from mtmbench.boards.rows import (
     DocumentGap,
     PairGap,
 )
-from mtmbench.core.cells import Competitor, k_order
+from mtmbench.core.competitors import Competitor, k_order
 from mtmbench.core.serialise import rounded, seed_from
 from mtmbench.core.types import BoolArray, Float64Array, IntArray
 from mtmbench.stats.agreement import MISSING, cohen_kappa, krippendorff_alpha

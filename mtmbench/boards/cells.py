@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 from mtmbench.boards.columns import MatchColumns
 from mtmbench.boards.packed import PackedPayload, Packer
 from mtmbench.core.cards import Suite
-from mtmbench.core.cells import Competitor
+from mtmbench.core.competitors import Competitor
 from mtmbench.core.errors import InputError
 from mtmbench.core.fit_payloads import FitPayload, LabelsPayload, MetricPayload
 from mtmbench.core.match_payloads import MatchPayload, MatchSide, RewritePayload

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtmbench.boards.packed import alike_part
-from mtmbench.core.cells import Competitor, League
+from mtmbench.core.competitors import Competitor, League
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import MatchRecord
 from mtmbench.core.types import BoolArray, Float64Array, IntArray

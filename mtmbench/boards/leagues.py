@@ -26,7 +26,7 @@ from mtmbench.boards.rows import (
     WinRateTable,
 )
 from mtmbench.core.cards import Suite
-from mtmbench.core.cells import Competitor, League
+from mtmbench.core.competitors import Competitor, League
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import MatchRecord
 from mtmbench.core.serialise import rounded, seed_from

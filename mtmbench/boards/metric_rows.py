@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mtmbench.boards.cells import BoardRecords
 from mtmbench.boards.rows import LeftOutNumbers, MetricFacts, MetricRow
-from mtmbench.core.cells import Competitor, k_order
+from mtmbench.core.competitors import Competitor, k_order
 from mtmbench.core.records import MetricRecord
 from mtmbench.core.serialise import canonical_json, rounded
 from mtmbench.metrics.left_out import LeftOut

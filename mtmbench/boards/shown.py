@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from mtmbench.boards.rows import RewriteRow
 from mtmbench.boards.spending import lacking_replies, lacking_text
-from mtmbench.core.cells import Competitor, k_order
+from mtmbench.core.competitors import Competitor, k_order
 from mtmbench.core.match_payloads import ExtractionFacts, RefineLimits, RewritePayload
 from mtmbench.core.records import RewriteRecord
 from mtmbench.judges.budget import total_cost

@@ -15,7 +15,7 @@ from mtmbench.boards.rows import (
     SpendingRow,
     SpentTotal,
 )
-from mtmbench.core.cells import Competitor
+from mtmbench.core.competitors import Competitor
 from mtmbench.core.judge_facts import AnswersBy
 from mtmbench.core.match_payloads import MatchPayload, OutcomeValues
 from mtmbench.core.tables import ShownTable

@@ -37,7 +37,7 @@ from mtmbench.boards.spending import (
     total_usage,
 )
 from mtmbench.core.cards import Suite, shown_name
-from mtmbench.core.cells import Competitor, k_order
+from mtmbench.core.competitors import Competitor, k_order
 from mtmbench.core.fit_payloads import FitPayload, FittedItems
 from mtmbench.core.records import SCHEMA_VERSION, CellRecord, FitRecord, MatchRecord, StoredRecord
 from mtmbench.core.serialise import rounded

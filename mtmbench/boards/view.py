@@ -20,7 +20,7 @@ from mtmbench.boards.rows import (
     MetricRow,
     TopicsRow,
 )
-from mtmbench.core.cells import Competitor, k_order
+from mtmbench.core.competitors import Competitor, k_order
 from mtmbench.core.fit_payloads import CompetitorFields
 from mtmbench.core.specs import BY_CORPUS, Representation, is_capped
 

@@ -1,8 +1,8 @@
 """The words that every room speaks; no science.
 
 Values: :mod:`types` (corpus, counts, views), :mod:`topic_result`, :mod:`cells` (a suite's units of
-work, leagues, competitors), :mod:`cards` (what users write in TOML; :mod:`card_files`
-finds and :mod:`card_reading` reads them).
+work), :mod:`competitors` (who plays, in which league), :mod:`cards` (what users write in TOML;
+:mod:`card_files` finds and :mod:`card_reading` reads them).
 Keeping: :mod:`records` (what a run keeps, a line each; its fields are in :mod:`fit_payloads`,
 :mod:`match_payloads` and :mod:`steering_payloads`), :mod:`store` (the run store, resumption),
 :mod:`files` and :mod:`tables` (reading and writing), :mod:`serialise` (canonical JSON, content

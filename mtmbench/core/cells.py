@@ -6,14 +6,13 @@ A cell knows what a record of it says (``identity``), what must be there before 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from mtmbench.core.cards import JudgeCard
+from mtmbench.core.competitors import Competitor, League
 from mtmbench.core.fit_payloads import (
-    CompetitorFields,
     FitIdentity,
     FitParticulars,
     FitPlace,
@@ -31,7 +30,6 @@ from mtmbench.core.match_payloads import (
     MatchIdentity,
     MatchJudge,
     MatchParticulars,
-    MatchPayload,
     OutcomeValues,
     RefineLimits,
     RewriteIdentity,
@@ -50,49 +48,6 @@ from mtmbench.core.records import (
     Status,
 )
 from mtmbench.core.specs import Representation
-
-
-@dataclass(frozen=True, order=True)
-class Competitor:
-    """What plays on a board: a model, and its feature setting; "" for models that read none."""
-
-    model: str
-    setting: str = ""
-
-    @classmethod
-    def of(cls, fields: CompetitorFields) -> Competitor:
-        """Returns who a payload, one side of a match or a row is about."""
-        return cls(fields["model"], fields.get("setting") or "")
-
-    @property
-    def name(self) -> str:
-        """The name under which it plays: "model", or "model:setting"."""
-        return f"{self.model}:{self.setting}" if self.setting else self.model
-
-    def identity(self) -> CompetitorFields:
-        """Returns the fields by which a row names its competitor."""
-        return {"model": self.model, "setting": self.setting or None}
-
-
-@dataclass(frozen=True)
-class League:
-    """What makes comparisons belong together; ``corpus`` is "all" where corpora are pooled."""
-
-    judge: str
-    corpus: str
-    k_spec: int | str
-    representation: Representation
-
-    @classmethod
-    def of(cls, payload: MatchPayload) -> League:
-        """Returns the league of a match's payload."""
-        return cls(
-            payload["judge"], payload["corpus"], payload["k_spec"], payload["representation"]
-        )
-
-    def order(self) -> tuple[str, str, tuple[bool, int], str]:
-        """Sorts leagues by judge, corpus, size of K and representation."""
-        return self.judge, self.corpus, k_order(self.k_spec), self.representation
 
 
 @dataclass(frozen=True)
@@ -481,14 +436,6 @@ class ControlCell(MatchCell):
 
 
 Cell = FitCell | LabelCell | MetricCell | RewriteCell | MatchCell
-
-
-def k_order(k_spec: int | str) -> tuple[bool, int]:
-    """Sorts numbers of topics by size as asked for, those without a number first."""
-    if isinstance(k_spec, str):
-        number = re.fullmatch(r"min\((\d+), .*", k_spec)
-        return (False, 0) if number is None else (True, int(number[1]))
-    return True, k_spec
 
 
 def labels_of(cells: Sequence[LabelCell], fit: FitCell) -> LabelCell | None:

@@ -15,11 +15,11 @@ from mtmbench.core.cells import (
     Cell,
     FitCell,
     LabelCell,
-    League,
     MatchCell,
     MetricCell,
     RewriteCell,
 )
+from mtmbench.core.competitors import League
 from mtmbench.core.records import of_kind
 from mtmbench.core.store import RunInfo, RunStore
 from mtmbench.engine.plan import Plan, asks_models

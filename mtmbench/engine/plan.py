@@ -13,7 +13,6 @@ from mtmbench.core.arrays import memory
 from mtmbench.core.cards import Suite, shown_name
 from mtmbench.core.cells import (
     Cell,
-    Competitor,
     FitCell,
     LabelCell,
     MatchCell,
@@ -21,6 +20,7 @@ from mtmbench.core.cells import (
     RewriteCell,
     labels_of,
 )
+from mtmbench.core.competitors import Competitor
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.serialise import content_hash
 from mtmbench.core.specs import DEFAULT_ENCODER, DEFAULT_WORDS, CorpusSpec, capped

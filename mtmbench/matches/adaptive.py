@@ -13,7 +13,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from mtmbench.core.cells import AdaptiveCell, Competitor
+from mtmbench.core.cells import AdaptiveCell
+from mtmbench.core.competitors import Competitor
 from mtmbench.core.match_payloads import MatchIdentity
 from mtmbench.core.records import MatchRecord
 from mtmbench.core.types import Corpus

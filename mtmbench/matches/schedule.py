@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from mtmbench.core.cells import League, MatchCell
+from mtmbench.core.cells import MatchCell
+from mtmbench.core.competitors import League
 from mtmbench.core.errors import InputError
 from mtmbench.core.serialise import content_hash, seed_from
 from mtmbench.core.types import Corpus

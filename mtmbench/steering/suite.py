@@ -12,7 +12,8 @@ import numpy as np
 from mtmbench.boards.steering_rows import SteeringRow
 from mtmbench.boards.write import write_board
 from mtmbench.core.cards import Suite, shown_name
-from mtmbench.core.cells import Competitor, FitCell
+from mtmbench.core.cells import FitCell
+from mtmbench.core.competitors import Competitor
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.names import check_name
 from mtmbench.core.specs import SteeringSpec

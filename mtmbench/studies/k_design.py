@@ -9,7 +9,8 @@ from pathlib import Path
 
 from mtmbench.core.card_reading import parse_card, set_dotted
 from mtmbench.core.cards import Suite
-from mtmbench.core.cells import Competitor, FitCell, MatchCell, MetricCell
+from mtmbench.core.cells import FitCell, MatchCell, MetricCell
+from mtmbench.core.competitors import Competitor
 from mtmbench.core.errors import InputError
 from mtmbench.engine.plan import Plan, make_plan
 from mtmbench.judges.registry import load_judge_card

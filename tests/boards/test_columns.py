@@ -15,7 +15,7 @@ from mtmbench.boards.cells import BoardRecords
 from mtmbench.boards.columns import MatchColumns
 from mtmbench.boards.tables import build_board
 from mtmbench.core.cards import Suite
-from mtmbench.core.cells import Competitor
+from mtmbench.core.competitors import Competitor
 from mtmbench.core.errors import InputError
 from mtmbench.core.records import Record
 from mtmbench.matches.match import fold

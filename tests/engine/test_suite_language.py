@@ -18,7 +18,7 @@ from mtmbench.boards.write import write_board
 from mtmbench.core.card_files import load_suite
 from mtmbench.core.card_reading import parse_card, read_card
 from mtmbench.core.cards import Suite
-from mtmbench.core.cells import k_order
+from mtmbench.core.competitors import k_order
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.specs import WordSpec
 from mtmbench.core.store import read_records

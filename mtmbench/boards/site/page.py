@@ -26,7 +26,7 @@ from mtmbench.boards.site.values import value_parts
 from mtmbench.boards.site.verdicts import verdict_parts
 from mtmbench.boards.spending import cost_text, spending_table, total_note
 from mtmbench.boards.view import SHOWN, BoardView, k_text, who_ruled
-from mtmbench.core.cells import Competitor
+from mtmbench.core.competitors import Competitor
 from mtmbench.core.specs import Representation
 
 MOST_COMMITTED = 3_000_000

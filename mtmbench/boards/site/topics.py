@@ -11,7 +11,7 @@ import numpy as np
 from mtmbench.boards.cells import BoardRecords
 from mtmbench.boards.labels import labels_by_fit, source_of
 from mtmbench.boards.site.parts import Part
-from mtmbench.core.cells import Competitor, k_order
+from mtmbench.core.competitors import Competitor, k_order
 from mtmbench.core.fit_payloads import FittedItems
 from mtmbench.core.match_payloads import RewrittenTopic
 from mtmbench.core.records import FitRecord

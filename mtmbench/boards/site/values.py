@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from mtmbench.boards.cells import BoardRecords
 from mtmbench.boards.rows import BoardTables, MetricRow
 from mtmbench.boards.site.parts import Part
-from mtmbench.core.cells import Competitor
+from mtmbench.core.competitors import Competitor
 from mtmbench.core.fit_payloads import MetricPayload
 from mtmbench.core.serialise import canonical_json, rounded
 

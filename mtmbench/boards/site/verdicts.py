@@ -7,7 +7,7 @@ from typing import TypedDict
 
 from mtmbench.boards.cells import BoardRecords
 from mtmbench.boards.site.parts import Part
-from mtmbench.core.cells import Competitor, k_order
+from mtmbench.core.competitors import Competitor, k_order
 from mtmbench.core.records import MatchRecord
 from mtmbench.matches.adaptive import sides_of
 
