@@ -16,6 +16,8 @@ of costs.
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import inspect
 import json
 import os
@@ -131,6 +133,7 @@ def measured(name: str, corpus: Corpus, k: int, seed: int) -> Fit:
         load(views, MODELS.get(name).needs)
         few = views.select_docs(range(min(FIRST_DOCUMENTS, len(corpus))))
         mb.model(name, n_topics=FIRST_TOPICS).fit(few, seed=seed)
+        give_back()
         forget_peak()
         before, began = peak_mb(), time.process_time()
         result = mb.model(name, n_topics=k).fit(views, seed=seed)
@@ -159,6 +162,13 @@ def load(views: Views, needs: Sequence[str]) -> None:
         getattr(views, view)
     if "embeddings" in needs:
         _ = views.word_embeddings
+
+
+def give_back() -> None:
+    """Returns what is free to the system, which a fit would else take without being seen."""
+    gc.collect()
+    with suppress(AttributeError, OSError):  # glibc's
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def forget_peak() -> None:
