@@ -22,7 +22,8 @@ from mtmbench.core.cells import (
 )
 from mtmbench.core.records import of_kind
 from mtmbench.core.store import RunInfo, RunStore
-from mtmbench.engine.plan import Plan, asks_models
+from mtmbench.engine.asked_judges import asks_models
+from mtmbench.engine.plan import Plan
 from mtmbench.engine.workers import ASKING, ON_DEVICE, Task
 from mtmbench.engine.workspace import Produced
 from mtmbench.features.encoders import is_default

@@ -41,10 +41,10 @@ from mtmbench.core.store import RunInfo
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, Counts, ItemKind, Views
 from mtmbench.corpora.halves import halves_of
+from mtmbench.engine.asked_judges import asks_models
 from mtmbench.engine.exhibits import Exhibits, NothingToShowError
 from mtmbench.engine.labels import labelled, labels_path, plan_of, read_labels, write_labels
 from mtmbench.engine.orders import document_order, in_corpus_order
-from mtmbench.engine.plan import asks_models
 from mtmbench.engine.results import cautions, result_path
 from mtmbench.features.encoders import is_default, shown_encoder
 from mtmbench.judges.ledger import LEDGER
