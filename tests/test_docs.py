@@ -13,10 +13,17 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import facts
 import pytest
 import yaml
+from about_api import api_facts
+from about_judges import judge_facts
+from about_metrics import metric_facts, metric_list
+from about_models import model_parameters
+from about_people import people_facts
+from about_plugins import own_names
+from about_suites import SUITE_TABLES, suite_facts
 from diagram import draw
+from facts import fill_in
 from notebooks import notebooks
 from support.pages import DOCS, ROOT, sections
 
@@ -27,8 +34,8 @@ from mtmbench.metrics.registry import METRICS
 from mtmbench.models.registry import MODELS
 
 KINDS = {
-    "models": [*facts.own_names(MODELS), *MODELS.families()],
-    "metrics": facts.own_names(METRICS),
+    "models": [*own_names(MODELS), *MODELS.families()],
+    "metrics": own_names(METRICS),
     "judges": sorted(path.stem for path in (ROOT / "judges").glob("*.toml")),
 }
 LINK = re.compile(r"\]\((?!https?:|#)([^)\s#]+)")
@@ -69,7 +76,7 @@ def test_the_menu_has_every_page() -> None:
 @pytest.mark.parametrize("page", DOCS)
 def test_links_lead_to_files_of_the_repository(page: str) -> None:
     folder = (ROOT / page).parent
-    filled = facts.fill_in(text_of(page))
+    filled = fill_in(text_of(page))
     missing = [link for link in LINK.findall(filled) if not (folder / link).exists()]
     assert missing == []
     assert "<!-- facts" not in filled
@@ -93,9 +100,9 @@ def suite_of(part: dict[str, Any]) -> Suite:
     return Suite.model_validate({"name": "x", "corpora": ["lee"], "models": ["lda"], **part})
 
 
-@pytest.mark.parametrize("name", facts.own_names(MODELS))
+@pytest.mark.parametrize("name", own_names(MODELS))
 def test_a_models_table_has_its_parameters_and_defaults(name: str) -> None:
-    shown = facts.model_parameters(name).split("Values worth a search")[0]
+    shown = model_parameters(name).split("Values worth a search")[0]
     for parameter, spec in inspect.signature(MODELS.get(name)).parameters.items():
         (row,) = (line for line in shown.splitlines() if line.startswith(f"| `{parameter}` |"))
         default = row.split(" | ")[1].strip()
@@ -105,7 +112,7 @@ def test_a_models_table_has_its_parameters_and_defaults(name: str) -> None:
 
 @pytest.mark.parametrize("name", KINDS["metrics"])
 def test_a_metrics_table_has_its_range_direction_and_settings(name: str) -> None:
-    shown = facts.metric_facts(name)
+    shown = metric_facts(name)
     metric = METRICS.get(name)
     assert f"| better | {'higher' if metric.higher_is_better else 'lower'} |" in shown
     assert f"| version | {metric.version} |" in shown
@@ -116,15 +123,15 @@ def test_a_metrics_table_has_its_range_direction_and_settings(name: str) -> None
 
 
 def test_ranges_are_written_as_people_do() -> None:
-    assert "| range | −1 to 1 |" in facts.metric_facts("npmi")
-    assert "| range | −∞ to 0 |" in facts.metric_facts("u_mass")
-    assert "| range | any number |" in facts.metric_facts("uci")
-    assert "| range | 1 to ∞ |" in facts.metric_facts("perplexity")
+    assert "| range | −1 to 1 |" in metric_facts("npmi")
+    assert "| range | −∞ to 0 |" in metric_facts("u_mass")
+    assert "| range | any number |" in metric_facts("uci")
+    assert "| range | 1 to ∞ |" in metric_facts("perplexity")
 
 
 @pytest.mark.parametrize("name", KINDS["judges"])
 def test_a_judges_table_has_what_its_card_says(name: str) -> None:
-    shown, card = facts.judge_facts(name), load_judge_card(name)
+    shown, card = judge_facts(name), load_judge_card(name)
     assert f"`{card.client}`" in shown
     for value in (card.model, card.endpoint and card.endpoint.base_url):
         assert value is None or f"`{value}`" in shown
@@ -156,7 +163,7 @@ def against_people(dataset: str, task: str, statistic: str) -> dict[str, dict[st
 def test_figures_against_people_are_those_of_the_committed_board(dataset: str, task: str) -> None:
     marker = f"<!-- facts: people {dataset} {task} -->"
     assert marker in text_of("docs/which-judge.md") + text_of("docs/which-metric.md")
-    shown = facts.people_facts(dataset, task)
+    shown = people_facts(dataset, task)
     rows = against_people(dataset, task, "kendall_tau")
     assert len(shown.splitlines()) == 2 + len(rows)
     for judge, row in rows.items():
@@ -177,8 +184,8 @@ def test_sentences_about_judges_and_people_hold() -> None:
 
 
 def test_the_page_of_suite_files_has_every_key_and_what_it_takes() -> None:
-    shown = facts.suite_facts()
-    for spec in facts.SUITE_TABLES:
+    shown = suite_facts()
+    for spec in SUITE_TABLES:
         for key in spec.model_fields:
             assert f"| `{key}` | " in shown
     for row in (
@@ -193,7 +200,7 @@ def test_the_page_of_suite_files_has_every_key_and_what_it_takes() -> None:
 
 
 def test_the_api_page_has_every_public_name() -> None:
-    shown = facts.api_facts()
+    shown = api_facts()
     names = set(re.findall(r"^### (\w+)$", shown, re.M))
     assert names == set(mtmbench.__all__) - {"errors"}
     assert "n_topics" not in shown.split("### load_corpus")[0].split("### judge")[1]
@@ -204,7 +211,7 @@ def test_the_api_page_has_every_public_name() -> None:
 
 
 def test_the_api_page_has_what_values_can_do() -> None:
-    shown = facts.api_facts()
+    shown = api_facts()
     for name in ("Board", "Judgement", "Steering", "TopicResult"):
         value = getattr(mtmbench, name)
         members = {member for member in vars(value) if not member.startswith("_")}
@@ -240,8 +247,8 @@ def test_the_citation_file_is_whole_and_of_this_version() -> None:
 
 @pytest.mark.parametrize("name", KINDS["metrics"])
 def test_a_metric_says_what_it_measured_against_people(name: str) -> None:
-    page, metric = facts.metric_facts(name), METRICS.get(name)
-    (row,) = (line for line in facts.metric_list().splitlines() if line.startswith(f"| [`{name}`]"))
+    page, metric = metric_facts(name), METRICS.get(name)
+    (row,) = (line for line in metric_list().splitlines() if line.startswith(f"| [`{name}`]"))
     told = next(line for line in page.splitlines() if line.startswith("| against people |"))
     figures = told.removeprefix("| against people | ").removesuffix(" |")
     assert figures in row
@@ -260,7 +267,7 @@ def test_a_metric_says_what_it_measured_against_people(name: str) -> None:
 
 
 def test_the_table_of_metrics_reads_their_pages() -> None:
-    (row,) = (line for line in facts.metric_list().splitlines() if line.startswith("| [`npmi`]"))
+    (row,) = (line for line in metric_list().splitlines() if line.startswith("| [`npmi`]"))
     assert "Bouma 2009" in row
     assert "[formula](npmi.md#formula)" in row
     assert "0.26 (0.15 to 0.38) with ratings of 150 New York Times topics" in row

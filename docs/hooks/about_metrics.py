@@ -1,31 +1,73 @@
-"""What a metric's page and the judges' board say of it, for the tables of facts."""
+"""What is known of metrics: of each, and of all in one table, which reads their pages too."""
 
 from __future__ import annotations
 
-import json
+import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import Any
 
-from mtmbench.metrics.base import Metric
+from about_people import against_people
+from about_plugins import own_names
+from markdown_tables import code, facts_table, listed, table, value_text, yes
+from repository import ROOT
 
-ROOT = Path(__file__).parents[2]
-NOT_MEASURED = "not measured against people"
+from mtmbench.metrics.registry import METRICS
 
+_NEEDS = {
+    "labels": "gold labels",
+    "words": "a reference text",
+    "embeddings": "a text encoder",
+    "siblings": "fits under other seeds",
+    "orders": "fits of the documents in other orders (`orders` in the suite)",
+    "others": "other models with the same K and seed",
+    "refit": "to fit the model anew",
+    "judge": "a judge card",
+    "theta": "weights of topics in documents",
+}
 _TITLE = re.compile(r"\A# `\w+`: (.+)$", re.M)
 _SOURCE = re.compile(r"Source[^:]*:\s+(this project|.+?\b\d{4}\b)", re.S)
 _BEWARE = re.compile(r"^## Pitfalls\n\n(?:- )?(.+?\.)(?=\s)", re.M | re.S)
-_JUDGED = {
-    ("hoyle-nytimes", "rating"): "ratings of {n} New York Times topics",
-    ("hoyle-wikitext", "rating"): "ratings of {n} WikiText topics",
-    ("hoyle-nytimes", "intrusion"): "intruders found in {n} New York Times topics",
-    ("hoyle-wikitext", "intrusion"): "intruders found in {n} WikiText topics",
-    ("proxann-bills", "fit"): "fits of documents to {n} topics of bills",
-    ("proxann-bills", "rank"): "ranks of documents of {n} topics of bills",
-}
+
+
+def metric_facts(name: str) -> str:
+    """Returns what is known of a metric: range, direction, views, needs, settings."""
+    metric = METRICS.get(name)
+    views = [view for view in metric.item_views if view is not None]
+    rows = [
+        ("name in suites", code(name)),
+        ("range", _range(metric.bounds)),
+        ("better", "higher" if metric.higher_is_better else "lower"),
+        ("needs", ", ".join(_NEEDS[need] for need in metric.needs)),
+        ("played on", " and ".join(f"{view} items" for view in views) or "θ alone; no items"),
+        ("reads what items are called", yes(metric.reads_labels)),
+        ("against people", against_people(metric)),
+        ("class", code(METRICS.origin(name).replace(":", "."))),
+        ("version", str(metric.version)),
+    ]
+    names = list(dict.fromkeys(key for variant in metric.variants for key in variant))
+    if not names:
+        return facts_table(rows) + "\n\nIt has no parameters."
+    settings = [[value_text(variant.get(key)) for key in names] for variant in metric.variants]
+    played = "Played by default with:" if len(settings) == 1 else "Played by default in each of:"
+    return f"{facts_table(rows)}\n\n{played}\n\n" + table([code(key) for key in names], settings)
+
+
+def metric_list() -> str:
+    """Returns all metrics, a row each."""
+    rows = []
+    for name in own_names(METRICS):
+        metric, page = METRICS.get(name), page_facts(name)
+        better = "higher" if metric.higher_is_better else "lower"
+        needs = listed(_NEEDS[need] for need in metric.needs)
+        rows.append(
+            (f"[`{name}`]({name}.md)", f"{page.title} ([formula]({name}.md#formula))", page.source,
+             _range(metric.bounds), better, needs, page.beware, against_people(metric))
+        )  # fmt: skip
+    return table(
+        ("metric", "what it is", "source", "range", "better", "needs", "beware", "against people"),
+        rows,
+    )
 
 
 @dataclass(frozen=True)
@@ -57,38 +99,9 @@ def page_facts(name: str) -> PageFacts:
     return PageFacts(*(" ".join(match[1].split()) for match in found if match))
 
 
-def against_people(metric: type[Metric]) -> str:
-    """Returns how far a metric agrees with people, by the committed board of judges.
-
-    Kendall's τ over topics, with its 95 % interval; of documents' fits and ranks, its mean over
-    topics. Of the names under which a metric may stand, the first that the board has is read.
-    """
-    people = metric.people
-    if people is None:
-        return NOT_MEASURED
-    rows = _board()
-    known = {judge for judge, *_ in rows}
-    judge = next((name for name in people.judges if name in known), None)
-    told = [
-        f"{_figure(row)} with {text.format(n=row['n'])}"
-        for (dataset, task), text in _JUDGED.items()
-        if task in people.tasks and (row := rows.get((judge, dataset, task))) is not None
+def _range(bounds: tuple[float, float]) -> str:
+    ends = [
+        ("−∞" if end < 0 else "∞") if math.isinf(end) else f"{end:g}".replace("-", "−")
+        for end in bounds
     ]
-    if not told:
-        return NOT_MEASURED
-    by = f", by `{judge}`" if "judge" in metric.needs else ""
-    return f"Kendall's τ {'; '.join(told)}{by}"
-
-
-@cache
-def _board() -> dict[tuple[str | None, str, str], Mapping[str, Any]]:
-    board = json.loads((ROOT / "leaderboards/judges/board.json").read_text(encoding="utf-8"))
-    return {
-        (row["judge"], row["dataset"], row["task"]): row
-        for row in board["rows"]
-        if row["statistic"] == "kendall_tau"
-    }
-
-
-def _figure(row: Mapping[str, Any]) -> str:
-    return f"{row['value']:.2f} ({row['lo']:.2f} to {row['hi']:.2f})".replace("-", "−")
+    return "any number" if bounds == (-math.inf, math.inf) else " to ".join(ends)

@@ -12,11 +12,12 @@ import re
 from typing import TYPE_CHECKING
 
 from diagram import FENCE, draw
-from facts import ROOT, fill_in
+from facts import fill_in
 from latex2mathml.converter import convert
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, InclusionLevel
 from notebooks import as_page, notebooks
+from repository import ROOT
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig

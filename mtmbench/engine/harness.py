@@ -17,6 +17,7 @@ from mtmbench.core.records import of_kind
 from mtmbench.core.serialise import write_atomically
 from mtmbench.core.store import RunStore
 from mtmbench.core.topic_result import TopicResult
+from mtmbench.engine.asked_judges import judges_of_fits, judges_of_metrics
 from mtmbench.engine.labels import labels_path, read_labels
 from mtmbench.engine.phases import (
     FIT_FAILED,
@@ -25,7 +26,7 @@ from mtmbench.engine.phases import (
     phases,
     view_characters,
 )
-from mtmbench.engine.plan import Plan, judges_of_fits, judges_of_metrics, make_plan
+from mtmbench.engine.plan import Plan, make_plan
 from mtmbench.engine.ray.pool import RayOptions, RayPool
 from mtmbench.engine.results import check_revision, result_path
 from mtmbench.engine.slurm.pool import SlurmOptions, SlurmPool

@@ -22,9 +22,10 @@ from mtmbench.core.cells import (
 from mtmbench.core.competitors import League
 from mtmbench.core.records import of_kind
 from mtmbench.core.store import RunInfo, RunStore
-from mtmbench.engine.plan import Plan, asks_models
+from mtmbench.engine.asked_judges import asks_models
+from mtmbench.engine.cell_player import Produced
+from mtmbench.engine.plan import Plan
 from mtmbench.engine.workers import ASKING, ON_DEVICE, Task
-from mtmbench.engine.workspace import Produced
 from mtmbench.features.encoders import is_default
 from mtmbench.features.registry import source_of
 from mtmbench.matches.adaptive import cells_to_play

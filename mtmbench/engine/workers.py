@@ -18,7 +18,8 @@ from typing import Protocol
 
 from mtmbench.core.cells import Cell
 from mtmbench.core.store import RunInfo
-from mtmbench.engine.workspace import Produced, Workspace, WorkspaceSpec
+from mtmbench.engine.cell_player import CellPlayer, Produced
+from mtmbench.engine.workspace import Workspace, WorkspaceSpec
 
 WORKER_VARIABLES = {
     "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
@@ -271,7 +272,7 @@ def play(
         return
     played: set[str] = set()
     try:
-        for batch in workspace.play(task.cells):
+        for batch in CellPlayer(workspace).play(task.cells):
             played.update(record.key for record, _ in batch)
             yield batch
     except Exception as error:

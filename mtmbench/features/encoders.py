@@ -62,6 +62,15 @@ def encoder_identity(encoder: str) -> dict[str, object]:
     return {**told, **hub, "hash": found.revision}
 
 
+def encoder_in_keys(encoder: str) -> dict[str, object]:
+    """Returns what keys say of an encoder: its content, and nothing of the one that is the default.
+
+    Raises:
+        InputError: see :func:`encoder_identity`.
+    """
+    return {} if is_default(encoder) else encoder_identity(encoder)
+
+
 @cache
 def sentence_encoder(source: str) -> SentenceEncoder:
     """Returns this process's encoder of a folder or hub id."""

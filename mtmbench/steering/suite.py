@@ -20,6 +20,7 @@ from mtmbench.core.specs import SteeringSpec
 from mtmbench.core.store import RunStore, records_file
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Progress, Views
+from mtmbench.engine.cell_player import CellPlayer
 from mtmbench.engine.labels import plan_of
 from mtmbench.engine.plan import Plan, make_plan
 from mtmbench.engine.results import recorded_result, result_path
@@ -258,7 +259,7 @@ def _fit(workspace: Workspace, store: RunStore, cell: FitCell) -> None:
             store.forget(cell.key)
         else:
             return
-    for produced in workspace.play([cell]):
+    for produced in CellPlayer(workspace).play([cell]):
         store.add(produced)
         for record, _ in produced:
             if record.status != "ok":

@@ -170,7 +170,7 @@ def test_what_waits_for_failed_labels_is_no_failure_of_its_own(
     def refuse(*_: object) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr("mtmbench.engine.workspace.write_labels", refuse)
+    monkeypatch.setattr("mtmbench.engine.cell_player.write_labels", refuse)
     outcome = run_suite(suite_of(corpus_file), tmp_path / "out", plugins=PLUGINS, workers=0)
     assert {(what[:14], why) for what, why in outcome.errors} == {
         ("labels of mlda", "OSError: no space left")

@@ -24,8 +24,9 @@ from mtmbench.core.specs import WordSpec
 from mtmbench.core.store import read_records
 from mtmbench.corpora.load import load_corpus
 from mtmbench.engine.harness import run_suite
-from mtmbench.engine.plan import Plan, make_plan, numbers_of_topics
+from mtmbench.engine.plan import Plan, make_plan
 from mtmbench.engine.results import recorded_result
+from mtmbench.engine.topic_numbers import numbers_of_topics
 from mtmbench.features.views import make_views
 from mtmbench.models.mbertopic import MBERTopic, document_vectors
 

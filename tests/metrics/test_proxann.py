@@ -15,8 +15,9 @@ from mtmbench.core.cards import JudgeCard, Suite
 from mtmbench.core.errors import InputError
 from mtmbench.core.topic_result import TopicResult
 from mtmbench.core.types import Corpus, ItemSpace
+from mtmbench.engine.asked_judges import asks_models
 from mtmbench.engine.estimate import estimates
-from mtmbench.engine.plan import Plan, asks_models, make_plan
+from mtmbench.engine.plan import Plan, make_plan
 from mtmbench.judges.base import Completion, JudgeClient, Question
 from mtmbench.judges.panel import Panel
 from mtmbench.metrics.base import MetricValue

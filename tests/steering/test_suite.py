@@ -14,8 +14,8 @@ from mtmbench.core.card_reading import parse_card
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.store import RunStore, read_records
+from mtmbench.engine.cell_player import CellPlayer
 from mtmbench.engine.harness import run_suite
-from mtmbench.engine.workspace import Workspace
 from mtmbench.features.sae.sae import save_sae
 from mtmbench.judges.base import Completion, JudgeClient
 from mtmbench.judges.registry import register_judge
@@ -172,7 +172,7 @@ def test_a_table_with_features_of_its_own(data, tmp_path, monkeypatch):
     # The same again fits nothing; topics that are lost are fitted anew.
     before = (folder / "steering.json").read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(Workspace, "_fit", None)
+        patch.setattr(CellPlayer, "_fit", None)
         steer_suite(suite, folder)
     for file in (folder / "steering" / "results").iterdir():
         file.unlink()

@@ -38,9 +38,9 @@ class EncodingJudge(JudgeClient):
     @classmethod
     def inputs(cls, params: Mapping[str, Any]) -> Mapping[str, object]:
         """Returns the encoder by its content, where it is not the default."""
-        from mtmbench.features.encoders import encoder_identity, is_default
+        from mtmbench.features.encoders import encoder_in_keys
 
-        return {} if is_default(_named(params)) else encoder_identity(_named(params))
+        return encoder_in_keys(_named(params))
 
 
 def _named(params: Mapping[str, Any]) -> str:
