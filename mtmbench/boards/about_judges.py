@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from mtmbench.boards.cells import ALL
 from mtmbench.boards.numbers import DASH, estimate, fixed, interval, percent, shown
-from mtmbench.boards.rows import ControlRow, JudgeRow, ShareRow
+from mtmbench.boards.rows.judges import ControlRow, JudgeRow, ShareRow
 from mtmbench.boards.spending import cost_text, lacking_text
 from mtmbench.boards.view import SHOWN, BoardView, LeagueView, k_text, who_ruled
 from mtmbench.core.tables import ShownTable

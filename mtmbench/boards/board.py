@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from mtmbench.boards.board_file import parse_board
 from mtmbench.boards.figures import metric_figure, ratings_figure, win_rates_figure
-from mtmbench.boards.rows import BoardTables
+from mtmbench.boards.rows.board import BoardTables
 from mtmbench.boards.steering import Steering
 from mtmbench.boards.view import BoardView, LeagueView
 from mtmbench.core.errors import InputError

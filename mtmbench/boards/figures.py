@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from mtmbench.boards.notes import interval_level
 from mtmbench.boards.numbers import percent
-from mtmbench.boards.rows import BoardTables, MetricRow
+from mtmbench.boards.rows.board import BoardTables
+from mtmbench.boards.rows.metrics import MetricRow
 from mtmbench.boards.site.overview import LEADING, JudgeColumn, RatingChart, rating_charts
 from mtmbench.boards.view import BoardView, MetricLine, MetricTable, k_text, who_ruled
 from mtmbench.core.errors import InputError, UnknownNameError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from mtmbench.boards.rows import BoardTables
+from mtmbench.boards.rows.board import BoardTables
 from mtmbench.boards.view import k_text
 from mtmbench.core.records import MatchPayload, MatchSide, StoredRecord, of_kind
 from mtmbench.core.serialise import canonical_json, write_atomically

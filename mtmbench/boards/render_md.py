@@ -5,7 +5,8 @@ from __future__ import annotations
 from mtmbench.boards import about_judges, notes
 from mtmbench.boards.markdown import MarkdownPage, markdown_text
 from mtmbench.boards.numbers import DASH, fixed, interval, shown, signed
-from mtmbench.boards.rows import BoardTables, CorrelationRow
+from mtmbench.boards.rows.board import BoardTables
+from mtmbench.boards.rows.metrics import CorrelationRow
 from mtmbench.boards.spending import spending_table
 from mtmbench.boards.view import (
     BoardView,

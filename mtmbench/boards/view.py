@@ -7,19 +7,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mtmbench.boards.cells import ALL
-from mtmbench.boards.rows import (
-    AdaptiveSummary,
-    BoardTables,
-    ControlRow,
-    CorrelationRow,
-    FitRow,
-    JudgeRow,
-    LeaguePlace,
-    LeagueRow,
-    LengthSummary,
-    MetricRow,
-    TopicsRow,
-)
+from mtmbench.boards.rows.board import BoardTables
+from mtmbench.boards.rows.fits import FitRow, TopicsRow
+from mtmbench.boards.rows.judges import ControlRow, JudgeRow
+from mtmbench.boards.rows.leagues import AdaptiveSummary, LeaguePlace, LeagueRow, LengthSummary
+from mtmbench.boards.rows.metrics import CorrelationRow, MetricRow
 from mtmbench.core.cells import Competitor, k_order
 from mtmbench.core.records import CompetitorFields
 from mtmbench.core.specs import BY_CORPUS, Representation, is_capped

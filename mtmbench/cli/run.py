@@ -44,7 +44,8 @@ from mtmbench.cli.options import (
 from mtmbench.cli.plan import print_plan
 
 if TYPE_CHECKING:
-    from mtmbench.boards.rows import BoardTables, LeagueRow
+    from mtmbench.boards.rows.board import BoardTables
+    from mtmbench.boards.rows.leagues import LeagueRow
     from mtmbench.core.cards import Suite
     from mtmbench.engine.harness import RunOutcome
 

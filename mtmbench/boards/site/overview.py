@@ -8,7 +8,7 @@ from itertools import groupby
 
 from mtmbench.boards.cells import ALL
 from mtmbench.boards.plot import Axis, Mark
-from mtmbench.boards.rows import LeagueRow
+from mtmbench.boards.rows.leagues import LeagueRow
 from mtmbench.boards.view import SHOWN, JudgeView, LeagueView, k_text, lead
 from mtmbench.core.cells import k_order
 from mtmbench.core.specs import Representation

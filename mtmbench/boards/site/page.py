@@ -16,7 +16,8 @@ from mtmbench.boards.cells import ALL, BoardRecords
 from mtmbench.boards.html import render_template
 from mtmbench.boards.labels import LABEL_SOURCES
 from mtmbench.boards.numbers import percent, signed
-from mtmbench.boards.rows import BoardTables, FitItems
+from mtmbench.boards.rows.board import BoardTables
+from mtmbench.boards.rows.fits import FitItems
 from mtmbench.boards.site.overview import LEADING, basis, headline, otherwise, rating_charts
 from mtmbench.boards.site.parts import FOLDER, part_files, run_parts, script_json
 from mtmbench.boards.site.steering import steering_curves

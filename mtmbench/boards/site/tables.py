@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from mtmbench.boards.cells import ALL
 from mtmbench.boards.numbers import signed
-from mtmbench.boards.rows import BoardTables, LeagueRow
+from mtmbench.boards.rows.board import BoardTables
+from mtmbench.boards.rows.leagues import LeagueRow
 from mtmbench.boards.site.overview import JudgeColumn, RatingChart
 from mtmbench.boards.view import BoardView, MetricLine, MetricTable, k_text
 from mtmbench.core.specs import is_capped
