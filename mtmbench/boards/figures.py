@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from mtmbench.boards.metric_view import MetricLine, MetricTable
 from mtmbench.boards.notes import interval_level
 from mtmbench.boards.numbers import percent
 from mtmbench.boards.rows.board import BoardTables
 from mtmbench.boards.rows.metrics import MetricRow
 from mtmbench.boards.site.overview import LEADING, JudgeColumn, RatingChart, rating_charts
-from mtmbench.boards.view import BoardView, MetricLine, MetricTable, k_text, who_ruled
+from mtmbench.boards.terms import k_text, who_ruled
+from mtmbench.boards.view import BoardView
 from mtmbench.core.errors import InputError, UnknownNameError
 from mtmbench.core.figures import (
     STYLES,

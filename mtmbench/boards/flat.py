@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mtmbench.boards.rows.board import BoardTables
-from mtmbench.boards.view import k_text
+from mtmbench.boards.terms import k_text
 from mtmbench.core.records import MatchPayload, MatchSide, StoredRecord, of_kind
 from mtmbench.core.serialise import canonical_json, write_atomically
 from mtmbench.core.tables import columns_of

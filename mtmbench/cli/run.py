@@ -222,7 +222,7 @@ def print_outcome(outcome: "RunOutcome") -> None:
 def _leagues(
     board: "BoardTables",
 ) -> "dict[tuple[str, str, int | None, str], list[LeagueRow]]":
-    from mtmbench.boards.view import lead
+    from mtmbench.boards.terms import lead
 
     place = {judge["id"]: lead(judge).index for judge in board["judges"]}
     order = list(dict.fromkeys((row["judge"], row["corpus"], row["k"]) for row in board["ratings"]))

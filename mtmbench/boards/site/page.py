@@ -26,7 +26,8 @@ from mtmbench.boards.site.topics import topic_parts
 from mtmbench.boards.site.values import value_parts
 from mtmbench.boards.site.verdicts import verdict_parts
 from mtmbench.boards.spending import cost_text, spending_table, total_note
-from mtmbench.boards.view import SHOWN, BoardView, k_text, who_ruled
+from mtmbench.boards.terms import SHOWN, k_text, who_ruled
+from mtmbench.boards.view import BoardView
 from mtmbench.core.cells import Competitor
 from mtmbench.core.specs import Representation
 
