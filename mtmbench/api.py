@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from mtmbench.boards.board import Board
-from mtmbench.boards.figures import plot_ratings
+from mtmbench.boards.rating_figures import plot_ratings
 from mtmbench.boards.steering import Steering
 from mtmbench.core.card_files import load_suite, override_suite
 from mtmbench.core.cards import Suite

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from mtmbench.boards.cells import ALL
+from mtmbench.boards.league_view import LeagueView
 from mtmbench.boards.numbers import DASH, estimate, fixed, interval, percent, shown
-from mtmbench.boards.rows import ControlRow, JudgeRow, ShareRow
+from mtmbench.boards.rows.judges import ControlRow, JudgeRow, ShareRow
 from mtmbench.boards.spending import cost_text, lacking_text
-from mtmbench.boards.view import SHOWN, BoardView, LeagueView, k_text, who_ruled
+from mtmbench.boards.terms import SHOWN, k_text, who_ruled
+from mtmbench.boards.view import BoardView
 from mtmbench.core.tables import ShownTable
 from mtmbench.matches.controls import LEAST_SCORE
 

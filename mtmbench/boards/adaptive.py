@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mtmbench.boards.rows import AdaptiveSummary
+from mtmbench.boards.rows.leagues import AdaptiveSummary
 from mtmbench.core.competitors import Competitor
 from mtmbench.core.records import MatchRecord
 from mtmbench.core.serialise import rounded

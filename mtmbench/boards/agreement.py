@@ -11,7 +11,7 @@ import numpy as np
 from mtmbench.boards.cells import BoardRecords
 from mtmbench.boards.columns import MatchColumns
 from mtmbench.boards.leagues import RatedLeague
-from mtmbench.boards.rows import (
+from mtmbench.boards.rows.agreement import (
     AgreementNumbers,
     AgreementPlace,
     AgreementRow,

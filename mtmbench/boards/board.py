@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 from mtmbench.boards.board_file import parse_board
-from mtmbench.boards.figures import metric_figure, ratings_figure, win_rates_figure
-from mtmbench.boards.rows import BoardTables
+from mtmbench.boards.league_view import LeagueView
+from mtmbench.boards.metric_figure import metric_figure
+from mtmbench.boards.rating_figures import ratings_figure, win_rates_figure
+from mtmbench.boards.rows.board import BoardTables
 from mtmbench.boards.steering import Steering
-from mtmbench.boards.view import BoardView, LeagueView
+from mtmbench.boards.view import BoardView
 from mtmbench.core.errors import InputError
 from mtmbench.core.files import read_json
 from mtmbench.core.notebook import html_table

@@ -9,7 +9,7 @@ import numpy as np
 
 from mtmbench.boards.cells import ALL, BoardRecords
 from mtmbench.boards.columns import MatchColumns
-from mtmbench.boards.rows import ControlPlace, ControlRow
+from mtmbench.boards.rows.judges import ControlPlace, ControlRow
 from mtmbench.core.competitors import Competitor, k_order
 from mtmbench.core.match_payloads import Control
 from mtmbench.core.records import MatchRecord

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mtmbench.boards.cells import BoardRecords
-from mtmbench.boards.rows import CorrelationRow
+from mtmbench.boards.rows.metrics import CorrelationRow
 from mtmbench.core.competitors import Competitor, k_order
 from mtmbench.core.serialise import rounded
 from mtmbench.stats.intervals import mean_interval

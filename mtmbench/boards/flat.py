@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from mtmbench.boards.rows import BoardTables
-from mtmbench.boards.view import k_text
+from mtmbench.boards.rows.board import BoardTables
+from mtmbench.boards.terms import k_text
 from mtmbench.core.match_payloads import MatchPayload, MatchSide
 from mtmbench.core.records import StoredRecord, of_kind
 from mtmbench.core.serialise import canonical_json, write_atomically

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from mtmbench.boards.cells import BoardRecords
 from mtmbench.boards.numbers import DASH
-from mtmbench.boards.rows import LabelsRow
+from mtmbench.boards.rows.fits import LabelsRow
 from mtmbench.core.records import FitRecord, LabelsRecord
 from mtmbench.core.serialise import canonical_json
 

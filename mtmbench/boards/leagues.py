@@ -14,7 +14,7 @@ from mtmbench.boards.adaptive import AdaptiveLeague
 from mtmbench.boards.cells import ALL, BoardRecords, display_names
 from mtmbench.boards.columns import MatchColumns
 from mtmbench.boards.lengths import ComparisonColumns, adjusted_ratings, log_ratios
-from mtmbench.boards.rows import (
+from mtmbench.boards.rows.leagues import (
     AdjustedNumbers,
     LeagueExtras,
     LeaguePlace,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mtmbench.boards.rows import AdjustedNumbers, LengthSummary
+from mtmbench.boards.rows.leagues import AdjustedNumbers, LengthSummary
 from mtmbench.core.match_payloads import MatchPayload
 from mtmbench.core.serialise import rounded
 from mtmbench.core.types import Float64Array, IntArray

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mtmbench.boards.cells import BoardRecords
-from mtmbench.boards.rows import LeftOutNumbers, MetricFacts, MetricRow
+from mtmbench.boards.rows.metrics import LeftOutNumbers, MetricFacts, MetricRow
 from mtmbench.core.competitors import Competitor, k_order
 from mtmbench.core.records import MetricRecord
 from mtmbench.core.serialise import canonical_json, rounded

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from mtmbench.boards.cells import ALL
 from mtmbench.boards.labels import label_notes
+from mtmbench.boards.league_view import LeagueView
 from mtmbench.boards.numbers import fixed, interval, percent, signed, within
-from mtmbench.boards.rows import BoardTables
+from mtmbench.boards.rows.board import BoardTables
 from mtmbench.boards.shown import shown_notes
 from mtmbench.boards.spending import lacking_text, total_note
-from mtmbench.boards.view import SHOWN, BoardView, LeagueView, k_text
+from mtmbench.boards.terms import SHOWN, k_text
+from mtmbench.boards.view import BoardView
 from mtmbench.core.specs import Representation
 from mtmbench.judges.registry import reads_words
 from mtmbench.metrics.registry import faults_of

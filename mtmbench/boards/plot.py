@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mtmbench.boards.numbers import Form, fixed
-from mtmbench.boards.rows import RatedNumbers
+from mtmbench.boards.rows.leagues import RatedNumbers
 from mtmbench.core.tables import ShownTable
 from mtmbench.stats.bradley_terry import ELO_MEAN
 

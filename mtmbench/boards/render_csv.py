@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mtmbench.boards.rows import BoardTables
+from mtmbench.boards.rows.board import BoardTables
 from mtmbench.core.serialise import canonical_json
 from mtmbench.core.tables import csv_text
 

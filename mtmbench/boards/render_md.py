@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from mtmbench.boards import about_judges, notes
+from mtmbench.boards.league_view import LeagueView
 from mtmbench.boards.markdown import MarkdownPage, markdown_text
+from mtmbench.boards.metric_view import MetricEntry, MetricLine, MetricTable
 from mtmbench.boards.numbers import DASH, fixed, interval, shown, signed
-from mtmbench.boards.rows import BoardTables, CorrelationRow
+from mtmbench.boards.rows.board import BoardTables
+from mtmbench.boards.rows.metrics import CorrelationRow
 from mtmbench.boards.spending import spending_table
-from mtmbench.boards.view import (
-    BoardView,
-    JudgeView,
-    LeagueView,
-    MetricEntry,
-    MetricLine,
-    MetricTable,
-)
+from mtmbench.boards.view import BoardView, JudgeView
 from mtmbench.metrics.registry import faults_of
 
 

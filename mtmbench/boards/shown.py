@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypedDict
 
-from mtmbench.boards.rows import RewriteRow
+from mtmbench.boards.rows.rewrites import RewriteRow
 from mtmbench.boards.spending import lacking_replies, lacking_text
 from mtmbench.core.competitors import Competitor, k_order
 from mtmbench.core.match_payloads import ExtractionFacts, RefineLimits, RewritePayload

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import cast
 
 from mtmbench.boards.cells import BoardRecords
-from mtmbench.boards.rows import (
-    BoardTables,
+from mtmbench.boards.rows.board import BoardTables
+from mtmbench.boards.rows.spending import (
     JudgeSpending,
     LackingReplies,
     MetricReplies,

@@ -12,21 +12,9 @@ from mtmbench.boards.correlations import correlation_rows
 from mtmbench.boards.labels import label_rows, labels_by_fit, source_of
 from mtmbench.boards.leagues import rate_leagues
 from mtmbench.boards.metric_rows import metric_rows, metric_versions
-from mtmbench.boards.rows import (
-    BoardExtras,
-    BoardLinks,
-    BoardTables,
-    CorpusRow,
-    ErrorRow,
-    FitItems,
-    FitRow,
-    ItemsCalled,
-    ProjectedWords,
-    RulingJudge,
-    ShareRow,
-    ToldFits,
-    TopicsRow,
-)
+from mtmbench.boards.rows.board import BoardExtras, BoardLinks, BoardTables, CorpusRow, ErrorRow
+from mtmbench.boards.rows.fits import FitItems, FitRow, ItemsCalled, ToldFits, TopicsRow
+from mtmbench.boards.rows.judges import ProjectedWords, RulingJudge, ShareRow
 from mtmbench.boards.shown import shown_rows
 from mtmbench.boards.spending import (
     judge_spending,

@@ -10,7 +10,7 @@ from pathlib import Path
 from mtmbench.boards.cells import BoardRecords
 from mtmbench.boards.render_csv import render_csv
 from mtmbench.boards.render_md import render_md
-from mtmbench.boards.rows import BoardTables
+from mtmbench.boards.rows.board import BoardTables
 from mtmbench.boards.site.page import MOST_COMMITTED, site_files
 from mtmbench.boards.site.parts import drop_old_parts
 from mtmbench.boards.tables import board_tables

@@ -44,7 +44,8 @@ from mtmbench.cli.options import (
 from mtmbench.cli.plan import print_plan
 
 if TYPE_CHECKING:
-    from mtmbench.boards.rows import BoardTables, LeagueRow
+    from mtmbench.boards.rows.board import BoardTables
+    from mtmbench.boards.rows.leagues import LeagueRow
     from mtmbench.core.cards import Suite
     from mtmbench.engine.harness import RunOutcome
 
@@ -221,7 +222,7 @@ def print_outcome(outcome: "RunOutcome") -> None:
 def _leagues(
     board: "BoardTables",
 ) -> "dict[tuple[str, str, int | None, str], list[LeagueRow]]":
-    from mtmbench.boards.view import lead
+    from mtmbench.boards.terms import lead
 
     place = {judge["id"]: lead(judge).index for judge in board["judges"]}
     order = list(dict.fromkeys((row["judge"], row["corpus"], row["k"]) for row in board["ratings"]))

@@ -15,7 +15,7 @@ from torch.distributions import Dirichlet, kl_divergence
 from torch.nn import functional
 
 from mtmbench.core.types import FloatArray
-from mtmbench.models.neural import CountBatch, product
+from mtmbench.models.count_batches import CountBatch, product
 from mtmbench.models.products import ProductModel, ProductPosterior, unit_logs
 
 SMALLEST_CONCENTRATION = 1e-5

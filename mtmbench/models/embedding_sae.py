@@ -19,7 +19,7 @@ def train_topk(
     V has rows of length one; they start at documents drawn at random, less the mean, and W at their
     transpose (Gao et al. 2024, "Scaling and evaluating sparse autoencoders"). An atom that no
     document of an epoch brought to fire starts again at the document that is rebuilt worst, through
-    the first half of the epochs. Call it inside :func:`~mtmbench.models.neural.reproducible`.
+    the first half of the epochs. Call it inside :func:`~mtmbench.models.reproducible.reproducible`.
 
     Args:
         vectors: (D, E).

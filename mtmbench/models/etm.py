@@ -22,15 +22,12 @@ from mtmbench.core.types import (
     ViewName,
     Views,
 )
+from mtmbench.models.amortised import Decoder
 from mtmbench.models.clusters import cluster_documents, cluster_totals
-from mtmbench.models.neural import (
-    CountBatch,
-    Decoder,
-    NeuralTopicModel,
-    Start,
-    hold_out,
-    reproducible,
-)
+from mtmbench.models.count_batches import CountBatch
+from mtmbench.models.evidence import hold_out
+from mtmbench.models.neural import NeuralTopicModel, Start
+from mtmbench.models.reproducible import reproducible
 
 
 class ETM(NeuralTopicModel):

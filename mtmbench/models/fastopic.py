@@ -25,7 +25,7 @@ from mtmbench.core.types import (
     Views,
 )
 from mtmbench.models.base import TopicModel, normalise_rows
-from mtmbench.models.neural import reproducible
+from mtmbench.models.reproducible import reproducible
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

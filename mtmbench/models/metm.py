@@ -20,15 +20,12 @@ from mtmbench.core.types import (
     ViewName,
     Views,
 )
+from mtmbench.models.amortised import Decoder
 from mtmbench.models.clusters import cluster_documents, cluster_totals
-from mtmbench.models.neural import (
-    CountBatch,
-    Decoder,
-    NeuralTopicModel,
-    Start,
-    hold_out,
-    reproducible,
-)
+from mtmbench.models.count_batches import CountBatch
+from mtmbench.models.evidence import hold_out
+from mtmbench.models.neural import NeuralTopicModel, Start
+from mtmbench.models.reproducible import reproducible
 
 SMALLEST_PROBABILITY = 1e-6
 """Firing probabilities of mixtures are kept this far from 0 and 1, where logarithms end."""

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mtmbench.core.types import FloatArray
-from mtmbench.models.neural import CountBatch, logistic_normal_kl, product, sample
+from mtmbench.models.amortised import logistic_normal_kl, sample
+from mtmbench.models.count_batches import CountBatch, product
 from mtmbench.models.products import ProductModel, ProductPosterior, unit_logs
 
 DRAWS = 10

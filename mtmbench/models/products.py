@@ -27,15 +27,10 @@ from mtmbench.core.types import (
     ViewName,
     Views,
 )
+from mtmbench.models.amortised import Posterior, infer
 from mtmbench.models.base import TopicModel
-from mtmbench.models.neural import (
-    CountBatch,
-    Posterior,
-    document_batch,
-    infer,
-    product,
-    reproducible,
-)
+from mtmbench.models.count_batches import CountBatch, document_batch, product
+from mtmbench.models.reproducible import reproducible
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

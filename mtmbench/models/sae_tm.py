@@ -28,7 +28,7 @@ from mtmbench.features.sae.sae import SAE, load_sae
 from mtmbench.features.weighting import inverse_document_frequency
 from mtmbench.models.base import TopicModel, normalise_rows
 from mtmbench.models.embedding_sae import train_topk
-from mtmbench.models.neural import reproducible
+from mtmbench.models.reproducible import reproducible
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

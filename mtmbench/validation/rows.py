@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypedDict, final
 
-from mtmbench.boards.rows import LackingReplies
+from mtmbench.boards.rows.spending import LackingReplies
 from mtmbench.core.judge_facts import JudgeFacts
 
 

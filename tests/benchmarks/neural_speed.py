@@ -57,15 +57,10 @@ def _lee(n_seeds: int) -> int:
 
 
 def _scale(n_docs: int, n_inferred: int, n_steps: int) -> int:
+    from mtmbench.models.amortised import Encoder, infer
+    from mtmbench.models.evidence import Split, Training, maximise_bound
     from mtmbench.models.metm import _FiringTopics
-    from mtmbench.models.neural import (
-        Encoder,
-        Split,
-        Training,
-        infer,
-        maximise_bound,
-        reproducible,
-    )
+    from mtmbench.models.reproducible import reproducible
 
     counts = _counts(n_docs)
     print(f"{n_docs} documents, {counts.matrix.nnz:,} counts: {_peak() / 1e9:.2f} GB")

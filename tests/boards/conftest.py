@@ -11,7 +11,7 @@ import pytest
 from support.chromium import browser
 
 from mtmbench.boards.cells import BoardRecords
-from mtmbench.boards.rows import BoardTables
+from mtmbench.boards.rows.board import BoardTables
 from mtmbench.boards.site.page import site_files
 from mtmbench.core.cards import Suite
 from mtmbench.core.records import Record

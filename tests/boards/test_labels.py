@@ -10,7 +10,7 @@ import pytest
 
 from mtmbench.boards.labels import label_notes
 from mtmbench.boards.render_md import render_md
-from mtmbench.boards.rows import LabelsRow
+from mtmbench.boards.rows.fits import LabelsRow
 from mtmbench.boards.tables import build_board
 from mtmbench.core.cards import Suite
 from mtmbench.core.records import Record

@@ -10,7 +10,8 @@ import pytest
 
 from mtmbench.boards.about_judges import judge_notes, judge_warnings
 from mtmbench.boards.notes import representation_notes
-from mtmbench.boards.rows import BoardTables, ControlRow, JudgeRow
+from mtmbench.boards.rows.board import BoardTables
+from mtmbench.boards.rows.judges import ControlRow, JudgeRow
 from mtmbench.boards.tables import build_board
 from mtmbench.boards.view import BoardView
 from mtmbench.core.cards import Suite

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from mtmbench.boards.rows import BoardTables, MetricRow
+from mtmbench.boards.rows.board import BoardTables
+from mtmbench.boards.rows.metrics import MetricRow
 from mtmbench.boards.steering_rows import SteeringTable
 from mtmbench.boards.tables import build_board
 from mtmbench.core.misfits import misfits

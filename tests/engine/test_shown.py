@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support import SUPPORT
 
-from mtmbench.boards.rows import BoardTables
+from mtmbench.boards.rows.board import BoardTables
 from mtmbench.core.cards import JudgeCard, Suite
 from mtmbench.core.match_payloads import MatchPayload, RewritePayload
 from mtmbench.core.misfits import misfits

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 from support import SUPPORT
 
-from mtmbench.boards.rows import BoardTables
+from mtmbench.boards.rows.board import BoardTables
 from mtmbench.boards.write import write_board
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError

@@ -11,9 +11,10 @@ from torch.nn import functional
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Views
+from mtmbench.models.count_batches import CountBatch
 from mtmbench.models.dvae import DVAE, DirichletEncoder, moments
-from mtmbench.models.neural import CountBatch, reproducible
 from mtmbench.models.products import ProductDecoder, document_batches
+from mtmbench.models.reproducible import reproducible
 
 pytestmark = pytest.mark.slow
 

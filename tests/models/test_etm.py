@@ -10,7 +10,9 @@ from support.planted import counts_to_views, matched_cosine, plant_lda
 
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Views
-from mtmbench.models.etm import ETM
+from mtmbench.models.count_batches import CountBatch
+from mtmbench.models.etm import ETM, _EmbeddedTopics
+from mtmbench.models.reproducible import reproducible
 
 pytestmark = pytest.mark.slow
 
@@ -60,6 +62,26 @@ def test_topics_are_softmax_of_embeddings():
     logits = model.topic_embeddings_ @ model.word_embeddings_.T
     by_hand = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(result.topic_item, by_hand, rtol=1e-4, atol=1e-7)
+
+
+def test_etms_likelihood_and_gradients_are_those_over_all_words():
+    counts = plant_lda(0, n_docs=20, n_items=30, n_topics=3).views.words
+    rng = np.random.default_rng(0)
+    with reproducible(0):
+        theta = torch.from_numpy(rng.dirichlet(np.ones(3), 20)).requires_grad_()
+        topics = torch.from_numpy(rng.dirichlet(np.ones(30), 3)).requires_grad_()
+        decoder = _EmbeddedTopics(3, 30, 4, trained=True)
+        batch = CountBatch.of(counts.matrix, counts.n_tokens)
+        found = decoder.log_likelihood(theta, batch, topics)
+        dense = torch.from_numpy(counts.matrix.toarray().astype(float))
+        expected = (dense * (theta @ topics + 1e-6).log()).sum(dim=1)
+        torch.testing.assert_close(found, expected)
+        for one, other in zip(
+            torch.autograd.grad(found.sum(), (theta, topics)),
+            torch.autograd.grad(expected.sum(), (theta, topics)),
+            strict=True,
+        ):
+            torch.testing.assert_close(one, other)
 
 
 def test_the_same_seed_gives_the_same_bits_whatever_the_caller_did():

@@ -12,7 +12,7 @@ from support.planted import counts_to_views, matched_cosine
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Views
 from mtmbench.models.fastopic import FASTopic, Transport, sinkhorn, squared_distances
-from mtmbench.models.neural import reproducible
+from mtmbench.models.reproducible import reproducible
 
 pytestmark = pytest.mark.slow
 

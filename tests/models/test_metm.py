@@ -14,8 +14,9 @@ from mtmbench.core.errors import InputError
 from mtmbench.core.types import EncoderParams, Views
 from mtmbench.features.sae.sae import load_sae
 from mtmbench.features.sae.shipped import MINILM_SAES
+from mtmbench.models.count_batches import CountBatch
 from mtmbench.models.metm import METM, _FiringTopics, binomial_log_likelihood
-from mtmbench.models.neural import CountBatch, reproducible
+from mtmbench.models.reproducible import reproducible
 
 pytestmark = pytest.mark.slow
 

@@ -11,9 +11,10 @@ from support.planted import counts_to_views, matched_cosine, plant_lda
 from mtmbench.core.errors import InputError
 from mtmbench.core.types import Views
 from mtmbench.models.combinedtm import CombinedTM
-from mtmbench.models.neural import CountBatch, reproducible
+from mtmbench.models.count_batches import CountBatch
 from mtmbench.models.prodlda import LogisticNormalEncoder, ProdLDA
 from mtmbench.models.products import ProductDecoder, document_batches
+from mtmbench.models.reproducible import reproducible
 
 
 def small(model=ProdLDA, **params):

@@ -15,7 +15,7 @@ from mtmbench.core.types import Views
 from mtmbench.features.sae.sae import save_sae
 from mtmbench.models import sae_tm
 from mtmbench.models.embedding_sae import train_topk
-from mtmbench.models.neural import reproducible
+from mtmbench.models.reproducible import reproducible
 from mtmbench.models.sae_tm import SAETM, strongest, word_distributions, word_vectors
 from mtmbench.testing import check_topic_model
 

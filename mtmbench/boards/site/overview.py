@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from mtmbench.boards.cells import ALL
+from mtmbench.boards.league_view import LeagueView
 from mtmbench.boards.plot import Axis, Mark
-from mtmbench.boards.rows import LeagueRow
-from mtmbench.boards.view import SHOWN, JudgeView, LeagueView, k_text, lead
+from mtmbench.boards.rows.leagues import LeagueRow
+from mtmbench.boards.terms import SHOWN, k_text, lead
+from mtmbench.boards.view import JudgeView
 from mtmbench.core.competitors import k_order
 from mtmbench.core.specs import Representation
 

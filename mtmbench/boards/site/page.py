@@ -16,7 +16,8 @@ from mtmbench.boards.cells import ALL, BoardRecords
 from mtmbench.boards.html import render_template
 from mtmbench.boards.labels import LABEL_SOURCES
 from mtmbench.boards.numbers import percent, signed
-from mtmbench.boards.rows import BoardTables, FitItems
+from mtmbench.boards.rows.board import BoardTables
+from mtmbench.boards.rows.fits import FitItems
 from mtmbench.boards.site.overview import LEADING, basis, headline, otherwise, rating_charts
 from mtmbench.boards.site.parts import FOLDER, part_files, run_parts, script_json
 from mtmbench.boards.site.steering import steering_curves
@@ -25,7 +26,8 @@ from mtmbench.boards.site.topics import topic_parts
 from mtmbench.boards.site.values import value_parts
 from mtmbench.boards.site.verdicts import verdict_parts
 from mtmbench.boards.spending import cost_text, spending_table, total_note
-from mtmbench.boards.view import SHOWN, BoardView, k_text, who_ruled
+from mtmbench.boards.terms import SHOWN, k_text, who_ruled
+from mtmbench.boards.view import BoardView
 from mtmbench.core.competitors import Competitor
 from mtmbench.core.specs import Representation
 

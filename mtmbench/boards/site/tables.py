@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mtmbench.boards.cells import ALL
+from mtmbench.boards.metric_view import MetricLine, MetricTable
 from mtmbench.boards.numbers import signed
-from mtmbench.boards.rows import BoardTables, LeagueRow
+from mtmbench.boards.rows.board import BoardTables
+from mtmbench.boards.rows.leagues import LeagueRow
 from mtmbench.boards.site.overview import JudgeColumn, RatingChart
-from mtmbench.boards.view import BoardView, MetricLine, MetricTable, k_text
+from mtmbench.boards.terms import k_text
+from mtmbench.boards.view import BoardView
 from mtmbench.core.specs import is_capped
 
 

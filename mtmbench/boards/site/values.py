@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mtmbench.boards.cells import BoardRecords
-from mtmbench.boards.rows import BoardTables, MetricRow
+from mtmbench.boards.rows.board import BoardTables
+from mtmbench.boards.rows.metrics import MetricRow
 from mtmbench.boards.site.parts import Part
 from mtmbench.core.competitors import Competitor
 from mtmbench.core.fit_payloads import MetricPayload
