@@ -46,7 +46,7 @@ def people_facts(dataset: str, task: str) -> str:
     first = statistics[0]
     judges = sorted(
         {judge for judge, stat in found if stat == first},
-        key=lambda judge: -found[judge, first]["value"],
+        key=lambda judge: (-found[judge, first]["value"], judge),
     )
     rows = [
         [code(judge), *(_estimate(found.get((judge, s))) for s in statistics)] for judge in judges
