@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mtmbench.boards.numbers import signed, within
 from mtmbench.cli.asked import asked_by_run, print_asked
 from mtmbench.cli.console import ConsoleProgress, print_files, print_line, print_table, resumable
 from mtmbench.cli.options import BudgetOption, DataOption, PluginOption, parse_k, set_option
@@ -77,15 +78,13 @@ def print_tuning(done: "SuiteTuning") -> None:
     """Prints what every model came to on every corpus, and where cards and trials lie."""
     rows = []
     for each in done.tuned:
-        gain = each.gain
-        interval = "–" if gain.lo is None or gain.hi is None else f"{gain.lo:.3g} … {gain.hi:.3g}"
+        gain, form = each.gain, each.gain.form
+        change = signed(gain.gain, gain.digits, plus=True) + within(gain.lo, gain.hi, form)
         rows.append(
-            (each.corpus, each.shown, f"{each.default_value:.4g}", f"{each.best_value:.4g}",
-             f"{gain.gain:+.3g}", interval, f"{gain.luck:.3g}", f"{gain.expected_luck:.3g}")
+            (each.corpus, each.shown, form(each.default_value), form(each.best_value),
+             change, form(gain.luck), form(gain.expected_luck))
         )  # fmt: skip
-    print_table(
-        ("corpus", "model", "defaults", "tuned", "gain", "95 % interval", "luck", "by noise"), rows
-    )
+    print_table(("corpus", "model", "defaults", "tuned", "gain (95 %)", "luck", "by noise"), rows)
     for each in done.tuned:
         print_line(each.finding, highlight=False)
         found = ", ".join(f"{name} = {value}" for name, value in each.best.params.items())

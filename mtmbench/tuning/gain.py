@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean, stdev
 
+from mtmbench.boards.numbers import Form, signed, within
 from mtmbench.stats.best_of import expected_largest
 from mtmbench.stats.intervals import welch
 
@@ -16,8 +18,8 @@ class Gain:
     """Differences between tuned and defaults, above zero where tuned is better.
 
     Attributes:
-        gain: of the means under fresh seeds, which tuning had not seen.
-        lo: lower end of Welch's 95 % interval; None without one.
+        gain: of the means under fresh seeds, which tuning had not seen; 0 where the defaults stay.
+        lo: lower end of Welch's 95 % interval; None without one, as where the defaults stay.
         hi: upper end.
         seen: of the means under the seeds of tuning, by which the best was chosen.
         luck: ``seen − gain``: what the choice owed to the seeds it was made under.
@@ -33,6 +35,17 @@ class Gain:
     expected_luck: float
     spread: float
 
+    @property
+    def digits(self) -> int:
+        """Decimals that show the largest of what is told apart here with two digits."""
+        largest = max(abs(self.gain), abs(self.seen), self.spread)
+        return max(0, 1 - math.floor(math.log10(largest))) if largest else 0
+
+    @property
+    def form(self) -> Form:
+        """How figures of this size are written."""
+        return partial(signed, digits=self.digits)
+
 
 def gain_of(
     defaults: Sequence[float],
@@ -42,6 +55,7 @@ def gain_of(
     *,
     settings: int,
     higher_is_better: bool,
+    is_default: bool = False,
 ) -> Gain:
     """Compares tuned parameters with the defaults.
 
@@ -58,13 +72,16 @@ def gain_of(
         fresh_tuned: those of the tuned parameters.
         settings: N, how many different settings were tried.
         higher_is_better: the metric's direction.
+        is_default: whether no trial was better than the defaults, which are then the tuned ones.
     """
     sign = 1.0 if higher_is_better else -1.0
+    spread = stdev([*defaults, *fresh_defaults])
+    expected = expected_largest(settings) * spread / math.sqrt(len(defaults)) if settings else 0.0
+    if is_default:
+        return Gain(0.0, None, None, 0.0, 0.0, expected, spread)
     on, off = ([sign * value for value in values] for values in (fresh_tuned, fresh_defaults))
     gain, lo, hi = welch(on, off)
     seen = sign * (fmean(tuned) - fmean(defaults))
-    spread = stdev([*defaults, *fresh_defaults])
-    expected = expected_largest(settings) * spread / math.sqrt(len(defaults)) if settings else 0.0
     return Gain(gain, lo, hi, seen, seen - gain, expected, spread)
 
 
@@ -83,16 +100,17 @@ def finding(gain: Gain, what: str, metric: str, *, is_default: bool, settings: i
             f"By {metric}, none of {settings} settings of {what} was better than the defaults, "
             "which stay."
         )
-    better = "better" if gain.gain >= 0 else "worse"
-    interval = "" if gain.lo is None or gain.hi is None else f" ({gain.lo:.3g} to {gain.hi:.3g})"
+    better, form = "better" if gain.gain >= 0 else "worse", gain.form
     sure = gain.lo is not None and gain.hi is not None and gain.lo <= 0 <= gain.hi
     doubt = ", which is not told from no difference" if sure else ""
     luck = (
-        f"{gain.luck:.3g} was luck of the seeds" if gain.luck > 0 else "none was luck of the seeds"
+        f"{form(gain.luck)} was luck of the seeds"
+        if gain.luck > 0
+        else "none was luck of the seeds"
     )
     return (
-        f"By {metric}, tuned {what} is {abs(gain.gain):.3g} {better} than the defaults under fresh "
-        f"seeds{interval}{doubt}. Of the gain of {gain.seen:.3g} seen while tuning, {luck}; the "
-        f"best of {settings} settings that are all alike would have shown "
-        f"{gain.expected_luck:.3g}."
+        f"By {metric}, tuned {what} is {form(abs(gain.gain))} {better} than the defaults under "
+        f"fresh seeds{within(gain.lo, gain.hi, form)}{doubt}. Of the gain of {form(gain.seen)} "
+        f"seen while tuning, {luck}; the best of {settings} settings that are all alike would "
+        f"have shown {form(gain.expected_luck)}."
     )

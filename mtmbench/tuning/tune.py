@@ -135,7 +135,7 @@ def tuning_steps(
     n_settings = len({canonical_json(row.params) for row in rows if row.values})
     gain = gain_of(
         default_row.values, best.values, fresh_defaults, fresh_best,
-        settings=n_settings, higher_is_better=higher,
+        settings=n_settings, higher_is_better=higher, is_default=best is default_row,
     )  # fmt: skip
     sentence = finding(
         gain, f"{shown} on {corpus} (K = {cells[0].fit.k})", spec.metric,

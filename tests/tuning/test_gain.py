@@ -23,6 +23,15 @@ def test_the_gain_is_that_of_fresh_seeds_with_welch_s_interval() -> None:
     assert found.luck == pytest.approx(0.04)
 
 
+def test_defaults_that_stay_gain_nothing_and_have_no_interval() -> None:
+    stays = gain_of(
+        DEFAULTS, DEFAULTS, FRESH, FRESH, settings=10, higher_is_better=True, is_default=True
+    )
+    assert (stays.gain, stays.lo, stays.hi, stays.seen, stays.luck) == (0.0, None, None, 0.0, 0.0)
+    tuned = gain_of(DEFAULTS, TUNED, FRESH, FRESH_TUNED, settings=10, higher_is_better=True)
+    assert stays.expected_luck == tuned.expected_luck > 0
+
+
 def test_where_lower_is_better_less_is_a_gain() -> None:
     up = gain_of(DEFAULTS, TUNED, FRESH, FRESH_TUNED, settings=4, higher_is_better=True)
     negative = [[-value for value in values] for values in (DEFAULTS, TUNED, FRESH, FRESH_TUNED)]
@@ -58,10 +67,15 @@ def test_the_sentence_says_what_is_not_told_apart_and_what_stays() -> None:
     sure = gain_of(DEFAULTS, TUNED, FRESH, FRESH_TUNED, settings=10, higher_is_better=True)
     said = finding(sure, "m on c (K = 5)", "npmi", is_default=False, settings=10)
     assert said.startswith(
-        "By npmi, tuned m on c (K = 5) is 0.05 better than the defaults under fresh seeds ("
+        "By npmi, tuned m on c (K = 5) is 0.050 better than the defaults under fresh seeds ("
     )
-    assert "Of the gain of 0.09 seen while tuning, 0.04 was luck of the seeds" in said
+    assert "Of the gain of 0.090 seen while tuning, 0.040 was luck of the seeds" in said
     assert "not told" not in said
+    by_hundreds = [
+        [1e5 * value for value in each] for each in (DEFAULTS, TUNED, FRESH, FRESH_TUNED)
+    ]
+    large = gain_of(*by_hundreds, settings=10, higher_is_better=True)
+    assert "is 5000 better" in finding(large, "m", "perplexity", is_default=False, settings=10)
     even = gain_of(DEFAULTS, TUNED, FRESH, FRESH[::-1], settings=10, higher_is_better=True)
     assert "not told from no difference" in finding(
         even, "m", "npmi", is_default=False, settings=10
