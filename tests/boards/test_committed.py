@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
 import pytest
 
+from mtmbench.boards.numbers import signed, within
+from mtmbench.core.records import of_kind
+from mtmbench.core.store import read_records, records_file
+from mtmbench.stats.intervals import welch
 from mtmbench.steering.summary import summary_rows
 
 ROOT = Path(__file__).parents[2]
@@ -86,6 +91,56 @@ def rivals_extract(board: dict) -> str:
         ]
         cells = [table[model, corpus] for table in (nmi, npmi) for corpus in corpora]
         lines.append(f"| {' | '.join([f'`{model}`', *ratings, *cells])} |")
+    return "\n".join(lines)
+
+
+def tuning_extract() -> str:
+    """The page's table of tuning: what was gained, and what of it other documents show.
+
+    The last three columns are differences of means over five seeds each, with Welch's intervals.
+    """
+    measured = {
+        "NPMI": ("npmi", "projected", {"window": 10}),
+        "NMI": ("nmi", None, {"documents": "all"}),
+        "diversity": ("diversity", "projected", {}),
+    }
+
+    def values(suite: str) -> dict[tuple[str, str, str], list[float]]:
+        found: dict[tuple[str, str, str], list[float]] = {}
+        for record in of_kind(read_records(records_file(BOARDS / suite)), "metric"):
+            told = record.payload
+            for name, (metric, view, params) in measured.items():
+                asked = (told["metric"], told["view"]) == (metric, view)
+                if asked and params.items() <= told["params"].items() and told["value"] is not None:
+                    place = (told["corpus"], told["model"], name)
+                    found.setdefault(place, []).append(told["value"])
+        return found
+
+    def change(value: float, lo: float | None, hi: float | None) -> str:
+        # Without spread over seeds on either side there is no interval.
+        ends = (None, None) if lo == hi else (lo, hi)
+        return signed(value, plus=True) + within(*ends, signed)
+
+    tuned, untuned = values("tuned"), values("untuned")
+    lines = [
+        "| corpus | model | seen | fresh seeds | by noise | "
+        + " | ".join(f"{name}, other documents" for name in measured)
+        + " |",
+        "|---|---|" + "---|" * (3 + len(measured)),
+    ]
+    with (BOARDS / "tuned" / "tuning" / "tuning.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        corpus, model = row["corpus"], row["model"]
+        seen, noise = float(row["gain_seen"]), float(row["expected_luck"])
+        pairs = [(tuned[corpus, model, name], untuned[corpus, model, name]) for name in measured]
+        assert {len(side) for pair in pairs for side in pair} == {5}
+        cells = ["", "the defaults stay", signed(noise), *("" for _ in measured)]
+        if row["found"]:
+            gained = change(*(float(row[name]) for name in ("gain", "gain_lo", "gain_hi")))
+            elsewhere = (change(*welch(*pair)) for pair in pairs)
+            cells = [signed(seen, plus=True), gained, signed(noise), *elsewhere]
+        lines.append(f"| {' | '.join([corpus, f'`{model}`', *cells])} |")
     return "\n".join(lines)
 
 
@@ -262,3 +317,8 @@ def test_ci_holds_runs_to_the_committed_board():
 def test_the_table_of_the_field_s_models_is_that_of_their_board() -> None:
     board = json.loads((BOARDS / "rivals" / "board.json").read_text(encoding="utf-8"))
     assert rivals_extract(board) in PAGE.read_text(encoding="utf-8")
+
+
+def test_the_page_quotes_what_tuning_gained() -> None:
+    page = (ROOT / "docs" / "tuning.md").read_text(encoding="utf-8")
+    assert tuning_extract() in page, f"the records say:\n{tuning_extract()}"

@@ -27,6 +27,8 @@ SHOWN: dict[str, Any] = {
     "rivals/board.json": BoardTables,
     "steering/board.json": BoardTables,
     "tinylm/board.json": BoardTables,
+    "tuned/board.json": BoardTables,
+    "untuned/board.json": BoardTables,
     "paper-embedded/steering.json": SteeringTable,
     "steering/steering.json": SteeringTable,
     "studies/k/study.json": KStudyTables,

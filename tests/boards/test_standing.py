@@ -35,8 +35,9 @@ from mtmbench.studies.tables import study_json
 from mtmbench.validation.board import judges_board_files, read_judges_board
 
 BOARDS = Path(__file__).parents[2] / "leaderboards"
-SUITES = ("paper-embedded", "quick", "rivals", "steering", "tinylm", "studies/steering")
-PLAYED = ("paper-embedded", "quick", "rivals", "steering", "tinylm")
+SUITES = ("paper-embedded", "quick", "rivals", "steering", "tinylm", "tuned", "untuned",
+          "studies/steering")  # fmt: skip
+PLAYED = ("paper-embedded", "quick", "rivals", "steering", "tinylm", "tuned", "untuned")
 UNPLAYED = ("paper", "paper-2b")
 """Suites that need a GPU and a key; their folders hold no records and no board."""
 STUDIES = ("layer", "threshold")
@@ -48,6 +49,8 @@ BEFORE_CORPUS_LABELS = {
     "rivals": {},
     "steering": {},
     "tinylm": {},
+    "tuned": {},
+    "untuned": {},
     "studies/steering": {"labels": 3, "fit": 2},
 }
 """Cells of plans that no committed record has, by kind.
