@@ -55,10 +55,12 @@ def with_vectors(planted: Planted, seed: int) -> Planted:
     of_words = planted.topic_item.T / planted.topic_item.sum(axis=0)[:, None]
     documents, items = (_near(of, rng) for of in (planted.doc_topic, of_words))
     given = planted.views
-    if given.words is None:
-        features = replace(given.features, directions=items) if given.features else None
-        return replace(planted, views=Views(given.corpus, features=features))
-    views = Views(given.corpus, given.words, embeddings=documents, word_embeddings=items)
+    if given.features is None:
+        views = Views(given.corpus, given.words, embeddings=documents, word_embeddings=items)
+    else:
+        # In the words, for who reads them too, each feature is a word.
+        words = replace(given.features, kind="words")
+        views = Views(given.corpus, words, replace(given.features, directions=items))
     return replace(planted, views=views)
 
 
