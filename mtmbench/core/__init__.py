@@ -4,8 +4,8 @@ Values: :mod:`types` (corpus, counts, views), :mod:`topic_result`, :mod:`cells` 
 work), :mod:`competitors` (who plays, in which league), :mod:`cards` (what users write in TOML;
 :mod:`card_files` finds and :mod:`card_reading` reads them).
 Keeping: :mod:`records` (what a run keeps, a line each; its fields are in :mod:`fit_payloads`,
-:mod:`match_payloads` and :mod:`steering_payloads`), :mod:`store` (the run store, resumption),
-:mod:`files` and :mod:`tables` (reading and writing), :mod:`serialise` (canonical JSON, content
-hashes, seeds). Plugging in: :mod:`registry`, :mod:`plugins`. :mod:`errors` has every error that a
-user can mend.
+:mod:`match_payloads`, :mod:`steering_payloads` and :mod:`judge_facts`), :mod:`store` (the run
+store, resumption), :mod:`files` and :mod:`tables` (reading and writing), :mod:`serialise`
+(canonical JSON, content hashes, seeds). Plugging in: :mod:`registry`, :mod:`plugins`.
+:mod:`errors` has every error that a user can mend.
 """

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from mtmbench.core.cards import Suite
 from mtmbench.core.errors import InputError, did_you_mean
@@ -80,8 +81,15 @@ def suite_text(suite: Suite) -> str:
 
 
 def suite_data(suite: Suite) -> dict[str, object]:
-    """Returns a suite as the table of a file, without what is so by default."""
-    data = suite.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    """Returns a suite as the table of a file, without what is so by default.
+
+    Raises:
+        InputError: it holds a value that a file cannot, such as one of numpy's.
+    """
+    try:
+        data = suite.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    except PydanticSerializationError as error:
+        raise InputError(f"suite {suite.name!r} cannot be written as a file: {error}") from error
     return {**data, "name": suite.name}
 
 
@@ -134,7 +142,7 @@ def set_dotted(data: dict[str, object], key: str, value: object) -> None:
     for parent in parents:
         inner = table.setdefault(parent, {})
         if not isinstance(inner, dict):
-            raise InputError(f"--set {key}: {parent!r} is not a table")
+            raise InputError(f"override {key}: {parent!r} is not a table")
         table = inner
     table[last] = value
 

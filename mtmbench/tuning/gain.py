@@ -12,6 +12,9 @@ from mtmbench.boards.numbers import Form, signed, within
 from mtmbench.stats.best_of import expected_largest
 from mtmbench.stats.intervals import welch
 
+_NOTHING = 1e-6
+"""What differs by less does so by how numbers are rounded."""
+
 
 @dataclass(frozen=True)
 class Gain:
@@ -39,7 +42,9 @@ class Gain:
     def digits(self) -> int:
         """Decimals that show the largest of what is told apart here with two digits."""
         largest = max(abs(self.gain), abs(self.seen), self.spread)
-        return max(0, 1 - math.floor(math.log10(largest))) if largest else 0
+        if largest < _NOTHING:
+            return 3
+        return max(0, 1 - math.floor(math.log10(largest)))
 
     @property
     def form(self) -> Form:

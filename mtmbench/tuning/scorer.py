@@ -22,11 +22,11 @@ from mtmbench.tuning.trials import Score
 
 Params = Mapping[str, Choice]
 
-_OF_PARAMETERS = frozenset({
-    "InputError", "ValueError", "LinAlgError",
+OF_LIBRARIES = frozenset({
+    "ValueError", "InvalidParameterError", "LinAlgError", "_LinAlgError",
     "ArithmeticError", "FloatingPointError", "OverflowError", "ZeroDivisionError",
 })  # fmt: skip
-"""What a model, or a library of its, raises of parameters with which nothing can be fitted."""
+"""What numpy, scikit-learn and torch raise of parameters with which nothing can be fitted."""
 
 
 class UnscoredError(MtmbenchError, RuntimeError):
@@ -162,8 +162,9 @@ class Scorer:
                 else (cells.value, record)
             )
             reason = None if failed is None else failed.payload.get("reason")
-            # The same parameters would fail again; anything else may be gone next time.
-            if failed is fit and reason and reason.partition(": ")[0] in _OF_PARAMETERS:
+            # A model refuses its parameters by an InputError, a library by its own; both would
+            # fail again, as anything else may not.
+            if failed is fit and reason and error_of(reason) in {"InputError", *OF_LIBRARIES}:
                 return Score(None, reason, spent)
             raise UnscoredError(
                 f"{cell.describe()}: {reason or 'it was not played'}; tuning stops here, and the "
@@ -171,6 +172,11 @@ class Scorer:
             )
 
         return [[score(cells) for cells in its] for _, its in laid]
+
+
+def error_of(reason: str) -> str:
+    """Returns the name of the error that a record gives as its reason."""
+    return reason.partition(": ")[0]
 
 
 def joined(laid: Sequence[tuple[Plan, Sequence[Cells]]]) -> Plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,15 @@ from mtmbench.engine.plan import make_plan
 from mtmbench.engine.ray.pool import RayOptions
 from mtmbench.engine.slurm.pool import SlurmOptions
 from mtmbench.models.registry import card_of, load_model_card
-from mtmbench.tuning.scorer import Ask, Layout, Scorer, check_metric, joined
+from mtmbench.tuning.scorer import (
+    OF_LIBRARIES,
+    Ask,
+    Layout,
+    Scorer,
+    check_metric,
+    error_of,
+    joined,
+)
 from mtmbench.tuning.space import check_optuna
 from mtmbench.tuning.tune import Steps, Tuned, tuning_steps
 from mtmbench.tuning.write import write_summary, write_tuned
@@ -157,9 +165,8 @@ def tune_suite(
     ]
     if len(tuned) > 1:
         files.append(write_summary(tuned, layout, folder))
-    return SuiteTuning(
-        _with_found(suite, tuned), tuple(tuned), tuple(files), (*([note] if note else []), *notes)
-    )
+    all_notes = (*([note] if note else []), *notes, *_library_faults(tuned))
+    return SuiteTuning(_with_found(suite, tuned), tuple(tuned), tuple(files), all_notes)
 
 
 def _silent(_trials: float, _what: str) -> None:
@@ -204,6 +211,20 @@ def _jobs(suite: Suite, corpora: Sequence[str]) -> tuple[list[tuple[str, str]], 
         )
     names = ", ".join(dict.fromkeys(left))
     return jobs, [f"Not tuned, for want of a [search] in the card: {names}."] if left else []
+
+
+def _library_faults(tuned: Sequence[Tuned]) -> Iterator[str]:
+    """Yields a note for each tuning in which a library failed: it may be a slip in the model."""
+    for each in tuned:
+        reasons = [
+            row.reason for row in each.trials
+            if row.state == "failed" and row.reason and error_of(row.reason) in OF_LIBRARIES
+        ]  # fmt: skip
+        if reasons:
+            yield (
+                f"{each.shown} on {each.corpus}: {len(reasons)} of {len(each.trials)} trials "
+                f"failed by an error that may not be their parameters': {reasons[0]}"
+            )
 
 
 def _together(steps: Sequence[Steps], scorer: Scorer) -> list[Tuned]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from mtmbench.boards.numbers import signed, within
-from mtmbench.core.records import of_kind
+from mtmbench.core.records import StoredRecord, of_kind
 from mtmbench.core.store import read_records, records_file
 from mtmbench.stats.intervals import welch
 from mtmbench.steering.summary import summary_rows
@@ -94,53 +95,73 @@ def rivals_extract(board: dict) -> str:
     return "\n".join(lines)
 
 
+TUNED_BY = ("npmi", "projected", {"window": 10})
+SHOWN_OF_TUNING = {
+    "NPMI": TUNED_BY,
+    "NMI": ("nmi", None, {"documents": "all"}),
+    "diversity": ("diversity", "projected", {}),
+}
+"""Columns of the table: metric, view and parameters."""
+
+
+def tuning_rows() -> list[dict[str, str]]:
+    with (BOARDS / "tuned" / "tuning" / "tuning.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def elsewhere(
+    corpus: str, model: str, metric: str, view: str | None, params: dict
+) -> tuple[float, float | None, float | None] | None:
+    """Tuned less untuned on other documents, with Welch's interval; None for the same fits."""
+    sides = []
+    for suite in ("tuned", "untuned"):
+        told = (each.payload for each in of_kind(board_records(suite), "metric"))
+        values = {
+            each["seed"]: each["value"]
+            for each in told
+            if (each["corpus"], each["model"], each["metric"], each["view"])
+            == (corpus, model, metric, view)
+            and params.items() <= each["params"].items()
+        }
+        assert len(values) == 5
+        sides.append([values[seed] for seed in sorted(values)])
+    return None if sides[0] == sides[1] else welch(*sides)
+
+
+@cache
+def board_records(suite: str) -> tuple[StoredRecord, ...]:
+    return tuple(read_records(records_file(BOARDS / suite)))
+
+
+def change(value: float, lo: float | None, hi: float | None) -> str:
+    # Without spread over seeds on either side there is no interval.
+    ends = (None, None) if lo == hi else (lo, hi)
+    return signed(value, plus=True) + within(*ends, signed)
+
+
 def tuning_extract() -> str:
     """The page's table of tuning: what was gained, and what of it other documents show.
 
     The last three columns are differences of means over five seeds each, with Welch's intervals.
     """
-    measured = {
-        "NPMI": ("npmi", "projected", {"window": 10}),
-        "NMI": ("nmi", None, {"documents": "all"}),
-        "diversity": ("diversity", "projected", {}),
-    }
-
-    def values(suite: str) -> dict[tuple[str, str, str], list[float]]:
-        found: dict[tuple[str, str, str], list[float]] = {}
-        for record in of_kind(read_records(records_file(BOARDS / suite)), "metric"):
-            told = record.payload
-            for name, (metric, view, params) in measured.items():
-                asked = (told["metric"], told["view"]) == (metric, view)
-                if asked and params.items() <= told["params"].items() and told["value"] is not None:
-                    place = (told["corpus"], told["model"], name)
-                    found.setdefault(place, []).append(told["value"])
-        return found
-
-    def change(value: float, lo: float | None, hi: float | None) -> str:
-        # Without spread over seeds on either side there is no interval.
-        ends = (None, None) if lo == hi else (lo, hi)
-        return signed(value, plus=True) + within(*ends, signed)
-
-    tuned, untuned = values("tuned"), values("untuned")
     lines = [
-        "| corpus | model | seen | fresh seeds | by noise | "
-        + " | ".join(f"{name}, other documents" for name in measured)
+        "| corpus | model | settings | seen | fresh seeds | by noise | "
+        + " | ".join(f"{name}, other documents" for name in SHOWN_OF_TUNING)
         + " |",
-        "|---|---|" + "---|" * (3 + len(measured)),
+        "|---|---|" + "---|" * (4 + len(SHOWN_OF_TUNING)),
     ]
-    with (BOARDS / "tuned" / "tuning" / "tuning.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
+    for row in tuning_rows():
         corpus, model = row["corpus"], row["model"]
-        seen, noise = float(row["gain_seen"]), float(row["expected_luck"])
-        pairs = [(tuned[corpus, model, name], untuned[corpus, model, name]) for name in measured]
-        assert {len(side) for pair in pairs for side in pair} == {5}
-        cells = ["", "the defaults stay", signed(noise), *("" for _ in measured)]
+        noise = signed(float(row["expected_luck"]))
+        cells = ["", "the defaults stay", noise, *("" for _ in SHOWN_OF_TUNING)]
         if row["found"]:
             gained = change(*(float(row[name]) for name in ("gain", "gain_lo", "gain_hi")))
-            elsewhere = (change(*welch(*pair)) for pair in pairs)
-            cells = [signed(seen, plus=True), gained, signed(noise), *elsewhere]
-        lines.append(f"| {' | '.join([corpus, f'`{model}`', *cells])} |")
+            others = [elsewhere(corpus, model, *asked) for asked in SHOWN_OF_TUNING.values()]
+            cells = [
+                signed(float(row["gain_seen"]), plus=True), gained, noise,
+                *("the same fits" if each is None else change(*each) for each in others),
+            ]  # fmt: skip
+        lines.append(f"| {' | '.join([corpus, f'`{model}`', row['settings'], *cells])} |")
     return "\n".join(lines)
 
 
@@ -322,3 +343,55 @@ def test_the_table_of_the_field_s_models_is_that_of_their_board() -> None:
 def test_the_page_quotes_what_tuning_gained() -> None:
     page = (ROOT / "docs" / "tuning.md").read_text(encoding="utf-8")
     assert tuning_extract() in page, f"the records say:\n{tuning_extract()}"
+
+
+def test_what_the_page_says_of_tuning_is_so() -> None:
+    """Counts, sums and single changes in its sentences."""
+    page = (ROOT / "docs" / "tuning.md").read_text(encoding="utf-8")
+    told = " ".join(page.split())
+    rows = [row for row in tuning_rows() if row["found"]]
+    assert f"4 of {len(rows) + 4} tunings found nothing better" in told
+    seen, fresh, noise = (
+        [float(row[name]) for row in rows] for name in ("gain_seen", "gain", "expected_luck")
+    )
+    small = sum(gain <= by_noise for gain, by_noise in zip(seen, noise, strict=True))
+    assert f"{small} of the {len(rows)} gains seen are no larger than noise" in told
+    held = sum(float(row["gain_lo"]) <= 0 <= float(row["gain_hi"]) for row in rows)
+    others = {
+        (row["corpus"], row["model"]): elsewhere(row["corpus"], row["model"], *TUNED_BY)
+        for row in rows
+    }
+    apart = {place: each for place, each in others.items() if each is not None}
+    sure = {place for place, (_, lo, hi) in apart.items() if not lo <= 0 <= hi}
+    assert sure == {("bills", "fastopic")}
+    assert (
+        f"{held} of {len(rows)} intervals hold zero, and on other documents {len(apart) - 1} of "
+        f"{len(apart)}"
+    ) in told
+    left = sum(value for value, _, _ in apart.values())
+    assert (
+        f"Of {sum(seen):.3f} that was seen, summed over all, {sum(fresh):.3f} was left under fresh "
+        f"seeds and {left:.3f} on other documents"
+    ) in told
+
+    def changed(corpus: str, model: str, metric: str, view: str | None, **params: str) -> str:
+        found = elsewhere(corpus, model, metric, view, params)
+        assert found is not None
+        return change(*found)
+
+    whole = {
+        place: elsewhere(*place, "npmi", "projected", {"window": "document"}) for place in apart
+    }
+    assert {place for place, each in whole.items() if each and not each[1] <= 0 <= each[2]} == {
+        ("bills", "fastopic"), ("20ng", "fastopic"), ("20ng", "nmf"),
+    }  # fmt: skip
+    for place in (("bills", "fastopic"), ("20ng", "fastopic"), ("20ng", "nmf")):
+        assert changed(*place, "npmi", "projected", window="document") in told
+    by_labels = {place: elsewhere(*place, *SHOWN_OF_TUNING["NMI"]) for place in apart}
+    assert {place for place, each in by_labels.items() if each and not each[1] <= 0 <= each[2]} == {
+        ("20ng", "nmf"), ("20ng", "bertopic"),
+    }  # fmt: skip
+    assert changed("20ng", "nmf", "nmi", None, documents="all") in told
+    assert changed("20ng", "bertopic", "nmi", None, documents="all") in told
+    assert changed("20ng", "bertopic", "nmi", None, documents="assigned") in told
+    assert changed("bills", "fastopic", "diversity", "projected") in told

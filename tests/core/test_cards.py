@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mtmbench.core.card_files import card_names, card_path, load_suite, override_suite
@@ -25,6 +26,10 @@ models = ["lda"]
 [judging]
 judges = ["lexical"]
 """
+
+
+METRICS_ALONE = ("tuned", "untuned")
+"""Shipped suites without a judge."""
 
 
 @pytest.fixture
@@ -114,6 +119,11 @@ def test_a_suite_in_memory_takes_overrides_as_its_file_does(
 def test_what_a_suite_in_memory_cannot_be_is_said(suite_file: Path) -> None:
     with pytest.raises(InputError, match=r"suite 'mine': .*modles"):
         override_suite(load_suite(str(suite_file)), {"modles": ["lda"]})
+    with pytest.raises(InputError, match=r"override k\.x: 'k' is not a table"):
+        override_suite(load_suite(str(suite_file), {"k": [5]}), {"k.x": 1})
+    numpys = load_suite(str(suite_file)).model_copy(update={"params": {"lda": {"a": np.int64(1)}}})
+    with pytest.raises(InputError, match=r"suite 'mine' cannot be written as a file: .*int64"):
+        override_suite(numpys, {})
 
 
 def test_overrides_are_dotted_keys(suite_file: Path) -> None:
@@ -188,7 +198,7 @@ def test_every_shipped_suite_names_what_exists(name: str) -> None:
     assert set(suite.metrics) <= set(METRICS)
     assert suite.features.source in FEATURES
     ruled = [part for part in (suite.judging, suite.steering) if part is not None]
-    assert ruled
+    assert bool(ruled) == (name not in METRICS_ALONE)
     for judge in (judge for part in ruled for judge in part.judges):
         load_judge_card(judge)
     if suite.steering is not None and suite.steering.features is not None:

@@ -12,7 +12,7 @@ from mtmbench.core.records import of_kind
 from mtmbench.core.store import read_records
 
 BOARDS = Path(__file__).parents[2] / "leaderboards"
-COMMITTED = sorted(path.relative_to(BOARDS) for path in BOARDS.rglob("records.jsonl"))
+COMMITTED = sorted(path.relative_to(BOARDS) for path in BOARDS.rglob("records.jsonl*"))
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=str)

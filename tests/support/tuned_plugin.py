@@ -40,6 +40,14 @@ class Knobbed(mb.TopicModel):
             raise InputError("kind 'broken' fits nothing")
         if self.kind == "singular":
             np.linalg.inv(np.zeros((2, 2)))
+        if self.kind == "singular tensor":
+            import torch
+
+            torch.linalg.inv(torch.zeros(2, 2))
+        if self.kind == "wrong parameter":
+            from sklearn.decomposition import NMF
+
+            NMF(n_components=-1).fit(np.ones((2, 2)))
         if self.kind == "cut off" and not Path("back").exists():
             raise ConnectionError("nobody is there")
         words = views.require("words", self.name)

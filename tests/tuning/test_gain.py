@@ -28,6 +28,10 @@ def test_defaults_that_stay_gain_nothing_and_have_no_interval() -> None:
         DEFAULTS, DEFAULTS, FRESH, FRESH, settings=10, higher_is_better=True, is_default=True
     )
     assert (stays.gain, stays.lo, stays.hi, stays.seen, stays.luck) == (0.0, None, None, 0.0, 0.0)
+    same = gain_of(
+        [0.16] * 3, [0.16] * 3, [0.16] * 5, [0.16 + 1e-17] * 5, settings=3, higher_is_better=True
+    )
+    assert same.form(0.160163) == "0.160"
     tuned = gain_of(DEFAULTS, TUNED, FRESH, FRESH_TUNED, settings=10, higher_is_better=True)
     assert stays.expected_luck == tuned.expected_luck > 0
 

@@ -164,12 +164,22 @@ def test_what_the_suite_sets_is_not_searched_and_failures_are_on_record(
 ) -> None:
     Path("baselines/known.toml").write_text(
         'model = "knobbed"\nsearch.level = [3.0]\n'
-        'search.kind = ["a", "b", "broken", "singular", "few"]\n'
+        'search.kind = ["a", "b", "broken", "few", "singular", "singular tensor", '
+        '"wrong parameter"]\n'
     )
-    suite = make_suite(params={"known": {"level": 2.0}}, tuning={"metric": "quality", "trials": 5})
-    (each,) = tuned(suite).tuned
+    suite = make_suite(params={"known": {"level": 2.0}}, tuning={"metric": "quality", "trials": 7})
+    done = tuned(suite)
+    (each,) = done.tuned
     assert each.best.params == {"kind": "b"}
-    failed = {row.params["kind"]: row.reason for row in each.trials if row.state == "failed"}
+    failed = {
+        row.params["kind"]: (row.reason or "").splitlines()[0]
+        for row in each.trials
+        if row.state == "failed"
+    }
+    for kind, error in (("singular tensor", "_LinAlgError"), ("wrong parameter", "InvalidParam")):
+        assert failed.pop(kind).startswith(error)
+    (note,) = (note for note in done.notes if "Error" in note)
+    assert note.startswith("known on tiny: 3 of 7 trials failed by an error that may not be")
     assert failed == {
         "broken": "InputError: kind 'broken' fits nothing",
         "singular": "LinAlgError: Singular matrix",
