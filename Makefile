@@ -35,6 +35,9 @@ endif
 # Tests keep to one thread each, so a process a core.
 PYTEST = $(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist worksteal
 
+# Tests start hundreds of processes: without byte code kept, each compiles all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help quick test check setup lint format types docs notebooks board wheel-env wheel-check bench hooks clean
 
