@@ -49,7 +49,7 @@ quick: setup  ## play the quick leaderboard and print it (first time: installs)
 	@$(BIN)/mtmbench run quick
 
 test: setup  ## run the whole test suite (first time: installs)
-	@echo "==> running the tests (17 minutes on 2 cores)"
+	@echo "==> running the tests (13 minutes on 2 cores)"
 	@$(PYTEST) --durations=15
 
 check: lint types  ## before every commit: lint, types and the fast tests (three minutes)
